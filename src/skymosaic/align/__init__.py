@@ -1,0 +1,1 @@
+"""TweakReg and TweakBack behind one function, and the gates."""

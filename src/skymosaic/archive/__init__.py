@@ -1,0 +1,1 @@
+"""Where exposures come from."""

@@ -1,0 +1,1 @@
+"""What the sky methods did: table, figures, report."""

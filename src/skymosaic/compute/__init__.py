@@ -1,0 +1,1 @@
+"""Where tasks run: each module gives a Dask client."""

@@ -1,0 +1,1 @@
+"""From aligned exposures to one mosaic per sky method."""

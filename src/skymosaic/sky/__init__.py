@@ -1,0 +1,1 @@
+"""Pure functions on sky values and footprints; no files."""

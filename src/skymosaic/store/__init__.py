@@ -1,0 +1,1 @@
+"""Where products live: one interface, a class per kind of place."""
