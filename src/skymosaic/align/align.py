@@ -1,0 +1,314 @@
+"""Align exposures: TweakReg on their drizzled images, gates, TweakBack, and the proof."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from astropy.table import Table
+
+from skymosaic import drizzlepac_process
+from skymosaic.align import tweakreg
+from skymosaic.align.gates import Criterion, TileFit, check_gates
+from skymosaic.align.order import choose_order
+from skymosaic.align.proof import read_wcs, unlike_motion
+from skymosaic.config import Align
+from skymosaic.drizzlepac_process import DrizzlepacError
+from skymosaic.errors import AlignmentError
+from skymosaic.exposure import Exposure
+
+MAX_UNLIKE_MOTION = 1.0  # mas; an exposure that moved otherwise was not moved by TweakBack
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """What the alignment did."""
+
+    order: list[str]
+    """Drizzled images in the order that was asked for; the first is the reference."""
+    fits: list[TileFit]
+    """TweakReg's results, in the order of `order`."""
+    criteria: list[Criterion]
+    dropped: list[str]
+    """Tiles that failed a gate and were left out of the mosaic."""
+    kept: list[str]
+    """Tiles that failed a gate and stay with the WCS they came with."""
+    members: dict[str, list[str]]
+    """Exposures of each tile."""
+    unlike_motion: dict[str, float]
+    """By exposure: how its motion differs from its drizzled image's, mas."""
+
+    def uses(self, rootname: str) -> bool:
+        """Tell whether an exposure goes on to the mosaic."""
+        return not any(rootname in self.members[tile] for tile in self.dropped)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as manifests hold them: None for what was not measured."""
+        values = asdict(self)
+        values["fits"] = [
+            {k: None if v != v else v for k, v in fit.items()} for fit in values["fits"]
+        ]
+        return values
+
+    def table(self) -> Table:
+        """Return TweakReg's results with units, a row a tile, in the order asked for."""
+        table = Table(rows=[asdict(fit) for fit in self.fits])
+        table.rename_column("place", "order")
+        table["status"] = [self._status(fit) for fit in self.fits]
+        for name, unit in _UNITS.items():
+            table[name].unit = unit
+        return table
+
+    def _status(self, fit: TileFit) -> str:
+        if fit.tile in self.dropped:
+            return "dropped"
+        if fit.tile in self.kept:
+            return "not aligned"
+        return "reference" if fit.reference else "aligned"
+
+
+_UNITS = {
+    "dx": "pix",
+    "dy": "pix",
+    "rotation": "deg",
+    "rms_ra": "mas",
+    "rms_dec": "mas",
+    "shift": "arcsec",
+}
+
+
+@dataclass
+class _Work:
+    """The files and the log of one alignment."""
+
+    folder: Path
+    log: Path
+    drizzled: dict[str, Exposure]
+    exposures: Sequence[Exposure]
+    settings: Align
+    peak_memory: int = 0
+    excluded: list[str] = field(default_factory=list)
+
+    def call(self, function: str, arguments: dict[str, Any]) -> Any:
+        try:
+            done = drizzlepac_process.call(function, self.folder, arguments, self.log)
+        except DrizzlepacError as error:
+            raise AlignmentError(str(error)) from None
+        self.peak_memory = max(self.peak_memory, done.peak_memory)
+        return done.value
+
+
+def align(
+    folder: Path,
+    log: Path,
+    exposures: Sequence[Exposure],
+    drizzled: Sequence[Exposure],
+    settings: Align,
+) -> tuple[Alignment, int]:
+    """Align the exposures in `folder`, in place.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds private copies of all files, named as `Exposure.name`.
+    log : Path
+        File for what drizzlepac prints.
+    exposures, drizzled : sequence of Exposure
+        The calibrated exposures, and the drizzled images of their associations.
+    settings : Align
+        The campaign's.
+
+    Returns
+    -------
+    alignment : Alignment
+    peak_memory : int
+        Largest resident set of a drizzlepac process, bytes.
+
+    Raises
+    ------
+    AlignmentError
+        A tile failed a gate and the policy is to stop, fewer than two tiles are left, or an
+        exposure did not move as its tile did.
+    """
+    work = _Work(folder, log, {tile.rootname: tile for tile in drizzled}, exposures, settings)
+    members = {tile.rootname: members_of(tile, exposures) for tile in drizzled}
+    _check_members(exposures, members)
+    order = choose_order({tile.rootname: tile.polygons for tile in drizzled}, settings.order)
+    original_names = {
+        name: tweakreg.name_original(folder / work.drizzled[name].name) for name in order
+    }
+    wcsname = tweakreg.unused_name(
+        [folder / image.name for image in (*drizzled, *exposures)], "TWEAK"
+    )
+    tweaked, fits, criteria = _fit_until_gates_hold(work, order, wcsname)
+    unlike = {}
+    for fit in tweaked.fits:
+        if not fit.reference:
+            unlike.update(
+                _move_members(work, tweaked.folder, fit.tile, members, original_names, wcsname)
+            )
+    drop = settings.on_failure == "drop"
+    alignment = Alignment(
+        order=order,
+        fits=fits,
+        criteria=criteria,
+        dropped=work.excluded if drop else [],
+        kept=[] if drop else work.excluded,
+        members={tile: [e.rootname for e in its] for tile, its in members.items()},
+        unlike_motion=unlike,
+    )
+    return alignment, work.peak_memory
+
+
+def members_of(tile: Exposure, exposures: Sequence[Exposure]) -> list[Exposure]:
+    """Return the exposures that a drizzled image was made from: those it names, else by ASN_ID."""
+    named = [exposure for exposure in exposures if exposure.rootname in tile.members]
+    return named or [
+        exposure for exposure in exposures if tile.asn_id and exposure.asn_id == tile.asn_id
+    ]
+
+
+def _check_members(exposures: Sequence[Exposure], members: dict[str, list[Exposure]]) -> None:
+    owners: dict[str, list[str]] = {exposure.rootname: [] for exposure in exposures}
+    for tile, its in members.items():
+        for exposure in its:
+            owners[exposure.rootname].append(tile)
+    lost = [name for name, tiles in owners.items() if not tiles]
+    if lost:
+        raise AlignmentError(
+            f"no drizzled image was made from {', '.join(lost)}: TweakReg aligns drizzled images; "
+            "add the DRZ/DRC files of these exposures to the source, or set `align: none`"
+        )
+    shared = {name: tiles for name, tiles in owners.items() if len(tiles) > 1}
+    if shared:
+        name, tiles = next(iter(shared.items()))
+        raise AlignmentError(
+            f"{name} is part of several drizzled images ({', '.join(tiles)}) and cannot follow "
+            "them all; keep one of them in the source"
+        )
+
+
+def _fit_until_gates_hold(
+    work: _Work, order: list[str], wcsname: str
+) -> tuple[tweakreg.Tweaked, list[TileFit], list[Criterion]]:
+    """Run TweakReg, without the tiles that fail a gate if the policy allows, until all pass.
+
+    A tile that failed had already put its sources into the catalogue that later tiles were matched
+    with, so the rest is fitted again without it.
+    """
+    settings = work.settings
+    sources = work.call(
+        "count_sources",
+        {
+            "files": [work.drizzled[name].name for name in order],
+            "parameters": {},
+            "imagefind": {**tweakreg.IMAGEFIND_DEFAULTS, **settings.imagefind},
+        },
+    )
+    counts = {name: sources[work.drizzled[name].name] for name in order}
+    fits = {name: _unfitted(name, counts[name]) for name in order}
+    tiles = [name for name in order if counts[name] >= settings.min_sources]
+    _apply_policy(work, [fits[name] for name in order if name not in tiles])
+    while True:
+        if len(tiles) < 2:
+            raise AlignmentError(
+                f"{len(tiles)} of {len(order)} drizzled images can be aligned, at least 2 are "
+                f"needed ({_table(list(fits.values()))}); lower align.imagefind threshold or "
+                "align.min_sources, or set `align: none`"
+            )
+        tweaked = _tweakreg(work, tiles, counts, wcsname)
+        fits.update({fit.tile: fit for fit in tweaked.fits})
+        table = check_gates([fits[name] for name in order], settings.gates, settings.min_sources)
+        failed = {name for criterion in table for name in criterion.failed} & set(tiles)
+        if not failed:
+            return tweaked, [fits[name] for name in order], table
+        _apply_policy(work, [fits[name] for name in tiles if name in failed])
+        tiles = [name for name in tiles if name not in failed]
+
+
+def _tweakreg(
+    work: _Work, tiles: list[str], counts: dict[str, int], wcsname: str
+) -> tweakreg.Tweaked:
+    try:
+        tweaked = tweakreg.run_tweakreg(
+            work.folder / f"tweakreg{len(tiles)}",
+            {name: work.folder / work.drizzled[name].name for name in tiles},
+            [work.drizzled[name] for name in tiles],
+            counts,
+            work.settings.tweakreg,
+            work.settings.imagefind,
+            wcsname,
+            work.log,
+        )
+    except DrizzlepacError as error:
+        raise AlignmentError(str(error)) from None
+    work.peak_memory = max(work.peak_memory, tweaked.peak_memory)
+    return tweaked
+
+
+def _apply_policy(work: _Work, failed: list[TileFit]) -> None:
+    if not failed:
+        return
+    if work.settings.on_failure == "stop":
+        table = check_gates(failed, work.settings.gates, work.settings.min_sources)
+        broken = [f"{c.name} ({c.asks}): {', '.join(c.failed)}" for c in table if c.failed]
+        raise AlignmentError(
+            f"{len(failed)} drizzled images failed the gates of the alignment: {'; '.join(broken)}. "
+            f"Found: {_table(failed)}. Change align.tweakreg, align.imagefind or align.gates, or "
+            "set align.on_failure to drop or keep"
+        )
+    work.excluded += [fit.tile for fit in failed]
+
+
+def _unfitted(tile: str, sources: int) -> TileFit:
+    nan = float("nan")
+    return TileFit(tile, -1, sources, nan, nan, nan, nan, 0, nan, nan, nan)
+
+
+def _table(fits: Sequence[TileFit]) -> str:
+    return "; ".join(
+        f"{fit.tile} {fit.sources} sources, {fit.matches} matched, rms {fit.rms_ra:.1f} "
+        f"{fit.rms_dec:.1f} mas, shift {fit.shift:.3f} arcsec, dx {fit.dx:.3f} dy {fit.dy:.3f}"
+        for fit in fits
+    )
+
+
+def _move_members(
+    work: _Work,
+    tweaked: Path,
+    tile: str,
+    members: dict[str, list[Exposure]],
+    original_names: dict[str, str],
+    wcsname: str,
+) -> dict[str, float]:
+    """TweakBack the exposures of a tile, and prove that each moved as the tile did (mas)."""
+    name = work.drizzled[tile].name
+    paths = {exposure: work.folder / exposure.name for exposure in members[tile]}
+    before = {exposure: read_wcs(path) for exposure, path in paths.items()}
+    work.call(
+        "tweakback",
+        {
+            "drizzled": f"{tweaked.name}/{name}",
+            "files": [exposure.name for exposure in members[tile]],
+            "original": original_names[tile],
+            "wcsname": wcsname,
+        },
+    )
+    [drizzled_before] = read_wcs(work.folder / name).values()
+    [drizzled_after] = read_wcs(tweaked / name).values()
+    unlike = {}
+    for exposure, path in paths.items():
+        after = read_wcs(path)
+        unlike[exposure.rootname] = max(
+            unlike_motion((drizzled_before, drizzled_after), (before[exposure][v], after[v]))
+            for v in after
+        )
+        if not unlike[exposure.rootname] <= MAX_UNLIKE_MOTION:
+            raise AlignmentError(
+                f"{exposure.name} moved {unlike[exposure.rootname]:.2f} mas otherwise than {name} "
+                f"(at most {MAX_UNLIKE_MOTION:g}): was it drizzled with another WCS than it has "
+                "now? Fetch both files again"
+            )
+    return unlike

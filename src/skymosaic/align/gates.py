@@ -1,0 +1,108 @@
+"""The criteria that an aligned tile must meet, by name, and how many tiles meet each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from skymosaic.config import Gates
+
+
+@dataclass(frozen=True)
+class TileFit:
+    """TweakReg's result for one drizzled image."""
+
+    tile: str
+    """Rootname of the drizzled image."""
+    place: int
+    """Position in the order that TweakReg in fact used, 0 for the reference; -1 if never fitted."""
+    sources: int
+    """Sources found in it."""
+    dx: float
+    """Shift in x, pixels of the reference frame."""
+    dy: float
+    """Shift in y, pixels of the reference frame."""
+    rotation: float
+    """Rotation, degrees, within -180 and 180."""
+    scale: float
+    """Scale ratio."""
+    matches: int
+    """Sources matched and kept in the fit."""
+    rms_ra: float
+    """Rms residual in RA, mas."""
+    rms_dec: float
+    """Rms residual in Dec, mas."""
+    shift: float
+    """Length of the shift, arcsec."""
+
+    @property
+    def reference(self) -> bool:
+        """Whether this is the tile that all others were aligned to."""
+        return self.place == 0
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One gate: what it asks, and which tiles fail it."""
+
+    name: str
+    asks: str
+    passed: int
+    failed: tuple[str, ...]
+
+
+def check_gates(fits: Sequence[TileFit], gates: Gates, min_sources: int) -> list[Criterion]:
+    """Return every criterion, in the order of the checks, with the tiles that fail it.
+
+    The reference must have sources; it has no fit of its own for the rest to look at.
+    """
+    checks: list[tuple[str, str, Any]] = [
+        (
+            "sources",
+            f"at least {min_sources} sources found",
+            lambda fit: fit.sources >= min_sources,
+        ),
+        (
+            "fitted",
+            "TweakReg gave a solution without NaN",
+            lambda fit: (
+                fit.reference
+                or (
+                    all(map(math.isfinite, (fit.dx, fit.dy, fit.rotation, fit.scale, fit.rms_ra)))
+                    and fit.place > 0
+                )
+            ),
+        ),
+        (
+            "matches",
+            f"at least {gates.min_matches} sources matched",
+            lambda fit: fit.reference or fit.matches >= gates.min_matches,
+        ),
+        (
+            "rms",
+            f"rms residual at most {gates.max_rms_mas:g} mas in RA and in Dec",
+            lambda fit: fit.reference or max(fit.rms_ra, fit.rms_dec) <= gates.max_rms_mas,
+        ),
+        (
+            "shift",
+            f"shift at most {gates.max_shift_arcsec:g} arcsec",
+            lambda fit: fit.reference or fit.shift <= gates.max_shift_arcsec,
+        ),
+        (
+            "rotation",
+            f"rotation at most {gates.max_rotation_deg:g} degrees",
+            lambda fit: fit.reference or abs(fit.rotation) <= gates.max_rotation_deg,
+        ),
+        (
+            "scale",
+            f"scale change at most {gates.max_scale_change:g}",
+            lambda fit: fit.reference or abs(fit.scale - 1) <= gates.max_scale_change,
+        ),
+    ]
+    table = []
+    for name, asks, holds in checks:
+        failed = tuple(fit.tile for fit in fits if not holds(fit))
+        table.append(Criterion(name, asks, len(fits) - len(failed), failed))
+    return table

@@ -1,0 +1,193 @@
+"""One run of TweakReg over drizzled images, and what its files say of it."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from astropy.io import fits
+
+from skymosaic import drizzlepac_process
+from skymosaic.align.gates import TileFit
+from skymosaic.align.proof import centre_motion, read_wcs
+from skymosaic.exposure import Exposure
+
+# As in STScI's tutorial 'Sky Matching for HST Mosaics', with the interaction off: tiles in the
+# user's order, each adding its sources to the catalogue that the next one is matched with.
+DEFAULTS: dict[str, Any] = {
+    "expand_refcat": True,
+    "enforce_user_order": True,
+    "searchrad": 2.0,
+    "minobj": 8,
+}
+IMAGEFIND_DEFAULTS: dict[str, Any] = {"conv_width": 2.5, "threshold": 20.0}
+_OURS: dict[str, Any] = {
+    "updatehdr": True,
+    "reusename": False,
+    "shiftfile": True,
+    "outshifts": "shifts.txt",
+    "outwcs": "shifts_wcs.fits",
+    "runfile": "tweakreg.log",
+    "interactive": False,
+    "see2dplot": False,
+    "residplot": "No plot",
+    "writecat": True,
+    "clean": False,
+}
+PRE_TWEAKREG = "PRE-TWEAKREG"
+
+
+@dataclass(frozen=True)
+class Tweaked:
+    """What one run of TweakReg left."""
+
+    folder: Path
+    """Holds the drizzled images with their new WCS."""
+    fits: list[TileFit]
+    """One for each image, in the order of the input."""
+    seconds: float
+    peak_memory: int
+
+
+def wcs_names(paths: Sequence[Path]) -> set[str]:
+    """Return every WCSNAME, of primary and alternate WCS, that the files' headers hold."""
+    names = set()
+    for path in paths:
+        with fits.open(path) as hdus:
+            for hdu in hdus:
+                names |= {str(value).strip() for value in hdu.header["WCSNAME*"].values()}
+    return names
+
+
+def unused_name(paths: Sequence[Path], wanted: str) -> str:
+    """Return `wanted`, with a number where the files hold a WCS of that name already."""
+    used = {name.upper() for name in wcs_names(paths)}
+    names = [wanted, *(f"{wanted}_{i}" for i in range(2, 30))]
+    return next(name for name in names if name.upper() not in used)
+
+
+def name_original(path: Path) -> str:
+    """Return the primary WCSNAME of a drizzled image, making it one that no other WCS has.
+
+    TweakBack finds the WCS before TweakReg by this name; a name that an older WCS has too would
+    give it the wrong one.
+    """
+    with fits.open(path, mode="update") as hdus:
+        sci = next((hdu for hdu in hdus if hdu.name == "SCI"), hdus[0])
+        name = str(sci.header.get("WCSNAME", "")).strip()
+        others = {
+            str(value).strip() for key, value in sci.header["WCSNAME?"].items() if key != "WCSNAME"
+        }
+        if not name or name in others:
+            name = PRE_TWEAKREG
+            sci.header["WCSNAME"] = name
+    return name
+
+
+def run_tweakreg(
+    folder: Path,
+    originals: Mapping[str, Path],
+    tiles: Sequence[Exposure],
+    sources: Mapping[str, int],
+    parameters: Mapping[str, Any],
+    imagefind: Mapping[str, Any],
+    wcsname: str,
+    log: Path,
+) -> Tweaked:
+    """Align `tiles` to the first of them, in their order.
+
+    Parameters
+    ----------
+    folder : Path
+        Fresh folder; the images are copied into it, because TweakReg changes their headers.
+    originals : mapping of str to Path
+        Rootname to the image.
+    tiles : sequence of Exposure
+        The images.
+    sources : mapping of str to int
+        Sources found in each, by rootname.
+    parameters, imagefind : mapping
+        TweakReg's and imagefind's parameters over the defaults.
+    wcsname : str
+        Name of the new WCS.
+    log : Path
+        File for what TweakReg prints.
+
+    Raises
+    ------
+    DrizzlepacError
+        TweakReg raised an exception.
+    """
+    folder.mkdir()
+    for tile in tiles:
+        shutil.copyfile(originals[tile.rootname], folder / tile.name)
+    size_before = log.stat().st_size if log.exists() else 0
+    call = drizzlepac_process.call(
+        "tweakreg",
+        folder,
+        {
+            "files": [tile.name for tile in tiles],
+            "parameters": {**DEFAULTS, **parameters, **_OURS, "wcsname": wcsname},
+            "imagefind": {**IMAGEFIND_DEFAULTS, **imagefind},
+        },
+        log,
+    )
+    with log.open() as file:
+        file.seek(size_before)
+        order = _order_used(file.read())
+    shifts_file = folder / _OURS["outshifts"]
+    shifts = read_shifts(shifts_file.read_text()) if shifts_file.exists() else {}
+    fits_of = [
+        _tile_fit(tile, folder, originals[tile.rootname], shifts, order, sources, tiles[0])
+        for tile in tiles
+    ]
+    return Tweaked(folder, fits_of, call.seconds, call.peak_memory)
+
+
+def _order_used(log: str) -> list[str]:
+    """Return file names in the order of their last fit: a failed image is tried again, last."""
+    tried = re.findall(r"^Performing fit for: (\S+)", log, flags=re.MULTILINE)
+    return [name for i, name in enumerate(tried) if name not in tried[i + 1 :]]
+
+
+def read_shifts(text: str) -> dict[str, list[float]]:
+    """Return dx, dy, rotation, scale, xrms, yrms by file name from a TweakReg shift file."""
+    rows = [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"]
+    return {row[0]: [float(value) for value in row[1:7]] for row in rows}
+
+
+def _tile_fit(
+    tile: Exposure,
+    folder: Path,
+    original: Path,
+    shifts: Mapping[str, Sequence[float]],
+    order: Sequence[str],
+    sources: Mapping[str, int],
+    reference: Exposure,
+) -> TileFit:
+    nan = [math.nan] * 6
+    dx, dy, rotation, scale, *_ = shifts.get(tile.name, nan)
+    path = folder / tile.name
+    with fits.open(path) as hdus:
+        header = next((hdu for hdu in hdus if hdu.name == "SCI"), hdus[0]).header
+    fitted = tile.name in order and "not aligned" not in str(header.get("WCSTYPE", ""))
+    [before], [after] = read_wcs(original).values(), read_wcs(path).values()
+    place = order.index(tile.name) + 1 if fitted else -1
+    return TileFit(
+        tile=tile.rootname,
+        place=0 if tile == reference else place,
+        sources=sources[tile.rootname],
+        dx=dx,
+        dy=dy,
+        rotation=(rotation + 180.0) % 360.0 - 180.0,
+        scale=scale,
+        matches=int(header.get("NMATCH", 0)) if fitted else 0,
+        rms_ra=float(header["RMS_RA"]) * 3.6e6 if fitted and "RMS_RA" in header else math.nan,
+        rms_dec=float(header["RMS_DEC"]) * 3.6e6 if fitted and "RMS_DEC" in header else math.nan,
+        shift=centre_motion(before, after),
+    )

@@ -1,0 +1,56 @@
+"""What every source of exposures offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What one task retrieves: a file, or files that are made together."""
+
+    name: str
+    """A safe name, unique in the campaign."""
+    identity: Mapping[str, Any]
+    """Plain values that change when the content does."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Software that the content depends on."""
+
+
+class Source(Protocol):
+    """A place that exposures come from."""
+
+    def parcels(self) -> list[Parcel]:
+        """Return what there is to retrieve, sorted by name.
+
+        Raises
+        ------
+        InputError
+            There is nothing, or it does not belong together.
+        """
+
+    def fetch(self, parcel: Parcel, folder: Path, log: Path) -> int:
+        """Put the files of a parcel into `folder`, named by their ROOTNAMEs.
+
+        Parameters
+        ----------
+        parcel : Parcel
+            One of `parcels`.
+        folder : Path
+            Empty.
+        log : Path
+            File for what tools print.
+
+        Returns
+        -------
+        int
+            Largest resident set of a drizzlepac process that was needed, bytes; 0 for none.
+
+        Raises
+        ------
+        InputError
+            A file cannot be had, or is not what `parcels` said.
+        """

@@ -1,0 +1,131 @@
+"""Simulated exposures: a WFC3/IR mosaic like HST proposal 12812, with the truth beside the data.
+
+The files need no reference file: their headers carry the distortion, as the archive's do.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skymosaic.archive.simulated_detector import expose
+from skymosaic.archive.simulated_headers import (
+    association_name,
+    distorted_wcs,
+    flt_file,
+    reference_scale,
+    scene_file,
+)
+from skymosaic.archive.simulated_pointing import (
+    Exposure,
+    Simulation,
+    plan_exposure,
+    rootnames_of,
+    visits_of,
+)
+from skymosaic.archive.simulated_scene import render
+
+__all__ = ["DRZ_PARAMETERS", "Simulation", "association_name", "simulate_visit", "visit_files"]
+
+# By these AstroDrizzle makes the drizzled file of one association, as the archive's pipeline does;
+# the cosmic-ray steps are off because calwf3 has removed the hits by its fit up the ramp.
+DRZ_PARAMETERS: dict[str, Any] = {
+    "build": True,
+    "clean": True,
+    "context": False,
+    "preserve": False,
+    "mdriztab": False,
+    "updatewcs": False,
+    "in_memory": False,
+    "num_cores": 1,
+    "resetbits": 0,
+    "static": True,
+    "skysub": True,
+    "skymethod": "localmin",
+    "driz_separate": False,
+    "median": False,
+    "blot": False,
+    "driz_cr": False,
+    "driz_combine": True,
+    "final_wcs": True,
+    "final_scale": 0.12825,
+    "final_rot": None,
+    "final_pixfrac": 1.0,
+    "final_kernel": "square",
+    "final_bits": 64,
+    "final_wht_type": "EXP",
+}
+
+
+def visit_files(simulation: Simulation) -> dict[str, list[str]]:
+    """Return the FLTs' rootnames by visit: ``{'ibxl50': ['ibxl50clq', 'ibxl50cqq'], ...}``."""
+    return {visit: rootnames_of(simulation, visit) for visit in visits_of(simulation)}
+
+
+def simulate_visit(simulation: Simulation, visit: str, folder: Path) -> list[Path]:
+    """Make the exposures of one visit.
+
+    Parameters
+    ----------
+    simulation : Simulation
+        What to make.
+    visit : str
+        One of `visit_files`, such as ``'ibxl54'``.
+    folder : Path
+        Made if absent. Files of the same names are replaced.
+
+    Returns
+    -------
+    list of Path
+        For each exposure ``<rootname>_flt.fits``; ``<rootname>_truth.json`` with the sky
+        (e-/s), the pointing error (header minus truth: arcsec and degrees) and the true WCS; and
+        ``<rootname>_scene.fits`` with the scene free of noise and sky (e-/s).
+
+    Raises
+    ------
+    CampaignError
+        The visit is not in the simulation.
+    """
+    names = rootnames_of(simulation, visit)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for dither in range(len(names)):
+        paths += _simulate_exposure(simulation, plan_exposure(simulation, visit, dither), folder)
+    return paths
+
+
+def _simulate_exposure(simulation: Simulation, exposure: Exposure, folder: Path) -> list[Path]:
+    scene = render(simulation, distorted_wcs(exposure.true_wcs), reference_scale())
+    science, error, flags = expose(
+        simulation, exposure.rootname, scene + exposure.sky, exposure.exptime
+    )
+    flt = folder / f"{exposure.rootname}_flt.fits"
+    flt_file(simulation, exposure, science, error, flags).writeto(flt, overwrite=True)
+    truth = folder / f"{exposure.rootname}_truth.json"
+    truth.write_text(json.dumps(_truth(simulation, exposure), indent=2) + "\n", encoding="utf-8")
+    image = folder / f"{exposure.rootname}_scene.fits"
+    scene_file(exposure, scene.astype(np.float32)).writeto(image, overwrite=True)
+    return [flt, truth, image]
+
+
+def _truth(simulation: Simulation, exposure: Exposure) -> dict[str, Any]:
+    return {
+        "rootname": exposure.rootname,
+        "association": association_name(exposure.visit),
+        "seed": simulation.seed,
+        "size": simulation.size,
+        "sky": exposure.sky,
+        "pointing_error": {
+            "dra_cosdec": exposure.error.dra,
+            "ddec": exposure.error.ddec,
+            "roll": exposure.error.roll,
+        },
+        "true_wcs": {
+            "crval": exposure.true_wcs.crval,
+            "crpix": exposure.true_wcs.crpix,
+            "cd": exposure.true_wcs.cd,
+        },
+    }

@@ -1,0 +1,309 @@
+"""Where simulated exposures point: the tiles of HST proposal 12812, dithers, pointing errors."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import importlib.resources
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skymosaic.errors import CampaignError
+
+FloatArray = NDArray[np.float64]
+
+DETECTOR_SIZE = 1014
+SUBARRAY_SIZE = 256
+REFERENCE_TILE = "54"
+MAXIMUM_DITHERS = 28
+
+_VISIT_PREFIX = "ibxl"
+_POINTING_RMS = 0.18  # arcsec an axis: with two axes, 2 pixels rms
+_POINTING_LIMIT = 0.5  # arcsec: 4 pixels
+_ROLL_LIMIT = 0.03  # deg
+_EXTRA_DITHER = 2.0  # arcsec, half the width of the square of generated dithers, at full size
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What to simulate.
+
+    Attributes
+    ----------
+    seed : int
+        All that is random follows from it and from names, so that an exposure is the same
+        whichever others are made, and in whatever order.
+    size : {'full', 'small'}
+        ``full``: 1014 x 1014 pixels. ``small``: the 256 x 256 subarray; the mosaic's pattern and
+        the scene shrink about the reference tile by the same factor, the point-spread function
+        does not.
+    tiles : tuple of str
+        Last two characters of the visits to make, such as ``('54', '51')``; empty means all nine.
+    dithers : int
+        Exposures a visit. The first two are the published ones; further ones are generated.
+    displace : mapping of str to (float, float)
+        True offset of a tile on the sky, (east, north) in arcsec, added to its published place.
+    """
+
+    seed: int = 12812
+    size: Literal["full", "small"] = "full"
+    tiles: tuple[str, ...] = ()
+    dithers: int = 2
+    displace: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = tiles_of_proposal()
+        for name, wanted in (("tiles", self.tiles), ("displace", tuple(self.displace))):
+            unknown = [tile for tile in wanted if tile not in known]
+            if unknown:
+                raise CampaignError(
+                    f"simulated {name}: no tile {unknown[0]!r} in proposal 12812; "
+                    f"choose from {', '.join(known)}"
+                )
+        if len(set(self.tiles)) != len(self.tiles):
+            raise CampaignError(f"simulated tiles: {self.tiles} names a tile twice; name it once")
+        if self.size not in ("full", "small"):
+            raise CampaignError(f"simulated size: {self.size!r} is unknown; choose full or small")
+        if not 1 <= self.dithers <= MAXIMUM_DITHERS:
+            raise CampaignError(
+                f"simulated dithers: {self.dithers} is out of range; "
+                f"choose 1 to {MAXIMUM_DITHERS} exposures a visit"
+            )
+        if self.seed < 0:
+            raise CampaignError(f"simulated seed: {self.seed} is negative; choose 0 or above")
+
+    @property
+    def pixels(self) -> int:
+        """Length of each axis of an exposure, in pixels."""
+        return DETECTOR_SIZE if self.size == "full" else SUBARRAY_SIZE
+
+    @property
+    def shrink(self) -> float:
+        """Factor by which the mosaic's pattern and the scene are shrunk; 1 at full size."""
+        return self.pixels / DETECTOR_SIZE
+
+    @property
+    def corner(self) -> int:
+        """First detector pixel of the exposure along each axis, counted from 0."""
+        return (DETECTOR_SIZE - self.pixels) // 2
+
+
+@dataclass(frozen=True)
+class LinearWcs:
+    """The linear part of a world coordinate system: CRVAL (deg), CRPIX (pix), CD (deg/pix)."""
+
+    crval: tuple[float, float]
+    crpix: tuple[float, float]
+    cd: tuple[tuple[float, float], tuple[float, float]]
+
+    @property
+    def orientation(self) -> float:
+        """Position angle of the y axis, degrees east of north."""
+        return float(np.degrees(np.arctan2(self.cd[0][1], self.cd[1][1])))
+
+
+@dataclass(frozen=True)
+class PointingError:
+    """What the header's WCS is off by: header minus truth.
+
+    ``dra`` is along right ascension times cos(declination), ``ddec`` along declination, both in
+    arcsec; ``roll`` in degrees, counted from north to east, about the tile's centre.
+    """
+
+    dra: float = 0.0
+    ddec: float = 0.0
+    roll: float = 0.0
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """One exposure of the plan, with its true WCS and the one its header gets."""
+
+    rootname: str
+    visit: str
+    number: int
+    exptime: float
+    postarg: tuple[float, float]
+    stale_mdrizsky: float
+    sky: float
+    true_wcs: LinearWcs
+    header_wcs: LinearWcs
+    error: PointingError
+
+
+def generator(seed: int, *names: str | int) -> np.random.Generator:
+    """Return the random generator of a name: the same for a seed in every process."""
+    words = [zlib.crc32(str(name).encode()) for name in names]
+    return np.random.default_rng(np.random.SeedSequence([seed, *words]))
+
+
+def project(ra: FloatArray, dec: FloatArray, center: tuple[float, float]) -> FloatArray:
+    """Project the sky on the tangent plane.
+
+    Parameters
+    ----------
+    ra, dec : array, any one shape
+        Degrees.
+    center : (float, float)
+        Right ascension and declination of the point of tangency, degrees.
+
+    Returns
+    -------
+    array, shape (2, ...)
+        Gnomonic coordinates (east, north) in arcsec (Calabretta & Greisen 2002, eqs. 12, 13, 54).
+    """
+    alpha = np.radians(ra - center[0])
+    delta, delta0 = np.radians(dec), np.radians(center[1])
+    below = np.sin(delta) * np.sin(delta0) + np.cos(delta) * np.cos(delta0) * np.cos(alpha)
+    east = np.cos(delta) * np.sin(alpha)
+    north = np.sin(delta) * np.cos(delta0) - np.cos(delta) * np.sin(delta0) * np.cos(alpha)
+    return np.stack([east, north]) / below * np.degrees(3600.0)
+
+
+def deproject(plane: FloatArray, center: tuple[float, float]) -> FloatArray:
+    """Undo `project`: (east, north) in arcsec, shape (2, ...), to (ra, dec) in degrees."""
+    xi, eta = np.radians(np.asarray(plane) / 3600.0)
+    delta0 = np.radians(center[1])
+    along = np.cos(delta0) - eta * np.sin(delta0)
+    alpha = np.arctan2(xi, along)
+    delta = np.arctan2(np.sin(delta0) + eta * np.cos(delta0), np.hypot(xi, along))
+    return np.stack([center[0] + np.degrees(alpha), np.degrees(delta)])
+
+
+@functools.cache
+def _published() -> tuple[dict[str, str], ...]:
+    source = importlib.resources.files("skymosaic.archive") / "data" / "proposal_12812.csv"
+    lines = source.read_text(encoding="ascii").splitlines()
+    return tuple(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+
+@functools.cache
+def tiles_of_proposal() -> tuple[str, ...]:
+    """Return the proposal's nine tiles, by the last two characters of the visit."""
+    return tuple(dict.fromkeys(row["rootname"][4:6] for row in _published()))
+
+
+def _rows(tile: str) -> list[dict[str, str]]:
+    return [row for row in _published() if row["rootname"][4:6] == tile]
+
+
+def _crval(row: dict[str, str]) -> tuple[float, float]:
+    return float(row["crval1"]), float(row["crval2"])
+
+
+def field_center() -> tuple[float, float]:
+    """Return (ra, dec) in degrees of the reference tile: the origin of the scene."""
+    return _crval(_rows(REFERENCE_TILE)[0])
+
+
+def visits_of(simulation: Simulation) -> tuple[str, ...]:
+    """Return the visits to simulate, in the proposal's order."""
+    wanted = simulation.tiles or tiles_of_proposal()
+    return tuple(_VISIT_PREFIX + tile for tile in tiles_of_proposal() if tile in wanted)
+
+
+def rootnames_of(simulation: Simulation, visit: str) -> list[str]:
+    """Return the rootnames of a visit: the published ones, then generated ones."""
+    if visit not in visits_of(simulation):
+        raise CampaignError(
+            f"visit {visit!r} is not in this simulation; "
+            f"choose from {', '.join(visits_of(simulation))}"
+        )
+    published = [row["rootname"] for row in _rows(visit[4:6])]
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    return [*published, *(f"{visit}z{letter}q" for letter in letters)][: simulation.dithers]
+
+
+def pointing_error(simulation: Simulation, visit: str) -> PointingError:
+    """Return the error all exposures of a visit share; the reference tile has none."""
+    if visit.endswith(REFERENCE_TILE):
+        return PointingError()
+    random = generator(simulation.seed, visit, "pointing")
+    shift = random.normal(0.0, _POINTING_RMS, 2)
+    shift *= min(1.0, _POINTING_LIMIT / float(np.hypot(*shift)))
+    roll = random.uniform(-_ROLL_LIMIT, _ROLL_LIMIT)
+    return PointingError(float(shift[0]), float(shift[1]), float(roll))
+
+
+def _offset(position: tuple[float, float], center: tuple[float, float]) -> FloatArray:
+    return project(np.array(position[0]), np.array(position[1]), center)
+
+
+def _with_error(true: LinearWcs, error: PointingError, center: tuple[float, float]) -> LinearWcs:
+    cos, sin = np.cos(np.radians(error.roll)), np.sin(np.radians(error.roll))
+    turn = np.array([[cos, sin], [-sin, cos]])
+    offset = turn @ _offset(true.crval, center)
+    ra, dec = deproject(offset + np.array([error.dra, error.ddec]), center)
+    cd = turn @ np.array(true.cd)
+    return replace(
+        true,
+        crval=(float(ra), float(dec)),
+        cd=((float(cd[0, 0]), float(cd[0, 1])), (float(cd[1, 0]), float(cd[1, 1]))),
+    )
+
+
+def _cd(row: dict[str, str]) -> FloatArray:
+    return np.array([[float(row[f"cd{i}_{j}"]) for j in (1, 2)] for i in (1, 2)])
+
+
+def _place(simulation: Simulation, tile: str, dither: int) -> tuple[float, float]:
+    """Return the true CRVAL of a dither of a tile."""
+    rows = _rows(tile)
+    center = field_center()
+    offsets = np.array([_offset(_crval(row), center) for row in rows])
+    if dither < len(rows):
+        offset = offsets[dither]
+    else:
+        random = generator(simulation.seed, tile, "dither", dither)
+        offset = offsets.mean(axis=0) + random.uniform(-_EXTRA_DITHER, _EXTRA_DITHER, 2)
+    plane = offset * simulation.shrink + np.array(simulation.displace.get(tile, (0.0, 0.0)))
+    if simulation.size == "small" and dither == 1:
+        # The published dither is 59.5 pixels; shrunk it is a whole number of them, which would
+        # leave the undersampled stars' positions wrong by the same fraction in both exposures.
+        plane = plane + _cd(rows[0]).sum(axis=1) * 0.5 * 3600.0
+    ra, dec = deproject(plane, center)
+    return float(ra), float(dec)
+
+
+def plan_exposure(simulation: Simulation, visit: str, dither: int) -> Exposure:
+    """Return one exposure of a visit, ``dither`` counted from 0."""
+    tile = visit[4:6]
+    rows = _rows(tile)
+    row = rows[dither % len(rows)]
+    true = LinearWcs(
+        crval=_place(simulation, tile, dither),
+        crpix=(
+            float(row["crpix1"]) - simulation.corner,
+            float(row["crpix2"]) - simulation.corner,
+        ),
+        cd=(
+            (float(row["cd1_1"]), float(row["cd1_2"])),
+            (float(row["cd2_1"]), float(row["cd2_2"])),
+        ),
+    )
+    middle = np.mean([_place(simulation, tile, k) for k in range(len(rows))], axis=0)
+    error = pointing_error(simulation, visit)
+    sky = float(row["localmin"])
+    if dither >= len(rows):
+        # The two exposures of a visit differ by about 0.01 e-/s; generated ones vary as much.
+        sky += float(generator(simulation.seed, tile, "sky", dither).uniform(-0.01, 0.01))
+    return Exposure(
+        rootname=rootnames_of(simulation, visit)[dither],
+        visit=visit,
+        number=tiles_of_proposal().index(tile) * MAXIMUM_DITHERS + dither,
+        exptime=float(row["exptime"]),
+        postarg=(
+            float(row["postarg1"]) * simulation.shrink,
+            float(row["postarg2"]) * simulation.shrink,
+        ),
+        stale_mdrizsky=float(row["mdrizsky"]),
+        sky=sky,
+        true_wcs=true,
+        header_wcs=_with_error(true, error, (float(middle[0]), float(middle[1]))),
+        error=error,
+    )

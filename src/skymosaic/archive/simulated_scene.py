@@ -1,0 +1,243 @@
+"""The simulated sky: a nebula with an edge and dark lanes, and a field of stars.
+
+The scene is defined on the whole plane tangent to the sky at the reference tile, so that every
+exposure, wherever it points, sees its part of one and the same sky.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+from scipy.special import erf
+
+from skymosaic.archive.simulated_pointing import (
+    FloatArray,
+    Simulation,
+    deproject,
+    field_center,
+    generator,
+    project,
+)
+
+FWHM = 0.151  # arcsec: WFC3/IR at 1.6 um (WFC3 Instrument Handbook, table 7.5)
+
+_ORIENTATION = 166.6  # deg: position angle of the mosaic's y axis
+_SIGMA = FWHM / np.sqrt(8 * np.log(2))
+
+# Stars: one in each cell of a grid, at random within it, so that no overlap of two tiles is empty.
+# Fluxes follow N(>F) ~ F^-0.64, which is the slope of the published catalog from its quartile
+# (20 e-/s) to its percentile 99 (17,000 e-/s).
+_BLOCK = 32.0  # arcsec: the stars of one block come from one generator
+_CELLS = 6  # cells along each side of a block
+_FAINTEST, _BRIGHTEST, _SLOPE = 12.0, 2.0e4, 0.64  # e-/s
+_STAMP = 6  # pixels each side of a star: 12 sigma
+
+# (u, v, width u, width v, brightness): arcsec, e-/s
+_KNOTS = (
+    (-95.0, 60.0, 55.0, 40.0, 0.28),
+    (60.0, -85.0, 45.0, 60.0, 0.22),
+    (10.0, 120.0, 70.0, 35.0, 0.18),
+)
+# (u, v, width u, width v, opacity): the pillar and a smaller globule
+_PILLARS = ((15.0, -5.0, 24.0, 34.0, 0.65), (-120.0, -90.0, 22.0, 22.0, 0.45))
+# (slope, intercept, waviness, wavelength, width, opacity) of v = slope u + intercept + a wave
+_LANES = (
+    (0.45, 55.0, 14.0, 190.0, 11.0, 0.40),
+    (-0.80, -70.0, 10.0, 140.0, 9.0, 0.35),
+    (1.60, -150.0, 12.0, 160.0, 10.0, 0.30),
+)
+_WAVES, _WAVE_AMPLITUDE, _WAVELENGTHS = 10, 0.05, (45.0, 180.0)
+
+
+@dataclass(frozen=True)
+class Stars:
+    """Positions in degrees and fluxes in e-/s; each array has shape (n,)."""
+
+    ra: FloatArray
+    dec: FloatArray
+    flux: FloatArray
+
+
+def nebula(simulation: Simulation, u: FloatArray, v: FloatArray) -> FloatArray:
+    """Return the diffuse emission.
+
+    Parameters
+    ----------
+    simulation : Simulation
+        Its seed sets the texture.
+    u, v : array, any one shape
+        Position along the mosaic's x and y axes, arcsec at full size, from the reference tile.
+
+    Returns
+    -------
+    array, shape of `u`
+        Brightness in e-/s a pixel, positive.
+    """
+    ridge = 0.75 * u - 0.65 * v + 25.0 * np.sin(v / 70.0) + 20.0
+    light = 0.12 + 0.34 * (1.0 - np.tanh(ridge / 42.0))
+    for u0, v0, width_u, width_v, brightness in _KNOTS:
+        light += brightness * np.exp(-0.5 * (((u - u0) / width_u) ** 2 + ((v - v0) / width_v) ** 2))
+    for u0, v0, width_u, width_v, opacity in _PILLARS:
+        light *= 1 - opacity * np.exp(
+            -0.5 * (((u - u0) / width_u) ** 2 + ((v - v0) / width_v) ** 2)
+        )
+    for slope, intercept, waviness, wavelength, width, opacity in _LANES:
+        course = slope * u + intercept + waviness * np.sin(2 * np.pi * u / wavelength)
+        away = (v - course) / (width * np.hypot(1.0, slope))
+        light *= 1 - opacity * np.exp(-0.5 * away**2)
+    return light * _texture(simulation.seed, u, v)
+
+
+def _texture(seed: int, u: FloatArray, v: FloatArray) -> FloatArray:
+    random = generator(seed, "texture")
+    texture = np.ones_like(u)
+    for _ in range(_WAVES):
+        angle, phase = random.uniform(0.0, 2 * np.pi, 2)
+        number = 2 * np.pi / random.uniform(*_WAVELENGTHS)
+        texture += _WAVE_AMPLITUDE * np.sin(
+            (number * np.cos(angle)) * u + (number * np.sin(angle)) * v + phase
+        )
+    return texture
+
+
+def _mosaic_axes() -> FloatArray:
+    """Return the matrix from (east, north) to the mosaic's (x, y) axes."""
+    angle = np.radians(_ORIENTATION)
+    # The detector is seen as on the sky: x runs west of its y axis.
+    return np.array([[-np.cos(angle), np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+def _footprint(wcs: WCS, pixels: int) -> tuple[FloatArray, FloatArray]:
+    """Return (ra, dec) along the edge of an exposure, as a closed line of points."""
+    steps = np.linspace(-1.0 - _STAMP, pixels + _STAMP, 9)
+    x, y = np.meshgrid(steps, steps)
+    ra, dec = wcs.all_pix2world(x.ravel(), y.ravel(), 0)
+    return ra, dec
+
+
+def stars_near(simulation: Simulation, wcs: WCS) -> Stars:
+    """Return the stars in and about the footprint of an exposure.
+
+    The plane is divided into square blocks, and the stars of a block depend on the seed and the
+    block's place only.
+    """
+    center = field_center()
+    ra, dec = _footprint(wcs, simulation.pixels)
+    block = _BLOCK * simulation.shrink
+    plane = project(ra, dec, center)
+    first = np.floor(plane.min(axis=1) / block).astype(int)
+    last = np.floor(plane.max(axis=1) / block).astype(int)
+    cell = np.stack(np.meshgrid(np.arange(_CELLS), np.arange(_CELLS))).reshape(2, -1)
+    places, fluxes = [], []
+    for i in range(first[0], last[0] + 1):
+        for j in range(first[1], last[1] + 1):
+            random = generator(simulation.seed, "stars", i, j)
+            within = (cell + random.uniform(size=cell.shape)) / _CELLS
+            places.append((within + np.array([[i], [j]])) * block)
+            fluxes.append(_fluxes(random, cell.shape[1]))
+    ra, dec = deproject(np.concatenate(places, axis=1), center)
+    return Stars(ra, dec, np.concatenate(fluxes))
+
+
+def _fluxes(random: np.random.Generator, count: int) -> FloatArray:
+    """Draw fluxes from a power law cut at both ends, by the inverse of its distribution."""
+    low, high = _FAINTEST**-_SLOPE, _BRIGHTEST**-_SLOPE
+    return np.asarray((low + random.uniform(size=count) * (high - low)) ** (-1.0 / _SLOPE))
+
+
+def pixel_area(wcs: WCS, x: FloatArray, y: FloatArray) -> FloatArray:
+    """Return the solid angle of pixels, in arcsec^2, from the derivatives of the SIP polynomials.
+
+    Parameters
+    ----------
+    wcs : WCS
+        With SIP coefficients.
+    x, y : array, any one shape
+        Pixel positions, counted from 0.
+    """
+    u, v = x - (wcs.wcs.crpix[0] - 1), y - (wcs.wcs.crpix[1] - 1)
+    a, b = wcs.sip.a, wcs.sip.b
+
+    def slopes(coefficients: FloatArray) -> tuple[FloatArray, FloatArray]:
+        along_u, along_v = np.zeros_like(u), np.zeros_like(u)
+        for p, q in zip(*np.nonzero(coefficients), strict=True):
+            if p:
+                along_u += coefficients[p, q] * p * u ** (p - 1) * v**q
+            if q:
+                along_v += coefficients[p, q] * q * u**p * v ** (q - 1)
+        return along_u, along_v
+
+    a_u, a_v = slopes(a)
+    b_u, b_v = slopes(b)
+    distortion = (1 + a_u) * (1 + b_v) - a_v * b_u
+    return np.abs(distortion * np.linalg.det(wcs.wcs.cd)) * 3600.0**2
+
+
+def add_stars(image: FloatArray, stars: Stars, wcs: WCS, reference_scale: float) -> None:
+    """Add stars to an image, in place.
+
+    A flat-fielded frame has the same sky in pixels of every area, so that a star's counts are its
+    flux divided by the pixel area relative to `reference_scale` squared; drizzling undoes it.
+
+    Parameters
+    ----------
+    image : array, shape (ny, nx)
+        e-/s.
+    stars : Stars
+        Those outside the image are left out.
+    wcs : WCS
+        The true one, with distortion.
+    reference_scale : float
+        IDCSCALE, arcsec/pix.
+    """
+    x, y = wcs.all_world2pix(stars.ra, stars.dec, 0, tolerance=1e-5, quiet=True)
+    ny, nx = image.shape
+    inside = (x > -_STAMP) & (x < nx + _STAMP) & (y > -_STAMP) & (y < ny + _STAMP)
+    x, y, flux = x[inside], y[inside], stars.flux[inside]
+    flux = flux * reference_scale**2 / pixel_area(wcs, x, y)
+    scale_x, scale_y = np.hypot(*wcs.wcs.cd) * 3600.0
+    reach = np.arange(-_STAMP, _STAMP + 1)
+    column = np.rint(x).astype(int)[:, None] + reach
+    row = np.rint(y).astype(int)[:, None] + reach
+    profile_x = _share(column - x[:, None], _SIGMA / scale_x)
+    profile_y = _share(row - y[:, None], _SIGMA / scale_y)
+    stamps = flux[:, None, None] * profile_y[:, :, None] * profile_x[:, None, :]
+    rows, columns = np.broadcast_arrays(row[:, :, None], column[:, None, :])
+    seen = (rows >= 0) & (rows < ny) & (columns >= 0) & (columns < nx)
+    np.add.at(image, (rows[seen], columns[seen]), stamps[seen])
+
+
+def _share(distance: NDArray[np.float64], sigma: float) -> FloatArray:
+    """Return what share of a unit Gaussian falls in pixels at a distance from its centre."""
+    root = sigma * np.sqrt(2.0)
+    return np.asarray(0.5 * (erf((distance + 0.5) / root) - erf((distance - 0.5) / root)))
+
+
+def render(simulation: Simulation, wcs: WCS, reference_scale: float) -> FloatArray:
+    """Return the scene, free of noise and sky, on the pixels of an exposure.
+
+    Parameters
+    ----------
+    simulation : Simulation
+        Seed and size.
+    wcs : WCS
+        The exposure's true WCS, with distortion.
+    reference_scale : float
+        IDCSCALE, arcsec/pix.
+
+    Returns
+    -------
+    array, shape (pixels, pixels)
+        e-/s.
+    """
+    pixels = simulation.pixels
+    y, x = np.mgrid[0:pixels, 0:pixels].astype(float)
+    ra, dec = wcs.all_pix2world(x.ravel(), y.ravel(), 0)
+    plane = project(ra, dec, field_center())
+    u, v = (_mosaic_axes() @ plane / simulation.shrink).reshape(2, pixels, pixels)
+    image = nebula(simulation, u, v)
+    add_stars(image, stars_near(simulation, wcs), wcs, reference_scale)
+    return image

@@ -1,0 +1,257 @@
+"""A whole campaign as one Dask graph; the only module that knows all the others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from astropy.table import Table
+from dask import delayed
+from dask.base import compute as compute_graph
+from distributed import Client, KilledWorker
+from distributed.client import FutureCancelledError
+
+from skymosaic import drizzlepac_process, gathering, scratch, stages
+from skymosaic.archive.base import Parcel, Source
+from skymosaic.archive.directory import Directory
+from skymosaic.archive.simulated import Simulation
+from skymosaic.archive.simulated_source import SimulatedArchive
+from skymosaic.compute import local
+from skymosaic.config import Campaign, DirectorySource, SimulatedSource, resolved_yaml
+from skymosaic.errors import ComputeError, StoreError
+from skymosaic.exposure import Exposure
+from skymosaic.inspection import inspection_table
+from skymosaic.installation import require_match
+from skymosaic.progress import TOPIC, Event, from_message
+from skymosaic.steps import Finished, NotFinishedError, Place, finished
+from skymosaic.store import open_store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of a campaign gave."""
+
+    table: str
+    """The MDRIZSKY table as text."""
+    warnings: Sequence[str]
+    report: str
+    """Where the report is."""
+    folder: str
+    """Where all products are."""
+    reused: bool
+    """Whether everything had been finished before."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is known of a campaign's exposures."""
+
+    tables: dict[str, Table]
+    """By title: the exposures and the drizzled images."""
+    folder: str
+    """Where the tables are stored."""
+
+
+def open_source(source: SimulatedSource | DirectorySource) -> Source:
+    """Return the source that a campaign file names."""
+    if isinstance(source, SimulatedSource):
+        return SimulatedArchive(
+            Simulation(source.seed, source.size, source.tiles, source.dithers, source.displace),
+            drizzlepac_process.call,
+        )
+    return Directory(
+        path=source.path,
+        leave_out_bad=source.on_bad_file == "leave_out",
+        filter=source.filter,
+        detector=source.detector,
+        allow_mixed=source.allow_mixed,
+    )
+
+
+def open_place(campaign: Campaign) -> Place:
+    """Return where a campaign's products are and its tasks work."""
+    return Place(open_store(campaign.store.uri), campaign.name, campaign.compute.scratch)
+
+
+def build(campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]) -> Any:
+    """Return the campaign's graph, whose result is the gather step.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        What to do.
+    place : Place
+        Where.
+    source : Source
+        Where exposures come from.
+    parcels : sequence of Parcel
+        What it has.
+    """
+    left_out = list(getattr(source, "left_out", []))
+    retrieved = [
+        delayed(stages.retrieve)(place, source, p, dask_key_name=f"retrieve-{p.name}")
+        for p in parcels
+    ]
+    inspected = delayed(stages.inspect)(place, retrieved)
+    aligned = delayed(stages.align)(place, campaign.align, inspected)
+    planned = delayed(stages.plan)(place, campaign.drizzle, aligned)
+    drizzled = [
+        delayed(stages.drizzle)(place, campaign.drizzle, campaign.sky, aligned, planned, method)
+        for method in campaign.sky.methods
+    ]
+    return delayed(gathering.gather)(
+        place, campaign, left_out, retrieved, inspected, aligned, planned, drizzled
+    )
+
+
+def run(
+    campaign: Campaign, tell: Callable[[Event], None], expect: Callable[[int], None]
+) -> Outcome:
+    """Run a campaign, or what is not yet finished of it.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        What to do.
+    tell : callable
+        Gets every event of every task, from a thread of its own.
+    expect : callable
+        Gets the number of tasks before the first one starts.
+
+    Raises
+    ------
+    SkymosaicError
+        The class tells the kind of failure; finished steps stay in the store.
+    """
+    require_match()
+    place, source = open_place(campaign), open_source(campaign.source)
+    parcels = source.parcels()
+    try:
+        done = _compute_here(build(campaign, place.only_finished(), source, parcels))
+    except NotFinishedError as first:
+        log.info("first step to run: %s", first)
+    else:
+        return _outcome(place, done, reused=True)
+    place.store.write_text(place.key("campaign.yaml"), resolved_yaml(campaign))
+    graph = build(campaign, place, source, parcels)
+    with _workers(campaign, tell, len(parcels)) as client:
+        expect(len(graph.dask))
+        done = _compute_on(client, graph)
+    return _outcome(place, done, reused=False)
+
+
+def inspect(
+    campaign: Campaign, tell: Callable[[Event], None], expect: Callable[[int], None]
+) -> Inspection:
+    """Retrieve the exposures of a campaign and tabulate them; parameters and errors as `run`."""
+    place, source = open_place(campaign), open_source(campaign.source)
+    parcels = source.parcels()
+    graph = _inspected(place, source, parcels)
+    with _workers(campaign, tell, len(parcels)) as client:
+        expect(len(graph.dask))
+        done = _compute_on(client, graph)
+    exposures, drizzled = (
+        inspection_table([Exposure.from_dict(record) for record in done.result[kind]])
+        for kind in ("exposures", "drizzled")
+    )
+    return Inspection(
+        tables={"exposures": exposures, "drizzled images": drizzled},
+        folder=place.store.where(place.key("inspection")),
+    )
+
+
+def simulate(
+    folder: Path,
+    simulation: Simulation,
+    say: Callable[[str], None],
+) -> None:
+    """Write simulated exposures, their drizzled images and the truth into a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if absent; files of the same names are replaced.
+    simulation : Simulation
+        What to make.
+    say : callable
+        Gets a line for each visit.
+
+    Raises
+    ------
+    SkymosaicError
+        The simulation asks for what is not there, or AstroDrizzle failed.
+    """
+    source = SimulatedArchive(simulation, drizzlepac_process.call)
+    folder.mkdir(parents=True, exist_ok=True)
+    for parcel in source.parcels():
+        with scratch.folder(None, "simulate") as work:
+            source.fetch(parcel, folder, work / "simulate.log")
+        say(f"{parcel.name}: {', '.join(sorted(p.name for p in folder.glob(parcel.name + '*')))}")
+
+
+def find_outcome(campaign: Campaign) -> Outcome:
+    """Return what the campaign's last finished run gave; nothing is run.
+
+    Raises
+    ------
+    StoreError
+        No run has finished.
+    """
+    place = open_place(campaign)
+    done = finished(place, "comparison")
+    if done is None:
+        raise StoreError(
+            f"{place.store.where(place.campaign)} holds no finished comparison; "
+            "make it with `skymosaic run`"
+        )
+    return _outcome(place, done, reused=True)
+
+
+def _inspected(place: Place, source: Source, parcels: Sequence[Parcel]) -> Any:
+    retrieved = [delayed(stages.retrieve)(place, source, parcel) for parcel in parcels]
+    return delayed(stages.inspect)(place, retrieved)
+
+
+@contextmanager
+def _workers(campaign: Campaign, tell: Callable[[Event], None], parcels: int) -> Iterator[Client]:
+    """Yield a client of the campaign's workers, whose tasks' events go to `tell`."""
+    with local.client(campaign.compute, max(parcels, len(campaign.sky.methods))) as client:
+        client.subscribe_topic(TOPIC, lambda message: tell(from_message(message)))
+        yield client
+
+
+def _compute_here(graph: Any) -> Finished:
+    """Compute in this thread: for a graph that only looks up what is finished."""
+    [done] = compute_graph(graph, scheduler="synchronous")
+    return done
+
+
+def _compute_on(client: Client, graph: Any) -> Finished:
+    future = client.compute(graph)
+    try:
+        return future.result()
+    except KilledWorker as error:
+        raise ComputeError(
+            f"a worker died repeatedly with the task {error.task}: memory probably ran out; use "
+            "fewer workers (compute.workers). Run again to go on from what is finished"
+        ) from None
+    except (FutureCancelledError, TimeoutError) as error:
+        raise ComputeError(
+            f"the workers were lost ({error}); run again to go on from what is finished"
+        ) from None
+
+
+def _outcome(place: Place, done: Finished, *, reused: bool) -> Outcome:
+    return Outcome(
+        table=done.result["table"],
+        warnings=done.result["warnings"],
+        report=place.store.where(done.products["report.html"].key),
+        folder=place.store.where(place.campaign),
+        reused=reused,
+    )

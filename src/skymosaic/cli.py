@@ -1,0 +1,212 @@
+"""The command line: thin commands without logic of their own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from rich.console import Console
+
+from skymosaic import __version__
+from skymosaic.config import json_schema, load_campaign, resolved_yaml
+from skymosaic.errors import SkymosaicError
+
+INTERRUPTED = 130
+_UNEXPECTED = 1
+
+campaign_file = click.argument("config", type=click.Path(path_type=Path))
+store_option = click.option(
+    "--store", metavar="DIR", help="Folder of the products; stands above the campaign file's."
+)
+workers_option = click.option(
+    "--workers", type=click.IntRange(min=1), help="Worker processes; default: as many as fit."
+)
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry)
+
+
+def _log_to_stderr(verbose: int, quiet: bool, as_json: bool) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        _JsonLines() if as_json else logging.Formatter("%(levelname)s: %(message)s")
+    )
+    level = (
+        logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("skymosaic").setLevel(level)
+
+
+def _ended_cleanly(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn errors into one message and the exit code of their class."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **options: Any) -> None:
+        # A batch system ends a job with SIGTERM: workers are to be stopped then, too.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        try:
+            command(*args, **options)
+        except SkymosaicError as error:
+            click.echo(f"{type(error).__name__}: {error}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("interrupted; run the same command again to go on", err=True)
+            sys.exit(INTERRUPTED)
+
+    return wrapped
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__)
+@click.option("-v", "--verbose", count=True, help="Tell more; twice for everything.")
+@click.option("-q", "--quiet", is_flag=True, help="Errors and results only.")
+@click.option("--log-json", is_flag=True, help="Log as JSON lines on standard error.")
+@click.pass_context
+def main(context: click.Context, verbose: int, quiet: bool, log_json: bool) -> None:
+    """Make sky-matched HST mosaics, and compare AstroDrizzle's four sky methods.
+
+    Exit codes: 0 done; 2 wrong usage; others name the kind of failure (docs/exit-codes.md).
+    """
+    _log_to_stderr(verbose, quiet, log_json)
+    context.obj = {"quiet": quiet}
+
+
+@main.command()
+@campaign_file
+@store_option
+@workers_option
+@click.option("--scratch", metavar="DIR", help="Folder for temporary files.")
+@click.pass_obj
+@_ended_cleanly
+def run(
+    obj: dict[str, bool],
+    config: Path,
+    store: str | None,
+    workers: int | None,
+    scratch: str | None,
+) -> None:
+    """Run the campaign in CONFIG, or what is not yet finished of it."""
+    from skymosaic import campaign as pipeline
+    from skymosaic.display import Display
+
+    campaign = load_campaign(
+        config,
+        {"store.uri": store, "compute.workers": workers, "compute.scratch": scratch},
+    )
+    with Display(Console(stderr=True), quiet=obj["quiet"]) as display:
+        outcome = pipeline.run(campaign, display.show, display.expect)
+    click.echo(outcome.table)
+    for warning in outcome.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if outcome.reused:
+        click.echo("everything had been done before: nothing was run again", err=True)
+    click.echo(f"products: {outcome.folder}")
+    click.echo(f"report:   {outcome.report}")
+
+
+@main.command()
+@campaign_file
+@click.option("--store", metavar="DIR", help="Folder of the products.")
+@_ended_cleanly
+def check(config: Path, store: str | None) -> None:
+    """Validate the campaign in CONFIG and print it with all defaults resolved."""
+    click.echo(resolved_yaml(load_campaign(config, {"store.uri": store})), nl=False)
+
+
+@main.command()
+@_ended_cleanly
+def schema() -> None:
+    """Print the JSON Schema of campaign files."""
+    click.echo(json.dumps(json_schema(), indent=1))
+
+
+@main.command()
+@campaign_file
+@store_option
+@workers_option
+@click.pass_obj
+@_ended_cleanly
+def inspect(obj: dict[str, bool], config: Path, store: str | None, workers: int | None) -> None:
+    """Retrieve the exposures of CONFIG and tabulate them; nothing is aligned or drizzled."""
+    from skymosaic import campaign as pipeline
+    from skymosaic.display import Display
+
+    campaign = load_campaign(config, {"store.uri": store, "compute.workers": workers})
+    with Display(Console(stderr=True), quiet=obj["quiet"]) as display:
+        inspection = pipeline.inspect(campaign, display.show, display.expect)
+    for title, table in inspection.tables.items():
+        click.echo(f"{title}: {len(table)}")
+        click.echo("\n".join(table.pformat(max_lines=-1, max_width=-1)) + "\n")
+    click.echo(f"tables: {inspection.folder}")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--seed", default=12812, show_default=True, help="Same seed, same pixels.")
+@click.option("--size", type=click.Choice(["full", "small"]), default="full", show_default=True)
+@click.option("--tile", "tiles", multiple=True, help="A tile such as 54; default: all nine.")
+@click.option("--dithers", default=2, show_default=True, type=click.IntRange(min=1))
+@_ended_cleanly
+def simulate(
+    folder: Path, seed: int, size: Literal["full", "small"], tiles: tuple[str, ...], dithers: int
+) -> None:
+    """Write simulated WFC3/IR exposures, their drizzled images and the truth into FOLDER."""
+    from skymosaic import campaign as pipeline
+    from skymosaic.archive.simulated import Simulation
+
+    simulation = Simulation(seed=seed, size=size, tiles=tiles, dithers=dithers)
+    pipeline.simulate(folder, simulation, click.echo)
+
+
+@main.command()
+@campaign_file
+@store_option
+@_ended_cleanly
+def report(config: Path, store: str | None) -> None:
+    """Print the table of a finished campaign and where its report is; nothing is run."""
+    from skymosaic import campaign as pipeline
+
+    outcome = pipeline.find_outcome(load_campaign(config, {"store.uri": store}))
+    click.echo(outcome.table)
+    for warning in outcome.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(f"report:   {outcome.report}")
+
+
+@main.command()
+@_ended_cleanly
+def doctor() -> None:
+    """Tell the versions, and test that `match` truly matches in this installation."""
+    from skymosaic.installation import SELF_TEST_OFFSET, require_match, self_test
+    from skymosaic.versions import versions
+
+    for name, version in versions().items():
+        click.echo(f"{name:<20} {version}")
+    require_match()
+    found = self_test()
+    click.echo(
+        f"self-test: match found a sky difference of {found:.4f} e-/s "
+        f"where it is {SELF_TEST_OFFSET} e-/s: good"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""What must hold between the sky methods, whatever the data.
+
+The relations follow from how stsci.skypac (``skymatch``) builds each method on the others; they are
+compared in electron/s/arcsec^2, the brightness in which it computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from skymosaic.compare.mdrizsky import Chip, Runs, by_chip
+from skymosaic.errors import SkyError
+
+Levels = Mapping[str, Mapping[Chip, float | None]]
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """One relation between the methods, and whether it holds.
+
+    Parameters
+    ----------
+    name : str
+        Short name, one word with underscores.
+    formula : str
+        The relation.
+    holds : bool
+        Whether ``value <= tolerance``.
+    value : float
+        The largest deviation, in electron/s/arcsec^2.
+    tolerance : float
+        The largest deviation allowed, in electron/s/arcsec^2.
+    explanation : str
+        Why the relation must hold, and for what it was checked.
+    """
+
+    name: str
+    formula: str
+    holds: bool
+    value: float
+    tolerance: float
+    explanation: str
+
+
+def check_invariants(
+    runs: Runs, groups: Sequence[Sequence[str]], tolerance: float = 1e-6
+) -> list[Invariant]:
+    """Check every relation whose methods were run.
+
+    Parameters
+    ----------
+    runs : mapping of str to sequence of SkyValue
+        The sky values of each method that was run.
+    groups : sequence of sequences of str
+        Rootnames of the exposures that overlap one another, directly or through others; each
+        exposure is in one group. They bound no relation: skypac solves all exposures at once, so
+        the constant of ``globalmin+match`` is one for the whole set. An exposure that overlaps no
+        other has no ``match`` value, and ``globalmin+match`` gives it that constant alone.
+    tolerance : float
+        Largest deviation allowed, relative to the largest brightness (to 1 electron/s/arcsec^2
+        where all are fainter): skypac may keep skies in single precision, good to 1e-7.
+
+    Returns
+    -------
+    list of Invariant
+        Those that could be checked; relations whose methods were not run are left out.
+
+    Raises
+    ------
+    SkyError
+        If the groups are not a partition of the exposures; see also `mdrizsky.by_chip`.
+    """
+    checked = by_chip(runs)
+    levels: Levels = {
+        method: {chip: value.brightness for chip, value in values.items()}
+        for method, values in checked.items()
+    }
+    require_partition(groups, {rootname for rootname, _ in next(iter(levels.values()))})
+    brightest = max(
+        (abs(v) for m in levels.values() for v in m.values() if v is not None), default=0
+    )
+    limit = tolerance * max(1.0, brightest)
+    found: list[Invariant] = []
+    for check in (_one_sky, _globalmin, _match, _globalmin_match):
+        for name, formula, deviation, explanation in check(levels, len(groups)):
+            holds = deviation <= limit
+            found.append(Invariant(name, formula, holds, deviation, limit, explanation))
+    return found
+
+
+def require_partition(groups: Sequence[Sequence[str]], rootnames: set[str]) -> None:
+    """Raise SkyError unless each exposure is in exactly one of the groups."""
+    members = [rootname for group in groups for rootname in group]
+    wrong = sorted(set(members) ^ rootnames) or sorted({m for m in members if members.count(m) > 1})
+    if wrong:
+        raise SkyError(
+            f"exposure {wrong[0]} is not in exactly one overlap group while it is compared; "
+            "find the groups from the same exposures as the sky values"
+        )
+
+
+def failures(invariants: Sequence[Invariant]) -> str:
+    """Return one sentence for each relation that does not hold, empty where all hold."""
+    return "; ".join(
+        f"{one.name} ({one.formula}) is off by {one.value:.3g} electron/s/arcsec^2, "
+        f"more than {one.tolerance:.3g}"
+        for one in invariants
+        if not one.holds
+    )
+
+
+_Check = tuple[str, str, float, str]
+
+
+def _known(levels: Levels, method: str) -> dict[Chip, float]:
+    """Return the determined skies of a method, empty where it was not run."""
+    return {chip: sky for chip, sky in levels.get(method, {}).items() if sky is not None}
+
+
+def _spread(values: Sequence[float]) -> float:
+    return max(values) - min(values)
+
+
+def _one_sky(levels: Levels, _groups: int) -> list[_Check]:
+    spreads = []
+    for method in levels:
+        exposures: dict[str, list[float]] = {}
+        for (rootname, _), sky in _known(levels, method).items():
+            exposures.setdefault(rootname, []).append(sky)
+        spreads += [_spread(skies) for skies in exposures.values() if len(skies) > 1]
+    if not spreads:
+        return []
+    why = (
+        "Each method finds one sky brightness for an exposure and subtracts it from all its chips; "
+        f"checked for {', '.join(levels)}."
+    )
+    return [("one_sky_per_exposure", "chips of an exposure have one brightness", max(spreads), why)]
+
+
+def _globalmin(levels: Levels, _groups: int) -> list[_Check]:
+    lowest, local = _known(levels, "globalmin"), _known(levels, "localmin")
+    if not lowest:
+        return []
+    why = "globalmin subtracts the same brightness from every exposure."
+    found = [("globalmin_is_one_value", "globalmin = constant", _spread([*lowest.values()]), why)]
+    if local:
+        expected = min(local.values())
+        deviation = max(abs(sky - expected) for sky in lowest.values())
+        why = "globalmin is the lowest of the skies that localmin measures."
+        formula = "globalmin = min(localmin)"
+        found.append(("globalmin_is_lowest_localmin", formula, deviation, why))
+    return found
+
+
+def _match(levels: Levels, groups: int) -> list[_Check]:
+    skies = _known(levels, "match")
+    if not skies:
+        return []
+    why = (
+        "match is relative to the exposure with the lowest sky. The zero is one for the whole set, "
+        f"which has {groups} overlap group{'s' if groups != 1 else ''}."
+    )
+    return [("match_starts_at_zero", "min(match) = 0", abs(min(skies.values())), why)]
+
+
+def _globalmin_match(levels: Levels, groups: int) -> list[_Check]:
+    """Check that one constant joins the two methods, and which.
+
+    Where match is undetermined skypac has subtracted nothing yet when it looks for the lowest sky,
+    and adds the constant there too: match counts as 0.
+    """
+    if "match" not in levels:
+        return []
+    both, local = _known(levels, "globalmin+match"), _known(levels, "localmin")
+    matched = {chip: sky or 0.0 for chip, sky in levels["match"].items()}
+    if not both:
+        return []
+    missing = sum(sky is None for sky in levels["match"].values())
+    aside = f" Where match is undetermined (chips: {missing}) it counts as 0." if missing else ""
+    offsets = {chip: sky - matched[chip] for chip, sky in both.items()}
+    why = (
+        "globalmin+match adds one brightness to match, the same in all "
+        f"{groups} overlap groups.{aside}"
+        if groups != 1
+        else f"globalmin+match adds one brightness to match.{aside}"
+    )
+    formula = "(globalmin+match) - match = constant"
+    found = [("one_constant_above_match", formula, _spread([*offsets.values()]), why)]
+    if local:
+        expected = min(sky - matched[chip] for chip, sky in local.items())
+        deviation = max(abs(offset - expected) for offset in offsets.values())
+        why = f"The constant is the lowest sky that is left once match is subtracted.{aside}"
+        formula = "(globalmin+match) - match = min(localmin - match)"
+        found.append(("constant_is_lowest_rest", formula, deviation, why))
+    return found

@@ -1,0 +1,78 @@
+"""Worker processes on this machine."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dask
+import psutil
+from dask.system import CPU_COUNT
+from distributed import Client, LocalCluster
+
+from skymosaic.config import Compute
+from skymosaic.errors import ComputeError
+
+# What a worker and its drizzlepac child were seen to need, with room for a larger mosaic.
+MEMORY_PER_WORKER = 2e9  # bytes
+
+_DASK = {
+    # A worker that dies three times with the same task is dying of the task.
+    "distributed.scheduler.allowed-failures": 3,
+    "distributed.comm.timeouts.connect": "30s",
+    "distributed.worker.multiprocessing-method": "spawn",
+}
+
+
+def choose_workers(settings: Compute, tasks: int) -> int:
+    """Return the number of workers: the user's, or as many as cores, memory and tasks allow.
+
+    Cores are those that the container may use, not those of its host.
+    """
+    if settings.workers != "auto":
+        return int(settings.workers)
+    by_memory = int(psutil.virtual_memory().available // MEMORY_PER_WORKER)
+    return max(1, min(CPU_COUNT, by_memory, tasks))
+
+
+@contextmanager
+def client(settings: Compute, tasks: int) -> Iterator[Client]:
+    """Yield a Dask client of worker processes with one thread each, stopped at the end.
+
+    drizzlepac cannot run in two threads of a process, so parallelism is by processes.
+
+    Parameters
+    ----------
+    settings : Compute
+        The campaign's.
+    tasks : int
+        How many tasks can run at once at most.
+
+    Raises
+    ------
+    ComputeError
+        The workers did not start.
+    """
+    (
+        logging.CRITICAL if not logging.getLogger().isEnabledFor(logging.DEBUG) else logging.INFO
+    )
+    with dask.config.set(_DASK):
+        try:
+            cluster = LocalCluster(
+                n_workers=choose_workers(settings, tasks),
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address=None,
+                memory_limit=0 if settings.memory_limit is None else settings.memory_limit,
+                silence_logs=logging.CRITICAL,
+            )
+        except (OSError, RuntimeError, TimeoutError) as error:
+            raise ComputeError(
+                f"the workers did not start ({error}); is 127.0.0.1 reachable and memory left? "
+                f"Python: {sys.executable}"
+            ) from error
+        with cluster, Client(cluster) as connected:
+            yield connected

@@ -1,0 +1,199 @@
+"""The campaign file: one YAML file says what to mosaic, how, and where.
+
+Values are resolved as defaults < file < command line. Everything that is wrong is said at once,
+each with its line.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from skymosaic.config_models import (
+    TEXT_FIELDS,
+    Align,
+    Campaign,
+    Compute,
+    DirectorySource,
+    Drizzle,
+    Gates,
+    Identity,
+    SimulatedSource,
+    Sky,
+    Source,
+    Store,
+)
+from skymosaic.config_paths import absolute, resolve_paths
+from skymosaic.config_problems import from_pydantic, message, remove_secrets
+from skymosaic.config_yaml import KeyPath, Problem, read_document
+from skymosaic.drizzlepac_parameters import Task, checked_value, known_parameters
+from skymosaic.errors import CampaignError
+
+__all__ = [
+    "Align",
+    "Campaign",
+    "Compute",
+    "DirectorySource",
+    "Drizzle",
+    "Gates",
+    "Identity",
+    "SimulatedSource",
+    "Sky",
+    "Source",
+    "Store",
+    "json_schema",
+    "load_campaign",
+    "resolved_yaml",
+]
+
+_PARAMETER_KEYS: tuple[tuple[str, str, Task], ...] = (
+    ("align", "tweakreg", "tweakreg"),
+    ("align", "imagefind", "imagefind"),
+    ("sky", "parameters", "astrodrizzle"),
+    ("drizzle", "parameters", "astrodrizzle"),
+)
+
+
+def load_campaign(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Campaign:
+    """Read a campaign file, apply what the command line says, and check all of it.
+
+    Parameters
+    ----------
+    path
+        The YAML file.
+    overrides
+        Values by dotted key, such as ``{"store.uri": "out", "compute.workers": 2}``. They go
+        before the file; None stands for an option that was not given.
+
+    Returns
+    -------
+    Campaign
+        With absolute paths (relative ones are relative to the file's folder, those of
+        ``overrides`` and the default store to the current folder) and with the drizzlepac
+        parameters in drizzlepac's own types.
+
+    Raises
+    ------
+    CampaignError
+        One line for each thing that is wrong.
+    InstallationError
+        drizzlepac's definitions of its parameters cannot be found.
+    """
+    path = Path(path)
+    document = read_document(path, TEXT_FIELDS)
+    data = copy.deepcopy(document.data)
+    problems = list(document.problems)
+    overridden = _apply(data, overrides or {}, problems)
+
+    def base_of(key: KeyPath) -> Path:
+        given = any(key[: len(override)] == override for override in overridden)
+        return Path.cwd() if given else path.parent
+
+    problems += remove_secrets(data)
+    problems += resolve_paths(data, base_of)
+    problems += _check_drizzlepac_parameters(data)
+    _default_store(data)
+    campaign = _validate(data, problems)
+    if campaign is None or problems:
+        raise CampaignError(message(path, problems, document.lines, overridden))
+    return campaign
+
+
+def resolved_yaml(campaign: Campaign) -> str:
+    """Return a campaign as YAML with every value, defaults included.
+
+    Loading that text gives an equal campaign, wherever the file lies.
+    """
+    return yaml.safe_dump(
+        campaign.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100
+    )
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of the campaign file, for editors and for the docs."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Campaign.model_json_schema(mode="validation"),
+        "title": "skymosaic campaign",
+    }
+
+
+def _apply(
+    data: dict[str, Any], overrides: Mapping[str, Any], problems: list[Problem]
+) -> set[KeyPath]:
+    """Put the values of the command line into the data; return their keys."""
+    applied: set[KeyPath] = set()
+    for dotted, value in overrides.items():
+        if value is None:
+            continue
+        key = tuple(dotted.split("."))
+        applied.add(key)
+        holder = data
+        for depth, part in enumerate(key[:-1], start=1):
+            inner = holder.get(part)
+            if key[:depth] == ("align",) and inner == "none":
+                inner = {"method": "none"}
+            if inner is None:
+                inner = {}
+            if not isinstance(inner, dict):
+                problems.append(Problem(key, f"{'.'.join(key[:depth])} is not a mapping"))
+                break
+            holder[part] = inner
+            holder = inner
+        else:
+            holder[key[-1]] = value
+    return applied
+
+
+def _default_store(data: dict[str, Any]) -> None:
+    section = data.get("store")
+    if section is None:
+        section = data["store"] = {}
+    if isinstance(section, dict):
+        section.setdefault("uri", absolute(Store().uri, Path.cwd()))
+
+
+def _check_drizzlepac_parameters(data: dict[str, Any]) -> list[Problem]:
+    """Check the parameters of drizzlepac's tasks, and put them into drizzlepac's types in place."""
+    problems: list[Problem] = []
+    for section, name, task in _PARAMETER_KEYS:
+        holder = data.get(section)
+        given = holder.get(name) if isinstance(holder, dict) else None
+        if not isinstance(holder, dict) or not isinstance(given, dict):
+            continue  # the models say what is wrong with it, if anything
+        checked = {}
+        for parameter, value in given.items():
+            try:
+                checked[parameter] = checked_value(task, parameter, value)
+                _check_section(section, task, parameter)
+            except CampaignError as error:
+                problems.append(Problem((section, name, parameter), str(error)))
+                checked.pop(parameter, None)
+        holder[name] = checked
+    return problems
+
+
+def _check_section(section: str, task: Task, name: str) -> None:
+    parameter = known_parameters(task)[name]
+    if task == "astrodrizzle" and parameter.is_sky != (section == "sky"):
+        home = "sky.parameters" if parameter.is_sky else "drizzle.parameters"
+        title = parameter.section or "general parameters"
+        raise CampaignError(f"belongs under {home} (AstroDrizzle's {title})")
+
+
+def _validate(data: dict[str, Any], problems: list[Problem]) -> Campaign | None:
+    known_bad = {problem.key for problem in problems}
+    try:
+        return Campaign.model_validate(data)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            problem = from_pydantic(details)
+            # What was said of a key already is not said again in other words.
+            if not any(problem.key[: len(key)] == key for key in known_bad):
+                problems.append(problem)
+    return None

@@ -1,0 +1,113 @@
+"""Types of the campaign file's fields: plain YAML values, with messages made for its user."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from skymosaic.drizzlepac_parameters import ParameterValue
+
+_Item = TypeVar("_Item", bound=Hashable)
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+_MEMORY = r"^(auto|[0-9]+([.][0-9]+)? ?[kMGT]i?B)$"
+
+
+def _to_text(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(
+            "must be text, not a boolean: YAML reads yes, no, on and off as booleans, "
+            "put the word in quotes if you mean it"
+        )
+    return str(value) if isinstance(value, (int, float)) else value
+
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not a boolean")
+    return value
+
+
+def _safe_name(name: str) -> str:
+    # A name of dots only cannot pass: it starts with a letter or digit.
+    if not re.match(_NAME, name) or "\n" in name:
+        raise ValueError(
+            f"must be a safe folder name: letters, digits, '.', '_' and '-' only, a letter or "
+            f"digit first; not {name!r}"
+        )
+    return name
+
+
+def _memory(text: str) -> str:
+    if not re.match(_MEMORY, text):
+        raise ValueError(f"must be auto or a size with its unit such as 4GB, not {text!r}")
+    return text
+
+
+def _workers(value: Any) -> Any:
+    if value == "auto":
+        return value
+    whole = str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
+    if re.fullmatch(r"[0-9]{1,6}", whole) and int(whole) >= 1:
+        return int(whole)
+    raise ValueError(f"must be auto or a whole number of at least 1, not {value!r}")
+
+
+def _store_uri(uri: str) -> str:
+    scheme = uri_scheme(uri)
+    if scheme not in ("", "file"):
+        raise ValueError(
+            f"{scheme}: stores are not supported yet: give a folder (a path, or file:PATH)"
+        )
+    return uri
+
+
+def _no_repeats(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
+    for index, item in enumerate(items):
+        if item in items[:index]:
+            raise ValueError(f"names {item!r} twice")
+    return items
+
+
+def _empty_if_none(value: Any) -> Any:
+    return {} if value is None else value
+
+
+def uri_scheme(uri: str) -> str:
+    """Return the scheme of a URI in lower case, empty for a plain path."""
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", uri)
+    return found[1].lower() if found else ""
+
+
+Text = Annotated[str, BeforeValidator(_to_text), Field(min_length=1)]
+Names = Annotated[
+    tuple[Text, ...],
+    AfterValidator(_no_repeats),
+    Field(json_schema_extra={"items": {"type": ["string", "integer"]}, "uniqueItems": True}),
+]
+Name = Annotated[
+    Text, AfterValidator(_safe_name), Field(max_length=100, json_schema_extra={"pattern": _NAME})
+]
+# The bounds stand before the validator: only so do they reach the JSON Schema as its own keywords.
+Count = Annotated[int, Field(ge=1), BeforeValidator(_no_boolean)]
+Seed = Annotated[int, Field(ge=0), BeforeValidator(_no_boolean)]
+Number = Annotated[float, BeforeValidator(_no_boolean)]
+PositiveNumber = Annotated[float, Field(gt=0), BeforeValidator(_no_boolean)]
+Method = Literal["localmin", "match", "globalmin", "globalmin+match"]
+Methods = Annotated[
+    tuple[Method, ...],
+    AfterValidator(_no_repeats),
+    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+]
+Memory = Annotated[Text, AfterValidator(_memory), Field(json_schema_extra={"pattern": _MEMORY})]
+Workers = Annotated[
+    int | Literal["auto"],
+    BeforeValidator(_workers, json_schema_input_type=Literal["auto"] | Annotated[int, Field(ge=1)]),
+]
+StoreUri = Annotated[Text, AfterValidator(_store_uri)]
+Parameters = Annotated[
+    Mapping[str, ParameterValue],
+    BeforeValidator(_empty_if_none, json_schema_input_type=Mapping[str, ParameterValue] | None),
+]

@@ -1,0 +1,256 @@
+"""The sections of a campaign file, as frozen models that refuse unknown keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from skymosaic.config_fields import (
+    Count,
+    Memory,
+    Methods,
+    Name,
+    Names,
+    Number,
+    Parameters,
+    PositiveNumber,
+    Seed,
+    StoreUri,
+    Text,
+    Workers,
+)
+
+# Fields where a plain number in the file is meant as text: tile 050 is '050', not octal 40.
+TEXT_FIELDS = frozenset(
+    {
+        "campaign.name",
+        "campaign.description",
+        "source.path",
+        "source.filter",
+        "source.detector",
+        "source.tiles.*",
+        "align.order.*",
+        "store.uri",
+        "compute.memory_limit",
+        "compute.scratch",
+    }
+)
+
+
+class Section(BaseModel):
+    """A part of the campaign file: frozen, and without keys of its own invention."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class OptionalSection(Section):
+    """A section whose keys all have defaults, so that its heading may stand alone."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _heading_alone(cls, data: Any) -> Any:
+        return {} if data is None else data
+
+
+class Identity(Section):
+    """What the campaign is called."""
+
+    name: Name = Field(
+        description="Name of the campaign, used as a folder name: letters, digits, '.', '_', '-'."
+    )
+    description: Text | None = Field(default=None, description="One line for people.")
+
+
+class SimulatedSource(Section):
+    """Exposures made by the program itself, with known sky and known pointing errors."""
+
+    kind: Literal["simulated"] = Field(description="Make the exposures.")
+    seed: Seed = Field(
+        default=12812, description="Seed of the random numbers: the same seed, the same pixels."
+    )
+    size: Literal["full", "small"] = Field(
+        default="full",
+        description="full: 1014 x 1014 pixels; small: the 256 x 256 subarray, quick to run.",
+    )
+    tiles: Names = Field(
+        default=(), description="Tiles to make, such as ['54', '51']; empty means all of them."
+    )
+    dithers: Count = Field(default=2, description="Exposures of each tile (count).")
+    displace: Mapping[Text, tuple[Number, Number]] = Field(
+        default_factory=dict,
+        description="True offset of a tile on the sky, as tile: [east, north] (arcsec).",
+    )
+
+    @model_validator(mode="after")
+    def _displaced_tiles_are_made(self) -> Self:
+        strangers = [tile for tile in self.displace if self.tiles and tile not in self.tiles]
+        if strangers:
+            raise ValueError(f"displace names {strangers[0]!r}, which is not among tiles")
+        return self
+
+
+class DirectorySource(Section):
+    """Exposures and drizzled tiles that are already in a folder."""
+
+    kind: Literal["directory"] = Field(description="Take the files of a folder.")
+    path: Path = Field(description="The folder; relative to the folder of the campaign file.")
+    on_bad_file: Literal["refuse", "leave_out"] = Field(
+        default="refuse",
+        description="A damaged file stops the campaign (refuse), or is left out and reported.",
+    )
+    filter: Text | None = Field(
+        default=None, description="Take the exposures of this filter only, such as F160W."
+    )
+    detector: Text | None = Field(
+        default=None, description="Take the exposures of this detector only, such as IR."
+    )
+    allow_mixed: bool = Field(
+        default=False, description="Allow exposures of several filters or detectors in one mosaic."
+    )
+
+
+Source = Annotated[
+    SimulatedSource | DirectorySource,
+    Field(discriminator="kind", description="Where the exposures come from."),
+]
+
+
+class Gates(OptionalSection):
+    """What a tile must pass for its alignment to be kept."""
+
+    min_matches: Count = Field(
+        default=10, description="Fewest sources matched with the reference (count)."
+    )
+    max_rms_mas: PositiveNumber = Field(
+        default=100, description="Largest rms of the fit in either axis (milliarcsec)."
+    )
+    max_shift_arcsec: PositiveNumber = Field(
+        default=5, description="Largest shift of the tile (arcsec)."
+    )
+    max_rotation_deg: PositiveNumber = Field(
+        default=0.5, description="Largest rotation of the tile, of either sign (degrees)."
+    )
+    max_scale_change: PositiveNumber = Field(
+        default=0.01, description="Largest change of scale, as |scale - 1| (dimensionless)."
+    )
+
+
+class Align(Section):
+    """How the tiles are aligned with each other before they are drizzled."""
+
+    method: Literal["tweakreg", "none"] = Field(
+        default="tweakreg", description="tweakreg, or none to keep the WCS that the files have."
+    )
+    order: Names = Field(
+        default=(),
+        description=(
+            "Tiles in the order of alignment, the first is the reference: DRZ file names, "
+            "rootnames, or a part that identifies a tile such as ibxl54 or 54. The tiles not "
+            "named follow by overlap."
+        ),
+    )
+    tweakreg: Parameters = Field(
+        default_factory=dict, description="Parameters of TweakReg, by its own names."
+    )
+    imagefind: Parameters = Field(
+        default_factory=dict, description="Parameters of TweakReg's source finding, imagefindpars."
+    )
+    gates: Gates = Field(default_factory=Gates, description="What the alignment must pass.")
+    min_sources: Count = Field(
+        default=10, description="Fewest sources found in a tile for it to be aligned (count)."
+    )
+    on_failure: Literal["stop", "drop", "keep"] = Field(
+        default="stop",
+        description=(
+            "A tile that does not pass stops the campaign, is dropped from the mosaic, or is kept "
+            "with the WCS it had."
+        ),
+    )
+
+
+def _align_from_word(value: Any) -> Any:
+    if value == "none":
+        return {"method": "none"}
+    if isinstance(value, (Mapping, Align)):
+        return value
+    raise ValueError("must be none, or a mapping such as {method: tweakreg}")
+
+
+class Sky(OptionalSection):
+    """The sky methods to compare, and the statistics they share."""
+
+    methods: Methods = Field(
+        default=("localmin", "match", "globalmin", "globalmin+match"),
+        description="AstroDrizzle's sky methods, one run each.",
+    )
+    parameters: Parameters = Field(
+        default_factory=dict,
+        description="AstroDrizzle's parameters of the sky step and of the static mask.",
+    )
+
+
+class Drizzle(OptionalSection):
+    """How the exposures are drizzled, the same for every sky method."""
+
+    parameters: Parameters = Field(
+        default_factory=dict,
+        description="AstroDrizzle's other parameters, by its own names.",
+    )
+    max_output_megapixels: PositiveNumber = Field(
+        default=500, description="Refuse to start when the mosaic would be larger (10^6 pixels)."
+    )
+
+
+class Store(OptionalSection):
+    """Where the products live."""
+
+    uri: StoreUri = Field(
+        default="store",
+        description=(
+            "Folder of the products, a path or file:PATH; relative to the folder of the campaign "
+            "file. Not given: ./store in the current folder."
+        ),
+    )
+
+
+class Compute(OptionalSection):
+    """Who does the work, and within which bounds."""
+
+    backend: Literal["local"] = Field(default="local", description="local: this machine.")
+    workers: Workers = Field(
+        default="auto", description="Worker processes (count), or auto: as many as fit."
+    )
+    memory_limit: Memory | None = Field(
+        default="auto",
+        description="Memory of one worker such as 4GB; auto: its share; null: no limit.",
+    )
+    scratch: Path | None = Field(
+        default=None,
+        description=(
+            "Folder for temporary files; relative to the folder of the campaign file. "
+            "null: the system's temporary folder."
+        ),
+    )
+
+
+class Campaign(Section):
+    """One campaign file: what to mosaic, how, and where."""
+
+    campaign: Identity = Field(description="What the campaign is called.")
+    source: Source
+    align: Annotated[
+        Align,
+        BeforeValidator(_align_from_word, json_schema_input_type=Literal["none"] | Align),
+    ] = Field(default_factory=Align, description="How the tiles are aligned; none: not at all.")
+    sky: Sky = Field(default_factory=Sky, description="The sky methods to compare.")
+    drizzle: Drizzle = Field(default_factory=Drizzle, description="How to drizzle.")
+    store: Store = Field(default_factory=Store, description="Where the products live.")
+    compute: Compute = Field(default_factory=Compute, description="Who does the work.")
+
+    @property
+    def name(self) -> str:
+        """Name of the campaign, a safe folder name."""
+        return self.campaign.name

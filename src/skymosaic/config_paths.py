@@ -1,0 +1,70 @@
+"""Paths of a campaign: relative ones become absolute, so that the resolved file works anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from skymosaic.config_fields import uri_scheme
+from skymosaic.config_yaml import KeyPath, Problem
+
+PATH_KEYS: tuple[KeyPath, ...] = (
+    ("source", "path"),
+    ("store", "uri"),
+    ("compute", "scratch"),
+    ("align", "tweakreg", "refcat"),
+    ("drizzle", "parameters", "rules_file"),
+    ("drizzle", "parameters", "driz_sep_refimage"),
+)
+
+
+def resolve_paths(data: dict[str, Any], base_of: Callable[[KeyPath], Path]) -> list[Problem]:
+    """Make the paths in the data of a campaign absolute, in place.
+
+    Parameters
+    ----------
+    data
+        The campaign as plain data, not validated yet.
+    base_of
+        Gives the folder that a relative path at a key is relative to.
+
+    Returns
+    -------
+    list of Problem
+        Paths that no file system takes.
+    """
+    problems: list[Problem] = []
+    for key in PATH_KEYS:
+        holder: Any = data
+        for part in key[:-1]:
+            holder = holder.get(part) if isinstance(holder, dict) else None
+        value = holder.get(key[-1]) if isinstance(holder, dict) else None
+        if not isinstance(value, (str, Path)) or not str(value):
+            continue
+        try:
+            holder[key[-1]] = absolute(str(value), base_of(key), is_uri=key == ("store", "uri"))
+        except (OSError, ValueError, RuntimeError) as error:
+            problems.append(Problem(key, f"{str(value)!r} cannot be a path: {error}"))
+    return problems
+
+
+def absolute(value: str, base: Path, *, is_uri: bool = False) -> str:
+    """Return a path as an absolute one; a URI with a scheme other than ``file`` as it is.
+
+    Raises
+    ------
+    ValueError, OSError, RuntimeError
+        The path names another host, an unknown user (``~name``), or goes round in a circle.
+    """
+    if is_uri and (scheme := uri_scheme(value)):
+        if scheme != "file":
+            return value
+        parts = urlsplit(value)
+        if parts.netloc not in ("", "localhost"):
+            raise ValueError(f"it names the host {parts.netloc}; write file:PATH or file:///PATH")
+        value = unquote(parts.path)
+        if not value:
+            raise ValueError("it names no folder; write file:PATH")
+    return str((base.absolute() / Path(value).expanduser()).resolve())

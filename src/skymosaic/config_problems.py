@@ -1,0 +1,202 @@
+"""What is wrong with a campaign, said in the words and the line numbers of its file."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from skymosaic.config_models import Campaign, DirectorySource, SimulatedSource
+from skymosaic.config_yaml import KeyPath, Problem
+from skymosaic.drizzlepac_parameters import Task, known_parameters
+
+_KINDS = ("simulated", "directory")
+_SECRET_KEY = re.compile(
+    r"secret|token|passw|passphrase|credential|(access|api|private)[_-]?key", re.IGNORECASE
+)
+_SECRET_VALUE = re.compile(
+    r"[a-z][a-z0-9+.-]*://[^/\s@]*:[^/\s@]+@|\b(AKIA|ASIA)[0-9A-Z]{16}\b", re.I
+)
+_REMEDY = "a campaign file holds none: keep it in the environment or the settings of its own tool"
+_SHOWN = 60
+
+
+def remove_secrets(data: Any, key: KeyPath = ()) -> list[Problem]:
+    """Take keys and values that look like credentials out of the data, so that none is repeated.
+
+    Parameters
+    ----------
+    data
+        Plain data, changed in place.
+    key
+        Where the data stands in the file.
+
+    Returns
+    -------
+    list of Problem
+        Where they stood; never what they were.
+    """
+    found: list[Problem] = []
+    items = list(data.items() if isinstance(data, dict) else enumerate(data))
+    for name, value in items:
+        inner = (*key, name)
+        is_key = isinstance(name, str) and _SECRET_KEY.search(name)
+        if is_key or (isinstance(value, str) and _SECRET_VALUE.search(value)):
+            what = "looks like a secret" if is_key else "its value looks like a secret"
+            found.append(Problem(inner, f"{what}, and {_REMEDY}"))
+            if isinstance(data, dict):
+                del data[name]
+            else:
+                data[name] = ""
+        elif isinstance(value, (dict, list)):
+            found += remove_secrets(value, inner)
+    return found
+
+
+def from_pydantic(error: ErrorDetails) -> Problem:
+    """Turn one error of pydantic into a problem of the file."""
+    location = tuple(error["loc"])
+    key = _without_kind(location)
+    kind, given, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        return Problem(key, _unknown_key(location))
+    if kind == "missing":
+        return Problem(key, f"is missing{_purpose(location)}")
+    if kind in ("union_tag_not_found", "union_tag_invalid"):
+        if not isinstance(given, Mapping) or "kind" not in given:
+            return Problem((*key, "kind"), f"is missing: it is {' or '.join(_KINDS)}")
+        return Problem((*key, "kind"), _not_among(_KINDS, given["kind"]))
+    if kind == "literal_error":
+        expected = re.findall(r"'([^']*)'", context["expected"])
+        return Problem(key, _not_among(expected, given))
+    if kind == "value_error":
+        return Problem(key, str(context["error"]))
+    if kind in ("model_type", "model_attributes_type", "dict_type", "mapping_type"):
+        return Problem(key, f"must be a mapping of keys and values, not {_shown(given)}")
+    if kind == "tuple_type":
+        return Problem(key, f"must be a list such as [a, b], not {_shown(given)}")
+    text = error["msg"].replace("Input should", "must").replace("should", "must")
+    return Problem(key, f"{text[0].lower()}{text[1:]}, not {_shown(given)}")
+
+
+def message(
+    path: Path, problems: Sequence[Problem], lines: Mapping[KeyPath, int], overridden: set[KeyPath]
+) -> str:
+    """Return the problems in the order of the file, one line each.
+
+    Parameters
+    ----------
+    path
+        The campaign file.
+    problems
+        What is wrong.
+    lines
+        Line (from 1) of each key in the file.
+    overridden
+        Keys that the command line gave.
+    """
+    found: list[tuple[int, str]] = []
+    for problem in problems:
+        name = ".".join(str(part) for part in problem.key)
+        text = f"{name}: {problem.text}" if name else problem.text
+        if _is_overridden(problem.key, overridden, lines):
+            found.append((0, f"command line: {text}"))
+            continue
+        line = problem.line or _nearest_line(problem.key, lines)
+        where = f"{path} line {line}" if line else f"{path}"
+        found.append((line, f"{where}: {text}"))
+    return "\n".join(dict.fromkeys(text for _, text in sorted(found, key=lambda item: item[0])))
+
+
+def _is_overridden(key: KeyPath, overridden: set[KeyPath], lines: Mapping[KeyPath, int]) -> bool:
+    inside = any(key[: len(given)] == given for given in overridden)
+    above = key not in lines and any(given[: len(key)] == key for given in overridden if key)
+    return inside or above
+
+
+def _nearest_line(key: KeyPath, lines: Mapping[KeyPath, int]) -> int:
+    for length in range(len(key), 0, -1):
+        if key[:length] in lines:
+            return lines[key[:length]]
+    return 0
+
+
+def _without_kind(location: KeyPath) -> KeyPath:
+    """Drop the kind of source, and the mark of a mapping's key, which pydantic puts in."""
+    if location[:1] == ("source",) and location[1:2] and location[1] in _KINDS:
+        location = ("source", *location[2:])
+    return tuple(part for part in location if part != "[key]")
+
+
+def _model_at(location: KeyPath) -> type[BaseModel] | None:
+    """Return the model that the parent of a location belongs to."""
+    if location[:1] == ("source",):
+        sources: dict[str, type[BaseModel]] = {
+            "simulated": SimulatedSource,
+            "directory": DirectorySource,
+        }
+        return sources.get(str(location[1])) if len(location) == 3 else None
+    model: type[BaseModel] | None = Campaign
+    for part in location[:-1]:
+        field = model.model_fields.get(str(part)) if model else None
+        # A mapping has no model: its keys are not fields.
+        annotation: Any = field.annotation if field else None
+        model = annotation if isinstance(annotation, type) else None
+    return model
+
+
+def _unknown_key(location: KeyPath) -> str:
+    name, model = str(location[-1]), _model_at(location)
+    if home := _home_of(name, str(location[0])):
+        return f"unknown key: it belongs under {home}"
+    if location[0] == "source":
+        for other in (SimulatedSource, DirectorySource):
+            if name in other.model_fields:
+                kind = get_args(other.model_fields["kind"].annotation)[0]
+                return f"unknown key: it is one of kind: {kind}"
+    known = tuple(model.model_fields) if model else ()
+    near = difflib.get_close_matches(name, known, n=1)
+    return (
+        f"unknown key, did you mean {near[0]}?"
+        if near
+        else (f"unknown key, the known ones are {', '.join(known)}")
+    )
+
+
+def _home_of(name: str, section: str) -> str:
+    """Return where a parameter of drizzlepac belongs that stands straight in a section."""
+    tasks: dict[str, tuple[Task, ...]] = {
+        "align": ("tweakreg", "imagefind"),
+        "sky": ("astrodrizzle",),
+        "drizzle": ("astrodrizzle",),
+    }
+    for task in tasks.get(section, ()):
+        parameter = known_parameters(task).get(name)
+        if parameter and task == "astrodrizzle":
+            return "sky.parameters" if parameter.is_sky else "drizzle.parameters"
+        if parameter:
+            return f"align.{task}"
+    return ""
+
+
+def _purpose(location: KeyPath) -> str:
+    model = _model_at(location)
+    field = model.model_fields.get(str(location[-1])) if model else None
+    return f": {field.description}" if field and field.description else ""
+
+
+def _not_among(allowed: Sequence[str], given: Any) -> str:
+    near = difflib.get_close_matches(str(given), allowed, n=1)
+    hint = f", did you mean {near[0]}?" if near else ""
+    return f"must be {' or '.join(allowed)}, not {_shown(given)}{hint}"
+
+
+def _shown(value: Any) -> str:
+    text = "null" if value is None else repr(value)
+    text = text.lower() if isinstance(value, bool) else text
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -1,0 +1,135 @@
+"""One AstroDrizzle run: one sky method on its own copies of the aligned exposures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from skymosaic import drizzlepac_process
+from skymosaic.compare.mdrizsky import SkyValue
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.sky_record import read_sky
+from skymosaic.drizzlepac_process import DrizzlepacError
+from skymosaic.errors import DrizzleError
+from skymosaic.exposure import Exposure
+
+_ANGLE_TOLERANCE = 1e-9  # degrees, for CRVAL; a thousandth of a mas
+_PIXEL_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Drizzled:
+    """What one run made."""
+
+    science: Path
+    """The mosaic, electrons/s (or the units of ``final_units``), with HDRTAB."""
+    weight: Path
+    sky: list[SkyValue]
+    peak_memory: int
+    """Bytes."""
+
+
+def drizzle(
+    folder: Path,
+    log: Path,
+    exposures: Sequence[Exposure],
+    output: str,
+    method: str,
+    grid: Grid,
+    parameters: Mapping[str, Any],
+) -> Drizzled:
+    """Drizzle the exposures in `folder` with one sky method.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds private copies of the exposures; their headers are changed.
+    log : Path
+        File for what AstroDrizzle prints and logs.
+    exposures : sequence of Exposure
+        What to drizzle.
+    output : str
+        Root name of the products.
+    method : str
+        The skymethod.
+    grid : Grid
+        The output grid.
+    parameters : mapping
+        AstroDrizzle's, as from `parameters.resolve`.
+
+    Raises
+    ------
+    DrizzleError
+        AstroDrizzle failed, or its mosaic is not on the grid.
+    SkyError
+        What it subtracted cannot be trusted.
+    """
+    for exposure in exposures:
+        forget_sky(folder / exposure.name)
+    try:
+        call = drizzlepac_process.call(
+            "astrodrizzle",
+            folder,
+            {
+                "files": [exposure.name for exposure in exposures],
+                "output": output,
+                "parameters": pars.for_method(parameters, grid.final_parameters(), method),
+            },
+            log,
+        )
+    except DrizzlepacError as error:
+        raise DrizzleError(f"skymethod {method!r}: {error}") from None
+    runfile = folder / "astrodrizzle.log"
+    with log.open("a") as printed:
+        printed.write("\n===== astrodrizzle.log =====\n" + runfile.read_text())
+    science, weight = _products(folder, output)
+    _must_be_on_grid(science, grid)
+    sky = read_sky(method, exposures, folder, science, log.read_text())
+    return Drizzled(science, weight, sky, call.peak_memory)
+
+
+def forget_sky(path: Path) -> None:
+    """Delete MDRIZSKY from every header of an exposure.
+
+    Files from MAST carry the pipeline's value, and AstroDrizzle subtracts it again from an exposure
+    whose sky the method leaves alone.
+    """
+    with fits.open(path, mode="update") as hdus:
+        for hdu in hdus:
+            if "MDRIZSKY" in hdu.header:
+                hdu.header.remove("MDRIZSKY", remove_all=True)
+
+
+def weight_checksum(path: Path) -> str:
+    """Return a checksum of a weight map's pixels, which must be the same for all methods."""
+    with fits.open(path) as hdus:
+        return hashlib.sha256(np.ascontiguousarray(hdus[0].data).tobytes()).hexdigest()
+
+
+def _products(folder: Path, output: str) -> tuple[Path, Path]:
+    # AstroDrizzle names its products _drc where it corrected CTE (FLC input), else _drz.
+    for suffix in ("drz", "drc"):
+        science, weight = (folder / f"{output}_{suffix}_{kind}.fits" for kind in ("sci", "wht"))
+        if science.exists() and weight.exists():
+            return science, weight
+    raise DrizzleError(
+        f"AstroDrizzle ended without an error but wrote no {output}_drz_sci.fits; its log tells why"
+    )
+
+
+def _must_be_on_grid(science: Path, grid: Grid) -> None:
+    header = fits.getheader(science)
+    for name, expected in grid.header_keywords().items():
+        tolerance = _PIXEL_TOLERANCE if name.startswith(("CRPIX", "NAXIS")) else _ANGLE_TOLERANCE
+        if abs(header[name] - expected) > tolerance:
+            raise DrizzleError(
+                f"{science.name}: {name} is {header[name]}, the planned grid has {expected}; the "
+                "methods' mosaics would not lie on one grid"
+            )

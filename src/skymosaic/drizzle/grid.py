@@ -1,0 +1,105 @@
+"""The output grid: computed once, given to all methods explicitly, bounded before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skymosaic.errors import DrizzleError
+from skymosaic.exposure import Exposure
+from skymosaic.sky.overlaps import unit_vectors
+
+# AstroDrizzle holds science, weight and a context plane of the output, 4 bytes each, in float32
+# and int32, and copies them once when it writes.
+_BYTES_PER_PIXEL = 4 * 3 * 2
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The tangent-plane pixel grid of the mosaics."""
+
+    crval: tuple[float, float]
+    """RA, Dec of the reference pixel, degrees."""
+    crpix: tuple[float, float]
+    """The reference pixel, from 1."""
+    scale: float
+    """Pixel size, arcsec."""
+    rot: float
+    """Position angle of the y axis, degrees east of north."""
+    shape: tuple[int, int]
+    """Columns, rows."""
+
+    @staticmethod
+    def from_call(values: Mapping[str, Any]) -> Grid:
+        """Return the grid that `drizzlepac_calls.output_grid` computed."""
+        return Grid(
+            crval=(values["crval"][0], values["crval"][1]),
+            crpix=(values["crpix"][0], values["crpix"][1]),
+            scale=values["scale"],
+            rot=values["rot"],
+            shape=(values["shape"][0], values["shape"][1]),
+        )
+
+    def final_parameters(self) -> dict[str, Any]:
+        """Return the AstroDrizzle parameters that ask for this grid exactly."""
+        return {
+            "final_wcs": True,
+            "final_ra": self.crval[0],
+            "final_dec": self.crval[1],
+            "final_crpix1": self.crpix[0],
+            "final_crpix2": self.crpix[1],
+            "final_scale": self.scale,
+            "final_rot": self.rot,
+            "final_outnx": self.shape[0],
+            "final_outny": self.shape[1],
+        }
+
+    def header_keywords(self) -> dict[str, float]:
+        """Return the WCS keywords that a mosaic on this grid has (RA increases with -x)."""
+        angle, step = np.radians(self.rot), self.scale / 3600.0
+        return {
+            "NAXIS1": self.shape[0],
+            "NAXIS2": self.shape[1],
+            "CRVAL1": self.crval[0],
+            "CRVAL2": self.crval[1],
+            "CRPIX1": self.crpix[0],
+            "CRPIX2": self.crpix[1],
+            "CD1_1": -step * np.cos(angle),
+            "CD1_2": step * np.sin(angle),
+            "CD2_1": step * np.sin(angle),
+            "CD2_2": step * np.cos(angle),
+        }
+
+
+def bound_output(exposures: Sequence[Exposure], grid: Grid, max_megapixels: float) -> None:
+    """Refuse a grid that is too large, before anything is allocated.
+
+    Raises
+    ------
+    DrizzleError
+        It is larger than `max_megapixels`; the message names the exposure that lies farthest out.
+    """
+    megapixels = grid.shape[0] * grid.shape[1] / 1e6
+    if megapixels <= max_megapixels:
+        return
+    corners = [np.concatenate([unit_vectors(p) for p in e.polygons]) for e in exposures]
+    # The median is where most exposures are: one bad WCS does not move it.
+    middle = np.median([c.mean(axis=0) for c in corners], axis=0)
+    middle /= np.linalg.norm(middle)
+    distances = [_radius(c, middle) for c in corners]
+    worst = int(np.argmax(distances))
+    raise DrizzleError(
+        f"the output would have {grid.shape[0]} x {grid.shape[1]} = {megapixels:.0f} megapixels "
+        f"({megapixels * 1e6 * _BYTES_PER_PIXEL / 1e9:.1f} GB in memory for each method), more "
+        f"than drizzle.max_output_megapixels = {max_megapixels:g}. The farthest exposure, "
+        f"{exposures[worst].name}, lies {distances[worst] / 60:.1f} arcmin from the middle of the "
+        "field: look at its WCS, leave it out, or raise the limit or final_scale"
+    )
+
+
+def _radius(vectors: np.ndarray, centre: np.ndarray) -> float:
+    """Largest angle from `centre`, arcsec."""
+    return float(np.degrees(np.arccos(np.clip(vectors @ centre, -1, 1)).max()) * 3600.0)

@@ -1,0 +1,121 @@
+"""What sky AstroDrizzle subtracted: read from its three records, which must agree.
+
+The FLT headers get MDRIZSKY, the product's HDRTAB repeats it, and the log says 'Applying sky value'
+when the pixels are drizzled. A run that fell back to another method leaves them disagreeing, or not.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from astropy.io import fits
+
+from skymosaic.compare.mdrizsky import SkyValue
+from skymosaic.errors import SkyError
+from skymosaic.exposure import Exposure
+
+_LOG_PRECISION = 1e-6  # the log prints six decimals
+_APPLYING = re.compile(r"Applying sky value of (\S+) to (\S+?)\[sci,(\d+)\]", re.IGNORECASE)
+_UNDETERMINED = re.compile(r"Image '([^'\[]+)\[?.*SKY = None \(undetermined\)")
+_FELL_BACK = "Reverting sky computation"
+_Values = dict[tuple[str, int], float | None]
+
+
+def read_sky(
+    method: str, exposures: Sequence[Exposure], folder: Path, product: Path, log: str
+) -> list[SkyValue]:
+    """Return the sky values of one AstroDrizzle run.
+
+    Parameters
+    ----------
+    method : str
+        The skymethod that was asked for.
+    exposures : sequence of Exposure
+        What was drizzled.
+    folder : Path
+        Holds the exposures as AstroDrizzle left them.
+    product : Path
+        The mosaic's file that holds HDRTAB.
+    log : str
+        Everything that AstroDrizzle logged and printed.
+
+    Raises
+    ------
+    SkyError
+        AstroDrizzle computed another method's sky, or the records disagree.
+    """
+    if _FELL_BACK in log:
+        raise SkyError(
+            f"AstroDrizzle could not compute skymethod {method!r} and silently ran another one "
+            f"('{_FELL_BACK}' in its log); `skymosaic doctor` tells whether the installation is "
+            "at fault"
+        )
+    undetermined = {Path(name).name for name in _UNDETERMINED.findall(log)}
+    header = _from_headers(exposures, folder)
+    records = {"HDRTAB": _from_hdrtab(product), "log": _from_log(log)}
+    for where, values in records.items():
+        _must_agree(method, header, where, values)
+    return [
+        SkyValue(
+            rootname=exposure.rootname,
+            chip=chip.extver,
+            # Of an exposure without overlap `globalmin+match` subtracts the global minimum,
+            # which is no measure of its own sky either.
+            mdrizsky=None
+            if exposure.name in undetermined
+            else header[exposure.rootname, chip.extver],
+            brightness_factor=exposure.brightness_factor(chip.extver),
+        )
+        for exposure in exposures
+        for chip in exposure.chips
+    ]
+
+
+def _from_headers(exposures: Sequence[Exposure], folder: Path) -> _Values:
+    values: _Values = {}
+    for exposure in exposures:
+        with fits.open(folder / exposure.name) as hdus:
+            for chip in exposure.chips:
+                value = hdus["SCI", chip.extver].header.get("MDRIZSKY")
+                values[exposure.rootname, chip.extver] = None if value is None else float(value)
+    return values
+
+
+def _from_hdrtab(product: Path) -> _Values:
+    with fits.open(product) as hdus:
+        table = hdus["HDRTAB"].data
+        rows = zip(table["ROOTNAME"], table["EXTVER"], table["MDRIZSKY"], strict=True)
+        return {
+            (str(rootname).strip().lower(), int(extver)): None if math.isnan(sky) else float(sky)
+            for rootname, extver, sky in rows
+        }
+
+
+def _from_log(log: str) -> _Values:
+    return {
+        (file.rsplit("_", 1)[0].lower(), int(extver)): float(value)
+        for value, file, extver in _APPLYING.findall(log)
+    }
+
+
+def _must_agree(
+    method: str, header: _Values, where: str, values: Mapping[tuple[str, int], float | None]
+) -> None:
+    missing = sorted(set(header) - set(values))
+    if missing:
+        rootname, extver = missing[0]
+        raise SkyError(
+            f"skymethod {method!r}: {rootname}[SCI,{extver}] is not in the {where} of the run, so "
+            "what was subtracted from it is unknown"
+        )
+    for (rootname, extver), expected in header.items():
+        found = values[rootname, extver]
+        # No keyword: nothing was subtracted, and the log says so with a zero.
+        if abs((expected or 0.0) - (found or 0.0)) > _LOG_PRECISION:
+            raise SkyError(
+                f"skymethod {method!r}: MDRIZSKY of {rootname}[SCI,{extver}] is {expected} in the "
+                f"FLT header and {found} in the {where}; the mosaic cannot be trusted"
+            )

@@ -1,0 +1,216 @@
+"""What is known of one exposure or drizzled image, read from its own headers."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS, FITSFixedWarning
+from pydantic import TypeAdapter
+
+from skymosaic.errors import InputError
+
+EXPOSURE_SUFFIXES = ("_flt", "_flc")
+DRIZZLED_SUFFIXES = ("_drz", "_drc")
+_ROOTNAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One SCI extension."""
+
+    extver: int
+    """EXTVER of the SCI extension."""
+    footprint: tuple[tuple[float, float], ...]
+    """Corners on the sky with distortion: RA, Dec in degrees."""
+    wcsname: str
+    orientation: float
+    """Position angle of the image's y axis, degrees east of north."""
+    idcscale: float | None
+    """Pixel scale of the distortion model, arcsec; None for a drizzled image."""
+    counts: bool
+    """Whether pixels hold counts and not count rates (BUNIT)."""
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """A calibrated exposure (FLT, FLC) or a drizzled image (DRZ, DRC)."""
+
+    rootname: str
+    suffix: str
+    asn_id: str
+    instrument: str
+    detector: str
+    filter: str
+    exptime: float
+    """Exposure time, s."""
+    postarg1: float
+    """POSTARG1, arcsec."""
+    postarg2: float
+    """POSTARG2, arcsec."""
+    chips: tuple[Chip, ...]
+    members: tuple[str, ...] = ()
+    """Rootnames of the exposures that a drizzled image was made from."""
+
+    @property
+    def name(self) -> str:
+        """The file name that the header's ROOTNAME calls for."""
+        return f"{self.rootname}{self.suffix}.fits"
+
+    @property
+    def drizzled(self) -> bool:
+        """Whether this is a drizzled image."""
+        return self.suffix in DRIZZLED_SUFFIXES
+
+    @property
+    def polygons(self) -> list[np.ndarray]:
+        """Footprints of the chips, each of shape (n, 2): RA, Dec in degrees."""
+        return [np.array(chip.footprint) for chip in self.chips]
+
+    def brightness_factor(self, extver: int) -> float:
+        """Return the factor from data units to electrons/s/arcsec^2 (skypac's brightness)."""
+        chip = next(chip for chip in self.chips if chip.extver == extver)
+        if chip.idcscale is None:
+            raise InputError(
+                f"{self.name}[SCI,{extver}] has no IDCSCALE; recalibrate or fetch it again"
+            )
+        return 1.0 / chip.idcscale**2 / (self.exptime if chip.counts else 1.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as manifests hold them."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Exposure:
+        """Return the exposure that `to_dict` described."""
+        return _ADAPTER.validate_python(values)
+
+
+_ADAPTER = TypeAdapter(Exposure)
+
+
+def suffix_of(name: str) -> str | None:
+    """Return ``_flt``, ``_flc``, ``_drz`` or ``_drc`` where the file name ends so, else None."""
+    stem = name.lower().removesuffix(".fits")
+    return stem[-4:] if stem[-4:] in EXPOSURE_SUFFIXES + DRIZZLED_SUFFIXES else None
+
+
+def read_exposure(path: Path) -> Exposure:
+    """Read an exposure's or drizzled image's headers, checking that the file is whole.
+
+    Raises
+    ------
+    InputError
+        The file is not FITS, is truncated, is not HST's, or lacks an extension or keyword that
+        drizzlepac needs.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # truncation is measured below, exactly
+            with fits.open(path) as hdus:
+                _check_whole(path, hdus)
+                return _from_hdus(path, hdus)
+    except (OSError, fits.VerifyError) as error:
+        raise InputError(f"{path} cannot be read as FITS ({error}); fetch it again") from None
+    except KeyError as error:
+        raise InputError(
+            f"{path}: header lacks {error}; it is not a calibrated HST image"
+        ) from None
+
+
+def _check_whole(path: Path, hdus: fits.HDUList) -> None:
+    last = hdus.fileinfo(len(hdus) - 1)
+    expected, found = last["datLoc"] + last["datSpan"], path.stat().st_size
+    if found < expected:
+        raise InputError(
+            f"{path} is truncated: {found} bytes of at least {expected}; fetch it again"
+        )
+
+
+def _from_hdus(path: Path, hdus: fits.HDUList) -> Exposure:
+    header = hdus[0].header
+    if str(header.get("TELESCOP", "")).strip() != "HST":
+        raise InputError(
+            f"{path}: TELESCOP is {header.get('TELESCOP')!r}, not 'HST'; take it out of the folder"
+        )
+    suffix = suffix_of(path.name)
+    if suffix is None:
+        raise InputError(
+            f"{path}: the name does not end in _flt, _flc, _drz or _drc.fits; rename it"
+        )
+    drizzled = suffix in DRIZZLED_SUFFIXES
+    # A drizzled image is known by its file: AstroDrizzle's ROOTNAME may be that of an exposure.
+    rootname = path.name[: -len(".fits") - 4] if drizzled else str(header["ROOTNAME"]).strip()
+    rootname = rootname.lower()
+    if not _ROOTNAME.fullmatch(rootname):
+        raise InputError(f"{path}: ROOTNAME {rootname!r} is not a name; fetch the file again")
+    return Exposure(
+        rootname=rootname,
+        suffix=suffix,
+        asn_id=str(header.get("ASN_ID", "")).strip(),
+        instrument=str(header["INSTRUME"]).strip(),
+        detector=str(header.get("DETECTOR", "")).strip(),
+        filter=_filter(header),
+        exptime=float(header["EXPTIME"]),
+        postarg1=float(header.get("POSTARG1", 0.0)),
+        postarg2=float(header.get("POSTARG2", 0.0)),
+        chips=_chips(path, hdus, drizzled),
+        members=tuple(_members(header)) if drizzled else (),
+    )
+
+
+def _filter(header: fits.Header) -> str:
+    names = [str(header[key]).strip() for key in ("FILTER", "FILTER1", "FILTER2") if key in header]
+    used = [name for name in names if name and not name.startswith("CLEAR")]
+    return "+".join(used) or "CLEAR"
+
+
+def _members(header: fits.Header) -> list[str]:
+    """Return the rootnames in D001DATA, D002DATA, ... (``ibxl50clq_flt.fits[sci,1]``), once each."""
+    names = [str(value).split("[")[0] for value in header["D???DATA"].values()]
+    return list(dict.fromkeys(name.rsplit("_", 1)[0].lower() for name in names))
+
+
+def _chips(path: Path, hdus: fits.HDUList, drizzled: bool) -> tuple[Chip, ...]:
+    sci = [hdu for hdu in hdus if hdu.name == "SCI"]
+    if not sci and drizzled and hdus[0].header["NAXIS"] == 2:
+        sci = [hdus[0]]  # AstroDrizzle with build=False
+    if not sci:
+        raise InputError(f"{path} has no SCI extension; fetch it again")
+    if not drizzled:
+        have = {(hdu.name, hdu.ver) for hdu in hdus}
+        for hdu in sci:
+            for name in ("ERR", "DQ"):
+                if (name, hdu.ver) not in have:
+                    raise InputError(f"{path} has no {name},{hdu.ver} extension; fetch it again")
+    return tuple(_chip(path, hdus, hdu) for hdu in sci)
+
+
+def _chip(path: Path, hdus: fits.HDUList, hdu: Any) -> Chip:
+    header = hdu.header
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FITSFixedWarning)
+            wcs = WCS(header, hdus)
+            footprint = wcs.calc_footprint()
+    except Exception as error:  # astropy raises many kinds for a broken WCS
+        raise InputError(
+            f"{path}[SCI,{hdu.ver}]: no usable WCS ({error}); fetch it again"
+        ) from None
+    if not np.all(np.isfinite(footprint)):
+        raise InputError(f"{path}[SCI,{hdu.ver}]: the WCS puts a corner nowhere on the sky")
+    cd = wcs.pixel_scale_matrix
+    return Chip(
+        extver=int(hdu.ver),
+        footprint=tuple((float(ra), float(dec)) for ra, dec in footprint),
+        wcsname=str(header.get("WCSNAME", "")).strip(),
+        orientation=float(np.degrees(np.arctan2(cd[0, 1], cd[1, 1]))) % 360.0,
+        idcscale=float(header["IDCSCALE"]) if "IDCSCALE" in header else None,
+        counts="/S" not in str(header.get("BUNIT", "")).upper(),
+    )

@@ -1,0 +1,155 @@
+"""The last task: one comparison of all methods, from what the other tasks recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from skymosaic import progress
+from skymosaic.compare.gather import ComparisonInput, write_comparison
+from skymosaic.compare.mdrizsky import format_table
+from skymosaic.compare.report import RunRecord
+from skymosaic.config import Campaign, resolved_yaml
+from skymosaic.drizzle import parameters as pars
+from skymosaic.exposure import Exposure
+from skymosaic.inspection import inspection_table
+from skymosaic.stages import reduced_mosaics, require_equal_weights, sky_values
+from skymosaic.steps import Bench, Finished, Place, run_step
+from skymosaic.versions import versions
+
+_COUNTS = "electron"
+_RATE = "electron / s"
+
+
+def gather(
+    place: Place,
+    campaign: Campaign,
+    left_out: Sequence[str],
+    retrieved: Sequence[Finished],
+    inspected: Finished,
+    aligned: Finished,
+    planned: Finished,
+    drizzled: Sequence[Finished],
+) -> Finished:
+    """Compare the methods and write ``comparison/``: table, figures, report."""
+    runs: dict[str, Finished] = dict(zip(campaign.sky.methods, drizzled, strict=True))
+    exposures = [Exposure.from_dict(record) for record in aligned.result["exposures"]]
+    parameters = pars.resolve({**campaign.drizzle.parameters, **campaign.sky.parameters})
+    told = [*left_out, *_alignment_warnings(aligned)]
+    if pars.has_cr_steps(parameters):
+        told.append(
+            "Cosmic rays were looked for in each run, so the methods may differ in the pixels that "
+            "they masked, not in the sky alone."
+        )
+
+    def work(bench: Bench) -> dict[str, Any]:
+        if not pars.has_cr_steps(parameters):
+            require_equal_weights(runs)
+        steps = [*retrieved, inspected, aligned, planned, *drizzled]
+        record = RunRecord(
+            campaign=campaign.name,
+            created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            exposures=_rows(inspection_table(exposures)),
+            alignment=_alignment_rows(aligned),
+            gates=_gate_rows(aligned),
+            output_grid=_grid_row(planned),
+            steps=[_step_row(step) for step in steps],
+            versions=versions(),
+            campaign_file=resolved_yaml(campaign),
+            warnings=told,
+        )
+        task.doing("reading the mosaics")
+        images = reduced_mosaics(bench, runs)
+        task.doing("drawing figures, writing the report")
+        comparison = write_comparison(
+            bench.out,
+            ComparisonInput(
+                runs={method: sky_values(run) for method, run in runs.items()},
+                groups=planned.result["groups"],
+                polygons={exposure.rootname: exposure.polygons for exposure in exposures},
+                images=images,
+                unit=_COUNTS if exposures[0].chips[0].counts else _RATE,
+                image_unit=_COUNTS if parameters.get("final_units") == "counts" else _RATE,
+            ),
+            record,
+        )
+        return {
+            "table": format_table(comparison.table),
+            "warnings": [*comparison.warnings, *told],
+        }
+
+    with progress.task("gather") as task:
+        done = run_step(
+            place,
+            "comparison",
+            folder="comparison",
+            inputs={name: p for run in drizzled for name, p in run.products.items()},
+            parameters={
+                "campaign": campaign.model_dump(mode="json", exclude={"store", "compute"}),
+                "keys": [planned.key, aligned.key],
+                "told": told,
+            },
+            versions=versions(),
+            work=work,
+        )
+        task.reused = done.reused
+    return done
+
+
+def _rows(table: Any) -> list[dict[str, object]]:
+    return [dict(zip(table.colnames, row, strict=True)) for row in table]
+
+
+def _alignment_rows(aligned: Finished) -> list[dict[str, object]] | None:
+    alignment = aligned.result["alignment"]
+    return None if alignment is None else alignment["fits"]
+
+
+def _gate_rows(aligned: Finished) -> list[dict[str, object]]:
+    alignment = aligned.result["alignment"] or {"criteria": []}
+    return [
+        {**criterion, "failed": ", ".join(criterion["failed"]) or "none"}
+        for criterion in alignment["criteria"]
+    ]
+
+
+def _alignment_warnings(aligned: Finished) -> list[str]:
+    alignment = aligned.result["alignment"]
+    if alignment is None:
+        return []
+    told = []
+    if alignment["dropped"]:
+        told.append(
+            f"Dropped, because they failed a gate of the alignment: {', '.join(alignment['dropped'])}."
+        )
+    if alignment["kept"]:
+        told.append(
+            "Kept with the WCS they came with, because they failed a gate of the alignment: "
+            f"{', '.join(alignment['kept'])}."
+        )
+    return told
+
+
+def _grid_row(planned: Finished) -> Mapping[str, object]:
+    grid = planned.result["grid"]
+    return {
+        "columns": grid["shape"][0],
+        "rows": grid["shape"][1],
+        "scale (arcsec)": grid["scale"],
+        "orientation (deg)": grid["rot"],
+        "RA (deg)": grid["crval"][0],
+        "Dec (deg)": grid["crval"][1],
+        "crpix1": grid["crpix"][0],
+        "crpix2": grid["crpix"][1],
+    }
+
+
+def _step_row(step: Finished) -> dict[str, object]:
+    return {
+        "step": step.step,
+        "seconds": round(step.seconds, 1),
+        "peak memory (MB)": round(step.peak_memory / 1e6) or "",
+        "products": len(step.products),
+        "bytes": sum(product.size for product in step.products.values()),
+    }

@@ -1,0 +1,50 @@
+"""Tables of what is known of the exposures and of the drizzled images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from astropy.table import Table
+
+from skymosaic.exposure import Exposure
+
+_COLUMNS: dict[str, tuple[type, str | None, str]] = {
+    "rootname": (str, None, "IPPPSSOOT of the exposure; file stem of a drizzled image"),
+    "asn_id": (str, None, "association"),
+    "detector": (str, None, "detector"),
+    "filter": (str, None, "filter"),
+    "exptime": (float, "s", "exposure time"),
+    "postarg1": (float, "arcsec", "offset of the pointing along detector axis 1"),
+    "postarg2": (float, "arcsec", "offset of the pointing along detector axis 2"),
+    "orientation": (float, "deg", "position angle of the y axis of the first chip, east of north"),
+    "wcsname": (str, None, "name of the primary WCS of the first chip"),
+}
+
+
+def inspection_table(images: Sequence[Exposure]) -> Table:
+    """Return a table of exposures or of drizzled images, a row each, sorted by rootname.
+
+    Columns: rootname, asn_id, detector, filter, exptime (s), postarg1, postarg2 (arcsec),
+    orientation (degrees), wcsname.
+    """
+    rows = [
+        (
+            image.rootname,
+            image.asn_id,
+            image.detector,
+            image.filter,
+            image.exptime,
+            image.postarg1,
+            image.postarg2,
+            round(image.chips[0].orientation, 4),
+            image.chips[0].wcsname,
+        )
+        for image in sorted(images, key=lambda image: image.rootname)
+    ]
+    table = Table(
+        rows=rows or None, names=list(_COLUMNS), dtype=[kind for kind, _, _ in _COLUMNS.values()]
+    )
+    for name, (_, unit, description) in _COLUMNS.items():
+        table[name].unit = unit
+        table[name].description = description
+    return table

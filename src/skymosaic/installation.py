@@ -1,0 +1,100 @@
+"""Whether this installation gives right answers.
+
+AstroDrizzle's `match` fails silently where stsci.skypac and spherical_geometry do not fit together:
+drizzlepac catches the error and computes `localmin` instead.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from astropy.io import fits
+
+from skymosaic import drizzlepac_process
+from skymosaic.archive.simulated import Simulation, simulate_visit, visit_files
+from skymosaic.drizzle import astrodrizzle
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.grid import Grid
+from skymosaic.errors import InstallationError
+from skymosaic.exposure import read_exposure
+
+SELF_TEST_OFFSET = 0.25
+"""Sky that the self-test adds to one of its two exposures, electrons/s."""
+SELF_TEST_TOLERANCE = 0.01
+"""By how much `match` may miss it, electrons/s: five times the noise of the median."""
+
+
+def require_match() -> None:
+    """Refuse an installation in which `match` cannot work.
+
+    skypac 1.0.12 walks the polygons of overlaps by a method that spherical_geometry 1.4.0 dropped.
+
+    Raises
+    ------
+    InstallationError
+        The method is not there.
+    """
+    from spherical_geometry.polygon import SphericalPolygon
+
+    if not hasattr(SphericalPolygon, "iter_polygons_flat"):
+        raise InstallationError(
+            f"spherical_geometry {version('spherical_geometry')} does not work with stsci.skypac "
+            f"{version('stsci.skypac')}: AstroDrizzle would silently compute localmin instead of "
+            "match. Install spherical_geometry<1.4 (requirements.lock has the right versions)"
+        )
+
+
+def self_test() -> float:
+    """Let `match` find a known sky difference between two overlapping exposures.
+
+    Returns
+    -------
+    float
+        What it found, electrons/s; within `SELF_TEST_TOLERANCE` of `SELF_TEST_OFFSET`.
+
+    Raises
+    ------
+    SkymosaicError
+        It found something else, or did not run.
+    """
+    simulation = Simulation(seed=1, size="small", tiles=("54",))
+    [(visit, rootnames)] = visit_files(simulation).items()
+    with tempfile.TemporaryDirectory(prefix="skymosaic-doctor-") as name:
+        folder, log = Path(name), Path(name) / "self-test.log"
+        truth = {p.name: p for p in simulate_visit(simulation, visit, folder)}
+        names = [f"{rootname}_flt.fits" for rootname in rootnames]
+        _shift_sky(truth[names[1]])
+        exposures = [read_exposure(folder / name) for name in names]
+        call = drizzlepac_process.call(
+            "output_grid", folder, {"files": names, "final": {"rot": 0.0}}, log
+        )
+        made = astrodrizzle.drizzle(
+            folder, log, exposures, "doctor", "match", Grid.from_call(call.value), pars.resolve({})
+        )
+        skies = _true_skies(truth, rootnames)
+    first, second = (value.mdrizsky for value in made.sky)
+    if first is None or second is None:
+        raise InstallationError("match left the sky of two overlapping exposures undetermined")
+    found = (second - first) - (skies[1] - skies[0])
+    if abs(found - SELF_TEST_OFFSET) > SELF_TEST_TOLERANCE:
+        raise InstallationError(
+            f"match found a sky difference of {found:.4f} electrons/s where it is "
+            f"{SELF_TEST_OFFSET}: this installation of drizzlepac and stsci.skypac gives wrong "
+            "answers; install the versions of requirements.lock"
+        )
+    return found
+
+
+def _shift_sky(path: Path) -> None:
+    with fits.open(path, mode="update") as hdus:
+        hdus["SCI", 1].data += SELF_TEST_OFFSET
+
+
+def _true_skies(truth: dict[str, Path], rootnames: list[str]) -> list[float]:
+    return [
+        float(json.loads(truth[f"{rootname}_truth.json"].read_text())["sky"])
+        for rootname in rootnames
+    ]

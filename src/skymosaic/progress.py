@@ -1,0 +1,81 @@
+"""What tasks are doing, told as events; nothing prints in the middle of the work.
+
+On a Dask worker an event travels to the driver by distributed's own event log; elsewhere it goes to
+Python's logging only.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from distributed import get_worker
+
+TOPIC = "skymosaic"
+log = logging.getLogger(__name__)
+
+State = Literal["started", "doing", "finished", "reused", "failed"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a task."""
+
+    task: str
+    """Such as ``retrieve ibxl54``."""
+    state: State
+    detail: str = ""
+    """What it is doing, or why it failed."""
+    seconds: float = 0.0
+    """Wall time since it started, s."""
+
+
+def emit(event: Event) -> None:
+    """Tell the driver, wherever this runs."""
+    log.debug("%s %s %s", event.task, event.state, event.detail)
+    try:
+        worker = get_worker()
+    except ValueError:
+        return  # not on a worker: the log has it
+    worker.log_event(TOPIC, asdict(event))
+
+
+def from_message(message: tuple[float, Any]) -> Event:
+    """Return the event that a subscriber to `TOPIC` received."""
+    fields = dict(message[1])
+    fields.pop("worker", None)  # distributed adds the address of the one who told
+    return Event(**fields)
+
+
+class Task:
+    """A running task, which can say what it is doing."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.reused = False
+        self._clock = time.monotonic()
+
+    def doing(self, detail: str) -> None:
+        """Say what the task is doing now."""
+        self.tell("doing", detail)
+
+    def tell(self, state: State, detail: str = "") -> None:
+        """Emit an event of this task."""
+        emit(Event(self.name, state, detail, time.monotonic() - self._clock))
+
+
+@contextmanager
+def task(name: str) -> Iterator[Task]:
+    """Tell when a task starts, ends or fails."""
+    running = Task(name)
+    running.tell("started")
+    try:
+        yield running
+    except Exception as error:
+        running.tell("failed", str(error))
+        raise
+    running.tell("reused" if running.reused else "finished")

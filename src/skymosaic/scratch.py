@@ -1,0 +1,72 @@
+"""Private working folders that are gone afterwards, even when a worker was killed."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_LOCK = ".lock"
+_YOUNG = 60.0  # s; a folder may live so long before it is locked
+
+
+def _prefix() -> str:
+    return f"skymosaic-{os.getuid()}-"
+
+
+@contextmanager
+def folder(root: Path | None, label: str) -> Iterator[Path]:
+    """Yield a fresh private folder, removed at the end.
+
+    Parameters
+    ----------
+    root : Path or None
+        Where to make it; None is the system's temporary folder.
+    label : str
+        A word in its name, for people who look.
+    """
+    base = Path(root or tempfile.gettempdir())
+    base.mkdir(parents=True, exist_ok=True)
+    sweep(base)
+    made = Path(tempfile.mkdtemp(prefix=f"{_prefix()}{label}-", dir=base))
+    try:
+        with _locked(made):
+            yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+@functools.cache
+def sweep(base: Path) -> None:
+    """Remove the folders of dead processes; once a process is enough.
+
+    The lock of a folder ends with the process that holds it, however that ended.
+    """
+    for left in base.glob(_prefix() + "*"):
+        lock = left / _LOCK
+        try:
+            if not lock.exists():
+                if time.time() - left.stat().st_mtime > _YOUNG:
+                    shutil.rmtree(left, ignore_errors=True)
+                continue
+            with lock.open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left, ignore_errors=True)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # in use, or just removed by another process
+
+
+@contextmanager
+def _locked(made: Path) -> Iterator[None]:
+    # Locked before it has its name: nobody can find it unlocked.
+    new = made / (_LOCK + ".new")
+    with new.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        new.rename(made / _LOCK)
+        yield

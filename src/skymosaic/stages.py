@@ -1,0 +1,282 @@
+"""The tasks of a campaign. Each takes and returns small records; pixels go through the store.
+
+What a stage does to pixels is written elsewhere; here it is fetched, done, and published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from astropy.io import fits
+
+from skymosaic import drizzlepac_process, progress
+from skymosaic.align.align import align as align_folder
+from skymosaic.archive.base import Parcel, Source
+from skymosaic.compare.mdrizsky import SkyValue
+from skymosaic.compare.preview import reduce_image
+from skymosaic.config import Align, Drizzle, Sky
+from skymosaic.drizzle import astrodrizzle
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.grid import Grid, bound_output
+from skymosaic.drizzlepac_process import DrizzlepacError
+from skymosaic.errors import DrizzleError, InputError, SkyError
+from skymosaic.exposure import Exposure, read_exposure, suffix_of
+from skymosaic.inspection import inspection_table
+from skymosaic.methods import column
+from skymosaic.sky.overlaps import groups, overlaps
+from skymosaic.steps import Bench, Finished, Place, run_step
+from skymosaic.store import Product
+from skymosaic.versions import versions
+
+
+@dataclass(frozen=True)
+class Images:
+    """Exposures or drizzled images, and where their files are."""
+
+    exposures: list[Exposure]
+    products: dict[str, Product]
+    """By file name."""
+
+    def fetch(self, bench: Bench) -> None:
+        """Fetch a private copy of each file into the scratch folder."""
+        for exposure in self.exposures:
+            bench.fetch(self.products[exposure.name])
+
+
+def _select(records: Sequence[Mapping[str, Any]], products: Mapping[str, Product]) -> Images:
+    exposures = [Exposure.from_dict(record) for record in records]
+    return Images(exposures, {e.name: products[e.name] for e in exposures})
+
+
+def retrieve(place: Place, source: Source, parcel: Parcel) -> Finished:
+    """Bring the files of a parcel into ``pristine/``, each checked to be whole."""
+
+    def work(bench: Bench) -> dict[str, Any]:
+        bench.peak_memory = source.fetch(parcel, bench.out, bench.scratch / "fetch.log")
+        images = []
+        for path in sorted(bench.out.iterdir()):
+            if suffix_of(path.name) is not None:
+                image = read_exposure(path)
+                if image.name != path.name:
+                    raise InputError(f"{path.name} says that it is {image.name}; fetch it again")
+                images.append(image.to_dict())
+        return {"images": images}
+
+    with progress.task(f"retrieve {parcel.name}") as task:
+        done = run_step(
+            place,
+            f"pristine/{parcel.name}",
+            folder="pristine",
+            inputs={},
+            parameters=dict(parcel.identity),
+            versions=parcel.versions,
+            work=work,
+        )
+        task.reused = done.reused
+    return done
+
+
+def inspect(place: Place, retrieved: Sequence[Finished]) -> Finished:
+    """Tell the exposures from the drizzled images, and tabulate both."""
+    records = [record for step in retrieved for record in step.result["images"]]
+    products = {name: p for step in retrieved for name, p in step.products.items()}
+    used = {name: p for name, p in products.items() if suffix_of(name) is not None}
+
+    def work(bench: Bench) -> dict[str, Any]:
+        images = [Exposure.from_dict(record) for record in records]
+        exposures = sorted((i for i in images if not i.drizzled), key=lambda i: i.rootname)
+        drizzled = sorted((i for i in images if i.drizzled), key=lambda i: i.rootname)
+        inspection_table(exposures).write(bench.out / "exposures.ecsv")
+        inspection_table(drizzled).write(bench.out / "drizzled.ecsv")
+        return {
+            "exposures": [exposure.to_dict() for exposure in exposures],
+            "drizzled": [image.to_dict() for image in drizzled],
+        }
+
+    with progress.task("inspect") as task:
+        done = run_step(
+            place,
+            "inspection",
+            folder="inspection",
+            inputs=used,
+            parameters={},
+            versions={},
+            work=work,
+        )
+        task.reused = done.reused
+    # The files themselves are the business of the next steps.
+    return Finished(**{**vars(done), "products": {**done.products, **used}})
+
+
+def align(place: Place, settings: Align, inspected: Finished) -> Finished:
+    """Align the exposures into ``aligned/``; with ``align: none`` they stay as they are."""
+    exposures = _select(inspected.result["exposures"], inspected.products)
+    drizzled = _select(inspected.result["drizzled"], inspected.products)
+    if settings.method == "none":
+        return Finished(
+            step="aligned",
+            key=inspected.key,
+            products=exposures.products,
+            result={"exposures": inspected.result["exposures"], "alignment": None},
+            seconds=0.0,
+            peak_memory=0,
+            reused=True,
+        )
+
+    def work(bench: Bench) -> dict[str, Any]:
+        exposures.fetch(bench)
+        drizzled.fetch(bench)
+        task.doing(f"TweakReg on {len(drizzled.exposures)} drizzled images")
+        alignment, bench.peak_memory = align_folder(
+            bench.scratch,
+            bench.out / "align.log",
+            exposures.exposures,
+            drizzled.exposures,
+            settings,
+        )
+        aligned = []
+        for exposure in exposures.exposures:
+            if alignment.uses(exposure.rootname):
+                (bench.scratch / exposure.name).rename(bench.out / exposure.name)
+                aligned.append(read_exposure(bench.out / exposure.name).to_dict())
+        alignment.table().write(bench.out / "alignment.ecsv")
+        return {"exposures": aligned, "alignment": alignment.to_dict()}
+
+    with progress.task("align") as task:
+        done = run_step(
+            place,
+            "aligned",
+            folder="aligned",
+            inputs={**exposures.products, **drizzled.products},
+            parameters=settings.model_dump(mode="json"),
+            versions=versions(),
+            work=work,
+        )
+        task.reused = done.reused
+    return done
+
+
+def plan(place: Place, drizzle: Drizzle, aligned: Finished) -> Finished:
+    """Compute the output grid of all methods, bound it, and find the groups that overlap."""
+    images = _select(aligned.result["exposures"], aligned.products)
+    choice = pars.grid_choice(pars.resolve(drizzle.parameters))
+
+    def work(bench: Bench) -> dict[str, Any]:
+        images.fetch(bench)
+        names = [exposure.name for exposure in images.exposures]
+        try:
+            call = drizzlepac_process.call(
+                "output_grid",
+                bench.scratch,
+                {"files": names, "final": choice},
+                bench.out / "plan.log",
+            )
+        except DrizzlepacError as error:
+            raise DrizzleError(f"no output grid holds these exposures: {error}") from None
+        bench.peak_memory = call.peak_memory
+        grid = Grid.from_call(call.value)
+        bound_output(images.exposures, grid, drizzle.max_output_megapixels)
+        pairs = overlaps({e.rootname: e.polygons for e in images.exposures})
+        return {
+            "grid": call.value,
+            "pairs": [[a, b, area] for (a, b), area in pairs.items()],
+            "groups": groups([e.rootname for e in images.exposures], pairs),
+        }
+
+    with progress.task("plan") as task:
+        done = run_step(
+            place,
+            "plan",
+            folder="plan",
+            inputs=images.products,
+            parameters={"final": choice, "max_output_megapixels": drizzle.max_output_megapixels},
+            versions=versions(),
+            work=work,
+        )
+        task.reused = done.reused
+    return done
+
+
+def drizzle(
+    place: Place, settings: Drizzle, sky: Sky, aligned: Finished, planned: Finished, method: str
+) -> Finished:
+    """Drizzle private copies of all aligned exposures with one sky method."""
+    images = _select(aligned.result["exposures"], aligned.products)
+    grid = Grid.from_call(planned.result["grid"])
+    parameters = pars.resolve({**settings.parameters, **sky.parameters})
+
+    def work(bench: Bench) -> dict[str, Any]:
+        images.fetch(bench)
+        task.doing(f"AstroDrizzle on {len(images.exposures)} exposures")
+        made = astrodrizzle.drizzle(
+            bench.scratch,
+            bench.out / "astrodrizzle.log",
+            images.exposures,
+            f"{place.campaign}_{column(method)}".lower(),
+            method,
+            grid,
+            parameters,
+        )
+        bench.peak_memory = made.peak_memory
+        for path in (made.science, made.weight):
+            path.rename(bench.out / path.name)
+        return {
+            "sky": [asdict(value) for value in made.sky],
+            "science": made.science.name,
+            "weight": made.weight.name,
+            "weight_checksum": astrodrizzle.weight_checksum(bench.out / made.weight.name),
+        }
+
+    with progress.task(f"drizzle {method}") as task:
+        done = run_step(
+            place,
+            f"runs/{column(method)}",
+            folder=f"runs/{column(method)}",
+            inputs=images.products,
+            parameters={
+                "method": method,
+                "grid": planned.result["grid"],
+                "astrodrizzle": parameters,
+            },
+            versions=versions(),
+            work=work,
+        )
+        task.reused = done.reused
+    return done
+
+
+def sky_values(run: Finished) -> list[SkyValue]:
+    """Return the sky values that a drizzle step published."""
+    return [SkyValue(**value) for value in run.result["sky"]]
+
+
+def require_equal_weights(runs: Mapping[str, Finished]) -> None:
+    """Refuse methods whose weight maps differ: then more than the sky differs.
+
+    Raises
+    ------
+    SkyError
+        The checksum of a method's weight map is not that of the first.
+    """
+    (first, reference), *others = runs.items()
+    for method, run in others:
+        if run.result["weight_checksum"] != reference.result["weight_checksum"]:
+            raise SkyError(
+                f"the weight maps of {first!r} and {method!r} differ, though no cosmic rays were "
+                "looked for: the two runs did not use the same pixels; run both again"
+            )
+
+
+def reduced_mosaics(bench: Bench, runs: Mapping[str, Finished]) -> dict[str, Any]:
+    """Return each method's mosaic reduced to the size of a preview, without pixels of no weight."""
+    images = {}
+    for method, run in runs.items():
+        planes = []
+        for kind in ("science", "weight"):
+            path = bench.fetch(run.products[run.result[kind]])
+            planes.append(fits.getdata(path))
+            path.unlink()
+        images[method] = reduce_image(*planes)
+    return images

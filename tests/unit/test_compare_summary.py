@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from skymosaic.compare.mdrizsky import SkyValue
+from skymosaic.compare.summary import BRIGHTNESS_UNIT, exposure_skies, sentences, warnings
+
+
+def made(skies, factors=None):
+    return {
+        method: [SkyValue(name, 1, v, (factors or {}).get(name, 60.0)) for name, v in row.items()]
+        for method, row in skies.items()
+    }
+
+
+SKIES = {
+    "localmin": {"a": 1.0, "b": 1.5, "c": 1.1, "d": 1.2},
+    "match": {"a": 0.0, "b": 0.02, "c": 0.5, "d": 0.54},
+}
+GROUPS = [["a", "b"], ["c", "d"]]
+
+
+def test_spreads_are_taken_within_overlap_groups():
+    text = " ".join(sentences(made(SKIES), GROUPS))
+    assert "a spread of 0.5." in text  # localmin, all exposures: 1.0 to 1.5
+    assert "by at most 0.04 between" in text  # match: 0.02 and 0.04 within, 0.54 across
+    assert "spread of 0.48 among linked" in text  # localmin - match: 1.0 and 1.48
+    whole = " ".join(sentences(made(SKIES), [["a", "b", "c", "d"]]))
+    assert "by at most 0.54 between" in whole
+
+
+def test_only_methods_that_were_run_are_told():
+    text = " ".join(sentences(made({"localmin": SKIES["localmin"]}), GROUPS))
+    assert "1 sky method: localmin" in text
+    assert "globalmin" not in text
+    assert "match" not in text
+
+
+def test_data_of_unlike_exposures_are_compared_in_brightness():
+    skies, unit = exposure_skies(made(SKIES, {"a": 30.0}), "electron")
+    assert unit == BRIGHTNESS_UNIT
+    assert skies["localmin"]["a"] == 30.0
+    skies, unit = exposure_skies(made(SKIES), "electron")
+    assert unit == "electron"
+    assert skies["localmin"]["a"] == 1.0
+
+
+def test_warnings_name_undetermined_exposures_and_separate_groups():
+    lone = {
+        "localmin": {"a": 1.0, "b": 1.1, "c": 1.3},
+        "match": {"a": 0.0, "b": 0.1, "c": None},
+    }
+    said = warnings(made(lone), [["a", "b"], ["c"]])
+    assert any("match could not determine" in one and "c" in one for one in said)
+    assert any("2 groups" in one and "arbitrary zero point" in one for one in said)
+    assert not any("data quality" in one for one in said)
+
+
+def test_an_undetermined_exposure_that_overlaps_others_is_pointed_out():
+    lone = {"match": {"a": 0.0, "b": 0.1, "c": None}}
+    said = warnings(made(lone), [["a", "b", "c"]])
+    assert any("footprints of c overlap others" in one for one in said)
+
+
+def test_nothing_is_warned_of_where_all_is_determined_and_linked():
+    assert warnings(made(SKIES), [["a", "b", "c", "d"]]) == []
+    assert warnings(made({"localmin": SKIES["localmin"]}), GROUPS) == []
