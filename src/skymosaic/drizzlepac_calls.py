@@ -38,14 +38,15 @@ def output_grid(files: list[str], final: Values) -> Values:
     files : list of str
         Names of exposures in the working folder.
     final : dict
-        User's choice, keys as in ``drizzlepac.wcs_functions.mergeWCS``: ``rot`` (degrees), ``scale``
-        (arcsec), ``ra``, ``dec`` (degrees), ``outnx``, ``outny``, ``crpix1``, ``crpix2`` (pixels).
+        User's choice, keys as in ``drizzlepac.wcs_functions.mergeWCS``: ``rot`` (degrees),
+        ``scale`` (arcsec), ``ra``, ``dec`` (degrees), ``outnx``, ``outny``, ``crpix1``,
+        ``crpix2`` (pixels).
 
     Returns
     -------
     dict
-        ``crval``, ``crpix``, ``cd`` (2 x 2, degrees), ``scale`` (arcsec), ``rot`` (degrees), ``shape``
-        (columns, rows).
+        ``crval``, ``crpix``, ``cd`` (2 x 2, degrees), ``scale`` (arcsec), ``rot`` (degrees),
+        ``shape`` (columns, rows).
     """
     from astropy.io import fits
     from drizzlepac import wcs_functions

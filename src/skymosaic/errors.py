@@ -19,13 +19,13 @@ class CampaignError(SkymosaicError):
 
 
 class InputError(SkymosaicError):
-    """An exposure or drizzled file is damaged, missing, doubled or does not belong with the rest."""
+    """An exposure or drizzled file is damaged, missing, doubled or unlike the rest."""
 
     exit_code = 4
 
 
 class AlignmentError(SkymosaicError):
-    """TweakReg or TweakBack failed, or a tile did not pass the gates; no aligned file was stored."""
+    """TweakReg or TweakBack failed, or a tile failed a gate; no aligned file was stored."""
 
     exit_code = 5
 
@@ -37,25 +37,25 @@ class DrizzleError(SkymosaicError):
 
 
 class SkyError(SkymosaicError):
-    """A sky value cannot be trusted: another method was run, records disagree, an invariant broke."""
+    """A sky value cannot be trusted: another method ran, records disagree, an invariant broke."""
 
     exit_code = 7
 
 
 class InstallationError(SkymosaicError):
-    """This installation gives wrong answers (``skymosaic doctor`` tells why); nothing was run."""
+    """The installation gives wrong answers (``skymosaic doctor`` tells why); nothing was run."""
 
     exit_code = 8
 
 
 class StoreError(SkymosaicError):
-    """The store or the scratch folder cannot be read or written: full, forbidden, or changed by others."""
+    """The store or the scratch folder is full, forbidden, or was changed by others."""
 
     exit_code = 9
 
 
 class ComputeError(SkymosaicError):
-    """The workers were lost, or never came; what had finished is kept, and a new run goes on from it."""
+    """The workers were lost, or never came; finished steps are kept, and a new run goes on."""
 
     exit_code = 10
 

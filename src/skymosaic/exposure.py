@@ -172,7 +172,7 @@ def _filter(header: fits.Header) -> str:
 
 
 def _members(header: fits.Header) -> list[str]:
-    """Return the rootnames in D001DATA, D002DATA, ... (``ibxl50clq_flt.fits[sci,1]``), once each."""
+    """Return the rootnames in D001DATA, D002DATA, ... (``NAME_flt.fits[sci,1]``), once each."""
     names = [str(value).split("[")[0] for value in header["D???DATA"].values()]
     return list(dict.fromkeys(name.rsplit("_", 1)[0].lower() for name in names))
 

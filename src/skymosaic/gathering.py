@@ -121,7 +121,8 @@ def _alignment_warnings(aligned: Finished) -> list[str]:
     told = []
     if alignment["dropped"]:
         told.append(
-            f"Dropped, because they failed a gate of the alignment: {', '.join(alignment['dropped'])}."
+            "Dropped, because they failed a gate of the alignment: "
+            f"{', '.join(alignment['dropped'])}."
         )
     if alignment["kept"]:
         told.append(

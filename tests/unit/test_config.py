@@ -11,8 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from skymosaic.config import Campaign, json_schema, load_campaign, resolved_yaml
-from skymosaic.config_fields import Method
-from skymosaic.config_models import TEXT_FIELDS
+from skymosaic.config.fields import Method
+from skymosaic.config.models import TEXT_FIELDS
 from skymosaic.errors import CampaignError
 from skymosaic.methods import METHODS
 

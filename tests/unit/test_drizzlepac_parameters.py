@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from skymosaic import drizzlepac_parameters as dp
+from skymosaic.config import drizzlepac_parameters as dp
 from skymosaic.errors import CampaignError, InstallationError
 
 
@@ -52,7 +52,7 @@ def test_definitions_are_cached_and_cannot_be_changed() -> None:
 
 def test_drizzlepac_is_not_imported() -> None:
     code = (
-        "import sys; from skymosaic.drizzlepac_parameters import known_parameters;"
+        "import sys; from skymosaic.config.drizzlepac_parameters import known_parameters;"
         "known_parameters('astrodrizzle'); sys.exit('drizzlepac' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -129,8 +129,8 @@ class Directory:
                 if kind(image) != most:
                     self._refuse(
                         path,
-                        f"{path} is of {what} {kind(image)}, {counts[most]} other files are of {most}"
-                        f" ({len(others) + 1} {what}s in all); set source.{what} to choose one",
+                        f"{path} is of {what} {kind(image)}, {number} other files are of {most} "
+                        f"({len(others) + 1} {what}s in all); set source.{what} to choose one",
                     )
                     del found[path]
         return found

@@ -32,6 +32,7 @@ _SIGMA = FWHM / np.sqrt(8 * np.log(2))
 # (20 e-/s) to its percentile 99 (17,000 e-/s).
 _BLOCK = 32.0  # arcsec: the stars of one block come from one generator
 _CELLS = 6  # cells along each side of a block
+_WITHIN_CELL = (0.15, 0.85)  # no two stars closer than 0.3 of a cell
 _FAINTEST, _BRIGHTEST, _SLOPE = 12.0, 2.0e4, 0.64  # e-/s
 _STAMP = 6  # pixels each side of a star: 12 sigma
 
@@ -135,7 +136,7 @@ def stars_near(simulation: Simulation, wcs: WCS) -> Stars:
     for i in range(first[0], last[0] + 1):
         for j in range(first[1], last[1] + 1):
             random = generator(simulation.seed, "stars", i, j)
-            within = (cell + random.uniform(size=cell.shape)) / _CELLS
+            within = (cell + random.uniform(*_WITHIN_CELL, size=cell.shape)) / _CELLS
             places.append((within + np.array([[i], [j]])) * block)
             fluxes.append(_fluxes(random, cell.shape[1]))
     ra, dec = deproject(np.concatenate(places, axis=1), center)

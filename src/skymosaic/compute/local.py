@@ -55,9 +55,7 @@ def client(settings: Compute, tasks: int) -> Iterator[Client]:
     ComputeError
         The workers did not start.
     """
-    (
-        logging.CRITICAL if not logging.getLogger().isEnabledFor(logging.DEBUG) else logging.INFO
-    )
+    (logging.CRITICAL if not logging.getLogger().isEnabledFor(logging.DEBUG) else logging.INFO)
     with dask.config.set(_DASK):
         try:
             cluster = LocalCluster(

@@ -1,4 +1,4 @@
-"""The output grid: computed once, given to all methods explicitly, bounded before anything starts."""
+"""The output grid: computed once, given to all methods, bounded before anything starts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What sky AstroDrizzle subtracted: read from its three records, which must agree.
 
 The FLT headers get MDRIZSKY, the product's HDRTAB repeats it, and the log says 'Applying sky value'
-when the pixels are drizzled. A run that fell back to another method leaves them disagreeing, or not.
+when the pixels are drizzled. A run that fell back to another method may leave them disagreeing.
 """
 
 from __future__ import annotations

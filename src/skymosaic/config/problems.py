@@ -11,9 +11,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from skymosaic.config_models import Campaign, DirectorySource, SimulatedSource
-from skymosaic.config_yaml import KeyPath, Problem
-from skymosaic.drizzlepac_parameters import Task, known_parameters
+from skymosaic.config.document import KeyPath, Problem
+from skymosaic.config.drizzlepac_parameters import Task, known_parameters
+from skymosaic.config.models import Campaign, DirectorySource, SimulatedSource
 
 _KINDS = ("simulated", "directory")
 _SECRET_KEY = re.compile(

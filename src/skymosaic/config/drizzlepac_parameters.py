@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, cast, get_args
 
-from skymosaic.drizzlepac_reserved import RESERVED
+from skymosaic.config.drizzlepac_reserved import RESERVED
 from skymosaic.errors import CampaignError, InstallationError
 
 Task = Literal["astrodrizzle", "tweakreg", "imagefind"]

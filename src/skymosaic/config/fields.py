@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from skymosaic.drizzlepac_parameters import ParameterValue
+from skymosaic.config.drizzlepac_parameters import ParameterValue
 
 _Item = TypeVar("_Item", bound=Hashable)
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"

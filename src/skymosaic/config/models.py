@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from skymosaic.config_fields import (
+from skymosaic.config.fields import (
     Count,
     Memory,
     Methods,

@@ -1,4 +1,4 @@
-"""The campaign file: one YAML file says what to mosaic, how, and where.
+"""Load, resolve and print campaign files.
 
 Values are resolved as defaults < file < command line. Everything that is wrong is said at once,
 each with its line.
@@ -14,42 +14,12 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from skymosaic.config_models import (
-    TEXT_FIELDS,
-    Align,
-    Campaign,
-    Compute,
-    DirectorySource,
-    Drizzle,
-    Gates,
-    Identity,
-    SimulatedSource,
-    Sky,
-    Source,
-    Store,
-)
-from skymosaic.config_paths import absolute, resolve_paths
-from skymosaic.config_problems import from_pydantic, message, remove_secrets
-from skymosaic.config_yaml import KeyPath, Problem, read_document
-from skymosaic.drizzlepac_parameters import Task, checked_value, known_parameters
+from skymosaic.config.document import KeyPath, Problem, read_document
+from skymosaic.config.drizzlepac_parameters import Task, checked_value, known_parameters
+from skymosaic.config.models import TEXT_FIELDS, Campaign
+from skymosaic.config.paths import absolute, resolve_paths
+from skymosaic.config.problems import from_pydantic, message, remove_secrets
 from skymosaic.errors import CampaignError
-
-__all__ = [
-    "Align",
-    "Campaign",
-    "Compute",
-    "DirectorySource",
-    "Drizzle",
-    "Gates",
-    "Identity",
-    "SimulatedSource",
-    "Sky",
-    "Source",
-    "Store",
-    "json_schema",
-    "load_campaign",
-    "resolved_yaml",
-]
 
 _PARAMETER_KEYS: tuple[tuple[str, str, Task], ...] = (
     ("align", "tweakreg", "tweakreg"),

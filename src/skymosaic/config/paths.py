@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from skymosaic.config_fields import uri_scheme
-from skymosaic.config_yaml import KeyPath, Problem
+from skymosaic.config.document import KeyPath, Problem
+from skymosaic.config.fields import uri_scheme
 
 PATH_KEYS: tuple[KeyPath, ...] = (
     ("source", "path"),

@@ -1,0 +1,33 @@
+"""The campaign file: one YAML file says what to mosaic, how, and where."""
+
+from skymosaic.config.loading import json_schema, load_campaign, resolved_yaml
+from skymosaic.config.models import (
+    Align,
+    Campaign,
+    Compute,
+    DirectorySource,
+    Drizzle,
+    Gates,
+    Identity,
+    SimulatedSource,
+    Sky,
+    Source,
+    Store,
+)
+
+__all__ = [
+    "Align",
+    "Campaign",
+    "Compute",
+    "DirectorySource",
+    "Drizzle",
+    "Gates",
+    "Identity",
+    "SimulatedSource",
+    "Sky",
+    "Source",
+    "Store",
+    "json_schema",
+    "load_campaign",
+    "resolved_yaml",
+]
