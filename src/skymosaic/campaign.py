@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from astropy.table import Table
-from dask import delayed
+from dask import annotate, delayed
 from dask.base import compute as compute_graph
 from distributed import Client, KilledWorker
 from distributed.client import FutureCancelledError
@@ -102,12 +102,20 @@ def build(campaign: Campaign, place: Place, source: Source, parcels: Sequence[Pa
     aligned = delayed(stages.align)(place, campaign.align, inspected)
     planned = delayed(stages.plan)(place, campaign.drizzle, aligned)
     drizzled = [
-        delayed(stages.drizzle)(place, campaign.drizzle, campaign.sky, aligned, planned, method)
-        for method in campaign.sky.methods
+        _drizzled(place, campaign, aligned, planned, method) for method in campaign.sky.methods
     ]
     return delayed(gathering.gather)(
         place, campaign, left_out, retrieved, inspected, aligned, planned, drizzled
     )
+
+
+def _drizzled(place: Place, campaign: Campaign, aligned: Any, planned: Any, method: str) -> Any:
+    # The methods that look at pairs of exposures take longest: started first, they do not leave
+    # the last worker busy alone.
+    with annotate(priority=int("match" in method)):
+        return delayed(stages.drizzle)(
+            place, campaign.drizzle, campaign.sky, aligned, planned, method
+        )
 
 
 def run(
@@ -223,6 +231,8 @@ def _workers(campaign: Campaign, tell: Callable[[Event], None], parcels: int) ->
     """Yield a client of the campaign's workers, whose tasks' events go to `tell`."""
     with local.client(campaign.compute, max(parcels, len(campaign.sky.methods))) as client:
         client.subscribe_topic(TOPIC, lambda message: tell(from_message(message)))
+        # Importing drizzlepac takes seconds: every worker's server begins now, side by side.
+        client.run(drizzlepac_process.warm)
         yield client
 
 

@@ -51,6 +51,9 @@ def _log_to_stderr(verbose: int, quiet: bool, as_json: bool) -> None:
     level = (
         logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     )
+    if verbose < 2:
+        # Dask tells of its own workings; what matters to users comes as events and errors.
+        handler.addFilter(lambda record: not record.name.startswith("distributed"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("skymosaic").setLevel(level)
 

@@ -132,9 +132,9 @@ def call(function: str, folder: Path, arguments: dict[str, Any], log: Path) -> C
 
 
 def _as_error(function: str, folder: Path, log: Path, answer: dict[str, Any]) -> SkymosaicError:
-    if "signal" in answer:
+    if "code" in answer:
         return ComputeError(
-            f"drizzlepac's {function} was ended by signal {-answer['signal']}; signal 9 usually "
+            f"drizzlepac's {function} ended with code {answer['code']}; -9, a kill, usually "
             "means that memory ran out: use fewer workers (compute.workers)"
         )
     full = answer["errno"] == errno.ENOSPC or "No space left" in answer["message"]

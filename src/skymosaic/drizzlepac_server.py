@@ -36,6 +36,7 @@ def _answer_error(error: BaseException) -> dict[str, Any]:
 
 def _child(request: dict[str, Any], answer: int) -> None:
     """Do one call in the forked child; never returns."""
+    trace = ""
     try:
         _die_with_parent()
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -45,13 +46,17 @@ def _child(request: dict[str, Any], answer: int) -> None:
         value = CALLS[request["function"]](**request["arguments"])
         reply: dict[str, Any] = {"value": value}
     except BaseException as error:  # the child must answer whatever happens, then end
-        traceback.print_exc()
         reply = _answer_error(error)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with os.fdopen(answer, "w") as pipe:
-        json.dump(reply, pipe)
-    os._exit(0)
+        trace = traceback.format_exc()
+    try:
+        with os.fdopen(answer, "w") as pipe:
+            json.dump(reply, pipe)
+        # The log last: its disk may be what is full.
+        sys.stdout.flush()
+        sys.stderr.write(trace)
+        sys.stderr.flush()
+    finally:
+        os._exit(0)
 
 
 def _serve(request: dict[str, Any], requests: BinaryIO) -> dict[str, Any]:
@@ -77,7 +82,7 @@ def _serve(request: dict[str, Any], requests: BinaryIO) -> dict[str, Any]:
         received += block
     os.close(read)
     _, status, usage = os.wait4(pid, 0)
-    reply = json.loads(received) if received else {"signal": os.waitstatus_to_exitcode(status)}
+    reply = json.loads(received) if received else {"code": os.waitstatus_to_exitcode(status)}
     reply["seconds"] = time.monotonic() - started
     reply["peak_memory"] = usage.ru_maxrss * 1024
     return dict(reply)

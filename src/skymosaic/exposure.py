@@ -18,6 +18,7 @@ from skymosaic.errors import InputError
 
 EXPOSURE_SUFFIXES = ("_flt", "_flc")
 DRIZZLED_SUFFIXES = ("_drz", "_drc")
+_EXTENSION = b"XTENSION"  # how the header of every extension begins
 _ROOTNAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -131,6 +132,14 @@ def _check_whole(path: Path, hdus: fits.HDUList) -> None:
         raise InputError(
             f"{path} is truncated: {found} bytes of at least {expected}; fetch it again"
         )
+    with path.open("rb") as file:
+        file.seek(expected)
+        rest = file.read(len(_EXTENSION))
+    # astropy passes over an extension whose header is cut: a chip would be lost without a word.
+    if rest and _EXTENSION.startswith(rest):
+        raise InputError(
+            f"{path} is truncated in the header of extension {len(hdus)}; fetch it again"
+        )
 
 
 def _from_hdus(path: Path, hdus: fits.HDUList) -> Exposure:
@@ -157,12 +166,20 @@ def _from_hdus(path: Path, hdus: fits.HDUList) -> Exposure:
         instrument=str(header["INSTRUME"]).strip(),
         detector=str(header.get("DETECTOR", "")).strip(),
         filter=_filter(header),
-        exptime=float(header["EXPTIME"]),
-        postarg1=float(header.get("POSTARG1", 0.0)),
-        postarg2=float(header.get("POSTARG2", 0.0)),
+        exptime=_number(path, header, "EXPTIME"),
+        postarg1=_number(path, header, "POSTARG1", 0.0),
+        postarg2=_number(path, header, "POSTARG2", 0.0),
         chips=_chips(path, hdus, drizzled),
         members=tuple(_members(header)) if drizzled else (),
     )
+
+
+def _number(path: Path, header: fits.Header, name: str, default: float | None = None) -> float:
+    value = header[name] if default is None else header.get(name, default)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{path}: {name} is {value!r}, not a number; fetch it again") from None
 
 
 def _filter(header: fits.Header) -> str:
@@ -203,6 +220,8 @@ def _chip(path: Path, hdus: fits.HDUList, hdu: Any) -> Chip:
         raise InputError(
             f"{path}[SCI,{hdu.ver}]: no usable WCS ({error}); fetch it again"
         ) from None
+    if not wcs.has_celestial:
+        raise InputError(f"{path}[SCI,{hdu.ver}]: the header has no WCS; fetch it again")
     if not np.all(np.isfinite(footprint)):
         raise InputError(f"{path}[SCI,{hdu.ver}]: the WCS puts a corner nowhere on the sky")
     cd = wcs.pixel_scale_matrix
@@ -211,6 +230,6 @@ def _chip(path: Path, hdus: fits.HDUList, hdu: Any) -> Chip:
         footprint=tuple((float(ra), float(dec)) for ra, dec in footprint),
         wcsname=str(header.get("WCSNAME", "")).strip(),
         orientation=float(np.degrees(np.arctan2(cd[0, 1], cd[1, 1]))) % 360.0,
-        idcscale=float(header["IDCSCALE"]) if "IDCSCALE" in header else None,
+        idcscale=_number(path, header, "IDCSCALE") if "IDCSCALE" in header else None,
         counts="/S" not in str(header.get("BUNIT", "")).upper(),
     )

@@ -57,7 +57,7 @@ def test_defaults(load, tmp_path) -> None:
     )
     assert campaign.sky.methods == METHODS
     assert campaign.align.method == "tweakreg"
-    assert campaign.align.gates.max_rms_mas == 100
+    assert campaign.align.gates.max_rms_mas == 40
     assert campaign.align.on_failure == "stop"
     assert campaign.drizzle.max_output_megapixels == 500
     assert campaign.compute.workers == "auto"

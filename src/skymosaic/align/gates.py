@@ -67,13 +67,7 @@ def check_gates(fits: Sequence[TileFit], gates: Gates, min_sources: int) -> list
         (
             "fitted",
             "TweakReg gave a solution without NaN",
-            lambda fit: (
-                fit.reference
-                or (
-                    all(map(math.isfinite, (fit.dx, fit.dy, fit.rotation, fit.scale, fit.rms_ra)))
-                    and fit.place > 0
-                )
-            ),
+            lambda fit: fit.reference or (fit.place > 0 and all(map(math.isfinite, _numbers(fit)))),
         ),
         (
             "matches",
@@ -106,3 +100,7 @@ def check_gates(fits: Sequence[TileFit], gates: Gates, min_sources: int) -> list
         failed = tuple(fit.tile for fit in fits if not holds(fit))
         table.append(Criterion(name, asks, len(fits) - len(failed), failed))
     return table
+
+
+def _numbers(fit: TileFit) -> tuple[float, ...]:
+    return fit.dx, fit.dy, fit.rotation, fit.scale, fit.rms_ra, fit.rms_dec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import shutil
@@ -66,9 +67,13 @@ def wcs_names(paths: Sequence[Path]) -> set[str]:
 
 def unused_name(paths: Sequence[Path], wanted: str) -> str:
     """Return `wanted`, with a number where the files hold a WCS of that name already."""
-    used = {name.upper() for name in wcs_names(paths)}
-    names = [wanted, *(f"{wanted}_{i}" for i in range(2, 30))]
-    return next(name for name in names if name.upper() not in used)
+    return _free_name(wanted, wcs_names(paths))
+
+
+def _free_name(wanted: str, names: set[str]) -> str:
+    used = {name.upper() for name in names}
+    candidates = itertools.chain([wanted], (f"{wanted}_{i}" for i in itertools.count(2)))
+    return next(name for name in candidates if name.upper() not in used)
 
 
 def name_original(path: Path) -> str:
@@ -84,7 +89,7 @@ def name_original(path: Path) -> str:
             str(value).strip() for key, value in sci.header["WCSNAME?"].items() if key != "WCSNAME"
         }
         if not name or name in others:
-            name = PRE_TWEAKREG
+            name = _free_name(PRE_TWEAKREG, others)
             sci.header["WCSNAME"] = name
     return name
 

@@ -49,6 +49,7 @@ class Directory:
             No exposures; or a file that is damaged, doubled, not HST's or of another filter or
             detector, unless such files are left out.
         """
+        self.left_out.clear()
         found = self._readable()
         found = self._wanted(found)
         found = self._unique(found)

@@ -20,7 +20,7 @@ DEAD, HOT, UNSTABLE, BLOB = 4, 16, 32, 512
 DARK = 0.05  # e-/s
 READ_NOISE = 14.0  # e-: what the fit to a ramp of 9 reads leaves
 
-_SHARES = {DEAD: 0.003, HOT: 0.004, UNSTABLE: 0.008}
+_SHARES = {DEAD: 0.002, HOT: 0.0025, UNSTABLE: 0.004}
 _BLOBS, _BLOB_RADII, _BLOB_DEPTH = 20, (5.0, 10.0), 0.10
 
 

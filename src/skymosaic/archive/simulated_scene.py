@@ -31,8 +31,8 @@ _SIGMA = FWHM / np.sqrt(8 * np.log(2))
 # Fluxes follow N(>F) ~ F^-0.64, which is the slope of the published catalog from its quartile
 # (20 e-/s) to its percentile 99 (17,000 e-/s).
 _BLOCK = 32.0  # arcsec: the stars of one block come from one generator
-_CELLS = 6  # cells along each side of a block
-_WITHIN_CELL = (0.15, 0.85)  # no two stars closer than 0.3 of a cell
+_CELLS = {"full": 5, "small": 7}  # along each side of a block
+_WITHIN_CELL = (0.25, 0.75)  # no two stars closer than half a cell
 _FAINTEST, _BRIGHTEST, _SLOPE = 12.0, 2.0e4, 0.64  # e-/s
 _STAMP = 6  # pixels each side of a star: 12 sigma
 
@@ -131,12 +131,13 @@ def stars_near(simulation: Simulation, wcs: WCS) -> Stars:
     plane = project(ra, dec, center)
     first = np.floor(plane.min(axis=1) / block).astype(int)
     last = np.floor(plane.max(axis=1) / block).astype(int)
-    cell = np.stack(np.meshgrid(np.arange(_CELLS), np.arange(_CELLS))).reshape(2, -1)
+    cells = _CELLS[simulation.size]
+    cell = np.stack(np.meshgrid(np.arange(cells), np.arange(cells))).reshape(2, -1)
     places, fluxes = [], []
     for i in range(first[0], last[0] + 1):
         for j in range(first[1], last[1] + 1):
             random = generator(simulation.seed, "stars", i, j)
-            within = (cell + random.uniform(*_WITHIN_CELL, size=cell.shape)) / _CELLS
+            within = (cell + random.uniform(*_WITHIN_CELL, size=cell.shape)) / cells
             places.append((within + np.array([[i], [j]])) * block)
             fluxes.append(_fluxes(random, cell.shape[1]))
     ra, dec = deproject(np.concatenate(places, axis=1), center)
@@ -239,6 +240,7 @@ def render(simulation: Simulation, wcs: WCS, reference_scale: float) -> FloatArr
     ra, dec = wcs.all_pix2world(x.ravel(), y.ravel(), 0)
     plane = project(ra, dec, field_center())
     u, v = (_mosaic_axes() @ plane / simulation.shrink).reshape(2, pixels, pixels)
-    image = nebula(simulation, u, v)
+    # A shrunk nebula is steeper; made fainter too, it changes little across the narrow overlaps.
+    image = nebula(simulation, u, v) * np.sqrt(simulation.shrink)
     add_stars(image, stars_near(simulation, wcs), wcs, reference_scale)
     return image

@@ -63,7 +63,7 @@ def client(settings: Compute, tasks: int) -> Iterator[Client]:
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 memory_limit=0 if settings.memory_limit is None else settings.memory_limit,
                 silence_logs=logging.CRITICAL,
             )

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from skymosaic.config.document import KeyPath, Problem, read_document
 from skymosaic.config.drizzlepac_parameters import Task, checked_value, known_parameters
-from skymosaic.config.models import TEXT_FIELDS, Campaign
+from skymosaic.config.models import TEXT_FIELDS, Campaign, Store
 from skymosaic.config.paths import absolute, resolve_paths
 from skymosaic.config.problems import from_pydantic, message, remove_secrets
 from skymosaic.errors import CampaignError

@@ -125,7 +125,10 @@ class Gates(OptionalSection):
         default=10, description="Fewest sources matched with the reference (count)."
     )
     max_rms_mas: PositiveNumber = Field(
-        default=100, description="Largest rms of the fit in either axis (milliarcsec)."
+        default=40,
+        description=(
+            "Largest rms of the fit in either axis (milliarcsec). Chance matches scatter by more."
+        ),
     )
     max_shift_arcsec: PositiveNumber = Field(
         default=5, description="Largest shift of the tile (arcsec)."

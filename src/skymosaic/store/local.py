@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from skymosaic.errors import StoreError
 from skymosaic.store.base import Product, checked_key
 
 _BLOCK = 1 << 20
+_TRIES = 100
 
 
 class LocalStore:
@@ -44,30 +45,36 @@ class LocalStore:
     def move(self, product: Product, key: str) -> Product:
         """Give a product another key, replacing what is there at once."""
         source, target = self._path(product.key), self._path(key)
+        with _store_errors(product.key, source):
+            source.stat()
         with _store_errors(key, target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.replace(target)
+            _in_folder(target.parent, lambda: source.replace(target))
             self._remove_empty(source.parent)
         return Product(key, product.sha256, product.size)
 
     def get(self, product: Product, path: Path) -> None:
         """Fetch a product to a private, writable copy, verifying its checksum."""
         source = self._path(product.key)
-        with _store_errors(product.key, source):
-            sha256 = _copy(source, path)
-        if sha256 != product.sha256:
-            path.unlink()
-            raise StoreError(
-                f"{source} changed in the store: its SHA-256 is {sha256}, its manifest says "
-                f"{product.sha256}; delete the file and run again, and it is made anew"
-            )
+        try:
+            with _store_errors(product.key, source, copy=path):
+                sha256 = _copy(source, path)
+            if sha256 != product.sha256:
+                raise StoreError(
+                    f"{source} changed in the store: its SHA-256 is {sha256}, its manifest says "
+                    f"{product.sha256}; delete the file and run again, and it is made anew"
+                )
+        except StoreError:
+            path.unlink(missing_ok=True)
+            raise
 
     def has(self, product: Product) -> bool:
         """Tell whether the product is there with its size."""
-        try:
-            return self._path(product.key).stat().st_size == product.size
-        except FileNotFoundError:
-            return False
+        path = self._path(product.key)
+        with _store_errors(product.key, path):
+            try:
+                return path.stat().st_size == product.size
+            except (FileNotFoundError, NotADirectoryError):
+                return False
 
     def write_json(self, key: str, value: Any) -> None:
         """Store a JSON document, all or nothing."""
@@ -110,8 +117,11 @@ class LocalStore:
         return str(self._path(key))
 
     def _remove_empty(self, folder: Path) -> None:
-        while folder != self.root and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        while folder != self.root:
+            try:
+                folder.rmdir()
+            except OSError:
+                return  # not empty, or another process removed it first
             folder = folder.parent
 
     @contextmanager
@@ -121,12 +131,28 @@ class LocalStore:
         # The name is the same at every try, so that what a killed try left is overwritten.
         part = path.with_name(path.name + ".part")
         with _store_errors(key, path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _in_folder(path.parent, part.touch)
             try:
                 yield part
                 part.replace(path)
             except BaseException:
                 part.unlink(missing_ok=True)
+                self._remove_empty(path.parent)
+                raise
+
+
+def _in_folder(folder: Path, act: Callable[[], object]) -> None:
+    """Make a folder and do something in it.
+
+    Another process may remove the folder in between, because it is empty: then once more.
+    """
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            act()
+            return
+        except (FileNotFoundError, FileExistsError):  # the latter: it went as mkdir looked at it
+            if not tries_left:
                 raise
 
 
@@ -141,8 +167,11 @@ def _copy(source: Path, target: Path) -> str:
 
 
 @contextmanager
-def _store_errors(key: str, path: Path) -> Iterator[None]:
-    """Turn what the operating system says into the store's own words."""
+def _store_errors(key: str, path: Path, copy: Path | None = None) -> Iterator[None]:
+    """Turn what the operating system says into the store's own words.
+
+    `copy` is where the product goes when it is fetched: that place can be full, the store cannot.
+    """
     try:
         yield
     except FileNotFoundError:
@@ -151,9 +180,15 @@ def _store_errors(key: str, path: Path) -> Iterator[None]:
         raise StoreError(f"no permission for {error.filename or path}") from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            free = shutil.disk_usage(path.parent if path.parent.exists() else "/").free
+            folder = (copy or path).parent
+            free = shutil.disk_usage(folder if folder.exists() else "/").free
+            remedy = (
+                "set compute.scratch to a folder with more"
+                if copy
+                else "choose another place with --store"
+            )
             raise StoreError(
-                f"no space left for {key} in {path.parent} ({free / 1e6:.0f} MB free); free some, "
-                "or choose another place with --store"
+                f"no space left for {key} in {folder} ({free / 1e6:.0f} MB free); free some, "
+                f"or {remedy}"
             ) from None
         raise StoreError(f"{path}: {error}") from None

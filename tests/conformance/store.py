@@ -1,0 +1,309 @@
+"""What every store must do, as tests that run on any of them.
+
+To test a store, subclass `StoreConformance` in a test module and give a fixture `store` that
+yields a fresh, empty store for each test::
+
+    from conformance.store import StoreConformance
+
+
+    class TestMyStore(StoreConformance):
+        @pytest.fixture
+        def store(self, tmp_path):
+            return MyStore(...)
+
+Only the methods of `skymosaic.store.Store` are called. One more fixture may be overridden:
+`corrupt`, which changes one byte of a stored key behind the store's back. As it stands it changes
+the file at ``store.where(key)``; a store that is no file system needs its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from skymosaic.errors import StoreError
+from skymosaic.store import Product
+
+REFUSED_KEYS = [
+    "",
+    "/abs",
+    "../x",
+    "a/../b",
+    "a/..",
+    "..",
+    ".",
+    "./a",
+    "a//b",
+    "a/",
+    ".hidden",
+    "a/.hidden",
+    "-option",
+    "nul\0byte",
+    "line\nbreak",
+    "a\n",
+    "back\\slash",
+    "with space",
+    "ünicode",
+]
+
+
+def sha256(content: bytes) -> str:
+    """Return the hexadecimal checksum."""
+    return hashlib.sha256(content).hexdigest()
+
+
+class StoreConformance:
+    """The suite; see the module's text for how to run it."""
+
+    @pytest.fixture
+    def corrupt(self, store):
+        """Return a function that changes one byte of a stored key, keeping its size."""
+
+        def corrupt(key: str) -> None:
+            path = Path(store.where(key))
+            content = bytearray(path.read_bytes())
+            content[len(content) // 2] ^= 0xFF
+            path.write_bytes(content)
+
+        return corrupt
+
+    @pytest.fixture
+    def put(self, store, tmp_path):
+        """Return a function that stores bytes under a key."""
+
+        def put(content: bytes, key: str) -> Product:
+            path = tmp_path / "to-be-put"
+            path.write_bytes(content)
+            return store.put(path, key)
+
+        return put
+
+    @pytest.fixture
+    def get(self, store, tmp_path):
+        """Return a function that fetches the bytes of a product."""
+
+        def get(product: Product) -> bytes:
+            path = tmp_path / "fetched"
+            store.get(product, path)
+            return path.read_bytes()
+
+        return get
+
+    @pytest.mark.parametrize("content", [b"", b"one", bytes(range(256)) * 9000])
+    def test_put_tells_checksum_and_size_and_get_returns_the_bytes(self, put, get, content) -> None:
+        product = put(content, "pristine/a_flt.fits")
+        assert product == Product("pristine/a_flt.fits", sha256(content), len(content))
+        assert get(product) == content
+
+    def test_put_leaves_the_source_where_it_is(self, store, tmp_path) -> None:
+        path = tmp_path / "source"
+        path.write_bytes(b"kept")
+        store.put(path, "a")
+        assert path.read_bytes() == b"kept"
+
+    def test_what_was_fetched_is_a_private_writable_copy(self, store, put, get, tmp_path) -> None:
+        product = put(b"original", "a")
+        path = tmp_path / "private"
+        store.get(product, path)
+        with path.open("r+b") as file:
+            file.write(b"CHANGED!")
+        assert get(product) == b"original"
+
+    def test_get_replaces_what_is_at_the_path(self, store, put, tmp_path) -> None:
+        product = put(b"short", "a")
+        path = tmp_path / "private"
+        path.write_bytes(b"something longer that was here")
+        store.get(product, path)
+        assert path.read_bytes() == b"short"
+
+    def test_a_changed_byte_is_named_and_no_file_is_left(
+        self, store, put, corrupt, tmp_path
+    ) -> None:
+        content = b"some pixels" * 100
+        product = put(content, "runs/match/a.fits")
+        corrupt(product.key)
+        path = tmp_path / "private"
+        with pytest.raises(StoreError) as caught:
+            store.get(product, path)
+        assert "runs/match/a.fits" in str(caught.value)
+        assert sha256(content) in str(caught.value)
+        assert not path.exists()
+
+    def test_get_of_a_missing_product_is_named_and_no_file_is_left(self, store, tmp_path) -> None:
+        path = tmp_path / "private"
+        with pytest.raises(StoreError, match=r"no/such_flt\.fits"):
+            store.get(Product("no/such_flt.fits", sha256(b""), 0), path)
+        assert not path.exists()
+
+    def test_put_of_a_missing_file_is_refused_and_leaves_nothing(self, store, tmp_path) -> None:
+        with pytest.raises(StoreError):
+            store.put(tmp_path / "never-made", "runs/a")
+        assert store.list("runs") == []
+
+    def test_has(self, store, put) -> None:
+        product = put(b"12345", "runs/a")
+        assert store.has(product)
+        assert not store.has(Product("runs/a", product.sha256, 4))
+        assert not store.has(Product("runs/other", product.sha256, 5))
+        assert not store.has(Product("runs/a/below-a-file", product.sha256, 5))
+        store.delete("runs/a")
+        assert not store.has(product)
+
+    def test_overwriting_replaces(self, store, put, get) -> None:
+        old, new = put(b"the old version", "a"), put(b"new", "a")
+        assert get(new) == b"new"
+        assert store.has(new)
+        assert not store.has(old)
+        with pytest.raises(StoreError, match=new.sha256):
+            get(old)
+
+    def test_a_reader_never_sees_a_mixture(self, store, tmp_path) -> None:
+        versions = [bytes([value]) * 300_000 for value in (1, 2)]
+        paths = [tmp_path / f"version{i}" for i in range(2)]
+        for path, content in zip(paths, versions, strict=True):
+            path.write_bytes(content)
+        product = store.put(paths[0], "a")
+        stop = threading.Event()
+
+        def overwrite() -> None:
+            while not stop.is_set():
+                for path in reversed(paths):
+                    store.put(path, "a")
+
+        writer = threading.Thread(target=overwrite)
+        writer.start()
+        try:
+            for _ in range(40):
+                try:
+                    store.get(product, tmp_path / "seen")
+                    assert (tmp_path / "seen").read_bytes() == versions[0]
+                except StoreError as error:
+                    # Not the version asked for: then the other one, whole.
+                    assert sha256(versions[1]) in str(error)
+        finally:
+            stop.set()
+            writer.join()
+
+    def test_move(self, store, put, get) -> None:
+        put(b"old", "runs/a")
+        staged = put(b"new", "staging/runs/a")
+        moved = store.move(staged, "runs/a")
+        assert moved == Product("runs/a", sha256(b"new"), 3)
+        assert get(moved) == b"new"
+        assert not store.has(staged)
+        assert store.list("staging") == []
+
+    def test_move_of_a_missing_product_is_refused_and_keeps_the_target(
+        self, store, put, get
+    ) -> None:
+        kept = put(b"kept", "runs/a")
+        with pytest.raises(StoreError):
+            store.move(Product("staging/gone", sha256(b""), 0), "runs/a")
+        assert get(kept) == b"kept"
+
+    def test_json_round_trip(self, store) -> None:
+        value = {"b": [1, 2.5, None, True], "a": {"text": "ä\u2192\n"}, "": []}
+        store.write_json("manifests/a.json", value)
+        assert store.read_json("manifests/a.json") == value
+        store.write_json("manifests/a.json", [])
+        assert store.read_json("manifests/a.json") == []
+
+    def test_json_that_is_not_there_is_none(self, store) -> None:
+        assert store.read_json("manifests/none.json") is None
+
+    def test_a_value_that_json_does_not_know_leaves_the_old_document(self, store) -> None:
+        store.write_json("a.json", {"old": 1})
+        with pytest.raises(TypeError):
+            store.write_json("a.json", {"new": object()})
+        assert store.read_json("a.json") == {"old": 1}
+
+    def test_broken_json_is_named(self, store) -> None:
+        store.write_text("manifests/a.json", '{"half": ')
+        with pytest.raises(StoreError, match=r"manifests/a\.json"):
+            store.read_json("manifests/a.json")
+
+    def test_text_is_stored_as_it_is_and_replaced(self, store) -> None:
+        store.write_text("a.json", json.dumps("a long first version, Å"))
+        store.write_text("a.json", json.dumps("Å"))
+        assert store.read_json("a.json") == "Å"
+
+    def test_delete_is_idempotent(self, store, put) -> None:
+        product = put(b"x", "runs/match/a")
+        other = put(b"x", "runs/match/b")
+        for _ in range(2):
+            store.delete("runs/match/a")
+        assert not store.has(product)
+        assert store.has(other)
+        store.delete("never/was/there")
+
+    def test_list_is_sorted_and_bound_to_the_folder(self, store, put) -> None:
+        for key in ("runs/b", "runs/a/z", "runs/a/c", "runs2/x", "run", "other/runs/y"):
+            put(b"", key)
+        assert store.list("runs") == ["runs/a/c", "runs/a/z", "runs/b"]
+        assert store.list("runs/a") == ["runs/a/c", "runs/a/z"]
+        assert store.list("ru") == []
+        assert store.list("nothing") == []
+
+    def test_a_failed_put_leaves_nothing_to_be_seen(self, store, put, get, tmp_path) -> None:
+        kept = put(b"kept", "runs/a")
+        with pytest.raises(StoreError):
+            store.put(tmp_path, "runs/a")  # a folder cannot be read
+        assert store.list("runs") == ["runs/a"]
+        assert get(kept) == b"kept"
+
+    @pytest.mark.parametrize("key", REFUSED_KEYS)
+    def test_names_from_outside_are_refused(self, store, tmp_path, key) -> None:
+        path = tmp_path / "file"
+        path.write_bytes(b"x")
+        product = store.put(path, "kept")
+        outside = Product(key, product.sha256, product.size)
+        calls = {
+            "put": lambda: store.put(path, key),
+            "move to": lambda: store.move(product, key),
+            "move from": lambda: store.move(outside, "elsewhere"),
+            "get": lambda: store.get(outside, tmp_path / "fetched"),
+            "has": lambda: store.has(outside),
+            "write_json": lambda: store.write_json(key, 1),
+            "write_text": lambda: store.write_text(key, "1"),
+            "read_json": lambda: store.read_json(key),
+            "delete": lambda: store.delete(key),
+            "list": lambda: store.list(key),
+        }
+        for name, call in calls.items():
+            with pytest.raises(StoreError) as caught:
+                call()
+            assert repr(key) in str(caught.value), name
+        assert store.has(product)
+        assert not (tmp_path / "fetched").exists()
+
+    def test_neighbours_come_and_go_at_once(self, store, tmp_path) -> None:
+        """Tasks in parallel publish and clean up below the same folders."""
+        errors: list[BaseException] = []
+        start = threading.Barrier(4)
+        path = tmp_path / "file"
+        path.write_bytes(b"x" * 100)
+
+        def publish(name: str) -> None:
+            try:
+                start.wait()
+                for _ in range(60):
+                    staged = store.put(path, f"staging/runs/{name}/a")
+                    moved = store.move(staged, f"runs/{name}")
+                    store.write_json(f"manifests/runs/{name}.json", {})
+                    store.delete(f"manifests/runs/{name}.json")
+                    assert store.has(moved)
+                    store.delete(moved.key)
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=publish, args=(f"task{i}",)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        assert store.list("runs") == store.list("staging") == store.list("manifests") == []

@@ -1,0 +1,138 @@
+"""What the tests share."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[1]
+SHARED = REPOSITORY.parent / "shared" / "data" / "horsehead-12812"
+
+
+@pytest.fixture(scope="session")
+def published() -> Path:
+    """The folder of the published numbers of the worked example, where it is there."""
+    if not SHARED.is_dir():
+        pytest.skip("the published numbers of proposal 12812 (../shared/data) are not here")
+    return SHARED
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def command_line(*arguments: str | Path) -> list[str]:
+    """Return a command that runs `skymosaic` with this Python."""
+    return [sys.executable, "-m", "skymosaic.cli", *map(str, arguments)]
+
+
+def skymosaic(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Ended:
+    """Run `skymosaic` as a user would, in a process of its own."""
+    done = subprocess.run(
+        command_line(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env={**os.environ, **(env or {})},
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def write_campaign(path: Path, **sections: Any) -> Path:
+    """Write a campaign file; `path` names the campaign, too."""
+    path.write_text(yaml.safe_dump({"campaign": {"name": path.stem}, **sections}))
+    return path
+
+
+def tree(folder: Path) -> dict[str, int]:
+    """Return every file below a folder with its time of change: the store's state."""
+    return {
+        str(path.relative_to(folder)): path.stat().st_mtime_ns
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def manifests(campaign: Path) -> dict[str, dict[str, Any]]:
+    """Return the manifests of a campaign's finished steps, by step."""
+    folder = campaign / "manifests"
+    return {
+        str(path.relative_to(folder)).removesuffix(".json"): json.loads(path.read_text())
+        for path in sorted(folder.rglob("*.json"))
+    }
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 120.0) -> Any:
+    """Return what `condition` gives as soon as it is true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds} s in vain for {what}")
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start `skymosaic` in the background; what is still running at the end is killed."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str | Path) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            command_line(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.send_signal(signal.SIGKILL)
+            process.kill()
+        process.communicate()
+
+
+SMALL = {"kind": "simulated", "size": "small"}
+ORDER = ["54", "51", "53", "55", "57", "50", "52", "56", "58"]
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished campaign on small frames: copy it before changing it."""
+    folder = tmp_path_factory.mktemp("small")
+    file = write_campaign(
+        folder / "small.yaml",
+        source=SMALL,
+        align={"order": ORDER},
+        drizzle={"parameters": {"final_rot": 257, "final_bits": 64}},
+    )
+    ended = skymosaic("run", file, "--store", folder / "store", "--workers", "2")
+    assert ended.code == 0, ended.err
+    return folder / "store" / "small"
+
+
+@pytest.fixture(scope="session")
+def simulated_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small exposures of two tiles with their drizzled images: copy it to change it."""
+    folder = tmp_path_factory.mktemp("simulated")
+    ended = skymosaic("simulate", folder, "--size", "small", "--tile", "54", "--tile", "51")
+    assert ended.code == 0, ended.err
+    return folder

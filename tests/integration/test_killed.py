@@ -1,0 +1,111 @@
+"""A driver or a worker killed during the four runs: the next run ends as if nothing was."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import manifests, skymosaic, tree, wait_for, write_campaign
+
+SOURCE = {"kind": "simulated", "size": "small", "tiles": ["54", "51", "55"]}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The table of a run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    ended = skymosaic("run", campaign(folder), "--store", folder / "store", "--workers", "2")
+    assert ended.code == 0, ended.err
+    return (folder / "store" / "tiles" / "comparison" / "mdrizsky.csv").read_bytes()
+
+
+def campaign(folder: Path) -> Path:
+    return write_campaign(folder / "tiles.yaml", source=SOURCE, align={"order": ["54"]})
+
+
+def drizzling(pid: int) -> list[psutil.Process]:
+    """The processes in which AstroDrizzle runs: children of the drizzlepac servers."""
+    return [
+        child
+        for process in psutil.Process(pid).children(recursive=True)
+        for child in process.children()
+        if "skymosaic.drizzlepac_server" in " ".join(process.cmdline())
+    ]
+
+
+def wait_for_the_runs(process: subprocess.Popen[str], store: Path) -> list[psutil.Process]:
+    """Wait until the four runs have begun: the plan is there, and AstroDrizzle is running."""
+    wait_for(lambda: (store / "tiles" / "manifests" / "plan.json").exists(), "the plan")
+    return wait_for(lambda: drizzling(process.pid), "a running AstroDrizzle")
+
+
+def workers(pid: int) -> list[psutil.Process]:
+    return [
+        process
+        for process in psutil.Process(pid).children(recursive=True)
+        if any("drizzlepac_server" in " ".join(child.cmdline()) for child in process.children())
+    ]
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+
+
+def every_manifest_is_whole(store: Path) -> None:
+    for manifest in manifests(store / "tiles").values():
+        for product in manifest["products"].values():
+            assert (store / product["key"]).stat().st_size == product["size"]
+
+
+def test_killed_driver(
+    started: Callable[..., subprocess.Popen[str]], undisturbed: bytes, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    file = campaign(tmp_path)
+    process = started("run", file, "--store", store, "--workers", "2")
+    wait_for_the_runs(process, store)
+    children = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    wait_for(lambda: gone(children), "the workers to end with their driver", 60)
+    every_manifest_is_whole(store)
+    assert not (store / "tiles" / "comparison").exists()
+    ended = skymosaic("run", file, "--store", store, "--workers", "2")
+    assert ended.code == 0, ended.err
+    assert (store / "tiles" / "comparison" / "mdrizsky.csv").read_bytes() == undisturbed
+    assert not [name for name in tree(store) if ".part" in name or "/staging/" in name]
+
+
+def test_killed_worker(
+    started: Callable[..., subprocess.Popen[str]], undisturbed: bytes, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    process = started("run", campaign(tmp_path), "--store", store, "--workers", "2")
+    running = wait_for_the_runs(process, store)
+    victim = workers(process.pid)[0]
+    victim.send_signal(signal.SIGKILL)
+    _out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert gone(running)
+    every_manifest_is_whole(store)
+    assert (store / "tiles" / "comparison" / "mdrizsky.csv").read_bytes() == undisturbed
+
+
+def test_terminated_driver_stops_its_workers(
+    started: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    process = started("run", campaign(tmp_path), "--store", store, "--workers", "2")
+    wait_for(lambda: drizzling(process.pid), "a running AstroDrizzle")
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    _out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "run the same command again" in err
+    wait_for(lambda: gone(children), "the workers to end", 30)

@@ -1,0 +1,200 @@
+"""A whole campaign on small frames with the real drizzlepac, and what it leaves in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import psutil
+from astropy.io import fits
+from astropy.table import Table
+
+from skymosaic.methods import METHODS, column
+from tests.conftest import ORDER, SMALL, manifests, skymosaic, tree, write_campaign
+
+
+def test_products_lie_in_the_tree_of_the_design(small: Path) -> None:
+    expected = {"pristine", "inspection", "aligned", "plan", "runs", "comparison", "manifests"}
+    assert expected <= {path.name for path in small.iterdir()}
+    assert {path.name for path in (small / "runs").iterdir()} == {column(m) for m in METHODS}
+    names = {path.name for path in (small / "comparison").iterdir()}
+    assert {"mdrizsky.ecsv", "mdrizsky.csv", "scatter.png", "blink.gif", "report.html"} <= names
+    assert {f"preview_{column(m)}.png" for m in METHODS} <= names
+    assert not [name for name in tree(small) if name.endswith(".part") or "staging" in name]
+
+
+def test_every_manifest_tells_the_truth_about_its_products(small: Path) -> None:
+    steps = manifests(small)
+    assert {f"runs/{column(m)}" for m in METHODS} <= set(steps)
+    for step, manifest in steps.items():
+        assert manifest["versions"] or step == "inspection"
+        for name, product in manifest["products"].items():
+            content = (small.parent / product["key"]).read_bytes()
+            assert hashlib.sha256(content).hexdigest() == product["sha256"], name
+            assert len(content) == product["size"]
+
+
+def test_no_manifest_or_log_names_a_credential(small: Path) -> None:
+    secrets = re.compile(rb"secret|password|credential|AKIA", re.IGNORECASE)
+    texts = [small / name for name in tree(small) if name.endswith((".json", ".log", ".yaml"))]
+    assert texts
+    assert [path.name for path in texts if secrets.search(path.read_bytes())] == []
+
+
+def test_table_has_a_row_for_each_exposure_and_a_column_for_each_method(small: Path) -> None:
+    table = Table.read(small / "comparison" / "mdrizsky.ecsv")
+    assert table.colnames == [
+        "rootname",
+        "chip",
+        "localmin",
+        "match",
+        "globalmin",
+        "globalmin_match",
+    ]
+    assert len(table) == 18
+    assert len(set(table["rootname"])) == 18
+    csv = Table.read(small / "comparison" / "mdrizsky.csv")
+    for name in table.colnames[2:]:
+        np.testing.assert_array_equal(csv[name], table[name])
+
+
+def test_published_values_are_those_of_the_headers_and_of_hdrtab(small: Path) -> None:
+    table = Table.read(small / "comparison" / "mdrizsky.ecsv")
+    for method in METHODS:
+        run = small / "runs" / column(method)
+        [science] = run.glob("*_sci.fits")
+        hdrtab = fits.getdata(science, "HDRTAB")
+        found = {
+            str(name).strip(): sky
+            for name, sky in zip(hdrtab["ROOTNAME"], hdrtab["MDRIZSKY"], strict=False)
+        }
+        for row in table:
+            assert abs(found[row["rootname"]] - row[column(method)]) < 1e-9
+
+
+def test_all_methods_have_one_grid_and_one_weight_map(small: Path) -> None:
+    headers, weights = [], []
+    for method in METHODS:
+        run = small / "runs" / column(method)
+        [science], [weight] = run.glob("*_sci.fits"), run.glob("*_wht.fits")
+        header = fits.getheader(science)
+        headers.append([header[key] for key in ("NAXIS1", "NAXIS2", "CRVAL1", "CRPIX2", "CD1_1")])
+        weights.append(fits.getdata(weight))
+    assert all(header == headers[0] for header in headers)
+    assert all(np.array_equal(weight, weights[0]) for weight in weights)
+    assert weights[0].max() > 0
+
+
+def test_mosaics_differ_by_the_sky_that_was_subtracted(small: Path) -> None:
+    """Drizzle is linear: globalmin subtracts one value everywhere, localmin one an exposure."""
+    table = Table.read(small / "comparison" / "mdrizsky.ecsv")
+    images = {}
+    for method in ("globalmin", "globalmin+match", "match"):
+        [science] = (small / "runs" / column(method)).glob("*_sci.fits")
+        images[method] = fits.getdata(science)
+    [weight] = (small / "runs" / "match").glob("*_wht.fits")
+    seen = fits.getdata(weight) > 0
+    constant = float(np.median(table["globalmin_match"] - table["match"]))
+    difference = (images["match"] - images["globalmin+match"])[seen]
+    np.testing.assert_allclose(np.median(difference), constant, atol=1e-4)
+    assert np.percentile(np.abs(difference - constant), 99) < 1e-3
+
+
+def test_pristine_exposures_keep_the_stale_sky_of_the_archive(small: Path) -> None:
+    for path in (small / "pristine").glob("*_flt.fits"):
+        assert fits.getval(path, "MDRIZSKY", ext=("SCI", 1)) > 0
+
+
+def test_aligned_exposures_carry_a_new_wcs_but_the_reference(small: Path) -> None:
+    names = {p.name: fits.getval(p, "WCSNAME", ext=1) for p in (small / "aligned").glob("*.fits")}
+    assert len(names) == 18
+    assert {name for name, wcs in names.items() if wcs != "TWEAK"} == {
+        "ibxl54bgq_flt.fits",
+        "ibxl54blq_flt.fits",
+    }
+
+
+def test_exposures_moved_as_their_drizzled_images_did(small: Path) -> None:
+    alignment = manifests(small)["aligned"]["result"]["alignment"]
+    assert len(alignment["unlike_motion"]) == 16
+    assert max(alignment["unlike_motion"].values()) < 1.0  # mas
+    assert alignment["order"] == [f"ibxl{tile}030" for tile in ORDER]
+    assert [fit["place"] for fit in alignment["fits"]] == list(range(9))
+
+
+def test_second_run_does_nothing_again(small: Path) -> None:
+    before = tree(small)
+    ended = skymosaic("run", small.parent.parent / "small.yaml", "--store", small.parent)
+    assert ended.code == 0
+    assert "nothing was run again" in ended.err
+    assert tree(small) == before
+    assert "ibxl58svq" in ended.out
+
+
+def test_changed_parameter_runs_only_what_depends_on_it(small: Path, tmp_path: Path) -> None:
+    shutil.copytree(small, tmp_path / "store" / "small")
+    file = write_campaign(
+        tmp_path / "small.yaml",
+        source=SMALL,
+        align={"order": ORDER},
+        sky={"methods": ["localmin", "globalmin"]},
+        drizzle={"parameters": {"final_rot": 257, "final_bits": 64}},
+    )
+    before = tree(tmp_path / "store" / "small")
+    ended = skymosaic("run", file, "--store", tmp_path / "store")
+    assert ended.code == 0, ended.err
+    after = tree(tmp_path / "store" / "small")
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed
+    assert all(
+        name.split("/")[0] in ("comparison", "manifests", "campaign.yaml") for name in changed
+    )
+    assert {n for n in changed if n.startswith("manifests")} == {"manifests/comparison.json"}
+    table = Table.read(tmp_path / "store" / "small" / "comparison" / "mdrizsky.ecsv")
+    assert table.colnames == ["rootname", "chip", "localmin", "globalmin"]
+
+
+def test_report_is_self_contained(small: Path) -> None:
+    page = (small / "comparison" / "report.html").read_text()
+    assert "ibxl54bgq" in page
+    assert page.count("data:image/") >= 6
+    assert not re.search(r"(src|href)=[\"'](?!data:|#)", page)
+
+
+def test_report_command_runs_nothing(small: Path) -> None:
+    before = tree(small)
+    ended = skymosaic("report", small.parent.parent / "small.yaml", "--store", small.parent)
+    assert ended.code == 0
+    assert "report.html" in ended.out
+    assert tree(small) == before
+
+
+def test_inspection_tables_tell_what_the_headers_say(small: Path) -> None:
+    exposures = Table.read(small / "inspection" / "exposures.ecsv")
+    drizzled = Table.read(small / "inspection" / "drizzled.ecsv")
+    assert len(exposures) == 18
+    assert len(drizzled) == 9
+    assert set(exposures["filter"]) == {"F160W"}
+    assert set(exposures["exptime"]) == {702.9}
+    assert str(exposures["postarg1"].unit) == "arcsec"
+    assert "IBXL54030" in set(exposures["asn_id"])
+
+
+def test_nothing_is_left_running_or_in_scratch(small: Path, tmp_path: Path) -> None:
+    mine = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if any("skymosaic.drizzlepac_server" in part for part in process.info["cmdline"] or [])
+    ]
+    assert mine == []
+
+
+def test_resolved_campaign_is_stored_with_the_run(small: Path) -> None:
+    ended = skymosaic("check", small / "campaign.yaml")
+    assert ended.code == 0, ended.err
+    assert "seed: 12812" in ended.out
+    assert json.loads((small / "manifests" / "comparison.json").read_text())["result"]["table"]

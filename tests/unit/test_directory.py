@@ -1,0 +1,236 @@
+"""A folder as source: what is taken, what is refused, what is left out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from small_fits import write_drizzled, write_exposure
+
+from skymosaic.archive.directory import Directory
+from skymosaic.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Two exposures and their drizzled image."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write_exposure(folder / "ibxl54aaq_flt.fits")
+    write_exposure(folder / "ibxl54bbq_flt.fits")
+    write_drizzled(folder / "ibxl54030_drz.fits")
+    return folder
+
+
+def names(source: Directory) -> list[str]:
+    return [parcel.name for parcel in source.parcels()]
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-3000])
+
+
+def test_all_exposures_and_drizzled_images_sorted(folder) -> None:
+    source = Directory(folder)
+    assert names(source) == ["ibxl54030_drz", "ibxl54aaq_flt", "ibxl54bbq_flt"]
+    assert source.left_out == []
+
+
+def test_other_files_are_not_looked_at(folder) -> None:
+    for name in ("readme.txt", "ibxl54aaq_raw.fits", "ibxl54ccq_flt.fits.part", "x_flt.txt"):
+        (folder / name).write_bytes(b"no FITS")
+    assert len(names(Directory(folder))) == 3
+
+
+def test_an_empty_folder(tmp_path) -> None:
+    with pytest.raises(InputError, match="no calibrated exposures") as caught:
+        Directory(tmp_path).parcels()
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_drizzled_images_alone_are_not_enough(tmp_path) -> None:
+    write_drizzled(tmp_path / "ibxl54030_drz.fits")
+    with pytest.raises(InputError, match="no calibrated exposures"):
+        Directory(tmp_path).parcels()
+
+
+@pytest.mark.parametrize("kind", ["missing", "file"])
+def test_no_folder(tmp_path, kind) -> None:
+    path = tmp_path / "data"
+    if kind == "file":
+        path.write_bytes(b"")
+    with pytest.raises(InputError, match=r"data is not a folder; source\.path"):
+        Directory(path).parcels()
+
+
+def test_a_truncated_file_is_refused_with_the_remedy(folder) -> None:
+    truncate(folder / "ibxl54aaq_flt.fits")
+    with pytest.raises(InputError, match=r"ibxl54aaq_flt\.fits is truncated") as caught:
+        Directory(folder).parcels()
+    assert "source.on_bad_file: leave_out" in str(caught.value)
+
+
+def _jwst(folder: Path) -> str:
+    write_exposure(folder / "bad_flt.fits", primary={"TELESCOP": "JWST"})
+    return "TELESCOP"
+
+
+def _not_fits(folder: Path) -> str:
+    (folder / "bad_flt.fits").write_bytes(b"not FITS")
+    return "cannot be read as FITS"
+
+
+def _truncated(folder: Path) -> str:
+    truncate(write_exposure(folder / "bad_flt.fits"))
+    return "truncated"
+
+
+def _no_dq(folder: Path) -> str:
+    write_exposure(folder / "bad_flt.fits", without=[("DQ", 1)])
+    return "DQ,1"
+
+
+def _doubled(folder: Path) -> str:
+    write_exposure(folder / "ibxl54bbq_again_flt.fits", primary={"ROOTNAME": "ibxl54bbq"})
+    return "both ibxl54bbq"
+
+
+def _flc_of_an_flt(folder: Path) -> str:
+    # Sorted before the FLT, so that it is the FLT that is one too many.
+    write_exposure(folder / "ibxl54bbq_flc.fits")
+    return "both ibxl54bbq"
+
+
+def _other_filter(folder: Path) -> str:
+    write_exposure(folder / "bad_flt.fits", primary={"FILTER": "F110W"})
+    return "filter F110W"
+
+
+def _other_detector(folder: Path) -> str:
+    write_exposure(folder / "bad_flt.fits", primary={"DETECTOR": "UVIS"})
+    return "detector WFC3/UVIS"
+
+
+BAD = [
+    _jwst,
+    _not_fits,
+    _truncated,
+    _no_dq,
+    _doubled,
+    _flc_of_an_flt,
+    _other_filter,
+    _other_detector,
+]
+
+
+@pytest.mark.parametrize("make", BAD)
+def test_a_bad_file_is_refused(folder, make) -> None:
+    reason = make(folder)
+    with pytest.raises(InputError, match=reason) as caught:
+        Directory(folder).parcels()
+    assert "leave_out" in str(caught.value)
+
+
+@pytest.mark.parametrize("make", BAD)
+def test_a_bad_file_can_be_left_out_and_is_told(folder, caplog, make) -> None:
+    reason = make(folder)
+    source = Directory(folder, leave_out_bad=True)
+    taken = names(source)
+    assert len(taken) == 3
+    assert not any("bad" in name for name in taken)
+    [told] = source.left_out
+    assert reason in told
+    assert "left out" in caplog.text
+    assert reason in caplog.text
+
+
+def test_what_was_left_out_is_told_once_however_often_one_asks(folder) -> None:
+    _truncated(folder)
+    source = Directory(folder, leave_out_bad=True)
+    assert source.parcels() == source.parcels()
+    assert len(source.left_out) == 1
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "option"),
+    [("FILTER", "F110W", r"source\.filter"), ("DETECTOR", "UVIS", r"source\.detector")],
+)
+@pytest.mark.parametrize("leave_out_bad", [False, True])
+def test_equal_numbers_are_the_users_choice(tmp_path, keyword, value, option, leave_out_bad):
+    write_exposure(tmp_path / "a_flt.fits")
+    write_exposure(tmp_path / "b_flt.fits", primary={keyword: value})
+    with pytest.raises(InputError, match="equal number") as caught:
+        Directory(tmp_path, leave_out_bad=leave_out_bad).parcels()
+    assert value in str(caught.value)
+    with pytest.raises(InputError, match=option):
+        Directory(tmp_path).parcels()
+
+
+def test_filter_and_detector_choose(folder) -> None:
+    write_exposure(folder / "c_flt.fits", primary={"FILTER": "F110W"})
+    write_exposure(folder / "d_flt.fits", primary={"FILTER": "F110W", "DETECTOR": "UVIS"})
+    assert names(Directory(folder, filter="F110W", detector="IR")) == ["c_flt"]
+    assert names(Directory(folder, detector="UVIS")) == ["d_flt"]
+    source = Directory(folder, filter="F160W")
+    assert names(source) == ["ibxl54030_drz", "ibxl54aaq_flt", "ibxl54bbq_flt"]
+    # What was not asked for is no bad file.
+    assert source.left_out == []
+
+
+def test_a_filter_that_no_file_has(folder) -> None:
+    with pytest.raises(InputError, match="no calibrated exposures"):
+        Directory(folder, filter="F606W").parcels()
+
+
+def test_mixed_files_are_allowed_on_demand(folder) -> None:
+    _other_filter(folder)
+    _other_detector_path = folder / "other_flt.fits"
+    write_exposure(_other_detector_path, primary={"DETECTOR": "UVIS"})
+    assert len(names(Directory(folder, allow_mixed=True))) == 5
+
+
+def test_the_exposure_and_the_drizzled_image_of_one_name_are_not_doubles(tmp_path) -> None:
+    write_exposure(tmp_path / "ibxl54aaq_flt.fits")
+    write_drizzled(tmp_path / "ibxl54aaq_drz.fits")
+    assert names(Directory(tmp_path)) == ["ibxl54aaq_drz", "ibxl54aaq_flt"]
+
+
+def test_identity_changes_when_the_file_does(folder) -> None:
+    source = Directory(folder)
+    path = folder / "ibxl54aaq_flt.fits"
+
+    def identity() -> dict[str, object]:
+        return {parcel.name: dict(parcel.identity) for parcel in source.parcels()}
+
+    before = identity()
+    assert identity() == before
+    status = path.stat()
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1000))
+    touched = identity()
+    assert touched["ibxl54aaq_flt"] != before["ibxl54aaq_flt"]
+    assert touched["ibxl54bbq_flt"] == before["ibxl54bbq_flt"]
+    path.write_bytes(path.read_bytes() + b"\0" * 2880)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert identity()["ibxl54aaq_flt"] != before["ibxl54aaq_flt"]
+
+
+def test_rootname_decides_the_stored_name(tmp_path) -> None:
+    data, into = tmp_path / "data", tmp_path / "into"
+    data.mkdir()
+    into.mkdir()
+    path = write_exposure(data / "IRG102_icwz15e7q_flt.fits", primary={"ROOTNAME": "ib6o21qmq"})
+    source = Directory(data)
+    [parcel] = source.parcels()
+    assert parcel.name == "ib6o21qmq_flt"
+    assert source.fetch(parcel, into, tmp_path / "log") == 0
+    assert [found.name for found in into.iterdir()] == ["ib6o21qmq_flt.fits"]
+    assert (into / "ib6o21qmq_flt.fits").read_bytes() == path.read_bytes()
+
+
+def test_a_file_that_went_away_is_named(folder, tmp_path) -> None:
+    source = Directory(folder)
+    parcel = source.parcels()[1]
+    (folder / "ibxl54aaq_flt.fits").unlink()
+    with pytest.raises(InputError, match=r"ibxl54aaq_flt\.fits is no longer there"):
+        source.fetch(parcel, tmp_path, tmp_path / "log")
