@@ -31,7 +31,7 @@ import yaml
 from astropy.io import fits
 from astropy.table import Table
 
-from skymosaic.archive.simulated import Simulation, simulate_visit, visit_files
+from skymosaic.archive.simulated.exposures import Simulation, simulate_visit, visit_files
 from skymosaic.drizzle import parameters as pars
 from skymosaic.methods import METHODS, column
 

@@ -18,8 +18,8 @@ from distributed.client import FutureCancelledError
 from skymosaic import drizzlepac_process, gathering, scratch, stages
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.archive.directory import Directory
-from skymosaic.archive.simulated import Simulation
-from skymosaic.archive.simulated_source import SimulatedArchive
+from skymosaic.archive.simulated.exposures import Simulation
+from skymosaic.archive.simulated.source import SimulatedArchive
 from skymosaic.compute import local
 from skymosaic.config import Campaign, DirectorySource, SimulatedSource, resolved_yaml
 from skymosaic.errors import ComputeError, StoreError

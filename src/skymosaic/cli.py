@@ -19,7 +19,6 @@ from skymosaic.config import json_schema, load_campaign, resolved_yaml
 from skymosaic.errors import SkymosaicError
 
 INTERRUPTED = 130
-_UNEXPECTED = 1
 
 campaign_file = click.argument("config", type=click.Path(path_type=Path))
 store_option = click.option(
@@ -86,7 +85,7 @@ def _ended_cleanly(command: Callable[..., Any]) -> Callable[..., Any]:
 def main(context: click.Context, verbose: int, quiet: bool, log_json: bool) -> None:
     """Make sky-matched HST mosaics, and compare AstroDrizzle's four sky methods.
 
-    Exit codes: 0 done; 2 wrong usage; others name the kind of failure (docs/exit-codes.md).
+    Exit codes tell the kind of failure; docs/exit-codes.md lists them.
     """
     _log_to_stderr(verbose, quiet, log_json)
     context.obj = {"quiet": quiet}
@@ -173,7 +172,7 @@ def simulate(
 ) -> None:
     """Write simulated WFC3/IR exposures, their drizzled images and the truth into FOLDER."""
     from skymosaic import campaign as pipeline
-    from skymosaic.archive.simulated import Simulation
+    from skymosaic.archive.simulated.exposures import Simulation
 
     simulation = Simulation(seed=seed, size=size, tiles=tiles, dithers=dithers)
     pipeline.simulate(folder, simulation, click.echo)

@@ -60,9 +60,33 @@ class ComputeError(SkymosaicError):
     exit_code = 10
 
 
+def exit_code_table() -> list[tuple[int, str, str]]:
+    """Return every exit code with its name and its meaning, in order."""
+    ours = [
+        (cls.exit_code, cls.__name__, str(cls.__doc__).split("\n")[0]) for cls in error_classes()
+    ]
+    others = [
+        (0, "", "Done."),
+        (2, "", "Wrong usage of the command line."),
+        (130, "", "Interrupted (Ctrl-C); run the same command again to go on."),
+        (143, "", "Terminated (SIGTERM); run the same command again to go on."),
+    ]
+    return sorted(ours + others)
+
+
+def exit_code_markdown() -> str:
+    """Return the page of the documentation that lists the exit codes."""
+    rows = [
+        f"| {code} | {f'`{name}`' if name else ''} | {meaning} |"
+        for code, name, meaning in exit_code_table()
+    ]
+    head = ["# Exit codes", "", "Made by `scripts/write-exit-codes` from `skymosaic.errors`.", ""]
+    return "\n".join([*head, "| Code | Error | Meaning |", "|---|---|---|", *rows]) + "\n"
+
+
 def error_classes() -> list[type[SkymosaicError]]:
-    """Return every class of the tree, by exit code."""
+    """Return every class of the tree that users meet, by exit code."""
     found = [SkymosaicError]
     for cls in found:
-        found.extend(cls.__subclasses__())
+        found.extend(sub for sub in cls.__subclasses__() if sub.__module__ == __name__)
     return sorted(found, key=lambda cls: cls.exit_code)

@@ -121,7 +121,7 @@ def read_exposure(path: Path) -> Exposure:
         raise InputError(f"{path} cannot be read as FITS ({error}); fetch it again") from None
     except KeyError as error:
         raise InputError(
-            f"{path}: header lacks {error}; it is not a calibrated HST image"
+            f"{path}: {error.args[0]} It is not a calibrated HST image; fetch it again"
         ) from None
 
 
@@ -215,7 +215,7 @@ def _chip(path: Path, hdus: fits.HDUList, hdu: Any) -> Chip:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FITSFixedWarning)
             wcs = WCS(header, hdus)
-            footprint = wcs.calc_footprint()
+            footprint = wcs.calc_footprint(center=False)  # edges of the pixels
     except Exception as error:  # astropy raises many kinds for a broken WCS
         raise InputError(
             f"{path}[SCI,{hdu.ver}]: no usable WCS ({error}); fetch it again"

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from skymosaic import scratch
-from skymosaic.errors import SkymosaicError, StoreError
+from skymosaic.errors import StoreError
 from skymosaic.store import Product, Store
 
 log = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ def run_step(
         bench = Bench(place.store, root)
         try:
             result = work(bench)
-        except SkymosaicError:
+        except Exception:
             _keep_logs(place, step, bench.out)
             raise
         products = _publish(place, step, folder, bench.out)
@@ -164,7 +164,10 @@ def finished(place: Place, step: str) -> Finished | None:
     manifest = place.store.read_json(_manifest_key(place, step))
     if manifest is None:
         return None
-    done = _from_manifest(manifest, reused=True)
+    try:
+        done = _from_manifest(manifest, reused=True)
+    except (KeyError, TypeError):  # another version of the project wrote it: do the step anew
+        return None
     return done if all(map(place.store.has, done.products.values())) else None
 
 
@@ -198,12 +201,12 @@ def _publish(place: Place, step: str, folder: str, out: Path) -> dict[str, Produ
         for product in staged.values():
             place.store.delete(product.key)
         raise
-    old = place.store.read_json(_manifest_key(place, step)) or {"products": {}}
+    old = finished(place, step)
     place.store.delete(_manifest_key(place, step))
     products = {
         name: place.store.move(product, place.key(folder, name)) for name, product in staged.items()
     }
-    for name in set(old["products"]) - set(products):
+    for name in set(old.products if old else ()) - set(products):
         place.store.delete(place.key(folder, name))
     for stale in place.store.list(place.key("failed", step)):
         place.store.delete(stale)

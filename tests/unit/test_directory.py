@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from small_fits import write_drizzled, write_exposure
 
 from skymosaic.archive.directory import Directory
 from skymosaic.errors import InputError
+from tests.unit.small_fits import write_drizzled, write_exposure
 
 
 @pytest.fixture

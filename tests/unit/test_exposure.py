@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 from astropy.io import fits
-from small_fits import SCALE, SIDE, wcs_keywords, write_drizzled, write_exposure
 
-from skymosaic.archive.simulated import Simulation, simulate_visit
+from skymosaic.archive.simulated.exposures import Simulation, simulate_visit
 from skymosaic.errors import InputError
 from skymosaic.exposure import Exposure, read_exposure, suffix_of
+from tests.unit.small_fits import SCALE, SIDE, wcs_keywords, write_drizzled, write_exposure
 
 BLOCK = 2880
 
@@ -40,8 +40,7 @@ def test_the_footprint_is_that_of_the_pixels(flt) -> None:
     [polygon] = read_exposure(flt).polygons
     assert polygon.shape == (4, 2)
     span = np.ptp(polygon, axis=0) * [np.cos(np.radians(2.5)), 1] * 3600
-    # astropy's footprint goes through the centres of the corner pixels.
-    assert span == pytest.approx([(SIDE - 1) * SCALE] * 2, rel=1e-4)
+    assert span == pytest.approx([SIDE * SCALE] * 2, rel=1e-4)  # to the edges of the pixels
     assert polygon.mean(axis=0) == pytest.approx([85.0, -2.5], abs=1e-7)
 
 

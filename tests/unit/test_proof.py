@@ -7,11 +7,11 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
-from small_fits import SCALE, SIDE, wcs_keywords, write_drizzled, write_exposure
 
 from skymosaic.align.proof import centre_motion, grid, read_wcs, separation, unlike_motion
-from skymosaic.archive.simulated_headers import distorted_wcs
-from skymosaic.archive.simulated_pointing import LinearWcs
+from skymosaic.archive.simulated.headers import distorted_wcs
+from skymosaic.archive.simulated.pointing import LinearWcs
+from tests.unit.small_fits import SCALE, SIDE, wcs_keywords, write_drizzled, write_exposure
 
 DEC = -2.5
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 import pytest
 
-from skymosaic.archive.simulated_headers import distorted_wcs, reference_scale
-from skymosaic.archive.simulated_pointing import (
+from skymosaic.archive.simulated.headers import distorted_wcs, reference_scale
+from skymosaic.archive.simulated.plane import deproject, project
+from skymosaic.archive.simulated.pointing import (
     Simulation,
-    deproject,
     field_center,
     plan_exposure,
-    project,
     visits_of,
 )
-from skymosaic.archive.simulated_scene import (
+from skymosaic.archive.simulated.scene import (
     Stars,
     add_stars,
     nebula,
@@ -60,8 +57,9 @@ def test_a_star_keeps_its_flux_and_place_whatever_the_pixel_area() -> None:
         area = pixel_area(wcs, np.array([x0]), np.array([y0]))[0]
         assert image.sum() * area / reference_scale() ** 2 == pytest.approx(100.0, rel=1e-6)
         y, x = np.indices(image.shape)
-        assert (x * image).sum() / image.sum() == pytest.approx(x0, abs=1e-3)
-        assert (y * image).sum() / image.sum() == pytest.approx(y0, abs=1e-3)
+        # Pixels as wide as the star leave its centroid uncertain by some 0.005 pixels.
+        assert (x * image).sum() / image.sum() == pytest.approx(x0, abs=0.01)
+        assert (y * image).sum() / image.sum() == pytest.approx(y0, abs=0.01)
 
 
 def test_a_star_at_the_edge_leaves_only_its_part() -> None:
@@ -114,23 +112,14 @@ def inside(simulation: Simulation, visit: str, stars: Stars) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", ["full", "small"])
-def test_every_overlap_of_neighbours_has_enough_stars_to_align_by(size: str) -> None:
+def test_every_tile_shares_enough_stars_with_those_aligned_before_it(size: str) -> None:
     simulation = Simulation(size=size)
-    visits = visits_of(simulation)
-    neighbours = [
-        pair
-        for pair in combinations(visits, 2)
-        if abs(visits.index(pair[0]) - visits.index(pair[1])) in (1, 3)
-        and (
-            visits.index(pair[0]) // 3 == visits.index(pair[1]) // 3
-            or visits.index(pair[1]) - visits.index(pair[0]) == 3
-        )
-    ]
-    assert len(neighbours) == 12
-    for one, other in neighbours:
-        stars = stars_near(simulation, true_wcs(simulation, one))
-        shared = inside(simulation, one, stars) & inside(simulation, other, stars)
-        assert shared.sum() >= 12, (one, other)
+    order = [f"ibxl{tile}" for tile in ("54", "51", "53", "55", "57", "50", "52", "56", "58")]
+    assert set(order) == set(visits_of(simulation))
+    for place, visit in enumerate(order[1:], start=1):
+        stars = stars_near(simulation, true_wcs(simulation, visit))
+        before = np.any([inside(simulation, other, stars) for other in order[:place]], axis=0)
+        assert (before & inside(simulation, visit, stars)).sum() >= 20, visit
 
 
 def test_a_displaced_tile_still_sees_stars() -> None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-pytest.register_assert_rewrite("conformance.store")
-
-from conformance.store import StoreConformance, sha256  # noqa: E402
+pytest.register_assert_rewrite("tests.conformance.store")
 
 from skymosaic.errors import StoreError  # noqa: E402
 from skymosaic.store import Product, Store, open_store  # noqa: E402
 from skymosaic.store.local import LocalStore  # noqa: E402
+from tests.conformance.store import StoreConformance, sha256  # noqa: E402
 
 
 @pytest.fixture
@@ -41,7 +38,8 @@ def small_disk(tmp_path):
         check=False,
     )
     if mounted.returncode:
-        pytest.skip(f"test of a full disk: mounting is not permitted ({mounted.stderr.strip()})")
+        [why, *_] = mounted.stderr.splitlines()
+        pytest.skip(f"test of a full disk: mounting is not permitted ({why})")
     yield mountpoint
     subprocess.run(["umount", str(mountpoint)], check=True)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from astropy.io import fits
-from small_fits import write_drizzled, write_exposure
 
 from skymosaic.align import tweakreg
 from skymosaic.align.tweakreg import name_original, read_shifts, unused_name, wcs_names
 from skymosaic.exposure import read_exposure
+from tests.unit.small_fits import write_drizzled, write_exposure
 
 PUBLISHED = (
     Path(__file__).parents[3]

@@ -114,7 +114,7 @@ def _must_agree(
     for (rootname, extver), expected in header.items():
         found = values[rootname, extver]
         # No keyword: nothing was subtracted, and the log says so with a zero.
-        if abs((expected or 0.0) - (found or 0.0)) > _LOG_PRECISION:
+        if not abs((expected or 0.0) - (found or 0.0)) <= _LOG_PRECISION:  # NaN is refused, too
             raise SkyError(
                 f"skymethod {method!r}: MDRIZSKY of {rootname}[SCI,{extver}] is {expected} in the "
                 f"FLT header and {found} in the {where}; the mosaic cannot be trusted"

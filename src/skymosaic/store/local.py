@@ -16,6 +16,7 @@ from skymosaic.errors import StoreError
 from skymosaic.store.base import Product, checked_key
 
 _BLOCK = 1 << 20
+_PART = ".part"
 _TRIES = 100
 
 
@@ -87,13 +88,13 @@ class LocalStore:
             return None
         try:
             with _store_errors(key, path):
-                return json.loads(path.read_text())
-        except json.JSONDecodeError as error:
+                return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
             raise StoreError(f"{path} is not JSON ({error}); delete it and run again") from None
 
     def write_text(self, key: str, text: str) -> None:
         """Store a text, all or nothing."""
-        with self._appearing(key) as part, part.open("w") as file:
+        with self._appearing(key) as part, part.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -109,7 +110,9 @@ class LocalStore:
         """Return the keys below a folder, sorted."""
         folder = self._path(prefix)
         return sorted(
-            str(path.relative_to(self.root)) for path in folder.rglob("*") if path.is_file()
+            str(path.relative_to(self.root))
+            for path in folder.rglob("*")
+            if path.is_file() and path.suffix != _PART
         )
 
     def where(self, key: str) -> str:
@@ -129,7 +132,7 @@ class LocalStore:
         """Yield a path to write to, which becomes the key when all went well."""
         path = self._path(key)
         # The name is the same at every try, so that what a killed try left is overwritten.
-        part = path.with_name(path.name + ".part")
+        part = path.with_name(path.name + _PART)
         with _store_errors(key, path):
             _in_folder(path.parent, part.touch)
             try:

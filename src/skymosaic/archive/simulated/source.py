@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from skymosaic.archive.base import Parcel
-from skymosaic.archive.simulated import (
+from skymosaic.archive.simulated.exposures import (
     DRZ_PARAMETERS,
     Simulation,
     association_name,

@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from skymosaic.archive.simulated_pointing import (
+from skymosaic.archive.simulated.pointing import (
     DETECTOR_SIZE,
     Exposure,
     LinearWcs,
@@ -27,7 +27,9 @@ _CADENCE = 0.01  # days between the starts of exposures
 
 @functools.cache
 def _template_text(name: str) -> str:
-    source = importlib.resources.files("skymosaic.archive") / "data" / f"wfc3_ir_{name}.hdr"
+    source = (
+        importlib.resources.files("skymosaic.archive.simulated") / "data" / f"wfc3_ir_{name}.hdr"
+    )
     return source.read_text(encoding="ascii")
 
 

@@ -7,12 +7,8 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from skymosaic.archive.simulated_pointing import (
-    DETECTOR_SIZE,
-    FloatArray,
-    Simulation,
-    generator,
-)
+from skymosaic.archive.simulated.plane import FloatArray
+from skymosaic.archive.simulated.pointing import DETECTOR_SIZE, Simulation, generator
 
 # Flags of the DQ array (WFC3 Data Handbook, table 3.3)
 DEAD, HOT, UNSTABLE, BLOB = 4, 16, 32, 512

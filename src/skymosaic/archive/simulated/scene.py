@@ -13,25 +13,20 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 from scipy.special import erf
 
-from skymosaic.archive.simulated_pointing import (
-    FloatArray,
-    Simulation,
-    deproject,
-    field_center,
-    generator,
-    project,
-)
+from skymosaic.archive.simulated.plane import FloatArray, deproject, project
+from skymosaic.archive.simulated.pointing import Simulation, field_center, generator
 
 FWHM = 0.151  # arcsec: WFC3/IR at 1.6 um (WFC3 Instrument Handbook, table 7.5)
 
 _ORIENTATION = 166.6  # deg: position angle of the mosaic's y axis
 _SIGMA = FWHM / np.sqrt(8 * np.log(2))
 
-# Stars: one in each cell of a grid, at random within it, so that no overlap of two tiles is empty.
+# Stars: one in each cell of a grid, at random within it, so that no overlap of two tiles is empty
+# and no star is nearer to another than pointing errors are large: their alignment is unambiguous.
 # Fluxes follow N(>F) ~ F^-0.64, which is the slope of the published catalog from its quartile
 # (20 e-/s) to its percentile 99 (17,000 e-/s).
 _BLOCK = 32.0  # arcsec: the stars of one block come from one generator
-_CELLS = {"full": 5, "small": 7}  # along each side of a block
+_CELLS = {"full": 5, "small": 6}  # along each side of a block
 _WITHIN_CELL = (0.25, 0.75)  # no two stars closer than half a cell
 _FAINTEST, _BRIGHTEST, _SLOPE = 12.0, 2.0e4, 0.64  # e-/s
 _STAMP = 6  # pixels each side of a star: 12 sigma

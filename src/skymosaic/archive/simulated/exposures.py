@@ -11,22 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from skymosaic.archive.simulated_detector import expose
-from skymosaic.archive.simulated_headers import (
+from skymosaic.archive.simulated.detector import expose
+from skymosaic.archive.simulated.headers import (
     association_name,
     distorted_wcs,
     flt_file,
     reference_scale,
     scene_file,
 )
-from skymosaic.archive.simulated_pointing import (
+from skymosaic.archive.simulated.pointing import (
     Exposure,
     Simulation,
     plan_exposure,
     rootnames_of,
     visits_of,
 )
-from skymosaic.archive.simulated_scene import render
+from skymosaic.archive.simulated.scene import render
 
 __all__ = ["DRZ_PARAMETERS", "Simulation", "association_name", "simulate_visit", "visit_files"]
 

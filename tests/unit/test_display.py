@@ -1,0 +1,112 @@
+"""What people see of a run: a line for each task that ended, bars on a terminal."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+import pytest
+from rich.console import Console
+
+from skymosaic.display import Display
+from skymosaic.progress import Event
+
+
+@pytest.fixture
+def screen() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def plain(screen) -> Console:
+    """No terminal, as in a batch job."""
+    return Console(file=screen, force_terminal=False, width=100)
+
+
+@pytest.fixture
+def terminal(screen) -> Console:
+    return Console(file=screen, force_terminal=True, width=100)
+
+
+@pytest.mark.parametrize(
+    ("state", "word"), [("finished", "done"), ("reused", "had been done"), ("failed", "FAILED")]
+)
+def test_a_task_that_ended_is_one_line(plain, screen, state, word) -> None:
+    with Display(plain) as display:
+        display.expect(1)
+        display.show(Event("retrieve ibxl54", "started"))
+        display.show(Event("retrieve ibxl54", "doing", "drizzling"))
+        display.show(Event("retrieve ibxl54", state, seconds=12.34))
+    [line] = screen.getvalue().strip().splitlines()
+    assert line.split() == ["retrieve", "ibxl54", *word.split(), "12.3", "s"]
+
+
+def test_without_a_terminal_there_are_no_bars(plain, screen) -> None:
+    with Display(plain) as display:
+        display.expect(3)
+        display.show(Event("align", "started"))
+        display.show(Event("align", "doing", "TweakReg"))
+    assert screen.getvalue().strip() == ""
+
+
+def test_on_a_terminal_running_tasks_and_the_total_are_shown(terminal, screen) -> None:
+    with Display(terminal) as display:
+        display.expect(14)
+        display.show(Event("align", "doing", "TweakReg on 9 drizzled images"))
+        display.show(Event("plan", "finished", seconds=1.0))
+        display._bars.refresh()
+        shown = screen.getvalue()
+    assert "all tasks" in shown
+    assert "1/14" in shown
+    assert "align: TweakReg on 9 drizzled images" in shown
+
+
+def test_an_ended_task_leaves_the_bars(terminal) -> None:
+    with Display(terminal) as display:
+        display.expect(2)
+        display.show(Event("align", "started"))
+        assert [task.description for task in display._bars.tasks] == ["all tasks", "  align"]
+        display.show(Event("align", "finished"))
+        assert [task.description for task in display._bars.tasks] == ["all tasks"]
+        assert display._bars.tasks[0].completed == 1
+
+
+@pytest.mark.parametrize("kind", ["plain", "terminal"])
+def test_quiet_shows_nothing(kind, request, screen) -> None:
+    with Display(request.getfixturevalue(kind), quiet=True) as display:
+        display.expect(1)
+        display.show(Event("align", "started"))
+        display.show(Event("align", "failed", "why"))
+    assert screen.getvalue() == ""
+
+
+def test_markup_in_names_is_text(plain, screen) -> None:
+    with Display(plain) as display:
+        display.show(Event("drizzle ib6o21qmq[SCI,1]", "finished"))
+    assert "ib6o21qmq[SCI,1]" in screen.getvalue()
+
+
+def test_events_come_from_any_thread(plain, screen) -> None:
+    with Display(plain) as display:
+        display.expect(40)
+
+        def run(worker: int) -> None:
+            for i in range(10):
+                display.show(Event(f"task{worker}-{i}", "started"))
+                display.show(Event(f"task{worker}-{i}", "finished"))
+
+        threads = [threading.Thread(target=run, args=(worker,)) for worker in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert display._bars.tasks[0].completed == 40
+    names = {line.split()[0] for line in screen.getvalue().strip().splitlines()}
+    assert names == {f"task{worker}-{i}" for worker in range(4) for i in range(10)}
+
+
+def test_the_terminal_is_given_back_after_an_exception(terminal) -> None:
+    display = Display(terminal)
+    with pytest.raises(ZeroDivisionError), display:
+        raise ZeroDivisionError
+    assert not display._bars.live.is_started
