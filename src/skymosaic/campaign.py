@@ -7,19 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-from astropy.table import Table
-from dask import annotate, delayed
+from dask import delayed
 from dask.base import compute as compute_graph
-from distributed import Client, KilledWorker
+from distributed import Client, KilledWorker, futures_of
 from distributed.client import FutureCancelledError
 
 from skymosaic import drizzlepac_process, gathering, scratch, stages
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.archive.directory import Directory
-from skymosaic.archive.simulated.exposures import Simulation
-from skymosaic.archive.simulated.source import SimulatedArchive
 from skymosaic.compute import local
 from skymosaic.config import Campaign, DirectorySource, SimulatedSource, resolved_yaml
 from skymosaic.errors import ComputeError, StoreError
@@ -29,6 +27,11 @@ from skymosaic.installation import require_match
 from skymosaic.progress import TOPIC, Event, from_message
 from skymosaic.steps import Finished, NotFinishedError, Place, finished
 from skymosaic.store import open_store
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from skymosaic.archive.simulated.exposures import Simulation
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +64,9 @@ class Inspection:
 def open_source(source: SimulatedSource | DirectorySource) -> Source:
     """Return the source that a campaign file names."""
     if isinstance(source, SimulatedSource):
+        from skymosaic.archive.simulated.exposures import Simulation
+        from skymosaic.archive.simulated.source import SimulatedArchive
+
         return SimulatedArchive(
             Simulation(source.seed, source.size, source.tiles, source.dithers, source.displace),
             drizzlepac_process.call,
@@ -79,8 +85,20 @@ def open_place(campaign: Campaign) -> Place:
     return Place(open_store(campaign.store.uri), campaign.name, campaign.compute.scratch)
 
 
-def build(campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]) -> Any:
-    """Return the campaign's graph, whose result is the gather step.
+@dataclass(frozen=True)
+class Prepared:
+    """The first half of a campaign's graph: what all sky methods share."""
+
+    retrieved: Sequence[Any]
+    inspected: Any
+    aligned: Any
+    planned: Any
+
+
+def prepare(
+    campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]
+) -> Prepared:
+    """Return the tasks that retrieve, inspect, align and plan.
 
     Parameters
     ----------
@@ -93,29 +111,53 @@ def build(campaign: Campaign, place: Place, source: Source, parcels: Sequence[Pa
     parcels : sequence of Parcel
         What it has.
     """
-    left_out = list(getattr(source, "left_out", []))
-    retrieved = [
-        delayed(stages.retrieve)(place, source, p, dask_key_name=f"retrieve-{p.name}")
-        for p in parcels
-    ]
+    retrieved = [delayed(stages.retrieve)(place, source, parcel) for parcel in parcels]
     inspected = delayed(stages.inspect)(place, retrieved)
     aligned = delayed(stages.align)(place, campaign.align, inspected)
     planned = delayed(stages.plan)(place, campaign.drizzle, aligned)
-    drizzled = [
-        _drizzled(place, campaign, aligned, planned, method) for method in campaign.sky.methods
+    return Prepared(retrieved, inspected, aligned, planned)
+
+
+def drizzle_each(campaign: Campaign, place: Place, prepared: Prepared) -> list[Any]:
+    """Return the task of each sky method, in the campaign's order."""
+    return [
+        delayed(stages.drizzle)(
+            place,
+            campaign.drizzle,
+            campaign.sky,
+            prepared.aligned,
+            prepared.planned,
+            method,
+            # The name tells the scheduler how long it takes (compute/local.py).
+            dask_key_name=f"drizzle{'_pairs' if _looks_at_pairs(method) else ''}-{uuid4().hex}",
+        )
+        for method in campaign.sky.methods
     ]
+
+
+def compare(
+    campaign: Campaign,
+    place: Place,
+    source: Source,
+    prepared: Prepared,
+    drizzled: Sequence[Any],
+) -> Any:
+    """Return the task that gathers the sky methods, and with it the whole graph."""
     return delayed(gathering.gather)(
-        place, campaign, left_out, retrieved, inspected, aligned, planned, drizzled
+        place,
+        campaign,
+        list(source.left_out),
+        prepared.retrieved,
+        prepared.inspected,
+        prepared.aligned,
+        prepared.planned,
+        drizzled,
     )
 
 
-def _drizzled(place: Place, campaign: Campaign, aligned: Any, planned: Any, method: str) -> Any:
-    # The methods that look at pairs of exposures take longest: started first, they do not leave
-    # the last worker busy alone.
-    with annotate(priority=int("match" in method)):
-        return delayed(stages.drizzle)(
-            place, campaign.drizzle, campaign.sky, aligned, planned, method
-        )
+def _looks_at_pairs(method: str) -> bool:
+    """Whether a method measures every pair of exposures that overlap, which takes long."""
+    return "match" in method
 
 
 def run(
@@ -141,16 +183,16 @@ def run(
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
     try:
-        done = _compute_here(build(campaign, place.only_finished(), source, parcels))
+        done = _compute_here(_graph(campaign, place.only_finished(), source, parcels))
+        return _outcome(place, done, reused=True)
     except NotFinishedError as first:
         log.info("first step to run: %s", first)
-    else:
-        return _outcome(place, done, reused=True)
     place.store.write_text(place.key("campaign.yaml"), resolved_yaml(campaign))
-    graph = build(campaign, place, source, parcels)
     with _workers(campaign, tell, len(parcels)) as client:
-        expect(len(graph.dask))
-        done = _compute_on(client, graph)
+        expect(len(_graph(campaign, place, source, parcels).dask))
+        prepared = _compute_everywhere(client, prepare(campaign, place, source, parcels))
+        drizzled = _start_longest_first(client, campaign, drizzle_each(campaign, place, prepared))
+        done = _compute_on(client, compare(campaign, place, source, prepared, drizzled))
     return _outcome(place, done, reused=False)
 
 
@@ -160,7 +202,7 @@ def inspect(
     """Retrieve the exposures of a campaign and tabulate them; parameters and errors as `run`."""
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
-    graph = _inspected(place, source, parcels)
+    graph = prepare(campaign, place, source, parcels).inspected
     with _workers(campaign, tell, len(parcels)) as client:
         expect(len(graph.dask))
         done = _compute_on(client, graph)
@@ -195,6 +237,8 @@ def simulate(
     SkymosaicError
         The simulation asks for what is not there, or AstroDrizzle failed.
     """
+    from skymosaic.archive.simulated.source import SimulatedArchive
+
     source = SimulatedArchive(simulation, drizzlepac_process.call)
     folder.mkdir(parents=True, exist_ok=True)
     for parcel in source.parcels():
@@ -221,19 +265,19 @@ def find_outcome(campaign: Campaign) -> Outcome:
     return _outcome(place, done, reused=True)
 
 
-def _inspected(place: Place, source: Source, parcels: Sequence[Parcel]) -> Any:
-    retrieved = [delayed(stages.retrieve)(place, source, parcel) for parcel in parcels]
-    return delayed(stages.inspect)(place, retrieved)
-
-
 @contextmanager
 def _workers(campaign: Campaign, tell: Callable[[Event], None], parcels: int) -> Iterator[Client]:
     """Yield a client of the campaign's workers, whose tasks' events go to `tell`."""
+    # Importing drizzlepac takes seconds: it begins while the workers start.
+    drizzlepac_process.warm()
     with local.client(campaign.compute, max(parcels, len(campaign.sky.methods))) as client:
         client.subscribe_topic(TOPIC, lambda message: tell(from_message(message)))
-        # Importing drizzlepac takes seconds: every worker's server begins now, side by side.
-        client.run(drizzlepac_process.warm)
         yield client
+
+
+def _graph(campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]) -> Any:
+    prepared = prepare(campaign, place, source, parcels)
+    return compare(campaign, place, source, prepared, drizzle_each(campaign, place, prepared))
 
 
 def _compute_here(graph: Any) -> Finished:
@@ -242,10 +286,43 @@ def _compute_here(graph: Any) -> Finished:
     return done
 
 
+def _compute_everywhere(client: Client, prepared: Prepared) -> Prepared:
+    """Compute what all methods share, and give it to every worker.
+
+    The scheduler starts a task where its input is; where that is one worker only, the methods would
+    queue there while the others idle.
+    """
+    *retrieved, inspected, aligned, planned = client.persist(
+        [*prepared.retrieved, prepared.inspected, prepared.aligned, prepared.planned]
+    )
+    with _named_losses():
+        client.gather(futures_of(planned))
+        client.replicate(futures_of([aligned, planned]))
+    return Prepared(retrieved, inspected, aligned, planned)
+
+
+def _start_longest_first(client: Client, campaign: Campaign, drizzled: Sequence[Any]) -> list[Any]:
+    """Start the drizzle tasks, the longest first, so that none is left alone at the end."""
+    started = {
+        method: client.persist(task)
+        for method, task in sorted(
+            zip(campaign.sky.methods, drizzled, strict=True),
+            key=lambda pair: not _looks_at_pairs(pair[0]),
+        )
+    }
+    return [started[method] for method in campaign.sky.methods]
+
+
 def _compute_on(client: Client, graph: Any) -> Finished:
-    future = client.compute(graph)
+    with _named_losses():
+        return client.compute(graph).result()
+
+
+@contextmanager
+def _named_losses() -> Iterator[None]:
+    """Turn what distributed says of lost workers into an error that tells what to do."""
     try:
-        return future.result()
+        yield
     except KilledWorker as error:
         raise ComputeError(
             f"a worker died repeatedly with the task {error.task}: memory probably ran out; use "

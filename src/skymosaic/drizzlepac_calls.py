@@ -30,13 +30,13 @@ def astrodrizzle(files: list[str], output: str, parameters: Values) -> Values:
     return {}
 
 
-def output_grid(files: list[str], final: Values) -> Values:
-    """Compute the output grid that AstroDrizzle makes for `files`.
+def output_grid(chips: list[list[str]], final: Values) -> Values:
+    """Compute the output grid that AstroDrizzle makes for exposures.
 
     Parameters
     ----------
-    files : list of str
-        Names of exposures in the working folder.
+    chips : list of [str, str]
+        For each SCI extension of each exposure, its primary header and its own, as texts.
     final : dict
         User's choice, keys as in ``drizzlepac.wcs_functions.mergeWCS``: ``rot`` (degrees),
         ``scale`` (arcsec), ``ra``, ``dec`` (degrees), ``outnx``, ``outny``, ``crpix1``,
@@ -48,18 +48,23 @@ def output_grid(files: list[str], final: Values) -> Values:
         ``crval``, ``crpix``, ``cd`` (2 x 2, degrees), ``scale`` (arcsec), ``rot`` (degrees),
         ``shape`` (columns, rows).
     """
+    import numpy as np
     from astropy.io import fits
     from drizzlepac import wcs_functions
     from stwcs.distortion.utils import output_wcs
     from stwcs.wcsutil import HSTWCS
 
-    chips = []
-    for name in files:
-        with fits.open(name) as hdus:
-            versions = [hdu.ver for hdu in hdus if hdu.name == "SCI"]
-            chips += [HSTWCS(hdus, ext=("SCI", version)) for version in versions]
+    frames = []
+    for primary, science in chips:
+        header = fits.Header.fromstring(science)
+        # A header has its size only with pixels; these take no memory.
+        pixels = np.broadcast_to(np.float32(0), (header["NAXIS2"], header["NAXIS1"]))
+        hdus = fits.HDUList(
+            [fits.PrimaryHDU(header=fits.Header.fromstring(primary)), fits.ImageHDU(pixels, header)]
+        )
+        frames.append(HSTWCS(hdus, ext=1))
     keys = ("ra", "dec", "scale", "rot", "outnx", "outny", "crpix1", "crpix2")
-    grid = wcs_functions.mergeWCS(output_wcs(chips), {key: final.get(key) for key in keys})
+    grid = wcs_functions.mergeWCS(output_wcs(frames), {key: final.get(key) for key in keys})
     return {
         "crval": [float(v) for v in grid.wcs.crval],
         "crpix": [float(v) for v in grid.wcs.crpix],

@@ -2,7 +2,8 @@
 
 drizzlepac depends on the working folder, keeps state in its modules and fails from a second thread,
 so nothing here imports it. A warm server process (`drizzlepac_server`) imports it once and forks a
-child for each call; servers are kept for the next call and die with this process.
+child for each call. The server belongs to the process that started it and ends with it; processes
+started from there, such as workers on the same host, use it too.
 """
 
 from __future__ import annotations
@@ -11,19 +12,34 @@ import atexit
 import errno
 import json
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from skymosaic.errors import ComputeError, SkymosaicError, StoreError
 
+ADDRESS = "SKYMOSAIC_DRIZZLEPAC"
+"""Environment variable that tells child processes where the server listens."""
+_PATIENCE = 60.0  # s that a server may take before it listens
+_LONGEST_FOLDER = 90  # bytes; the system's limit for the socket's path is 108
 # drizzlepac must not multiply the parallelism that is ours.
-_SINGLE_THREADED = dict.fromkeys(
+_ENVIRONMENT = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
+_ENVIRONMENT |= {
+    "MPLBACKEND": "agg",
+    # AstroDrizzle allocates and frees large arrays all the time: glibc need not give them back to
+    # the system in between, page by page.
+    "MALLOC_MMAP_THRESHOLD_": "2000000000",
+    "MALLOC_TRIM_THRESHOLD_": "4000000000",
+    "MALLOC_TOP_PAD_": "100000000",
+}
 
 
 class DrizzlepacError(SkymosaicError):
@@ -41,50 +57,33 @@ class Call:
     """Largest resident set of the child, bytes."""
 
 
-class _Server:
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "skymosaic.drizzlepac_server"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **_SINGLE_THREADED, "MPLBACKEND": "agg"},
-            # A Ctrl-C in the terminal is for the driver, which ends its workers in order.
-            start_new_session=True,
-            text=True,
-        )
-
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        try:
-            self.process.stdin.write(json.dumps(request) + "\n")
-            self.process.stdin.flush()
-            line = self.process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            raise ComputeError(
-                f"the drizzlepac process ended with code {self.process.wait()} before it answered "
-                f"(call {request['function']}); `skymosaic doctor` tells whether drizzlepac can be "
-                "imported, and a kill by the system means that memory ran out"
-            )
-        return dict(json.loads(line))
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(timeout=10)
-
-
-_idle: list[_Server] = []
+_server: subprocess.Popen[bytes] | None = None
 _lock = threading.Lock()
 
 
 def warm() -> None:
-    """Start importing drizzlepac in the background, unless a server is already there."""
+    """Start importing drizzlepac in the background, unless a server is there already."""
     with _lock:
-        if not _idle:
-            _idle.append(_Server())
+        if ADDRESS not in os.environ:
+            _start()
+
+
+def _start() -> None:
+    global _server
+    folder = tempfile.mkdtemp(prefix="skymosaic-drizzlepac-")
+    if len(folder) > _LONGEST_FOLDER:
+        Path(folder).rmdir()
+        folder = tempfile.mkdtemp(prefix="skymosaic-drizzlepac-", dir="/tmp")
+    os.environ[ADDRESS] = f"{folder}/socket"
+    _server = subprocess.Popen(
+        [sys.executable, "-m", "skymosaic.drizzlepac_server", os.environ[ADDRESS]],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **_ENVIRONMENT},
+        # A Ctrl-C in the terminal is for the driver, which ends its workers in order.
+        start_new_session=True,
+    )
 
 
 def call(function: str, folder: Path, arguments: dict[str, Any], log: Path) -> Call:
@@ -110,32 +109,58 @@ def call(function: str, folder: Path, arguments: dict[str, Any], log: Path) -> C
     ComputeError
         The process was killed.
     """
-    with _lock:
-        server = _idle.pop() if _idle else _Server()
-    try:
-        answer = server.ask(
-            {
-                "function": function,
-                "folder": str(folder.resolve()),
-                "arguments": arguments,
-                "log": str(log.resolve()),
-            }
+    request = {
+        "function": function,
+        "folder": str(folder.resolve()),
+        "arguments": arguments,
+        "log": str(log.resolve()),
+    }
+    with _connect() as connection, connection.makefile("rw") as lines:
+        lines.write(json.dumps(request) + "\n")
+        lines.flush()
+        line = lines.readline()
+    if not line:
+        raise ComputeError(
+            f"the drizzlepac process ended before it answered (call {function}); "
+            "`skymosaic doctor` tells whether drizzlepac can be imported; if so, memory ran out"
         )
-    except BaseException:
-        server.process.kill()
-        raise
-    with _lock:
-        _idle.append(server)
+    answer = json.loads(line)
     if "value" in answer:
         return Call(answer["value"], answer["seconds"], answer["peak_memory"])
     raise _as_error(function, folder, log, answer)
 
 
+def _connect() -> socket.socket:
+    """Return a connection to the server: the one we were told of, or else our own."""
+    warm()
+    with _lock:
+        if _server and _server.poll() is not None:  # somebody killed it since the last call
+            _start()
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        address = Path(os.environ[ADDRESS])
+        connection = socket.socket(socket.AF_UNIX)
+        if connection.connect_ex(str(address)) == 0:
+            return connection
+        connection.close()
+        if _server and _server.poll() is not None:
+            break  # our own ended: drizzlepac cannot be imported
+        with _lock:
+            # It ended, or it is on another host; a folder without a socket is one that is starting.
+            if not _server and (address.exists() or not address.parent.exists()):
+                _start()
+        time.sleep(0.02)
+    raise ComputeError(
+        "the drizzlepac process did not start; `skymosaic doctor` tells whether drizzlepac can be "
+        "imported"
+    )
+
+
 def _as_error(function: str, folder: Path, log: Path, answer: dict[str, Any]) -> SkymosaicError:
     if "code" in answer:
         return ComputeError(
-            f"drizzlepac's {function} ended with code {answer['code']}; -9, a kill, usually "
-            "means that memory ran out: use fewer workers (compute.workers)"
+            f"drizzlepac's {function} ended with code {answer['code']}; -9, a kill, usually means "
+            "that memory ran out: use fewer workers (compute.workers)"
         )
     full = answer["errno"] == errno.ENOSPC or "No space left" in answer["message"]
     if full or _disk_is_full(folder):
@@ -156,7 +181,11 @@ def _disk_is_full(folder: Path) -> bool:
 
 @atexit.register
 def close() -> None:
-    """End the servers of this process."""
+    """End the server that this process started."""
+    global _server
     with _lock:
-        while _idle:
-            _idle.pop().close()
+        if _server and _server.stdin:
+            _server.stdin.close()
+            _server.wait(timeout=10)
+            os.environ.pop(ADDRESS, None)
+        _server = None

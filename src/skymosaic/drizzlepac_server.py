@@ -1,32 +1,39 @@
 """A process that has imported drizzlepac once and forks a child for each call.
 
-``python -m skymosaic.drizzlepac_server`` reads one JSON request a line from standard input and
-writes one JSON answer a line to standard output. A forked child starts from a clean drizzlepac
+``python -m skymosaic.drizzlepac_server SOCKET`` listens on a Unix socket. Each connection carries
+one JSON request and one JSON answer, a line each. A forked child starts from a clean drizzlepac
 every time (it keeps state in its modules), without the seconds that importing it costs.
-The server dies when its standard input closes, and takes a running child with it: a killed
-worker leaves nothing behind.
+
+Nothing outlives whom it works for: the server ends when its standard input closes, a call when its
+connection does, each taking its children with it.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import select
+import shutil
 import signal
+import socket
 import sys
 import time
 import traceback
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import Any, NoReturn
 
 from skymosaic.drizzlepac_calls import CALLS
 
 _PR_SET_PDEATHSIG = 1
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """Ask Linux to kill this process when its parent ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before we asked
+        os._exit(1)
 
 
 def _answer_error(error: BaseException) -> dict[str, Any]:
@@ -34,11 +41,11 @@ def _answer_error(error: BaseException) -> dict[str, Any]:
     return {"error": type(error).__name__, "message": str(error), "errno": number}
 
 
-def _child(request: dict[str, Any], answer: int) -> None:
-    """Do one call in the forked child; never returns."""
+def _call(request: dict[str, Any], answer: int, parent: int) -> NoReturn:
+    """Do one call in the forked child."""
     trace = ""
     try:
-        _die_with_parent()
+        _die_with_parent(parent)
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(log, 1)
         os.dup2(log, 2)
@@ -59,48 +66,80 @@ def _child(request: dict[str, Any], answer: int) -> None:
         os._exit(0)
 
 
-def _serve(request: dict[str, Any], requests: BinaryIO) -> dict[str, Any]:
+def _watch_call(request: dict[str, Any], connection: socket.socket) -> dict[str, Any]:
     """Fork, wait for the child's answer, and return it with what the child cost."""
     read, write = os.pipe()
-    started = time.monotonic()
+    started, me = time.monotonic(), os.getpid()
     pid = os.fork()
     if pid == 0:
         os.close(read)
-        _child(request, write)
+        _call(request, write, me)
     os.close(write)
     received = b""
     while True:
-        ready, _, _ = select.select([read, requests.fileno()], [], [])
-        if (
-            requests.fileno() in ready
-        ):  # one request at a time: this can only be the end of the input
-            os.kill(pid, signal.SIGKILL)
-            os._exit(1)
+        ready, _, _ = select.select([read, connection.fileno()], [], [])
+        if connection.fileno() in ready:  # one request a connection: this can only be its end
+            os._exit(1)  # the child is killed with us
         block = os.read(read, 65536)
         if not block:
             break
         received += block
-    os.close(read)
     _, status, usage = os.wait4(pid, 0)
     reply = json.loads(received) if received else {"code": os.waitstatus_to_exitcode(status)}
-    reply["seconds"] = time.monotonic() - started
-    reply["peak_memory"] = usage.ru_maxrss * 1024
-    return dict(reply)
+    return {
+        **reply,
+        "seconds": time.monotonic() - started,
+        "peak_memory": usage.ru_maxrss * 1024,
+    }
+
+
+def _handle(connection: socket.socket, server: int) -> NoReturn:
+    """Serve one connection in a process of its own, which watches the call and its caller."""
+    try:
+        _die_with_parent(server)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        with connection.makefile("rw") as lines:
+            request = lines.readline()
+            if request:
+                lines.write(json.dumps(_watch_call(json.loads(request), connection)) + "\n")
+    finally:
+        os._exit(0)
+
+
+def _serve(listener: socket.socket) -> None:
+    """Accept connections until standard input closes."""
+    server = os.getpid()
+    while True:
+        ready, _, _ = select.select([listener.fileno(), 0], [], [])
+        if 0 in ready:
+            return
+        connection, _ = listener.accept()
+        if os.fork() == 0:
+            _handle(connection, server)
+        connection.close()
 
 
 def main() -> None:
-    """Import drizzlepac, then serve requests until standard input closes."""
-    requests = os.fdopen(0, "rb", buffering=0)
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    # What the import prints must not mix with the answers.
-    os.dup2(2, 1)
+    """Listen, import drizzlepac, and serve; the socket's folder is removed at the end."""
+    address = sys.argv[1]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started us decides when to end
-    import drizzlepac.astrodrizzle
-    import drizzlepac.tweakback
-    import drizzlepac.tweakreg  # noqa: F401  (imported for the children to inherit)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the handlers
+    try:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(address)
+            listener.listen(64)  # callers wait here during the import
+            import drizzlepac.astrodrizzle
+            import drizzlepac.tweakback
+            import drizzlepac.tweakreg  # noqa: F401  (imported for the children to inherit)
 
-    while line := requests.readline():
-        answers.write(json.dumps(_serve(json.loads(line), requests)) + "\n")
+            # The children inherit what was imported: their garbage collector need not look at it
+            # again and again, nor copy its pages by doing so.
+            gc.freeze()
+            gc.set_threshold(50_000, 20, 100)
+            _serve(listener)
+    finally:
+        shutil.rmtree(Path(address).parent, ignore_errors=True)
+        os._exit(0)  # taking all of drizzlepac down in order takes half a second
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
@@ -19,6 +19,7 @@ from skymosaic.errors import InputError
 EXPOSURE_SUFFIXES = ("_flt", "_flc")
 DRIZZLED_SUFFIXES = ("_drz", "_drc")
 _EXTENSION = b"XTENSION"  # how the header of every extension begins
+_LOOKUP_TABLES = ("CPDIS?", "DP?", "DP?.*", "CPERR?", "D2IM*", "AXISCORR")
 _ROOTNAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -123,6 +124,24 @@ def read_exposure(path: Path) -> Exposure:
         raise InputError(
             f"{path}: {error.args[0]} It is not a calibrated HST image; fetch it again"
         ) from None
+
+
+def wcs_headers(file: Path | BinaryIO) -> list[tuple[str, str]]:
+    """Return the primary header and that of each SCI extension of an exposure, as texts.
+
+    What tables of small corrections the WCS may refer to (NPOL, D2IM) is left out: they lie in
+    other extensions.
+    """
+    with fits.open(file) as hdus:
+        primary = hdus[0].header.tostring()
+        chips = []
+        for hdu in hdus:
+            if hdu.name == "SCI":
+                header = hdu.header.copy()
+                for keyword in _LOOKUP_TABLES:
+                    header.remove(keyword, ignore_missing=True, remove_all=True)
+                chips.append((primary, header.tostring()))
+        return chips
 
 
 def _check_whole(path: Path, hdus: fits.HDUList) -> None:

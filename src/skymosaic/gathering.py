@@ -7,14 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from skymosaic import progress
-from skymosaic.compare.gather import ComparisonInput, write_comparison
-from skymosaic.compare.mdrizsky import format_table
-from skymosaic.compare.report import RunRecord
 from skymosaic.config import Campaign, resolved_yaml
 from skymosaic.drizzle import parameters as pars
 from skymosaic.exposure import Exposure
 from skymosaic.inspection import inspection_table
-from skymosaic.stages import reduced_mosaics, require_equal_weights, sky_values
+from skymosaic.stages import read_previews, require_equal_weights, sky_values
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
@@ -44,6 +41,11 @@ def gather(
         )
 
     def work(bench: Bench) -> dict[str, Any]:
+        # Drawing is this task's business alone: the others start sooner without its imports.
+        from skymosaic.compare.gather import ComparisonInput, write_comparison
+        from skymosaic.compare.mdrizsky import format_table
+        from skymosaic.compare.report import RunRecord
+
         if not pars.has_cr_steps(parameters):
             require_equal_weights(runs)
         steps = [*retrieved, inspected, aligned, planned, *drizzled]
@@ -59,8 +61,7 @@ def gather(
             campaign_file=resolved_yaml(campaign),
             warnings=told,
         )
-        task.doing("reading the mosaics")
-        images = reduced_mosaics(bench, runs)
+        images = read_previews(bench, runs)
         task.doing("drawing figures, writing the report")
         comparison = write_comparison(
             bench.out,

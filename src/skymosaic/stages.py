@@ -15,14 +15,14 @@ from skymosaic import drizzlepac_process, progress
 from skymosaic.align.align import align as align_folder
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.compare.mdrizsky import SkyValue
-from skymosaic.compare.preview import reduce_image
+from skymosaic.compare.reduction import Floats, reduce_image
 from skymosaic.config import Align, Drizzle, Sky
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid, bound_output
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, InputError, SkyError
-from skymosaic.exposure import Exposure, read_exposure, suffix_of
+from skymosaic.exposure import Exposure, read_exposure, suffix_of, wcs_headers
 from skymosaic.inspection import inspection_table
 from skymosaic.methods import column
 from skymosaic.sky.overlaps import groups, overlaps
@@ -164,13 +164,15 @@ def plan(place: Place, drizzle: Drizzle, aligned: Finished) -> Finished:
     choice = pars.grid_choice(pars.resolve(drizzle.parameters))
 
     def work(bench: Bench) -> dict[str, Any]:
-        images.fetch(bench)
-        names = [exposure.name for exposure in images.exposures]
+        chips = []
+        for exposure in images.exposures:
+            with place.store.open(images.products[exposure.name]) as file:
+                chips += wcs_headers(file)
         try:
             call = drizzlepac_process.call(
                 "output_grid",
                 bench.scratch,
-                {"files": names, "final": choice},
+                {"chips": chips, "final": choice},
                 bench.out / "plan.log",
             )
         except DrizzlepacError as error:
@@ -222,10 +224,16 @@ def drizzle(
         bench.peak_memory = made.peak_memory
         for path in (made.science, made.weight):
             path.rename(bench.out / path.name)
+        preview = f"{made.science.name.removesuffix('_sci.fits')}_preview.fits"
+        small = reduce_image(
+            *map(fits.getdata, (bench.out / made.science.name, bench.out / made.weight.name))
+        )
+        fits.writeto(bench.out / preview, small)
         return {
             "sky": [asdict(value) for value in made.sky],
             "science": made.science.name,
             "weight": made.weight.name,
+            "preview": preview,
             "weight_checksum": astrodrizzle.weight_checksum(bench.out / made.weight.name),
         }
 
@@ -269,14 +277,9 @@ def require_equal_weights(runs: Mapping[str, Finished]) -> None:
             )
 
 
-def reduced_mosaics(bench: Bench, runs: Mapping[str, Finished]) -> dict[str, Any]:
-    """Return each method's mosaic reduced to the size of a preview, without pixels of no weight."""
-    images = {}
-    for method, run in runs.items():
-        planes = []
-        for kind in ("science", "weight"):
-            path = bench.fetch(run.products[run.result[kind]])
-            planes.append(fits.getdata(path))
-            path.unlink()
-        images[method] = reduce_image(*planes)
-    return images
+def read_previews(bench: Bench, runs: Mapping[str, Finished]) -> dict[str, Floats]:
+    """Return each method's mosaic as its run reduced it, without pixels of no weight."""
+    return {
+        method: fits.getdata(bench.fetch(run.products[run.result["preview"]]))
+        for method, run in runs.items()
+    }

@@ -124,7 +124,7 @@ def misplace(files: Path, tile: str, degrees: float) -> None:
 
 def test_tile_that_matches_nothing_has_nan_shifts(tmp_path: Path, files: Path) -> None:
     misplace(files, "51", 20 / 3600)
-    ended = run(tmp_path, files, align={"order": ["54"], "tweakreg": {"minobj": 60}})
+    ended = run(tmp_path, files, align={"order": ["54"], "tweakreg": {"minobj": 300}})
     assert ended.code == 5
     assert "fitted (TweakReg gave a solution without NaN): ibxl51030" in ended.err
     assert "dx nan dy nan" in ended.err

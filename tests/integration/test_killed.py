@@ -46,10 +46,11 @@ def wait_for_the_runs(process: subprocess.Popen[str], store: Path) -> list[psuti
 
 
 def workers(pid: int) -> list[psutil.Process]:
+    """The Dask workers, which multiprocessing spawns from the driver."""
     return [
         process
         for process in psutil.Process(pid).children(recursive=True)
-        if any("drizzlepac_server" in " ".join(child.cmdline()) for child in process.children())
+        if any("spawn_main" in part for part in process.cmdline())
     ]
 
 

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from skymosaic.compare.difference import difference, reference_method
-from skymosaic.compare.preview import blink, common_stretch, preview, reduce_image, stretch
+from skymosaic.compare.preview import blink, common_stretch, preview, stretch
+from skymosaic.compare.reduction import reduce_image
 from skymosaic.errors import SkyError
 
 

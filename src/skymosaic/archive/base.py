@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,10 @@ class Parcel:
 
 class Source(Protocol):
     """A place that exposures come from."""
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """What `parcels` left out, and why; a line for each file."""
 
     def parcels(self) -> list[Parcel]:
         """Return what there is to retrieve, sorted by name.

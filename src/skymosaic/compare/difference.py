@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from skymosaic.compare.figures import new_figure
-from skymosaic.compare.preview import Floats, in_method_order, require_one_grid
+from skymosaic.compare.preview import in_method_order, require_one_grid
+from skymosaic.compare.reduction import Floats
 from skymosaic.errors import SkyError
 
 REFERENCES = ("match", "globalmin+match", "globalmin", "localmin")

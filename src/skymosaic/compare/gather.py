@@ -16,7 +16,8 @@ from skymosaic.compare import figures, summary
 from skymosaic.compare.difference import difference, reference_method
 from skymosaic.compare.invariants import Invariant, check_invariants, failures
 from skymosaic.compare.mdrizsky import Runs, mdrizsky_table, write_table
-from skymosaic.compare.preview import Floats, blink, common_stretch, in_method_order, preview
+from skymosaic.compare.preview import blink, common_stretch, in_method_order, preview
+from skymosaic.compare.reduction import Floats
 from skymosaic.compare.report import Report, RunRecord, write_report
 from skymosaic.errors import SkyError, StoreError
 from skymosaic.methods import column
@@ -36,7 +37,7 @@ class ComparisonInput:
         Corners of each chip of an exposure: right ascension and declination in degrees.
         Empty where unknown: then there are no footprints.
     images : mapping of str to ndarray of shape (ny, nx)
-        The mosaic of each method, reduced by `preview.reduce_image`. Empty where there are none;
+        The mosaic of each method, reduced by `reduction.reduce_image`. Empty where there are none;
         with one alone there is neither blink nor difference.
     unit : str
         Unit of MDRIZSKY.

@@ -23,6 +23,13 @@ _DASK = {
     "distributed.scheduler.allowed-failures": 3,
     "distributed.comm.timeouts.connect": "30s",
     "distributed.worker.multiprocessing-method": "spawn",
+    # Without an estimate the scheduler takes tasks for short, gives them to the worker that holds
+    # their input, and lets the others idle until it has seen better.
+    "distributed.scheduler.default-task-durations": {
+        "retrieve": "3s",
+        "drizzle": "20s",
+        "drizzle_pairs": "30s",
+    },
 }
 
 

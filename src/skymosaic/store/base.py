@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from skymosaic.errors import StoreError
 
@@ -58,6 +58,9 @@ class Store(Protocol):
 
     def get(self, product: Product, path: Path) -> None:
         """Fetch a product to a private, writable copy, verifying its checksum."""
+
+    def open(self, product: Product) -> BinaryIO:
+        """Open a product for reading, where it is; its content is not verified."""
 
     def has(self, product: Product) -> bool:
         """Tell whether the product is there with its size."""

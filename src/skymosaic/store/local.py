@@ -5,12 +5,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from skymosaic.errors import StoreError
 from skymosaic.store.base import Product, checked_key
@@ -68,6 +67,12 @@ class LocalStore:
             path.unlink(missing_ok=True)
             raise
 
+    def open(self, product: Product) -> BinaryIO:
+        """Open a product for reading, where it is; its content is not verified."""
+        path = self._path(product.key)
+        with _store_errors(product.key, path):
+            return path.open("rb")
+
     def has(self, product: Product) -> bool:
         """Tell whether the product is there with its size."""
         path = self._path(product.key)
@@ -96,8 +101,6 @@ class LocalStore:
         """Store a text, all or nothing."""
         with self._appearing(key) as part, part.open("w", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
 
     def delete(self, key: str) -> None:
         """Remove a key; it need not exist."""

@@ -39,6 +39,7 @@ class SimulatedArchive:
 
     simulation: Simulation
     call: Callable[[str, Path, dict[str, Any], Path], _Call]
+    left_out: tuple[str, ...] = ()
 
     def parcels(self) -> list[Parcel]:
         """Return a parcel for each visit, sorted by name."""

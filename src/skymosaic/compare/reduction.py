@@ -1,0 +1,57 @@
+"""Mosaics made small enough to look at."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skymosaic.errors import SkyError
+
+Floats = NDArray[np.floating]
+
+
+def reduce_image(
+    image: Floats, weight: Floats | None = None, max_side: int = 1200
+) -> NDArray[np.float32]:
+    """Return the image in blocks of pixels, each the mean of its valid ones.
+
+    Parameters
+    ----------
+    image : ndarray of shape (ny, nx)
+        The mosaic; an array mapped from a file is read strip by strip.
+    weight : ndarray of shape (ny, nx), optional
+        Its weight map; pixels of weight 0 are not valid, nor are those that are not finite.
+    max_side : int
+        Longest side of the result in pixels, at least 1.
+
+    Returns
+    -------
+    ndarray of shape (ceil(ny / b), ceil(nx / b)), float32
+        With b the smallest block that keeps both sides within `max_side`; NaN where no pixel is
+        valid.
+
+    Raises
+    ------
+    SkyError
+        If the image is not a picture or the weight has another shape.
+    """
+    if image.ndim != 2 or not image.size or (weight is not None and weight.shape != image.shape):
+        raise SkyError(
+            f"cannot preview an image of shape {image.shape} with a weight of shape "
+            f"{None if weight is None else weight.shape}: both must be on one two-dimensional grid"
+        )
+    block = math.ceil(max(image.shape) / max_side)
+    starts = np.arange(0, image.shape[1], block)
+    rows = []
+    for top in range(0, image.shape[0], block):
+        strip = np.asarray(image[top : top + block], dtype=np.float64)
+        valid = np.isfinite(strip)
+        if weight is not None:
+            valid &= np.asarray(weight[top : top + block]) > 0
+        total = np.add.reduceat(np.where(valid, strip, 0.0).sum(axis=0), starts)
+        count = np.add.reduceat(valid.sum(axis=0), starts)
+        with np.errstate(invalid="ignore"):
+            rows.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+    return np.array(rows, dtype=np.float32)
