@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from dask import delayed
-from dask.base import compute as compute_graph
-from distributed import Client, KilledWorker, futures_of
-from distributed.client import FutureCancelledError
+from distributed import Client
 
 from skymosaic import drizzlepac_process, gathering, scratch, stages
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.archive.directory import Directory
-from skymosaic.compute import local
+from skymosaic.compute import execution, local
 from skymosaic.config import Campaign, DirectorySource, SimulatedSource, resolved_yaml
-from skymosaic.errors import ComputeError, StoreError
+from skymosaic.errors import StoreError
 from skymosaic.exposure import Exposure
 from skymosaic.inspection import inspection_table
 from skymosaic.installation import require_match
@@ -183,16 +181,14 @@ def run(
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
     try:
-        done = _compute_here(_graph(campaign, place.only_finished(), source, parcels))
+        done = execution.compute_here(_graph(campaign, place.only_finished(), source, parcels))
         return _outcome(place, done, reused=True)
     except NotFinishedError as first:
         log.info("first step to run: %s", first)
     place.store.write_text(place.key("campaign.yaml"), resolved_yaml(campaign))
     with _workers(campaign, tell, len(parcels)) as client:
         expect(len(_graph(campaign, place, source, parcels).dask))
-        prepared = _compute_everywhere(client, prepare(campaign, place, source, parcels))
-        drizzled = _start_longest_first(client, campaign, drizzle_each(campaign, place, prepared))
-        done = _compute_on(client, compare(campaign, place, source, prepared, drizzled))
+        done = _compute(client, campaign, place, source, parcels)
     return _outcome(place, done, reused=False)
 
 
@@ -205,7 +201,7 @@ def inspect(
     graph = prepare(campaign, place, source, parcels).inspected
     with _workers(campaign, tell, len(parcels)) as client:
         expect(len(graph.dask))
-        done = _compute_on(client, graph)
+        done = execution.compute_on(client, graph)
     exposures, drizzled = (
         inspection_table([Exposure.from_dict(record) for record in done.result[kind]])
         for kind in ("exposures", "drizzled")
@@ -280,58 +276,23 @@ def _graph(campaign: Campaign, place: Place, source: Source, parcels: Sequence[P
     return compare(campaign, place, source, prepared, drizzle_each(campaign, place, prepared))
 
 
-def _compute_here(graph: Any) -> Finished:
-    """Compute in this thread: for a graph that only looks up what is finished."""
-    [done] = compute_graph(graph, scheduler="synchronous")
-    return done
-
-
-def _compute_everywhere(client: Client, prepared: Prepared) -> Prepared:
-    """Compute what all methods share, and give it to every worker.
-
-    The scheduler starts a task where its input is; where that is one worker only, the methods would
-    queue there while the others idle.
-    """
-    *retrieved, inspected, aligned, planned = client.persist(
-        [*prepared.retrieved, prepared.inspected, prepared.aligned, prepared.planned]
+def _compute(client: Client, campaign: Campaign, place: Place, source: Source, parcels: Any) -> Any:
+    """Compute the graph on the workers, in the order that keeps them all busy."""
+    prepared = prepare(campaign, place, source, parcels)
+    *retrieved, inspected, aligned, planned = execution.start(
+        client, [*prepared.retrieved, prepared.inspected, prepared.aligned, prepared.planned]
     )
-    with _named_losses():
-        client.gather(futures_of(planned))
-        client.replicate(futures_of([aligned, planned]))
-    return Prepared(retrieved, inspected, aligned, planned)
-
-
-def _start_longest_first(client: Client, campaign: Campaign, drizzled: Sequence[Any]) -> list[Any]:
-    """Start the drizzle tasks, the longest first, so that none is left alone at the end."""
-    started = {
-        method: client.persist(task)
-        for method, task in sorted(
-            zip(campaign.sky.methods, drizzled, strict=True),
-            key=lambda pair: not _looks_at_pairs(pair[0]),
-        )
-    }
-    return [started[method] for method in campaign.sky.methods]
-
-
-def _compute_on(client: Client, graph: Any) -> Finished:
-    with _named_losses():
-        return client.compute(graph).result()
-
-
-@contextmanager
-def _named_losses() -> Iterator[None]:
-    """Turn what distributed says of lost workers into an error that tells what to do."""
-    try:
-        yield
-    except KilledWorker as error:
-        raise ComputeError(
-            f"a worker died repeatedly with the task {error.task}: memory probably ran out; use "
-            "fewer workers (compute.workers). Run again to go on from what is finished"
-        ) from None
-    except (FutureCancelledError, TimeoutError) as error:
-        raise ComputeError(
-            f"the workers were lost ({error}); run again to go on from what is finished"
-        ) from None
+    execution.hold_everywhere(client, [aligned, planned])
+    prepared = Prepared(retrieved, inspected, aligned, planned)
+    methods = campaign.sky.methods
+    drizzled = dict(zip(methods, drizzle_each(campaign, place, prepared), strict=True))
+    # The longest first, so that none of them is left alone at the end.
+    longest_first = sorted(methods, key=lambda method: not _looks_at_pairs(method))
+    started = execution.start(client, [drizzled[method] for method in longest_first])
+    execution.wait_for_all(started)
+    drizzled = dict(zip(longest_first, started, strict=True))
+    in_order = [drizzled[method] for method in methods]
+    return execution.compute_on(client, compare(campaign, place, source, prepared, in_order))
 
 
 def _outcome(place: Place, done: Finished, *, reused: bool) -> Outcome:

@@ -196,7 +196,9 @@ def _publish(place: Place, step: str, folder: str, out: Path) -> dict[str, Produ
     staged: dict[str, Product] = {}
     try:
         for path in sorted(path for path in out.iterdir() if path.is_file()):
-            staged[path.name] = place.store.put(path, place.key("staging", step, path.name))
+            staged[path.name] = place.store.put(
+                path, place.key("staging", step, path.name), take=True
+            )
     except StoreError:
         for product in staged.values():
             place.store.delete(product.key)

@@ -105,6 +105,13 @@ class StoreConformance:
         store.put(path, "a")
         assert path.read_bytes() == b"kept"
 
+    def test_put_may_take_the_file(self, store, get, tmp_path) -> None:
+        path = tmp_path / "source"
+        path.write_bytes(b"given away")
+        product = store.put(path, "runs/a", take=True)
+        assert product == Product("runs/a", sha256(b"given away"), 10)
+        assert get(product) == b"given away"
+
     def test_what_was_fetched_is_a_private_writable_copy(self, store, put, get, tmp_path) -> None:
         product = put(b"original", "a")
         path = tmp_path / "private"

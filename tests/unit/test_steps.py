@@ -44,11 +44,11 @@ class FailingStore(LocalStore):
         super().__init__(root)
         self.puts_left: float = float("inf")
 
-    def put(self, path: Path, key: str) -> Product:
+    def put(self, path: Path, key: str, *, take: bool = False) -> Product:
         self.puts_left -= 1
         if self.puts_left < 0:
             raise StoreError(f"no space left for {key}")
-        return super().put(path, key)
+        return super().put(path, key, take=take)
 
 
 @pytest.fixture

@@ -185,7 +185,7 @@ def _draw_previews(folder: Path, data: ComparisonInput) -> dict[str, Path]:
     for method, image in in_method_order(data.images).items():
         drawn[method] = folder / f"preview_{column(method)}.png"
         picture = preview(image, method, limits, data.image_unit)
-        picture.save(drawn[method], format="PNG", optimize=True)
+        picture.save(drawn[method], format="PNG")
     return drawn
 
 

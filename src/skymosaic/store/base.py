@@ -50,8 +50,11 @@ class Store(Protocol):
 
     uri: str
 
-    def put(self, path: Path, key: str) -> Product:
-        """Store a file: either the whole file appears under its key, or nothing."""
+    def put(self, path: Path, key: str, *, take: bool = False) -> Product:
+        """Store a file: either the whole file appears under its key, or nothing.
+
+        With `take` the file is the store's from then on, which may move it instead of copying.
+        """
 
     def move(self, product: Product, key: str) -> Product:
         """Give a product another key, replacing what is there at once."""

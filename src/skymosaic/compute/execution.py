@@ -1,0 +1,77 @@
+"""How a graph is computed on a client's workers, or looked up without any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from dask.base import compute
+from distributed import Client, KilledWorker, futures_of, wait
+from distributed.client import FutureCancelledError
+
+from skymosaic.errors import ComputeError
+
+
+def compute_here(task: Any) -> Any:
+    """Compute a task's graph in this thread: for what only looks up finished steps."""
+    [result] = compute(task, scheduler="synchronous")
+    return result
+
+
+def compute_on(client: Client, task: Any) -> Any:
+    """Compute a task's graph on the workers, and return its result.
+
+    Raises
+    ------
+    ComputeError
+        The workers were lost.
+    SkymosaicError
+        What a task raised.
+    """
+    with _named_losses():
+        return client.compute(task).result()
+
+
+def start(client: Client, tasks: Sequence[Any]) -> list[Any]:
+    """Start tasks on the workers in this order; return them, held there."""
+    return [client.persist(task) for task in tasks]
+
+
+def hold_everywhere(client: Client, tasks: Sequence[Any]) -> None:
+    """Wait for started tasks, and give their results to every worker.
+
+    The scheduler starts a task where its input is. Were that one worker only, all tasks with this
+    input would queue there while the others idle.
+
+    Raises
+    ------
+    ComputeError, SkymosaicError
+        As `compute_on`.
+    """
+    futures = futures_of(tasks)
+    with _named_losses():
+        client.gather(futures)
+        client.replicate(futures)
+
+
+def wait_for_all(tasks: Sequence[Any]) -> None:
+    """Wait until started tasks have ended, well or not: one failure need not stop the others."""
+    with _named_losses():
+        wait(futures_of(tasks))
+
+
+@contextmanager
+def _named_losses() -> Iterator[None]:
+    """Turn what distributed says of lost workers into an error that tells what to do."""
+    try:
+        yield
+    except KilledWorker as error:
+        raise ComputeError(
+            f"a worker died repeatedly with the task {error.task}: memory probably ran out; use "
+            "fewer workers (compute.workers). Run again to go on from what is finished"
+        ) from None
+    except (FutureCancelledError, TimeoutError) as error:
+        raise ComputeError(
+            f"the workers were lost ({error}); run again to go on from what is finished"
+        ) from None
