@@ -110,6 +110,7 @@ def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
+SECRETS = {"AWS_SECRET_ACCESS_KEY": "wJalrSkyMosaicSecret", "MAST_API_TOKEN": "tokenOfSkyMosaic"}
 SMALL = {"kind": "simulated", "size": "small"}
 ORDER = ["54", "51", "53", "55", "57", "50", "52", "56", "58"]
 
@@ -124,7 +125,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         align={"order": ORDER},
         drizzle={"parameters": {"final_rot": 257, "final_bits": 64}},
     )
-    ended = skymosaic("run", file, "--store", folder / "store", "--workers", "2")
+    (folder / "scratch").mkdir()
+    ended = skymosaic(
+        *("run", file, "--store", folder / "store", "--workers", "2"),
+        env={**SECRETS, "TMPDIR": str(folder / "scratch")},
+    )
     assert ended.code == 0, ended.err
     return folder / "store" / "small"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from skymosaic.archive.simulated.exposures import Simulation
 
 log = logging.getLogger(__name__)
+
+_OUTDATED = "this comparison was made from another campaign file; run again to bring it up to date"
 
 
 @dataclass(frozen=True)
@@ -258,7 +260,10 @@ def find_outcome(campaign: Campaign) -> Outcome:
             f"{place.store.where(place.campaign)} holds no finished comparison; "
             "make it with `skymosaic run`"
         )
-    return _outcome(place, done, reused=True)
+    outcome = _outcome(place, done, reused=True)
+    if gathering.asked_for(done) != gathering.what_is_asked(campaign):
+        return replace(outcome, warnings=[_OUTDATED, *outcome.warnings])
+    return outcome
 
 
 @contextmanager

@@ -11,22 +11,27 @@ from __future__ import annotations
 import atexit
 import errno
 import json
+import logging
 import os
+import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from skymosaic import scratch
 from skymosaic.errors import ComputeError, SkymosaicError, StoreError
+
+log_ = logging.getLogger(__name__)
 
 ADDRESS = "SKYMOSAIC_DRIZZLEPAC"
 """Environment variable that tells child processes where the server listens."""
 _PATIENCE = 60.0  # s that a server may take before it listens
+_FAREWELL = 2.0  # s that a server may take to end
 _LONGEST_FOLDER = 90  # bytes; the system's limit for the socket's path is 108
 # drizzlepac must not multiply the parallelism that is ours.
 _ENVIRONMENT = dict.fromkeys(
@@ -70,20 +75,21 @@ def warm() -> None:
 
 def _start() -> None:
     global _server
-    folder = tempfile.mkdtemp(prefix="skymosaic-drizzlepac-")
-    if len(folder) > _LONGEST_FOLDER:
-        Path(folder).rmdir()
-        folder = tempfile.mkdtemp(prefix="skymosaic-drizzlepac-", dir="/tmp")
-    os.environ[ADDRESS] = f"{folder}/socket"
-    _server = subprocess.Popen(
-        [sys.executable, "-m", "skymosaic.drizzlepac_server", os.environ[ADDRESS]],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, **_ENVIRONMENT},
-        # A Ctrl-C in the terminal is for the driver, which ends its workers in order.
-        start_new_session=True,
-    )
+    folder = scratch.make_folder(None, "drizzlepac")
+    if len(str(folder)) > _LONGEST_FOLDER:
+        folder.rmdir()
+        folder = scratch.make_folder(Path("/tmp"), "drizzlepac")  # noqa: S108 (its own folder)
+    os.environ[ADDRESS] = str(folder / "socket")
+    with (folder / "server.log").open("w") as log:
+        _server = subprocess.Popen(
+            [sys.executable, "-m", "skymosaic.drizzlepac_server", os.environ[ADDRESS]],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **_ENVIRONMENT},
+            # A Ctrl-C in the terminal is for the driver, which ends its workers in order.
+            start_new_session=True,
+        )
 
 
 def call(function: str, folder: Path, arguments: dict[str, Any], log: Path) -> Call:
@@ -115,19 +121,29 @@ def call(function: str, folder: Path, arguments: dict[str, Any], log: Path) -> C
         "arguments": arguments,
         "log": str(log.resolve()),
     }
-    with _connect() as connection, connection.makefile("rw") as lines:
-        lines.write(json.dumps(request) + "\n")
-        lines.flush()
-        line = lines.readline()
+    line = ""
+    try:
+        with _connect() as connection, connection.makefile("rw") as lines:
+            lines.write(json.dumps(request) + "\n")
+            lines.flush()
+            line = lines.readline()
+    except ConnectionError as error:  # it ended while we waited for it
+        log_.info("the drizzlepac process went away: %s", error)
     if not line:
-        raise ComputeError(
-            f"the drizzlepac process ended before it answered (call {function}); "
-            "`skymosaic doctor` tells whether drizzlepac can be imported; if so, memory ran out"
-        )
+        raise _ended(function)
     answer = json.loads(line)
     if "value" in answer:
         return Call(answer["value"], answer["seconds"], answer["peak_memory"])
     raise _as_error(function, folder, log, answer)
+
+
+def _ended(function: str) -> ComputeError:
+    said = Path(os.environ[ADDRESS]).with_name("server.log")
+    last = said.read_text().strip().splitlines()[-1:] if said.exists() else []
+    return ComputeError(
+        f"the drizzlepac process ended before it answered (call {function}). "
+        + (f"It said: {last[0]}" if last else "It said nothing: memory probably ran out")
+    )
 
 
 def _connect() -> socket.socket:
@@ -150,10 +166,7 @@ def _connect() -> socket.socket:
             if not _server and (address.exists() or not address.parent.exists()):
                 _start()
         time.sleep(0.02)
-    raise ComputeError(
-        "the drizzlepac process did not start; `skymosaic doctor` tells whether drizzlepac can be "
-        "imported"
-    )
+    raise _ended("start")
 
 
 def _as_error(function: str, folder: Path, log: Path, answer: dict[str, Any]) -> SkymosaicError:
@@ -186,6 +199,11 @@ def close() -> None:
     with _lock:
         if _server and _server.stdin:
             _server.stdin.close()
-            _server.wait(timeout=10)
-            os.environ.pop(ADDRESS, None)
+            try:
+                _server.wait(timeout=_FAREWELL)
+            except subprocess.TimeoutExpired:  # it is still importing, and does not listen yet
+                _server.kill()
+                _server.wait()
+            # What a server that was killed, or whose import failed, leaves.
+            shutil.rmtree(Path(os.environ.pop(ADDRESS)).parent, ignore_errors=True)
         _server = None

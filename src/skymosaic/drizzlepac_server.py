@@ -24,6 +24,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
+from skymosaic import scratch
 from skymosaic.drizzlepac_calls import CALLS
 
 _PR_SET_PDEATHSIG = 1
@@ -121,13 +122,16 @@ def _serve(listener: socket.socket) -> None:
 
 def main() -> None:
     """Listen, import drizzlepac, and serve; the socket's folder is removed at the end."""
-    address = sys.argv[1]
+    address = Path(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started us decides when to end
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the handlers
     try:
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(address)
-            listener.listen(64)  # callers wait here during the import
+        with scratch.locked(address.parent), socket.socket(socket.AF_UNIX) as listener:
+            # Named when it listens: who finds the name can connect, and waits during the import.
+            unnamed = address.with_name("new")
+            listener.bind(str(unnamed))
+            listener.listen(64)
+            unnamed.rename(address)
             import drizzlepac.astrodrizzle
             import drizzlepac.tweakback
             import drizzlepac.tweakreg  # noqa: F401  (imported for the children to inherit)
@@ -137,9 +141,11 @@ def main() -> None:
             gc.freeze()
             gc.set_threshold(50_000, 20, 100)
             _serve(listener)
-    finally:
-        shutil.rmtree(Path(address).parent, ignore_errors=True)
-        os._exit(0)  # taking all of drizzlepac down in order takes half a second
+    except BaseException:
+        traceback.print_exc()  # into the log beside the socket, for the callers to quote
+        os._exit(1)
+    shutil.rmtree(address.parent, ignore_errors=True)
+    os._exit(0)  # taking all of drizzlepac down in order takes half a second
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from pydantic import TypeAdapter
 
 from skymosaic.errors import InputError
 
+RECORD = 1
+"""Version of what is recorded of an exposure; part of the key of the steps that record it."""
 EXPOSURE_SUFFIXES = ("_flt", "_flc")
 DRIZZLED_SUFFIXES = ("_drz", "_drc")
 _EXTENSION = b"XTENSION"  # how the header of every extension begins
@@ -181,7 +183,7 @@ def _from_hdus(path: Path, hdus: fits.HDUList) -> Exposure:
     return Exposure(
         rootname=rootname,
         suffix=suffix,
-        asn_id=str(header.get("ASN_ID", "")).strip(),
+        asn_id=_association(header),
         instrument=str(header["INSTRUME"]).strip(),
         detector=str(header.get("DETECTOR", "")).strip(),
         filter=_filter(header),
@@ -199,6 +201,11 @@ def _number(path: Path, header: fits.Header, name: str, default: float | None = 
         return float(value)
     except (TypeError, ValueError):
         raise InputError(f"{path}: {name} is {value!r}, not a number; fetch it again") from None
+
+
+def _association(header: fits.Header) -> str:
+    name = str(header.get("ASN_ID", "")).strip()
+    return "" if name.upper() == "NONE" else name  # as the archive writes for single exposures
 
 
 def _filter(header: fits.Header) -> str:

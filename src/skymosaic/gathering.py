@@ -78,6 +78,7 @@ def gather(
         return {
             "table": format_table(comparison.table),
             "warnings": [*comparison.warnings, *told],
+            "campaign": what_is_asked(campaign),
         }
 
     with progress.task("gather") as task:
@@ -85,9 +86,11 @@ def gather(
             place,
             "comparison",
             folder="comparison",
-            inputs={name: p for run in drizzled for name, p in run.products.items()},
+            inputs={
+                f"{run.step}/{name}": p for run in drizzled for name, p in run.products.items()
+            },
             parameters={
-                "campaign": campaign.model_dump(mode="json", exclude={"store", "compute"}),
+                "campaign": what_is_asked(campaign),
                 "keys": [planned.key, aligned.key],
                 "told": told,
             },
@@ -96,6 +99,16 @@ def gather(
         )
         task.reused = done.reused
     return done
+
+
+def what_is_asked(campaign: Campaign) -> dict[str, Any]:
+    """Return the part of a campaign file that its result depends on, as plain values."""
+    return campaign.model_dump(mode="json", exclude={"store", "compute"})
+
+
+def asked_for(gathered: Finished) -> dict[str, Any]:
+    """Return `what_is_asked` of the campaign file that a comparison was made from."""
+    return dict(gathered.result.get("campaign", {}))
 
 
 def _rows(table: Any) -> list[dict[str, object]]:

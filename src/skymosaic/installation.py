@@ -7,13 +7,12 @@ drizzlepac catches the error and computes `localmin` instead.
 from __future__ import annotations
 
 import json
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
 from astropy.io import fits
 
-from skymosaic import drizzlepac_process
+from skymosaic import drizzlepac_process, scratch
 from skymosaic.archive.simulated.exposures import Simulation, simulate_visit, visit_files
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
@@ -79,8 +78,8 @@ def _difference_found() -> float:
     """Return what `match` finds between two simulated exposures, less their own difference."""
     simulation = Simulation(seed=1, size="small", tiles=("54",))
     [(visit, rootnames)] = visit_files(simulation).items()
-    with tempfile.TemporaryDirectory(prefix="skymosaic-doctor-") as name:
-        folder, log = Path(name), Path(name) / "self-test.log"
+    with scratch.folder(None, "doctor") as folder:
+        log = folder / "self-test.log"
         truth = {p.name: p for p in simulate_visit(simulation, visit, folder)}
         names = [f"{rootname}_flt.fits" for rootname in rootnames]
         _shift_sky(truth[names[1]])

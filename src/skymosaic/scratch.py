@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from skymosaic.errors import StoreError
+
 _LOCK = ".lock"
 _YOUNG = 60.0  # s; a folder may live so long before it is locked
 
@@ -31,15 +33,37 @@ def folder(root: Path | None, label: str) -> Iterator[Path]:
     label : str
         A word in its name, for people who look.
     """
-    base = Path(root or tempfile.gettempdir())
-    base.mkdir(parents=True, exist_ok=True)
-    sweep(base)
-    made = Path(tempfile.mkdtemp(prefix=f"{_prefix()}{label}-", dir=base))
+    made = make_folder(root, label)
     try:
-        with _locked(made):
+        with locked(made):
             yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def make_folder(root: Path | None, label: str) -> Path:
+    """Make a fresh private folder; who works in it holds `locked`, or it is swept away.
+
+    Parameters
+    ----------
+    root, label
+        As for `folder`.
+
+    Raises
+    ------
+    StoreError
+        It cannot be made.
+    """
+    base = Path(root or tempfile.gettempdir())
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        sweep(base)
+        return Path(tempfile.mkdtemp(prefix=f"{_prefix()}{label}-", dir=base))
+    except OSError as error:
+        raise StoreError(
+            f"no scratch folder can be made in {base} ({error.strerror}); free it, or set "
+            "compute.scratch to another"
+        ) from None
 
 
 @functools.cache
@@ -63,7 +87,8 @@ def sweep(base: Path) -> None:
 
 
 @contextmanager
-def _locked(made: Path) -> Iterator[None]:
+def locked(made: Path) -> Iterator[None]:
+    """Hold the lock of a folder that `make_folder` made: it is in use."""
     # Locked before it has its name: nobody can find it unlocked.
     new = made / (_LOCK + ".new")
     with new.open("w") as file:

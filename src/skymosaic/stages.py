@@ -14,7 +14,6 @@ from astropy.io import fits
 from skymosaic import drizzlepac_process, progress
 from skymosaic.align.align import align as align_folder
 from skymosaic.archive.base import Parcel, Source
-from skymosaic.compare.mdrizsky import SkyValue
 from skymosaic.compare.reduction import Floats, reduce_image
 from skymosaic.config import Align, Drizzle, Sky
 from skymosaic.drizzle import astrodrizzle
@@ -22,10 +21,11 @@ from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid, bound_output
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, InputError, SkyError
-from skymosaic.exposure import Exposure, read_exposure, suffix_of, wcs_headers
+from skymosaic.exposure import RECORD, Exposure, read_exposure, suffix_of, wcs_headers
 from skymosaic.inspection import inspection_table
 from skymosaic.methods import column
 from skymosaic.sky.overlaps import groups, overlaps
+from skymosaic.sky.values import SkyValue
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.store import Product
 from skymosaic.versions import versions
@@ -70,7 +70,7 @@ def retrieve(place: Place, source: Source, parcel: Parcel) -> Finished:
             f"pristine/{parcel.name}",
             folder="pristine",
             inputs={},
-            parameters=dict(parcel.identity),
+            parameters={"parcel": dict(parcel.identity), "record": RECORD},
             versions=parcel.versions,
             work=work,
         )
@@ -101,7 +101,7 @@ def inspect(place: Place, retrieved: Sequence[Finished]) -> Finished:
             "inspection",
             folder="inspection",
             inputs=used,
-            parameters={},
+            parameters={"record": RECORD},
             versions={},
             work=work,
         )
@@ -115,6 +115,8 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
     exposures = _select(inspected.result["exposures"], inspected.products)
     drizzled = _select(inspected.result["drizzled"], inspected.products)
     if settings.method == "none":
+        with progress.task("align") as task:
+            task.reused = True
         return Finished(
             step="aligned",
             key=inspected.key,

@@ -142,7 +142,7 @@ def run_step(
         try:
             result = work(bench)
         except Exception:
-            _keep_logs(place, step, bench.out)
+            _keep_logs(place, step, bench)
             raise
         products = _publish(place, step, folder, bench.out)
     manifest = {
@@ -203,21 +203,22 @@ def _publish(place: Place, step: str, folder: str, out: Path) -> dict[str, Produ
         for product in staged.values():
             place.store.delete(product.key)
         raise
-    old = finished(place, step)
     place.store.delete(_manifest_key(place, step))
     products = {
         name: place.store.move(product, place.key(folder, name)) for name, product in staged.items()
     }
-    for name in set(old.products if old else ()) - set(products):
-        place.store.delete(place.key(folder, name))
+    if folder == step:  # the folder is this step's alone: nothing older belongs there
+        for key in place.store.list(place.key(folder)):
+            if key.rsplit("/", 1)[-1] not in products:
+                place.store.delete(key)
     for stale in place.store.list(place.key("failed", step)):
         place.store.delete(stale)
     return products
 
 
-def _keep_logs(place: Place, step: str, out: Path) -> None:
+def _keep_logs(place: Place, step: str, bench: Bench) -> None:
     """Keep the logs of a failed step, if the store still takes them: the error matters more."""
-    for path in out.glob("*.log"):
+    for path in (*bench.out.glob("*.log"), *bench.scratch.glob("*.log")):
         try:
             place.store.put(path, place.key("failed", step, path.name))
         except StoreError as error:
@@ -234,4 +235,4 @@ def _scratch_errors() -> Iterator[None]:
                 f"no space left in the scratch folder ({error.filename}); free some, or set "
                 "compute.scratch to a folder with more"
             ) from None
-        raise StoreError(f"the scratch folder failed: {error}") from error
+        raise

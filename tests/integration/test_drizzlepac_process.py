@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +15,14 @@ import pytest
 
 from skymosaic import drizzlepac_process as door
 from tests.conftest import wait_for
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_server() -> Iterator[None]:
+    """A server of this module's own, gone afterwards: other tests start theirs."""
+    door.close()
+    yield
+    door.close()
 
 
 def server() -> psutil.Process:
@@ -87,3 +96,18 @@ def test_server_ends_with_its_owner_and_leaves_nothing(tmp_path: Path, end: int)
     owner.communicate()
     wait_for(lambda: not psutil.pid_exists(int(pid)), "the server's end", 20)
     wait_for(lambda: not Path(address).parent.exists(), "the end of its folder", 20)
+
+
+def test_drizzlepac_that_cannot_be_imported_is_told_with_its_reason(tmp_path: Path) -> None:
+    broken = tmp_path / "drizzlepac"
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise ImportError('libcfitsio is not here')")
+    environment = {key: value for key, value in os.environ.items() if key != door.ADDRESS}
+    done = subprocess.run(
+        [sys.executable, "-m", "skymosaic.cli", "doctor"],
+        capture_output=True,
+        text=True,
+        env={**environment, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.returncode == 8
+    assert "libcfitsio is not here" in done.stderr

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from skymosaic import __version__, campaign, cli, installation
+from skymosaic import __version__, campaign, cli, gathering, installation
 from skymosaic.config import load_campaign
 from skymosaic.errors import error_classes
 from skymosaic.steps import Bench, run_step
@@ -167,7 +167,11 @@ def test_report_of_an_empty_store_ends_with_9_and_the_remedy(invoke, config, tmp
 def test_report_prints_the_table_and_where_the_report_is(invoke, config, tmp_path) -> None:
     def work(bench: Bench) -> dict[str, object]:
         (bench.out / "report.html").write_text("<html>")
-        return {"table": "exposure  match\nibxl54aaq 0.414133", "warnings": ["two groups"]}
+        return {
+            "table": "exposure  match\nibxl54aaq 0.414133",
+            "warnings": ["two groups"],
+            "campaign": gathering.what_is_asked(load_campaign(config)),
+        }
 
     run_step(
         campaign.open_place(load_campaign(config)),
@@ -183,6 +187,9 @@ def test_report_prints_the_table_and_where_the_report_is(invoke, config, tmp_pat
     assert "ibxl54aaq 0.414133" in result.stdout
     assert f"{tmp_path}/store/demo/comparison/report.html" in result.stdout
     assert result.stderr == "warning: two groups\n"
+    changed = Path(config)
+    changed.write_text(changed.read_text() + "sky: {methods: [match]}\n")
+    assert "made from another campaign file" in invoke("report", config).stderr
 
 
 @pytest.mark.parametrize("cls", error_classes())

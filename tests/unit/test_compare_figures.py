@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from skymosaic.compare.figures import footprints, save_png, scatter
-from skymosaic.compare.mdrizsky import SkyValue, mdrizsky_table
+from skymosaic.compare.mdrizsky import mdrizsky_table
+from skymosaic.sky.values import SkyValue
 
 SQUARE = np.array([[-0.01, -0.01], [0.01, -0.01], [0.01, 0.01], [-0.01, 0.01]])
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from skymosaic.compare.gather import ComparisonInput, write_comparison
-from skymosaic.compare.mdrizsky import SkyValue
 from skymosaic.compare.report import RunRecord
 from skymosaic.errors import SkyError, StoreError
+from skymosaic.sky.values import SkyValue
 
 SKIES = {
     "localmin": {"a": 100.0, "b": 120.0, "c": 90.0},

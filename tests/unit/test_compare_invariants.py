@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from skymosaic.compare.invariants import check_invariants, failures
-from skymosaic.compare.mdrizsky import SkyValue
 from skymosaic.errors import SkyError
+from skymosaic.sky.values import SkyValue
 
 PUBLISHED = (
     Path(__file__).parents[3] / "shared" / "data" / "horsehead-12812" / "published_mdrizsky.csv"

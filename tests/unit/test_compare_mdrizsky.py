@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from skymosaic.compare.mdrizsky import SkyValue, format_table, mdrizsky_table, write_table
+from skymosaic.compare.mdrizsky import format_table, mdrizsky_table, write_table
 from skymosaic.errors import SkyError
+from skymosaic.sky.values import SkyValue
 
 
 def sky(rootname, value, chip=1, factor=60.0):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from skymosaic.compare.mdrizsky import SkyValue
 from skymosaic.compare.summary import BRIGHTNESS_UNIT, exposure_skies, sentences, warnings
+from skymosaic.sky.values import SkyValue
 
 
 def made(skies, factors=None):

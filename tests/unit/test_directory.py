@@ -232,5 +232,5 @@ def test_a_file_that_went_away_is_named(folder, tmp_path) -> None:
     source = Directory(folder)
     parcel = source.parcels()[1]
     (folder / "ibxl54aaq_flt.fits").unlink()
-    with pytest.raises(InputError, match=r"ibxl54aaq_flt\.fits is no longer there"):
+    with pytest.raises(InputError, match=r"ibxl54aaq_flt\.fits cannot be read any longer"):
         source.fetch(parcel, tmp_path, tmp_path / "log")

@@ -281,22 +281,33 @@ def test_products_that_a_new_version_no_longer_has_are_removed(place, step) -> N
     assert kept == {"demo/runs/match/new_name.fits": b"1", "demo/runs/match/same.fits": b"3"}
 
 
-def test_another_steps_products_in_the_same_folder_stay(place, step) -> None:
-    step(Work({"a": b"1"}))
-    run_step(
-        place,
-        "runs/other",
-        folder="runs/match",
-        inputs={},
-        parameters={},
-        versions={},
-        work=Work({"b": b"2"}),
-    )
-    step(Work({"c": b"3"}), parameters={"changed": True})
+def test_another_steps_products_in_a_shared_folder_stay(place) -> None:
+    def retrieve(name: str, **products: bytes) -> None:
+        run_step(
+            place,
+            f"pristine/{name}",
+            folder="pristine",
+            inputs={},
+            parameters={"size": len(products)},
+            versions={},
+            work=Work(products),
+        )
+
+    retrieve("one", a=b"1")
+    retrieve("other", b=b"2")
+    retrieve("one", a=b"3", c=b"4")
     assert [key for key in stored(place) if "manifests" not in key] == [
-        "demo/runs/match/b",
-        "demo/runs/match/c",
+        "demo/pristine/a",
+        "demo/pristine/b",
+        "demo/pristine/c",
     ]
+
+
+def test_what_an_interrupted_step_left_in_its_folder_goes(place, step) -> None:
+    (place.store.root / "demo" / "runs" / "match").mkdir(parents=True)
+    (place.store.root / "demo" / "runs" / "match" / "old.fits").write_bytes(b"half")
+    step(Work({"a": b"1"}))
+    assert "demo/runs/match/old.fits" not in stored(place)
 
 
 def test_where_only_finished_steps_are_asked_for_nothing_runs(place, step) -> None:

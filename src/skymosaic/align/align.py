@@ -16,7 +16,7 @@ from skymosaic.align.order import choose_order
 from skymosaic.align.proof import read_wcs, unlike_motion
 from skymosaic.config import Align
 from skymosaic.drizzlepac_process import DrizzlepacError
-from skymosaic.errors import AlignmentError
+from skymosaic.errors import AlignmentError, CampaignError
 from skymosaic.exposure import Exposure
 
 MAX_UNLIKE_MOTION = 1.0  # mas; an exposure that moved otherwise was not moved by TweakBack
@@ -135,7 +135,10 @@ def align(
     work = _Work(folder, log, {tile.rootname: tile for tile in drizzled}, exposures, settings)
     members = {tile.rootname: members_of(tile, exposures) for tile in drizzled}
     _check_members(exposures, members)
-    order = choose_order({tile.rootname: tile.polygons for tile in drizzled}, settings.order)
+    try:
+        order = choose_order({tile.rootname: tile.polygons for tile in drizzled}, settings.order)
+    except CampaignError as error:  # found when files had been retrieved already
+        raise AlignmentError(str(error)) from None
     original_names = {
         name: tweakreg.name_original(folder / work.drizzled[name].name) for name in order
     }
@@ -164,10 +167,9 @@ def align(
 
 def members_of(tile: Exposure, exposures: Sequence[Exposure]) -> list[Exposure]:
     """Return the exposures that a drizzled image was made from: those it names, else by ASN_ID."""
-    named = [exposure for exposure in exposures if exposure.rootname in tile.members]
-    return named or [
-        exposure for exposure in exposures if tile.asn_id and exposure.asn_id == tile.asn_id
-    ]
+    if tile.members:
+        return [exposure for exposure in exposures if exposure.rootname in tile.members]
+    return [exposure for exposure in exposures if tile.asn_id and exposure.asn_id == tile.asn_id]
 
 
 def _check_members(exposures: Sequence[Exposure], members: dict[str, list[Exposure]]) -> None:

@@ -68,8 +68,12 @@ class Directory:
         path = Path(parcel.identity["path"])
         try:
             shutil.copyfile(path, folder / f"{parcel.name}.fits")
-        except FileNotFoundError:
-            raise InputError(f"{path} is no longer there; put it back and run again") from None
+        except OSError as error:
+            if error.filename != str(path):  # it is the copy that failed, not the original
+                raise
+            raise InputError(
+                f"{path} cannot be read any longer ({error.strerror}); put it right and run again"
+            ) from None
         return 0
 
     def _refuse(self, path: Path, message: str) -> None:

@@ -6,7 +6,6 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from astropy.table import MaskedColumn, Table
 
 from skymosaic.errors import SkyError
 from skymosaic.methods import METHODS, column
+from skymosaic.sky.values import SkyValue
 
 UNDETERMINED = "undetermined"
 
@@ -26,35 +26,6 @@ DESCRIPTIONS: Mapping[str, str] = {
 }
 
 Chip = tuple[str, int]
-
-
-@dataclass(frozen=True)
-class SkyValue:
-    """The sky that one run subtracted from one chip.
-
-    Parameters
-    ----------
-    rootname : str
-        Rootname of the exposure.
-    chip : int
-        EXTVER of the SCI extension.
-    mdrizsky : float or None
-        Sky in the exposure's data units (electron/s, or electron for data in counts); None where
-        the method could not determine it: an exposure that overlaps no other, under ``match``.
-    brightness_factor : float
-        ``mdrizsky * brightness_factor`` is in electron/s/arcsec^2: 1/IDCSCALE^2, and /EXPTIME for
-        data in counts, as stsci.skypac compares skies.
-    """
-
-    rootname: str
-    chip: int
-    mdrizsky: float | None
-    brightness_factor: float
-
-    @property
-    def brightness(self) -> float | None:
-        """Sky in electron/s/arcsec^2, None where undetermined."""
-        return None if self.mdrizsky is None else float(self.mdrizsky) * self.brightness_factor
 
 
 Runs = Mapping[str, Sequence[SkyValue]]

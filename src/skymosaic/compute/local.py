@@ -11,7 +11,9 @@ import dask
 import psutil
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
+from distributed.system import MEMORY_LIMIT
 
+from skymosaic import scratch
 from skymosaic.config import Compute
 from skymosaic.errors import ComputeError
 
@@ -36,11 +38,12 @@ _DASK = {
 def choose_workers(settings: Compute, tasks: int) -> int:
     """Return the number of workers: the user's, or as many as cores, memory and tasks allow.
 
-    Cores are those that the container may use, not those of its host.
+    Cores and memory are those that the container may use, not those of its host.
     """
     if settings.workers != "auto":
         return int(settings.workers)
-    by_memory = int(psutil.virtual_memory().available // MEMORY_PER_WORKER)
+    free = min(psutil.virtual_memory().available, MEMORY_LIMIT)
+    by_memory = int(free // MEMORY_PER_WORKER)
     return max(1, min(CPU_COUNT, by_memory, tasks))
 
 
@@ -62,8 +65,7 @@ def client(settings: Compute, tasks: int) -> Iterator[Client]:
     ComputeError
         The workers did not start.
     """
-    (logging.CRITICAL if not logging.getLogger().isEnabledFor(logging.DEBUG) else logging.INFO)
-    with dask.config.set(_DASK):
+    with dask.config.set(_DASK), scratch.folder(settings.scratch, "dask") as folder:
         try:
             cluster = LocalCluster(
                 n_workers=choose_workers(settings, tasks),
@@ -72,6 +74,7 @@ def client(settings: Compute, tasks: int) -> Iterator[Client]:
                 host="127.0.0.1",
                 dashboard_address="127.0.0.1:0",
                 memory_limit=0 if settings.memory_limit is None else settings.memory_limit,
+                local_directory=str(folder),
                 silence_logs=logging.CRITICAL,
             )
         except (OSError, RuntimeError, TimeoutError) as error:

@@ -34,7 +34,7 @@ RESERVED: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "skyuser": _SKY_GIVEN,
                 "skymask_cat": _NAME_LISTS,
                 "num_cores": "the parallel work is arranged by compute.workers",
-                "in_memory": "the memory of a run is projected for work on disk",
+                "in_memory": "a run must not hold all of its exposures in memory",
                 "restore": _COPIES,
                 "preserve": _COPIES,
                 "overwrite": _COPIES,

@@ -228,7 +228,10 @@ class Compute(OptionalSection):
     )
     memory_limit: Memory | None = Field(
         default="auto",
-        description="Memory of one worker such as 4GB; auto: its share; null: no limit.",
+        description=(
+            "Memory of one worker process such as 4GB, without that of the drizzlepac process "
+            "that works for it; auto: its share of the machine; null: no limit."
+        ),
     )
     scratch: Path | None = Field(
         default=None,

@@ -12,13 +12,13 @@ import numpy as np
 from astropy.io import fits
 
 from skymosaic import drizzlepac_process
-from skymosaic.compare.mdrizsky import SkyValue
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.sky_record import read_sky
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError
 from skymosaic.exposure import Exposure
+from skymosaic.sky.values import SkyValue
 
 _ANGLE_TOLERANCE = 1e-9  # degrees, for CRVAL; a thousandth of a mas
 _PIXEL_TOLERANCE = 1e-6
@@ -110,7 +110,7 @@ def forget_sky(path: Path) -> None:
 def weight_checksum(path: Path) -> str:
     """Return a checksum of a weight map's pixels, which must be the same for all methods."""
     with fits.open(path) as hdus:
-        return hashlib.sha256(np.ascontiguousarray(hdus[0].data).tobytes()).hexdigest()
+        return hashlib.sha256(np.ascontiguousarray(hdus[0].data).data).hexdigest()
 
 
 def _products(folder: Path, output: str) -> tuple[Path, Path]:

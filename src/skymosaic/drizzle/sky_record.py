@@ -13,9 +13,9 @@ from pathlib import Path
 
 from astropy.io import fits
 
-from skymosaic.compare.mdrizsky import SkyValue
 from skymosaic.errors import SkyError
 from skymosaic.exposure import Exposure
+from skymosaic.sky.values import SkyValue
 
 _LOG_PRECISION = 1e-6  # the log prints six decimals
 _APPLYING = re.compile(r"Applying sky value of (\S+) to (\S+?)\[sci,(\d+)\]", re.IGNORECASE)
