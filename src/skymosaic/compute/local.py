@@ -65,7 +65,10 @@ def client(settings: Compute, tasks: int) -> Iterator[Client]:
     ComputeError
         The workers did not start.
     """
-    with dask.config.set(_DASK), scratch.folder(settings.scratch, "dask") as folder:
+    with (
+        scratch.folder(settings.scratch, "dask") as folder,
+        dask.config.set({**_DASK, "temporary-directory": str(folder)}),
+    ):
         try:
             cluster = LocalCluster(
                 n_workers=choose_workers(settings, tasks),
@@ -74,7 +77,6 @@ def client(settings: Compute, tasks: int) -> Iterator[Client]:
                 host="127.0.0.1",
                 dashboard_address="127.0.0.1:0",
                 memory_limit=0 if settings.memory_limit is None else settings.memory_limit,
-                local_directory=str(folder),
                 silence_logs=logging.CRITICAL,
             )
         except (OSError, RuntimeError, TimeoutError) as error:
