@@ -1,4 +1,4 @@
-"""A whole campaign as one Dask graph; the only module that knows all the others."""
+"""A whole campaign as a Dask graph, and how it is run; the only module that knows all others."""
 
 from __future__ import annotations
 

@@ -257,7 +257,7 @@ def _apply_policy(work: _Work, failed: list[TileFit]) -> None:
         table = check_gates(failed, work.settings.gates, work.settings.min_sources)
         broken = [f"{c.name} ({c.asks}): {', '.join(c.failed)}" for c in table if c.failed]
         raise AlignmentError(
-            f"{len(failed)} drizzled images failed the alignment's gates: {'; '.join(broken)}. "
+            f"gates of the alignment failed: {'; '.join(broken)}. "
             f"Found: {_table(failed)}. Change align.tweakreg, align.imagefind or align.gates, or "
             "set align.on_failure to drop or keep"
         )
