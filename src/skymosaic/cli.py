@@ -15,10 +15,11 @@ import click
 from rich.console import Console
 
 from skymosaic import __version__
-from skymosaic.config import json_schema, load_campaign, resolved_yaml
+from skymosaic.config import Campaign, json_schema, load_campaign, resolved_yaml
 from skymosaic.errors import SkymosaicError
 
 INTERRUPTED = 130
+_TABLE_TITLE = "MDRIZSKY, in the units of the exposures (WFC3/IR: electrons/s)"
 
 campaign_file = click.argument("config", type=click.Path(path_type=Path))
 store_option = click.option(
@@ -115,7 +116,7 @@ def run(
     )
     with Display(Console(stderr=True), quiet=obj["quiet"]) as display:
         outcome = pipeline.run(campaign, display.show, display.expect)
-    click.echo(outcome.table)
+    click.echo(f"{_TABLE_TITLE}\n{outcome.table}")
     for warning in outcome.warnings:
         click.echo(f"warning: {warning}", err=True)
     if outcome.reused:
@@ -129,8 +130,25 @@ def run(
 @click.option("--store", metavar="DIR", help="Folder of the products.")
 @_ended_cleanly
 def check(config: Path, store: str | None) -> None:
-    """Validate the campaign in CONFIG and print it with all defaults resolved."""
-    click.echo(resolved_yaml(load_campaign(config, {"store.uri": store})), nl=False)
+    """Validate CONFIG and print it with all defaults; the data are not looked at."""
+    campaign = load_campaign(config, {"store.uri": store})
+    click.echo(resolved_yaml(campaign), nl=False)
+    for line in _drizzlepac_defaults(campaign):
+        click.echo(f"# {line}")
+    click.echo(f"{config} is valid; the data were not looked at", err=True)
+
+
+def _drizzlepac_defaults(campaign: Campaign) -> list[str]:
+    """Return what drizzlepac is called with where neither file nor drizzlepac says otherwise."""
+    from skymosaic.align import tweakreg
+    from skymosaic.drizzle import parameters as pars
+
+    chosen = pars.resolve({**campaign.drizzle.parameters, **campaign.sky.parameters})
+    lines = [f"AstroDrizzle, for each sky method: {chosen}"]
+    if campaign.align.method != "none":
+        lines.append(f"TweakReg: { {**tweakreg.DEFAULTS, **campaign.align.tweakreg} }")
+        lines.append(f"imagefind: { {**tweakreg.IMAGEFIND_DEFAULTS, **campaign.align.imagefind} }")
+    return lines
 
 
 @main.command()
@@ -164,7 +182,7 @@ def inspect(obj: dict[str, bool], config: Path, store: str | None, workers: int 
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--seed", default=12812, show_default=True, help="Same seed, same pixels.")
 @click.option("--size", type=click.Choice(["full", "small"]), default="full", show_default=True)
-@click.option("--tile", "tiles", multiple=True, help="A tile such as 54; default: all nine.")
+@click.option("--tile", "tiles", multiple=True, help="A tile such as 54, once each; default: all.")
 @click.option("--dithers", default=2, show_default=True, type=click.IntRange(min=1))
 @_ended_cleanly
 def simulate(
@@ -187,7 +205,7 @@ def report(config: Path, store: str | None) -> None:
     from skymosaic import campaign as pipeline
 
     outcome = pipeline.find_outcome(load_campaign(config, {"store.uri": store}))
-    click.echo(outcome.table)
+    click.echo(f"{_TABLE_TITLE}\n{outcome.table}")
     for warning in outcome.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"report:   {outcome.report}")

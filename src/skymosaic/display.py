@@ -5,8 +5,16 @@ from __future__ import annotations
 import threading
 from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.progress import TaskID as Row
 
 from skymosaic.progress import Event
@@ -28,18 +36,24 @@ class Display:
         self._quiet = quiet
         self._lock = threading.Lock()
         self._rows: dict[str, Row] = {}
-        self._bars = Progress(
+        self._running = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
+        )
+        self._overall = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             console=console,
-            disable=quiet or not console.is_terminal,
         )
-        self._all = self._bars.add_task("all tasks", total=None)
+        self._all = self._overall.add_task("all tasks", total=None)
+        # What is shown while tasks run is gone at the end; the lines about them stay.
+        self._live = Live(Group(self._running, self._overall), console=console, transient=True)
+        self._draws = console.is_terminal and not quiet
 
     def __enter__(self) -> Display:
-        self._bars.start()
+        if self._draws:
+            self._live.start()
         return self
 
     def __exit__(
@@ -48,11 +62,12 @@ class Display:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bars.stop()
+        if self._draws:
+            self._live.stop()
 
     def expect(self, tasks: int) -> None:
         """Set the number of tasks that there are in all."""
-        self._bars.update(self._all, total=tasks)
+        self._overall.update(self._all, total=tasks)
 
     def show(self, event: Event) -> None:
         """Show one event; may be called from any thread."""
@@ -60,23 +75,23 @@ class Display:
             return
         with self._lock:
             if event.state in ("started", "doing"):
-                self._running(event)
+                self._show_running(event)
             else:
-                self._ended(event)
+                self._show_ended(event)
 
-    def _running(self, event: Event) -> None:
-        text = f"  {event.task}" + (f": {event.detail}" if event.detail else "")
+    def _show_running(self, event: Event) -> None:
+        text = event.task + (f": {event.detail}" if event.detail else "")
         if event.task not in self._rows:
-            self._rows[event.task] = self._bars.add_task(text, total=1)
+            self._rows[event.task] = self._running.add_task(text, total=None)
         else:
-            self._bars.update(self._rows[event.task], description=text)
+            self._running.update(self._rows[event.task], description=text)
 
-    def _ended(self, event: Event) -> None:
+    def _show_ended(self, event: Event) -> None:
         row = self._rows.pop(event.task, None)
         if row is not None:
-            self._bars.remove_task(row)
-        self._bars.advance(self._all)
+            self._running.remove_task(row)
+        self._overall.advance(self._all)
         what = {"finished": "done", "reused": "had been done", "failed": "FAILED"}[event.state]
         self._console.print(
-            f"  {event.task:<22} {what:<14} {event.seconds:6.1f} s", highlight=False
+            f"  {event.task:<25} {what:<14} {event.seconds:6.1f} s", highlight=False
         )

@@ -19,6 +19,7 @@ _COLUMNS: dict[str, tuple[type, str | None, str]] = {
     "orientation": (float, "deg", "position angle of the y axis of the first chip, east of north"),
     "wcsname": (str, None, "name of the primary WCS of the first chip"),
 }
+_SHOWN = {"exptime": ".1f", "postarg1": ".2f", "postarg2": ".2f", "orientation": ".3f"}
 
 
 def inspection_table(images: Sequence[Exposure]) -> Table:
@@ -47,4 +48,6 @@ def inspection_table(images: Sequence[Exposure]) -> Table:
     for name, (_, unit, description) in _COLUMNS.items():
         table[name].unit = unit
         table[name].description = description
+        if name in _SHOWN:
+            table[name].info.format = _SHOWN[name]
     return table

@@ -5,6 +5,7 @@ What a stage does to pixels is written elsewhere; here it is fetched, done, and 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -175,12 +176,13 @@ def plan(place: Place, drizzle: Drizzle, aligned: Finished) -> Finished:
                 "output_grid",
                 bench.scratch,
                 {"chips": chips, "final": choice},
-                bench.out / "plan.log",
+                bench.scratch / "plan.log",
             )
         except DrizzlepacError as error:
             raise DrizzleError(f"no output grid holds these exposures: {error}") from None
         bench.peak_memory = call.peak_memory
         grid = Grid.from_call(call.value)
+        (bench.out / "grid.json").write_text(json.dumps(call.value, indent=1) + "\n")
         bound_output(images.exposures, grid, drizzle.max_output_megapixels)
         pairs = overlaps({e.rootname: e.polygons for e in images.exposures})
         return {

@@ -230,6 +230,7 @@ def test_run_prints_the_table_and_the_places(invoke, config, monkeypatch, reused
     result = invoke("run", config, "--workers", "3", "--store", "s", "--scratch", "t")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
+        cli._TABLE_TITLE,
         "the table",
         "products: /r",
         "report:   /r/report.html",

@@ -54,7 +54,7 @@ def test_on_a_terminal_running_tasks_and_the_total_are_shown(terminal, screen) -
         display.expect(14)
         display.show(Event("align", "doing", "TweakReg on 9 drizzled images"))
         display.show(Event("plan", "finished", seconds=1.0))
-        display._bars.refresh()
+        display._live.refresh()
         shown = screen.getvalue()
     assert "all tasks" in shown
     assert "1/14" in shown
@@ -65,10 +65,10 @@ def test_an_ended_task_leaves_the_bars(terminal) -> None:
     with Display(terminal) as display:
         display.expect(2)
         display.show(Event("align", "started"))
-        assert [task.description for task in display._bars.tasks] == ["all tasks", "  align"]
+        assert [task.description for task in display._running.tasks] == ["align"]
         display.show(Event("align", "finished"))
-        assert [task.description for task in display._bars.tasks] == ["all tasks"]
-        assert display._bars.tasks[0].completed == 1
+        assert [task.description for task in display._running.tasks] == []
+        assert display._overall.tasks[0].completed == 1
 
 
 @pytest.mark.parametrize("kind", ["plain", "terminal"])
@@ -100,7 +100,7 @@ def test_events_come_from_any_thread(plain, screen) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert display._bars.tasks[0].completed == 40
+        assert display._overall.tasks[0].completed == 40
     names = {line.split()[0] for line in screen.getvalue().strip().splitlines()}
     assert names == {f"task{worker}-{i}" for worker in range(4) for i in range(10)}
 
@@ -109,4 +109,4 @@ def test_the_terminal_is_given_back_after_an_exception(terminal) -> None:
     display = Display(terminal)
     with pytest.raises(ZeroDivisionError), display:
         raise ZeroDivisionError
-    assert not display._bars.live.is_started
+    assert not display._live.is_started
