@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skymosaic import progress
+from skymosaic.align.align import UNITS
 from skymosaic.config import Campaign, resolved_yaml
 from skymosaic.drizzle import parameters as pars
 from skymosaic.exposure import Exposure
@@ -14,6 +15,9 @@ from skymosaic.inspection import inspection_table
 from skymosaic.stages import read_previews, require_equal_weights, sky_values
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
+
+if TYPE_CHECKING:
+    from skymosaic.compare.report import RunRecord
 
 _COUNTS = "electron"
 _RATE = "electron / s"
@@ -44,23 +48,11 @@ def gather(
         # Drawing is this task's business alone: the others start sooner without its imports.
         from skymosaic.compare.gather import ComparisonInput, write_comparison
         from skymosaic.compare.mdrizsky import format_table
-        from skymosaic.compare.report import RunRecord
 
         if not pars.has_cr_steps(parameters):
             require_equal_weights(runs)
         steps = [*retrieved, inspected, aligned, planned, *drizzled]
-        record = RunRecord(
-            campaign=campaign.name,
-            created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            exposures=_rows(inspection_table(exposures)),
-            alignment=_alignment_rows(aligned),
-            gates=_gate_rows(aligned),
-            output_grid=_grid_row(planned),
-            steps=[_step_row(step) for step in steps],
-            versions=versions(),
-            campaign_file=resolved_yaml(campaign),
-            warnings=told,
-        )
+        record = _record(campaign, exposures, aligned, planned, steps, told)
         images = read_previews(bench, runs)
         task.doing("drawing figures, writing the report")
         comparison = write_comparison(
@@ -111,13 +103,50 @@ def asked_for(gathered: Finished) -> dict[str, Any]:
     return dict(gathered.result.get("campaign", {}))
 
 
+def _record(
+    campaign: Campaign,
+    exposures: Sequence[Exposure],
+    aligned: Finished,
+    planned: Finished,
+    steps: Sequence[Finished],
+    told: Sequence[str],
+) -> RunRecord:
+    """Return what the run itself knows, for the report."""
+    from skymosaic.compare.report import RunRecord
+
+    return RunRecord(
+        campaign=campaign.name,
+        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        exposures=_rows(inspection_table(exposures)),
+        alignment=_alignment_rows(aligned),
+        gates=_gate_rows(aligned),
+        output_grid=_grid_row(planned),
+        steps=[_step_row(step) for step in steps],
+        versions=versions(),
+        campaign_file=resolved_yaml(campaign),
+        warnings=told,
+    )
+
+
 def _rows(table: Any) -> list[dict[str, object]]:
     return [dict(zip(table.colnames, row, strict=True)) for row in table]
 
 
 def _alignment_rows(aligned: Finished) -> list[dict[str, object]] | None:
     alignment = aligned.result["alignment"]
-    return None if alignment is None else alignment["fits"]
+    if alignment is None:
+        return None
+    return [
+        {
+            f"{name} ({UNITS[name]})" if name in UNITS else name: _rounded(value)
+            for name, value in fit.items()
+        }
+        for fit in alignment["fits"]
+    ]
+
+
+def _rounded(value: object) -> object:
+    return round(value, 6) if isinstance(value, float) else value
 
 
 def _gate_rows(aligned: Finished) -> list[dict[str, object]]:

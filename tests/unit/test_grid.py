@@ -96,7 +96,7 @@ def sized(columns: int, rows: int) -> Grid:
 
 
 def test_a_grid_within_the_limit_passes(exposures) -> None:
-    bound_output(exposures, sized(1000, 1000), 1.0)
+    assert bound_output(exposures, sized(1000, 1000), 1.0) is None
 
 
 def test_a_grid_beyond_it_names_the_farthest_exposure(exposures) -> None:

@@ -57,7 +57,7 @@ class Alignment:
         table = Table(rows=[asdict(fit) for fit in self.fits])
         table.rename_column("place", "order")
         table["status"] = [self._status(fit) for fit in self.fits]
-        for name, unit in _UNITS.items():
+        for name, unit in UNITS.items():
             table[name].unit = unit
         return table
 
@@ -69,7 +69,7 @@ class Alignment:
         return "reference" if fit.reference else "aligned"
 
 
-_UNITS = {
+UNITS = {
     "dx": "pix",
     "dy": "pix",
     "rotation": "deg",
