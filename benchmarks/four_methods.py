@@ -160,8 +160,22 @@ def run_ours(data: Path, names: list[str], scratch: Path) -> tuple[float, int, d
     table = Table.read(folder / "store/benchmark/comparison/mdrizsky.ecsv")
     order = [list(table["rootname"]).index(name[:9]) for name in names]
     sky = {column(m): [float(table[column(m)][i]) for i in order] for m in METHODS}
+    print(f"           steps: {step_seconds(folder / 'store/benchmark/manifests')}", flush=True)
     shutil.rmtree(folder)
     return wall, memory, sky
+
+
+def step_seconds(manifests: Path) -> str:
+    """Return the wall time of each step after retrieval, from its manifest."""
+    written = {
+        path.relative_to(manifests).with_suffix(""): json.loads(path.read_text())
+        for path in sorted(manifests.rglob("*.json"))
+    }
+    return ", ".join(
+        f"{name} {manifest['seconds']:.1f} s"
+        for name, manifest in written.items()
+        if name.parts[0] != "pristine"
+    )
 
 
 def largest_difference(a: dict, b: dict) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from dask import delayed
+from dask.utils import parse_bytes
 from distributed import Client
 
 from skymosaic import drizzlepac_process, gathering, scratch, stages
@@ -18,13 +20,22 @@ from skymosaic.archive.base import Parcel, Source
 from skymosaic.archive.directory import Directory
 from skymosaic.compute import execution, local
 from skymosaic.config import Campaign, DirectorySource, SimulatedSource, resolved_yaml
-from skymosaic.errors import StoreError
+from skymosaic.errors import (
+    ComputeError,
+    DamagedError,
+    LockedError,
+    OutOfMemoryError,
+    SkymosaicError,
+    StoreError,
+)
 from skymosaic.exposure import Exposure
 from skymosaic.inspection import inspection_table
 from skymosaic.installation import require_match
 from skymosaic.progress import TOPIC, Event, from_message
+from skymosaic.records import Recorder, both, campaign_lock
 from skymosaic.steps import Finished, NotFinishedError, Place, finished
-from skymosaic.store import open_store
+from skymosaic.store import cached, lease, open_store
+from skymosaic.store.lease import Holder, Lease
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -33,6 +44,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Tell = Callable[[Event], None]
+Expect = Callable[[int], None]
+
+FOREVER = 1e9
+"""Seconds to wait for another run, for who means to wait for its end."""
+_DAMAGES = 3  # how often what was damaged is made anew in one run
 _OUTDATED = "this comparison was made from another campaign file; run again to bring it up to date"
 
 
@@ -82,7 +99,12 @@ def open_source(source: SimulatedSource | DirectorySource) -> Source:
 
 def open_place(campaign: Campaign) -> Place:
     """Return where a campaign's products are and its tasks work."""
-    return Place(open_store(campaign.store.uri), campaign.name, campaign.compute.scratch)
+    compute, settings = campaign.compute, campaign.store.model_dump(exclude={"uri"})
+    store = open_store(campaign.store.uri, settings)
+    limit = parse_bytes(compute.cache_limit)
+    return Place(
+        cached(store, compute.scratch, compute.cache, limit), campaign.name, compute.scratch
+    )
 
 
 @dataclass(frozen=True)
@@ -161,7 +183,12 @@ def _looks_at_pairs(method: str) -> bool:
 
 
 def run(
-    campaign: Campaign, tell: Callable[[Event], None], expect: Callable[[int], None]
+    campaign: Campaign,
+    tell: Tell,
+    expect: Expect,
+    *,
+    wait: float = 0.0,
+    on_wait: Callable[[Holder], None] = lambda _holder: None,
 ) -> Outcome:
     """Run a campaign, or what is not yet finished of it.
 
@@ -173,9 +200,15 @@ def run(
         Gets every event of every task, from a thread of its own.
     expect : callable
         Gets the number of tasks before the first one starts.
+    wait : float
+        How long to wait for another run of this campaign to end, s.
+    on_wait : callable
+        Gets who runs it, when waiting begins.
 
     Raises
     ------
+    LockedError
+        Another run of this campaign is at work.
     SkymosaicError
         The class tells the kind of failure; finished steps stay in the store.
     """
@@ -187,22 +220,23 @@ def run(
         return _outcome(place, done, reused=True)
     except NotFinishedError as first:
         log.info("first step to run: %s", first)
-    place.store.write_text(place.key("campaign.yaml"), resolved_yaml(campaign))
-    with _workers(campaign, tell, len(parcels)) as client:
-        # inspect, align, plan and gather are one task each
-        expect(len(parcels) + len(campaign.sky.methods) + 4)
-        done = _compute(client, campaign, place, source, parcels)
+    with _locked(place, "run", wait, on_wait) as held, _recorded(place, campaign, held) as recorder:
+        place.store.write_text(place.key("campaign.yaml"), resolved_yaml(campaign))
+        with _workers(campaign, both(tell, recorder.tell), len(parcels)) as client:
+            # inspect, align, plan and gather are one task each
+            both(expect, recorder.expect)(len(parcels) + len(campaign.sky.methods) + 4)
+            done = _with_second_chances(
+                client, lambda share: _compute(client, campaign, place, source, parcels, share)
+            )
     return _outcome(place, done, reused=False)
 
 
-def inspect(
-    campaign: Campaign, tell: Callable[[Event], None], expect: Callable[[int], None]
-) -> Inspection:
+def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
     """Retrieve the exposures of a campaign and tabulate them; parameters and errors as `run`."""
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
     graph = prepare(campaign, place, source, parcels).inspected
-    with _workers(campaign, tell, len(parcels)) as client:
+    with _locked(place, "inspect"), _workers(campaign, tell, len(parcels)) as client:
         expect(len(parcels) + 1)
         done = execution.compute_on(client, graph)
     exposures, drizzled = (
@@ -268,13 +302,61 @@ def find_outcome(campaign: Campaign) -> Outcome:
 
 
 @contextmanager
-def _workers(campaign: Campaign, tell: Callable[[Event], None], parcels: int) -> Iterator[Client]:
+def _locked(
+    place: Place,
+    what: str,
+    wait: float = 0.0,
+    on_wait: Callable[[Holder], None] = lambda _holder: None,
+) -> Iterator[Lease]:
+    """Hold the campaign's lock; should another take it over, stop.
+
+    Raises
+    ------
+    LockedError
+        Another run holds it, or took it over.
+    """
+    with lease.held(
+        place.store,
+        campaign_lock(place),
+        what,
+        wait=wait,
+        on_wait=on_wait,
+        on_lost=_thread.interrupt_main,
+    ) as held:
+        try:
+            yield held
+        except KeyboardInterrupt:
+            if not held.lost:
+                raise
+            raise LockedError(
+                f"another run took over {place.store.where(place.campaign)}, because this one "
+                "could not give a sign of life for too long; it goes on there"
+            ) from None
+
+
+@contextmanager
+def _recorded(place: Place, campaign: Campaign, held: Lease) -> Iterator[Recorder]:
+    """Keep a record of the run, whatever comes of it."""
+    recorder = Recorder(place, held.number, campaign.model_dump(mode="json"))
+    try:
+        yield recorder
+    except BaseException as error:
+        recorder.end(error)
+        raise
+    recorder.end(None)
+
+
+@contextmanager
+def _workers(campaign: Campaign, tell: Tell, parcels: int) -> Iterator[Client]:
     """Yield a client of the campaign's workers, whose tasks' events go to `tell`."""
     # Importing drizzlepac takes seconds: it begins while the workers start.
     drizzlepac_process.warm()
-    with local.client(campaign.compute, max(parcels, len(campaign.sky.methods))) as client:
-        client.subscribe_topic(TOPIC, lambda message: tell(from_message(message)))
-        yield client
+    try:
+        with local.client(campaign.compute, max(parcels, len(campaign.sky.methods))) as client:
+            client.subscribe_topic(TOPIC, lambda message: tell(from_message(message)))
+            yield client
+    finally:
+        scratch.sweep_now(campaign.compute.scratch)  # what killed workers left, and the cache
 
 
 def _graph(campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]) -> Any:
@@ -282,19 +364,55 @@ def _graph(campaign: Campaign, place: Place, source: Source, parcels: Sequence[P
     return compare(campaign, place, source, prepared, drizzle_each(campaign, place, prepared))
 
 
-def _compute(client: Client, campaign: Campaign, place: Place, source: Source, parcels: Any) -> Any:
+def _with_second_chances(client: Client, compute: Callable[[int], Any]) -> Any:
+    """Compute again what can succeed then; finished steps are not done again.
+
+    What was damaged in the store was put aside, and is made anew. What ran out of memory, or lost
+    its worker again and again, gets twice the memory: half as many workers of each host drizzle at
+    once, in the end one.
+
+    Parameters
+    ----------
+    client : Client
+        The workers'.
+    compute : callable
+        Gets how many workers have to share what one of them uses.
+    """
+    share, damages = 1, 0
+    while True:
+        try:
+            return compute(share)
+        except DamagedError as error:
+            damages += 1
+            if damages > _DAMAGES:
+                raise
+            why: SkymosaicError = error
+        except (OutOfMemoryError, ComputeError) as error:
+            if share >= execution.most_on_a_host(client):
+                raise
+            share *= 2
+            why = error
+        again = f"; again, with {share} times the memory" if share > 1 else ""
+        log.warning("%s: %s%s", type(why).__name__, why, again)
+
+
+def _compute(
+    client: Client, campaign: Campaign, place: Place, source: Source, parcels: Any, share: int
+) -> Any:
     """Compute the graph on the workers, in the order that keeps them all busy."""
+    some = execution.one_of(client, share)
     prepared = prepare(campaign, place, source, parcels)
     *retrieved, inspected, aligned, planned = execution.start(
-        client, [*prepared.retrieved, prepared.inspected, prepared.aligned, prepared.planned]
+        client, [*prepared.retrieved, prepared.inspected, prepared.aligned, prepared.planned], some
     )
+    execution.wait_for_all([*retrieved, planned])
     execution.hold_everywhere(client, [aligned, planned])
     prepared = Prepared(retrieved, inspected, aligned, planned)
     methods = campaign.sky.methods
     drizzled = dict(zip(methods, drizzle_each(campaign, place, prepared), strict=True))
     # The longest first, so that none of them is left alone at the end.
     longest_first = sorted(methods, key=lambda method: not _looks_at_pairs(method))
-    started = execution.start(client, [drizzled[method] for method in longest_first])
+    started = execution.start(client, [drizzled[method] for method in longest_first], some)
     execution.wait_for_all(started)
     drizzled = dict(zip(longest_first, started, strict=True))
     in_order = [drizzled[method] for method in methods]

@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
 from typing import Any, Literal
@@ -23,11 +24,19 @@ _TABLE_TITLE = "MDRIZSKY, in the units of the exposures (WFC3/IR: electrons/s)"
 
 campaign_file = click.argument("config", type=click.Path(path_type=Path))
 store_option = click.option(
-    "--store", metavar="DIR", help="Folder of the products; stands above the campaign file's."
+    "--store",
+    metavar="URI",
+    help="Where the products go: a folder or s3://BUCKET/PREFIX; stands above the campaign file's.",
 )
 workers_option = click.option(
     "--workers", type=click.IntRange(min=1), help="Worker processes; default: as many as fit."
 )
+
+scratch_option = click.option("--scratch", metavar="DIR", help="Folder for temporary files.")
+wait_option = click.option(
+    "--wait", is_flag=True, help="Wait while another run of the campaign is at work."
+)
+stored_campaign = click.argument("uri", metavar="STORE/CAMPAIGN")
 
 
 class _JsonLines(logging.Formatter):
@@ -96,7 +105,8 @@ def main(context: click.Context, verbose: int, quiet: bool, log_json: bool) -> N
 @campaign_file
 @store_option
 @workers_option
-@click.option("--scratch", metavar="DIR", help="Folder for temporary files.")
+@scratch_option
+@wait_option
 @click.pass_obj
 @_ended_cleanly
 def run(
@@ -105,17 +115,49 @@ def run(
     store: str | None,
     workers: int | None,
     scratch: str | None,
+    wait: bool,
 ) -> None:
     """Run the campaign in CONFIG, or what is not yet finished of it."""
-    from skymosaic import campaign as pipeline
-    from skymosaic.display import Display
-
     campaign = load_campaign(
         config,
         {"store.uri": store, "compute.workers": workers, "compute.scratch": scratch},
     )
-    with Display(Console(stderr=True), quiet=obj["quiet"]) as display:
-        outcome = pipeline.run(campaign, display.show, display.expect)
+    _run(campaign, wait, obj["quiet"])
+
+
+@main.command()
+@stored_campaign
+@workers_option
+@scratch_option
+@wait_option
+@click.pass_obj
+@_ended_cleanly
+def restart(
+    obj: dict[str, bool], uri: str, workers: int | None, scratch: str | None, wait: bool
+) -> None:
+    """Go on with a campaign that failed or was interrupted, with the file that its store holds.
+
+    STORE/CAMPAIGN is a folder or s3://BUCKET/PREFIX, and the campaign's name in it. Steps that are
+    finished are not run again.
+    """
+    from skymosaic import housekeeping
+
+    overrides = {"compute.workers": workers, "compute.scratch": scratch}
+    _run(housekeeping.stored_campaign(uri, overrides), wait, obj["quiet"])
+
+
+def _run(campaign: Campaign, wait: bool, quiet: bool) -> None:
+    from skymosaic import campaign as pipeline
+    from skymosaic.display import Display
+
+    with Display(Console(stderr=True), quiet=quiet) as display:
+        outcome = pipeline.run(
+            campaign,
+            display.show,
+            display.expect,
+            wait=pipeline.FOREVER if wait else 0.0,
+            on_wait=lambda holder: click.echo(f"waiting for the end of {holder} ...", err=True),
+        )
     click.echo(f"{_TABLE_TITLE}\n{outcome.table}")
     for warning in outcome.warnings:
         click.echo(f"warning: {warning}", err=True)
@@ -126,8 +168,50 @@ def run(
 
 
 @main.command()
+@stored_campaign
+@click.option("--json", "as_json", is_flag=True, help="Print all that is known as JSON.")
+@_ended_cleanly
+def status(uri: str, as_json: bool) -> None:
+    """Tell what is done, running and failed in STORE/CAMPAIGN.
+
+    The exit code tells the state: 0 done, 20 running, 21 failed, 22 interrupted.
+    """
+    from skymosaic import housekeeping
+    from skymosaic.display import status_lines
+
+    found = housekeeping.find_status(uri)
+    if as_json:
+        click.echo(json.dumps({**asdict(found), "state": found.state.word}, indent=1))
+    else:
+        click.echo("\n".join(status_lines(found)))
+    sys.exit(found.state.exit_code)
+
+
+@main.command()
+@stored_campaign
+@click.option("--all", "everything", is_flag=True, help="Remove the whole campaign: its products.")
+@click.option("--dry-run", is_flag=True, help="Tell what would be removed, and remove nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_ended_cleanly
+def clean(uri: str, everything: bool, dry_run: bool, yes: bool) -> None:
+    """Remove from STORE/CAMPAIGN what no manifest names, and scratch folders of dead processes."""
+    from skymosaic import housekeeping
+
+    if everything and not (dry_run or yes):
+        click.confirm(f"remove {uri} with all products?", abort=True)
+    cleaned = housekeeping.clean(uri, everything=everything, pretend=dry_run)
+    for key in cleaned.keys:
+        click.echo(key)
+    click.echo(
+        f"{'would remove' if dry_run else 'removed'}: {len(cleaned.keys)} files"
+        + ("" if dry_run else f", {cleaned.uploads} unfinished, {cleaned.scratch} scratch folders"),
+        err=True,
+    )
+
+
+@main.command()
 @campaign_file
-@click.option("--store", metavar="DIR", help="Folder of the products.")
+@store_option
 @_ended_cleanly
 def check(config: Path, store: str | None) -> None:
     """Validate CONFIG and print it with all defaults; the data are not looked at."""

@@ -18,6 +18,7 @@ from rich.progress import (
 from rich.progress import TaskID as Row
 
 from skymosaic.progress import Event
+from skymosaic.records import Status
 
 
 class Display:
@@ -95,3 +96,21 @@ class Display:
         self._console.print(
             f"  {event.task:<25} {what:<14} {event.seconds:6.1f} s", highlight=False
         )
+
+
+def status_lines(status: Status) -> list[str]:
+    """Return what ``skymosaic status`` prints."""
+    ended = f", ended {status.ended}" if status.ended else ""
+    lines = [f"{status.state.word}: started {status.started}{ended}"]
+    if status.holder:
+        lines.append(f"held by {status.holder}")
+    for task in status.tasks:
+        detail = f"  {task.detail}" if task.detail and task.state != "done" else ""
+        lines.append(f"  {task.name:<25} {task.state:<10} {task.seconds:6.1f} s{detail}")
+    waiting = status.expected - len(status.tasks)
+    if waiting > 0:
+        lines.append(f"  {waiting} tasks not started")
+    if status.error:
+        again = "; it can pass by itself: restart" if status.error["passes_by_itself"] else ""
+        lines.append(f"{status.error['class']}: {status.error['message']}{again}")
+    return lines

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from skymosaic import scratch
-from skymosaic.errors import ComputeError, SkymosaicError, StoreError
+from skymosaic.errors import ComputeError, OutOfMemoryError, SkymosaicError, StoreError
 
 log_ = logging.getLogger(__name__)
 
@@ -112,8 +113,10 @@ def call(function: str, folder: Path, arguments: dict[str, Any], log: Path) -> C
         drizzlepac raised an exception; the log holds its traceback.
     StoreError
         The disk ran full.
+    OutOfMemoryError
+        Memory ran out: the process was killed.
     ComputeError
-        The process was killed.
+        The process ended otherwise.
     """
     request = {
         "function": function,
@@ -170,11 +173,13 @@ def _connect() -> socket.socket:
 
 
 def _as_error(function: str, folder: Path, log: Path, answer: dict[str, Any]) -> SkymosaicError:
-    if "code" in answer:
-        return ComputeError(
-            f"drizzlepac's {function} ended with code {answer['code']}; -9, a kill, usually means "
-            "that memory ran out: use fewer workers (compute.workers)"
+    if answer.get("code") == -signal.SIGKILL or answer.get("error") == "MemoryError":
+        return OutOfMemoryError(
+            f"drizzlepac's {function} ran out of memory, or was killed; use fewer workers "
+            "(compute.workers) or a host with more"
         )
+    if "code" in answer:
+        return ComputeError(f"drizzlepac's {function} ended with code {answer['code']}")
     full = answer["errno"] == errno.ENOSPC or "No space left" in answer["message"]
     if full or _disk_is_full(folder):
         return StoreError(

@@ -10,6 +10,8 @@ class SkymosaicError(Exception):
     """Something went wrong that has no class of its own."""
 
     exit_code = 1
+    passes_by_itself = False
+    """Whether doing the same again, later or with more memory, can succeed."""
 
 
 class CampaignError(SkymosaicError):
@@ -58,18 +60,59 @@ class ComputeError(SkymosaicError):
     """The workers were lost, or never came; finished steps are kept, and a new run goes on."""
 
     exit_code = 10
+    passes_by_itself = True
 
 
-def exit_code_table() -> list[tuple[int, str, str]]:
-    """Return every exit code with its name and its meaning, in order."""
+class OutOfMemoryError(SkymosaicError):
+    """drizzlepac ran out of memory, even with all the memory that its host could give it."""
+
+    exit_code = 11
+    passes_by_itself = True
+
+
+class UnreachableError(StoreError):
+    """The store did not answer, or was too busy, for as long as was waited for it."""
+
+    exit_code = 12
+    passes_by_itself = True
+
+
+class LockedError(SkymosaicError):
+    """Another run of this campaign is at work in this store, or took over from this one."""
+
+    exit_code = 13
+    passes_by_itself = True
+
+
+class MissingError(StoreError, FileNotFoundError):
+    """Something that should be in the store is not there."""
+
+    exit_code = 14
+
+
+class ForbiddenError(StoreError, PermissionError):
+    """The store or a folder may not be read or written with these permissions or credentials."""
+
+    exit_code = 15
+
+
+class DamagedError(StoreError):
+    """A stored product is not what its manifest says; making it anew did not help."""
+
+    exit_code = 16
+
+
+def exit_code_table() -> list[tuple[int, str, str, bool]]:
+    """Return every exit code, its name, its meaning, whether it can pass by itself; in order."""
     ours = [
-        (cls.exit_code, cls.__name__, str(cls.__doc__).split("\n")[0]) for cls in error_classes()
+        (cls.exit_code, cls.__name__, str(cls.__doc__).split("\n")[0], cls.passes_by_itself)
+        for cls in error_classes()
     ]
     others = [
-        (0, "", "Done."),
-        (2, "", "Wrong usage of the command line."),
-        (130, "", "Interrupted (Ctrl-C); run the same command again to go on."),
-        (143, "", "Terminated (SIGTERM); run the same command again to go on."),
+        (0, "", "Done.", False),
+        (2, "", "Wrong usage of the command line.", False),
+        (130, "", "Interrupted (Ctrl-C); run the same command again to go on.", True),
+        (143, "", "Terminated (SIGTERM); run the same command again to go on.", True),
     ]
     return sorted(ours + others)
 
@@ -77,11 +120,12 @@ def exit_code_table() -> list[tuple[int, str, str]]:
 def exit_code_markdown() -> str:
     """Return the page of the documentation that lists the exit codes."""
     rows = [
-        f"| {code} | {f'`{name}`' if name else ''} | {meaning} |"
-        for code, name, meaning in exit_code_table()
+        f"| {code} | {f'`{name}`' if name else ''} | {meaning} | {'yes' if again else ''} |"
+        for code, name, meaning, again in exit_code_table()
     ]
     head = ["# Exit codes", "", "Made by `scripts/write-exit-codes` from `skymosaic.errors`.", ""]
-    return "\n".join([*head, "| Code | Error | Meaning |", "|---|---|---|", *rows]) + "\n"
+    columns = ["| Code | Error | Meaning | Can pass by itself |", "|---|---|---|---|"]
+    return "\n".join([*head, *columns, *rows]) + "\n"
 
 
 def error_classes() -> list[type[SkymosaicError]]:

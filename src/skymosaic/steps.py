@@ -2,7 +2,8 @@
 
 A step's key is the hash of its inputs' checksums, its parameters and the versions of the software.
 Products are stored first and the manifest last, so a product exists when its manifest does. A step
-whose manifest has the same key is not run again.
+whose manifest has the same key is not run again. A step that failed leaves a record like a
+manifest, with the error, under ``failed/``.
 """
 
 from __future__ import annotations
@@ -15,16 +16,22 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from skymosaic import scratch
-from skymosaic.errors import StoreError
-from skymosaic.store import Product, Store
+from skymosaic.errors import DamagedError, LockedError, SkymosaicError, StoreError
+from skymosaic.store import Product, Store, cache_of, lease, traffic
+from skymosaic.store.base import as_json
+from skymosaic.store.traffic import Traffic
 
 log = logging.getLogger(__name__)
+
+_PUBLISHING = 600.0  # s to wait for another worker that publishes the same step
 
 
 class NotFinishedError(Exception):
@@ -49,6 +56,14 @@ class Place:
         """Return a key below the campaign's folder."""
         return "/".join((self.campaign, *parts))
 
+    def put_aside(self, product: Product) -> None:
+        """Move a damaged product out of the way, for people to look at."""
+        aside = self.key("damaged", uuid4().hex[:8], product.name)
+        try:
+            self.store.move(product, aside)
+        except StoreError as error:
+            log.warning("the damaged %s could not be put aside: %s", product.key, error)
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -66,23 +81,42 @@ class Finished:
     """Largest resident set of a drizzlepac process in it, bytes; 0 where none ran."""
     reused: bool
     """Whether it had finished before this run."""
+    fetched: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of what it fetched from the store, by SHA-256."""
+    moved: Traffic = field(default_factory=Traffic)
+    """Bytes between its host and the store."""
+    cache: str = ""
+    """A word for the cache that it used; empty where the store needs none."""
 
 
 class Bench:
     """What the work of a step gets: a scratch folder, a folder for products, and its inputs."""
 
-    def __init__(self, store: Store, root: Path) -> None:
+    def __init__(self, place: Place, root: Path) -> None:
         self.scratch = root / "work"
         self.out = root / "out"
         self.peak_memory = 0
-        self._store = store
+        self.fetched: dict[str, int] = {}
+        """Bytes of what was fetched, by SHA-256."""
+        self._place = place
         self.scratch.mkdir()
         self.out.mkdir()
 
     def fetch(self, product: Product) -> Path:
-        """Fetch a private, writable copy into the scratch folder, verifying its checksum."""
+        """Fetch a private, writable copy into the scratch folder, verifying its checksum.
+
+        Raises
+        ------
+        DamagedError
+            The product is not what it was. It was put aside, and has to be made anew.
+        """
         path = self.scratch / product.name
-        self._store.get(product, path)
+        try:
+            self._place.store.get(product, path)
+        except DamagedError:
+            self._place.put_aside(product)
+            raise
+        self.fetched[product.sha256] = product.size
         return path
 
 
@@ -136,27 +170,36 @@ def run_step(
         return done
     if place.must_be_finished:
         raise NotFinishedError(step)
-    started, clock = datetime.now(UTC), time.monotonic()
-    with _scratch_errors(), scratch.folder(place.scratch, step.replace("/", "-")) as root:
-        bench = Bench(place.store, root)
-        try:
-            result = work(bench)
-        except Exception:
-            _keep_logs(place, step, bench)
-            raise
-        products = _publish(place, step, folder, bench.out)
-    manifest = {
-        **wanted,
-        "key": key,
-        "products": {name: asdict(product) for name, product in products.items()},
-        "result": result,
-        "started": started.isoformat(timespec="seconds"),
-        "seconds": round(time.monotonic() - clock, 3),
-        "peak_memory": bench.peak_memory,
-        "host": platform.node(),
-    }
-    place.store.write_json(_manifest_key(place, step), manifest)
-    return _from_manifest(manifest, reused=False)
+    started, clock, before = datetime.now(UTC), time.monotonic(), traffic.moved()
+
+    def record(bench: Bench | None) -> dict[str, Any]:
+        return {
+            **wanted,
+            "key": key,
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - clock, 3),
+            "peak_memory": bench.peak_memory if bench else 0,
+            "host": platform.node(),
+            "fetched": bench.fetched if bench else {},
+            "moved": asdict(traffic.moved() - before),
+            "cache": cache_of(place.store),
+        }
+
+    bench = None
+    try:
+        with _scratch_errors(), scratch.folder(place.scratch, step.replace("/", "-")) as root:
+            bench = Bench(place, root)
+            try:
+                result = work(bench)
+            except Exception:
+                _keep_logs(place, step, bench)
+                raise
+            return _publish(
+                place, step, folder, bench, key, lambda: {**record(bench), "result": result}
+            )
+    except Exception as error:
+        _keep_error(place, step, {**record(bench), "error": as_record(error)})
+        raise
 
 
 def finished(place: Place, step: str) -> Finished | None:
@@ -184,45 +227,94 @@ def _from_manifest(manifest: Mapping[str, Any], *, reused: bool) -> Finished:
         seconds=manifest["seconds"],
         peak_memory=manifest["peak_memory"],
         reused=reused,
+        fetched=manifest["fetched"],
+        moved=Traffic(**manifest["moved"]),
+        cache=manifest["cache"],
     )
 
 
-def _publish(place: Place, step: str, folder: str, out: Path) -> dict[str, Product]:
-    """Store the products: all of them, or none.
+def as_record(error: BaseException) -> dict[str, Any]:
+    """Return what records tell of an error."""
+    known = error if isinstance(error, SkymosaicError) else SkymosaicError()
+    return {
+        "class": type(error).__name__,
+        "message": str(error),
+        "exit_code": known.exit_code,
+        "passes_by_itself": known.passes_by_itself,
+    }
+
+
+def _publish(
+    place: Place,
+    step: str,
+    folder: str,
+    bench: Bench,
+    key: str,
+    record: Callable[[], dict[str, Any]],
+) -> Finished:
+    """Store the products, all of them or none, and the manifest that says so.
 
     They are staged first, because storing can fail half-way; moving them into place does not.
-    Until the manifest is written they do not count as existing.
+    Until the manifest is written they do not count as existing. A worker that was given up for lost
+    may still be at work on the same step: only one publishes at a time, and the first one has done
+    it for both.
     """
+    staging = place.key("staging", step, uuid4().hex[:8])
     staged: dict[str, Product] = {}
     try:
-        for path in sorted(path for path in out.iterdir() if path.is_file()):
-            staged[path.name] = place.store.put(
-                path, place.key("staging", step, path.name), take=True
-            )
+        for path in sorted(path for path in bench.out.iterdir() if path.is_file()):
+            staged[path.name] = place.store.put(path, f"{staging}/{path.name}", take=True)
+        with lease.held(place.store, place.key("locks", step), step, wait=_PUBLISHING):
+            done = finished(place, step)
+            if done is not None and done.key == key:
+                place.store.remove(staging)
+                return done
+            place.store.delete(_manifest_key(place, step))
+            products = {
+                name: place.store.move(product, place.key(folder, name))
+                for name, product in staged.items()
+            }
+            if folder == step:  # the folder is this step's alone: nothing older belongs there
+                _remove_others(place, folder, products)
+            manifest = {
+                **record(),
+                "products": {name: asdict(product) for name, product in products.items()},
+            }
+            if not place.store.create(_manifest_key(place, step), as_json(manifest)):
+                raise LockedError(f"another worker published {step} at the same time; run again")
     except StoreError:
-        for product in staged.values():
-            place.store.delete(product.key)
+        _try_to(lambda: place.store.remove(staging), f"remove {staging}")
         raise
-    place.store.delete(_manifest_key(place, step))
-    products = {
-        name: place.store.move(product, place.key(folder, name)) for name, product in staged.items()
-    }
-    if folder == step:  # the folder is this step's alone: nothing older belongs there
-        for key in place.store.list(place.key(folder)):
-            if key.rsplit("/", 1)[-1] not in products:
-                place.store.delete(key)
-    for stale in place.store.list(place.key("failed", step)):
-        place.store.delete(stale)
-    return products
+    place.store.delete(place.key("failed", f"{step}.json"))
+    place.store.remove(place.key("failed", step))
+    return _from_manifest(manifest, reused=False)
+
+
+def _remove_others(place: Place, folder: str, products: Mapping[str, Product]) -> None:
+    for key in place.store.list(place.key(folder)):
+        if key.rsplit("/", 1)[-1] not in products:
+            place.store.delete(key)
 
 
 def _keep_logs(place: Place, step: str, bench: Bench) -> None:
-    """Keep the logs of a failed step, if the store still takes them: the error matters more."""
+    """Keep the logs of a failed step."""
     for path in (*bench.out.glob("*.log"), *bench.scratch.glob("*.log")):
-        try:
-            place.store.put(path, place.key("failed", step, path.name))
-        except StoreError as error:
-            log.warning("the log of the failed step %s could not be kept: %s", step, error)
+        key = place.key("failed", step, path.name)
+        _try_to(partial(place.store.put, path, key), f"keep {path.name}")
+
+
+def _keep_error(place: Place, step: str, record: Mapping[str, Any]) -> None:
+    """Keep what is known of a failed step."""
+    key = place.key("failed", f"{step}.json")
+    _try_to(lambda: place.store.write_json(key, record), f"keep the record of {step}")
+
+
+def _try_to(act: Callable[[], object], what: str) -> None:
+    """Do what the store may refuse when something else has failed already: that matters more."""
+    try:
+        act()
+    except StoreError as error:
+        log.warning("could not %s: %s", what, error)
 
 
 @contextmanager

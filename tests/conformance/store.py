@@ -11,21 +11,24 @@ yields a fresh, empty store for each test::
         def store(self, tmp_path):
             return MyStore(...)
 
-Only the methods of `skymosaic.store.Store` are called. One more fixture may be overridden:
-`corrupt`, which changes one byte of a stored key behind the store's back. As it stands it changes
-the file at ``store.where(key)``; a store that is no file system needs its own.
+Only the methods of `skymosaic.store.Store` are called. More fixtures may be overridden: `corrupt`,
+which changes one byte of a stored key behind the store's back (as it stands it changes the file at
+``store.where(key)``; a store that is no file system needs its own), and `elsewhere`, which makes a
+store that cannot be reached or written.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from skymosaic.errors import StoreError
+from skymosaic.errors import DamagedError, MissingError, StoreError
 from skymosaic.store import Product
 
 REFUSED_KEYS = [
@@ -134,7 +137,7 @@ class StoreConformance:
         product = put(content, "runs/match/a.fits")
         corrupt(product.key)
         path = tmp_path / "private"
-        with pytest.raises(StoreError) as caught:
+        with pytest.raises(DamagedError) as caught:
             store.get(product, path)
         assert "runs/match/a.fits" in str(caught.value)
         assert sha256(content) in str(caught.value)
@@ -142,7 +145,7 @@ class StoreConformance:
 
     def test_get_of_a_missing_product_is_named_and_no_file_is_left(self, store, tmp_path) -> None:
         path = tmp_path / "private"
-        with pytest.raises(StoreError, match=r"no/such_flt\.fits"):
+        with pytest.raises(MissingError, match=r"no/such_flt\.fits"):
             store.get(Product("no/such_flt.fits", sha256(b""), 0), path)
         assert not path.exists()
 
@@ -277,6 +280,12 @@ class StoreConformance:
             "write_json": lambda: store.write_json(key, 1),
             "write_text": lambda: store.write_text(key, "1"),
             "read_json": lambda: store.read_json(key),
+            "read_text": lambda: store.read_text(key),
+            "create": lambda: store.create(key, "1"),
+            "age": lambda: store.age(key),
+            "open": lambda: store.open(outside),
+            "remove": lambda: store.remove(key),
+            "sweep": lambda: store.sweep(key),
             "delete": lambda: store.delete(key),
             "list": lambda: store.list(key),
         }
@@ -314,3 +323,100 @@ class StoreConformance:
             thread.join()
         assert errors == []
         assert store.list("runs") == store.list("staging") == store.list("manifests") == []
+
+    def test_large_files_go_in_parts(self, store, tmp_path) -> None:
+        """Longer than any store's part, and no multiple of one."""
+        path, back = tmp_path / "large", tmp_path / "back"
+        with path.open("wb") as file:
+            for block in range(35):
+                file.write(bytes([block]) * (1 << 20))
+            file.write(b"and some more")
+        product = store.put(path, "runs/large")
+        assert product.sha256 == sha256(path.read_bytes())
+        store.get(product, back)
+        assert back.read_bytes() == path.read_bytes()
+        moved = store.move(product, "runs/moved")
+        assert store.has(moved)
+        with store.open(moved) as reader:
+            reader.seek(20 * (1 << 20) - 1)
+            assert reader.read(2) == bytes([19, 20])
+
+    def test_open_reads_any_part(self, store, put) -> None:
+        content = bytes(range(256)) * 1000
+        with store.open(put(content, "runs/a")) as reader:
+            assert reader.read(10) == content[:10]
+            reader.seek(200_000)
+            assert reader.read(300) == content[200_000:200_300]
+            reader.seek(-5, 2)
+            assert reader.read() == content[-5:]
+            assert reader.read() == b""
+
+    def test_open_of_a_missing_product_is_named(self, store) -> None:
+        with pytest.raises(MissingError, match="runs/none"):
+            store.open(Product("runs/none", sha256(b""), 5))
+
+    def test_errors_are_also_those_of_python(self, store, tmp_path) -> None:
+        with pytest.raises(FileNotFoundError):
+            store.get(Product("no/such", sha256(b""), 0), tmp_path / "x")
+
+    def test_create_is_done_once(self, store) -> None:
+        assert store.create("locks/a", "first")
+        assert not store.create("locks/a", "second")
+        assert store.read_text("locks/a") == "first"
+        store.delete("locks/a")
+        assert store.create("locks/a", "second")
+        assert store.read_text("locks/a") == "second"
+        assert store.list("locks") == ["locks/a"]
+
+    def test_create_by_many_at_once_is_done_by_one(self, store) -> None:
+        start = threading.Barrier(8)
+        won: list[str] = []
+
+        def compete(name: str) -> None:
+            start.wait()
+            if store.create("locks/a", name):
+                won.append(name)
+
+        threads = [threading.Thread(target=compete, args=(f"thread{i}",)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == 1
+        assert store.read_text("locks/a") == won[0]
+
+    def test_read_text(self, store) -> None:
+        assert store.read_text("a/b") is None
+        store.write_text("a/b", "Å\n")
+        assert store.read_text("a/b") == "Å\n"
+        assert store.read_text("a/b/c") is None
+
+    def test_age_grows_and_starts_again(self, store) -> None:
+        assert store.age("a/b") is None
+        store.write_text("a/b", "1")
+        time.sleep(2.1)
+        assert 1.0 <= store.age("a/b") <= 30.0  # a clock of whole seconds is good enough
+        store.write_text("a/b", "2")
+        assert store.age("a/b") <= 1.0
+        assert store.list("a") == ["a/b"]
+
+    def test_remove_takes_a_folder_and_nothing_else(self, store, put) -> None:
+        for key in ("runs/a", "runs/b/c", "runs2/x"):
+            put(b"x", key)
+        assert store.remove("runs") == 2
+        assert store.list("runs") == []
+        assert store.list("runs2") == ["runs2/x"]
+        assert store.remove("runs") == 0
+
+    def test_sweep_leaves_what_is_whole(self, store, put) -> None:
+        product = put(b"x", "runs/a")
+        assert store.sweep("runs") == 0
+        assert store.has(product)
+
+    def test_it_travels_to_other_processes(self, store, put, tmp_path) -> None:
+        product = put(b"x", "runs/a")
+        pickled = pickle.dumps(store)
+        arrived = pickle.loads(pickled)
+        arrived.get(product, tmp_path / "there")
+        assert (tmp_path / "there").read_bytes() == b"x"
+        assert arrived.uri == store.uri

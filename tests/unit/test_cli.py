@@ -16,7 +16,10 @@ from skymosaic.config import load_campaign
 from skymosaic.errors import error_classes
 from skymosaic.steps import Bench, run_step
 
-COMMANDS = ["run", "check", "schema", "inspect", "simulate", "report", "doctor"]
+COMMANDS = [
+    *("run", "restart", "status", "clean"),
+    *("check", "schema", "inspect", "simulate", "report", "doctor"),
+]
 MINIMAL = "campaign: {name: demo}\nsource: {kind: simulated}\n"
 
 
@@ -204,7 +207,7 @@ def test_every_error_is_one_message_and_its_code(invoke, config, monkeypatch, cl
 
 
 def test_an_interruption_ends_with_130(invoke, config, monkeypatch) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(campaign, "run", interrupt)
@@ -221,7 +224,7 @@ def outcome(*, reused: bool) -> campaign.Outcome:
 def test_run_prints_the_table_and_the_places(invoke, config, monkeypatch, reused) -> None:
     given = []
 
-    def run(wanted, tell, expect):
+    def run(wanted, tell, expect, **_):
         given.append(wanted)
         expect(1)
         return outcome(reused=reused)

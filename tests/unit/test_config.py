@@ -127,7 +127,7 @@ def test_every_text_field_exists(load) -> None:
         (
             "source: {kind: simulated}\ncompute: {zzz: 1}\n",
             "FILE line 3: compute.zzz: unknown key, the known ones are backend, workers, "
-            "memory_limit, scratch",
+            "memory_limit, scratch, cache, cache_limit",
         ),
         (
             "source: {kind: simulated}\ndrizzle:\n  final_rot: 3\n",
@@ -185,9 +185,9 @@ def test_every_text_field_exists(load) -> None:
             "FILE line 2: source: displace names '55', which is not among tiles",
         ),
         (
-            "source: {kind: simulated}\nstore: {uri: 's3://bucket/key'}\n",
-            "FILE line 3: store.uri: s3: stores are not supported yet: give a folder "
-            "(a path, or file:PATH)",
+            "source: {kind: simulated}\nstore: {uri: 's3://Bucket/../key'}\n",
+            "FILE line 3: store.uri: must be s3://BUCKET/PREFIX, of letters, digits and . _ + - "
+            "only, not 's3://Bucket/../key'",
         ),
         (
             "source: {kind: simulated}\nstore: {uri: 'file://other/key'}\n",
@@ -403,7 +403,8 @@ def test_what_is_wrong_on_the_command_line_is_said_so(refused) -> None:
         "command line: compute.workers: must be auto or a whole number of at least 1, not 0",
         "command line: nosuch: unknown key, the known ones are campaign, source, align, sky, "
         "drizzle, store, compute",
-        "command line: store.tokn: unknown key, the known ones are uri",
+        "command line: store.tokn: unknown key, the known ones are uri, profile, region, "
+        "endpoint_url, unsigned, encryption, kms_key, patience",
     ]
 
 

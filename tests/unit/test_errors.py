@@ -13,6 +13,7 @@ import skymosaic
 from skymosaic import errors
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import SkymosaicError, error_classes, exit_code_markdown
+from skymosaic.records import states_markdown
 from skymosaic.steps import NotFinishedError
 
 EXIT_CODES = {
@@ -25,6 +26,12 @@ EXIT_CODES = {
     "InstallationError": 8,
     "StoreError": 9,
     "ComputeError": 10,
+    "OutOfMemoryError": 11,
+    "UnreachableError": 12,
+    "LockedError": 13,
+    "MissingError": 14,
+    "ForbiddenError": 15,
+    "DamagedError": 16,
 }
 MET_BY_USERS = [
     value
@@ -85,4 +92,4 @@ def test_it_travels_from_a_worker_with_its_message(cls, message) -> None:
 
 def test_the_page_of_exit_codes_is_current() -> None:
     page = (Path(__file__).parents[2] / "docs" / "exit-codes.md").read_text()
-    assert page == exit_code_markdown()
+    assert page == exit_code_markdown() + states_markdown()

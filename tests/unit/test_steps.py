@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from skymosaic.errors import DrizzleError, SkymosaicError, StoreError
+from skymosaic.errors import DamagedError, DrizzleError, SkymosaicError, StoreError
 from skymosaic.steps import Bench, NotFinishedError, Place, finished, run_step
 from skymosaic.store import Product
 from skymosaic.store.local import LocalStore
@@ -73,13 +73,18 @@ def step(place):
 
 
 def stored(place: Place) -> dict[str, bytes]:
-    """Return everything in the store, by key."""
+    """Return everything in the store but locks, by key."""
     root = Path(place.store.uri)
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file()
+        if path.is_file() and "/locks/" not in str(path)
     }
+
+
+def products(place: Place) -> dict[str, bytes]:
+    """Return everything in the store but locks and the records of failures."""
+    return {key: value for key, value in stored(place).items() if "/failed/" not in key}
 
 
 def scratch_is_empty(place: Place) -> bool:
@@ -180,7 +185,18 @@ def test_failing_work_leaves_the_store_as_it_was_but_for_the_logs(place, step) -
 
     with pytest.raises(DrizzleError, match="failed"):
         step(work, parameters={"changed": True})
-    assert stored(place) == {**before, "demo/failed/runs/match/drizzle.log": b"why it failed"}
+    after = stored(place)
+    failed = json.loads(after.pop("demo/failed/runs/match.json"))
+    assert after == {**before, "demo/failed/runs/match/drizzle.log": b"why it failed"}
+    assert failed["error"] == {
+        "class": "DrizzleError",
+        "message": "failed",
+        "exit_code": 6,
+        "passes_by_itself": False,
+    }
+    assert failed["parameters"] == {"changed": True}
+    assert failed["inputs"] == {"x": "1" * 64}
+    assert {"host", "started", "seconds", "moved", "peak_memory", "versions"} <= set(failed)
     assert scratch_is_empty(place)
     assert step(Work()).reused
 
@@ -192,7 +208,10 @@ def test_a_success_removes_the_logs_of_failures(place, step) -> None:
 
     with pytest.raises(DrizzleError):
         step(work)
-    assert list(stored(place)) == ["demo/failed/runs/match/drizzle.log"]
+    assert sorted(stored(place)) == [
+        "demo/failed/runs/match.json",
+        "demo/failed/runs/match/drizzle.log",
+    ]
     step(Work())
     assert not any("failed" in key for key in stored(place))
 
@@ -205,17 +224,17 @@ def test_a_store_that_refuses_the_log_does_not_hide_the_error(place, step, caplo
 
     with pytest.raises(DrizzleError, match="the true reason"):
         step(work)
-    assert "could not be kept" in caplog.text
+    assert "could not keep drizzle.log" in caplog.text
 
 
-def test_an_unexpected_exception_leaves_nothing(place, step) -> None:
+def test_an_unexpected_exception_leaves_its_record_only(place, step) -> None:
     def work(bench: Bench) -> dict[str, object]:
         (bench.out / "a.fits").write_bytes(b"half")
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         step(work)
-    assert not Path(place.store.uri).exists() or stored(place) == {}
+    assert list(stored(place)) == ["demo/failed/runs/match.json"]
     assert scratch_is_empty(place)
 
 
@@ -228,7 +247,7 @@ def test_a_put_that_fails_leaves_no_new_product_and_no_manifest(
     with pytest.raises(StoreError, match="no space left"):
         step(work)
     assert finished(place, STEP) is None
-    assert not Path(place.store.uri).exists() or stored(place) == {}
+    assert products(place) == {}
     assert scratch_is_empty(place)
 
 
@@ -239,7 +258,7 @@ def test_a_put_that_fails_keeps_the_version_before(place, step, stored_before_it
     place.store.puts_left = stored_before_it_fails
     with pytest.raises(StoreError):
         step(Work({"a": b"9", "b": b"9", "c": b"9"}), parameters={"changed": True})
-    assert stored(place) == before
+    assert products(place) == before
     unused = Work()
     assert step(unused).reused
     assert unused.runs == 0
@@ -247,25 +266,29 @@ def test_a_put_that_fails_keeps_the_version_before(place, step, stored_before_it
 
 def test_the_manifest_is_written_last(place, step, monkeypatch) -> None:
     seen: list[tuple[str, list[str]]] = []
-    write_json = place.store.write_json
+    create = place.store.create
 
-    def spy(key: str, value: object) -> None:
+    def spy(key: str, text: str) -> bool:
         seen.append((key, list(stored(place))))
-        write_json(key, value)
+        return create(key, text)
 
-    monkeypatch.setattr(place.store, "write_json", spy)
+    monkeypatch.setattr(place.store, "create", spy)
     step(Work())
-    assert seen == [(MANIFEST, ["demo/runs/match/a.fits", "demo/runs/match/b.fits"])]
+    assert seen[1:] == [(MANIFEST, ["demo/runs/match/a.fits", "demo/runs/match/b.fits"])]
 
 
 def test_without_its_manifest_a_step_has_not_finished(place, step, monkeypatch) -> None:
     step(Work())
 
-    def fail(key: str, value: object) -> None:
-        raise StoreError("no space left for the manifest")
+    create = place.store.create
+
+    def fail(key: str, text: str) -> bool:
+        if key == MANIFEST:
+            raise StoreError("no space left for the manifest")
+        return create(key, text)
 
     with monkeypatch.context() as patch, pytest.raises(StoreError):
-        patch.setattr(place.store, "write_json", fail)
+        patch.setattr(place.store, "create", fail)
         step(Work({"a.fits": b"9", "b.fits": b"99"}), parameters={"changed": True})
     # The products are new: the old manifest must not vouch for them.
     assert finished(place, STEP) is None
@@ -277,7 +300,7 @@ def test_without_its_manifest_a_step_has_not_finished(place, step, monkeypatch) 
 def test_products_that_a_new_version_no_longer_has_are_removed(place, step) -> None:
     step(Work({"old_name.fits": b"1", "same.fits": b"2"}))
     step(Work({"new_name.fits": b"1", "same.fits": b"3"}), parameters={"changed": True})
-    kept = {key: value for key, value in stored(place).items() if key != MANIFEST}
+    kept = {key: value for key, value in products(place).items() if key != MANIFEST}
     assert kept == {"demo/runs/match/new_name.fits": b"1", "demo/runs/match/same.fits": b"3"}
 
 
@@ -362,8 +385,45 @@ def test_inputs_are_fetched_with_their_checksum_verified(place, step, tmp_path) 
 
     assert step(work, inputs={"x": product}).result == {"content": "pixels"}
     Path(place.store.where(product.key)).write_bytes(b"PIXELS")
-    with pytest.raises(StoreError, match=r"aligned/x_flt\.fits changed"):
+    with pytest.raises(DamagedError, match=r"aligned/x_flt\.fits changed"):
         step(work, inputs={"x": product}, parameters={})
+    # It is out of the way, so that the step that made it runs again; nobody's file is lost.
+    assert not place.store.has(product)
+    assert [v for k, v in stored(place).items() if k.startswith("demo/damaged/")] == [b"PIXELS"]
+
+
+def test_what_a_step_moved_is_counted(place, step, tmp_path) -> None:
+    path = tmp_path / "x_flt.fits"
+    path.write_bytes(b"pixels")
+    product = place.store.put(path, "demo/aligned/x_flt.fits")
+
+    def work(bench: Bench) -> dict[str, object]:
+        bench.fetch(product)
+        return {}
+
+    done = step(work, inputs={"x": product})
+    assert done.fetched == {product.sha256: 6}
+    assert done.moved.down in (0, 6)  # nothing, where the copy shares the original's blocks
+
+
+def test_two_workers_on_one_step_publish_it_once(place, step) -> None:
+    """A worker that was given up for lost may end its work after another has done it."""
+    inner = Work({"a.fits": b"second"})
+
+    def slow(bench: Bench) -> dict[str, object]:
+        (bench.out / "a.fits").write_bytes(b"first")
+        step(inner)  # meanwhile, the other one
+        return {}
+
+    done = step(slow)
+    assert done.reused
+    assert inner.runs == 1
+    kept = products(place)
+    assert kept["demo/runs/match/a.fits"] == b"second"
+    assert not any("staging" in key for key in kept)
+    assert json.loads(kept[MANIFEST])["products"]["a.fits"]["sha256"] == (
+        hashlib.sha256(b"second").hexdigest()
+    )
 
 
 def test_only_files_are_products(place, step) -> None:

@@ -10,7 +10,7 @@ from dask.base import compute
 from distributed import Client, KilledWorker, futures_of, wait
 from distributed.client import FutureCancelledError
 
-from skymosaic.errors import ComputeError
+from skymosaic.errors import ComputeError, OutOfMemoryError
 
 
 def compute_here(task: Any) -> Any:
@@ -26,6 +26,8 @@ def compute_on(client: Client, task: Any) -> Any:
     ------
     ComputeError
         The workers were lost.
+    OutOfMemoryError
+        A worker died again and again of the same task.
     SkymosaicError
         What a task raised.
     """
@@ -33,9 +35,28 @@ def compute_on(client: Client, task: Any) -> Any:
         return client.compute(task).result()
 
 
-def start(client: Client, tasks: Sequence[Any]) -> list[Any]:
-    """Start tasks on the workers in this order; return them, held there."""
-    return [client.persist(task) for task in tasks]
+def start(client: Client, tasks: Sequence[Any], workers: Sequence[str] | None = None) -> list[Any]:
+    """Start tasks in this order, on these workers or on all; return them, held there."""
+    return [client.persist(task, workers=workers) for task in tasks]
+
+
+def one_of(client: Client, share: int) -> list[str] | None:
+    """Return the addresses of one in `share` workers of each host; None means all of them."""
+    if share == 1:
+        return None
+    return [address for host in _by_host(client) for address in host[::share]]
+
+
+def most_on_a_host(client: Client) -> int:
+    """Return the largest number of workers that share a host."""
+    return max(map(len, _by_host(client)), default=1)
+
+
+def _by_host(client: Client) -> list[list[str]]:
+    hosts: dict[str, list[str]] = {}
+    for address, worker in client.scheduler_info(n_workers=-1)["workers"].items():
+        hosts.setdefault(worker["host"], []).append(address)
+    return list(hosts.values())
 
 
 def hold_everywhere(client: Client, tasks: Sequence[Any]) -> None:
@@ -67,7 +88,7 @@ def _named_losses() -> Iterator[None]:
     try:
         yield
     except KilledWorker as error:
-        raise ComputeError(
+        raise OutOfMemoryError(
             f"a worker died repeatedly with the task {error.task}: memory probably ran out; use "
             "fewer workers (compute.workers). Run again to go on from what is finished"
         ) from None

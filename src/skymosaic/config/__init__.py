@@ -1,6 +1,11 @@
 """The campaign file: one YAML file says what to mosaic, how, and where."""
 
-from skymosaic.config.loading import json_schema, load_campaign, resolved_yaml
+from skymosaic.config.loading import (
+    json_schema,
+    load_campaign,
+    load_campaign_text,
+    resolved_yaml,
+)
 from skymosaic.config.models import (
     Align,
     Campaign,
@@ -29,5 +34,6 @@ __all__ = [
     "Store",
     "json_schema",
     "load_campaign",
+    "load_campaign_text",
     "resolved_yaml",
 ]

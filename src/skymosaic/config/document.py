@@ -66,7 +66,13 @@ def read_document(path: Path, text_fields: frozenset[str] = frozenset()) -> Docu
     CampaignError
         The file cannot be read, is empty, is no YAML, or is not a mapping.
     """
-    text = _read_text(path)
+    return parse_document(_read_text(path), path, text_fields)
+
+
+def parse_document(
+    text: str, path: Path | str, text_fields: frozenset[str] = frozenset()
+) -> Document:
+    """Read a YAML text as `read_document` does a file; `path` tells people where it is from."""
     try:
         loader = _Loader(text)
         node = loader.get_single_node()

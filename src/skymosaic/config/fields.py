@@ -12,6 +12,7 @@ from skymosaic.config.drizzlepac_parameters import ParameterValue
 
 _Item = TypeVar("_Item", bound=Hashable)
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+_S3_URI = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_][A-Za-z0-9._+-]*)*/?"
 _MEMORY = r"^(auto|[0-9]+([.][0-9]+)? ?[kMGT]i?B)$"
 
 
@@ -46,6 +47,12 @@ def _memory(text: str) -> str:
     return text
 
 
+def _size(text: str) -> str:
+    if text == "auto" or not re.match(_MEMORY, text):
+        raise ValueError(f"must be a size with its unit such as 20GB, not {text!r}")
+    return text
+
+
 def _workers(value: Any) -> Any:
     if value == "auto":
         return value
@@ -57,11 +64,26 @@ def _workers(value: Any) -> Any:
 
 def _store_uri(uri: str) -> str:
     scheme = uri_scheme(uri)
+    if scheme == "s3":
+        if not re.fullmatch(_S3_URI, uri):
+            raise ValueError(
+                f"must be s3://BUCKET/PREFIX, of letters, digits and . _ + - only, not {uri!r}"
+            )
+        return uri.rstrip("/")
     if scheme not in ("", "file"):
         raise ValueError(
-            f"{scheme}: stores are not supported yet: give a folder (a path, or file:PATH)"
+            f"{scheme}: stores are not known: give a folder (a path, or file:PATH) or "
+            "s3://BUCKET/PREFIX"
         )
     return uri
+
+
+def _endpoint(url: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s?#]+/?", url):
+        raise ValueError(
+            f"must be the address of a server such as https://s3.example.org, not {url!r}"
+        )
+    return url
 
 
 def _no_repeats(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
@@ -102,11 +124,16 @@ Methods = Annotated[
     Field(min_length=1, json_schema_extra={"uniqueItems": True}),
 ]
 Memory = Annotated[Text, AfterValidator(_memory), Field(json_schema_extra={"pattern": _MEMORY})]
+# Of a size that is written out: there is nothing that "auto" could be a share of.
+Size = Annotated[
+    Text, AfterValidator(_size), Field(json_schema_extra={"pattern": _MEMORY.replace("auto|", "")})
+]
 Workers = Annotated[
     int | Literal["auto"],
     BeforeValidator(_workers, json_schema_input_type=Literal["auto"] | Annotated[int, Field(ge=1)]),
 ]
 StoreUri = Annotated[Text, AfterValidator(_store_uri)]
+Endpoint = Annotated[Text, AfterValidator(_endpoint)]
 Parameters = Annotated[
     Mapping[str, ParameterValue],
     BeforeValidator(_empty_if_none, json_schema_input_type=Mapping[str, ParameterValue] | None),

@@ -14,7 +14,13 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from skymosaic.config.document import KeyPath, Problem, read_document
+from skymosaic.config.document import (
+    Document,
+    KeyPath,
+    Problem,
+    parse_document,
+    read_document,
+)
 from skymosaic.config.drizzlepac_parameters import Task, checked_value, known_parameters
 from skymosaic.config.models import TEXT_FIELDS, Campaign, Store
 from skymosaic.config.paths import absolute, resolve_paths
@@ -55,14 +61,34 @@ def load_campaign(path: str | Path, overrides: Mapping[str, Any] | None = None) 
         drizzlepac's definitions of its parameters cannot be found.
     """
     path = Path(path)
-    document = read_document(path, TEXT_FIELDS)
+    return _campaign(read_document(path, TEXT_FIELDS), path, path.parent, overrides or {})
+
+
+def load_campaign_text(text: str, where: str, overrides: Mapping[str, Any]) -> Campaign:
+    """Return the campaign of a text, such as a store holds it; all else as for `load_campaign`.
+
+    Parameters
+    ----------
+    text
+        YAML.
+    where
+        Tells people where it is from. Relative paths in it are relative to the current folder.
+    overrides
+        Values by dotted key, which go before the text.
+    """
+    return _campaign(parse_document(text, where, TEXT_FIELDS), where, Path.cwd(), overrides)
+
+
+def _campaign(
+    document: Document, path: Path | str, folder: Path, overrides: Mapping[str, Any]
+) -> Campaign:
     data = copy.deepcopy(document.data)
     problems = list(document.problems)
-    overridden = _apply(data, overrides or {}, problems)
+    overridden = _apply(data, overrides, problems)
 
     def base_of(key: KeyPath) -> Path:
         given = any(key[: len(override)] == override for override in overridden)
-        return Path.cwd() if given else path.parent
+        return Path.cwd() if given else folder
 
     problems += remove_secrets(data)
     problems += resolve_paths(data, base_of)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from skymosaic.config.fields import (
     Count,
+    Endpoint,
     Memory,
     Methods,
     Name,
@@ -18,6 +19,7 @@ from skymosaic.config.fields import (
     Parameters,
     PositiveNumber,
     Seed,
+    Size,
     StoreUri,
     Text,
     Workers,
@@ -36,6 +38,11 @@ TEXT_FIELDS = frozenset(
         "store.uri",
         "compute.memory_limit",
         "compute.scratch",
+        "compute.cache",
+        "compute.cache_limit",
+        "store.profile",
+        "store.region",
+        "store.kms_key",
     }
 )
 
@@ -213,10 +220,38 @@ class Store(OptionalSection):
     uri: StoreUri = Field(
         default="store",
         description=(
-            "Folder of the products, a path or file:PATH; relative to the folder of the campaign "
-            "file. Not given: ./store in the current folder."
+            "Where the products go: a folder (a path or file:PATH, relative to the folder of the "
+            "campaign file) or s3://BUCKET/PREFIX. Not given: ./store in the current folder."
         ),
     )
+    profile: Text | None = Field(
+        default=None, description="S3: profile of ~/.aws; null: what AWS's own settings say."
+    )
+    region: Text | None = Field(
+        default=None, description="S3: region; null: what AWS's own settings say."
+    )
+    endpoint_url: Endpoint | None = Field(
+        default=None,
+        description="S3: address of a server; null: what AWS's own settings say, else AWS's.",
+    )
+    unsigned: bool = Field(
+        default=False, description="S3: read a public bucket without credentials."
+    )
+    encryption: Literal["AES256", "aws:kms"] | None = Field(
+        default=None, description="S3: server-side encryption; null: what the bucket does."
+    )
+    kms_key: Text | None = Field(
+        default=None, description="S3: key of aws:kms (its id or ARN); null: the bucket's."
+    )
+    patience: PositiveNumber = Field(
+        default=120, description="S3: how long to wait for a server that does not answer (s)."
+    )
+
+    @model_validator(mode="after")
+    def _key_goes_with_kms(self) -> Self:
+        if self.kms_key is not None and self.encryption != "aws:kms":
+            raise ValueError("kms_key needs encryption: aws:kms")
+        return self
 
 
 class Compute(OptionalSection):
@@ -240,6 +275,14 @@ class Compute(OptionalSection):
             "null: the system's temporary folder."
         ),
     )
+    cache: Path | None = Field(
+        default=None,
+        description=(
+            "S3: folder on each host that keeps what was fetched, for later runs as well; null: "
+            "in the scratch folder, for as long as a run lasts."
+        ),
+    )
+    cache_limit: Size = Field(default="20GB", description="S3: what the cache may take on a host.")
 
 
 class Campaign(Section):

@@ -14,6 +14,7 @@ PATH_KEYS: tuple[KeyPath, ...] = (
     ("source", "path"),
     ("store", "uri"),
     ("compute", "scratch"),
+    ("compute", "cache"),
     ("align", "tweakreg", "refcat"),
     ("drizzle", "parameters", "rules_file"),
     ("drizzle", "parameters", "driz_sep_refimage"),

@@ -85,7 +85,10 @@ def from_pydantic(error: ErrorDetails) -> Problem:
 
 
 def message(
-    path: Path, problems: Sequence[Problem], lines: Mapping[KeyPath, int], overridden: set[KeyPath]
+    path: Path | str,
+    problems: Sequence[Problem],
+    lines: Mapping[KeyPath, int],
+    overridden: set[KeyPath],
 ) -> str:
     """Return the problems in the order of the file, one line each.
 

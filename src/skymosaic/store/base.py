@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
-from skymosaic.errors import StoreError
+from skymosaic.errors import DamagedError, StoreError
 
+PART = ".part"
+"""How the names of files end that are not whole yet."""
 _SAFE_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 
 
@@ -42,46 +46,113 @@ def checked_key(key: str) -> str:
     return key
 
 
-class Store(Protocol):
+def require_unchanged(product: Product, sha256: str, where: str) -> None:
+    """Refuse a product whose content is not what its record says.
+
+    Raises
+    ------
+    DamagedError
+        The checksums differ.
+    """
+    if sha256 != product.sha256:
+        raise DamagedError(
+            f"{where} changed in the store: its SHA-256 is {sha256}, its manifest says "
+            f"{product.sha256}; `skymosaic run` makes it anew"
+        )
+
+
+class Store(ABC):
     """One place for products.
 
-    Every method raises StoreError, naming the key, where the place cannot be read or written.
+    A store can be sent to other processes; it carries no connection and no credentials. Every
+    method raises StoreError, naming the key, where the place cannot be read or written:
+    MissingError, ForbiddenError and UnreachableError tell apart what callers may want to.
     """
 
     uri: str
 
+    @abstractmethod
     def put(self, path: Path, key: str, *, take: bool = False) -> Product:
         """Store a file: either the whole file appears under its key, or nothing.
 
         With `take` the file is the store's from then on, which may move it instead of copying.
         """
 
+    @abstractmethod
     def move(self, product: Product, key: str) -> Product:
         """Give a product another key, replacing what is there at once."""
 
+    @abstractmethod
     def get(self, product: Product, path: Path) -> None:
-        """Fetch a product to a private, writable copy, verifying its checksum."""
+        """Fetch a product to a private, writable copy, verifying its checksum.
 
+        Raises
+        ------
+        DamagedError
+            The checksum is another; no file is left.
+        """
+
+    @abstractmethod
     def open(self, product: Product) -> BinaryIO:
         """Open a product for reading, where it is; its content is not verified."""
 
+    @abstractmethod
     def has(self, product: Product) -> bool:
         """Tell whether the product is there with its size."""
 
-    def write_json(self, key: str, value: Any) -> None:
-        """Store a JSON document, all or nothing."""
-
-    def read_json(self, key: str) -> Any:
-        """Return a JSON document, or None where there is none."""
-
+    @abstractmethod
     def write_text(self, key: str, text: str) -> None:
         """Store a text, all or nothing."""
 
+    @abstractmethod
+    def create(self, key: str, text: str) -> bool:
+        """Store a text where there is nothing yet; tell whether it was us who did."""
+
+    @abstractmethod
+    def read_text(self, key: str) -> str | None:
+        """Return a text, or None where there is none."""
+
+    @abstractmethod
+    def age(self, key: str) -> float | None:
+        """Return the time since a key was written, s, by the store's own clock; None: not there."""
+
+    @abstractmethod
     def delete(self, key: str) -> None:
         """Remove a key; it need not exist."""
 
+    @abstractmethod
     def list(self, prefix: str) -> list[str]:
         """Return the keys below a folder, sorted."""
 
+    @abstractmethod
+    def sweep(self, prefix: str) -> int:
+        """Remove what puts that never ended left below a folder; return how much."""
+
+    @abstractmethod
     def where(self, key: str) -> str:
         """Tell a person where the key is."""
+
+    def write_json(self, key: str, value: Any) -> None:
+        """Store a JSON document, all or nothing."""
+        self.write_text(key, as_json(value))
+
+    def read_json(self, key: str) -> Any:
+        """Return a JSON document, or None where there is none."""
+        text = self.read_text(key)
+        try:
+            return None if text is None else json.loads(text)
+        except ValueError as error:
+            where = self.where(key)
+            raise StoreError(f"{where} is not JSON ({error}); delete it and run again") from None
+
+    def remove(self, prefix: str) -> int:
+        """Remove every key below a folder; return how many."""
+        keys = self.list(prefix)
+        for key in keys:
+            self.delete(key)
+        return len(keys)
+
+
+def as_json(value: Any) -> str:
+    """Return a JSON document as stores hold it."""
+    return json.dumps(value, indent=1, sort_keys=True) + "\n"

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import json
-import shutil
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
+from uuid import uuid4
 
-from skymosaic.errors import StoreError
-from skymosaic.store.base import Product, checked_key
+from skymosaic.errors import ForbiddenError, MissingError, SkymosaicError, StoreError
+from skymosaic.store import traffic
+from skymosaic.store.base import PART, Product, Store, checked_key, require_unchanged
+from skymosaic.store.copying import copy_file, no_space
 
-_BLOCK = 1 << 20
-_PART = ".part"
 _TRIES = 100
 
 
-class LocalStore:
+class LocalStore(Store):
     """A store in a folder of a file system that all workers see.
 
     Parameters
@@ -46,7 +45,8 @@ class LocalStore:
                     sha256 = hashlib.file_digest(file, "sha256").hexdigest()
                 path.replace(part)
             else:
-                sha256 = _copy(path, part)
+                sha256, written = copy_file(path, part)
+                traffic.count(up=written)
             size = part.stat().st_size
         return Product(key, sha256, size)
 
@@ -65,12 +65,9 @@ class LocalStore:
         source = self._path(product.key)
         try:
             with _store_errors(product.key, source, copy=path):
-                sha256 = _copy(source, path)
-            if sha256 != product.sha256:
-                raise StoreError(
-                    f"{source} changed in the store: its SHA-256 is {sha256}, its manifest says "
-                    f"{product.sha256}; delete the file and run again, and it is made anew"
-                )
+                sha256, written = copy_file(source, path)
+            traffic.count(down=written)
+            require_unchanged(product, sha256, str(source))
         except StoreError:
             path.unlink(missing_ok=True)
             raise
@@ -90,25 +87,42 @@ class LocalStore:
             except (FileNotFoundError, NotADirectoryError):
                 return False
 
-    def write_json(self, key: str, value: Any) -> None:
-        """Store a JSON document, all or nothing."""
-        self.write_text(key, json.dumps(value, indent=1, sort_keys=True) + "\n")
-
-    def read_json(self, key: str) -> Any:
-        """Return a JSON document, or None where there is none."""
-        path = self._path(key)
-        if not path.exists():
-            return None
-        try:
-            with _store_errors(key, path):
-                return json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise StoreError(f"{path} is not JSON ({error}); delete it and run again") from None
-
     def write_text(self, key: str, text: str) -> None:
         """Store a text, all or nothing."""
         with self._appearing(key) as part, part.open("w", encoding="utf-8") as file:
             file.write(text)
+
+    def create(self, key: str, text: str) -> bool:
+        """Store a text where there is nothing yet; tell whether it was us who did."""
+        path = self._path(key)
+        # Whole before it has its name; a hard link is refused where the name is taken.
+        with self._beside(path) as part, _store_errors(key, path):
+            part.write_text(text, encoding="utf-8")
+            try:
+                os.link(part, path)
+            except FileExistsError:
+                return False
+        return True
+
+    def read_text(self, key: str) -> str | None:
+        """Return a text, or None where there is none."""
+        path = self._path(key)
+        with _store_errors(key, path):
+            try:
+                return path.read_text(encoding="utf-8")
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def age(self, key: str) -> float | None:
+        """Return the time since a key was written, s, by the file system's clock."""
+        path = self._path(key)
+        if not path.exists():
+            return None
+        with self._beside(path) as now, _store_errors(key, path):
+            try:
+                return now.stat().st_mtime - path.stat().st_mtime
+            except FileNotFoundError:
+                return None
 
     def delete(self, key: str) -> None:
         """Remove a key; it need not exist."""
@@ -123,8 +137,17 @@ class LocalStore:
         return sorted(
             str(path.relative_to(self.root))
             for path in folder.rglob("*")
-            if path.is_file() and path.suffix != _PART
+            if path.is_file() and path.suffix != PART
         )
+
+    def sweep(self, prefix: str) -> int:
+        """Remove the files of puts that never ended."""
+        left = [path for path in self._path(prefix).rglob("*" + PART) if path.is_file()]
+        for path in left:
+            with _store_errors(prefix, path):
+                path.unlink(missing_ok=True)
+                self._remove_empty(path.parent)
+        return len(left)
 
     def where(self, key: str) -> str:
         """Return the path of the key."""
@@ -143,7 +166,7 @@ class LocalStore:
         """Yield a path to write to, which becomes the key when all went well."""
         path = self._path(key)
         # The name is the same at every try, so that what a killed try left is overwritten.
-        part = path.with_name(path.name + _PART)
+        part = path.with_name(path.name + PART)
         with _store_errors(key, path):
             _in_folder(path.parent, part.touch)
             try:
@@ -153,6 +176,18 @@ class LocalStore:
                 part.unlink(missing_ok=True)
                 self._remove_empty(path.parent)
                 raise
+
+    @contextmanager
+    def _beside(self, path: Path) -> Iterator[Path]:
+        """Yield an empty file of its own beside `path`, removed at the end."""
+        part = path.with_name(f"{path.name}.{uuid4().hex}{PART}")
+        with _store_errors(path.name, path):
+            _in_folder(path.parent, part.touch)
+        try:
+            yield part
+        finally:
+            part.unlink(missing_ok=True)
+            self._remove_empty(path.parent)
 
 
 def _in_folder(folder: Path, act: Callable[[], object]) -> None:
@@ -170,16 +205,6 @@ def _in_folder(folder: Path, act: Callable[[], object]) -> None:
                 raise
 
 
-def _copy(source: Path, target: Path) -> str:
-    """Copy a file and return the SHA-256 of what was read."""
-    digest = hashlib.sha256()
-    with source.open("rb") as reader, target.open("wb") as writer:
-        while block := reader.read(_BLOCK):
-            digest.update(block)
-            writer.write(block)
-    return digest.hexdigest()
-
-
 @contextmanager
 def _store_errors(key: str, path: Path, copy: Path | None = None) -> Iterator[None]:
     """Turn what the operating system says into the store's own words.
@@ -188,21 +213,12 @@ def _store_errors(key: str, path: Path, copy: Path | None = None) -> Iterator[No
     """
     try:
         yield
+    except SkymosaicError:  # said in our words already
+        raise
     except FileNotFoundError:
-        raise StoreError(f"{path} is not in the store; run again, and it is made anew") from None
+        raise MissingError(f"{path} is not in the store; run again, and it is made anew") from None
     except PermissionError as error:
-        raise StoreError(f"no permission for {error.filename or path}") from None
+        raise ForbiddenError(f"no permission for {error.filename or path}") from None
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            folder = (copy or path).parent
-            free = shutil.disk_usage(folder if folder.exists() else "/").free
-            remedy = (
-                "set compute.scratch to a folder with more"
-                if copy
-                else "choose another place with --store"
-            )
-            raise StoreError(
-                f"no space left for {key} in {folder} ({free / 1e6:.0f} MB free); free some, "
-                f"or {remedy}"
-            ) from None
-        raise StoreError(f"{path}: {error}") from None
+        full = no_space(error, key, (copy or path).parent, scratch=copy is not None)
+        raise full or StoreError(f"{path}: {error}") from None

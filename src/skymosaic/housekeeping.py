@@ -1,0 +1,136 @@
+"""What people do with a campaign in its store when it does not run: status, restart, clean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from skymosaic import scratch
+from skymosaic.config import Campaign, load_campaign_text
+from skymosaic.errors import CampaignError, MissingError
+from skymosaic.records import Status, campaign_lock, last_status
+from skymosaic.steps import Place
+from skymosaic.store import Store, lease, open_store
+from skymosaic.store.base import checked_key
+
+_KEPT = ("campaign.yaml", "locks", "manifests", "records", "failed")
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What `clean` removed, or would remove."""
+
+    keys: list[str]
+    """Files that no manifest names."""
+    uploads: int
+    """Parts of uploads, or of files, that never ended."""
+    scratch: int
+    """Scratch folders of dead processes on this host."""
+
+
+def find_place(uri: str) -> Place:
+    """Return the place of a campaign that a store holds.
+
+    Parameters
+    ----------
+    uri : str
+        The store and the campaign's name in it: ``STORE/CAMPAIGN``, a folder or ``s3://...``.
+
+    Raises
+    ------
+    CampaignError
+        It does not name both.
+    MissingError
+        There is no campaign.
+    """
+    root, _, name = uri.rstrip("/").rpartition("/")
+    if not name or root.endswith(":/") or root == "s3:":
+        raise CampaignError(
+            f"{uri!r} names no campaign: write STORE/CAMPAIGN, such as store/horsehead-demo or "
+            "s3://bucket/prefix/horsehead-demo"
+        )
+    place = Place(open_store(root or "."), checked_key(name), None)
+    if place.store.read_text(place.key("campaign.yaml")) is None:
+        raise MissingError(f"{place.store.where(name)} holds no campaign; run one there first")
+    return place
+
+
+def find_status(uri: str) -> Status:
+    """Return the status of a campaign's last run; parameters and errors as `find_place`."""
+    place = find_place(uri)
+    status = last_status(place)
+    if status is None:
+        raise MissingError(f"{uri} holds no record of a run; run the campaign")
+    return status
+
+
+def stored_campaign(uri: str, overrides: Mapping[str, Any] | None = None) -> Campaign:
+    """Return the campaign file that a store holds; errors as `find_place`.
+
+    Parameters
+    ----------
+    uri : str
+        As for `find_place`. The campaign's store is the one that it was found in, wherever it was
+        when the file was written.
+    overrides : mapping, optional
+        Values by dotted key, which go before the file.
+    """
+    place = find_place(uri)
+    text = place.store.read_text(place.key("campaign.yaml")) or ""
+    return load_campaign_text(
+        text,
+        place.store.where(place.key("campaign.yaml")),
+        {**(overrides or {}), "store.uri": place.store.uri},
+    )
+
+
+def clean(uri: str, *, everything: bool = False, pretend: bool = False) -> Cleaned:
+    """Remove what no manifest names, and scratch folders of dead processes on this host.
+
+    Parameters
+    ----------
+    uri : str
+        As for `find_place`.
+    everything : bool
+        Remove the whole campaign instead, products and all.
+    pretend : bool
+        Remove nothing; tell what would be.
+
+    Raises
+    ------
+    LockedError
+        The campaign is running.
+    MissingError
+        There is no campaign.
+    StoreError
+        The store cannot be read or written.
+    """
+    place, folder = find_place(uri), stored_campaign(uri).compute.scratch
+    store, root = place.store, place.campaign
+    with lease.held(store, campaign_lock(place), "clean"):
+        keys = store.list(root) if everything else _unnamed(store, place)
+        keys = [key for key in keys if not key.startswith(campaign_lock(place) + "/")]
+        if pretend:
+            return Cleaned(keys, 0, 0)
+        for key in keys:
+            store.delete(key)
+        uploads = store.sweep(root)
+    if everything:
+        store.remove(root)
+    return Cleaned(keys, uploads, scratch.sweep_now(folder))
+
+
+def _unnamed(store: Store, place: Place) -> list[str]:
+    """Return the keys that neither a manifest names nor the campaign needs itself."""
+    named = set()
+    for key in store.list(place.key("manifests")):
+        manifest = store.read_json(key)
+        named |= {product["key"] for product in manifest["products"].values()}
+    needed = tuple(place.key(part) for part in _KEPT)
+    return [
+        key
+        for key in store.list(place.campaign)
+        if key not in named
+        and not (key in needed or key.startswith(tuple(n + "/" for n in needed)))
+    ]

@@ -1,0 +1,204 @@
+"""A cache of a distant store's products, shared by the processes of a host.
+
+Products never change, so they are kept by checksum: each is fetched once and verified, and the
+tasks on the host get private copies of it. What a task made and stored is kept, too. Where no
+folder is named, the cache is a scratch folder that goes when the last process that uses it ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from skymosaic import scratch
+from skymosaic.errors import DamagedError, StoreError
+from skymosaic.store.base import PART, Product, Store, require_unchanged
+from skymosaic.store.copying import copy_open, no_space
+
+_ID = "id"
+_LOCK_SUFFIX = ".lock"
+
+
+@dataclass(frozen=True)
+class CachedStore(Store):
+    """A store whose products are fetched once a host.
+
+    Parameters
+    ----------
+    store : Store
+        The distant one.
+    scratch : Path or None
+        Where the cache is made, as `scratch.make_folder` takes it.
+    folder : Path or None
+        Where it is kept instead, for later runs as well.
+    limit : int
+        Bytes that it may take.
+    """
+
+    store: Store
+    scratch: Path | None
+    folder: Path | None
+    limit: int
+
+    @property
+    def uri(self) -> str:  # type: ignore[override]
+        """That of the distant store."""
+        return self.store.uri
+
+    @property
+    def shared_by(self) -> str:
+        """A word that is the same for all processes that share this cache."""
+        return (self._cache / _ID).read_text()
+
+    @property
+    def _cache(self) -> Path:
+        return _folder(self, os.getpid())
+
+    def put(self, path: Path, key: str, *, take: bool = False) -> Product:
+        """Store a file; with `take` it is kept in the cache."""
+        product = self.store.put(path, key, take=take)
+        if take and path.exists():
+            self._keep(path, product)
+        return product
+
+    def _keep(self, path: Path, product: Product) -> None:
+        """Move a file into the cache, if it can be moved."""
+        entry = self._cache / product.sha256
+        if not entry.exists() and self._make_room(product.size):
+            with suppress(OSError):  # another file system: it will be fetched when it is needed
+                path.rename(entry)
+                entry.chmod(0o444)
+
+    def get(self, product: Product, path: Path) -> None:
+        """Give a private, writable copy, verifying its checksum."""
+        with self._entry(product) as reader:
+            if reader is None:  # it does not fit
+                self.store.get(product, path)
+                return
+            try:
+                sha256, _ = copy_open(reader, path)
+                # Checked again: the local disk may have changed it since.
+                require_unchanged(product, sha256, reader.name)
+            except OSError as error:
+                path.unlink(missing_ok=True)
+                full = no_space(error, product.key, path.parent, scratch=True)
+                raise full or StoreError(f"{path}: {error}") from None
+            except DamagedError:
+                Path(reader.name).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+                raise
+
+    @contextmanager
+    def _entry(self, product: Product) -> Iterator[BufferedReader | None]:
+        """Yield a product in the cache, fetched if need be by one process while others wait."""
+        entry = self._cache / product.sha256
+        with (self._cache / (product.sha256 + _LOCK_SUFFIX)).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not entry.exists():
+                if not self._make_room(product.size):
+                    yield None
+                    return
+                part = self._cache / f"{uuid4().hex}{PART}"
+                self.store.get(product, part)
+                part.chmod(0o444)
+                part.rename(entry)
+            os.utime(entry)
+            reader = entry.open("rb")
+        # Once it is open, others may drop it.
+        with reader:
+            yield reader
+
+    def _make_room(self, size: int) -> bool:
+        """Drop what was not used for the longest time until `size` fits; tell whether it does."""
+        if size > self.limit:
+            return False
+        entries = []
+        for path in self._cache.iterdir():
+            with suppress(FileNotFoundError):  # another process dropped it
+                if path.suffix != _LOCK_SUFFIX:
+                    status = path.stat()
+                    entries.append((status.st_mtime, status.st_size, path))
+        used = sum(entry[1] for entry in entries)
+        for _, bytes_, path in sorted(entries):
+            if used + size <= self.limit:
+                break
+            if path.suffix != PART and path.name not in (_ID, scratch.LOCK):
+                path.unlink(missing_ok=True)
+                used -= bytes_
+        return used + size <= self.limit
+
+    def open(self, product: Product) -> BinaryIO:
+        """Open a product for reading: in the cache, or by ranges where it is."""
+        with suppress(FileNotFoundError):
+            return (self._cache / product.sha256).open("rb")
+        return self.store.open(product)
+
+    def move(self, product: Product, key: str) -> Product:
+        """Give a product another key, replacing what is there at once."""
+        return self.store.move(product, key)
+
+    def has(self, product: Product) -> bool:
+        """Tell whether the product is in the store with its size."""
+        return self.store.has(product)
+
+    def write_text(self, key: str, text: str) -> None:
+        """Store a text, all or nothing."""
+        self.store.write_text(key, text)
+
+    def create(self, key: str, text: str) -> bool:
+        """Store a text where there is nothing yet; tell whether it was us who did."""
+        return self.store.create(key, text)
+
+    def read_text(self, key: str) -> str | None:
+        """Return a text, or None where there is none."""
+        return self.store.read_text(key)
+
+    def age(self, key: str) -> float | None:
+        """Return the time since a key was written, s, by the store's own clock."""
+        return self.store.age(key)
+
+    def delete(self, key: str) -> None:
+        """Remove a key; it need not exist."""
+        self.store.delete(key)
+
+    def list(self, prefix: str) -> list[str]:
+        """Return the keys below a folder, sorted."""
+        return self.store.list(prefix)
+
+    def remove(self, prefix: str) -> int:
+        """Remove every key below a folder; return how many."""
+        return self.store.remove(prefix)
+
+    def sweep(self, prefix: str) -> int:
+        """Remove what puts that never ended left below a folder."""
+        return self.store.sweep(prefix)
+
+    def where(self, key: str) -> str:
+        """Tell a person where the key is."""
+        return self.store.where(key)
+
+
+@functools.cache
+def _folder(store: CachedStore, _process: int) -> Path:
+    """Return the folder of a cache, which this process uses from now on until it ends."""
+    if store.folder is None:
+        label = "cache-" + hashlib.sha256(store.uri.encode()).hexdigest()[:12]
+        folder = scratch.shared_folder(store.scratch, label)
+    else:
+        folder = store.folder
+        folder.mkdir(parents=True, exist_ok=True)
+    word = folder / uuid4().hex
+    word.write_text(word.name)
+    with suppress(FileExistsError):
+        os.link(word, folder / _ID)
+    word.unlink()
+    return folder

@@ -1,0 +1,266 @@
+"""A lock in a store, held for as long as its holder lives.
+
+A lock is a folder of numbered documents; who made the one with the highest number holds it. To take
+over, one creates the next number, which a store lets exactly one do. The holder writes its document
+again and again; one that has not been written for the length of the lease belongs to nobody. Ages
+are told by the store's clock, so that no host's clock matters. A lock that was let go says so, and
+its document stays until the next one: a late competitor then finds that its number is not the
+highest.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from skymosaic.errors import LockedError, StoreError
+from skymosaic.store.base import Store, as_json
+
+log = logging.getLogger(__name__)
+
+LENGTH = 30.0
+"""Seconds that a lock is held after the last sign of its holder's life."""
+_POLL = 1.0  # s between two looks at a lock that another holds
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock."""
+
+    what: str
+    """What it is held for, such as ``run``."""
+    host: str
+    pid: int
+    process: str
+    """The process beyond its number: which boot, which PID namespace, started when."""
+    nonce: str
+    """Random: no two holders have the same."""
+
+    @classmethod
+    def here(cls, what: str) -> Holder:
+        """Return this process as a holder."""
+        me = os.getpid()
+        return cls(what, platform.node(), me, _process(me), uuid4().hex)
+
+    def is_dead(self) -> bool:
+        """Whether this is known to have ended; of other hosts nothing is known."""
+        ours, theirs = _process(os.getpid()), self.process
+        same_host = bool(theirs) and ours.rsplit(" ", 1)[0] == theirs.rsplit(" ", 1)[0]
+        return same_host and _process(self.pid) != theirs
+
+    def __str__(self) -> str:
+        return f"{self.what} on host {self.host}, process {self.pid}"
+
+
+@dataclass(frozen=True)
+class State:
+    """How a lock was found."""
+
+    number: int
+    """The highest number; 0 where nobody ever held it."""
+    holder: Holder | None
+    """Who holds it, None where nobody does."""
+    age: float
+    """Time since its last sign of life, s."""
+
+
+def look(store: Store, folder: str) -> State:
+    """Return who holds the lock in a folder."""
+    numbers = _numbers(store, folder)
+    if not numbers:
+        return State(0, None, 0.0)
+    key = _key(folder, numbers[-1])
+    document, age = store.read_json(key), store.age(key)
+    if document is None or age is None:  # the next one was just made, and this one deleted
+        return look(store, folder)
+    holder = Holder(**document["holder"])
+    held = not document["released"] and age < document["length"] and not holder.is_dead()
+    return State(numbers[-1], holder if held else None, age)
+
+
+class Lease:
+    """A lock that this process holds.
+
+    Parameters
+    ----------
+    store : Store
+        Where the lock is.
+    folder : str
+        The lock's folder.
+    number : int
+        The number of our document.
+    holder : Holder
+        Who we are.
+    length : float
+        How long it is held after a sign of life, s.
+    """
+
+    def __init__(
+        self, store: Store, folder: str, number: int, holder: Holder, length: float
+    ) -> None:
+        self.number = number
+        self._store, self._key = store, _key(folder, number)
+        self._holder, self._length = holder, length
+        self._ended = threading.Event()
+        self._lost = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether another took it over."""
+        return self._lost
+
+    def renew(self) -> None:
+        """Give a sign of life, unless another has taken over."""
+        document = self._store.read_json(self._key)
+        if document is None or document["holder"]["nonce"] != self._holder.nonce:
+            self._lost = True
+            return
+        self._store.write_json(self._key, _document(self._holder, self._length))
+
+    def release(self) -> None:
+        """Let it go."""
+        if not self._lost:
+            self._store.write_json(self._key, _document(self._holder, self._length, released=True))
+
+    def keep(self, on_lost: Callable[[], None]) -> None:
+        """Give signs of life until `end`; call `on_lost` when another has taken over."""
+        while not self._ended.wait(self._length / 3):
+            try:
+                self.renew()
+            except StoreError as error:  # the next sign may come through; others may take over
+                log.warning("no sign of life could be given to the lock: %s", error)
+            if self._lost:
+                on_lost()
+                return
+
+    def end(self) -> None:
+        """Stop giving signs of life."""
+        self._ended.set()
+
+
+@contextmanager
+def held(
+    store: Store,
+    folder: str,
+    what: str,
+    *,
+    wait: float = 0.0,
+    length: float = LENGTH,
+    on_wait: Callable[[Holder], None] = lambda _holder: None,
+    on_lost: Callable[[], None] = lambda: None,
+) -> Iterator[Lease]:
+    """Hold the lock in a folder.
+
+    Parameters
+    ----------
+    store : Store
+        Where the lock is.
+    folder : str
+        Its folder.
+    what : str
+        What it is held for, for others to read.
+    wait : float
+        How long to wait for another holder, s.
+    length : float
+        How long it stays ours after the last sign of life, s.
+    on_wait : callable
+        Gets the other holder, once, when waiting begins.
+    on_lost : callable
+        Called from another thread when another has taken over.
+
+    Raises
+    ------
+    LockedError
+        Another holds it.
+    StoreError
+        The store failed.
+    """
+    lease = _acquire(store, folder, Holder.here(what), wait, length, on_wait)
+    keeper = threading.Thread(target=lease.keep, args=(on_lost,), daemon=True)
+    keeper.start()
+    try:
+        yield lease
+    finally:
+        lease.end()
+        keeper.join()
+        try:
+            lease.release()
+        except StoreError as error:
+            log.warning("the lock could not be released, and ends by itself: %s", error)
+
+
+def _acquire(
+    store: Store,
+    folder: str,
+    me: Holder,
+    wait: float,
+    length: float,
+    on_wait: Callable[[Holder], None],
+) -> Lease:
+    end, told = time.monotonic() + wait, False
+    while True:
+        found = look(store, folder)
+        if found.holder is None:
+            number = found.number + 1
+            if _take(store, folder, number, me, length):
+                return Lease(store, folder, number, me, length)
+            continue
+        if time.monotonic() >= end:
+            raise LockedError(
+                f"{store.where(folder)} is held by {found.holder}, which gave a sign of life "
+                f"{found.age:.0f} s ago; wait for it (--wait), or end it: {length:.0f} s later the "
+                "lock is free"
+            )
+        if not told:
+            on_wait(found.holder)
+            told = True
+        time.sleep(_POLL)
+
+
+def _take(store: Store, folder: str, number: int, me: Holder, length: float) -> bool:
+    """Create a numbered document; tell whether that made us the holder."""
+    if not store.create(_key(folder, number), as_json(_document(me, length))):
+        return False
+    numbers = _numbers(store, folder)
+    if numbers[-1] != number:  # we came too late: others have held it and let it go meanwhile
+        store.delete(_key(folder, number))
+        return False
+    for old in numbers[:-1]:
+        store.delete(_key(folder, old))
+    return True
+
+
+def _document(holder: Holder, length: float, *, released: bool = False) -> dict[str, Any]:
+    return {"holder": asdict(holder), "length": length, "released": released}
+
+
+def _process(pid: int) -> str:
+    """Tell a process from all others, ever; empty where the system does not let us."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # no Linux
+        return ""
+    try:
+        # After the program's name, which may hold blanks: field 22, the start in ticks.
+        started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        started = "ended"
+    return f"{boot} {namespace} {started}"
+
+
+def _numbers(store: Store, folder: str) -> list[int]:
+    return sorted(int(key.rsplit("/", 1)[-1].removesuffix(".json")) for key in store.list(folder))
+
+
+def _key(folder: str, number: int) -> str:
+    return f"{folder}/{number:06d}.json"

@@ -1,0 +1,191 @@
+"""The S3 store on moto's server, which is quick to start; the real server has tests of its own."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+pytest.register_assert_rewrite("tests.conformance.store")
+
+from skymosaic.errors import ForbiddenError, StoreError, UnreachableError  # noqa: E402
+from skymosaic.store import open_store, s3_client  # noqa: E402
+from skymosaic.store.cache import CachedStore  # noqa: E402
+from skymosaic.store.s3 import S3Store  # noqa: E402
+from skymosaic.store.s3_client import S3Settings, patiently  # noqa: E402
+from tests.conformance.store import StoreConformance  # noqa: E402
+
+BUCKET = "skymosaic"
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    """The address of moto's server."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def settings(moto: str, monkeypatch: pytest.MonkeyPatch) -> S3Settings:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    settings = S3Settings(endpoint_url=moto, region="us-east-1", patience=5.0)
+    s3_client.client(settings).create_bucket(Bucket=BUCKET)
+    return settings
+
+
+@pytest.fixture
+def s3(settings: S3Settings) -> S3Store:
+    return S3Store(f"s3://{BUCKET}/{uuid.uuid4().hex}/of a test".replace(" ", "-"), settings)
+
+
+class OnMoto(StoreConformance):
+    """How a byte of an object is changed behind the store's back."""
+
+    @pytest.fixture
+    def corrupt(self, s3):
+        client = s3_client.client(s3.settings)
+
+        def corrupt(key: str) -> None:
+            place = {"Bucket": BUCKET, "Key": s3.where(key).removeprefix(f"s3://{BUCKET}/")}
+            content = bytearray(client.get_object(**place)["Body"].read())
+            content[len(content) // 2] ^= 0xFF
+            client.put_object(**place, Body=bytes(content))
+
+        return corrupt
+
+
+class TestS3Store(OnMoto):
+    @pytest.fixture
+    def store(self, s3) -> S3Store:
+        return s3
+
+
+class TestCachedStore(OnMoto):
+    @pytest.fixture
+    def store(self, s3, tmp_path) -> CachedStore:
+        return CachedStore(s3, tmp_path / "scratch", None, 100_000_000)
+
+
+class TestWithoutConditions(OnMoto):
+    """A server that does not know If-None-Match: what is documented instead of it."""
+
+    @pytest.fixture
+    def store(self, s3, monkeypatch) -> S3Store:
+        monkeypatch.setattr("skymosaic.store.s3._SETTLE", 0.5)
+        monkeypatch.setattr("skymosaic.store.s3._knows_conditions", lambda *_: False)
+        return s3
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket", "s3://bucket/", "s3://bucket/a/b/"])
+def test_the_uri_picks_the_store(uri) -> None:
+    store = open_store(uri, {"region": "eu-west-1"})
+    assert isinstance(store, S3Store)
+    assert store.bucket == "bucket"
+    assert store.uri == uri.rstrip("/")
+    assert store.settings.region == "eu-west-1"
+
+
+def test_a_bucket_itself_is_a_store(settings, tmp_path) -> None:
+    store = S3Store(f"s3://{BUCKET}", settings)
+    store.write_text("whole-bucket/a", "1")
+    assert store.list("whole-bucket") == ["whole-bucket/a"]
+    assert store.remove("whole-bucket") == 1
+
+
+def test_no_credentials_are_said_so(moto, monkeypatch, tmp_path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    store = S3Store("s3://skymosaic/x", S3Settings(endpoint_url=moto, region="us-east-2"))
+    with pytest.raises(ForbiddenError, match="no AWS credentials found; set AWS_PROFILE"):
+        store.read_text("a")
+
+
+def test_an_unknown_profile_is_named(moto, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    store = S3Store("s3://skymosaic/x", S3Settings(profile="nobody", endpoint_url=moto))
+    with pytest.raises(ForbiddenError, match="nobody"):
+        store.read_text("a")
+
+
+def test_a_missing_bucket_is_not_a_missing_key(settings) -> None:
+    store = S3Store("s3://never-made/x", settings)
+    with pytest.raises(StoreError, match="no such bucket") as caught:
+        store.read_text("a")
+    assert "never-made" in str(caught.value)
+
+
+def test_a_server_that_is_not_there_is_waited_for_and_named(settings) -> None:
+    away = S3Settings(endpoint_url="http://127.0.0.1:9", region="us-east-1", patience=0.5)
+    with pytest.raises(UnreachableError, match="waited 0 s") as caught:
+        S3Store("s3://bucket/x", away).read_text("a")
+    assert "s3://bucket/x/a" in str(caught.value)
+    assert "store.patience" in str(caught.value)
+
+
+def test_what_can_pass_is_tried_again_and_what_cannot_is_not() -> None:
+    tries: list[int] = []
+
+    def comes_back() -> str:
+        tries.append(1)
+        if len(tries) < 3:
+            raise UnreachableError("away")
+        return "back"
+
+    assert patiently(S3Settings(patience=10.0), comes_back) == "back"
+    assert len(tries) == 3
+    tries.clear()
+
+    def forbidden() -> None:
+        tries.append(1)
+        raise ForbiddenError("no")
+
+    with pytest.raises(ForbiddenError):
+        patiently(S3Settings(patience=10.0), forbidden)
+    assert len(tries) == 1
+
+
+def test_encryption_is_asked_for(settings, s3, tmp_path) -> None:
+    encrypted = S3Store(s3.uri, S3Settings(**{**vars(settings), "encryption": "AES256"}))
+    path: Path = tmp_path / "a"
+    path.write_bytes(b"x")
+    encrypted.put(path, "a")
+    head = s3_client.client(settings).head_object(
+        Bucket=BUCKET, Key=s3.where("a").removeprefix(f"s3://{BUCKET}/")
+    )
+    assert head["ServerSideEncryption"] == "AES256"
+
+
+def test_a_public_bucket_is_read_without_credentials(settings, s3, monkeypatch, tmp_path) -> None:
+    s3.write_text("public/a", "for all")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    s3_client.client(settings).put_object_acl(
+        Bucket=BUCKET, Key=s3.where("public/a").removeprefix(f"s3://{BUCKET}/"), ACL="public-read"
+    )
+    public = S3Store(s3.uri, S3Settings(**{**vars(settings), "unsigned": True}))
+    assert public.read_text("public/a") == "for all"
+
+
+def test_a_broken_off_upload_is_swept(settings, s3) -> None:
+    client = s3_client.client(settings)
+    key = s3.where("runs/a").removeprefix(f"s3://{BUCKET}/")
+    upload = client.create_multipart_upload(Bucket=BUCKET, Key=key)
+    client.upload_part(
+        Bucket=BUCKET, Key=key, UploadId=upload["UploadId"], PartNumber=1, Body=b"half"
+    )
+    assert s3.list("runs") == []
+    assert s3.sweep("runs") == 1
+    assert s3.sweep("runs") == 0
