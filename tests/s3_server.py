@@ -1,7 +1,7 @@
 """A real S3 server (SeaweedFS) on 127.0.0.1, for tests, benchmarks and the chaos script.
 
 ``python -m tests.s3_server FOLDER`` starts one, makes the bucket ``skymosaic``, prints the
-environment that skymosaic needs, and stops it at Ctrl-C.
+environment that skymosaic needs, and stops it at Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
@@ -152,12 +152,13 @@ def _is_free(port: int) -> bool:
 
 def main() -> None:
     """Run a server until it is interrupted."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     with s3_server(Path(sys.argv[1])) as server:
         for name, value in server.environment.items():
             print(f"export {name}={shlex.quote(value)}")
-        print(f"# bucket: s3://{BUCKET}; pid {os.getpid()}; Ctrl-C stops it", flush=True)
-        with suppress(KeyboardInterrupt):
-            signal.pause()
+        print(f"# bucket: s3://{BUCKET}; pid {os.getpid()}; Ctrl-C or SIGTERM stops it", flush=True)
+        # A shell lets its background jobs ignore Ctrl-C: SIGTERM stops it, too.
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ from dask import delayed
 from dask.utils import parse_bytes
 from distributed import Client
 
-from skymosaic import drizzlepac_process, gathering, scratch, stages
+from skymosaic import compute, drizzlepac_process, gathering, scratch, stages
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.archive.directory import Directory
-from skymosaic.compute import execution, local
+from skymosaic.compute import execution
 from skymosaic.config import Campaign, DirectorySource, SimulatedSource, resolved_yaml
 from skymosaic.errors import (
     ComputeError,
@@ -99,12 +99,10 @@ def open_source(source: SimulatedSource | DirectorySource) -> Source:
 
 def open_place(campaign: Campaign) -> Place:
     """Return where a campaign's products are and its tasks work."""
-    compute, settings = campaign.compute, campaign.store.model_dump(exclude={"uri"})
-    store = open_store(campaign.store.uri, settings)
-    limit = parse_bytes(compute.cache_limit)
-    return Place(
-        cached(store, compute.scratch, compute.cache, limit), campaign.name, compute.scratch
-    )
+    there, here = campaign.store, campaign.compute
+    store = open_store(there.uri, there.model_dump(exclude={"uri"}))
+    limit = parse_bytes(here.cache_limit)
+    return Place(cached(store, here.scratch, here.cache, limit), campaign.name, here.scratch)
 
 
 @dataclass(frozen=True)
@@ -350,9 +348,10 @@ def _recorded(place: Place, campaign: Campaign, held: Lease) -> Iterator[Recorde
 def _workers(campaign: Campaign, tell: Tell, parcels: int) -> Iterator[Client]:
     """Yield a client of the campaign's workers, whose tasks' events go to `tell`."""
     # Importing drizzlepac takes seconds: it begins while the workers start.
-    drizzlepac_process.warm()
+    if campaign.compute.backend == "local":
+        drizzlepac_process.warm()
     try:
-        with local.client(campaign.compute, max(parcels, len(campaign.sky.methods))) as client:
+        with compute.client(campaign.compute, max(parcels, len(campaign.sky.methods))) as client:
             client.subscribe_topic(TOPIC, lambda message: tell(from_message(message)))
             yield client
     finally:
@@ -364,7 +363,7 @@ def _graph(campaign: Campaign, place: Place, source: Source, parcels: Sequence[P
     return compare(campaign, place, source, prepared, drizzle_each(campaign, place, prepared))
 
 
-def _with_second_chances(client: Client, compute: Callable[[int], Any]) -> Any:
+def _with_second_chances(client: Client, attempt: Callable[[int], Any]) -> Any:
     """Compute again what can succeed then; finished steps are not done again.
 
     What was damaged in the store was put aside, and is made anew. What ran out of memory, or lost
@@ -375,13 +374,13 @@ def _with_second_chances(client: Client, compute: Callable[[int], Any]) -> Any:
     ----------
     client : Client
         The workers'.
-    compute : callable
-        Gets how many workers have to share what one of them uses.
+    attempt : callable
+        Computes. Gets how many workers have to share what one of them uses.
     """
     share, damages = 1, 0
     while True:
         try:
-            return compute(share)
+            return attempt(share)
         except DamagedError as error:
             damages += 1
             if damages > _DAMAGES:

@@ -14,6 +14,7 @@ from skymosaic.exposure import Exposure
 from skymosaic.inspection import inspection_table
 from skymosaic.stages import read_previews, require_equal_weights, sky_values
 from skymosaic.steps import Bench, Finished, Place, run_step
+from skymosaic.transfers import transfers
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def _record(
         gates=_gate_rows(aligned),
         output_grid=_grid_row(planned),
         steps=[_step_row(step) for step in steps],
+        transfers=_transfers_row(steps),
         versions=versions(),
         campaign_file=resolved_yaml(campaign),
         warnings=told,
@@ -196,4 +198,18 @@ def _step_row(step: Finished) -> dict[str, object]:
         "peak memory (MB)": round(step.peak_memory / 1e6) or "",
         "products": len(step.products),
         "bytes": sum(product.size for product in step.products.values()),
+        "to the store (MB)": round(step.moved.up / 1e6, 1),
+        "from the store (MB)": round(step.moved.down / 1e6, 1),
+        "host": step.host,
+    }
+
+
+def _transfers_row(steps: Sequence[Finished]) -> Mapping[str, object]:
+    total = transfers(steps)
+    return {
+        "moved to the store (MB)": round(total.moved.up / 1e6, 1),
+        "needed to go there (MB)": round(total.needed.up / 1e6, 1),
+        "moved from the store (MB)": round(total.moved.down / 1e6, 1),
+        "needed to come from there (MB)": round(total.needed.down / 1e6, 1),
+        "moved / needed": round(total.ratio, 4),
     }

@@ -45,7 +45,7 @@ def find_place(uri: str) -> Place:
         There is no campaign.
     """
     root, _, name = uri.rstrip("/").rpartition("/")
-    if not name or root.endswith(":/") or root == "s3:":
+    if not name or name == "s3:" or root in ("s3:", "s3:/"):
         raise CampaignError(
             f"{uri!r} names no campaign: write STORE/CAMPAIGN, such as store/horsehead-demo or "
             "s3://bucket/prefix/horsehead-demo"

@@ -96,9 +96,10 @@ class Recorder:
             "ended": None,
             "state": "running",
             "expected": 0,
-            "tasks": {},
             "error": None,
         }
+        self._tasks: dict[str, dict[str, Any]] = {}
+        """By name, in the order in which they started."""
         self._writer = threading.Thread(target=self._write_changes, daemon=True)
         self._writer.start()
 
@@ -110,12 +111,13 @@ class Recorder:
         """Take down an event; may be called from any thread."""
         states = {"started": "running", "doing": "running", "finished": "done"}
         entry = {
+            "task": event.task,
             "state": states.get(event.state, event.state),
             "seconds": round(event.seconds, 1),
             "detail": event.detail,
         }
         with self._lock:
-            self._record["tasks"][event.task] = entry
+            self._tasks[event.task] = entry
         self._changed.set()
 
     def end(self, error: BaseException | None) -> None:
@@ -171,7 +173,7 @@ class Recorder:
 
     def _write(self) -> None:
         with self._lock:
-            record = {**self._record, "tasks": dict(self._record["tasks"])}
+            record = {**self._record, "tasks": list(self._tasks.values())}
         try:
             self._place.store.write_json(self._key, record)
         except StoreError as error:  # the run matters more than its record
@@ -201,12 +203,12 @@ def last_status(place: Place) -> Status | None:
         expected=record["expected"],
         tasks=[
             TaskState(
-                name,
+                task["task"],
                 lost if task["state"] == "running" else task["state"],
                 task["seconds"],
                 task["detail"],
             )
-            for name, task in record["tasks"].items()
+            for task in record["tasks"]
         ],
         error=record["error"],
     )

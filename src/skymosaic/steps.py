@@ -85,6 +85,8 @@ class Finished:
     """Bytes of what it fetched from the store, by SHA-256."""
     moved: Traffic = field(default_factory=Traffic)
     """Bytes between its host and the store."""
+    host: str = ""
+    """Name of the host that it ran on."""
     cache: str = ""
     """A word for the cache that it used; empty where the store needs none."""
 
@@ -156,7 +158,7 @@ def run_step(
     StoreError
         The store or the scratch folder failed.
     SkymosaicError
-        What `work` raised; the store is then as it was, but for the logs under ``failed/``.
+        What `work` raised; the store is then as it was, but for what ``failed/`` tells of it.
     """
     wanted = {
         "step": step,
@@ -229,6 +231,7 @@ def _from_manifest(manifest: Mapping[str, Any], *, reused: bool) -> Finished:
         reused=reused,
         fetched=manifest["fetched"],
         moved=Traffic(**manifest["moved"]),
+        host=manifest["host"],
         cache=manifest["cache"],
     )
 
@@ -282,7 +285,9 @@ def _publish(
             }
             if not place.store.create(_manifest_key(place, step), as_json(manifest)):
                 raise LockedError(f"another worker published {step} at the same time; run again")
-    except StoreError:
+            # Also what workers that were killed had staged for this step.
+            place.store.remove(place.key("staging", step))
+    except SkymosaicError:
         _try_to(lambda: place.store.remove(staging), f"remove {staging}")
         raise
     place.store.delete(place.key("failed", f"{step}.json"))

@@ -41,7 +41,9 @@ class RunRecord:
     output_grid : mapping of str to object
         The grid of the mosaics: shape, scale, centre, orientation, ...
     steps : sequence of rows
-        One a step: time, peak memory, whether it was run or found finished.
+        One a step: time, peak memory, bytes to and from the store.
+    transfers : mapping of str to object
+        What all steps moved to and from the store, and what they had to.
     versions : mapping of str to str
         Version of each software.
     campaign_file : str
@@ -57,6 +59,7 @@ class RunRecord:
     gates: Sequence[Row] = ()
     output_grid: Mapping[str, object] = field(default_factory=dict)
     steps: Sequence[Row] = ()
+    transfers: Mapping[str, object] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     campaign_file: str = ""
     warnings: Sequence[str] = ()

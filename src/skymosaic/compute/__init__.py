@@ -1,1 +1,25 @@
 """Where tasks run: each module gives a Dask client."""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import AbstractContextManager
+
+from distributed import Client
+
+from skymosaic.config import Compute
+
+
+def client(settings: Compute, tasks: int) -> AbstractContextManager[Client]:
+    """Return a client of the workers that the campaign asks for, ended with the context.
+
+    Parameters
+    ----------
+    settings : Compute
+        The campaign's; its `backend` names the module.
+    tasks : int
+        How many tasks can run at once at most.
+    """
+    backend = importlib.import_module(f"skymosaic.compute.{settings.backend}")
+    made: AbstractContextManager[Client] = backend.client(settings, tasks)
+    return made

@@ -257,7 +257,13 @@ class Store(OptionalSection):
 class Compute(OptionalSection):
     """Who does the work, and within which bounds."""
 
-    backend: Literal["local"] = Field(default="local", description="local: this machine.")
+    backend: Literal["local", "scheduler"] = Field(
+        default="local",
+        description="local: this machine; scheduler: a Dask scheduler that is running already.",
+    )
+    address: Text | None = Field(
+        default=None, description="Address of that scheduler, such as tcp://127.0.0.1:8786."
+    )
     workers: Workers = Field(
         default="auto", description="Worker processes (count), or auto: as many as fit."
     )
@@ -283,6 +289,12 @@ class Compute(OptionalSection):
         ),
     )
     cache_limit: Size = Field(default="20GB", description="S3: what the cache may take on a host.")
+
+    @model_validator(mode="after")
+    def _address_goes_with_scheduler(self) -> Self:
+        if (self.backend == "scheduler") != (self.address is not None):
+            raise ValueError("backend: scheduler needs an address, and no other takes one")
+        return self
 
 
 class Campaign(Section):

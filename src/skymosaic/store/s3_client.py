@@ -59,7 +59,7 @@ _FORBIDDEN = {
 _BUSY = {
     *("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling"),
     *("ThrottlingException", "RequestLimitExceeded", "BandwidthLimitExceeded", "OperationAborted"),
-    *("ConditionalRequestConflict", "RequestTimeTooSkewed", "BadDigest", "IncompleteBody"),
+    *("ConditionalRequestConflict", "BadDigest", "IncompleteBody"),
 }
 _AWAY = (
     *(HTTPClientError, NoConnectionError, IncompleteReadError),  # botocore's
@@ -227,7 +227,7 @@ def _from_response(where: str, error: ClientError) -> StoreError:
         return MissingError(f"{where} is not in the store; run again, and it is made anew")
     if code in _FORBIDDEN or status in (401, 403):
         if code == "RequestTimeTooSkewed":
-            return UnreachableError(f"{where}: this host's clock is off by more than S3 allows")
+            return ForbiddenError(f"{where}: the S3 server refuses its own time; set its clock")
         return ForbiddenError(
             f"{where}: no permission ({code}); check the credentials (AWS_PROFILE, "
             "AWS_ACCESS_KEY_ID) and what they may do with this bucket"

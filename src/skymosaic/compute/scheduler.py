@@ -1,0 +1,54 @@
+"""A Dask scheduler that is running already, with its workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from distributed import Client
+
+from skymosaic.config import Compute
+from skymosaic.errors import ComputeError
+
+_PATIENCE = 60  # s for the scheduler to answer and for the first worker to be there
+
+
+@contextmanager
+def client(settings: Compute, tasks: int) -> Iterator[Client]:
+    """Yield a client of a running scheduler; it and its workers go on when we are done.
+
+    Parameters
+    ----------
+    settings : Compute
+        The campaign's; `address` is the scheduler's.
+    tasks : int
+        How many tasks can run at once at most.
+
+    Raises
+    ------
+    ComputeError
+        The scheduler does not answer, has no workers, or they have more than one thread each.
+    """
+    try:
+        connected = Client(settings.address, timeout=_PATIENCE)
+    except (OSError, ValueError) as error:
+        raise ComputeError(
+            f"no Dask scheduler answers at {settings.address} ({error}); start one with "
+            "`dask scheduler`, or correct compute.address"
+        ) from None
+    with connected:
+        try:
+            connected.wait_for_workers(1, timeout=_PATIENCE)
+        except TimeoutError:
+            raise ComputeError(
+                f"the scheduler at {settings.address} has no workers after {_PATIENCE} s; start "
+                f"some with `dask worker {settings.address} --nthreads 1`"
+            ) from None
+        for address, worker in connected.scheduler_info(n_workers=-1)["workers"].items():
+            # What a step moves is counted by process.
+            if worker["nthreads"] != 1:
+                raise ComputeError(
+                    f"the worker {address} has {worker['nthreads']} threads; start workers with "
+                    "--nthreads 1, as many as there are cores (--nworkers)"
+                )
+        yield connected

@@ -1,0 +1,442 @@
+"""Faults during a campaign on an S3 store, each followed by the same checks.
+
+The campaign is three small simulated tiles. A scenario breaks something while it runs; then, if the
+run did not survive, the same command is given once more, as a user would. In the end the table must
+be the undisturbed one, every product must be what its manifest says, and no process, scratch folder
+or staged file may be left. `scripts/chaos` runs all scenarios and prints a table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from tests.faulty_proxy import Faults, faulty_proxy
+from tests.s3_server import BUCKET, S3Server, s3_server
+
+STAGES = {
+    "retrieve": "pristine-",
+    "align": "aligned-",
+    "plan": "plan-",
+    "drizzle": "runs-match-",
+    "gather": "comparison-",
+}
+"""Stages, and how the scratch folders of their steps begin."""
+_CAMPAIGN = {
+    "campaign": {"name": "tiles"},
+    "source": {"kind": "simulated", "size": "small", "tiles": ["54", "51", "55"]},
+    "align": {"order": ["54"]},
+    # Killed workers are given up soon, and a server that is away is waited for.
+    "store": {"patience": 90},
+}
+_OUTAGE = 20.0  # s
+_LONGEST = 240.0  # s that a run may take
+
+
+class ChaosError(AssertionError):
+    """Something was not as it must be after a fault."""
+
+
+@dataclass
+class Stage:
+    """Where the scenarios play: a server, a proxy, an undisturbed table."""
+
+    folder: Path
+    server: S3Server
+    proxy: str
+    faults: Faults
+    undisturbed: bytes = b""
+
+    @property
+    def client(self) -> Any:
+        """A plain S3 client that goes past the proxy."""
+        return self.server.client()
+
+
+@dataclass
+class Run:
+    """One run of the campaign, with its own prefix and scratch folder."""
+
+    stage: Stage
+    name: str
+    environment: dict[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
+    """A command that the campaign is started by."""
+    process: subprocess.Popen[str] | None = None
+    output: str = ""
+    seen: dict[int, psutil.Process] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder = self.stage.folder / self.name
+        self.scratch = self.folder / "scratch"
+        self.scratch.mkdir(parents=True)
+        (self.folder / "tiles.yaml").write_text(yaml.safe_dump(_CAMPAIGN))
+
+    @property
+    def store(self) -> str:
+        """The URI of the store."""
+        return f"s3://{BUCKET}/{self.name}"
+
+    def start(self) -> None:
+        """Start the campaign."""
+        self.process = subprocess.Popen(
+            [
+                *self.prefix,
+                *(sys.executable, "-m", "skymosaic.cli", "run", str(self.folder / "tiles.yaml")),
+                *("--store", self.store, "--workers", "2", "--scratch", str(self.scratch)),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={
+                **os.environ,
+                **self.stage.server.environment,
+                "AWS_ENDPOINT_URL_S3": self.stage.proxy,
+                "TMPDIR": str(self.scratch),
+                **self.environment,
+            },
+        )
+        threading.Thread(target=self._watch, args=(self.process,), daemon=True).start()
+
+    def _watch(self, process: subprocess.Popen[str]) -> None:
+        """Remember every process that the run started."""
+        while process.poll() is None:
+            try:
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    self.seen[child.pid] = child
+            except psutil.Error:
+                pass
+            time.sleep(0.1)
+
+    def end(self) -> int:
+        """Wait for the end; return the exit code."""
+        assert self.process is not None
+        try:
+            out, _ = self.process.communicate(timeout=_LONGEST)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise ChaosError(f"{self.name} did not end within {_LONGEST:.0f} s") from None
+        self.output += out
+        return self.process.returncode
+
+    def in_stage(self, stage: str) -> Path:
+        """Wait until a step of a stage is at work; return its scratch folder."""
+
+        def at_work() -> Path | None:
+            found = self.scratch.glob(f"skymosaic-{os.getuid()}-{STAGES[stage]}*/.lock")
+            return next((lock.parent for lock in found), None)
+
+        return self.wait_for(at_work, f"the stage {stage}")
+
+    def wait_for(self, condition: Callable[[], Any], what: str) -> Any:
+        """Return what `condition` gives as soon as it is true."""
+        end = time.monotonic() + _LONGEST
+        while time.monotonic() < end:
+            if found := condition():
+                return found
+            if self.process and self.process.poll() is not None:
+                raise ChaosError(f"the run ended before {what}:\n{self.process.stdout.read()}")
+            time.sleep(0.005)
+        raise ChaosError(f"waited in vain for {what}")
+
+    def worker_in(self, folder: Path) -> psutil.Process:
+        """Return the worker that works in a scratch folder: it holds the folder's lock open."""
+        lock = str(folder / ".lock")
+
+        def holder() -> psutil.Process | None:
+            for process in psutil.Process(self.process.pid).children(recursive=True):
+                try:
+                    if any(file.path == lock for file in process.open_files()):
+                        return process
+                except psutil.Error:
+                    continue
+            return None
+
+        return self.wait_for(holder, "the worker")
+
+    def objects(self) -> dict[str, bytes]:
+        """Return everything below the campaign, by key."""
+        client = self.stage.client
+        pages = client.get_paginator("list_objects_v2").paginate(
+            Bucket=BUCKET, Prefix=f"{self.name}/tiles/"
+        )
+        keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
+        return {
+            key.removeprefix(f"{self.name}/"): client.get_object(Bucket=BUCKET, Key=key)[
+                "Body"
+            ].read()
+            for key in keys
+        }
+
+    def check_whole(self, objects: dict[str, bytes]) -> int:
+        """Check that every manifest's products are there as it says; return how many there are."""
+        count = 0
+        for key, content in objects.items():
+            if key.startswith("tiles/manifests/"):
+                for product in json.loads(content)["products"].values():
+                    found = objects.get(product["key"])
+                    if found is None or hashlib.sha256(found).hexdigest() != product["sha256"]:
+                        raise ChaosError(f"{key} names {product['key']}, which is not that")
+                    count += 1
+        return count
+
+    def check_end(self) -> None:
+        """Check all that must be so after the last run."""
+        objects = self.objects()
+        if objects.get("tiles/comparison/mdrizsky.csv") != self.stage.undisturbed:
+            raise ChaosError("the table is not the undisturbed one")
+        self.check_whole(objects)
+        if staged := [key for key in objects if key.startswith("tiles/staging/")]:
+            raise ChaosError(f"staged files are left: {staged}")
+        end = time.monotonic() + 20
+        while alive := [p for p in self.seen.values() if _lives(p)]:
+            if time.monotonic() > end:
+                raise ChaosError(f"processes are left: {[p.cmdline() for p in alive]}")
+            time.sleep(0.2)
+        if left := [path.name for path in self.scratch.iterdir()]:
+            raise ChaosError(f"scratch is left: {left}")
+        for secret in ("testSecretOfSkymosaic",):
+            if secret in self.output or any(secret.encode() in v for v in objects.values()):
+                raise ChaosError("a credential is in a log, a manifest or a product")
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _go_on(run: Run, what: str) -> str:
+    """Give the same command again after a run that did not survive."""
+    run.check_whole(run.objects())  # what is visible is whole, even now
+    run.start()
+    if code := run.end():
+        raise ChaosError(f"the next run ended with {code}:\n{run.output}")
+    return what
+
+
+def kill_worker(run: Run, stage: str) -> str:
+    """Kill -9 the worker that is at work in a stage."""
+    run.start()
+    run.worker_in(run.in_stage(stage)).send_signal(signal.SIGKILL)
+    if code := run.end():
+        raise ChaosError(f"ended with {code}:\n{run.output}")
+    return "the run went on with other workers"
+
+
+def kill_driver(run: Run, stage: str) -> str:
+    """Kill -9 the driver during a stage."""
+    run.start()
+    run.in_stage(stage)
+    assert run.process is not None
+    run.process.send_signal(signal.SIGKILL)
+    run.end()
+    return _go_on(run, "the next run went on")
+
+
+def terminate_worker(run: Run) -> str:
+    """SIGTERM to a worker at work: a machine that is about to be taken away."""
+    run.start()
+    run.worker_in(run.in_stage("drizzle")).send_signal(signal.SIGTERM)
+    if code := run.end():
+        raise ChaosError(f"ended with {code}:\n{run.output}")
+    return "its work went to others"
+
+
+def stop_server(run: Run) -> str:
+    """Stop the S3 server for 20 s in the middle."""
+    run.start()
+    run.in_stage("drizzle")
+    run.stage.server.stop()
+    time.sleep(_OUTAGE)
+    run.stage.server.start()
+    if code := run.end():
+        raise ChaosError(f"ended with {code}:\n{run.output}")
+    return "the run waited for it"
+
+
+def slow_down(run: Run) -> str:
+    """503 SlowDown to a tenth of all requests."""
+    faults = run.stage.faults
+    faults.every_nth_is_busy, faults.busy = 10, 0
+    run.start()
+    code = run.end()
+    faults.every_nth_is_busy = 0
+    if code:
+        raise ChaosError(f"ended with {code}:\n{run.output}")
+    if not faults.busy:
+        raise ChaosError("no request was refused")
+    return f"{faults.busy} requests were sent again"
+
+
+def truncated_upload(run: Run) -> str:
+    """Cut five uploads in the middle."""
+    faults = run.stage.faults
+    faults.truncate_uploads, faults.truncated = 5, 0
+    run.start()
+    if code := run.end():
+        raise ChaosError(f"ended with {code}:\n{run.output}")
+    if faults.truncated != 5:
+        raise ChaosError(f"{faults.truncated} uploads were cut")
+    return "5 uploads were sent again"
+
+
+def flipped_byte(run: Run) -> str:
+    """Flip a byte of a stored exposure before the exposures are aligned."""
+    run.start()
+    key = f"{run.name}/tiles/pristine/ibxl51eoq_flt.fits"
+    client = run.stage.client
+
+    def stored() -> bool:
+        manifest = f"{run.name}/tiles/manifests/pristine/ibxl51.json"
+        return client.list_objects_v2(Bucket=BUCKET, Prefix=manifest)["KeyCount"] == 1
+
+    run.wait_for(stored, "the exposures of a tile")
+    assert run.process is not None
+    run.process.send_signal(signal.SIGKILL)  # the next run has no cache to take them from
+    run.end()
+    content = bytearray(client.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    content[len(content) // 2] ^= 0xFF
+    client.put_object(Bucket=BUCKET, Key=key, Body=bytes(content))
+    run.start()
+    if code := run.end():
+        raise ChaosError(f"ended with {code}:\n{run.output}")
+    if "ibxl51eoq_flt.fits changed in the store" not in run.output:
+        raise ChaosError(f"the damage was not named:\n{run.output}")
+    return "found, named, put aside and made anew"
+
+
+def full_scratch(run: Run) -> str:
+    """A scratch folder on a file system that is too small."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(run.scratch)], check=False
+    )
+    if mounted.returncode:
+        raise SkippedError("mounting a small file system is not permitted here")
+    try:
+        run.start()
+        code = run.end()
+    finally:
+        subprocess.run(["umount", "--lazy", str(run.scratch)], check=True)
+    if code != 9 or "no space left" not in run.output:
+        raise ChaosError(f"ended with {code}, not with 9 and 'no space left':\n{run.output}")
+    return _go_on(run, "refused by name (exit code 9); the next run, with more, went on")
+
+
+def wrong_clock(run: Run) -> str:
+    """The host's clock is an hour off that of the S3 server."""
+    if shutil.which("faketime") is None:
+        raise SkippedError("faketime is not installed (Debian: apt-get install faketime)")
+    run.prefix = ("faketime", "-f", "+1h")
+    run.environment = {"DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    run.start()
+    if code := run.end():
+        raise ChaosError(f"ended with {code}:\n{run.output}")
+    if "clock is 36" not in run.output:
+        raise ChaosError(f"the clock was not named:\n{run.output}")
+    return "named, and signed with the server's time"
+
+
+class SkippedError(Exception):
+    """A scenario cannot be played on this machine."""
+
+
+def _in_each_stage(play: Callable[[Run, str], str], what: str) -> dict[str, Callable[[Run], str]]:
+    def in_stage(stage: str) -> Callable[[Run], str]:
+        return lambda run: play(run, stage)
+
+    return {f"{what} in {stage}": in_stage(stage) for stage in STAGES}
+
+
+SCENARIOS: dict[str, Callable[[Run], str]] = {
+    **_in_each_stage(kill_worker, "kill -9 of a worker"),
+    **_in_each_stage(kill_driver, "kill -9 of the driver"),
+    "SIGTERM to a worker in drizzle": terminate_worker,
+    "S3 server stopped for 20 s": stop_server,
+    "503 SlowDown on a tenth of requests": slow_down,
+    "truncated uploads": truncated_upload,
+    "flipped byte in a stored object": flipped_byte,
+    "disk full in scratch": full_scratch,
+    "clock an hour off": wrong_clock,
+}
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    """Yield the server, the proxy and the undisturbed table."""
+    with tempfile.TemporaryDirectory(prefix="chaos-") as name:
+        folder = Path(name)
+        with (
+            s3_server(folder / "server") as server,
+            faulty_proxy(server.url) as (proxy, faults),
+        ):
+            made = Stage(folder, server, proxy, faults)
+            run = Run(made, "undisturbed")
+            run.start()
+            if code := run.end():
+                raise ChaosError(f"the undisturbed run ended with {code}:\n{run.output}")
+            made.undisturbed = run.objects()["tiles/comparison/mdrizsky.csv"]
+            run.check_end()
+            yield made
+
+
+def play(where: Stage, scenario: str) -> str:
+    """Play a scenario and check its end; return what came of it.
+
+    Raises
+    ------
+    ChaosError
+        Something was not as it must be.
+    SkippedError
+        It cannot be played here.
+    """
+    run = Run(where, "".join(c if c.isalnum() else "-" for c in scenario))
+    try:
+        outcome = SCENARIOS[scenario](run)
+        run.check_end()
+    finally:
+        if run.process and run.process.poll() is None:
+            run.process.kill()
+            run.process.wait()
+    return outcome
+
+
+def main() -> int:
+    """Play all scenarios, or those whose names hold a word that was given; print a table."""
+    chosen = [s for s in SCENARIOS if not sys.argv[1:] or any(w in s for w in sys.argv[1:])]
+    failures = 0
+    print(f"{'scenario':<38} {'time':>6}  outcome", flush=True)
+    with stage() as where:
+        for scenario in chosen:
+            started = time.monotonic()
+            try:
+                outcome = "same table; " + play(where, scenario)
+            except SkippedError as why:
+                outcome = f"NOT PLAYED: {why}"
+            except ChaosError as why:
+                failures += 1
+                outcome = f"FAILED: {why}"
+            print(f"{scenario:<38} {time.monotonic() - started:5.0f}s  {outcome}", flush=True)
+    print(f"{len(chosen)} scenarios, {failures} failed")
+    return min(failures, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

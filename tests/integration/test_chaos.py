@@ -1,0 +1,33 @@
+"""A few of the scenarios of `scripts/chaos` in every test run, all of them among the slow tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests import chaos
+
+QUICK = {
+    "kill -9 of the driver in align",
+    "kill -9 of a worker in drizzle",
+    "truncated uploads",
+    "flipped byte in a stored object",
+}
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[chaos.Stage]:
+    with chaos.stage() as stage:
+        yield stage
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [s if s in QUICK else pytest.param(s, marks=pytest.mark.slow) for s in chaos.SCENARIOS],
+)
+def test_after_a_fault_all_is_as_if_nothing_was(stage: chaos.Stage, scenario: str) -> None:
+    try:
+        assert chaos.play(stage, scenario)
+    except chaos.SkippedError as why:
+        pytest.skip(f"{scenario}: {why}")

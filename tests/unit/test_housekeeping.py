@@ -1,0 +1,243 @@
+"""Status, restart's file, clean; and the record of a run that they go by."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from skymosaic import housekeeping
+from skymosaic.config import load_campaign_text, resolved_yaml
+from skymosaic.errors import (
+    AlignmentError,
+    CampaignError,
+    LockedError,
+    MissingError,
+    SkymosaicError,
+    UnreachableError,
+)
+from skymosaic.progress import Event
+from skymosaic.records import Recorder, RunState, campaign_lock, last_status
+from skymosaic.steps import Bench, Place, run_step
+from skymosaic.store import LocalStore, lease
+
+CAMPAIGN = "campaign: {name: demo}\nsource: {kind: simulated}\n"
+
+
+@pytest.fixture
+def place(tmp_path) -> Place:
+    """A campaign with one finished step and some things that nobody names."""
+    place = Place(LocalStore(tmp_path / "store"), "demo", tmp_path / "scratch")
+    campaign = load_campaign_text(
+        CAMPAIGN, "demo.yaml", {"compute.scratch": str(tmp_path / "scratch")}
+    )
+    place.store.write_text("demo/campaign.yaml", resolved_yaml(campaign))
+
+    def work(bench: Bench) -> dict[str, object]:
+        (bench.out / "a.fits").write_bytes(b"A")
+        return {}
+
+    run_step(
+        place,
+        "runs/match",
+        folder="runs/match",
+        inputs={},
+        parameters={},
+        versions={},
+        work=work,
+    )
+    return place
+
+
+def uri(place: Place) -> str:
+    return f"{place.store.uri}/demo"
+
+
+def record(place: Place, error: BaseException | None = None, number: int = 1) -> None:
+    """Leave the record of a run."""
+    recorder = Recorder(place, number, {"campaign": {"name": "demo"}})
+    recorder.expect(3)
+    recorder.tell(Event("retrieve ibxl54", "started"))
+    recorder.tell(Event("retrieve ibxl54", "finished", "", 1.5))
+    recorder.tell(Event("align", "started"))
+    recorder.tell(Event("align", "failed" if error else "reused", str(error or ""), 2.5))
+    recorder.end(error)
+
+
+def test_a_run_that_went_well(place) -> None:
+    record(place)
+    status = housekeeping.find_status(uri(place))
+    assert status.state is RunState.DONE
+    assert status.state.exit_code == 0
+    assert [(t.name, t.state, t.seconds) for t in status.tasks] == [
+        ("retrieve ibxl54", "done", 1.5),
+        ("align", "reused", 2.5),
+    ]
+    assert status.expected == 3
+    assert status.ended is not None
+
+
+def test_a_run_that_failed_tells_why(place) -> None:
+    record(place, AlignmentError("ibxl51: too few matches"))
+    status = housekeeping.find_status(uri(place))
+    assert (status.state, status.state.exit_code) == (RunState.FAILED, 21)
+    assert status.error == {
+        "class": "AlignmentError",
+        "message": "ibxl51: too few matches",
+        "exit_code": 5,
+        "passes_by_itself": False,
+    }
+    assert status.tasks[1].detail == "ibxl51: too few matches"
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(143)])
+def test_a_run_that_was_interrupted(place, end) -> None:
+    record(place, end)
+    assert housekeeping.find_status(uri(place)).state is RunState.INTERRUPTED
+
+
+def test_a_run_that_is_at_work_and_one_that_was_killed(place) -> None:
+    with lease.held(place.store, campaign_lock(place), "run") as lock:
+        recorder = Recorder(place, lock.number, {})
+        recorder.tell(Event("align", "doing", "TweakReg", 3.0))
+        time.sleep(0.1)
+        recorder._write()
+        running = last_status(place)
+        assert running is not None
+        assert (running.state, running.tasks[0].state) == (RunState.RUNNING, "running")
+        assert "run on host" in running.holder
+    killed = last_status(place)
+    assert killed is not None
+    assert (killed.state, killed.state.exit_code) == (RunState.INTERRUPTED, 22)
+    assert killed.tasks[0].state == "lost"
+    recorder.end(None)
+
+
+def test_the_last_run_counts(place) -> None:
+    record(place, AlignmentError("first"), number=1)
+    record(place, None, number=2)
+    assert housekeeping.find_status(uri(place)).state is RunState.DONE
+
+
+def test_a_record_tells_what_the_steps_read_made_and_cost(place) -> None:
+    def fail(bench: Bench) -> dict[str, object]:
+        raise AlignmentError("no")
+
+    with pytest.raises(AlignmentError):
+        run_step(
+            place, "aligned", folder="aligned", inputs={}, parameters={}, versions={}, work=fail
+        )
+    record(place)
+    told = place.store.read_json("demo/records/000001.json")
+    step, failed = told["steps"]["runs/match"], told["steps"]["aligned"]
+    assert list(step["outputs"]) == ["a.fits"]
+    assert {"inputs", "host", "started", "seconds", "peak_memory", "moved", "key"} <= set(step)
+    assert failed["error"]["class"] == "AlignmentError"
+    assert told["versions"]["drizzlepac"]
+
+
+def test_a_store_that_fails_does_not_stop_the_run(place, monkeypatch, caplog) -> None:
+    def fail(*_: object) -> None:
+        raise UnreachableError("away")
+
+    monkeypatch.setattr(place.store, "write_json", fail)
+    record(place)
+    assert "could not be written: away" in caplog.text
+
+
+def test_the_stored_campaign_has_the_store_that_it_was_found_in(place, tmp_path) -> None:
+    moved = tmp_path / "moved"
+    Path(place.store.uri).rename(moved)
+    campaign = housekeeping.stored_campaign(f"{moved}/demo", {"compute.workers": 3})
+    assert campaign.store.uri == str(moved)
+    assert campaign.compute.workers == 3
+    assert campaign.name == "demo"
+
+
+@pytest.mark.parametrize("wrong", ["s3://bucket", "s3://", "", "/", "campaign"])
+def test_a_uri_without_a_campaign(tmp_path, monkeypatch, wrong) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((CampaignError, MissingError)):
+        housekeeping.find_place(wrong)
+
+
+def test_a_folder_that_holds_none(tmp_path) -> None:
+    with pytest.raises(MissingError, match="holds no campaign"):
+        housekeeping.find_status(str(tmp_path / "store" / "demo"))
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_campaign_that_never_ran(place) -> None:
+    with pytest.raises(MissingError, match="no record of a run"):
+        housekeeping.find_status(uri(place))
+
+
+@pytest.fixture
+def litter(place) -> list[str]:
+    """Leave what no manifest names."""
+    keys = ["demo/damaged/1/x", "demo/runs/match/old.fits", "demo/staging/aligned/1/y"]
+    for key in keys:
+        place.store.write_text(key, "x")
+    (Path(place.store.uri) / "demo" / "runs" / "half.part").write_text("half")
+    dead = place.scratch / f"skymosaic-{__import__('os').getuid()}-dead"
+    dead.mkdir()
+    (dead / ".lock").touch()
+    return keys
+
+
+def test_clean_removes_what_no_manifest_names(place, litter) -> None:
+    record(place, AlignmentError("kept: it tells why"))
+    place.store.write_text("demo/failed/aligned/align.log", "kept")
+    before = set(place.store.list("demo"))
+    cleaned = housekeeping.clean(uri(place))
+    assert cleaned.keys == litter
+    assert (cleaned.uploads, cleaned.scratch) == (1, 1)
+    assert before - set(place.store.list("demo")) == set(litter)
+    assert housekeeping.clean(uri(place)).keys == []
+
+
+def test_clean_can_pretend(place, litter) -> None:
+    before = place.store.list("demo")
+    assert housekeeping.clean(uri(place), pretend=True).keys == litter
+    assert [key for key in place.store.list("demo") if "locks" not in key] == [
+        key for key in before if "locks" not in key
+    ]
+
+
+def test_clean_can_remove_all_of_it(place) -> None:
+    place.store.write_text("other/campaign.yaml", "not mine")
+    housekeeping.clean(uri(place), everything=True)
+    assert place.store.list("demo") == []
+    assert place.store.list("other") == ["other/campaign.yaml"]
+
+
+def test_a_campaign_that_runs_is_not_cleaned(place, litter) -> None:
+    with (
+        lease.held(place.store, campaign_lock(place), "run"),
+        pytest.raises(LockedError),
+    ):
+        housekeeping.clean(uri(place))
+    assert set(litter) <= set(place.store.list("demo"))
+
+
+def test_a_manifest_that_is_broken_stops_the_cleaning(place, litter) -> None:
+    """Better no cleaning than one that takes products for litter."""
+    place.store.write_text("demo/manifests/runs/match.json", "{")
+    with pytest.raises(SkymosaicError, match="not JSON"):
+        housekeeping.clean(uri(place))
+    assert set(litter) <= set(place.store.list("demo"))
+
+
+def test_status_is_json_for_machines(place, capsys) -> None:
+    from click.testing import CliRunner
+
+    from skymosaic import cli
+
+    record(place)
+    result = CliRunner().invoke(cli.main, ["status", uri(place), "--json"])
+    assert result.exit_code == 0
+    told = json.loads(result.stdout)
+    assert told["state"] == "done"
+    assert told["tasks"][0]["name"] == "retrieve ibxl54"
