@@ -260,6 +260,28 @@ def terminate_worker(run: Run) -> str:
     return "its work went to others"
 
 
+def kill_drizzlepac(run: Run) -> str:
+    """Kill -9 AstroDrizzle's own process, as the kernel does when memory runs out."""
+    run.start()
+    folder = str(run.in_stage("drizzle"))
+
+    def drizzling() -> psutil.Process | None:
+        for process in psutil.Process(run.process.pid).children(recursive=True):
+            try:
+                if process.cwd().startswith(folder):
+                    return process
+            except psutil.Error:
+                continue
+        return None
+
+    run.wait_for(drizzling, "AstroDrizzle").send_signal(signal.SIGKILL)
+    if code := run.end():
+        raise ChaosError(f"ended with {code}:\n{run.output}")
+    if "again, with 2 times the memory" not in run.output:
+        raise ChaosError(f"the second try was not told:\n{run.output}")
+    return "named, and run again with twice the memory"
+
+
 def stop_server(run: Run) -> str:
     """Stop the S3 server for 20 s in the middle."""
     run.start()
@@ -345,7 +367,6 @@ def wrong_clock(run: Run) -> str:
     if shutil.which("faketime") is None:
         raise SkippedError("faketime is not installed (Debian: apt-get install faketime)")
     run.prefix = ("faketime", "-f", "+1h")
-    run.environment = {"DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     run.start()
     if code := run.end():
         raise ChaosError(f"ended with {code}:\n{run.output}")
@@ -369,6 +390,7 @@ SCENARIOS: dict[str, Callable[[Run], str]] = {
     **_in_each_stage(kill_worker, "kill -9 of a worker"),
     **_in_each_stage(kill_driver, "kill -9 of the driver"),
     "SIGTERM to a worker in drizzle": terminate_worker,
+    "memory runs out in drizzle": kill_drizzlepac,
     "S3 server stopped for 20 s": stop_server,
     "503 SlowDown on a tenth of requests": slow_down,
     "truncated uploads": truncated_upload,

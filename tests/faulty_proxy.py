@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -108,16 +108,19 @@ def _handler(backend: str, faults: Faults) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: clients that are killed break their connections off."""
+
+
 @contextmanager
 def faulty_proxy(url: str) -> Iterator[tuple[str, Faults]]:
     """Yield the address of a proxy of the server at `url`, and what is to go wrong there."""
     faults = Faults()
-    server = ThreadingHTTPServer(
-        ("127.0.0.1", 0), _handler(urlsplit(url).netloc, faults), bind_and_activate=True
-    )
-    server.daemon_threads = True
-    thread: Callable[[], None] = server.serve_forever
-    running = threading.Thread(target=thread, daemon=True)
+    server = _Server(("127.0.0.1", 0), _handler(urlsplit(url).netloc, faults))
+    running = threading.Thread(target=server.serve_forever, daemon=True)
     running.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}", faults

@@ -15,7 +15,13 @@ from skymosaic.archive.simulated.exposures import (
     simulate_visit,
     visit_files,
 )
-from skymosaic.errors import InputError, SkymosaicError
+from skymosaic.errors import (
+    ComputeError,
+    InputError,
+    OutOfMemoryError,
+    SkymosaicError,
+    StoreError,
+)
 from skymosaic.versions import versions
 
 
@@ -68,6 +74,8 @@ class SimulatedArchive:
                 },
                 log,
             )
+        except (ComputeError, OutOfMemoryError, StoreError):  # not the exposures' fault
+            raise
         except SkymosaicError as error:
             raise InputError(f"the drizzled image of {parcel.name} was not made: {error}") from None
         (work / f"{output}_drz.fits").rename(folder / f"{output}_drz.fits")

@@ -1,0 +1,110 @@
+"""What is tried again when a task failed, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from skymosaic import campaign
+from skymosaic.compute import execution
+from skymosaic.errors import (
+    AlignmentError,
+    ComputeError,
+    DamagedError,
+    InputError,
+    OutOfMemoryError,
+    StoreError,
+    UnreachableError,
+)
+
+Fail = Callable[..., Callable[[int], str]]
+
+
+@pytest.fixture
+def four_on_a_host(monkeypatch) -> None:
+    monkeypatch.setattr(execution, "most_on_a_host", lambda _: 4)
+
+
+@pytest.fixture
+def shares() -> list[int]:
+    """How many workers had to share, at each attempt."""
+    return []
+
+
+@pytest.fixture
+def failing(shares) -> Fail:
+    """Return an attempt that raises these errors, one after the other, and then succeeds."""
+
+    def failing(*errors: Exception) -> Callable[[int], str]:
+        left = list(errors)
+
+        def attempt(share: int) -> str:
+            shares.append(share)
+            if left:
+                raise left.pop(0)
+            return "done"
+
+        return attempt
+
+    return failing
+
+
+def again(attempt: Callable[[int], str]) -> str:
+    return campaign._with_second_chances(None, attempt)
+
+
+@pytest.mark.parametrize("error", [OutOfMemoryError("full"), ComputeError("lost")])
+def test_what_needs_memory_gets_twice_as_much(four_on_a_host, failing, shares, error) -> None:
+    assert again(failing(error, error)) == "done"
+    assert shares == [1, 2, 4]
+
+
+def test_there_is_a_limit_to_memory(four_on_a_host, failing, shares, caplog) -> None:
+    with pytest.raises(OutOfMemoryError, match="still"):
+        again(failing(*[OutOfMemoryError("full")] * 2, OutOfMemoryError("still")))
+    assert shares == [1, 2, 4]
+    assert "again, with 2 times the memory" in caplog.text
+
+
+def test_what_was_damaged_is_made_anew_a_few_times(four_on_a_host, failing, shares) -> None:
+    damage = DamagedError("a_flt.fits changed")
+    assert again(failing(damage, damage)) == "done"
+    assert shares == [1, 1, 1]
+    with pytest.raises(DamagedError):
+        again(failing(*[damage] * 10))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError("truncated"),
+        AlignmentError("gate"),
+        StoreError("no space left"),
+        UnreachableError("it was waited for already"),
+        ZeroDivisionError(),
+    ],
+)
+def test_what_cannot_succeed_is_not_tried_again(four_on_a_host, failing, shares, error) -> None:
+    with pytest.raises(type(error)):
+        again(failing(error))
+    assert shares == [1]
+
+
+class Scheduler:
+    """What a client says of its workers."""
+
+    def __init__(self, hosts: dict[str, str]) -> None:
+        self.workers = {address: {"host": host} for address, host in hosts.items()}
+
+    def scheduler_info(self, n_workers: int) -> dict:
+        assert n_workers == -1  # else only the first five are told
+        return {"workers": self.workers}
+
+
+def test_half_the_workers_of_each_host() -> None:
+    client = Scheduler({f"tcp://{host}:{i}": host for host in "ab" for i in range(3)})
+    assert execution.one_of(client, 1) is None
+    assert execution.one_of(client, 2) == ["tcp://a:0", "tcp://a:2", "tcp://b:0", "tcp://b:2"]
+    assert execution.one_of(client, 4) == ["tcp://a:0", "tcp://b:0"]
+    assert execution.most_on_a_host(client) == 3
