@@ -129,8 +129,8 @@ class S3Server:
 def s3_server(folder: Path) -> Iterator[S3Server]:
     """Yield a running server, stopped at the end."""
     server = S3Server(folder)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.stop()
@@ -139,7 +139,8 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
 def _free_ports() -> int:
     """Return a port P such that P to P + 3, and those 10000 higher (gRPC), are free."""
     while True:
-        first = random.randrange(20000, 50000, 4)
+        # Below the ports that the system gives to clients, with those for gRPC, too.
+        first = random.randrange(20000, 22760, 4)
         wanted = [base + i for base in (first, first + 10000) for i in range(4)]
         if all(map(_is_free, wanted)):
             return first

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import _thread
 import logging
+import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,11 +20,18 @@ from skymosaic import compute, drizzlepac_process, gathering, scratch, stages
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.archive.directory import Directory
 from skymosaic.compute import execution
-from skymosaic.config import Campaign, DirectorySource, SimulatedSource, resolved_yaml
+from skymosaic.config import (
+    Campaign,
+    DirectorySource,
+    SimulatedSource,
+    load_campaign_text,
+    resolved_yaml,
+)
 from skymosaic.errors import (
     ComputeError,
     DamagedError,
     LockedError,
+    MissingError,
     OutOfMemoryError,
     SkymosaicError,
     StoreError,
@@ -32,7 +40,7 @@ from skymosaic.exposure import Exposure
 from skymosaic.inspection import inspection_table
 from skymosaic.installation import require_match
 from skymosaic.progress import TOPIC, Event, from_message
-from skymosaic.records import Recorder, both, campaign_lock
+from skymosaic.records import Recorder, RunState, both, campaign_lock, last_status
 from skymosaic.steps import Finished, NotFinishedError, Place, finished
 from skymosaic.store import cached, lease, open_store
 from skymosaic.store.lease import Holder, Lease
@@ -102,7 +110,13 @@ def open_place(campaign: Campaign) -> Place:
     there, here = campaign.store, campaign.compute
     store = open_store(there.uri, there.model_dump(exclude={"uri"}))
     limit = parse_bytes(here.cache_limit)
-    return Place(cached(store, here.scratch, here.cache, limit), campaign.name, here.scratch)
+    return Place(
+        cached(store, here.scratch, here.cache, limit),
+        campaign.name,
+        here.scratch,
+        # Runs that share a scheduler do not hear each other.
+        topic=f"{TOPIC}-{uuid4().hex}",
+    )
 
 
 @dataclass(frozen=True)
@@ -213,14 +227,18 @@ def run(
     require_match()
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
+    done = None
     try:
         done = execution.compute_here(_graph(campaign, place.only_finished(), source, parcels))
-        return _outcome(place, done, reused=True)
+        if _is_told(campaign, place):
+            return _outcome(place, done, reused=True)
     except NotFinishedError as first:
         log.info("first step to run: %s", first)
     with _locked(place, "run", wait, on_wait) as held, _recorded(place, campaign, held) as recorder:
         place.store.write_text(place.key("campaign.yaml"), resolved_yaml(campaign))
-        with _workers(campaign, both(tell, recorder.tell), len(parcels)) as client:
+        if done is not None:
+            return _outcome(place, done, reused=True)
+        with _workers(campaign, place.topic, both(tell, recorder.tell), len(parcels)) as client:
             # inspect, align, plan and gather are one task each
             both(expect, recorder.expect)(len(parcels) + len(campaign.sky.methods) + 4)
             done = _with_second_chances(
@@ -229,12 +247,21 @@ def run(
     return _outcome(place, done, reused=False)
 
 
+def _is_told(campaign: Campaign, place: Place) -> bool:
+    """Whether the store tells that this campaign is done, as asked for and by its last run."""
+    status, text = last_status(place), place.store.read_text(place.key("campaign.yaml"))
+    if status is None or status.state is not RunState.DONE or text is None:
+        return False
+    stored = load_campaign_text(text, place.store.where(place.campaign), {})
+    return gathering.what_is_asked(stored) == gathering.what_is_asked(campaign)
+
+
 def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
     """Retrieve the exposures of a campaign and tabulate them; parameters and errors as `run`."""
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
     graph = prepare(campaign, place, source, parcels).inspected
-    with _locked(place, "inspect"), _workers(campaign, tell, len(parcels)) as client:
+    with _locked(place, "inspect"), _workers(campaign, place.topic, tell, len(parcels)) as client:
         expect(len(parcels) + 1)
         done = execution.compute_on(client, graph)
     exposures, drizzled = (
@@ -319,17 +346,25 @@ def _locked(
         what,
         wait=wait,
         on_wait=on_wait,
-        on_lost=_thread.interrupt_main,
+        on_lost=_interrupt,
     ) as held:
         try:
             yield held
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             if not held.lost:
                 raise
             raise LockedError(
                 f"another run took over {place.store.where(place.campaign)}, because this one "
                 "could not give a sign of life for too long; it goes on there"
             ) from None
+
+
+def _interrupt() -> None:
+    """Interrupt the main thread by a signal that it handles; background jobs have no Ctrl-C."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if callable(signal.getsignal(number)):
+            os.kill(os.getpid(), number)
+            return
 
 
 @contextmanager
@@ -345,14 +380,14 @@ def _recorded(place: Place, campaign: Campaign, held: Lease) -> Iterator[Recorde
 
 
 @contextmanager
-def _workers(campaign: Campaign, tell: Tell, parcels: int) -> Iterator[Client]:
-    """Yield a client of the campaign's workers, whose tasks' events go to `tell`."""
+def _workers(campaign: Campaign, topic: str, tell: Tell, parcels: int) -> Iterator[Client]:
+    """Yield a client of the campaign's workers; what their tasks tell a topic goes to `tell`."""
     # Importing drizzlepac takes seconds: it begins while the workers start.
     if campaign.compute.backend == "local":
         drizzlepac_process.warm()
     try:
         with compute.client(campaign.compute, max(parcels, len(campaign.sky.methods))) as client:
-            client.subscribe_topic(TOPIC, lambda message: tell(from_message(message)))
+            client.subscribe_topic(topic, lambda message: tell(from_message(message)))
             yield client
     finally:
         scratch.sweep_now(campaign.compute.scratch)  # what killed workers left, and the cache
@@ -381,7 +416,8 @@ def _with_second_chances(client: Client, attempt: Callable[[int], Any]) -> Any:
     while True:
         try:
             return attempt(share)
-        except DamagedError as error:
+        except (DamagedError, MissingError) as error:
+            # One task found it and put it aside; for another it is then missing.
             damages += 1
             if damages > _DAMAGES:
                 raise

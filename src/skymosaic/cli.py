@@ -36,7 +36,27 @@ scratch_option = click.option("--scratch", metavar="DIR", help="Folder for tempo
 wait_option = click.option(
     "--wait", is_flag=True, help="Wait while another run of the campaign is at work."
 )
-stored_campaign = click.argument("uri", metavar="STORE/CAMPAIGN")
+_STORED = (
+    click.argument("uri", metavar="STORE/CAMPAIGN"),
+    click.option("--profile", help="S3: profile of ~/.aws."),
+    click.option("--region", help="S3: region."),
+    click.option("--endpoint-url", metavar="URL", help="S3: address of a server, if not AWS's."),
+    click.option("--unsigned", is_flag=True, help="S3: a public bucket, without credentials."),
+)
+
+
+def stored_campaign(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command a campaign that a store holds, as `uri` and `s3`."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **options: Any) -> None:
+        names = ("profile", "region", "endpoint_url", "unsigned")
+        given = {name: options.pop(name) for name in names}
+        command(*args, s3={name: value for name, value in given.items() if value}, **options)
+
+    for option in reversed(_STORED):
+        wrapped = option(wrapped)
+    return wrapped
 
 
 class _JsonLines(logging.Formatter):
@@ -82,6 +102,16 @@ def _ended_cleanly(command: Callable[..., Any]) -> Callable[..., Any]:
         except KeyboardInterrupt:
             click.echo("interrupted; run the same command again to go on", err=True)
             sys.exit(INTERRUPTED)
+        except (click.ClickException, click.Abort):
+            raise
+        except Exception as error:  # not foreseen: still one line, and the rest for who asks
+            logging.getLogger("skymosaic").info("unexpected", exc_info=True)
+            click.echo(
+                f"{type(error).__name__}: {error} (not foreseen; `skymosaic -v ...` tells where, "
+                "please report it)",
+                err=True,
+            )
+            sys.exit(SkymosaicError.exit_code)
 
     return wrapped
 
@@ -133,7 +163,12 @@ def run(
 @click.pass_obj
 @_ended_cleanly
 def restart(
-    obj: dict[str, bool], uri: str, workers: int | None, scratch: str | None, wait: bool
+    obj: dict[str, bool],
+    uri: str,
+    s3: dict[str, Any],
+    workers: int | None,
+    scratch: str | None,
+    wait: bool,
 ) -> None:
     """Go on with a campaign that failed or was interrupted, with the file that its store holds.
 
@@ -143,7 +178,7 @@ def restart(
     from skymosaic import housekeeping
 
     overrides = {"compute.workers": workers, "compute.scratch": scratch}
-    _run(housekeeping.stored_campaign(uri, overrides), wait, obj["quiet"])
+    _run(housekeeping.stored_campaign(uri, s3, overrides), wait, obj["quiet"])
 
 
 def _run(campaign: Campaign, wait: bool, quiet: bool) -> None:
@@ -171,7 +206,7 @@ def _run(campaign: Campaign, wait: bool, quiet: bool) -> None:
 @stored_campaign
 @click.option("--json", "as_json", is_flag=True, help="Print all that is known as JSON.")
 @_ended_cleanly
-def status(uri: str, as_json: bool) -> None:
+def status(uri: str, s3: dict[str, Any], as_json: bool) -> None:
     """Tell what is done, running and failed in STORE/CAMPAIGN.
 
     The exit code tells the state: 0 done, 20 running, 21 failed, 22 interrupted.
@@ -179,7 +214,7 @@ def status(uri: str, as_json: bool) -> None:
     from skymosaic import housekeeping
     from skymosaic.display import status_lines
 
-    found = housekeeping.find_status(uri)
+    found = housekeeping.find_status(uri, s3)
     if as_json:
         click.echo(json.dumps({**asdict(found), "state": found.state.word}, indent=1))
     else:
@@ -193,13 +228,13 @@ def status(uri: str, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Tell what would be removed, and remove nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_ended_cleanly
-def clean(uri: str, everything: bool, dry_run: bool, yes: bool) -> None:
+def clean(uri: str, s3: dict[str, Any], everything: bool, dry_run: bool, yes: bool) -> None:
     """Remove from STORE/CAMPAIGN what no manifest names, and scratch folders of dead processes."""
     from skymosaic import housekeeping
 
     if everything and not (dry_run or yes):
         click.confirm(f"remove {uri} with all products?", abort=True)
-    cleaned = housekeeping.clean(uri, everything=everything, pretend=dry_run)
+    cleaned = housekeeping.clean(uri, s3, everything=everything, pretend=dry_run)
     for key in cleaned.keys:
         click.echo(key)
     click.echo(

@@ -74,7 +74,7 @@ def gather(
             "campaign": what_is_asked(campaign),
         }
 
-    with progress.task("gather") as task:
+    with progress.task("gather", place.topic) as task:
         done = run_step(
             place,
             "comparison",

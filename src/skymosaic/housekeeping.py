@@ -29,13 +29,15 @@ class Cleaned:
     """Scratch folders of dead processes on this host."""
 
 
-def find_place(uri: str) -> Place:
+def find_place(uri: str, s3: Mapping[str, Any] | None = None) -> Place:
     """Return the place of a campaign that a store holds.
 
     Parameters
     ----------
     uri : str
         The store and the campaign's name in it: ``STORE/CAMPAIGN``, a folder or ``s3://...``.
+    s3 : mapping, optional
+        How to reach it, as for `skymosaic.store.open_store`.
 
     Raises
     ------
@@ -50,22 +52,24 @@ def find_place(uri: str) -> Place:
             f"{uri!r} names no campaign: write STORE/CAMPAIGN, such as store/horsehead-demo or "
             "s3://bucket/prefix/horsehead-demo"
         )
-    place = Place(open_store(root or "."), checked_key(name), None)
+    place = Place(open_store(root or ".", s3), checked_key(name), None)
     if place.store.read_text(place.key("campaign.yaml")) is None:
         raise MissingError(f"{place.store.where(name)} holds no campaign; run one there first")
     return place
 
 
-def find_status(uri: str) -> Status:
+def find_status(uri: str, s3: Mapping[str, Any] | None = None) -> Status:
     """Return the status of a campaign's last run; parameters and errors as `find_place`."""
-    place = find_place(uri)
+    place = find_place(uri, s3)
     status = last_status(place)
     if status is None:
         raise MissingError(f"{uri} holds no record of a run; run the campaign")
     return status
 
 
-def stored_campaign(uri: str, overrides: Mapping[str, Any] | None = None) -> Campaign:
+def stored_campaign(
+    uri: str, s3: Mapping[str, Any] | None = None, overrides: Mapping[str, Any] | None = None
+) -> Campaign:
     """Return the campaign file that a store holds; errors as `find_place`.
 
     Parameters
@@ -73,24 +77,36 @@ def stored_campaign(uri: str, overrides: Mapping[str, Any] | None = None) -> Cam
     uri : str
         As for `find_place`. The campaign's store is the one that it was found in, wherever it was
         when the file was written.
+    s3 : mapping, optional
+        As for `find_place`; goes before the file, too.
     overrides : mapping, optional
         Values by dotted key, which go before the file.
     """
-    place = find_place(uri)
+    place = find_place(uri, s3)
     text = place.store.read_text(place.key("campaign.yaml")) or ""
     return load_campaign_text(
         text,
         place.store.where(place.key("campaign.yaml")),
-        {**(overrides or {}), "store.uri": place.store.uri},
+        {
+            **(overrides or {}),
+            **{f"store.{name}": value for name, value in (s3 or {}).items()},
+            "store.uri": place.store.uri,
+        },
     )
 
 
-def clean(uri: str, *, everything: bool = False, pretend: bool = False) -> Cleaned:
+def clean(
+    uri: str,
+    s3: Mapping[str, Any] | None = None,
+    *,
+    everything: bool = False,
+    pretend: bool = False,
+) -> Cleaned:
     """Remove what no manifest names, and scratch folders of dead processes on this host.
 
     Parameters
     ----------
-    uri : str
+    uri, s3
         As for `find_place`.
     everything : bool
         Remove the whole campaign instead, products and all.
@@ -106,19 +122,25 @@ def clean(uri: str, *, everything: bool = False, pretend: bool = False) -> Clean
     StoreError
         The store cannot be read or written.
     """
-    place, folder = find_place(uri), stored_campaign(uri).compute.scratch
-    store, root = place.store, place.campaign
-    with lease.held(store, campaign_lock(place), "clean"):
-        keys = store.list(root) if everything else _unnamed(store, place)
-        keys = [key for key in keys if not key.startswith(campaign_lock(place) + "/")]
+    campaign = stored_campaign(uri, s3)
+    # With the settings that the campaign has for what it writes.
+    store = open_store(campaign.store.uri, campaign.store.model_dump(exclude={"uri"}))
+    place = Place(store, campaign.name, campaign.compute.scratch)
+    lock = campaign_lock(place) + "/"
+    with lease.held(store, lock[:-1], "clean"):
+        keys = store.list(place.campaign) if everything else _unnamed(store, place)
+        keys = [key for key in keys if not key.startswith(lock)]
         if pretend:
             return Cleaned(keys, 0, 0)
         for key in keys:
             store.delete(key)
-        uploads = store.sweep(root)
+        uploads = store.sweep(place.campaign)
     if everything:
-        store.remove(root)
-    return Cleaned(keys, uploads, scratch.sweep_now(folder))
+        # Who waited for the lock has a document of its own there by now: it stays.
+        last = lease.look(store, lock[:-1])
+        if last.holder is None:
+            store.remove(lock[:-1])
+    return Cleaned(keys, uploads, scratch.sweep_now(place.scratch))
 
 
 def _unnamed(store: Store, place: Place) -> list[str]:

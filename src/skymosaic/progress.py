@@ -34,14 +34,14 @@ class Event:
     """Wall time since it started, s."""
 
 
-def emit(event: Event) -> None:
-    """Tell the driver, wherever this runs."""
+def emit(event: Event, topic: str = TOPIC) -> None:
+    """Tell the driver that listens to a topic, wherever this runs."""
     log.debug("%s %s %s", event.task, event.state, event.detail)
     try:
         worker = get_worker()
     except ValueError:
         return  # not on a worker: the log has it
-    worker.log_event(TOPIC, asdict(event))
+    worker.log_event(topic, asdict(event))
 
 
 def from_message(message: tuple[float, Any]) -> Event:
@@ -54,8 +54,9 @@ def from_message(message: tuple[float, Any]) -> Event:
 class Task:
     """A running task, which can say what it is doing."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, topic: str) -> None:
         self.name = name
+        self._topic = topic
         self.reused = False
         self._clock = time.monotonic()
 
@@ -65,13 +66,13 @@ class Task:
 
     def tell(self, state: State, detail: str = "") -> None:
         """Emit an event of this task."""
-        emit(Event(self.name, state, detail, time.monotonic() - self._clock))
+        emit(Event(self.name, state, detail, time.monotonic() - self._clock), self._topic)
 
 
 @contextmanager
-def task(name: str) -> Iterator[Task]:
-    """Tell when a task starts, ends or fails."""
-    running = Task(name)
+def task(name: str, topic: str = TOPIC) -> Iterator[Task]:
+    """Tell those who listen to a topic when a task starts, ends or fails."""
+    running = Task(name, topic)
     running.tell("started")
     try:
         yield running

@@ -25,6 +25,7 @@ from skymosaic.versions import versions
 log = logging.getLogger(__name__)
 
 _TOLD = ("key", "inputs", "host", "started", "seconds", "peak_memory", "moved", "error")
+_PATIENCE = 10.0  # s; a record is not worth more waiting
 _PAUSE = 1.0  # s between two writings of a record
 
 
@@ -84,8 +85,9 @@ class Recorder:
     """
 
     def __init__(self, place: Place, number: int, asked: Mapping[str, Any]) -> None:
+        self._store = place.store.hurried(_PATIENCE)
         self._place = place
-        self._key = place.key("records", f"{number:06d}.json")
+        self._key = _record_key(place, number)
         self._changed, self._ended = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._record: dict[str, Any] = {
@@ -100,6 +102,7 @@ class Recorder:
         }
         self._tasks: dict[str, dict[str, Any]] = {}
         """By name, in the order in which they started."""
+        self._write()
         self._writer = threading.Thread(target=self._write_changes, daemon=True)
         self._writer.start()
 
@@ -144,7 +147,7 @@ class Recorder:
 
     def _steps(self) -> dict[str, Any]:
         """Return what the manifests and the records of failed steps tell."""
-        store, found = self._place.store, {}
+        store, found = self._store, {}
         try:
             for folder in ("failed", "manifests"):
                 for key in store.list(self._place.key(folder)):
@@ -175,7 +178,7 @@ class Recorder:
         with self._lock:
             record = {**self._record, "tasks": list(self._tasks.values())}
         try:
-            self._place.store.write_json(self._key, record)
+            self._store.write_json(self._key, record)
         except StoreError as error:  # the run matters more than its record
             log.warning("the record of the run could not be written: %s", error)
 
@@ -192,7 +195,9 @@ def last_status(place: Place) -> Status | None:
     if not records:
         return None
     record = place.store.read_json(records[-1])
-    holder = lease.look(place.store, campaign_lock(place)).holder
+    lock = lease.look(place.store, campaign_lock(place))
+    # Another number is not this run's: somebody inspects, or cleans.
+    holder = lock.holder if records[-1] == _record_key(place, lock.number) else None
     state = _state(record, running=holder is not None)
     lost = "running" if state is RunState.RUNNING else "lost"
     return Status(
@@ -217,6 +222,10 @@ def last_status(place: Place) -> Status | None:
 def campaign_lock(place: Place) -> str:
     """Return the folder of the lock that a run of a campaign holds."""
     return place.key("locks", "campaign")
+
+
+def _record_key(place: Place, number: int) -> str:
+    return place.key("records", f"{number:06d}.json")
 
 
 def _state(record: Mapping[str, Any], *, running: bool) -> RunState:

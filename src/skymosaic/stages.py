@@ -65,7 +65,7 @@ def retrieve(place: Place, source: Source, parcel: Parcel) -> Finished:
                 images.append(image.to_dict())
         return {"images": images}
 
-    with progress.task(f"retrieve {parcel.name}") as task:
+    with progress.task(f"retrieve {parcel.name}", place.topic) as task:
         done = run_step(
             place,
             f"pristine/{parcel.name}",
@@ -96,7 +96,7 @@ def inspect(place: Place, retrieved: Sequence[Finished]) -> Finished:
             "drizzled": [image.to_dict() for image in drizzled],
         }
 
-    with progress.task("inspect") as task:
+    with progress.task("inspect", place.topic) as task:
         done = run_step(
             place,
             "inspection",
@@ -116,7 +116,7 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
     exposures = _select(inspected.result["exposures"], inspected.products)
     drizzled = _select(inspected.result["drizzled"], inspected.products)
     if settings.method == "none":
-        with progress.task("align") as task:
+        with progress.task("align", place.topic) as task:
             task.reused = True
         return Finished(
             step="aligned",
@@ -147,7 +147,7 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
         alignment.table().write(bench.out / "alignment.ecsv")
         return {"exposures": aligned, "alignment": alignment.to_dict()}
 
-    with progress.task("align") as task:
+    with progress.task("align", place.topic) as task:
         done = run_step(
             place,
             "aligned",
@@ -169,7 +169,7 @@ def plan(place: Place, drizzle: Drizzle, aligned: Finished) -> Finished:
     def work(bench: Bench) -> dict[str, Any]:
         chips = []
         for exposure in images.exposures:
-            with place.store.open(images.products[exposure.name]) as file:
+            with bench.open(images.products[exposure.name]) as file:
                 chips += wcs_headers(file)
         try:
             call = drizzlepac_process.call(
@@ -191,7 +191,7 @@ def plan(place: Place, drizzle: Drizzle, aligned: Finished) -> Finished:
             "groups": groups([e.rootname for e in images.exposures], pairs),
         }
 
-    with progress.task("plan") as task:
+    with progress.task("plan", place.topic) as task:
         done = run_step(
             place,
             "plan",
@@ -241,7 +241,7 @@ def drizzle(
             "weight_checksum": astrodrizzle.weight_checksum(bench.out / made.weight.name),
         }
 
-    with progress.task(f"drizzle {method}") as task:
+    with progress.task(f"drizzle {method}", place.topic) as task:
         done = run_step(
             place,
             f"runs/{column(method)}",

@@ -20,13 +20,20 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import uuid4
 
-from skymosaic import scratch
-from skymosaic.errors import DamagedError, LockedError, SkymosaicError, StoreError
+from skymosaic import progress, scratch
+from skymosaic.errors import (
+    DamagedError,
+    LockedError,
+    SkymosaicError,
+    StoreError,
+    UnreachableError,
+)
 from skymosaic.store import Product, Store, cache_of, lease, traffic
 from skymosaic.store.base import as_json
+from skymosaic.store.lease import Lease
 from skymosaic.store.traffic import Traffic
 
 log = logging.getLogger(__name__)
@@ -47,6 +54,8 @@ class Place:
     scratch: Path | None
     must_be_finished: bool = False
     """Whether a step may only be looked up, never run."""
+    topic: str = progress.TOPIC
+    """Where the tasks of a run tell what they do."""
 
     def only_finished(self) -> Place:
         """Return the same place, in which steps are looked up and never run."""
@@ -113,13 +122,23 @@ class Bench:
             The product is not what it was. It was put aside, and has to be made anew.
         """
         path = self.scratch / product.name
-        try:
+        with self._put_aside_if_damaged(product):
             self._place.store.get(product, path)
+        return path
+
+    def open(self, product: Product) -> BinaryIO:
+        """Open a product for reading only, its checksum verified; errors as for `fetch`."""
+        with self._put_aside_if_damaged(product):
+            return self._place.store.open(product)
+
+    @contextmanager
+    def _put_aside_if_damaged(self, product: Product) -> Iterator[None]:
+        try:
+            yield
         except DamagedError:
             self._place.put_aside(product)
             raise
         self.fetched[product.sha256] = product.size
-        return path
 
 
 def run_step(
@@ -193,12 +212,16 @@ def run_step(
             bench = Bench(place, root)
             try:
                 result = work(bench)
+            except UnreachableError:
+                raise
             except Exception:
                 _keep_logs(place, step, bench)
                 raise
             return _publish(
                 place, step, folder, bench, key, lambda: {**record(bench), "result": result}
             )
+    except UnreachableError:
+        raise  # a record could not be written either, and each try would wait again
     except Exception as error:
         _keep_error(place, step, {**record(bench), "error": as_record(error)})
         raise
@@ -267,32 +290,41 @@ def _publish(
     try:
         for path in sorted(path for path in bench.out.iterdir() if path.is_file()):
             staged[path.name] = place.store.put(path, f"{staging}/{path.name}", take=True)
-        with lease.held(place.store, place.key("locks", step), step, wait=_PUBLISHING):
+        with lease.held(place.store, place.key("locks", step), step, wait=_PUBLISHING) as lock:
             done = finished(place, step)
             if done is not None and done.key == key:
                 place.store.remove(staging)
                 return done
             place.store.delete(_manifest_key(place, step))
-            products = {
-                name: place.store.move(product, place.key(folder, name))
-                for name, product in staged.items()
-            }
+            products = {}
+            for name, product in staged.items():
+                _require_held(lock, step)
+                products[name] = place.store.move(product, place.key(folder, name))
             if folder == step:  # the folder is this step's alone: nothing older belongs there
                 _remove_others(place, folder, products)
             manifest = {
                 **record(),
                 "products": {name: asdict(product) for name, product in products.items()},
             }
+            _require_held(lock, step)
             if not place.store.create(_manifest_key(place, step), as_json(manifest)):
                 raise LockedError(f"another worker published {step} at the same time; run again")
             # Also what workers that were killed had staged for this step.
             place.store.remove(place.key("staging", step))
+    except UnreachableError:
+        raise
     except SkymosaicError:
         _try_to(lambda: place.store.remove(staging), f"remove {staging}")
         raise
     place.store.delete(place.key("failed", f"{step}.json"))
     place.store.remove(place.key("failed", step))
     return _from_manifest(manifest, reused=False)
+
+
+def _require_held(lock: Lease, step: str) -> None:
+    """Stop publishing where this process was asleep for so long that another took over."""
+    if not lock.is_held():
+        raise LockedError(f"another worker took over the publishing of {step}; run again")
 
 
 def _remove_others(place: Place, folder: str, products: Mapping[str, Product]) -> None:

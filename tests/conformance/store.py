@@ -351,6 +351,12 @@ class StoreConformance:
             assert reader.read() == content[-5:]
             assert reader.read() == b""
 
+    def test_open_verifies(self, store, put, corrupt) -> None:
+        product = put(b"some pixels" * 100, "runs/a")
+        corrupt(product.key)
+        with pytest.raises(DamagedError, match="runs/a"):
+            store.open(product)
+
     def test_open_of_a_missing_product_is_named(self, store) -> None:
         with pytest.raises(MissingError, match="runs/none"):
             store.open(Product("runs/none", sha256(b""), 5))

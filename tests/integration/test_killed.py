@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -31,12 +32,12 @@ def campaign(folder: Path) -> Path:
 
 def drizzling(pid: int) -> list[psutil.Process]:
     """The processes in which AstroDrizzle runs: children of the drizzlepac servers."""
-    return [
-        child
-        for process in psutil.Process(pid).children(recursive=True)
-        for child in process.children()
-        if "skymosaic.drizzlepac_server" in " ".join(process.cmdline())
-    ]
+    found = []
+    for process in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it ended while we looked
+            if "skymosaic.drizzlepac_server" in " ".join(process.cmdline()):
+                found += process.children()
+    return found
 
 
 def wait_for_the_runs(process: subprocess.Popen[str], store: Path) -> list[psutil.Process]:

@@ -23,6 +23,7 @@ def cluster() -> Iterator[LocalCluster]:
         n_workers=0,
         threads_per_worker=1,
         processes=False,
+        protocol="tcp://",
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
     ) as cluster:
@@ -55,6 +56,7 @@ def test_workers_with_threads_are_refused(impatient) -> None:
             n_workers=1,
             threads_per_worker=2,
             processes=False,
+            protocol="tcp://",
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
         ) as cluster,

@@ -150,9 +150,10 @@ def test_changed_parameter_runs_only_what_depends_on_it(small: Path, tmp_path: P
     after = tree(tmp_path / "store" / "small")
     changed = {name for name in after if after[name] != before.get(name)}
     assert changed
-    assert all(
-        name.split("/")[0] in ("comparison", "manifests", "campaign.yaml") for name in changed
-    )
+    folders = {"comparison", "manifests", "campaign.yaml", "locks", "records"}
+    assert {name.split("/")[0] for name in changed} <= folders
+    locked = {name.split("/")[1] for name in changed if name.startswith("locks/")}
+    assert locked == {"campaign", "comparison"}
     assert {n for n in changed if n.startswith("manifests")} == {"manifests/comparison.json"}
     table = Table.read(tmp_path / "store" / "small" / "comparison" / "mdrizsky.ecsv")
     assert table.colnames == ["rootname", "chip", "localmin", "globalmin"]

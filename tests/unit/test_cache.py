@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from skymosaic import scratch
-from skymosaic.errors import DamagedError
+from skymosaic.errors import DamagedError, StoreError
 from skymosaic.store import LocalStore, Product, cache_of, cached
 from skymosaic.store import cache as cache_module
 from skymosaic.store.cache import CachedStore
@@ -119,12 +119,33 @@ def test_damage_in_the_cache_is_found_and_fetched_anew(store, distant, put, tmp_
     entry = store._cache / product.sha256
     entry.chmod(0o644)
     entry.write_bytes(b"PIXELS")
-    with pytest.raises(DamagedError):
+    for _ in range(2):  # what the store has is good: nobody else need know
         store.get(product, tmp_path / "copy")
-    assert not (tmp_path / "copy").exists()
-    store.get(product, tmp_path / "copy")
-    assert (tmp_path / "copy").read_bytes() == b"pixels"
-    assert distant.gets == 2
+        assert (tmp_path / "copy").read_bytes() == b"pixels"
+    assert distant.has(product)
+
+
+def test_what_a_killed_process_was_fetching_makes_room(store, put, tmp_path) -> None:
+    left = store._cache / ("1" * 64 + ".part")
+    left.write_bytes(b"x" * 900)
+    store.get(put("a", b"y" * 500), tmp_path / "copy")
+    assert not left.exists()
+    assert len(entries(store)) == 1
+
+
+def test_an_entry_may_go_while_it_is_copied(store, distant, put, tmp_path) -> None:
+    product = put("a", b"pixels")
+    with store._entry(product) as reader:
+        (store._cache / product.sha256).unlink()
+        assert reader.read() == b"pixels"
+
+
+def test_a_cache_that_cannot_be_made_is_named(distant, put, tmp_path) -> None:
+    (tmp_path / "file").touch()
+    broken = CachedStore(distant, None, tmp_path / "file" / "cache", 1000)
+    with pytest.raises(StoreError, match=r"set compute\.cache"):
+        broken.get(put("a", b"pixels"), tmp_path / "copy")
+    assert cache_of(broken) == ""
 
 
 def test_damage_in_the_store_is_not_kept(store, put, tmp_path) -> None:

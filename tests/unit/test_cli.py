@@ -216,6 +216,18 @@ def test_an_interruption_ends_with_130(invoke, config, monkeypatch) -> None:
     assert "run the same command again" in result.stderr
 
 
+def test_an_unforeseen_error_is_one_line_too(invoke, config, monkeypatch) -> None:
+    def fail(_: object) -> None:
+        raise KeyError("surprise")
+
+    monkeypatch.setattr(campaign, "find_outcome", fail)
+    result = invoke("report", config)
+    assert result.exit_code == 1
+    assert "KeyError" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "Traceback" in invoke("-v", "report", config).stderr
+
+
 def outcome(*, reused: bool) -> campaign.Outcome:
     return campaign.Outcome("the table", ["beware"], "/r/report.html", "/r", reused)
 

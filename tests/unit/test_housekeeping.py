@@ -150,7 +150,7 @@ def test_a_store_that_fails_does_not_stop_the_run(place, monkeypatch, caplog) ->
 def test_the_stored_campaign_has_the_store_that_it_was_found_in(place, tmp_path) -> None:
     moved = tmp_path / "moved"
     Path(place.store.uri).rename(moved)
-    campaign = housekeeping.stored_campaign(f"{moved}/demo", {"compute.workers": 3})
+    campaign = housekeeping.stored_campaign(f"{moved}/demo", None, {"compute.workers": 3})
     assert campaign.store.uri == str(moved)
     assert campaign.compute.workers == 3
     assert campaign.name == "demo"

@@ -112,7 +112,8 @@ def test_the_lock_of_a_dead_holder_is_taken_over_after_its_lease(store, elsewher
     with held(store, FOLDER, "run", wait=30) as lock:
         assert time.monotonic() - started < 10 * SHORT
         assert lock.number == 2
-        dead.renew()  # it was only asleep: it learns that it lost the lock, and keeps quiet
+        assert not dead.is_held()  # it was only asleep: it learns that it lost the lock
+        assert not dead.renew()
         assert dead.lost
         dead.release()
         assert look(store, FOLDER).holder is not None
@@ -160,6 +161,31 @@ def test_a_process_of_this_host_that_ended_holds_nothing(store) -> None:
     assert look(store, FOLDER).number == 1
     with held(store, FOLDER, "run") as lock:
         assert lock.number == 2
+
+
+def test_one_who_is_overtaken_while_writing_takes_its_document_back(store, elsewhere) -> None:
+    """It looked, slept, and writes when another has taken over and deleted its document."""
+    slow = lease._acquire(store, FOLDER, Holder.here("slow"), 0.0, 0.1, lambda _: None)
+    time.sleep(0.3)
+    write = store.write_json
+
+    def overtaken(key: str, value: object) -> None:
+        assert lease._take(store, FOLDER, 2, Holder.here("quick"), 60)
+        write(key, value)
+
+    store.write_json = overtaken
+    assert not slow.renew()
+    assert slow.lost
+    assert store.list(FOLDER) == [f"{FOLDER}/000002.json"]
+    holder = look(store, FOLDER).holder
+    assert holder is not None
+    assert holder.what == "quick"
+
+
+def test_strangers_among_the_documents_are_overlooked(store) -> None:
+    store.write_text(f"{FOLDER}/README", "not ours")
+    with held(store, FOLDER, "run") as lock:
+        assert lock.number == 1
 
 
 def test_the_hosts_clock_does_not_matter(store, monkeypatch) -> None:

@@ -13,6 +13,7 @@ from skymosaic.errors import (
     ComputeError,
     DamagedError,
     InputError,
+    MissingError,
     OutOfMemoryError,
     StoreError,
     UnreachableError,
@@ -65,6 +66,11 @@ def test_there_is_a_limit_to_memory(four_on_a_host, failing, shares, caplog) -> 
         again(failing(*[OutOfMemoryError("full")] * 2, OutOfMemoryError("still")))
     assert shares == [1, 2, 4]
     assert "again, with 2 times the memory" in caplog.text
+
+
+def test_what_another_task_put_aside_is_made_anew(four_on_a_host, failing, shares) -> None:
+    assert again(failing(MissingError("a_flt.fits is not in the store"))) == "done"
+    assert shares == [1, 1]
 
 
 def test_what_was_damaged_is_made_anew_a_few_times(four_on_a_host, failing, shares) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import uuid
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -12,7 +16,8 @@ from moto.server import ThreadedMotoServer
 pytest.register_assert_rewrite("tests.conformance.store")
 
 from skymosaic.errors import ForbiddenError, StoreError, UnreachableError  # noqa: E402
-from skymosaic.store import open_store, s3_client  # noqa: E402
+from skymosaic.store import open_store, s3_client, traffic  # noqa: E402
+from skymosaic.store import s3 as s3_module  # noqa: E402
 from skymosaic.store.cache import CachedStore  # noqa: E402
 from skymosaic.store.s3 import S3Store  # noqa: E402
 from skymosaic.store.s3_client import S3Settings, patiently  # noqa: E402
@@ -83,6 +88,53 @@ class TestWithoutConditions(OnMoto):
         monkeypatch.setattr("skymosaic.store.s3._SETTLE", 0.5)
         monkeypatch.setattr("skymosaic.store.s3._knows_conditions", lambda *_: False)
         return s3
+
+
+class Teapot(BaseHTTPRequestHandler):
+    """A server that does not know If-None-Match, and forgets everything else."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        knows = "If-None-Match" not in self.headers
+        body = b"" if knows else b"<Error><Code>NotImplemented</Code></Error>"
+        self.send_response(200 if knows else 501)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_DELETE(self) -> None:
+        self.send_response(204)
+        self.end_headers()
+
+
+def test_a_server_without_conditions_is_recognised_at_once(settings) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Teapot)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    store = S3Store("s3://bucket/x", S3Settings(endpoint_url=address, region="us-east-1"))
+    started = time.monotonic()
+    try:
+        assert not s3_module._knows_conditions(store, 0)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert time.monotonic() - started < store.settings.patience / 2
+
+
+def test_bytes_sent_in_chunks_are_counted() -> None:
+    """Over TLS there is no Content-Length; the length of the content stands elsewhere."""
+
+    class Request:
+        headers: ClassVar = {"Transfer-Encoding": "chunked", "X-Amz-Decoded-Content-Length": "123"}
+
+    before = traffic.moved()
+    s3_client._count_sent(Request)
+    assert traffic.moved() - before == traffic.Traffic(123, 0)
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket", "s3://bucket/", "s3://bucket/a/b/"])

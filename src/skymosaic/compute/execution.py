@@ -9,6 +9,7 @@ from typing import Any
 from dask.base import compute
 from distributed import Client, KilledWorker, futures_of, wait
 from distributed.client import FutureCancelledError
+from distributed.comm import CommClosedError
 
 from skymosaic.errors import ComputeError, OutOfMemoryError
 
@@ -37,7 +38,13 @@ def compute_on(client: Client, task: Any) -> Any:
 
 def start(client: Client, tasks: Sequence[Any], workers: Sequence[str] | None = None) -> list[Any]:
     """Start tasks in this order, on these workers or on all; return them, held there."""
-    return [client.persist(task, workers=workers) for task in tasks]
+    with _named_losses():
+        # Where all of these workers are gone, others may do: a worker that starts anew has
+        # another address.
+        return [
+            client.persist(task, workers=workers, allow_other_workers=workers is not None)
+            for task in tasks
+        ]
 
 
 def one_of(client: Client, share: int) -> list[str] | None:
@@ -92,7 +99,7 @@ def _named_losses() -> Iterator[None]:
             f"a worker died repeatedly with the task {error.task}: memory probably ran out; use "
             "fewer workers (compute.workers). Run again to go on from what is finished"
         ) from None
-    except (FutureCancelledError, TimeoutError) as error:
+    except (FutureCancelledError, TimeoutError, CommClosedError) as error:
         raise ComputeError(
             f"the workers were lost ({error}); run again to go on from what is finished"
         ) from None

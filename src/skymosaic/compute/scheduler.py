@@ -9,6 +9,7 @@ from distributed import Client
 
 from skymosaic.config import Compute
 from skymosaic.errors import ComputeError
+from skymosaic.versions import versions
 
 _PATIENCE = 60  # s for the scheduler to answer and for the first worker to be there
 
@@ -27,7 +28,8 @@ def client(settings: Compute, tasks: int) -> Iterator[Client]:
     Raises
     ------
     ComputeError
-        The scheduler does not answer, has no workers, or they have more than one thread each.
+        The scheduler does not answer, has no workers, or they are not fit for the work: more than
+        one thread each, or other software.
     """
     try:
         connected = Client(settings.address, timeout=_PATIENCE)
@@ -51,4 +53,24 @@ def client(settings: Compute, tasks: int) -> Iterator[Client]:
                     f"the worker {address} has {worker['nthreads']} threads; start workers with "
                     "--nthreads 1, as many as there are cores (--nworkers)"
                 )
+        _require_same_software(connected)
         yield connected
+
+
+def _require_same_software(connected: Client) -> None:
+    """Refuse workers whose versions would give other results, or that cannot work for us."""
+    ours = versions()
+    try:
+        found = connected.run(versions)
+    except Exception as error:  # whatever its import raised there
+        raise ComputeError(
+            f"a worker cannot import skymosaic ({type(error).__name__}: {error}); start the "
+            "workers in an environment that has it"
+        ) from None
+    for address, theirs in found.items():
+        for name, version in theirs.items():
+            if version != ours.get(name):
+                raise ComputeError(
+                    f"the worker {address} has {name} {version}, here it is {ours.get(name)}; use "
+                    "one environment (requirements.lock) everywhere"
+                )

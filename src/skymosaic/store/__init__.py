@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from skymosaic.errors import StoreError
 from skymosaic.store.base import Product, Store
 from skymosaic.store.local import LocalStore
 
@@ -54,4 +55,7 @@ def cached(store: Store, scratch: Path | None, folder: Path | None, limit: int) 
 
 def cache_of(store: Store) -> str:
     """Return a word for the cache that this process uses; empty where there is none."""
-    return str(getattr(store, "shared_by", ""))
+    try:
+        return str(getattr(store, "shared_by", ""))
+    except StoreError:  # it cannot be made, which was said already
+        return ""

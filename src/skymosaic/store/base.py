@@ -94,7 +94,7 @@ class Store(ABC):
 
     @abstractmethod
     def open(self, product: Product) -> BinaryIO:
-        """Open a product for reading, where it is; its content is not verified."""
+        """Open a product for reading, its checksum verified; errors as for `get`."""
 
     @abstractmethod
     def has(self, product: Product) -> bool:
@@ -132,14 +132,18 @@ class Store(ABC):
     def where(self, key: str) -> str:
         """Tell a person where the key is."""
 
+    def hurried(self, patience: float) -> Store:
+        """Return the same store, that waits no longer than `patience` (s) for a server."""
+        return self
+
     def write_json(self, key: str, value: Any) -> None:
         """Store a JSON document, all or nothing."""
         self.write_text(key, as_json(value))
 
     def read_json(self, key: str) -> Any:
         """Return a JSON document, or None where there is none."""
-        text = self.read_text(key)
         try:
+            text = self.read_text(key)
             return None if text is None else json.loads(text)
         except ValueError as error:
             where = self.where(key)

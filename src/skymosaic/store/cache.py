@@ -10,19 +10,24 @@ from __future__ import annotations
 import fcntl
 import functools
 import hashlib
+import logging
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 from uuid import uuid4
 
 from skymosaic import scratch
-from skymosaic.errors import DamagedError, StoreError
-from skymosaic.store.base import PART, Product, Store, require_unchanged
+from skymosaic.errors import StoreError
+from skymosaic.store.base import PART, Product, Store
 from skymosaic.store.copying import copy_open, no_space
+from skymosaic.store.local import LocalStore
+
+log = logging.getLogger(__name__)
 
 _ID = "id"
 _LOCK_SUFFIX = ".lock"
@@ -86,36 +91,47 @@ class CachedStore(Store):
                 return
             try:
                 sha256, _ = copy_open(reader, path)
-                # Checked again: the local disk may have changed it since.
-                require_unchanged(product, sha256, reader.name)
             except OSError as error:
                 path.unlink(missing_ok=True)
                 full = no_space(error, product.key, path.parent, scratch=True)
                 raise full or StoreError(f"{path}: {error}") from None
-            except DamagedError:
-                Path(reader.name).unlink(missing_ok=True)
-                path.unlink(missing_ok=True)
-                raise
+        if sha256 != product.sha256:
+            # The local disk changed it since it was fetched; what the store has may be good.
+            log.warning("%s was damaged on this host; fetching it again", product.key)
+            (self._cache / product.sha256).unlink(missing_ok=True)
+            self.store.get(product, path)
+
+    def open(self, product: Product) -> BinaryIO:
+        """Open a product for reading, as it was verified when it was fetched."""
+        with self._entry(product) as reader:
+            if reader is None:
+                return self.store.open(product)
+            return os.fdopen(os.dup(reader.fileno()), "rb")
 
     @contextmanager
     def _entry(self, product: Product) -> Iterator[BufferedReader | None]:
         """Yield a product in the cache, fetched if need be by one process while others wait."""
         entry = self._cache / product.sha256
-        with (self._cache / (product.sha256 + _LOCK_SUFFIX)).open("w") as lock:
+        with self._lock(product.sha256) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not entry.exists():
+            try:
+                reader = entry.open("rb")
+            except FileNotFoundError:
                 if not self._make_room(product.size):
                     yield None
                     return
-                part = self._cache / f"{uuid4().hex}{PART}"
+                part = entry.with_suffix(PART)
                 self.store.get(product, part)
                 part.chmod(0o444)
+                reader = part.open("rb")
                 part.rename(entry)
-            os.utime(entry)
-            reader = entry.open("rb")
+            os.utime(reader.fileno())
         # Once it is open, others may drop it.
         with reader:
             yield reader
+
+    def _lock(self, sha256: str) -> IO[str]:
+        return (self._cache / (sha256 + _LOCK_SUFFIX)).open("w")
 
     def _make_room(self, size: int) -> bool:
         """Drop what was not used for the longest time until `size` fits; tell whether it does."""
@@ -124,23 +140,32 @@ class CachedStore(Store):
         entries = []
         for path in self._cache.iterdir():
             with suppress(FileNotFoundError):  # another process dropped it
-                if path.suffix != _LOCK_SUFFIX:
+                if path.suffix != _LOCK_SUFFIX and path.name not in (_ID, scratch.LOCK):
                     status = path.stat()
                     entries.append((status.st_mtime, status.st_size, path))
         used = sum(entry[1] for entry in entries)
+        # The disk may be smaller than the limit.
+        limit = min(self.limit, used + shutil.disk_usage(self._cache).free)
         for _, bytes_, path in sorted(entries):
-            if used + size <= self.limit:
+            if used + size <= limit:
                 break
-            if path.suffix != PART and path.name not in (_ID, scratch.LOCK):
+            if path.suffix != PART or self._is_abandoned(path):
                 path.unlink(missing_ok=True)
                 used -= bytes_
-        return used + size <= self.limit
+        return used + size <= limit
 
-    def open(self, product: Product) -> BinaryIO:
-        """Open a product for reading: in the cache, or by ranges where it is."""
-        with suppress(FileNotFoundError):
-            return (self._cache / product.sha256).open("rb")
-        return self.store.open(product)
+    def _is_abandoned(self, part: Path) -> bool:
+        """Whether nobody fetches this any more: its process was killed."""
+        with self._lock(part.stem) as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+    def hurried(self, patience: float) -> CachedStore:
+        """Return the same store, that waits no longer than `patience` (s) for the server."""
+        return replace(self, store=self.store.hurried(patience))
 
     def move(self, product: Product, key: str) -> Product:
         """Give a product another key, replacing what is there at once."""
@@ -195,10 +220,11 @@ def _folder(store: CachedStore, _process: int) -> Path:
         folder = scratch.shared_folder(store.scratch, label)
     else:
         folder = store.folder
+    try:
         folder.mkdir(parents=True, exist_ok=True)
-    word = folder / uuid4().hex
-    word.write_text(word.name)
-    with suppress(FileExistsError):
-        os.link(word, folder / _ID)
-    word.unlink()
+        LocalStore(folder).create(_ID, uuid4().hex)
+    except (OSError, StoreError) as error:
+        raise StoreError(
+            f"no cache can be made in {folder} ({error}); set compute.cache to another"
+        ) from None
     return folder

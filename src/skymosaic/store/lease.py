@@ -108,7 +108,10 @@ class Lease:
         self, store: Store, folder: str, number: int, holder: Holder, length: float
     ) -> None:
         self.number = number
-        self._store, self._key = store, _key(folder, number)
+        self._patient = store
+        # A sign of life that waits longer than the lease for the store comes too late.
+        self._store = store.hurried(length / 3)
+        self._folder, self._key = folder, _key(folder, number)
         self._holder, self._length = holder, length
         self._ended = threading.Event()
         self._lost = False
@@ -118,29 +121,48 @@ class Lease:
         """Whether another took it over."""
         return self._lost
 
-    def renew(self) -> None:
-        """Give a sign of life, unless another has taken over."""
-        document = self._store.read_json(self._key)
-        if document is None or document["holder"]["nonce"] != self._holder.nonce:
-            self._lost = True
-            return
-        self._store.write_json(self._key, _document(self._holder, self._length))
+    def renew(self) -> bool:
+        """Give a sign of life; tell whether the lock is still ours.
+
+        Raises
+        ------
+        StoreError
+            The store failed.
+        """
+        self._write(released=False)
+        return not self._lost
 
     def release(self) -> None:
         """Let it go."""
-        if not self._lost:
-            self._store.write_json(self._key, _document(self._holder, self._length, released=True))
+        self._write(released=True)
+
+    def _write(self, *, released: bool) -> None:
+        if self._lost or self._is_lost(self._store):
+            return
+        self._store.write_json(self._key, _document(self._holder, self._length, released=released))
+        if self._is_lost(
+            self._store
+        ):  # taken over since we looked: ours was gone, and must not come back
+            self._store.delete(self._key)
+
+    def is_held(self) -> bool:
+        """Tell whether the lock is still ours, however long the store takes to answer."""
+        return not self._lost and not self._is_lost(self._patient)
+
+    def _is_lost(self, store: Store) -> bool:
+        """Whether another holds a higher number; then ours counts no more."""
+        self._lost = _numbers(store, self._folder)[-1:] != [self.number]
+        return self._lost
 
     def keep(self, on_lost: Callable[[], None]) -> None:
         """Give signs of life until `end`; call `on_lost` when another has taken over."""
         while not self._ended.wait(self._length / 3):
             try:
-                self.renew()
+                if not self.renew():
+                    on_lost()
+                    return
             except StoreError as error:  # the next sign may come through; others may take over
                 log.warning("no sign of life could be given to the lock: %s", error)
-            if self._lost:
-                on_lost()
-                return
 
     def end(self) -> None:
         """Stop giving signs of life."""
@@ -217,8 +239,8 @@ def _acquire(
         if time.monotonic() >= end:
             raise LockedError(
                 f"{store.where(folder)} is held by {found.holder}, which gave a sign of life "
-                f"{found.age:.0f} s ago; wait for it (--wait), or end it: {length:.0f} s later the "
-                "lock is free"
+                f"{found.age:.0f} s ago; wait for its end (`skymosaic run --wait`), or end it: the "
+                f"lock is free {length:.0f} s later"
             )
         if not told:
             on_wait(found.holder)
@@ -259,7 +281,8 @@ def _process(pid: int) -> str:
 
 
 def _numbers(store: Store, folder: str) -> list[int]:
-    return sorted(int(key.rsplit("/", 1)[-1].removesuffix(".json")) for key in store.list(folder))
+    names = (key.rsplit("/", 1)[-1].removesuffix(".json") for key in store.list(folder))
+    return sorted(int(name) for name in names if name.isdecimal())
 
 
 def _key(folder: str, number: int) -> str:

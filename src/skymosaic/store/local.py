@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from skymosaic.store.base import PART, Product, Store, checked_key, require_unch
 from skymosaic.store.copying import copy_file, no_space
 
 _TRIES = 100
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
 class LocalStore(Store):
@@ -73,10 +76,17 @@ class LocalStore(Store):
             raise
 
     def open(self, product: Product) -> BinaryIO:
-        """Open a product for reading, where it is; its content is not verified."""
+        """Open a product for reading, where it is, its checksum verified."""
         path = self._path(product.key)
         with _store_errors(product.key, path):
-            return path.open("rb")
+            file = path.open("rb")
+        try:
+            require_unchanged(product, hashlib.file_digest(file, "sha256").hexdigest(), str(path))
+        except BaseException:
+            file.close()
+            raise
+        file.seek(0)
+        return file
 
     def has(self, product: Product) -> bool:
         """Tell whether the product is there with its size."""
@@ -101,7 +111,12 @@ class LocalStore(Store):
             try:
                 os.link(part, path)
             except FileExistsError:
-                return False
+                # A network file system may have lost the answer to our own first try.
+                return path.read_text(encoding="utf-8") == text
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                return _create_exclusively(path, text)
         return True
 
     def read_text(self, key: str) -> str | None:
@@ -118,11 +133,13 @@ class LocalStore(Store):
         path = self._path(key)
         if not path.exists():
             return None
-        with self._beside(path) as now, _store_errors(key, path):
-            try:
+        try:
+            with self._beside(path) as now, _store_errors(key, path):
                 return now.stat().st_mtime - path.stat().st_mtime
-            except FileNotFoundError:
-                return None
+        except MissingError:
+            return None
+        except ForbiddenError:  # we may only read: then this host's clock must do
+            return time.time() - path.stat().st_mtime
 
     def delete(self, key: str) -> None:
         """Remove a key; it need not exist."""
@@ -188,6 +205,16 @@ class LocalStore(Store):
         finally:
             part.unlink(missing_ok=True)
             self._remove_empty(path.parent)
+
+
+def _create_exclusively(path: Path, text: str) -> bool:
+    """Create a file where the file system has no hard links; a reader may find it half-written."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _in_folder(folder: Path, act: Callable[[], object]) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import io
 import logging
 import os
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
@@ -35,8 +35,7 @@ from skymosaic.store.s3_client import (
 log = logging.getLogger(__name__)
 
 _BLOCK = 1 << 20
-_READ_AHEAD = 1 << 16
-_LARGEST_COPY = 5 << 30  # bytes that one CopyObject takes
+_LARGEST_COPY = 256 << 20  # bytes in one request, which is silent until all are copied
 _DELETED_AT_ONCE = 1000
 _SETTLE = (
     2.0  # s in which a competing write must have arrived, where the server knows no conditions
@@ -174,22 +173,11 @@ class S3Store(Store):
                 writer.write(block)
 
     def open(self, product: Product) -> BinaryIO:
-        """Open a product for reading by ranges: what is passed over is not fetched."""
-        checked_key(product.key)
-        if not self.has(product):
-            raise MissingError(f"{self.where(product.key)} is not in the store")
-        return io.BufferedReader(_Ranges(self, product), _READ_AHEAD)
-
-    def read_range(self, product: Product, start: int, length: int) -> bytes:
-        """Return bytes from the middle of a product."""
-
-        def act() -> bytes:
-            asked = f"bytes={start}-{start + length - 1}"
-            body = self._client.get_object(**self._object(product.key), Range=asked)["Body"]
-            with body:
-                return bytes(body.read())
-
-        return self._do(product.key, act)
+        """Open a product for reading, its checksum verified: it is fetched to a nameless file."""
+        with tempfile.TemporaryDirectory(prefix="skymosaic-open-") as folder:
+            path = Path(folder) / "product"
+            self.get(product, path)
+            return path.open("rb")
 
     def has(self, product: Product) -> bool:
         """Tell whether the product is there with its size."""
@@ -220,6 +208,8 @@ class S3Store(Store):
         except ClientError as error:
             if error_code(error) in ("PreconditionFailed", "412"):
                 return False
+            if error_code(error) in _NO_CONDITIONS:
+                raise _NoConditionsError from None
             raise
         return True
 
@@ -317,6 +307,10 @@ class S3Store(Store):
         """Return the object's URI."""
         return f"{self.uri}/{key}"
 
+    def hurried(self, patience: float) -> S3Store:
+        """Return the same store, that waits no longer than `patience` (s) for the server."""
+        return replace(self, settings=replace(self.settings, patience=patience))
+
     @property
     def _client(self) -> Any:
         return client(self.settings)
@@ -373,16 +367,20 @@ def _bucket_exists(store: S3Store, _process: int) -> bool:
 def _knows_conditions(store: S3Store, _process: int) -> bool:
     """Tell whether the server refuses a conditional put where there is something."""
     probe = f"probe-{uuid4().hex}"
+
+    def put() -> bool:
+        return store._do(probe, lambda: store._put_if_none(probe, "probe"))
+
     try:
-        return store._do(probe, lambda: store._put_if_none(probe, "1")) and not store._do(
-            probe, lambda: store._put_if_none(probe, "2")
-        )
-    except StoreError as error:
-        if not any(f"({code})" in str(error) for code in _NO_CONDITIONS):
-            raise
+        return put() and not put()
+    except _NoConditionsError:
         return False
     finally:
         store.delete(probe)
+
+
+class _NoConditionsError(Exception):
+    """The server does not know If-None-Match."""
 
 
 class _HashingWriter:
@@ -396,39 +394,3 @@ class _HashingWriter:
         """Write a block."""
         self.digest.update(block)
         return self._file.write(block)
-
-
-class _Ranges(io.RawIOBase):
-    """A product read by ranges."""
-
-    def __init__(self, store: S3Store, product: Product) -> None:
-        super().__init__()
-        self._store, self._product, self._at = store, product, 0
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Set the position; nothing is fetched."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._product.size}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """Fetch as much as the buffer takes."""
-        length = min(len(buffer), self._product.size - self._at)
-        if length <= 0:
-            return 0
-        block = self._store.read_range(self._product, self._at, length)
-        buffer[: len(block)] = block
-        self._at += len(block)
-        return len(block)

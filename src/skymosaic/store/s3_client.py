@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +31,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 from botocore.exceptions import ConnectionError as NoConnectionError
-from s3transfer.exceptions import RetriesExceededError
+from s3transfer.exceptions import RetriesExceededError, S3ValidationError
 from urllib3.exceptions import HTTPError
 
 from skymosaic.errors import (
@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 PART_SIZE = 16 << 20
 """Bytes of a part of a multipart transfer, and of the longest one that needs no parts."""
 _THREADS = 4
-_ATTEMPTS = 5  # of one request, by botocore, before we wait ourselves
+_ATTEMPTS = 4  # of one request, by botocore, before we wait ourselves
 _LONGEST_PAUSE = 5.0  # s
 _MISSING = {"NoSuchKey", "NoSuchBucket", "NotFound", "404"}
 _FORBIDDEN = {
@@ -63,7 +63,12 @@ _BUSY = {
 }
 _AWAY = (
     *(HTTPClientError, NoConnectionError, IncompleteReadError),  # botocore's
-    *(RetriesExceededError, HTTPError, ConnectionError),  # s3transfer's, urllib3's, the system's
+    *(
+        RetriesExceededError,
+        S3ValidationError,
+        HTTPError,
+        ConnectionError,
+    ),  # s3transfer's, urllib3's, the system's
 )
 _Result = TypeVar("_Result")
 
@@ -83,7 +88,7 @@ class S3Settings:
     """Server-side encryption of what is written: ``AES256`` or ``aws:kms``."""
     kms_key: str | None = None
     """Key of ``aws:kms``, if not the bucket's."""
-    patience: float = 120.0
+    patience: float = field(default=120.0, compare=False)
     """How long to wait for a server that does not answer, s."""
 
     def encryption_arguments(self) -> dict[str, str]:
@@ -110,9 +115,9 @@ def _client(settings: S3Settings, _process: int) -> Any:
             "s3",
             endpoint_url=settings.endpoint_url,
             config=Config(
-                retries={"mode": "adaptive", "max_attempts": _ATTEMPTS},
+                retries={"mode": "adaptive", "total_max_attempts": _ATTEMPTS},
                 max_pool_connections=2 * _THREADS,
-                connect_timeout=10,
+                connect_timeout=5,
                 read_timeout=30,
                 # Every byte that is read is checked against the manifest's SHA-256.
                 response_checksum_validation="when_required",
@@ -142,7 +147,11 @@ def _transfers(settings: S3Settings, process: int) -> Any:
 
 
 def _count_sent(request: Any, **_: Any) -> None:
-    traffic.count(up=int(request.headers.get("Content-Length") or 0))
+    # Over TLS the body goes in chunks with its checksum behind it.
+    length = request.headers.get("Content-Length") or request.headers.get(
+        "X-Amz-Decoded-Content-Length"
+    )
+    traffic.count(up=int(length or 0))
 
 
 def _count_received(response_dict: Any, event_name: str, **_: Any) -> None:
@@ -232,7 +241,7 @@ def _from_response(where: str, error: ClientError) -> StoreError:
             f"{where}: no permission ({code}); check the credentials (AWS_PROFILE, "
             "AWS_ACCESS_KEY_ID) and what they may do with this bucket"
         )
-    if code in _BUSY or status >= 500:
+    if code in _BUSY or (status >= 500 and status != 501):
         return UnreachableError(f"{where}: the S3 server is too busy ({code})")
     return StoreError(f"{where}: the S3 server refused {error.operation_name} ({code})")
 
