@@ -82,6 +82,9 @@ class S3Server:
             "volume.port": volume,
             "filer.port": filer,
             "s3.port": self.port,
+            # Their defaults are ports that two servers cannot share.
+            "s3.port.iceberg": 0,
+            "s3.port.lance": 0,
             "s3.config": self.folder / "identities.json",
             "master.volumeSizeLimitMB": 256,
             "volume.max": 40,

@@ -24,6 +24,7 @@ from skymosaic.errors import DamagedError, MissingError, StoreError
 from skymosaic.store.base import PART, Product, Store, checked_key, require_unchanged
 from skymosaic.store.s3_client import (
     PART_SIZE,
+    THREADS,
     S3Settings,
     client,
     error_code,
@@ -143,10 +144,7 @@ class S3Store(Store):
 
         def act() -> None:
             try:
-                with part.open("wb") as file:
-                    writer = _HashingWriter(file)
-                    self._read_into(product, writer)
-                require_unchanged(product, writer.digest.hexdigest(), self.where(product.key))
+                require_unchanged(product, self._read(product, part), self.where(product.key))
                 part.replace(path)
             except BaseException:
                 part.unlink(missing_ok=True)
@@ -162,15 +160,32 @@ class S3Store(Store):
             path.unlink(missing_ok=True)
             raise
 
-    def _read_into(self, product: Product, writer: _HashingWriter) -> None:
-        if product.size > PART_SIZE:
-            # In parallel parts; to what cannot seek they are written in order.
-            transfers(self.settings).download(self.bucket, self._raw(product.key), writer).result()
-            return
-        body = self._client.get_object(**self._object(product.key))["Body"]
+    def _read(self, product: Product, part: Path) -> str:
+        """Fetch an object, large ones in parallel parts; return the SHA-256 of what was written."""
+        digest = hashlib.sha256()
+        starts = range(0, product.size, PART_SIZE) or [0]
+        with part.open("w+b") as file, ThreadPoolExecutor(min(THREADS, len(starts))) as pool:
+            fetched = [pool.submit(self._read_part, product, start, file) for start in starts]
+            try:
+                # Hashed in order, while later parts still travel.
+                for start, done in zip(starts, fetched, strict=True):
+                    end = done.result()
+                    for at in range(start, end, _BLOCK):
+                        digest.update(os.pread(file.fileno(), min(_BLOCK, end - at), at))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return digest.hexdigest()
+
+    def _read_part(self, product: Product, start: int, file: BinaryIO) -> int:
+        """Write a part of an object to its place in a file; return where it ended."""
+        whole = product.size <= PART_SIZE
+        part = {} if whole else {"Range": f"bytes={start}-{start + PART_SIZE - 1}"}
+        body = self._client.get_object(**self._object(product.key), **part)["Body"]
         with body:
             for block in body.iter_chunks(_BLOCK):
-                writer.write(block)
+                start += os.pwrite(file.fileno(), block, start)
+        return start
 
     def open(self, product: Product) -> BinaryIO:
         """Open a product for reading, its checksum verified: it is fetched to a nameless file."""
@@ -381,16 +396,3 @@ def _knows_conditions(store: S3Store, _process: int) -> bool:
 
 class _NoConditionsError(Exception):
     """The server does not know If-None-Match."""
-
-
-class _HashingWriter:
-    """A file that is written from beginning to end, with the checksum of what was written."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.digest = hashlib.sha256()
-        self._file = file
-
-    def write(self, block: bytes) -> int:
-        """Write a block."""
-        self.digest.update(block)
-        return self._file.write(block)

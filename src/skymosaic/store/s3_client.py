@@ -48,7 +48,8 @@ log = logging.getLogger(__name__)
 
 PART_SIZE = 16 << 20
 """Bytes of a part of a multipart transfer, and of the longest one that needs no parts."""
-_THREADS = 4
+THREADS = 4
+"""Parts of a file that travel at once."""
 _ATTEMPTS = 4  # of one request, by botocore, before we wait ourselves
 _LONGEST_PAUSE = 5.0  # s
 _MISSING = {"NoSuchKey", "NoSuchBucket", "NotFound", "404"}
@@ -116,7 +117,7 @@ def _client(settings: S3Settings, _process: int) -> Any:
             endpoint_url=settings.endpoint_url,
             config=Config(
                 retries={"mode": "adaptive", "total_max_attempts": _ATTEMPTS},
-                max_pool_connections=2 * _THREADS,
+                max_pool_connections=2 * THREADS,
                 connect_timeout=5,
                 read_timeout=30,
                 # Every byte that is read is checked against the manifest's SHA-256.
@@ -141,7 +142,7 @@ def _transfers(settings: S3Settings, process: int) -> Any:
         TransferConfig(
             multipart_threshold=PART_SIZE + 1,
             multipart_chunksize=PART_SIZE,
-            max_concurrency=_THREADS,
+            max_concurrency=THREADS,
         ),
     )
 
