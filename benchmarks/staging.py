@@ -68,7 +68,10 @@ def measure(side: str, size: int, count: int) -> None:
     with tempfile.TemporaryDirectory(prefix="staging-") as name:
         folder = Path(name)
         source = folder / "source"
-        source.write_bytes(os.urandom(MB) * (size // MB))
+        block = os.urandom(MB)
+        with source.open("wb") as file:
+            for _ in range(size // MB):
+                file.write(block)
         move = move_plain if side == "boto3" else move_ours
         move(source, folder, 1)  # imports, connections
         up, down = move(source, folder, count)
