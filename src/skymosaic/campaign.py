@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,48 +13,50 @@ from dask import delayed
 from dask.utils import parse_bytes
 from distributed import Client
 
-from skymosaic import compute, drizzlepac_process, gathering, scratch, stages
+from skymosaic import drizzlepac_process, gathering, scratch, stages
 from skymosaic.archive.base import Parcel, Source
-from skymosaic.archive.directory import Directory
 from skymosaic.compute import execution
 from skymosaic.config import (
     Campaign,
-    DirectorySource,
-    SimulatedSource,
+    MastSource,
     load_campaign_text,
     resolved_yaml,
 )
 from skymosaic.errors import (
-    ComputeError,
-    DamagedError,
-    LockedError,
-    MissingError,
-    OutOfMemoryError,
-    SkymosaicError,
+    CampaignError,
     StoreError,
 )
 from skymosaic.exposure import Exposure
 from skymosaic.inspection import inspection_table
 from skymosaic.installation import require_match
-from skymosaic.progress import TOPIC, Event, from_message
-from skymosaic.records import Recorder, RunState, both, campaign_lock, last_status
-from skymosaic.steps import Finished, NotFinishedError, Place, finished
-from skymosaic.store import cached, lease, open_store
-from skymosaic.store.lease import Holder, Lease
+from skymosaic.progress import TOPIC
+from skymosaic.records import RunState, both, last_status
+from skymosaic.sources import open_mast, open_source
+from skymosaic.steps import Finished, NotFinishedError, Place, finished, recorded_parameters
+from skymosaic.store import cached, open_store
+from skymosaic.store.lease import Holder
+from skymosaic.supervision import (
+    Tell,
+    downloads,
+    for_computing,
+    locked,
+    recorded,
+    with_second_chances,
+    workers,
+)
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
+    from skymosaic.archive.mast.files import ArchiveFile
     from skymosaic.archive.simulated.exposures import Simulation
 
 log = logging.getLogger(__name__)
 
-Tell = Callable[[Event], None]
 Expect = Callable[[int], None]
 
 FOREVER = 1e9
 """Seconds to wait for another run, for who means to wait for its end."""
-_DAMAGES = 3  # how often what was damaged is made anew in one run
 _OUTDATED = "this comparison was made from another campaign file; run again to bring it up to date"
 
 
@@ -86,25 +85,6 @@ class Inspection:
     """Where the tables are stored."""
 
 
-def open_source(source: SimulatedSource | DirectorySource) -> Source:
-    """Return the source that a campaign file names."""
-    if isinstance(source, SimulatedSource):
-        from skymosaic.archive.simulated.exposures import Simulation
-        from skymosaic.archive.simulated.source import SimulatedArchive
-
-        return SimulatedArchive(
-            Simulation(source.seed, source.size, source.tiles, source.dithers, source.displace),
-            drizzlepac_process.call,
-        )
-    return Directory(
-        path=source.path,
-        leave_out_bad=source.on_bad_file == "leave_out",
-        filter=source.filter,
-        detector=source.detector,
-        allow_mixed=source.allow_mixed,
-    )
-
-
 def open_place(campaign: Campaign) -> Place:
     """Return where a campaign's products are and its tasks work."""
     there, here = campaign.store, campaign.compute
@@ -129,23 +109,13 @@ class Prepared:
     planned: Any
 
 
-def prepare(
-    campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]
-) -> Prepared:
-    """Return the tasks that retrieve, inspect, align and plan.
+def retrieve_each(place: Place, source: Source, parcels: Sequence[Parcel]) -> list[Any]:
+    """Return the task of each parcel that a source has."""
+    return [delayed(stages.retrieve)(place, source, parcel) for parcel in parcels]
 
-    Parameters
-    ----------
-    campaign : Campaign
-        What to do.
-    place : Place
-        Where.
-    source : Source
-        Where exposures come from.
-    parcels : sequence of Parcel
-        What it has.
-    """
-    retrieved = [delayed(stages.retrieve)(place, source, parcel) for parcel in parcels]
+
+def prepare(campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Prepared:
+    """Return the tasks that inspect, align and plan what was retrieved."""
     inspected = delayed(stages.inspect)(place, retrieved)
     aligned = delayed(stages.align)(place, campaign.align, inspected)
     planned = delayed(stages.plan)(place, campaign.drizzle, aligned)
@@ -234,17 +204,35 @@ def run(
             return _outcome(place, done, reused=True)
     except NotFinishedError as first:
         log.info("first step to run: %s", first)
-    with _locked(place, "run", wait, on_wait) as held, _recorded(place, campaign, held) as recorder:
+    _tell_changes(campaign, place, parcels)
+    with (
+        locked(place, "run", wait, on_wait) as held,
+        recorded(place, campaign, held) as recorder,
+    ):
         place.store.write_text(place.key("campaign.yaml"), resolved_yaml(campaign))
         if done is not None:
             return _outcome(place, done, reused=True)
-        with _workers(campaign, place.topic, both(tell, recorder.tell), len(parcels)) as client:
+        with workers(campaign, place.topic, both(tell, recorder.tell), len(parcels)) as client:
             # inspect, align, plan and gather are one task each
             both(expect, recorder.expect)(len(parcels) + len(campaign.sky.methods) + 4)
-            done = _with_second_chances(
+            done = with_second_chances(
                 client, lambda share: _compute(client, campaign, place, source, parcels, share)
             )
     return _outcome(place, done, reused=False)
+
+
+def _tell_changes(campaign: Campaign, place: Place, parcels: Sequence[Parcel]) -> None:
+    """Warn of files that the archive has changed since they were fetched: they are fetched anew."""
+    if not isinstance(campaign.source, MastSource):
+        return
+    for parcel in parcels:
+        was = recorded_parameters(place, f"pristine/{parcel.name}")
+        if was is not None and was["parcel"] != parcel.identity:
+            log.warning(
+                "%s.fits changed in the archive since it was fetched; fetching it again, and "
+                "running what depends on it",
+                parcel.name,
+            )
 
 
 def _is_told(campaign: Campaign, place: Place) -> bool:
@@ -260,10 +248,14 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
     """Retrieve the exposures of a campaign and tabulate them; parameters and errors as `run`."""
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
-    graph = prepare(campaign, place, source, parcels).inspected
-    with _locked(place, "inspect"), _workers(campaign, place.topic, tell, len(parcels)) as client:
+    _tell_changes(campaign, place, parcels)
+    with (
+        locked(place, "inspect"),
+        workers(campaign, place.topic, tell, len(parcels)) as client,
+    ):
         expect(len(parcels) + 1)
-        done = execution.compute_on(client, graph)
+        retrieved = _retrieve(client, campaign, place, source, parcels)
+        done = execution.compute_on(client, prepare(campaign, place, retrieved).inspected)
     exposures, drizzled = (
         inspection_table([Exposure.from_dict(record) for record in done.result[kind]])
         for kind in ("exposures", "drizzled")
@@ -272,6 +264,25 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
         tables={"exposures": exposures, "drizzled images": drizzled},
         folder=place.store.where(place.key("inspection")),
     )
+
+
+def query(campaign: Campaign) -> list[ArchiveFile]:
+    """Return what the archive has of what a campaign asks for; nothing is fetched.
+
+    Raises
+    ------
+    CampaignError
+        The campaign's source is not the archive.
+    InputError, UnreachableError
+        The archive has nothing, or too much; it does not answer.
+    """
+    if not isinstance(campaign.source, MastSource):
+        raise CampaignError(
+            f"source.kind is {campaign.source.kind}: only `kind: mast` has a query to show"
+        )
+    from skymosaic.archive.mast.query import find
+
+    return find(open_mast(campaign.source).query)
 
 
 def simulate(
@@ -326,119 +337,37 @@ def find_outcome(campaign: Campaign) -> Outcome:
     return outcome
 
 
-@contextmanager
-def _locked(
+def _retrieve(
+    client: Client,
+    campaign: Campaign,
     place: Place,
-    what: str,
-    wait: float = 0.0,
-    on_wait: Callable[[Holder], None] = lambda _holder: None,
-) -> Iterator[Lease]:
-    """Hold the campaign's lock; should another take it over, stop.
-
-    Raises
-    ------
-    LockedError
-        Another run holds it, or took it over.
-    """
-    with lease.held(
-        place.store,
-        campaign_lock(place),
-        what,
-        wait=wait,
-        on_wait=on_wait,
-        on_lost=_interrupt,
-    ) as held:
-        try:
-            yield held
-        except (KeyboardInterrupt, SystemExit):
-            if not held.lost:
-                raise
-            raise LockedError(
-                f"another run took over {place.store.where(place.campaign)}, because this one "
-                "could not give a sign of life for too long; it goes on there"
-            ) from None
-
-
-def _interrupt() -> None:
-    """Interrupt the main thread by a signal that it handles; background jobs have no Ctrl-C."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if callable(signal.getsignal(number)):
-            os.kill(os.getpid(), number)
-            return
-
-
-@contextmanager
-def _recorded(place: Place, campaign: Campaign, held: Lease) -> Iterator[Recorder]:
-    """Keep a record of the run, whatever comes of it."""
-    recorder = Recorder(place, held.number, campaign.model_dump(mode="json"))
-    try:
-        yield recorder
-    except BaseException as error:
-        recorder.end(error)
-        raise
-    recorder.end(None)
-
-
-@contextmanager
-def _workers(campaign: Campaign, topic: str, tell: Tell, parcels: int) -> Iterator[Client]:
-    """Yield a client of the campaign's workers; what their tasks tell a topic goes to `tell`."""
-    # Importing drizzlepac takes seconds: it begins while the workers start.
-    if campaign.compute.backend == "local":
-        drizzlepac_process.warm()
-    try:
-        with compute.client(campaign.compute, max(parcels, len(campaign.sky.methods))) as client:
-            client.subscribe_topic(topic, lambda message: tell(from_message(message)))
-            yield client
-    finally:
-        scratch.sweep_now(campaign.compute.scratch)  # what killed workers left, and the cache
+    source: Source,
+    parcels: Sequence[Parcel],
+    those: Sequence[str] | None = None,
+) -> list[Any]:
+    """Start retrieving, on those workers, or on as many as may fetch at once."""
+    few = downloads(campaign)
+    return execution.start(
+        client,
+        retrieve_each(place, source, parcels),
+        execution.first(client, few) if few else those,
+    )
 
 
 def _graph(campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]) -> Any:
-    prepared = prepare(campaign, place, source, parcels)
+    prepared = prepare(campaign, place, retrieve_each(place, source, parcels))
     return compare(campaign, place, source, prepared, drizzle_each(campaign, place, prepared))
-
-
-def _with_second_chances(client: Client, attempt: Callable[[int], Any]) -> Any:
-    """Compute again what can succeed then; finished steps are not done again.
-
-    What was damaged in the store was put aside, and is made anew. What ran out of memory, or lost
-    its worker again and again, gets twice the memory: half as many workers of each host drizzle at
-    once, in the end one.
-
-    Parameters
-    ----------
-    client : Client
-        The workers'.
-    attempt : callable
-        Computes. Gets how many workers have to share what one of them uses.
-    """
-    share, damages = 1, 0
-    while True:
-        try:
-            return attempt(share)
-        except (DamagedError, MissingError) as error:
-            # One task found it and put it aside; for another it is then missing.
-            damages += 1
-            if damages > _DAMAGES:
-                raise
-            why: SkymosaicError = error
-        except (OutOfMemoryError, ComputeError) as error:
-            if share >= execution.most_on_a_host(client):
-                raise
-            share *= 2
-            why = error
-        again = f"; again, with {share} times the memory" if share > 1 else ""
-        log.warning("%s: %s%s", type(why).__name__, why, again)
 
 
 def _compute(
     client: Client, campaign: Campaign, place: Place, source: Source, parcels: Any, share: int
 ) -> Any:
     """Compute the graph on the workers, in the order that keeps them all busy."""
-    some = execution.one_of(client, share)
-    prepared = prepare(campaign, place, source, parcels)
-    *retrieved, inspected, aligned, planned = execution.start(
-        client, [*prepared.retrieved, prepared.inspected, prepared.aligned, prepared.planned], some
+    some = for_computing(client, campaign, share)
+    retrieved = _retrieve(client, campaign, place, source, parcels, some)
+    prepared = prepare(campaign, place, retrieved)
+    inspected, aligned, planned = execution.start(
+        client, [prepared.inspected, prepared.aligned, prepared.planned], some
     )
     execution.wait_for_all([*retrieved, planned])
     execution.hold_everywhere(client, [aligned, planned])

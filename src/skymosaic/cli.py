@@ -298,6 +298,17 @@ def inspect(obj: dict[str, bool], config: Path, store: str | None, workers: int 
 
 
 @main.command()
+@campaign_file
+@_ended_cleanly
+def query(config: Path) -> None:
+    """Show what MAST has of what CONFIG asks for: files, bytes, groups; nothing is fetched."""
+    from skymosaic import campaign as pipeline
+    from skymosaic.display import query_lines
+
+    click.echo("\n".join(query_lines(pipeline.query(load_campaign(config)))))
+
+
+@main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--seed", default=12812, show_default=True, help="Same seed, same pixels.")
 @click.option("--size", type=click.Choice(["full", "small"]), default="full", show_default=True)
@@ -328,6 +339,37 @@ def report(config: Path, store: str | None) -> None:
     for warning in outcome.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"report:   {outcome.report}")
+
+
+@main.command()
+@click.argument("name")
+@click.option(
+    "--store",
+    metavar="URI",
+    default="store",
+    show_default=True,
+    help="Where its products are.",
+)
+@click.option(
+    "--tolerance", type=float, help="Largest difference, electrons/s; default: that of the runs."
+)
+@_ended_cleanly
+def verify(name: str, store: str, tolerance: float | None) -> None:
+    """Compare the finished campaign NAME with values published of it, such as horsehead-12812.
+
+    The exit code is 7 where it agrees with none of the published runs.
+    """
+    from skymosaic import verification
+    from skymosaic.published import TOLERANCE
+
+    limit = TOLERANCE if tolerance is None else tolerance
+    compared = verification.verify(f"{store.rstrip('/')}/{name}", name)
+    for comparison in compared:
+        verdict = "agrees" if comparison.agrees(limit) else "differs"
+        click.echo(f"{verdict:<8} {comparison.source}")
+        for method, (difference, rootname) in comparison.largest.items():
+            click.echo(f"         {method:<16} {difference:+.6f} electrons/s at most ({rootname})")
+    verification.require_agreement(compared, limit)
 
 
 @main.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -17,6 +18,7 @@ from rich.progress import (
 )
 from rich.progress import TaskID as Row
 
+from skymosaic.archive.mast.files import ArchiveFile, groups
 from skymosaic.progress import Event
 from skymosaic.records import Status
 
@@ -113,4 +115,26 @@ def status_lines(status: Status) -> list[str]:
     if status.error:
         again = "; it can pass by itself: restart" if status.error["passes_by_itself"] else ""
         lines.append(f"{status.error['class']}: {status.error['message']}{again}")
+    return lines
+
+
+def query_lines(files: Sequence[ArchiveFile]) -> list[str]:
+    """Return what ``skymosaic query`` prints."""
+    lines = [f"{'file':<20} {'kind':<4} {'MB':>8}  {'instrument':<10} {'filter':<8} target"]
+    for file in files:
+        rights = "" if file.rights == "PUBLIC" else f"  ({file.rights}, public {file.release})"
+        lines.append(
+            f"{file.name:<20} {file.kind:<4} {file.size / 1e6:8.1f}  {file.instrument:<10} "
+            f"{file.filter:<8} {file.target}{rights}"
+        )
+    lines += [
+        "",
+        f"{len(files)} files, {sum(file.size for file in files) / 1e6:.1f} MB, in groups:",
+    ]
+    for (proposal, target, instrument, filter_), members in groups(files).items():
+        exposures = sum(file.kind in ("FLT", "FLC") for file in members)
+        lines.append(
+            f"  {proposal} {target} {instrument} {filter_}: {exposures} exposures, "
+            f"{len(members) - exposures} drizzled images"
+        )
     return lines

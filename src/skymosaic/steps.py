@@ -239,6 +239,12 @@ def finished(place: Place, step: str) -> Finished | None:
     return done if all(map(place.store.has, done.products.values())) else None
 
 
+def recorded_parameters(place: Place, step: str) -> Mapping[str, Any] | None:
+    """Return the parameters that a step last finished with, None where it never did."""
+    manifest = place.store.read_json(_manifest_key(place, step))
+    return None if manifest is None else dict(manifest["parameters"])
+
+
 def _manifest_key(place: Place, step: str) -> str:
     return place.key("manifests", f"{step}.json")
 

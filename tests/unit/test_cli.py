@@ -17,7 +17,7 @@ from skymosaic.errors import error_classes
 from skymosaic.steps import Bench, run_step
 
 COMMANDS = [
-    *("run", "restart", "status", "clean"),
+    *("run", "restart", "status", "clean", "query", "verify"),
     *("check", "schema", "inspect", "simulate", "report", "doctor"),
 ]
 MINIMAL = "campaign: {name: demo}\nsource: {kind: simulated}\n"

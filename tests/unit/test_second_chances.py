@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from skymosaic import campaign
+from skymosaic import supervision
 from skymosaic.compute import execution
 from skymosaic.errors import (
     AlignmentError,
@@ -52,7 +52,7 @@ def failing(shares) -> Fail:
 
 
 def again(attempt: Callable[[int], str]) -> str:
-    return campaign._with_second_chances(None, attempt)
+    return supervision.with_second_chances(None, attempt)
 
 
 @pytest.mark.parametrize("error", [OutOfMemoryError("full"), ComputeError("lost")])

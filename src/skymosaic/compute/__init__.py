@@ -10,7 +10,7 @@ from distributed import Client
 from skymosaic.config import Compute
 
 
-def client(settings: Compute, tasks: int) -> AbstractContextManager[Client]:
+def client(settings: Compute, tasks: int, idlers: int = 0) -> AbstractContextManager[Client]:
     """Return a client of the workers that the campaign asks for, ended with the context.
 
     Parameters
@@ -19,7 +19,9 @@ def client(settings: Compute, tasks: int) -> AbstractContextManager[Client]:
         The campaign's; its `backend` names the module.
     tasks : int
         How many tasks can run at once at most.
+    idlers : int
+        How many tasks that wait more than they work can run at once.
     """
     backend = importlib.import_module(f"skymosaic.compute.{settings.backend}")
-    made: AbstractContextManager[Client] = backend.client(settings, tasks)
+    made: AbstractContextManager[Client] = backend.client(settings, tasks, idlers)
     return made

@@ -54,6 +54,11 @@ def one_of(client: Client, share: int) -> list[str] | None:
     return [address for host in _by_host(client) for address in host[::share]]
 
 
+def first(client: Client, most: int) -> list[str]:
+    """Return the addresses of as many workers, at most."""
+    return [address for host in _by_host(client) for address in host][:most]
+
+
 def most_on_a_host(client: Client) -> int:
     """Return the largest number of workers that share a host."""
     return max(map(len, _by_host(client)), default=1)

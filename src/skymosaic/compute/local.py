@@ -48,7 +48,7 @@ def choose_workers(settings: Compute, tasks: int) -> int:
 
 
 @contextmanager
-def client(settings: Compute, tasks: int) -> Iterator[Client]:
+def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
     """Yield a Dask client of worker processes with one thread each, stopped at the end.
 
     drizzlepac cannot run in two threads of a process, so parallelism is by processes.
@@ -59,6 +59,9 @@ def client(settings: Compute, tasks: int) -> Iterator[Client]:
         The campaign's.
     tasks : int
         How many tasks can run at once at most.
+    idlers : int
+        How many tasks that wait more than they work, such as downloads, can run at once: there
+        are at least so many workers.
 
     Raises
     ------
@@ -71,7 +74,7 @@ def client(settings: Compute, tasks: int) -> Iterator[Client]:
     ):
         try:
             cluster = LocalCluster(
-                n_workers=choose_workers(settings, tasks),
+                n_workers=max(choose_workers(settings, tasks), idlers),
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",

@@ -15,15 +15,15 @@ _PATIENCE = 60  # s for the scheduler to answer and for the first worker to be t
 
 
 @contextmanager
-def client(settings: Compute, tasks: int) -> Iterator[Client]:
+def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
     """Yield a client of a running scheduler; it and its workers go on when we are done.
 
     Parameters
     ----------
     settings : Compute
         The campaign's; `address` is the scheduler's.
-    tasks : int
-        How many tasks can run at once at most.
+    tasks, idlers : int
+        How many tasks can run at once at most; whose scheduler it is decides on the workers.
 
     Raises
     ------

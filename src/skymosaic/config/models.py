@@ -34,6 +34,12 @@ TEXT_FIELDS = frozenset(
         "source.filter",
         "source.detector",
         "source.tiles.*",
+        "source.proposal_id.*",
+        "source.filters.*",
+        "source.instrument.*",
+        "source.target.*",
+        "source.obs_id.*",
+        "source.projects.*",
         "align.order.*",
         "store.uri",
         "compute.memory_limit",
@@ -119,8 +125,59 @@ class DirectorySource(Section):
     )
 
 
+class MastSource(Section):
+    """What the archive at MAST has of what is asked for."""
+
+    kind: Literal["mast"] = Field(description="Query MAST, and fetch what it finds.")
+    proposal_id: Names = Field(default=(), description="Proposals, such as 12812.")
+    filters: Names = Field(default=(), description="Filters, such as F160W.")
+    instrument: Names = Field(default=(), description="Instruments, such as WFC3/IR.")
+    target: Names = Field(default=(), description="Targets, by their names in the proposals.")
+    obs_id: Names = Field(
+        default=(), description="Observations, such as ibxl54030; * stands for anything."
+    )
+    coordinates: Text | None = Field(
+        default=None, description="Centre of a region, such as '05h40m59s -02d27m30s'."
+    )
+    radius: PositiveNumber = Field(default=0.2, description="Radius of that region (degrees).")
+    start: Number | None = Field(default=None, description="Earliest start of exposures (MJD).")
+    end: Number | None = Field(default=None, description="Latest start of exposures (MJD).")
+    projects: Names = Field(
+        default=("CALWF3",),
+        description=(
+            "What made the products: calibration pipelines such as CALWF3 and CALACS; HAP's own "
+            "mosaics are made and aligned another way, and are left out."
+        ),
+    )
+    kinds: tuple[Literal["FLT", "FLC", "DRZ", "DRC"], ...] = Field(
+        default=("FLT", "DRZ"), min_length=1, description="Products: FLT and DRZ, or FLC and DRC."
+    )
+    min_files: Count = Field(default=1, description="Fewest files that the query may find (count).")
+    max_files: Count = Field(
+        default=2000, description="Most files that the query may find (count)."
+    )
+    download: Literal["auto", "mast", "bucket"] = Field(
+        default="auto",
+        description="From MAST, from the public bucket, or (auto) from MAST what the bucket lacks.",
+    )
+    bucket: Text = Field(default="stpubdata", description="Name of the public bucket.")
+    bucket_endpoint_url: Endpoint | None = Field(
+        default=None, description="Address of the bucket's server; null: what AWS's settings say."
+    )
+    downloads: Count = Field(default=8, description="Files fetched at once at most (count).")
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        wanted = (self.proposal_id, self.filters, self.instrument, self.target, self.obs_id)
+        if not any(wanted):
+            raise ValueError(
+                "needs at least one of proposal_id, filters, instrument, target, obs_id"
+            )
+        return self
+
+
 Source = Annotated[
-    SimulatedSource | DirectorySource,
+    SimulatedSource | DirectorySource | MastSource,
     Field(discriminator="kind", description="Where the exposures come from."),
 ]
 

@@ -1,0 +1,1 @@
+"""The Mikulski Archive for Space Telescopes: what it has, and how its files come here."""

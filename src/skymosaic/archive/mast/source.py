@@ -1,0 +1,54 @@
+"""The archive as a source of exposures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from skymosaic.archive.base import Parcel
+from skymosaic.archive.mast.download import Place, first_that_can, parts_folder
+from skymosaic.archive.mast.files import ArchiveFile
+from skymosaic.archive.mast.query import Query, find
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MastArchive:
+    """What a query finds in the archive, a parcel a file.
+
+    Parameters
+    ----------
+    query : Query
+        What is wanted.
+    places : sequence of Place
+        Where files come from, the preferred one first.
+    """
+
+    query: Query
+    places: Sequence[Place]
+    left_out: list[str] = field(default_factory=list, compare=False)
+
+    def parcels(self) -> list[Parcel]:
+        """Return a parcel for each file that the query finds.
+
+        Raises
+        ------
+        InputError, UnreachableError
+            As `query.find`.
+        """
+        return [_parcel(file) for file in find(self.query)]
+
+    def fetch(self, parcel: Parcel, folder: Path, log: Path) -> int:
+        """Fetch the file of a parcel into `folder`; errors as `download.fetch`."""
+        file = ArchiveFile(**parcel.identity["file"])
+        name = first_that_can(self.places, file, folder / file.name, parts_folder())
+        log.write_text(f"{file.name} came from {name}\n")
+        return 0
+
+
+def _parcel(file: ArchiveFile) -> Parcel:
+    # The archive's list stands for the content: a file of another size is another file.
+    return Parcel(file.name.removesuffix(".fits"), {"file": vars(file).copy()})

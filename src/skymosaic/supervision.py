@@ -1,0 +1,152 @@
+"""How a run is watched over: its lock, its record, its workers, and what is tried again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from distributed import Client
+
+from skymosaic import compute, drizzlepac_process, scratch
+from skymosaic.compute import execution
+from skymosaic.compute.local import choose_workers
+from skymosaic.config import Campaign, MastSource
+from skymosaic.errors import (
+    ComputeError,
+    DamagedError,
+    LockedError,
+    MissingError,
+    OutOfMemoryError,
+    SkymosaicError,
+)
+from skymosaic.progress import Event, from_message
+from skymosaic.records import Recorder, campaign_lock
+from skymosaic.steps import Place
+from skymosaic.store import lease
+from skymosaic.store.lease import Holder, Lease
+
+log = logging.getLogger(__name__)
+
+Tell = Callable[[Event], None]
+
+_DAMAGES = 3  # how often what was damaged is made anew in one run
+
+
+@contextmanager
+def locked(
+    place: Place,
+    what: str,
+    wait: float = 0.0,
+    on_wait: Callable[[Holder], None] = lambda _holder: None,
+) -> Iterator[Lease]:
+    """Hold the campaign's lock; should another take it over, stop.
+
+    Raises
+    ------
+    LockedError
+        Another run holds it, or took it over.
+    """
+    with lease.held(
+        place.store,
+        campaign_lock(place),
+        what,
+        wait=wait,
+        on_wait=on_wait,
+        on_lost=_interrupt,
+    ) as held:
+        try:
+            yield held
+        except (KeyboardInterrupt, SystemExit):
+            if not held.lost:
+                raise
+            raise LockedError(
+                f"another run took over {place.store.where(place.campaign)}, because this one "
+                "could not give a sign of life for too long; it goes on there"
+            ) from None
+
+
+def _interrupt() -> None:
+    """Interrupt the main thread by a signal that it handles; background jobs have no Ctrl-C."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if callable(signal.getsignal(number)):
+            os.kill(os.getpid(), number)
+            return
+
+
+@contextmanager
+def recorded(place: Place, campaign: Campaign, held: Lease) -> Iterator[Recorder]:
+    """Keep a record of the run, whatever comes of it."""
+    recorder = Recorder(place, held.number, campaign.model_dump(mode="json"))
+    try:
+        yield recorder
+    except BaseException as error:
+        recorder.end(error)
+        raise
+    recorder.end(None)
+
+
+@contextmanager
+def workers(campaign: Campaign, topic: str, tell: Tell, parcels: int) -> Iterator[Client]:
+    """Yield a client of the campaign's workers; what their tasks tell a topic goes to `tell`."""
+    # Importing drizzlepac takes seconds: it begins while the workers start.
+    if campaign.compute.backend == "local":
+        drizzlepac_process.warm()
+    tasks = max(parcels, len(campaign.sky.methods))
+    try:
+        with compute.client(campaign.compute, tasks, min(downloads(campaign), parcels)) as client:
+            client.subscribe_topic(topic, lambda message: tell(from_message(message)))
+            yield client
+    finally:
+        scratch.sweep_now(campaign.compute.scratch)  # what killed workers left, and the cache
+
+
+def downloads(campaign: Campaign) -> int:
+    """Return how many files may be fetched from the archive at once; 0 where none are."""
+    return campaign.source.downloads if isinstance(campaign.source, MastSource) else 0
+
+
+def for_computing(client: Client, campaign: Campaign, share: int) -> list[str] | None:
+    """Return the workers that there are cores and memory for; None means all of them.
+
+    Downloads, which wait more than they work, have more.
+    """
+    if share > 1 or not downloads(campaign) or campaign.compute.backend != "local":
+        return execution.one_of(client, share)
+    return execution.first(client, choose_workers(campaign.compute, len(campaign.sky.methods)))
+
+
+def with_second_chances(client: Client, attempt: Callable[[int], Any]) -> Any:
+    """Compute again what can succeed then; finished steps are not done again.
+
+    What was damaged in the store was put aside, and is made anew. What ran out of memory, or lost
+    its worker again and again, gets twice the memory: half as many workers of each host drizzle at
+    once, in the end one.
+
+    Parameters
+    ----------
+    client : Client
+        The workers'.
+    attempt : callable
+        Computes. Gets how many workers have to share what one of them uses.
+    """
+    share, damages = 1, 0
+    while True:
+        try:
+            return attempt(share)
+        except (DamagedError, MissingError) as error:
+            # One task found it and put it aside; for another it is then missing.
+            damages += 1
+            if damages > _DAMAGES:
+                raise
+            why: SkymosaicError = error
+        except (OutOfMemoryError, ComputeError) as error:
+            if share >= execution.most_on_a_host(client):
+                raise
+            share *= 2
+            why = error
+        again = f"; again, with {share} times the memory" if share > 1 else ""
+        log.warning("%s: %s%s", type(why).__name__, why, again)

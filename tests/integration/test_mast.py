@@ -1,0 +1,229 @@
+"""Retrieval from a stand-in for MAST, by the real astroquery: what comes, and what goes wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import manifests, skymosaic, wait_for, write_campaign
+from tests.mast_standin import Archive, configuration, mast_standin
+
+SOURCE = {"kind": "mast", "proposal_id": [12812], "filters": ["F160W"], "download": "mast"}
+FILES = {
+    *("ibxl51030_drz.fits", "ibxl51eoq_flt.fits", "ibxl51etq_flt.fits"),
+    *("ibxl54030_drz.fits", "ibxl54bgq_flt.fits", "ibxl54blq_flt.fits"),
+}
+
+
+@dataclass
+class Mast:
+    """A stand-in, the environment that points to it, and a folder for a campaign."""
+
+    archive: Archive
+    environment: dict[str, str]
+    folder: Path
+
+    def campaign(self, **changes: object) -> Path:
+        """Write a campaign file."""
+        return write_campaign(
+            self.folder / "mm.yaml", source={**SOURCE, **changes}, align={"order": ["54"]}
+        )
+
+    def call(self, command: str, *options: str, **changes: object):
+        """Run a command on the campaign."""
+        arguments = [command, self.campaign(**changes), *options]
+        if command != "query":
+            arguments += ["--store", self.folder / "store", "--workers", "2"]
+        return skymosaic(*arguments, env=self.environment)
+
+    @property
+    def pristine(self) -> set[str]:
+        """Names of the files that arrived."""
+        steps = manifests(self.folder / "store" / "mm")
+        return {name for step in steps if "pristine" in step for name in steps[step]["products"]}
+
+
+@pytest.fixture
+def mast(simulated_files: Path, tmp_path: Path) -> Iterator[Mast]:
+    data = tmp_path / "archive"
+    shutil.copytree(simulated_files, data)
+    archive = Archive()
+    archive.add_folder(data)
+    with mast_standin(archive) as url:
+        yield Mast(archive, configuration(tmp_path / "home", url), tmp_path)
+
+
+def test_a_query_shows_what_would_be_fetched_and_fetches_nothing(mast: Mast) -> None:
+    ended = mast.call("query")
+    assert ended.code == 0, ended.err
+    assert all(name in ended.out for name in FILES)
+    assert "hst_" not in ended.out  # the archive's own mosaics
+    size = sum(mast.archive.files[name].stat().st_size for name in FILES)
+    assert f"6 files, {size / 1e6:.1f} MB" in ended.out
+    assert "12812 HORSEHEAD WFC3/IR F160W: 4 exposures, 2 drizzled images" in ended.out
+    assert not mast.archive.sent
+
+
+@pytest.mark.parametrize(
+    ("criteria", "expected"),
+    [
+        ({"obs_id": ["ibxl54*"]}, {name for name in FILES if "54" in name}),
+        ({"obs_id": ["ibxl51030"]}, {name for name in FILES if "51" in name}),
+        ({"kinds": ["FLT"]}, {name for name in FILES if "flt" in name}),
+        ({"end": 56000.5}, {name for name in FILES if "51" in name}),
+        ({"start": 56000.5}, {name for name in FILES if "54" in name}),
+        ({"target": ["HORSEHEAD"], "instrument": ["WFC3/IR"]}, FILES),
+        ({"coordinates": "85.24d -2.45d", "radius": 0.5}, FILES),
+    ],
+)
+def test_criteria(mast: Mast, criteria: dict[str, object], expected: set[str]) -> None:
+    ended = mast.call("query", **criteria)
+    assert ended.code == 0, ended.err
+    assert {word for word in ended.out.split() if word.endswith(".fits")} == expected
+
+
+@pytest.mark.parametrize(
+    ("criteria", "told"),
+    [
+        ({"proposal_id": [99999]}, "finds 0 files"),
+        ({"max_files": 5}, "finds 6 files, where 1 to 5 are allowed"),
+        ({"min_files": 7}, "finds 6 files, where 7 to 2000 are allowed"),
+        ({"projects": ["CALACS"]}, "there are also products of CALWF3, HAP (source.projects)"),
+    ],
+)
+def test_a_query_that_finds_too_little_or_too_much(mast: Mast, criteria, told: str) -> None:
+    ended = mast.call("inspect", **criteria)
+    assert ended.code == 4
+    assert told in ended.err
+    assert not mast.archive.sent
+
+
+def test_a_campaign_from_the_archive_and_a_second_run(mast: Mast) -> None:
+    ended = mast.call("run")
+    assert ended.code == 0, ended.err
+    assert mast.pristine == FILES
+    assert "ibxl54blq" in ended.out
+    sent = mast.archive.sent.copy()
+    assert sent == {name: mast.archive.files[name].stat().st_size for name in FILES}
+    again = mast.call("run")
+    assert again.code == 0
+    assert "nothing was run again" in again.err
+    assert mast.archive.sent == sent
+
+
+@pytest.mark.parametrize("fault", ["drop", "503", "429", "wrong checksum"])
+def test_what_may_pass_is_tried_again(mast: Mast, fault: str) -> None:
+    mast.archive.faults["ibxl51eoq_flt.fits"] = [fault, fault]
+    ended = mast.call("inspect")
+    assert ended.code == 0, ended.err
+    assert mast.pristine == FILES
+    for name in FILES:
+        stored = mast.folder / "store" / "mm" / "pristine" / name
+        assert stored.read_bytes() == mast.archive.files[name].read_bytes()
+
+
+def test_a_connection_that_drops_goes_on_where_it_stopped(mast: Mast) -> None:
+    name = "ibxl51eoq_flt.fits"
+    mast.archive.faults[name] = ["drop", "drop"]
+    assert mast.call("inspect").code == 0
+    assert mast.archive.sent[name] == mast.archive.files[name].stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "told"),
+    [
+        ("503", 12, "did not come from MAST in 6 tries: HTTP 503"),
+        ("403", 15, "public from 2013-03-14. If it is yours, set MAST_API_TOKEN"),
+        ("html", 4, "what came is not FITS"),
+        ("wrong size", 4, "bytes came, MAST's list says 1000000"),
+        ("wrong checksum", 12, "not what the place's checksum says"),
+    ],
+)
+def test_what_does_not_pass_is_named_and_the_others_arrive(
+    mast: Mast, fault: str, code: int, told: str
+) -> None:
+    name = "ibxl51eoq_flt.fits"
+    if fault == "wrong size":
+        mast.archive.product(name)["size"] = 1_000_000
+    else:
+        mast.archive.faults[name] = [fault] * 20
+    ended = mast.call("inspect")
+    assert ended.code == code, ended.err
+    assert name in ended.err
+    assert told in ended.err
+    assert mast.pristine == FILES - {name}
+    mast.archive.faults.clear()
+    assert not (mast.folder / "store" / "mm" / "pristine" / name).exists()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mast:HST/product/../../../etc/ibxl51eoq_flt.fits",
+        "mast:HST/product/.ssh",
+        "https://elsewhere.example.org/ibxl51eoq_flt.fits",
+        "mast:HST/product/ibxl51eoq_flt.fits;rm -r x",
+    ],
+)
+def test_names_that_would_leave_their_folder_are_refused(mast: Mast, uri: str) -> None:
+    mast.archive.product("ibxl51eoq_flt.fits")["dataURI"] = uri
+    ended = mast.call("inspect")
+    assert ended.code == 4
+    assert "it was not fetched" in ended.err
+    assert not mast.archive.sent
+
+
+def test_a_file_that_changed_in_the_archive_is_fetched_again_and_told(mast: Mast) -> None:
+    assert mast.call("inspect").code == 0
+    name = "ibxl51eoq_flt.fits"
+    path = mast.archive.files[name]
+    with path.open("ab") as file:
+        file.write(b"\0" * 2880)
+    mast.archive.product(name)["size"] = path.stat().st_size
+    mast.archive.sent.clear()
+    ended = mast.call("inspect")
+    assert ended.code == 0, ended.err
+    assert set(mast.archive.sent) == {name}
+    assert f"{name} changed in the archive" in ended.err
+
+
+def test_after_a_kill_only_the_missing_bytes_are_fetched(mast: Mast) -> None:
+    name = "ibxl54blq_flt.fits"
+    mast.archive.faults[name] = ["hang"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "skymosaic.cli", "inspect", str(mast.campaign()),
+         "--store", str(mast.folder / "store"), "--workers", "2"],
+        env={**os.environ, **mast.environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    half = mast.archive.files[name].stat().st_size // 2
+    wait_for(lambda: mast.pristine == FILES - {name}, "the other files")
+    wait_for(lambda: mast.archive.sent[name] >= half, "half of the file")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    ended = mast.call("inspect")
+    assert ended.code == 0, ended.err
+    for file in FILES:  # each byte was sent once
+        assert mast.archive.sent[file] == mast.archive.files[file].stat().st_size
+
+
+def test_no_more_at_once_than_allowed(mast: Mast) -> None:
+    mast.archive.latency = 0.2
+    assert mast.call("inspect", downloads=2).code == 0
+    assert mast.archive.most_at_once <= 2
+
+
+def test_an_archive_that_does_not_answer(mast: Mast, tmp_path: Path) -> None:
+    mast.environment |= configuration(tmp_path / "nowhere", "http://127.0.0.1:9")
+    ended = mast.call("query")
+    assert ended.code == 12
+    assert "MAST does not answer query_criteria" in ended.err
