@@ -33,6 +33,13 @@ workers_option = click.option(
 )
 
 scratch_option = click.option("--scratch", metavar="DIR", help="Folder for temporary files.")
+set_option = click.option(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A value that goes before the file's, such as source.download=mast; may be repeated.",
+)
 wait_option = click.option(
     "--wait", is_flag=True, help="Wait while another run of the campaign is at work."
 )
@@ -137,22 +144,22 @@ def main(context: click.Context, verbose: int, quiet: bool, log_json: bool) -> N
 @workers_option
 @scratch_option
 @wait_option
+@set_option
 @click.pass_obj
 @_ended_cleanly
 def run(
     obj: dict[str, bool],
     config: Path,
+    settings: tuple[str, ...],
     store: str | None,
     workers: int | None,
     scratch: str | None,
     wait: bool,
 ) -> None:
     """Run the campaign in CONFIG, or what is not yet finished of it."""
-    campaign = load_campaign(
-        config,
-        {"store.uri": store, "compute.workers": workers, "compute.scratch": scratch},
-    )
-    _run(campaign, wait, obj["quiet"])
+    options = {"store.uri": store, "compute.workers": workers, "compute.scratch": scratch}
+    given = {key: value for key, value in options.items() if value is not None}
+    _run(load_campaign(config, {**_settings(settings), **given}), wait, obj["quiet"])
 
 
 @main.command()
@@ -179,6 +186,24 @@ def restart(
 
     overrides = {"compute.workers": workers, "compute.scratch": scratch}
     _run(housekeeping.stored_campaign(uri, s3, overrides), wait, obj["quiet"])
+
+
+def _settings(settings: tuple[str, ...]) -> dict[str, Any]:
+    """Return the values of ``--set KEY=VALUE`` by dotted key."""
+    import yaml
+
+    given = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{setting!r} is not KEY=VALUE", param_hint="--set")
+        try:
+            given[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise click.BadParameter(
+                f"the value of {key} is not YAML", param_hint="--set"
+            ) from None
+    return given
 
 
 def _run(campaign: Campaign, wait: bool, quiet: bool) -> None:

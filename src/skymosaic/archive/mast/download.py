@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Protocol
 
 from skymosaic.archive.mast.files import ArchiveFile
-from skymosaic.errors import ForbiddenError, InputError, SkymosaicError, UnreachableError
+from skymosaic.errors import ForbiddenError, InputError, UnreachableError
 
 log = logging.getLogger(__name__)
 
 TRIES = 6
+_TRIES_ELSEWHERE = 2  # where there is another place to ask
 _LONGEST_PAUSE = 20.0  # s
 _BLOCK = 1 << 18
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
@@ -70,7 +71,7 @@ class AgainError(Exception):
         """Whether what came so far is of no use to go on with."""
 
 
-def fetch(place: Place, file: ArchiveFile, target: Path, parts: Path) -> None:
+def fetch(place: Place, file: ArchiveFile, target: Path, parts: Path, tries: int = TRIES) -> None:
     """Fetch a file, going on with what an earlier try left in `parts`.
 
     Parameters
@@ -83,6 +84,8 @@ def fetch(place: Place, file: ArchiveFile, target: Path, parts: Path) -> None:
         Where to; it appears whole.
     parts : Path
         Folder of unfinished files.
+    tries : int
+        How often to try what may pass.
 
     Raises
     ------
@@ -95,7 +98,7 @@ def fetch(place: Place, file: ArchiveFile, target: Path, parts: Path) -> None:
     """
     parts.mkdir(parents=True, exist_ok=True)
     part = parts / f"{file.name}.{file.size}.part"
-    for tries_left in reversed(range(TRIES)):
+    for tries_left in reversed(range(tries)):
         try:
             _try(place, file, part)
             part.replace(target)
@@ -106,10 +109,10 @@ def fetch(place: Place, file: ArchiveFile, target: Path, parts: Path) -> None:
                 part.unlink(missing_ok=True)
             if not tries_left:
                 raise UnreachableError(
-                    f"{file.name} did not come from {place.name} in {TRIES} tries: {error}; run "
+                    f"{file.name} did not come from {place.name} in {tries} tries: {error}; run "
                     "again, and it goes on from where it stopped"
                 ) from None
-            pause = error.pause if error.pause is not None else _pause(TRIES - tries_left)
+            pause = error.pause if error.pause is not None else _pause(tries - tries_left)
             log.info("%s from %s: %s; again in %.1f s", file.name, place.name, error, pause)
             time.sleep(pause)
 
@@ -172,15 +175,15 @@ def first_that_can(places: Sequence[Place], file: ArchiveFile, target: Path, par
 
     Raises
     ------
-    SkymosaicError
-        What the last place said.
+    UnreachableError, InputError, ForbiddenError
+        What the last place said, as `fetch`.
     """
-    for number, place in enumerate(places):
+    *first, last = places
+    for place in first:
         try:
-            fetch(place, file, target, parts)
+            fetch(place, file, target, parts, _TRIES_ELSEWHERE)
             return place.name
         except (InputError, UnreachableError, ForbiddenError) as error:
-            if number == len(places) - 1:
-                raise
-            log.warning("%s; trying %s", error, places[number + 1].name)
-    raise SkymosaicError("no place to fetch from")
+            log.warning("%s; asking the next place", error)
+    fetch(last, file, target, parts)
+    return last.name
