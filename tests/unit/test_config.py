@@ -474,6 +474,11 @@ def test_every_campaign_of_the_project_loads(path) -> None:
     assert campaign.campaign.description
 
 
+def test_a_query_must_ask_for_something(refused) -> None:
+    [line] = refused("campaign: {name: demo}\nsource: {kind: mast, kinds: [FLT]}\n")
+    assert "needs at least one of proposal_id, filters, instrument, target, obs_id" in line
+
+
 def test_the_campaigns_of_the_project_are_what_they_say() -> None:
     demo, real, pair = (
         load_campaign(CONFIGS / f"{name}.yaml")
@@ -482,7 +487,8 @@ def test_the_campaigns_of_the_project_are_what_they_say() -> None:
     assert (demo.source.kind, demo.source.size) == ("simulated", "full")
     assert demo.align.order == ("54", "51", "53", "55", "57", "50", "52", "56", "58")
     assert tuple(name.removeprefix("ibxl") for name in real.align.order) == demo.align.order
-    assert real.source.path == CONFIGS.parent / "data" / "12812"
+    assert (real.source.kind, real.source.proposal_id) == ("mast", ("12812",))
+    assert real.source.projects == ("CALWF3",)
     assert demo.drizzle == real.drizzle
     assert demo.drizzle.parameters == {"final_rot": 257.0, "final_bits": "64"}
     assert pair.align.method == "none"

@@ -13,7 +13,7 @@ from skymosaic.archive.mast.download import AgainError, Reply
 from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.errors import ForbiddenError, InputError
 
-_BLOCK = 1 << 18
+_BLOCK = 1 << 16  # what is lost at most when a connection breaks off
 
 
 @dataclass(frozen=True)

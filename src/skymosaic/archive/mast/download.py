@@ -128,7 +128,7 @@ def _try(place: Place, file: ArchiveFile, part: Path) -> None:
     with place.open(file, have, tag.read_text() if have else "") as reply:
         if reply.etag:
             tag.write_text(reply.etag)
-        with part.open("r+b" if reply.start else "wb") as writer:
+        with part.open("r+b" if reply.start else "wb", buffering=0) as writer:
             writer.seek(reply.start)
             for block in reply.blocks:
                 writer.write(block)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from skymosaic.archive.mast.download import AgainError, Reply
 from skymosaic.archive.mast.files import ArchiveFile
@@ -58,9 +59,11 @@ def _reply(answer: requests.Response) -> Reply:
 
 def _blocks(answer: requests.Response) -> Iterator[bytes]:
     try:
-        yield from answer.iter_content(_BLOCK)
-    except requests.RequestException:
-        return  # it broke off: what came is kept, and the size tells
+        # Unlike iter_content, this loses nothing of what came before it broke off.
+        while block := answer.raw.read1(_BLOCK):
+            yield block
+    except (HTTPError, OSError):
+        return  # what came is kept, and the size tells
 
 
 def _require_good(answer: requests.Response, file: ArchiveFile) -> None:
