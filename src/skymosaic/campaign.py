@@ -37,8 +37,7 @@ from skymosaic.store import cached, open_store
 from skymosaic.store.lease import Holder
 from skymosaic.supervision import (
     Tell,
-    downloads,
-    for_computing,
+    computing_slots,
     locked,
     recorded,
     with_second_chances,
@@ -96,6 +95,7 @@ def open_place(campaign: Campaign) -> Place:
         here.scratch,
         # Runs that share a scheduler do not hear each other.
         topic=f"{TOPIC}-{uuid4().hex}",
+        downloads=campaign.source.downloads if isinstance(campaign.source, MastSource) else 0,
     )
 
 
@@ -212,7 +212,7 @@ def run(
         place.store.write_text(place.key("campaign.yaml"), resolved_yaml(campaign))
         if done is not None:
             return _outcome(place, done, reused=True)
-        with workers(campaign, place.topic, both(tell, recorder.tell), len(parcels)) as client:
+        with workers(campaign, place, both(tell, recorder.tell), len(parcels)) as client:
             # inspect, align, plan and gather are one task each
             both(expect, recorder.expect)(len(parcels) + len(campaign.sky.methods) + 4)
             done = with_second_chances(
@@ -251,10 +251,11 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
     _tell_changes(campaign, place, parcels)
     with (
         locked(place, "inspect"),
-        workers(campaign, place.topic, tell, len(parcels)) as client,
+        workers(campaign, place, tell, len(parcels)) as client,
     ):
         expect(len(parcels) + 1)
-        retrieved = _retrieve(client, campaign, place, source, parcels)
+        place = replace(place, computing=computing_slots(client, campaign, 1))
+        retrieved = retrieve_each(place, source, parcels)
         done = execution.compute_on(client, prepare(campaign, place, retrieved).inspected)
     exposures, drizzled = (
         inspection_table([Exposure.from_dict(record) for record in done.result[kind]])
@@ -337,23 +338,6 @@ def find_outcome(campaign: Campaign) -> Outcome:
     return outcome
 
 
-def _retrieve(
-    client: Client,
-    campaign: Campaign,
-    place: Place,
-    source: Source,
-    parcels: Sequence[Parcel],
-    those: Sequence[str] | None = None,
-) -> list[Any]:
-    """Start retrieving, on those workers, or on as many as may fetch at once."""
-    few = downloads(campaign)
-    return execution.start(
-        client,
-        retrieve_each(place, source, parcels),
-        execution.first(client, few) if few else those,
-    )
-
-
 def _graph(campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]) -> Any:
     prepared = prepare(campaign, place, retrieve_each(place, source, parcels))
     return compare(campaign, place, source, prepared, drizzle_each(campaign, place, prepared))
@@ -363,11 +347,10 @@ def _compute(
     client: Client, campaign: Campaign, place: Place, source: Source, parcels: Any, share: int
 ) -> Any:
     """Compute the graph on the workers, in the order that keeps them all busy."""
-    some = for_computing(client, campaign, share)
-    retrieved = _retrieve(client, campaign, place, source, parcels, some)
-    prepared = prepare(campaign, place, retrieved)
-    inspected, aligned, planned = execution.start(
-        client, [prepared.inspected, prepared.aligned, prepared.planned], some
+    place = replace(place, computing=computing_slots(client, campaign, share))
+    prepared = prepare(campaign, place, retrieve_each(place, source, parcels))
+    *retrieved, inspected, aligned, planned = execution.start(
+        client, [*prepared.retrieved, prepared.inspected, prepared.aligned, prepared.planned]
     )
     execution.wait_for_all([*retrieved, planned])
     execution.hold_everywhere(client, [aligned, planned])
@@ -376,7 +359,7 @@ def _compute(
     drizzled = dict(zip(methods, drizzle_each(campaign, place, prepared), strict=True))
     # The longest first, so that none of them is left alone at the end.
     longest_first = sorted(methods, key=lambda method: not _looks_at_pairs(method))
-    started = execution.start(client, [drizzled[method] for method in longest_first], some)
+    started = execution.start(client, [drizzled[method] for method in longest_first])
     execution.wait_for_all(started)
     drizzled = dict(zip(longest_first, started, strict=True))
     in_order = [drizzled[method] for method in methods]

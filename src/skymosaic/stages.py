@@ -6,7 +6,9 @@ What a stage does to pixels is written elsewhere; here it is fetched, done, and 
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +18,7 @@ from skymosaic import drizzlepac_process, progress
 from skymosaic.align.align import align as align_folder
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.compare.reduction import Floats, reduce_image
+from skymosaic.compute import execution
 from skymosaic.config import Align, Drizzle, Sky
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
@@ -51,11 +54,23 @@ def _select(records: Sequence[Mapping[str, Any]], products: Mapping[str, Product
     return Images(exposures, {e.name: products[e.name] for e in exposures})
 
 
+def _computing_slot(place: Place) -> AbstractContextManager[None]:
+    """Wait until this host has cores and memory for one more task that computes."""
+    name = f"{place.topic}-computing-{platform.node()}-{place.computing}"
+    return execution.slot(name, place.computing)
+
+
+def _download_slot(place: Place) -> AbstractContextManager[None]:
+    """Wait until one more file may be downloaded."""
+    return execution.slot(f"{place.topic}-downloads", place.downloads)
+
+
 def retrieve(place: Place, source: Source, parcel: Parcel) -> Finished:
     """Bring the files of a parcel into ``pristine/``, each checked to be whole."""
 
     def work(bench: Bench) -> dict[str, Any]:
-        bench.peak_memory = source.fetch(parcel, bench.out, bench.scratch / "fetch.log")
+        with _download_slot(place) if place.downloads else _computing_slot(place):
+            bench.peak_memory = source.fetch(parcel, bench.out, bench.scratch / "fetch.log")
         images = []
         for path in sorted(bench.out.iterdir()):
             if suffix_of(path.name) is not None:
@@ -215,16 +230,17 @@ def drizzle(
 
     def work(bench: Bench) -> dict[str, Any]:
         images.fetch(bench)
-        task.doing(f"AstroDrizzle on {len(images.exposures)} exposures")
-        made = astrodrizzle.drizzle(
-            bench.scratch,
-            bench.out / "astrodrizzle.log",
-            images.exposures,
-            f"{place.campaign}_{column(method)}".lower(),
-            method,
-            grid,
-            parameters,
-        )
+        with _computing_slot(place):
+            task.doing(f"AstroDrizzle on {len(images.exposures)} exposures")
+            made = astrodrizzle.drizzle(
+                bench.scratch,
+                bench.out / "astrodrizzle.log",
+                images.exposures,
+                f"{place.campaign}_{column(method)}".lower(),
+                method,
+                grid,
+                parameters,
+            )
         bench.peak_memory = made.peak_memory
         for path in (made.science, made.weight):
             path.rename(bench.out / path.name)

@@ -56,6 +56,10 @@ class Place:
     """Whether a step may only be looked up, never run."""
     topic: str = progress.TOPIC
     """Where the tasks of a run tell what they do."""
+    computing: int = 0
+    """How many tasks may compute at once on a host; 0: as many as there are workers."""
+    downloads: int = 0
+    """How many tasks may download at once; 0: these are no downloads, but computed."""
 
     def only_finished(self) -> Place:
         """Return the same place, in which steps are looked up and never run."""

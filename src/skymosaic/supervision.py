@@ -14,7 +14,7 @@ from distributed import Client
 from skymosaic import compute, drizzlepac_process, scratch
 from skymosaic.compute import execution
 from skymosaic.compute.local import choose_workers
-from skymosaic.config import Campaign, MastSource
+from skymosaic.config import Campaign
 from skymosaic.errors import (
     ComputeError,
     DamagedError,
@@ -90,40 +90,44 @@ def recorded(place: Place, campaign: Campaign, held: Lease) -> Iterator[Recorder
 
 
 @contextmanager
-def workers(campaign: Campaign, topic: str, tell: Tell, parcels: int) -> Iterator[Client]:
-    """Yield a client of the campaign's workers; what their tasks tell a topic goes to `tell`."""
+def workers(campaign: Campaign, place: Place, tell: Tell, parcels: int) -> Iterator[Client]:
+    """Yield a client of the campaign's workers; what their tasks tell goes to `tell`."""
     # Importing drizzlepac takes seconds: it begins while the workers start.
     if campaign.compute.backend == "local":
         drizzlepac_process.warm()
     tasks = max(parcels, len(campaign.sky.methods))
     try:
-        with compute.client(campaign.compute, tasks, min(downloads(campaign), parcels)) as client:
-            client.subscribe_topic(topic, lambda message: tell(from_message(message)))
+        with compute.client(campaign.compute, tasks, min(place.downloads, parcels)) as client:
+            client.subscribe_topic(place.topic, lambda message: tell(from_message(message)))
             yield client
     finally:
         scratch.sweep_now(campaign.compute.scratch)  # what killed workers left, and the cache
 
 
-def downloads(campaign: Campaign) -> int:
-    """Return how many files may be fetched from the archive at once; 0 where none are."""
-    return campaign.source.downloads if isinstance(campaign.source, MastSource) else 0
+def computing_slots(client: Client, campaign: Campaign, share: int) -> int:
+    """Return how many tasks may compute at once on a host.
 
-
-def for_computing(client: Client, campaign: Campaign, share: int) -> list[str] | None:
-    """Return the workers that there are cores and memory for; None means all of them.
-
-    Downloads, which wait more than they work, have more.
+    Parameters
+    ----------
+    client : Client
+        The workers'.
+    campaign : Campaign
+        What is run.
+    share : int
+        How many workers have to share what one of them uses.
     """
-    if share > 1 or not downloads(campaign) or campaign.compute.backend != "local":
-        return execution.one_of(client, share)
-    return execution.first(client, choose_workers(campaign.compute, len(campaign.sky.methods)))
+    if campaign.compute.backend == "local":
+        cores = choose_workers(campaign.compute, len(campaign.sky.methods))
+    else:
+        cores = execution.most_on_a_host(client)
+    return max(1, cores // share)
 
 
 def with_second_chances(client: Client, attempt: Callable[[int], Any]) -> Any:
     """Compute again what can succeed then; finished steps are not done again.
 
     What was damaged in the store was put aside, and is made anew. What ran out of memory, or lost
-    its worker again and again, gets twice the memory: half as many workers of each host drizzle at
+    its worker again and again, gets twice the memory: half as many workers of each host compute at
     once, in the end one.
 
     Parameters

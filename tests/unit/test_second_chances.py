@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
+from distributed import Client
 
 from skymosaic import supervision
 from skymosaic.compute import execution
+from skymosaic.config import load_campaign_text
 from skymosaic.errors import (
     AlignmentError,
     ComputeError,
@@ -97,20 +100,51 @@ def test_what_cannot_succeed_is_not_tried_again(four_on_a_host, failing, shares,
     assert shares == [1]
 
 
-class Scheduler:
+class Workers:
     """What a client says of its workers."""
 
-    def __init__(self, hosts: dict[str, str]) -> None:
-        self.workers = {address: {"host": host} for address, host in hosts.items()}
+    def __init__(self, hosts: str) -> None:
+        self.workers = {f"tcp://{host}:{i}": {"host": host} for i, host in enumerate(hosts)}
 
     def scheduler_info(self, n_workers: int) -> dict:
         assert n_workers == -1  # else only the first five are told
         return {"workers": self.workers}
 
 
-def test_half_the_workers_of_each_host() -> None:
-    client = Scheduler({f"tcp://{host}:{i}": host for host in "ab" for i in range(3)})
-    assert execution.one_of(client, 1) is None
-    assert execution.one_of(client, 2) == ["tcp://a:0", "tcp://a:2", "tcp://b:0", "tcp://b:2"]
-    assert execution.one_of(client, 4) == ["tcp://a:0", "tcp://b:0"]
-    assert execution.most_on_a_host(client) == 3
+@pytest.mark.parametrize(("share", "slots"), [(1, 4), (2, 2), (4, 1), (8, 1)])
+def test_twice_the_memory_is_half_as_many_at_once_on_each_host(share: int, slots: int) -> None:
+    client = Workers("aaaabbb")
+    assert execution.most_on_a_host(client) == 4
+    asked = load_campaign_text(
+        "campaign: {name: x}\nsource: {kind: simulated}\n"
+        "compute: {backend: scheduler, address: tcp://127.0.0.1:1}\n",
+        "x.yaml",
+        {},
+    )
+    assert supervision.computing_slots(client, asked, share) == slots
+    here = load_campaign_text(
+        "campaign: {name: x}\nsource: {kind: simulated}\ncompute: {workers: 4}\n", "x.yaml", {}
+    )
+    assert supervision.computing_slots(client, here, share) == slots
+
+
+held: list[int] = []
+most: list[int] = []
+
+
+def hold_a_slot(number: int) -> int:
+    """Hold one of two slots for a while, and note how many hold one."""
+    with execution.slot("test-slots", 2):
+        held.append(number)
+        most.append(len(held))
+        time.sleep(0.05)
+        held.remove(number)
+    return number
+
+
+def test_no_more_at_once_than_there_are_slots() -> None:
+    with Client(
+        n_workers=1, threads_per_worker=6, processes=False, dashboard_address=None
+    ) as client:
+        assert sorted(client.gather(client.map(hold_a_slot, range(12)))) == list(range(12))
+    assert max(most) == 2

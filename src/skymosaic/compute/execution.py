@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from dask.base import compute
-from distributed import Client, KilledWorker, futures_of, wait
+from distributed import Client, KilledWorker, Semaphore, futures_of, wait
 from distributed.client import FutureCancelledError
 from distributed.comm import CommClosedError
 
@@ -36,39 +37,34 @@ def compute_on(client: Client, task: Any) -> Any:
         return client.compute(task).result()
 
 
-def start(client: Client, tasks: Sequence[Any], workers: Sequence[str] | None = None) -> list[Any]:
-    """Start tasks in this order, on these workers or on all; return them, held there."""
+def start(client: Client, tasks: Sequence[Any]) -> list[Any]:
+    """Start tasks on the workers in this order; return them, held there."""
     with _named_losses():
-        # Where all of these workers are gone, others may do: a worker that starts anew has
-        # another address.
-        return [
-            client.persist(task, workers=workers, allow_other_workers=workers is not None)
-            for task in tasks
-        ]
-
-
-def one_of(client: Client, share: int) -> list[str] | None:
-    """Return the addresses of one in `share` workers of each host; None means all of them."""
-    if share == 1:
-        return None
-    return [address for host in _by_host(client) for address in host[::share]]
-
-
-def first(client: Client, most: int) -> list[str]:
-    """Return the addresses of as many workers, at most."""
-    return [address for host in _by_host(client) for address in host][:most]
+        return [client.persist(task) for task in tasks]
 
 
 def most_on_a_host(client: Client) -> int:
     """Return the largest number of workers that share a host."""
-    return max(map(len, _by_host(client)), default=1)
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return max(Counter(worker["host"] for worker in workers).values(), default=1)
 
 
-def _by_host(client: Client) -> list[list[str]]:
-    hosts: dict[str, list[str]] = {}
-    for address, worker in client.scheduler_info(n_workers=-1)["workers"].items():
-        hosts.setdefault(worker["host"], []).append(address)
-    return list(hosts.values())
+@contextmanager
+def slot(name: str, most: int) -> Iterator[None]:
+    """Wait on a worker until fewer than `most` others hold a slot of this name; then hold one.
+
+    Parameters
+    ----------
+    name : str
+        Whose slots; all tasks that name them agree on `most`.
+    most : int
+        How many there are; 0: no limit.
+    """
+    if not most:
+        yield
+        return
+    with Semaphore(max_leases=most, name=name):
+        yield
 
 
 def hold_everywhere(client: Client, tasks: Sequence[Any]) -> None:
