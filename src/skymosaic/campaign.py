@@ -47,7 +47,7 @@ from skymosaic.supervision import (
 if TYPE_CHECKING:
     from astropy.table import Table
 
-    from skymosaic.archive.mast.files import ArchiveFile
+    from skymosaic.archive.mast.query import Found
     from skymosaic.archive.simulated.exposures import Simulation
 
 log = logging.getLogger(__name__)
@@ -199,29 +199,29 @@ def run(
     parcels = source.parcels()
     done = None
     try:
-        done = execution.compute_here(_graph(campaign, place.only_finished(), source, parcels))
-        if _is_told(campaign, place):
-            return _outcome(place, done, reused=True)
+        done = execution.compute_here(whole_graph(campaign, place.only_finished(), source, parcels))
+        if is_told(campaign, place):
+            return outcome_of(place, done, reused=True)
     except NotFinishedError as first:
         log.info("first step to run: %s", first)
-    _tell_changes(campaign, place, parcels)
+    tell_changes(campaign, place, parcels)
     with (
         locked(place, "run", wait, on_wait) as held,
         recorded(place, campaign, held) as recorder,
     ):
         place.store.write_text(place.key("campaign.yaml"), resolved_yaml(campaign))
         if done is not None:
-            return _outcome(place, done, reused=True)
+            return outcome_of(place, done, reused=True)
         with workers(campaign, place, both(tell, recorder.tell), len(parcels)) as client:
             # inspect, align, plan and gather are one task each
             both(expect, recorder.expect)(len(parcels) + len(campaign.sky.methods) + 4)
             done = with_second_chances(
-                client, lambda share: _compute(client, campaign, place, source, parcels, share)
+                client, lambda share: compute_graph(client, campaign, place, source, parcels, share)
             )
-    return _outcome(place, done, reused=False)
+    return outcome_of(place, done, reused=False)
 
 
-def _tell_changes(campaign: Campaign, place: Place, parcels: Sequence[Parcel]) -> None:
+def tell_changes(campaign: Campaign, place: Place, parcels: Sequence[Parcel]) -> None:
     """Warn of files that the archive has changed since they were fetched: they are fetched anew."""
     if not isinstance(campaign.source, MastSource):
         return
@@ -235,7 +235,7 @@ def _tell_changes(campaign: Campaign, place: Place, parcels: Sequence[Parcel]) -
             )
 
 
-def _is_told(campaign: Campaign, place: Place) -> bool:
+def is_told(campaign: Campaign, place: Place) -> bool:
     """Whether the store tells that this campaign is done, as asked for and by its last run."""
     status, text = last_status(place), place.store.read_text(place.key("campaign.yaml"))
     if status is None or status.state is not RunState.DONE or text is None:
@@ -246,9 +246,11 @@ def _is_told(campaign: Campaign, place: Place) -> bool:
 
 def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
     """Retrieve the exposures of a campaign and tabulate them; parameters and errors as `run`."""
+    if campaign.groups is not None:
+        raise CampaignError("inspect takes one mosaic; `skymosaic query` shows a program's groups")
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
-    _tell_changes(campaign, place, parcels)
+    tell_changes(campaign, place, parcels)
     with (
         locked(place, "inspect"),
         workers(campaign, place, tell, len(parcels)) as client,
@@ -267,7 +269,7 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
     )
 
 
-def query(campaign: Campaign) -> list[ArchiveFile]:
+def query(campaign: Campaign) -> Found:
     """Return what the archive has of what a campaign asks for; nothing is fetched.
 
     Raises
@@ -332,18 +334,19 @@ def find_outcome(campaign: Campaign) -> Outcome:
             f"{place.store.where(place.campaign)} holds no finished comparison; "
             "make it with `skymosaic run`"
         )
-    outcome = _outcome(place, done, reused=True)
+    outcome = outcome_of(place, done, reused=True)
     if gathering.asked_for(done) != gathering.what_is_asked(campaign):
         return replace(outcome, warnings=[_OUTDATED, *outcome.warnings])
     return outcome
 
 
-def _graph(campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]) -> Any:
+def whole_graph(campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]) -> Any:
+    """Return the task that ends a campaign, with all that it needs."""
     prepared = prepare(campaign, place, retrieve_each(place, source, parcels))
     return compare(campaign, place, source, prepared, drizzle_each(campaign, place, prepared))
 
 
-def _compute(
+def compute_graph(
     client: Client, campaign: Campaign, place: Place, source: Source, parcels: Any, share: int
 ) -> Any:
     """Compute the graph on the workers, in the order that keeps them all busy."""
@@ -366,7 +369,8 @@ def _compute(
     return execution.compute_on(client, compare(campaign, place, source, prepared, in_order))
 
 
-def _outcome(place: Place, done: Finished, *, reused: bool) -> Outcome:
+def outcome_of(place: Place, done: Finished, *, reused: bool) -> Outcome:
+    """Return what a finished comparison tells."""
     return Outcome(
         table=done.result["table"],
         warnings=done.result["warnings"],

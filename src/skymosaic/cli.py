@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from rich.console import Console
@@ -18,6 +18,12 @@ from rich.console import Console
 from skymosaic import __version__
 from skymosaic.config import Campaign, json_schema, load_campaign, resolved_yaml
 from skymosaic.errors import SkymosaicError
+
+if TYPE_CHECKING:
+    pass
+
+if TYPE_CHECKING:
+    from skymosaic.campaign import Outcome
 
 INTERRUPTED = 130
 _TABLE_TITLE = "MDRIZSKY, in the units of the exposures (WFC3/IR: electrons/s)"
@@ -206,21 +212,28 @@ def _settings(settings: tuple[str, ...]) -> dict[str, Any]:
     return given
 
 
+def _show(campaign: Campaign, outcome: Outcome) -> None:
+    title = f"{_TABLE_TITLE}\n" if campaign.groups is None else ""
+    click.echo(f"{title}{outcome.table}")
+    for warning in outcome.warnings:
+        click.echo(f"warning: {warning}", err=True)
+
+
 def _run(campaign: Campaign, wait: bool, quiet: bool) -> None:
     from skymosaic import campaign as pipeline
+    from skymosaic import programs
     from skymosaic.display import Display
 
+    start = pipeline.run if campaign.groups is None else programs.run
     with Display(Console(stderr=True), quiet=quiet) as display:
-        outcome = pipeline.run(
+        outcome = start(
             campaign,
             display.show,
             display.expect,
             wait=pipeline.FOREVER if wait else 0.0,
             on_wait=lambda holder: click.echo(f"waiting for the end of {holder} ...", err=True),
         )
-    click.echo(f"{_TABLE_TITLE}\n{outcome.table}")
-    for warning in outcome.warnings:
-        click.echo(f"warning: {warning}", err=True)
+    _show(campaign, outcome)
     if outcome.reused:
         click.echo("everything had been done before: nothing was run again", err=True)
     click.echo(f"products: {outcome.folder}")
@@ -330,7 +343,8 @@ def query(config: Path) -> None:
     from skymosaic import campaign as pipeline
     from skymosaic.display import query_lines
 
-    click.echo("\n".join(query_lines(pipeline.query(load_campaign(config)))))
+    found = pipeline.query(load_campaign(config))
+    click.echo("\n".join(query_lines(found.files, found.refused)))
 
 
 @main.command()
@@ -358,11 +372,12 @@ def simulate(
 def report(config: Path, store: str | None) -> None:
     """Print the table of a finished campaign and where its report is; nothing is run."""
     from skymosaic import campaign as pipeline
+    from skymosaic import programs
 
-    outcome = pipeline.find_outcome(load_campaign(config, {"store.uri": store}))
-    click.echo(f"{_TABLE_TITLE}\n{outcome.table}")
-    for warning in outcome.warnings:
-        click.echo(f"warning: {warning}", err=True)
+    campaign = load_campaign(config, {"store.uri": store})
+    find = pipeline.find_outcome if campaign.groups is None else programs.find_outcome
+    outcome = find(campaign)
+    _show(campaign, outcome)
     click.echo(f"report:   {outcome.report}")
 
 

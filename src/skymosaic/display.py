@@ -118,7 +118,7 @@ def status_lines(status: Status) -> list[str]:
     return lines
 
 
-def query_lines(files: Sequence[ArchiveFile]) -> list[str]:
+def query_lines(files: Sequence[ArchiveFile], refused: Sequence[str]) -> list[str]:
     """Return what ``skymosaic query`` prints."""
     lines = [f"{'file':<20} {'kind':<4} {'MB':>8}  {'instrument':<10} {'filter':<8} target"]
     for file in files:
@@ -137,4 +137,4 @@ def query_lines(files: Sequence[ArchiveFile]) -> list[str]:
             f"  {proposal} {target} {instrument} {filter_}: {exposures} exposures, "
             f"{len(members) - exposures} drizzled images"
         )
-    return lines
+    return lines + [f"refused: {why}" for why in refused]

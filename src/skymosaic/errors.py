@@ -102,6 +102,12 @@ class DamagedError(StoreError):
     exit_code = 16
 
 
+class PartialError(SkymosaicError):
+    """Some groups of a program failed; the others are finished."""
+
+    exit_code = 17
+
+
 def exit_code_table() -> list[tuple[int, str, str, bool]]:
     """Return every exit code, its name, its meaning, whether it can pass by itself; in order."""
     ours = [

@@ -53,7 +53,7 @@ def gather(
         if not pars.has_cr_steps(parameters):
             require_equal_weights(runs)
         steps = [*retrieved, inspected, aligned, planned, *drizzled]
-        record = _record(campaign, exposures, aligned, planned, steps, told)
+        record = _record(place, campaign, exposures, aligned, planned, steps, told)
         images = read_previews(bench, runs)
         task.doing("drawing figures, writing the report")
         comparison = write_comparison(
@@ -74,7 +74,7 @@ def gather(
             "campaign": what_is_asked(campaign),
         }
 
-    with progress.task("gather", place.topic) as task:
+    with progress.task(place.label + "gather", place.topic) as task:
         done = run_step(
             place,
             "comparison",
@@ -105,6 +105,7 @@ def asked_for(gathered: Finished) -> dict[str, Any]:
 
 
 def _record(
+    place: Place,
     campaign: Campaign,
     exposures: Sequence[Exposure],
     aligned: Finished,
@@ -116,7 +117,7 @@ def _record(
     from skymosaic.compare.report import RunRecord
 
     return RunRecord(
-        campaign=campaign.name,
+        campaign=place.campaign,
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         exposures=_rows(inspection_table(exposures)),
         alignment=_alignment_rows(aligned),

@@ -14,7 +14,7 @@ from skymosaic.steps import Place
 from skymosaic.store import Store, lease, open_store
 from skymosaic.store.base import checked_key
 
-_KEPT = ("campaign.yaml", "locks", "manifests", "records", "failed")
+_KEPT = {"campaign.yaml", "groups.json", "locks", "manifests", "records", "failed"}
 
 
 @dataclass(frozen=True)
@@ -145,14 +145,9 @@ def clean(
 
 def _unnamed(store: Store, place: Place) -> list[str]:
     """Return the keys that neither a manifest names nor the campaign needs itself."""
+    keys = store.list(place.campaign)
     named = set()
-    for key in store.list(place.key("manifests")):
-        manifest = store.read_json(key)
-        named |= {product["key"] for product in manifest["products"].values()}
-    needed = tuple(place.key(part) for part in _KEPT)
-    return [
-        key
-        for key in store.list(place.campaign)
-        if key not in named
-        and not (key in needed or key.startswith(tuple(n + "/" for n in needed)))
-    ]
+    for key in keys:
+        if "/manifests/" in key:  # the campaign's, or a group's
+            named |= {product["key"] for product in store.read_json(key)["products"].values()}
+    return [key for key in keys if key not in named and not _KEPT & set(key.split("/")[1:])]

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from skymosaic.archive.mast.source import MastArchive
 
 
-def open_source(source: SimulatedSource | DirectorySource | MastSource) -> Source:
-    """Return the source that a campaign file names."""
+def open_source(
+    source: SimulatedSource | DirectorySource | MastSource, *, mixed: bool = False
+) -> Source:
+    """Return the source that a campaign file names; `mixed`: of several instruments and filters."""
     if isinstance(source, MastSource):
-        return open_mast(source)
+        return open_mast(source, mixed=mixed)
     if isinstance(source, SimulatedSource):
         from skymosaic.archive.simulated.exposures import Simulation
         from skymosaic.archive.simulated.source import SimulatedArchive
@@ -35,7 +37,7 @@ def open_source(source: SimulatedSource | DirectorySource | MastSource) -> Sourc
     )
 
 
-def open_mast(source: MastSource) -> MastArchive:
+def open_mast(source: MastSource, *, mixed: bool = False) -> MastArchive:
     """Return the archive with a campaign's query, and the places that its files come from."""
     # Only who asks the archive pays for importing astroquery and requests.
     from skymosaic.archive.mast.bucket import Bucket
@@ -46,4 +48,4 @@ def open_mast(source: MastSource) -> MastArchive:
     bucket = Bucket(source.bucket, source.bucket_endpoint_url)
     places = {"auto": (bucket, Http()), "bucket": (bucket,), "mast": (Http(),)}
     query = Query(**source.model_dump(include=set(Query.__dataclass_fields__)))
-    return MastArchive(query, places[source.download])
+    return MastArchive(query, places[source.download], mixed)

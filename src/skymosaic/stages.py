@@ -80,7 +80,7 @@ def retrieve(place: Place, source: Source, parcel: Parcel) -> Finished:
                 images.append(image.to_dict())
         return {"images": images}
 
-    with progress.task(f"retrieve {parcel.name}", place.topic) as task:
+    with progress.task(f"{place.label}retrieve {parcel.name}", place.topic) as task:
         done = run_step(
             place,
             f"pristine/{parcel.name}",
@@ -111,7 +111,7 @@ def inspect(place: Place, retrieved: Sequence[Finished]) -> Finished:
             "drizzled": [image.to_dict() for image in drizzled],
         }
 
-    with progress.task("inspect", place.topic) as task:
+    with progress.task(place.label + "inspect", place.topic) as task:
         done = run_step(
             place,
             "inspection",
@@ -131,7 +131,7 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
     exposures = _select(inspected.result["exposures"], inspected.products)
     drizzled = _select(inspected.result["drizzled"], inspected.products)
     if settings.method == "none":
-        with progress.task("align", place.topic) as task:
+        with progress.task(place.label + "align", place.topic) as task:
             task.reused = True
         return Finished(
             step="aligned",
@@ -162,7 +162,7 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
         alignment.table().write(bench.out / "alignment.ecsv")
         return {"exposures": aligned, "alignment": alignment.to_dict()}
 
-    with progress.task("align", place.topic) as task:
+    with progress.task(place.label + "align", place.topic) as task:
         done = run_step(
             place,
             "aligned",
@@ -206,7 +206,7 @@ def plan(place: Place, drizzle: Drizzle, aligned: Finished) -> Finished:
             "groups": groups([e.rootname for e in images.exposures], pairs),
         }
 
-    with progress.task("plan", place.topic) as task:
+    with progress.task(place.label + "plan", place.topic) as task:
         done = run_step(
             place,
             "plan",
@@ -236,7 +236,7 @@ def drizzle(
                 bench.scratch,
                 bench.out / "astrodrizzle.log",
                 images.exposures,
-                f"{place.campaign}_{column(method)}".lower(),
+                f"{place.campaign.replace('/', '_')}_{column(method)}".lower(),
                 method,
                 grid,
                 parameters,
@@ -257,7 +257,7 @@ def drizzle(
             "weight_checksum": astrodrizzle.weight_checksum(bench.out / made.weight.name),
         }
 
-    with progress.task(f"drizzle {method}", place.topic) as task:
+    with progress.task(f"{place.label}drizzle {method}", place.topic) as task:
         done = run_step(
             place,
             f"runs/{column(method)}",

@@ -56,6 +56,8 @@ class Place:
     """Whether a step may only be looked up, never run."""
     topic: str = progress.TOPIC
     """Where the tasks of a run tell what they do."""
+    label: str = ""
+    """What the names of a group's tasks begin with."""
     computing: int = 0
     """How many tasks may compute at once on a host; 0: as many as there are workers."""
     downloads: int = 0

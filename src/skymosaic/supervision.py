@@ -98,6 +98,7 @@ def workers(campaign: Campaign, place: Place, tell: Tell, parcels: int) -> Itera
     tasks = max(parcels, len(campaign.sky.methods))
     try:
         with compute.client(campaign.compute, tasks, min(place.downloads, parcels)) as client:
+            client.forward_logging("skymosaic", logging.WARNING)
             client.subscribe_topic(place.topic, lambda message: tell(from_message(message)))
             yield client
     finally:

@@ -174,11 +174,16 @@ def test_what_does_not_pass_is_named_and_the_others_arrive(
     ],
 )
 def test_names_that_would_leave_their_folder_are_refused(mast: Mast, uri: str) -> None:
-    mast.archive.product("ibxl51eoq_flt.fits")["dataURI"] = uri
+    name = "ibxl51eoq_flt.fits"
+    mast.archive.product(name)["dataURI"] = uri
+    query = mast.call("query")
+    assert f"refused: the archive gives the address {uri!r}" in query.out
     ended = mast.call("inspect")
     assert ended.code == 4
+    assert repr(uri) in ended.err
     assert "it was not fetched" in ended.err
-    assert not mast.archive.sent
+    assert mast.pristine == FILES - {name}
+    assert name not in mast.archive.sent
 
 
 def test_a_file_that_changed_in_the_archive_is_fetched_again_and_told(mast: Mast) -> None:

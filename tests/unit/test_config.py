@@ -147,12 +147,12 @@ def test_every_text_field_exists(load) -> None:
         ),
         (
             "source: {kind: simulatd}\n",
-            "FILE line 2: source.kind: must be simulated or directory, not 'simulatd', "
+            "FILE line 2: source.kind: must be simulated or directory or mast, not 'simulatd', "
             "did you mean simulated?",
         ),
         (
             "source:\n  path: x\n",
-            "FILE line 2: source.kind: is missing: it is simulated or directory",
+            "FILE line 2: source.kind: is missing: it is simulated or directory or mast",
         ),
         (
             "source: {kind: simulated}\nsky: {methods: match}\n",
@@ -402,7 +402,7 @@ def test_what_is_wrong_on_the_command_line_is_said_so(refused) -> None:
         "command line: campaign.name.x: campaign.name is not a mapping",
         "command line: compute.workers: must be auto or a whole number of at least 1, not 0",
         "command line: nosuch: unknown key, the known ones are campaign, source, align, sky, "
-        "drizzle, store, compute",
+        "drizzle, store, compute, groups",
         "command line: store.tokn: unknown key, the known ones are uri, profile, region, "
         "endpoint_url, unsigned, encryption, kms_key, patience",
     ]

@@ -32,6 +32,7 @@ EXIT_CODES = {
     "MissingError": 14,
     "ForbiddenError": 15,
     "DamagedError": 16,
+    "PartialError": 17,
 }
 MET_BY_USERS = [
     value

@@ -93,6 +93,7 @@ def _campaign(
     problems += remove_secrets(data)
     problems += resolve_paths(data, base_of)
     problems += _check_drizzlepac_parameters(data)
+    problems += _check_groups(data)
     _default_store(data)
     campaign = _validate(data, problems)
     if campaign is None or problems:
@@ -171,6 +172,19 @@ def _check_drizzlepac_parameters(data: dict[str, Any]) -> list[Problem]:
                 problems.append(Problem((section, name, parameter), str(error)))
                 checked.pop(parameter, None)
         holder[name] = checked
+    return problems
+
+
+def _check_groups(data: dict[str, Any]) -> list[Problem]:
+    """Check drizzlepac's parameters in what groups have of their own."""
+    groups = data.get("groups")
+    own = groups.get("parameters") if isinstance(groups, dict) else None
+    problems: list[Problem] = []
+    for name, sections in own.items() if isinstance(own, dict) else ():
+        if isinstance(sections, dict):
+            for problem in _check_drizzlepac_parameters(sections):
+                key = ("groups", "parameters", name, *problem.key)
+                problems.append(Problem(key, problem.text))
     return problems
 
 

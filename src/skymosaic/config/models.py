@@ -354,6 +354,29 @@ class Compute(OptionalSection):
         return self
 
 
+class GroupParameters(Section):
+    """What a group has of its own; everything else is the campaign's."""
+
+    align: Annotated[
+        Align | None,
+        BeforeValidator(
+            lambda value: value if value is None else _align_from_word(value),
+            json_schema_input_type=Literal["none"] | Align | None,
+        ),
+    ] = Field(default=None, description="How its tiles are aligned.")
+    sky: Sky | None = Field(default=None, description="Its sky methods.")
+    drizzle: Drizzle | None = Field(default=None, description="How it is drizzled.")
+
+
+class Groups(OptionalSection):
+    """A program: its exposures by target and filter, a mosaic each."""
+
+    parameters: Mapping[Text, GroupParameters] = Field(
+        default_factory=dict,
+        description="What groups have of their own, by TARGET/FILTER as `query` names them.",
+    )
+
+
 class Campaign(Section):
     """One campaign file: what to mosaic, how, and where."""
 
@@ -368,7 +391,40 @@ class Campaign(Section):
     store: Store = Field(default_factory=Store, description="Where the products live.")
     compute: Compute = Field(default_factory=Compute, description="Who does the work.")
 
+    groups: Groups | None = Field(
+        default=None, description="Given (`groups: {}`): a mosaic for each target and filter."
+    )
+
+    @model_validator(mode="after")
+    def _groups_come_from_the_archive(self) -> Self:
+        if self.groups is not None and not isinstance(self.source, MastSource):
+            raise ValueError("groups need source.kind: mast, which tells targets and filters")
+        return self
+
     @property
     def name(self) -> str:
         """Name of the campaign, a safe folder name."""
         return self.campaign.name
+
+    def for_group(self, name: str) -> Campaign:
+        """Return the campaign of one group, with what the group has of its own.
+
+        Parameters
+        ----------
+        name
+            ``TARGET/FILTER``.
+        """
+        given = self.model_dump(exclude={"groups"}, exclude_unset=True)
+        own = self.groups.parameters.get(name) if self.groups else None
+        for section, values in (own.model_dump(exclude_unset=True) if own else {}).items():
+            if values is not None:
+                given[section] = _merged(given.get(section, {}), values)
+        return Campaign.model_validate(given)
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    both = dict(old)
+    for key, value in new.items():
+        nested = isinstance(value, Mapping) and isinstance(both.get(key), Mapping)
+        both[key] = _merged(both[key], value) if nested else value
+    return both

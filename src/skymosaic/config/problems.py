@@ -6,16 +6,27 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from skymosaic.config.document import KeyPath, Problem
 from skymosaic.config.drizzlepac_parameters import Task, known_parameters
-from skymosaic.config.models import Campaign, DirectorySource, SimulatedSource
+from skymosaic.config.models import (
+    Campaign,
+    DirectorySource,
+    GroupParameters,
+    MastSource,
+    SimulatedSource,
+)
 
-_KINDS = ("simulated", "directory")
+_SOURCES: dict[str, type[BaseModel]] = {
+    "simulated": SimulatedSource,
+    "directory": DirectorySource,
+    "mast": MastSource,
+}
+_KINDS = tuple(_SOURCES)
 _SECRET_KEY = re.compile(
     r"secret|token|passw|passphrase|credential|(access|api|private)[_-]?key", re.IGNORECASE
 )
@@ -139,11 +150,7 @@ def _without_kind(location: KeyPath) -> KeyPath:
 def _model_at(location: KeyPath) -> type[BaseModel] | None:
     """Return the model that the parent of a location belongs to."""
     if location[:1] == ("source",):
-        sources: dict[str, type[BaseModel]] = {
-            "simulated": SimulatedSource,
-            "directory": DirectorySource,
-        }
-        return sources.get(str(location[1])) if len(location) == 3 else None
+        return _SOURCES.get(str(location[1])) if len(location) == 3 else None
     model: type[BaseModel] | None = Campaign
     for part in location[:-1]:
         field = model.model_fields.get(str(part)) if model else None
@@ -154,13 +161,16 @@ def _model_at(location: KeyPath) -> type[BaseModel] | None:
 
 
 def _unknown_key(location: KeyPath) -> str:
+    if location[:2] == ("groups", "parameters") and len(location) > 4:
+        return _unknown_key(location[3:])  # a group has sections like those of the campaign
     name, model = str(location[-1]), _model_at(location)
+    if location[:2] == ("groups", "parameters") and len(location) == 4:
+        model = GroupParameters
     if home := _home_of(name, str(location[0])):
         return f"unknown key: it belongs under {home}"
     if location[0] == "source":
-        for other in (SimulatedSource, DirectorySource):
+        for kind, other in _SOURCES.items():
             if name in other.model_fields:
-                kind = get_args(other.model_fields["kind"].annotation)[0]
                 return f"unknown key: it is one of kind: {kind}"
     known = tuple(model.model_fields) if model else ()
     near = difflib.get_close_matches(name, known, n=1)

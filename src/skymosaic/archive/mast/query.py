@@ -59,14 +59,23 @@ class Query:
         return {name: value for name, value in wanted.items() if value not in ([], None)}
 
 
-def find(query: Query) -> list[ArchiveFile]:
-    """Return the archive's files that a query asks for, sorted by name.
+@dataclass(frozen=True)
+class Found:
+    """What a query found."""
+
+    files: list[ArchiveFile]
+    """Sorted by name."""
+    refused: list[str]
+    """Why entries of the archive's list were refused: names that are no HST products'."""
+
+
+def find(query: Query) -> Found:
+    """Return the archive's files that a query asks for.
 
     Raises
     ------
     InputError
-        There are none, fewer or more than the query allows, or the archive names files that it
-        should not.
+        There are none, fewer or more than the query allows.
     UnreachableError
         MAST does not answer.
     """
@@ -74,6 +83,7 @@ def find(query: Query) -> list[ArchiveFile]:
     products = _products(observations)
     about = {str(row["obsid"]): row for row in observations}
     found: dict[str, ArchiveFile] = {}
+    refused: list[str] = []
     projects: set[str] = set()
     for row in products:
         if _text(row, "productSubGroupDescription") not in query.kinds:
@@ -81,11 +91,15 @@ def find(query: Query) -> list[ArchiveFile]:
         projects.add(_text(row, "project"))
         if _text(row, "project") not in query.projects:
             continue
-        file = _file(row, about)
+        try:
+            file = _file(row, about)
+        except InputError as error:
+            refused.append(str(error))
+            continue
         # An exposure is a product of its own observation and of its association.
         found.setdefault(file.name, file)
-    _check_count(query, len(found), projects)
-    return sorted(found.values(), key=lambda file: file.name)
+    _check_count(query, len(found) + len(refused), projects)
+    return Found(sorted(found.values(), key=lambda file: file.name), sorted(set(refused)))
 
 
 def _check_count(query: Query, count: int, projects: set[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from skymosaic.archive.base import Parcel
 from skymosaic.archive.mast.download import Place, first_that_can, parts_folder
 from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.archive.mast.query import Query, find
+from skymosaic.errors import InputError
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,8 @@ class MastArchive:
 
     query: Query
     places: Sequence[Place]
+    mixed: bool = False
+    """Whether there may be several targets' instruments and filters: a mosaic takes one."""
     left_out: list[str] = field(default_factory=list, compare=False)
 
     def parcels(self) -> list[Parcel]:
@@ -39,14 +43,29 @@ class MastArchive:
         InputError, UnreachableError
             As `query.find`.
         """
-        return [_parcel(file) for file in find(self.query)]
+        found = find(self.query)
+        files = found.files
+        kinds = sorted({f"{file.instrument} {file.filter}" for file in files})
+        if len(kinds) > 1 and not self.mixed:
+            raise InputError(
+                f"the query finds files of {', '.join(kinds)}; name one in source.instrument and "
+                "source.filters, or write `groups: {}` for a mosaic of each"
+            )
+        return [_parcel(file) for file in files] + [_refusal(why) for why in found.refused]
 
     def fetch(self, parcel: Parcel, folder: Path, log: Path) -> int:
         """Fetch the file of a parcel into `folder`; errors as `download.fetch`."""
+        if "refused" in parcel.identity:
+            raise InputError(parcel.identity["refused"])
         file = ArchiveFile(**parcel.identity["file"])
         name = first_that_can(self.places, file, folder / file.name, parts_folder())
         log.write_text(f"{file.name} came from {name}\n")
         return 0
+
+
+def _refusal(why: str) -> Parcel:
+    """Return a parcel that cannot be fetched: the campaign names it, and the others arrive."""
+    return Parcel("refused-" + hashlib.sha256(why.encode()).hexdigest()[:8], {"refused": why})
 
 
 def _parcel(file: ArchiveFile) -> Parcel:

@@ -1,0 +1,202 @@
+"""A whole program in one campaign file: a mosaic for each target and filter, a group.
+
+Each group is a campaign of its own below the program's folder, ``PROPOSAL/TARGET/FILTER``, with
+what it has of its own in the campaign file. They share the workers and the query; one that fails
+does not stop the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+from distributed import Client
+
+from skymosaic import campaign as pipeline
+from skymosaic.archive.base import Parcel, Source
+from skymosaic.compute import execution
+from skymosaic.config import Campaign, resolved_yaml
+from skymosaic.errors import MissingError, PartialError, SkymosaicError
+from skymosaic.installation import require_match
+from skymosaic.records import both
+from skymosaic.sources import open_source
+from skymosaic.steps import NotFinishedError, Place, as_record
+from skymosaic.store.lease import Holder
+from skymosaic.supervision import Tell, locked, recorded, with_second_chances, workers
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 16  # groups whose tasks are in the scheduler at once
+_UNSAFE = re.compile(r"[^A-Za-z0-9._+-]|^[^A-Za-z0-9]")
+
+
+@dataclass(frozen=True)
+class Group:
+    """One mosaic of a program."""
+
+    name: str
+    """``TARGET/FILTER``, as the campaign file names it."""
+    folder: str
+    """Below the program's: ``PROPOSAL/TARGET/FILTER``, safe as a path."""
+    parcels: Sequence[Parcel]
+
+
+@dataclass(frozen=True)
+class GroupState:
+    """What became of a group."""
+
+    name: str
+    state: str
+    """done, or failed."""
+    files: int
+    report: str
+    """Where its report is; empty where it failed."""
+    error: dict[str, Any] | None
+    """Why it failed, as records tell it."""
+
+
+def split(parcels: Sequence[Parcel]) -> list[Group]:
+    """Return the groups of what the archive has, sorted by folder."""
+    members: dict[tuple[str, str, str], list[Parcel]] = {}
+    for parcel in parcels:
+        # What the archive's list holds and is refused is a group of its own, that fails by name.
+        file = parcel.identity.get("file", {"proposal": "", "target": "refused", "filter": ""})
+        key = (file["proposal"], file["target"], file["filter"])
+        members.setdefault(key, []).append(parcel)
+    taken: set[str] = set()
+    groups = []
+    for (proposal, target, filter_), its in sorted(members.items()):
+        folder = "/".join(_UNSAFE.sub("_", part) or "_" for part in (proposal, target, filter_))
+        if folder in taken:  # another target looks like this one as a folder
+            folder += "-" + hashlib.sha256(target.encode()).hexdigest()[:8]
+        taken.add(folder)
+        groups.append(Group(f"{target}/{filter_}", folder, its))
+    return groups
+
+
+def run(
+    campaign: Campaign,
+    tell: Tell,
+    expect: Callable[[int], None],
+    *,
+    wait: float = 0.0,
+    on_wait: Callable[[Holder], None] = lambda _holder: None,
+) -> pipeline.Outcome:
+    """Run a program, or what is not yet finished of it; parameters as `campaign.run`.
+
+    Raises
+    ------
+    PartialError
+        Some groups failed. The message lists all of them; the others are finished.
+    SkymosaicError
+        The program could not be started: the query found nothing, another run is at work.
+    """
+    require_match()
+    place = pipeline.open_place(campaign)
+    source = open_source(campaign.source, mixed=True)
+    groups = split(source.parcels())
+    _require_known(campaign, groups)
+    with (
+        locked(place, "run", wait, on_wait) as held,
+        recorded(place, campaign, held) as recorder,
+    ):
+        place.store.write_text(place.key("campaign.yaml"), resolved_yaml(campaign))
+        parcels = sum(len(group.parcels) for group in groups)
+        with workers(campaign, place, both(tell, recorder.tell), parcels) as client:
+            both(expect, recorder.expect)(parcels + len(groups) * (len(campaign.sky.methods) + 4))
+            states = _run_all(client, campaign, place, source, groups)
+        place.store.write_json(place.key("groups.json"), [asdict(state) for state in states])
+        table = "\n".join(_lines(states))
+        failed = sum(state.state == "failed" for state in states)
+        if failed:
+            raise PartialError(
+                f"{failed} of {len(states)} groups failed; the others are finished. Put right what "
+                f"is said of them, and run again:\n{table}"
+            )
+    return _outcome(place, table)
+
+
+def find_outcome(campaign: Campaign) -> pipeline.Outcome:
+    """Return what the program's last run gave; nothing is run.
+
+    Raises
+    ------
+    MissingError
+        No run has ended.
+    """
+    place = pipeline.open_place(campaign)
+    told = place.store.read_json(place.key("groups.json"))
+    if told is None:
+        raise MissingError(
+            f"{place.store.where(place.campaign)} holds no finished program; run it first"
+        )
+    return _outcome(place, "\n".join(_lines([GroupState(**state) for state in told])))
+
+
+def _outcome(place: Place, table: str) -> pipeline.Outcome:
+    where = place.store.where(place.campaign)
+    return pipeline.Outcome(table, [], "one for each group, see above", where, reused=False)
+
+
+def _require_known(campaign: Campaign, groups: Sequence[Group]) -> None:
+    """Warn of parameters for groups that there are none of: a misspelt name changes nothing."""
+    known = {group.name for group in groups}
+    for name in campaign.groups.parameters if campaign.groups else ():
+        if name not in known:
+            log.warning(
+                "groups.parameters names %s, which the query does not find; there are: %s",
+                name,
+                ", ".join(sorted(known)),
+            )
+
+
+def _run_all(
+    client: Client, campaign: Campaign, place: Place, source: Source, groups: Sequence[Group]
+) -> list[GroupState]:
+    """Run the groups side by side: what one of them waits for, another has the workers for."""
+    pool = ThreadPoolExecutor(min(_AT_ONCE, len(groups)))
+    try:
+        return list(pool.map(partial(_run_one, client, campaign, place, source), groups))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _run_one(
+    client: Client, campaign: Campaign, place: Place, source: Source, group: Group
+) -> GroupState:
+    files = len(group.parcels)
+    try:
+        own = campaign.for_group(group.name)
+        there = replace(place, campaign=place.key(group.folder), label=f"{group.name} ")
+        there.store.write_text(there.key("campaign.yaml"), resolved_yaml(own))
+        try:
+            graph = pipeline.whole_graph(own, there.only_finished(), source, group.parcels)
+            done = execution.compute_here(graph)
+        except NotFinishedError:
+            pipeline.tell_changes(own, there, group.parcels)
+            done = with_second_chances(
+                client,
+                lambda share: pipeline.compute_graph(
+                    client, own, there, source, group.parcels, share
+                ),
+            )
+        report = pipeline.outcome_of(there, done, reused=False).report
+        return GroupState(group.name, "done", files, report, None)
+    except SkymosaicError as error:
+        log.warning("group %s: %s", group.name, error)
+        return GroupState(group.name, "failed", files, "", as_record(error))
+
+
+def _lines(states: Sequence[GroupState]) -> list[str]:
+    lines = [f"{'group':<30} {'state':<7} {'files':>5}  report, or why it failed"]
+    for state in states:
+        error = state.error or {}
+        why = f"{error['class']}: {error['message']}" if error else state.report
+        lines.append(f"{state.name:<30} {state.state:<7} {state.files:>5}  {why}")
+    return lines

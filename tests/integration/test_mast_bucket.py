@@ -1,0 +1,111 @@
+"""The archive's public bucket, on a real S3 server with its key layout; MAST stands behind it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from skymosaic.archive.mast.bucket import Bucket
+from skymosaic.archive.mast.download import fetch
+from skymosaic.archive.mast.files import ArchiveFile
+from skymosaic.errors import InputError
+from tests.conftest import manifests, skymosaic, write_campaign
+from tests.mast_standin import Archive, configuration, mast_standin
+from tests.s3_server import S3Server, s3_server
+
+BUCKET = "stpubdata"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, simulated_files: Path) -> Iterator[S3Server]:
+    """A server whose public bucket holds the files of a tile."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        client = server.client()
+        client.create_bucket(Bucket=BUCKET)
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject"],
+                 "Resource": [f"arn:aws:s3:::{BUCKET}/*"]}
+            ],
+        }  # fmt: skip
+        client.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy))
+        for path in simulated_files.glob("ibxl54*_*.fits"):
+            key = f"hst/public/{path.name[:4]}/{path.name[:9]}/{path.name}"
+            client.upload_file(str(path), BUCKET, key)
+        yield server
+
+
+def file(path: Path) -> ArchiveFile:
+    return ArchiveFile(
+        path.name, path.stat().st_size, "FLT", "12812", "T", "WFC3/IR", "F160W", "PUBLIC", ""
+    )
+
+
+def test_a_file_comes_without_credentials_and_goes_on_where_it_stopped(
+    server: S3Server, simulated_files: Path, tmp_path: Path, monkeypatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    source = simulated_files / "ibxl54bgq_flt.fits"
+    content = source.read_bytes()
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    part = parts / f"{source.name}.{len(content)}.part"
+    part.write_bytes(content[:100_000])
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    part.with_suffix(".etag").write_text(f'"{md5}"')
+    fetch(Bucket(BUCKET, server.url), file(source), tmp_path / "fetched", parts)
+    assert (tmp_path / "fetched").read_bytes() == content
+    assert list(parts.iterdir()) == []
+
+
+def test_a_part_of_another_version_is_not_gone_on_with(
+    server: S3Server, simulated_files: Path, tmp_path: Path
+) -> None:
+    source = simulated_files / "ibxl54bgq_flt.fits"
+    part = tmp_path / f"{source.name}.{source.stat().st_size}.part"
+    part.write_bytes(b"x" * 100_000)
+    part.with_suffix(".etag").write_text('"0123456789abcdef0123456789abcdef"')
+    fetch(Bucket(BUCKET, server.url), file(source), tmp_path / "fetched", tmp_path)
+    assert (tmp_path / "fetched").read_bytes() == source.read_bytes()
+
+
+def test_what_is_not_there_is_named(server: S3Server, simulated_files: Path, tmp_path) -> None:
+    with pytest.raises(InputError, match=r"ibxl51eoq_flt\.fits is not in s3://stpubdata"):
+        fetch(
+            Bucket(BUCKET, server.url),
+            file(simulated_files / "ibxl51eoq_flt.fits"),
+            tmp_path / "fetched",
+            tmp_path,
+        )
+
+
+def test_auto_takes_from_mast_what_the_bucket_lacks_and_says_so(
+    server: S3Server, simulated_files: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "archive"
+    shutil.copytree(simulated_files, data)
+    archive = Archive()
+    archive.add_folder(data)
+    campaign = write_campaign(
+        tmp_path / "auto.yaml",
+        source={"kind": "mast", "proposal_id": [12812], "bucket_endpoint_url": server.url},
+    )
+    with mast_standin(archive) as url:
+        ended = skymosaic(
+            *("inspect", campaign, "--store", tmp_path / "store"),
+            env={**os.environ, **configuration(tmp_path / "home", url)},
+        )
+    assert ended.code == 0, ended.err
+    fetched = {n for s in manifests(tmp_path / "store" / "auto").values() for n in s["products"]}
+    assert set(archive.files) <= fetched
+    assert set(archive.sent) == {name for name in archive.files if "51" in name}
+    assert "ibxl51eoq_flt.fits is not in s3://stpubdata" in ended.err
+    assert "asking the next place" in ended.err

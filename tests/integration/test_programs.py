@@ -1,0 +1,123 @@
+"""A program of three targets in two filters, in one file: six mosaics, and what if one fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from astropy.io import fits
+
+from tests.conftest import manifests, skymosaic, write_campaign
+from tests.mast_standin import Archive, configuration, mast_standin
+
+TARGETS = ("HORSEHEAD", "NGC 2023", "IC-434")
+FILTERS = ("F110W", "F160W")
+GROUPS = {
+    f"{target}/{filter_}": f"12812/{target.replace(' ', '_')}/{filter_}"
+    for target in TARGETS
+    for filter_ in FILTERS
+}
+
+
+def rename(path: Path, folder: Path, letter: str, filter_: str) -> None:
+    """Write a copy of a file under another visit's name, taken through another filter."""
+    with fits.open(path) as hdus:
+        for hdu in hdus:
+            for card in hdu.header.cards:
+                if isinstance(card.value, str) and "ibxl" in card.value.lower():
+                    new = card.value.replace("ibxl", f"ib{letter}l")
+                    card.value = new.replace("IBXL", f"IB{letter.upper()}L")
+        hdus[0].header["FILTER"] = filter_
+        hdus.writeto(folder / path.name.replace("ibxl", f"ib{letter}l"))
+
+
+@pytest.fixture
+def archive(simulated_files: Path, tmp_path: Path) -> Archive:
+    """Six groups of one small tile each."""
+    archive = Archive()
+    for letter, name in zip("abcdef", GROUPS, strict=True):
+        target, filter_ = name.split("/")
+        folder = tmp_path / "archive" / letter
+        folder.mkdir(parents=True)
+        for path in simulated_files.glob("ibxl54*_*.fits"):
+            if path.stem.endswith(("_flt", "_drz")):
+                rename(path, folder, letter, filter_)
+        archive.add_folder(folder, target=target)
+    return archive
+
+
+@pytest.fixture
+def environment(archive: Archive, tmp_path: Path) -> Iterator[dict[str, str]]:
+    with mast_standin(archive) as url:
+        yield configuration(tmp_path / "home", url)
+
+
+def program(folder: Path, **sections: object) -> Path:
+    return write_campaign(
+        folder / "program.yaml",
+        **{
+            "source": {"kind": "mast", "proposal_id": [12812], "download": "mast"},
+            "align": "none",
+            "sky": {"methods": ["localmin", "match"]},
+            "groups": {"parameters": {"IC-434/F160W": {"sky": {"methods": ["globalmin"]}}}},
+            **sections,
+        },
+    )
+
+
+def test_six_groups_one_of_them_broken(
+    archive: Archive, environment: dict[str, str], tmp_path: Path
+) -> None:
+    file, store = program(tmp_path), tmp_path / "store"
+    query = skymosaic("query", file, env=environment)
+    assert query.code == 0, query.err
+    assert all(
+        f"12812 {name.replace('/', ' WFC3/IR ')}: 2 exposures, 1 drizzled images" in query.out
+        for name in GROUPS
+    )
+    broken = "ibdl54bgq_flt.fits"  # of NGC 2023 in F160W
+    archive.faults[broken] = ["html"] * 20
+    ended = skymosaic("run", file, "--store", store, env=environment)
+    assert ended.code == 17, ended.err
+    assert "1 of 6 groups failed" in ended.err
+    summary = json.loads((store / "program" / "groups.json").read_text())
+    assert {group["name"]: group["state"] for group in summary} == {
+        name: "failed" if name == "NGC 2023/F160W" else "done" for name in GROUPS
+    }
+    for name, folder in GROUPS.items():
+        assert f"{name} " in ended.err  # the summary lists all of them
+        made = store / "program" / folder
+        assert (made / "comparison" / "report.html").exists() == (name != "NGC 2023/F160W")
+    [error] = [group["error"] for group in summary if group["error"]]
+    assert error["class"] == "InputError"
+    assert broken in error["message"]
+    own = manifests(store / "program" / GROUPS["IC-434/F160W"])
+    assert [step for step in own if step.startswith("runs/")] == ["runs/globalmin"]
+    status = skymosaic("status", store / "program")
+    assert status.code == 21
+    assert "HORSEHEAD/F110W gather" in status.out
+    # Nothing that is finished is taken for litter.
+    cleaned = skymosaic("clean", store / "program", "--dry-run")
+    assert cleaned.out.strip() == ""
+
+    archive.faults.clear()
+    archive.sent.clear()
+    again = skymosaic("run", file, "--store", store, env=environment)
+    assert again.code == 0, again.err
+    assert set(archive.sent) == {broken}
+    assert " failed " not in again.out
+    assert again.out.count(" done ") == 6
+    assert skymosaic("status", store / "program").code == 0
+    report = skymosaic("report", file, "--store", store)
+    assert report.code == 0
+    assert all(name in report.out for name in GROUPS)
+
+
+def test_a_mosaic_takes_one_filter(environment: dict[str, str], tmp_path: Path) -> None:
+    file = program(tmp_path, groups=None)
+    ended = skymosaic("run", file, "--store", tmp_path / "store", env=environment)
+    assert ended.code == 4
+    assert "WFC3/IR F110W, WFC3/IR F160W" in ended.err
+    assert "groups: {}" in ended.err
