@@ -96,7 +96,12 @@ def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     def start(*arguments: str | Path) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            command_line(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command_line(*arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Where the tests are a shell's background job, Ctrl-C is ignored, and children inherit it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         processes.append(process)
         return process

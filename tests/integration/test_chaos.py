@@ -1,4 +1,4 @@
-"""A few of the scenarios of `scripts/chaos` in every test run, all of them among the slow tests."""
+"""One of the scenarios of `scripts/chaos` in every test run, all of them among the slow tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests import chaos
 
-QUICK = {"kill -9 of a worker in drizzle", "flipped byte in a stored object"}
+QUICK = {"flipped byte in a stored object"}
 
 
 @pytest.fixture(scope="module")

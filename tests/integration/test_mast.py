@@ -16,7 +16,13 @@ import pytest
 from tests.conftest import manifests, skymosaic, wait_for, write_campaign
 from tests.mast_standin import Archive, configuration, mast_standin
 
-SOURCE = {"kind": "mast", "proposal_id": [12812], "filters": ["F160W"], "download": "mast"}
+SOURCE = {
+    "kind": "mast",
+    "proposal_id": [12812],
+    "filters": ["F160W"],
+    "download": "mast",
+    "downloads": 2,  # each is a worker, which takes a second to start
+}
 FILES = {
     *("ibxl51030_drz.fits", "ibxl51eoq_flt.fits", "ibxl51etq_flt.fits"),
     *("ibxl54030_drz.fits", "ibxl54bgq_flt.fits", "ibxl54blq_flt.fits"),
@@ -226,8 +232,8 @@ def test_after_a_kill_only_the_missing_bytes_are_fetched(mast: Mast) -> None:
 
 def test_no_more_at_once_than_allowed(mast: Mast) -> None:
     mast.archive.latency = 0.2
-    assert mast.call("inspect", downloads=2).code == 0
-    assert mast.archive.most_at_once <= 2
+    assert mast.call("inspect", downloads=3).code == 0
+    assert mast.archive.most_at_once <= 3
 
 
 def test_an_archive_that_does_not_answer(mast: Mast, tmp_path: Path) -> None:

@@ -96,7 +96,12 @@ def test_auto_takes_from_mast_what_the_bucket_lacks_and_says_so(
     archive.add_folder(data)
     campaign = write_campaign(
         tmp_path / "auto.yaml",
-        source={"kind": "mast", "proposal_id": [12812], "bucket_endpoint_url": server.url},
+        source={
+            "kind": "mast",
+            "proposal_id": [12812],
+            "bucket_endpoint_url": server.url,
+            "downloads": 2,
+        },
     )
     with mast_standin(archive) as url:
         ended = skymosaic(

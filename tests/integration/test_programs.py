@@ -58,7 +58,7 @@ def program(folder: Path, **sections: object) -> Path:
     return write_campaign(
         folder / "program.yaml",
         **{
-            "source": {"kind": "mast", "proposal_id": [12812], "download": "mast"},
+            "source": {"kind": "mast", "proposal_id": [12812], "download": "mast", "downloads": 2},
             "align": "none",
             "sky": {"methods": ["localmin", "match"]},
             "groups": {"parameters": {"IC-434/F160W": {"sky": {"methods": ["globalmin"]}}}},
@@ -67,6 +67,7 @@ def program(folder: Path, **sections: object) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_six_groups_one_of_them_broken(
     archive: Archive, environment: dict[str, str], tmp_path: Path
 ) -> None:
