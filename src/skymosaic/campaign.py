@@ -257,7 +257,8 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
     ):
         expect(len(parcels) + 1)
         place = replace(place, computing=computing_slots(client, campaign, 1))
-        retrieved = retrieve_each(place, source, parcels)
+        retrieved = execution.start(client, retrieve_each(place, source, parcels))
+        execution.wait_for_all(retrieved)  # one file that cannot be had does not stop the others
         done = execution.compute_on(client, prepare(campaign, place, retrieved).inspected)
     exposures, drizzled = (
         inspection_table([Exposure.from_dict(record) for record in done.result[kind]])

@@ -18,6 +18,7 @@ from rich.console import Console
 from skymosaic import __version__
 from skymosaic.config import Campaign, json_schema, load_campaign, resolved_yaml
 from skymosaic.errors import SkymosaicError
+from skymosaic.logs import log_to_stderr
 
 if TYPE_CHECKING:
     pass
@@ -72,34 +73,6 @@ def stored_campaign(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-class _JsonLines(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        entry = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry)
-
-
-def _log_to_stderr(verbose: int, quiet: bool, as_json: bool) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(
-        _JsonLines() if as_json else logging.Formatter("%(levelname)s: %(message)s")
-    )
-    level = (
-        logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    )
-    if verbose < 2:
-        # Dask tells of its own workings; what matters to users comes as events and errors.
-        handler.addFilter(lambda record: not record.name.startswith("distributed"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("skymosaic").setLevel(level)
-
-
 def _ended_cleanly(command: Callable[..., Any]) -> Callable[..., Any]:
     """Turn errors into one message and the exit code of their class."""
 
@@ -140,7 +113,7 @@ def main(context: click.Context, verbose: int, quiet: bool, log_json: bool) -> N
 
     Exit codes tell the kind of failure; docs/exit-codes.md lists them.
     """
-    _log_to_stderr(verbose, quiet, log_json)
+    log_to_stderr(verbose, quiet, log_json)
     context.obj = {"quiet": quiet}
 
 

@@ -125,7 +125,10 @@ def test_a_campaign_from_the_archive_and_a_second_run(mast: Mast) -> None:
     assert mast.archive.sent == sent
 
 
-@pytest.mark.parametrize("fault", ["drop", "503", "429", "wrong checksum"])
+@pytest.mark.parametrize(
+    "fault",
+    ["503", *(pytest.param(f, marks=pytest.mark.slow) for f in ("drop", "429", "wrong checksum"))],
+)
 def test_what_may_pass_is_tried_again(mast: Mast, fault: str) -> None:
     mast.archive.faults["ibxl51eoq_flt.fits"] = [fault, fault]
     ended = mast.call("inspect")
@@ -146,11 +149,15 @@ def test_a_connection_that_drops_goes_on_where_it_stopped(mast: Mast) -> None:
 @pytest.mark.parametrize(
     ("fault", "code", "told"),
     [
-        ("503", 12, "did not come from MAST in 6 tries: HTTP 503"),
+        pytest.param(
+            *("503", 12, "did not come from MAST in 6 tries: HTTP 503"), marks=pytest.mark.slow
+        ),
         ("403", 15, "public from 2013-03-14. If it is yours, set MAST_API_TOKEN"),
         ("html", 4, "what came is not FITS"),
         ("wrong size", 4, "bytes came, MAST's list says 1000000"),
-        ("wrong checksum", 12, "not what the place's checksum says"),
+        pytest.param(
+            *("wrong checksum", 12, "not what the place's checksum says"), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_what_does_not_pass_is_named_and_the_others_arrive(
@@ -174,9 +181,9 @@ def test_what_does_not_pass_is_named_and_the_others_arrive(
     "uri",
     [
         "mast:HST/product/../../../etc/ibxl51eoq_flt.fits",
-        "mast:HST/product/.ssh",
-        "https://elsewhere.example.org/ibxl51eoq_flt.fits",
-        "mast:HST/product/ibxl51eoq_flt.fits;rm -r x",
+        pytest.param("mast:HST/product/.ssh", marks=pytest.mark.slow),
+        pytest.param("https://elsewhere.example.org/ibxl51eoq_flt.fits", marks=pytest.mark.slow),
+        pytest.param("mast:HST/product/ibxl51eoq_flt.fits;rm -r x", marks=pytest.mark.slow),
     ],
 )
 def test_names_that_would_leave_their_folder_are_refused(mast: Mast, uri: str) -> None:

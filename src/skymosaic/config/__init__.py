@@ -10,16 +10,13 @@ from skymosaic.config.models import (
     Align,
     Campaign,
     Compute,
-    DirectorySource,
     Drizzle,
     Gates,
     Identity,
-    MastSource,
-    SimulatedSource,
     Sky,
-    Source,
     Store,
 )
+from skymosaic.config.sources import DirectorySource, MastSource, SimulatedSource, Source
 
 __all__ = [
     "Align",

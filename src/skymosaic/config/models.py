@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from skymosaic.config.fields import (
     Count,
@@ -15,15 +15,15 @@ from skymosaic.config.fields import (
     Methods,
     Name,
     Names,
-    Number,
     Parameters,
     PositiveNumber,
-    Seed,
     Size,
     StoreUri,
     Text,
     Workers,
 )
+from skymosaic.config.sections import OptionalSection, Section
+from skymosaic.config.sources import MastSource, Source
 
 # Fields where a plain number in the file is meant as text: tile 050 is '050', not octal 40.
 TEXT_FIELDS = frozenset(
@@ -53,21 +53,6 @@ TEXT_FIELDS = frozenset(
 )
 
 
-class Section(BaseModel):
-    """A part of the campaign file: frozen, and without keys of its own invention."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class OptionalSection(Section):
-    """A section whose keys all have defaults, so that its heading may stand alone."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _heading_alone(cls, data: Any) -> Any:
-        return {} if data is None else data
-
-
 class Identity(Section):
     """What the campaign is called."""
 
@@ -75,111 +60,6 @@ class Identity(Section):
         description="Name of the campaign, used as a folder name: letters, digits, '.', '_', '-'."
     )
     description: Text | None = Field(default=None, description="One line for people.")
-
-
-class SimulatedSource(Section):
-    """Exposures made by the program itself, with known sky and known pointing errors."""
-
-    kind: Literal["simulated"] = Field(description="Make the exposures.")
-    seed: Seed = Field(
-        default=12812, description="Seed of the random numbers: the same seed, the same pixels."
-    )
-    size: Literal["full", "small"] = Field(
-        default="full",
-        description="full: 1014 x 1014 pixels; small: the 256 x 256 subarray, quick to run.",
-    )
-    tiles: Names = Field(
-        default=(), description="Tiles to make, such as ['54', '51']; empty means all of them."
-    )
-    dithers: Count = Field(default=2, description="Exposures of each tile (count).")
-    displace: Mapping[Text, tuple[Number, Number]] = Field(
-        default_factory=dict,
-        description="True offset of a tile on the sky, as tile: [east, north] (arcsec).",
-    )
-
-    @model_validator(mode="after")
-    def _displaced_tiles_are_made(self) -> Self:
-        strangers = [tile for tile in self.displace if self.tiles and tile not in self.tiles]
-        if strangers:
-            raise ValueError(f"displace names {strangers[0]!r}, which is not among tiles")
-        return self
-
-
-class DirectorySource(Section):
-    """Exposures and drizzled tiles that are already in a folder."""
-
-    kind: Literal["directory"] = Field(description="Take the files of a folder.")
-    path: Path = Field(description="The folder; relative to the folder of the campaign file.")
-    on_bad_file: Literal["refuse", "leave_out"] = Field(
-        default="refuse",
-        description="A damaged file stops the campaign (refuse), or is left out and reported.",
-    )
-    filter: Text | None = Field(
-        default=None, description="Take the exposures of this filter only, such as F160W."
-    )
-    detector: Text | None = Field(
-        default=None, description="Take the exposures of this detector only, such as IR."
-    )
-    allow_mixed: bool = Field(
-        default=False, description="Allow exposures of several filters or detectors in one mosaic."
-    )
-
-
-class MastSource(Section):
-    """What the archive at MAST has of what is asked for."""
-
-    kind: Literal["mast"] = Field(description="Query MAST, and fetch what it finds.")
-    proposal_id: Names = Field(default=(), description="Proposals, such as 12812.")
-    filters: Names = Field(default=(), description="Filters, such as F160W.")
-    instrument: Names = Field(default=(), description="Instruments, such as WFC3/IR.")
-    target: Names = Field(default=(), description="Targets, by their names in the proposals.")
-    obs_id: Names = Field(
-        default=(), description="Observations, such as ibxl54030; * stands for anything."
-    )
-    coordinates: Text | None = Field(
-        default=None, description="Centre of a region, such as '05h40m59s -02d27m30s'."
-    )
-    radius: PositiveNumber = Field(default=0.2, description="Radius of that region (degrees).")
-    start: Number | None = Field(default=None, description="Earliest start of exposures (MJD).")
-    end: Number | None = Field(default=None, description="Latest start of exposures (MJD).")
-    projects: Names = Field(
-        default=("CALWF3",),
-        description=(
-            "What made the products: calibration pipelines such as CALWF3 and CALACS; HAP's own "
-            "mosaics are made and aligned another way, and are left out."
-        ),
-    )
-    kinds: tuple[Literal["FLT", "FLC", "DRZ", "DRC"], ...] = Field(
-        default=("FLT", "DRZ"), min_length=1, description="Products: FLT and DRZ, or FLC and DRC."
-    )
-    min_files: Count = Field(default=1, description="Fewest files that the query may find (count).")
-    max_files: Count = Field(
-        default=2000, description="Most files that the query may find (count)."
-    )
-    download: Literal["auto", "mast", "bucket"] = Field(
-        default="auto",
-        description="From MAST, from the public bucket, or (auto) from MAST what the bucket lacks.",
-    )
-    bucket: Text = Field(default="stpubdata", description="Name of the public bucket.")
-    bucket_endpoint_url: Endpoint | None = Field(
-        default=None, description="Address of the bucket's server; null: what AWS's settings say."
-    )
-    downloads: Count = Field(default=8, description="Files fetched at once at most (count).")
-
-    @model_validator(mode="after")
-    def _asks_for_something(self) -> Self:
-        wanted = (self.proposal_id, self.filters, self.instrument, self.target, self.obs_id)
-        if not any(wanted):
-            raise ValueError(
-                "needs at least one of proposal_id, filters, instrument, target, obs_id"
-            )
-        return self
-
-
-Source = Annotated[
-    SimulatedSource | DirectorySource | MastSource,
-    Field(discriminator="kind", description="Where the exposures come from."),
-]
 
 
 class Gates(OptionalSection):

@@ -13,13 +13,8 @@ from pydantic_core import ErrorDetails
 
 from skymosaic.config.document import KeyPath, Problem
 from skymosaic.config.drizzlepac_parameters import Task, known_parameters
-from skymosaic.config.models import (
-    Campaign,
-    DirectorySource,
-    GroupParameters,
-    MastSource,
-    SimulatedSource,
-)
+from skymosaic.config.models import Campaign, GroupParameters
+from skymosaic.config.sources import DirectorySource, MastSource, SimulatedSource
 
 _SOURCES: dict[str, type[BaseModel]] = {
     "simulated": SimulatedSource,

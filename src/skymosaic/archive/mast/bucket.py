@@ -51,7 +51,8 @@ class Bucket:
             raise self._error(file, error) from None
         except (BotoCoreError, HTTPError) as error:
             raise AgainError(type(error).__name__) from None
-        with answer["Body"] as body:
+        body = answer["Body"]
+        with body:  # as a context it gives its raw stream, not itself
             yield Reply(answer["ETag"], start, start + answer["ContentLength"], _blocks(body))
 
     def _error(self, file: ArchiveFile, error: Any) -> Exception:
