@@ -33,6 +33,7 @@ from skymosaic.supervision import Tell, locked, recorded, with_second_chances, w
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 16  # groups whose tasks are in the scheduler at once
+_REFUSED = {"proposal": "", "target": "refused", "filter": "", "instrument": ""}
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]|^[^A-Za-z0-9]")
 
 
@@ -41,7 +42,7 @@ class Group:
     """One mosaic of a program."""
 
     name: str
-    """``TARGET/FILTER``, as the campaign file names it."""
+    """``TARGET/FILTER``, as the campaign file names it; with the instrument where two have both."""
     folder: str
     """Below the program's: ``PROPOSAL/TARGET/FILTER``, safe as a path."""
     parcels: Sequence[Parcel]
@@ -62,22 +63,30 @@ class GroupState:
 
 
 def split(parcels: Sequence[Parcel]) -> list[Group]:
-    """Return the groups of what the archive has, sorted by folder."""
-    members: dict[tuple[str, str, str], list[Parcel]] = {}
+    """Return what the archive has by proposal, target, filter and instrument, in this order."""
+    members: dict[tuple[str, str, str, str], list[Parcel]] = {}
     for parcel in parcels:
         # What the archive's list holds and is refused is a group of its own, that fails by name.
-        file = parcel.identity.get("file", {"proposal": "", "target": "refused", "filter": ""})
-        key = (file["proposal"], file["target"], file["filter"])
+        file = parcel.identity.get("file", _REFUSED)
+        key = (file["proposal"], file["target"], file["filter"], file["instrument"])
         members.setdefault(key, []).append(parcel)
     taken: set[str] = set()
     groups = []
-    for (proposal, target, filter_), its in sorted(members.items()):
-        folder = "/".join(_UNSAFE.sub("_", part) or "_" for part in (proposal, target, filter_))
-        if folder in taken:  # another target looks like this one as a folder
+    for (proposal, target, filter_, instrument), its in sorted(members.items()):
+        name = f"{target}/{filter_}"
+        folder = "/".join(map(_safe, (proposal, target, filter_)))
+        if folder in taken:  # another instrument, or a target that looks like this one as a folder
+            name = f"{name} {instrument}"
+            folder += f"-{_safe(instrument)}"
+        if folder in taken:
             folder += "-" + hashlib.sha256(target.encode()).hexdigest()[:8]
         taken.add(folder)
-        groups.append(Group(f"{target}/{filter_}", folder, its))
+        groups.append(Group(name, folder, its))
     return groups
+
+
+def _safe(part: str) -> str:
+    return _UNSAFE.sub("_", part) or "_"
 
 
 def run(

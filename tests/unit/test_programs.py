@@ -70,8 +70,9 @@ def test_what_is_wrong_with_groups_is_said_with_its_line(text: str, told: str) -
     assert told in str(caught.value)
 
 
-def parcel(name: str, target: str, filter_: str) -> Parcel:
-    return Parcel(name, {"file": {"proposal": "12812", "target": target, "filter": filter_}})
+def parcel(name: str, target: str, filter_: str, instrument: str = "WFC3/IR") -> Parcel:
+    file = {"proposal": "12812", "target": target, "filter": filter_, "instrument": instrument}
+    return Parcel(name, {"file": file})
 
 
 def test_files_are_split_by_target_and_filter() -> None:
@@ -95,6 +96,16 @@ def test_folders_are_safe_whatever_a_target_is_called(target: str) -> None:
     [group] = split([parcel("a", target, "F160W")])
     assert checked_key(group.folder)
     assert len(group.folder.split("/")) == 3
+
+
+def test_instruments_with_filters_of_one_name_stay_apart() -> None:
+    groups = split(
+        [parcel("a", "M 16", "F606W", "WFC3/UVIS"), parcel("b", "M 16", "F606W", "ACS/WFC")]
+    )
+    assert [(g.name, g.folder) for g in groups] == [
+        ("M 16/F606W", "12812/M_16/F606W"),
+        ("M 16/F606W WFC3/UVIS", "12812/M_16/F606W-WFC3_UVIS"),
+    ]
 
 
 def test_two_targets_that_look_alike_as_folders_stay_apart() -> None:
