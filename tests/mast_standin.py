@@ -40,7 +40,8 @@ _OBSERVATION = {
     "dataRights": "string",
 }  # fmt: skip
 _PRODUCT = {
-    "obsID": "string", "obs_id": "string", "dataURI": "string", "productFilename": "string",
+    "obsID": "string", "obs_collection": "string", "obs_id": "string", "dataURI": "string",
+    "productFilename": "string",
     "productSubGroupDescription": "string", "project": "string", "size": "int",
     "parent_obsid": "string", "proposal_id": "string", "dataRights": "string",
 }  # fmt: skip
@@ -98,7 +99,7 @@ class Archive:
             self.files[path.name] = path
             self.products.append(
                 {
-                    "obsID": obsid, "obs_id": path.name.split("_")[0],
+                    "obsID": obsid, "obs_collection": "HST", "obs_id": path.name.split("_")[0],
                     "dataURI": f"mast:HST/product/{path.name}", "productFilename": path.name,
                     "productSubGroupDescription": path.stem[-3:].upper(), "project": "CALWF3",
                     "size": path.stat().st_size, "parent_obsid": obsid,
