@@ -28,7 +28,7 @@ import psutil
 import yaml
 
 from tests.faulty_proxy import Faults, faulty_proxy
-from tests.s3_server import BUCKET, S3Server, s3_server
+from tests.s3_server import BUCKET, S3Server, flip_byte, s3_server
 
 STAGES = {
     "retrieve": "pristine-",
@@ -334,9 +334,7 @@ def flipped_byte(run: Run) -> str:
     assert run.process is not None
     run.process.send_signal(signal.SIGKILL)  # the next run has no cache to take them from
     run.end()
-    content = bytearray(client.get_object(Bucket=BUCKET, Key=key)["Body"].read())
-    content[len(content) // 2] ^= 0xFF
-    client.put_object(Bucket=BUCKET, Key=key, Body=bytes(content))
+    flip_byte(client, BUCKET, key)
     run.start()
     if code := run.end():
         raise ChaosError(f"ended with {code}:\n{run.output}")

@@ -128,6 +128,13 @@ class S3Server:
             self._process = None
 
 
+def flip_byte(client, bucket: str, key: str) -> None:
+    """Change one byte in the middle of a stored object, keeping its size."""
+    content = bytearray(client.get_object(Bucket=bucket, Key=key)["Body"].read())
+    content[len(content) // 2] ^= 0xFF
+    client.put_object(Bucket=bucket, Key=key, Body=bytes(content))
+
+
 @contextmanager
 def s3_server(folder: Path) -> Iterator[S3Server]:
     """Yield a running server, stopped at the end."""

@@ -30,7 +30,7 @@ from tests.conftest import (  # noqa: E402
     wait_for,
     write_campaign,
 )
-from tests.s3_server import BUCKET, SECRET_KEY, S3Server, s3_server  # noqa: E402
+from tests.s3_server import BUCKET, SECRET_KEY, S3Server, flip_byte, s3_server  # noqa: E402
 
 FEW = {"kind": "simulated", "size": "small", "tiles": ["54", "51"]}
 SECTIONS = {"source": FEW, "align": {"order": ["54"]}}
@@ -67,10 +67,7 @@ class TestS3StoreOnARealServer(StoreConformance):
         client = server.client()
 
         def corrupt(key: str) -> None:
-            place = {"Bucket": BUCKET, "Key": s3.where(key).removeprefix(f"s3://{BUCKET}/")}
-            content = bytearray(client.get_object(**place)["Body"].read())
-            content[len(content) // 2] ^= 0xFF
-            client.put_object(**place, Body=bytes(content))
+            flip_byte(client, BUCKET, s3.where(key).removeprefix(f"s3://{BUCKET}/"))
 
         return corrupt
 

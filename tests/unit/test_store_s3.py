@@ -22,6 +22,7 @@ from skymosaic.store.cache import CachedStore  # noqa: E402
 from skymosaic.store.s3 import S3Store  # noqa: E402
 from skymosaic.store.s3_client import S3Settings, patiently  # noqa: E402
 from tests.conformance.store import StoreConformance  # noqa: E402
+from tests.s3_server import flip_byte  # noqa: E402
 
 BUCKET = "skymosaic"
 
@@ -60,10 +61,7 @@ class OnMoto(StoreConformance):
         client = s3_client.client(s3.settings)
 
         def corrupt(key: str) -> None:
-            place = {"Bucket": BUCKET, "Key": s3.where(key).removeprefix(f"s3://{BUCKET}/")}
-            content = bytearray(client.get_object(**place)["Body"].read())
-            content[len(content) // 2] ^= 0xFF
-            client.put_object(**place, Body=bytes(content))
+            flip_byte(client, BUCKET, s3.where(key).removeprefix(f"s3://{BUCKET}/"))
 
         return corrupt
 

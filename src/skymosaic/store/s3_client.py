@@ -104,7 +104,7 @@ def client(settings: S3Settings) -> Any:
 
 
 def transfers(settings: S3Settings) -> Any:
-    """Return this process' s3transfer manager, which moves the parts of large files."""
+    """Return this process' s3transfer manager, which sends and copies large files in parts."""
     return _transfers(settings, os.getpid())
 
 
