@@ -7,12 +7,13 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from distributed import Client
 
 from skymosaic import compute, drizzlepac_process, scratch
-from skymosaic.compute import execution
+from skymosaic.compute import execution, local
 from skymosaic.compute.local import choose_workers
 from skymosaic.config import Campaign
 from skymosaic.errors import (
@@ -90,14 +91,18 @@ def recorded(place: Place, campaign: Campaign, held: Lease) -> Iterator[Recorder
 
 
 @contextmanager
-def workers(campaign: Campaign, place: Place, tell: Tell, parcels: int) -> Iterator[Client]:
+def workers(
+    campaign: Campaign, place: Place, tell: Tell, parcels: int, *, drizzlepac: bool = True
+) -> Iterator[Client]:
     """Yield a client of the campaign's workers; what their tasks tell goes to `tell`."""
     # Importing drizzlepac takes seconds: it begins while the workers start.
     if campaign.compute.backend == "local":
-        drizzlepac_process.warm()
+        if drizzlepac:
+            drizzlepac_process.warm()
+        local.warm()
     tasks = max(parcels, len(campaign.sky.methods))
     try:
-        with compute.client(campaign.compute, tasks, min(place.downloads, parcels)) as client:
+        with compute.client(campaign.compute, tasks, min(place.downloads or 0, parcels)) as client:
             client.forward_logging("skymosaic", logging.WARNING)
             client.subscribe_topic(place.topic, lambda message: tell(from_message(message)))
             yield client
@@ -105,11 +110,13 @@ def workers(campaign: Campaign, place: Place, tell: Tell, parcels: int) -> Itera
         scratch.sweep_now(campaign.compute.scratch)  # what killed workers left, and the cache
 
 
-def computing_slots(client: Client, campaign: Campaign, share: int) -> int:
-    """Return how many tasks may compute at once on a host.
+def with_slots(place: Place, client: Client, campaign: Campaign, share: int) -> Place:
+    """Return the place, told how many tasks may compute at once on a host, and download anywhere.
 
     Parameters
     ----------
+    place : Place
+        The campaign's.
     client : Client
         The workers'.
     campaign : Campaign
@@ -117,11 +124,16 @@ def computing_slots(client: Client, campaign: Campaign, share: int) -> int:
     share : int
         How many workers have to share what one of them uses.
     """
-    if campaign.compute.backend == "local":
-        cores = choose_workers(campaign.compute, len(campaign.sky.methods))
-    else:
-        cores = execution.most_on_a_host(client)
-    return max(1, cores // share)
+    local = campaign.compute.backend == "local"
+    cores = (
+        choose_workers(campaign.compute, len(campaign.sky.methods))
+        if local
+        else execution.most_on_a_host(client)
+    )
+    downloads = place.downloads
+    if local and downloads is not None and execution.most_on_a_host(client) <= downloads:
+        downloads = 0  # there are not so many workers, and none will join
+    return replace(place, computing=max(1, cores // share), downloads=downloads)
 
 
 def with_second_chances(client: Client, attempt: Callable[[int], Any]) -> Any:

@@ -38,6 +38,12 @@ def compute_on(client: Client, task: Any) -> Any:
 
 
 def start(client: Client, tasks: Sequence[Any]) -> list[Any]:
+    """Start tasks on the workers; return them, held there."""
+    with _named_losses():
+        return list(client.persist(list(tasks)))
+
+
+def start_in_order(client: Client, tasks: Sequence[Any]) -> list[Any]:
     """Start tasks on the workers in this order; return them, held there."""
     with _named_losses():
         return [client.persist(task) for task in tasks]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import forkserver
 
 import dask
 import psutil
@@ -24,7 +26,8 @@ _DASK = {
     # A worker that dies three times with the same task is dying of the task.
     "distributed.scheduler.allowed-failures": 3,
     "distributed.comm.timeouts.connect": "30s",
-    "distributed.worker.multiprocessing-method": "spawn",
+    # A spawned worker imports everything anew, which takes a second of a core.
+    "distributed.worker.multiprocessing-method": "forkserver",
     # Without an estimate the scheduler takes tasks for short, gives them to the worker that holds
     # their input, and lets the others idle until it has seen better.
     "distributed.scheduler.default-task-durations": {
@@ -33,6 +36,15 @@ _DASK = {
         "drizzle_pairs": "30s",
     },
 }
+
+
+_PRELOAD = ["skymosaic.stages", "distributed.nanny", "distributed.worker"]
+
+
+def warm() -> None:
+    """Start the process that workers are forked from; it imports what they need, once for all."""
+    multiprocessing.set_forkserver_preload(_PRELOAD)
+    forkserver.ensure_running()
 
 
 def choose_workers(settings: Compute, tasks: int) -> int:
