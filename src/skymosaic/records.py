@@ -16,13 +16,15 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from skymosaic.errors import StoreError
+from skymosaic.errors import CancelledError, StoreError
+from skymosaic.logs import STEPS, in_step
 from skymosaic.progress import Event
 from skymosaic.steps import Place, as_record
 from skymosaic.store import lease
 from skymosaic.versions import versions
 
 log = logging.getLogger(__name__)
+told = logging.getLogger(STEPS)
 
 _TOLD = ("key", "inputs", "host", "started", "seconds", "peak_memory", "moved", "error")
 _PATIENCE = 10.0  # s; a record is not worth more waiting
@@ -36,6 +38,8 @@ class RunState(Enum):
     RUNNING = ("running", 20)
     FAILED = ("failed", 21)
     INTERRUPTED = ("interrupted", 22)
+    CANCELLED = ("cancelled", 23)
+    SUBMITTED = ("submitted", 24)
 
     def __init__(self, word: str, exit_code: int) -> None:
         self.word = word
@@ -69,6 +73,8 @@ class Status:
     tasks: list[TaskState]
     error: Mapping[str, Any] | None
     """Why it failed."""
+    dashboard: str = ""
+    """Address of the Dask dashboard, while it runs."""
 
 
 class Recorder:
@@ -99,12 +105,17 @@ class Recorder:
             "state": "running",
             "expected": 0,
             "error": None,
+            "dashboard": "",
         }
         self._tasks: dict[str, dict[str, Any]] = {}
         """By name, in the order in which they started."""
         self._write()
         self._writer = threading.Thread(target=self._write_changes, daemon=True)
         self._writer.start()
+
+    def watch(self, dashboard: str) -> None:
+        """Take down where the Dask dashboard is."""
+        self._note("dashboard", dashboard)
 
     def expect(self, tasks: int) -> None:
         """Take down the number of tasks."""
@@ -122,6 +133,9 @@ class Recorder:
         with self._lock:
             self._tasks[event.task] = entry
         self._changed.set()
+        with in_step(self._place.topic, event.task):
+            level = logging.WARNING if event.state == "failed" else logging.INFO
+            told.log(level, "%s after %.1f s %s", event.state, event.seconds, event.detail)
 
     def end(self, error: BaseException | None) -> None:
         """Take down how it ended: what the steps read, made and cost, and the error if any.
@@ -143,6 +157,8 @@ class Recorder:
             }
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 self._record["state"] = "interrupted"
+            if isinstance(error, CancelledError):
+                self._record["state"] = "cancelled"
         self._write()
 
     def _steps(self) -> dict[str, Any]:
@@ -216,7 +232,14 @@ def last_status(place: Place) -> Status | None:
             for task in record["tasks"]
         ],
         error=record["error"],
+        dashboard=record.get("dashboard", "") if state is RunState.RUNNING else "",
     )
+
+
+def last_number(place: Place) -> int:
+    """Return the number of a campaign's last run, 0 where there was none."""
+    records = place.store.list(place.key("records"))
+    return int(records[-1].rsplit("/", 1)[-1].removesuffix(".json")) if records else 0
 
 
 def campaign_lock(place: Place) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 from distributed import Client
 
-from skymosaic import compute, drizzlepac_process, scratch
+from skymosaic import compute, drizzlepac_process, runlog, scratch
+from skymosaic.cancellation import cancellable
 from skymosaic.compute import execution
 from skymosaic.compute.local import choose_workers
 from skymosaic.config import Campaign
@@ -23,6 +24,7 @@ from skymosaic.errors import (
     OutOfMemoryError,
     SkymosaicError,
 )
+from skymosaic.logs import in_run
 from skymosaic.progress import Event, from_message
 from skymosaic.records import Recorder, campaign_lock
 from skymosaic.steps import Place
@@ -80,13 +82,16 @@ def _interrupt() -> None:
 @contextmanager
 def recorded(place: Place, campaign: Campaign, held: Lease) -> Iterator[Recorder]:
     """Keep a record of the run, whatever comes of it."""
-    recorder = Recorder(place, held.number, campaign.model_dump(mode="json"))
-    try:
-        yield recorder
-    except BaseException as error:
-        recorder.end(error)
-        raise
-    recorder.end(None)
+    with in_run(place.topic, place.campaign, held.number), runlog.kept(place, held.number):
+        recorder = Recorder(place, held.number, campaign.model_dump(mode="json"))
+        try:
+            with cancellable(place, held.number, _interrupt):
+                yield recorder
+        except BaseException as error:
+            log.info("ended by %s: %s", type(error).__name__, error)
+            recorder.end(error)
+            raise
+        recorder.end(None)
 
 
 @contextmanager
