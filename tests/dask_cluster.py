@@ -73,9 +73,14 @@ class DaskCluster:
         self.workers.append(worker)
         return worker
 
+    def alive(self) -> int:
+        """Return how many workers were started and have not ended."""
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        return len(self.workers)
+
     def scale(self, workers: int, client: Client | None = None) -> None:
         """Have so many workers, and wait until the scheduler knows it."""
-        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        self.alive()
         while len(self.workers) > workers:
             stop(self.workers.pop())
         while len(self.workers) < workers:

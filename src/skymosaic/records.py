@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skymosaic.errors import CancelledError, StoreError
 from skymosaic.logs import STEPS, in_step
@@ -22,6 +22,9 @@ from skymosaic.progress import Event
 from skymosaic.steps import Place, as_record
 from skymosaic.store import lease
 from skymosaic.versions import versions
+
+if TYPE_CHECKING:
+    from skymosaic.metrics import Metrics
 
 log = logging.getLogger(__name__)
 told = logging.getLogger(STEPS)
@@ -75,6 +78,8 @@ class Status:
     """Why it failed."""
     dashboard: str = ""
     """Address of the Dask dashboard, while it runs."""
+    metrics: str = ""
+    """Address of its metrics, while it runs."""
 
 
 class Recorder:
@@ -88,9 +93,18 @@ class Recorder:
         Number of the run.
     asked : mapping
         The campaign file, resolved.
+    metrics : Metrics, optional
+        Also told of the events.
     """
 
-    def __init__(self, place: Place, number: int, asked: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        place: Place,
+        number: int,
+        asked: Mapping[str, Any],
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._metrics = metrics
         self._store = place.store.hurried(_PATIENCE)
         self._place = place
         self._key = _record_key(place, number)
@@ -106,6 +120,7 @@ class Recorder:
             "expected": 0,
             "error": None,
             "dashboard": "",
+            "metrics": "",
         }
         self._tasks: dict[str, dict[str, Any]] = {}
         """By name, in the order in which they started."""
@@ -113,12 +128,15 @@ class Recorder:
         self._writer = threading.Thread(target=self._write_changes, daemon=True)
         self._writer.start()
 
-    def watch(self, dashboard: str) -> None:
-        """Take down where the Dask dashboard is."""
-        self._note("dashboard", dashboard)
+    def watch(self, **where: str) -> None:
+        """Take down where the run can be watched: its Dask dashboard, its metrics."""
+        for what, address in where.items():
+            self._note(what, address)
 
     def expect(self, tasks: int) -> None:
         """Take down the number of tasks."""
+        if self._metrics:
+            self._metrics.expect(tasks)
         self._note("expected", tasks)
 
     def tell(self, event: Event) -> None:
@@ -132,6 +150,8 @@ class Recorder:
         }
         with self._lock:
             self._tasks[event.task] = entry
+            if self._metrics:
+                self._metrics.tell(event)
         self._changed.set()
         with in_step(self._place.topic, event.task):
             level = logging.WARNING if event.state == "failed" else logging.INFO
@@ -233,6 +253,7 @@ def last_status(place: Place) -> Status | None:
         ],
         error=record["error"],
         dashboard=record.get("dashboard", "") if state is RunState.RUNNING else "",
+        metrics=record.get("metrics", "") if state is RunState.RUNNING else "",
     )
 
 

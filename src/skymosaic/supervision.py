@@ -11,7 +11,7 @@ from typing import Any
 
 from distributed import Client
 
-from skymosaic import compute, drizzlepac_process, runlog, scratch
+from skymosaic import compute, drizzlepac_process, metrics, runlog, scratch
 from skymosaic.cancellation import cancellable
 from skymosaic.compute import execution
 from skymosaic.compute.local import choose_workers
@@ -82,8 +82,13 @@ def _interrupt() -> None:
 @contextmanager
 def recorded(place: Place, campaign: Campaign, held: Lease) -> Iterator[Recorder]:
     """Keep a record of the run, whatever comes of it."""
-    with in_run(place.topic, place.campaign, held.number), runlog.kept(place, held.number):
-        recorder = Recorder(place, held.number, campaign.model_dump(mode="json"))
+    with (
+        in_run(place.topic, place.campaign, held.number),
+        runlog.kept(place, held.number),
+        metrics.served(campaign.compute, place.campaign) as (measured, where),
+    ):
+        recorder = Recorder(place, held.number, campaign.model_dump(mode="json"), measured)
+        recorder.watch(metrics=where)
         try:
             with cancellable(place, held.number, _interrupt):
                 yield recorder

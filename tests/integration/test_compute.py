@@ -40,7 +40,7 @@ class Running(Backend):
         self.cluster = cluster
 
     def settings(self, workers: int) -> Compute:
-        self.cluster.scale(workers)
+        self.cluster.scale(max(workers, self.cluster.alive()))
         return Compute(backend="scheduler", address=self.cluster.address)
 
     def add_worker(self, client: Client) -> None:
@@ -64,7 +64,19 @@ class TestLocal(ComputeConformance):
         (tmp_path / "scratch").mkdir()
         return Local(tmp_path / "scratch")
 
-    # Starting and joining take their time here; the default run tries these on a scheduler.
+    # Each starts workers of its own: the default run tries these on a scheduler only.
+    @pytest.mark.slow
+    def test_events_and_logs_of_workers_arrive_and_are_kept(
+        self, backend: Backend, tmp_path: Path
+    ) -> None:
+        super().test_events_and_logs_of_workers_arrive_and_are_kept(backend, tmp_path)
+
+    @pytest.mark.slow
+    def test_what_is_cancelled_gives_its_worker_free(
+        self, backend: Backend, tmp_path: Path
+    ) -> None:
+        super().test_what_is_cancelled_gives_its_worker_free(backend, tmp_path)
+
     @pytest.mark.slow
     def test_workers_that_join_are_used(self, backend: Backend) -> None:
         super().test_workers_that_join_are_used(backend)

@@ -70,9 +70,10 @@ def connected(settings: Compute, workers: int = 1) -> Iterator[Client]:
     try:
         connection = Client(address, timeout=_PATIENCE)
     except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without certificates
+        tls = ", or set its TLS files in Dask's configuration (distributed.comm.tls)"
         raise ComputeError(
             f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler`, "
-            "or correct compute.address"
+            f"or correct compute.address{tls if address.startswith('tls:') else ''}"
         ) from None
     with connection:
         if workers:
