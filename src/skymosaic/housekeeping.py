@@ -140,7 +140,26 @@ def stored_campaign(
         Values by dotted key, which go before the file.
     """
     place = find_place(uri, s3)
-    text = _text(place) or ""
+    return _load(place, _text(place) or "", s3, overrides)
+
+
+def submitted_campaign(
+    uri: str, s3: Mapping[str, Any] | None = None, overrides: Mapping[str, Any] | None = None
+) -> Campaign:
+    """Return the campaign file as it was last submitted, or run where it never was.
+
+    A run in a cluster knows the scheduler that drove it; a submission the cluster itself.
+    Parameters and errors as `stored_campaign`.
+    """
+    place = find_place(uri, s3)
+    submission = submissions.read(place)
+    text = submission.text if submission is not None else _text(place)
+    return _load(place, text or "", s3, overrides)
+
+
+def _load(
+    place: Place, text: str, s3: Mapping[str, Any] | None, overrides: Mapping[str, Any] | None
+) -> Campaign:
     return load_campaign_text(
         text,
         place.store.where(place.key("campaign.yaml")),

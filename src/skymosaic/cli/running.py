@@ -56,6 +56,7 @@ def run(
 @workers_option
 @scratch_option
 @wait_option
+@click.option("--detached", is_flag=True, help="Submit it again, and return.")
 @click.pass_obj
 @ended_cleanly
 def restart(
@@ -65,6 +66,7 @@ def restart(
     workers: int | None,
     scratch: str | None,
     wait: bool,
+    detached: bool,
 ) -> None:
     """Go on with a campaign that failed or was interrupted, with the file that its store holds.
 
@@ -74,6 +76,11 @@ def restart(
     from skymosaic import housekeeping
 
     overrides = {"compute.workers": workers, "compute.scratch": scratch}
+    if detached:
+        from skymosaic.cli.clusters import hand_over
+
+        hand_over(housekeeping.submitted_campaign(uri, s3, overrides), wait, obj["quiet"])
+        return
     _run(housekeeping.stored_campaign(uri, s3, overrides), wait, obj["quiet"])
 
 
