@@ -55,6 +55,7 @@ def submit(campaign: Campaign) -> Submitted:
     """
     job, place = job_of(campaign), open_place(campaign)
     backend = _backend(campaign.compute.backend)
+    backend.documents(job)  # what cannot be written down leaves no trace in the store
     # Two users may submit at once: one of them finds what the other has handed over.
     with lease.held(place.store, place.key("locks", "submission"), "submit", wait=_HANDING_OVER):
         _require_idle(place)

@@ -8,6 +8,7 @@ import time
 from distributed import Client, fire_and_forget
 
 from skymosaic.campaign import open_place
+from skymosaic.compute.addresses import require_private
 from skymosaic.compute.scheduler import connected
 from skymosaic.config import load_campaign_text
 from skymosaic.errors import ComputeError
@@ -20,9 +21,17 @@ _PATIENCE = 30.0  # s for the scheduler to say that it has the task
 
 
 def documents(job: Job) -> dict[str, str]:
-    """Return the campaign file and the task that would be submitted."""
+    """Return the campaign file and the task that would be submitted.
+
+    Raises
+    ------
+    CampaignError
+        The address is remote and not encrypted, which was not allowed.
+    """
+    address = str(job.campaign.compute.address)
+    require_private(address, insecure=job.campaign.compute.insecure)
     task = {
-        "scheduler": job.campaign.compute.address,
+        "scheduler": address,
         "key": _key(job.campaign.name, "ID"),
         "function": f"{drive.__module__}.{drive.__qualname__}",
         "command": "skymosaic run campaign.yaml --wait --set compute.backend=scheduler "
