@@ -218,6 +218,7 @@ def run(
         if done is not None:
             return outcome_of(place, done, reused=True)
         with workers(campaign, place, both(tell, recorder.tell), len(parcels)) as client:
+            recorder.watch(dashboard=str(client.dashboard_link or ""))
             # inspect, align, plan and gather are one task each
             both(expect, recorder.expect)(len(parcels) + len(campaign.sky.methods) + 4)
             done = with_second_chances(

@@ -108,6 +108,12 @@ class PartialError(SkymosaicError):
     exit_code = 17
 
 
+class CancelledError(SkymosaicError):
+    """The run was ended by ``skymosaic cancel``; ``skymosaic restart`` goes on."""
+
+    exit_code = 18
+
+
 def exit_code_table() -> list[tuple[int, str, str, bool]]:
     """Return every exit code, its name, its meaning, whether it can pass by itself; in order."""
     ours = [

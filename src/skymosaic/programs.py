@@ -118,6 +118,7 @@ def run(
         place.store.write_text(place.key("campaign.yaml"), resolved_yaml(campaign))
         parcels = sum(len(group.parcels) for group in groups)
         with workers(campaign, place, both(tell, recorder.tell), parcels) as client:
+            recorder.watch(dashboard=str(client.dashboard_link or ""))
             both(expect, recorder.expect)(parcels + len(groups) * (len(campaign.sky.methods) + 4))
             states = _run_all(client, campaign, place, source, groups)
         place.store.write_json(place.key("groups.json"), [asdict(state) for state in states])

@@ -12,7 +12,8 @@ from typing import Any
 
 from distributed import Client
 
-from skymosaic import compute, drizzlepac_process, scratch
+from skymosaic import compute, drizzlepac_process, metrics, runlog, scratch
+from skymosaic.cancellation import cancellable
 from skymosaic.compute import execution, local
 from skymosaic.compute.local import choose_workers
 from skymosaic.config import Campaign
@@ -24,6 +25,7 @@ from skymosaic.errors import (
     OutOfMemoryError,
     SkymosaicError,
 )
+from skymosaic.logs import in_run
 from skymosaic.progress import Event, from_message
 from skymosaic.records import Recorder, campaign_lock
 from skymosaic.steps import Place
@@ -81,13 +83,21 @@ def _interrupt() -> None:
 @contextmanager
 def recorded(place: Place, campaign: Campaign, held: Lease) -> Iterator[Recorder]:
     """Keep a record of the run, whatever comes of it."""
-    recorder = Recorder(place, held.number, campaign.model_dump(mode="json"))
-    try:
-        yield recorder
-    except BaseException as error:
-        recorder.end(error)
-        raise
-    recorder.end(None)
+    with (
+        in_run(place.topic, place.campaign, held.number),
+        runlog.kept(place, held.number),
+        metrics.served(campaign.compute, place.campaign) as (measured, where),
+    ):
+        recorder = Recorder(place, held.number, campaign.model_dump(mode="json"), measured)
+        recorder.watch(metrics=where)
+        try:
+            with cancellable(place, held.number, _interrupt):
+                yield recorder
+        except BaseException as error:
+            log.info("ended by %s: %s", type(error).__name__, error)
+            recorder.end(error)
+            raise
+        recorder.end(None)
 
 
 @contextmanager

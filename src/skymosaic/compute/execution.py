@@ -8,7 +8,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from dask.base import compute
-from distributed import Client, KilledWorker, Semaphore, futures_of, wait
+from distributed import (
+    Client,
+    KilledWorker,
+    Semaphore,
+    futures_of,
+    get_client,
+    get_worker,
+    wait,
+)
 from distributed.client import FutureCancelledError
 from distributed.comm import CommClosedError
 
@@ -53,6 +61,15 @@ def most_on_a_host(client: Client) -> int:
     """Return the largest number of workers that share a host."""
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     return max(Counter(worker["host"] for worker in workers).values(), default=1)
+
+
+def dashboard() -> str:
+    """Return the address of the Dask dashboard of the worker that runs this; empty elsewhere."""
+    try:
+        get_worker()
+    except ValueError:
+        return ""
+    return str(get_client().dashboard_link or "")
 
 
 @contextmanager

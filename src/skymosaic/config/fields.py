@@ -142,6 +142,7 @@ Name = Annotated[
 ]
 # The bounds stand before the validator: only so do they reach the JSON Schema as its own keywords.
 Count = Annotated[int, Field(ge=1), BeforeValidator(_no_boolean)]
+Port = Annotated[int, Field(ge=0, le=65535), BeforeValidator(_no_boolean)]
 Seed = Annotated[int, Field(ge=0), BeforeValidator(_no_boolean)]
 Number = Annotated[float, BeforeValidator(_no_boolean)]
 PositiveNumber = Annotated[float, Field(gt=0), BeforeValidator(_no_boolean)]

@@ -16,6 +16,7 @@ from skymosaic.config.fields import (
     Name,
     Names,
     Parameters,
+    Port,
     PositiveNumber,
     Size,
     StoreUri,
@@ -50,6 +51,7 @@ TEXT_FIELDS = frozenset(
         "compute.scratch",
         "compute.cache",
         "compute.cache_limit",
+        "compute.metrics_host",
         "store.profile",
         "store.region",
         "store.kms_key",
@@ -230,6 +232,21 @@ class Compute(OptionalSection):
         ),
     )
     cache_limit: Size = Field(default="20GB", description="S3: what the cache may take on a host.")
+
+    insecure: bool = Field(
+        default=False,
+        description=(
+            "Allow a scheduler on another host without TLS: whoever reaches it can run anything "
+            "on its workers."
+        ),
+    )
+    metrics_port: Port | None = Field(
+        default=None,
+        description="Port at which a run tells its metrics to Prometheus; null: nowhere.",
+    )
+    metrics_host: Text = Field(
+        default="127.0.0.1", description="Address that the metrics are told at; of this host."
+    )
 
     @model_validator(mode="after")
     def _address_goes_with_scheduler(self) -> Self:
