@@ -33,6 +33,7 @@ EXIT_CODES = {
     "ForbiddenError": 15,
     "DamagedError": 16,
     "PartialError": 17,
+    "WalltimeError": 19,
 }
 MET_BY_USERS = [
     value
