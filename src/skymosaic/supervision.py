@@ -134,15 +134,16 @@ def with_slots(place: Place, client: Client, campaign: Campaign, share: int) -> 
     share : int
         How many workers have to share what one of them uses.
     """
-    local = campaign.compute.backend == "local"
-    cores = (
-        choose_workers(campaign.compute, len(campaign.sky.methods))
-        if local
-        else execution.most_on_a_host(client)
-    )
     downloads = place.downloads
-    if local and downloads is not None and execution.most_on_a_host(client) <= downloads:
-        downloads = 0  # there are not so many workers, and none will join
+    if campaign.compute.backend == "local":
+        cores = choose_workers(campaign.compute, len(campaign.sky.methods))
+        if downloads is not None and execution.most_on_a_host(client) <= downloads:
+            downloads = 0  # there are not so many workers, and none will join
+    elif campaign.compute.backend == "slurm" and share == 1:
+        # No limit: each worker has a core and memory of its own, and more may come.
+        return replace(place, computing=0)
+    else:
+        cores = execution.most_on_a_host(client)
     return replace(place, computing=max(1, cores // share), downloads=downloads)
 
 
