@@ -22,6 +22,7 @@ from skymosaic.config.fields import (
     Text,
     Workers,
 )
+from skymosaic.config.kubernetes import Kubernetes
 from skymosaic.config.sections import OptionalSection, Section
 from skymosaic.config.sources import MastSource, Source
 
@@ -46,6 +47,10 @@ TEXT_FIELDS = frozenset(
         "compute.scratch",
         "compute.cache",
         "compute.cache_limit",
+        "compute.kubernetes.namespace",
+        "compute.kubernetes.cpu",
+        "compute.kubernetes.memory",
+        "compute.kubernetes.scratch_size",
         "store.profile",
         "store.region",
         "store.kms_key",
@@ -194,9 +199,12 @@ class Store(OptionalSection):
 class Compute(OptionalSection):
     """Who does the work, and within which bounds."""
 
-    backend: Literal["local", "scheduler"] = Field(
+    backend: Literal["local", "scheduler", "kubernetes"] = Field(
         default="local",
-        description="local: this machine; scheduler: a Dask scheduler that is running already.",
+        description=(
+            "local: this machine; scheduler: a Dask scheduler that is running already; kubernetes: "
+            "pods of a cluster, by `skymosaic submit`."
+        ),
     )
     address: Text | None = Field(
         default=None, description="Address of that scheduler, such as tcp://127.0.0.1:8786."
@@ -226,6 +234,9 @@ class Compute(OptionalSection):
         ),
     )
     cache_limit: Size = Field(default="20GB", description="S3: what the cache may take on a host.")
+    kubernetes: Kubernetes = Field(
+        default_factory=Kubernetes, description="What is asked of Kubernetes."
+    )
 
     @model_validator(mode="after")
     def _address_goes_with_scheduler(self) -> Self:
