@@ -6,9 +6,9 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from skymosaic.config.fields import Count, Natural, PositiveNumber, Text
 from skymosaic.config.sections import OptionalSection
@@ -17,6 +17,7 @@ _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _SUBDOMAIN = rf"(?=.{{1,253}}$){_LABEL}([.]{_LABEL})*"
 _LABEL_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _QUANTITY = r"[0-9]+([.][0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?"
+_TAKEN = frozenset({"scratch", "campaign", "bin", "dev", "etc", "lib", "opt", "proc", "sys", "usr"})
 _UNITS = {
     "": Decimal(1),
     "m": Decimal("0.001"),
@@ -36,7 +37,7 @@ def parse_quantity(text: str) -> Decimal:
     found = re.fullmatch(_QUANTITY, text)
     if not found:
         raise ValueError(f"must be a quantity of Kubernetes such as 500m, 2 or 3Gi, not {text!r}")
-    unit = found[3] or ""
+    unit = found[2] or ""
     return Decimal(text.removesuffix(unit)) * _UNITS[unit]
 
 
@@ -74,6 +75,16 @@ def _network(text: str) -> str:
     return text
 
 
+def _volume_path(text: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9][A-Za-z0-9._-]*)+", text):
+        raise ValueError(
+            f"must be an absolute path of letters, digits and . _ - only, not {text!r}"
+        )
+    if text.split("/")[1] in _TAKEN:
+        raise ValueError(f"{text} is taken in the pods; /data is free")
+    return text
+
+
 DnsLabel = Annotated[
     Text,
     _matching(_LABEL, "lower-case letters, digits and '-' (at most 63)"),
@@ -94,6 +105,7 @@ Labels = Mapping[
 Annotations = Mapping[Annotated[Text, AfterValidator(_label_key)], Text]
 Cpu = Annotated[Text, AfterValidator(_quantity)]
 Bytes = Annotated[Text, AfterValidator(_quantity_or_auto)]
+VolumePath = Annotated[Text, AfterValidator(_volume_path)]
 Port = Annotated[Count, Field(le=65535)]
 Network = Annotated[Text, AfterValidator(_network)]
 
@@ -118,7 +130,7 @@ class Kubernetes(OptionalSection):
             "skymosaic with this version as its tag."
         ),
     )
-    image_pull_secret: DnsName | None = Field(
+    registry_keys: DnsName | None = Field(
         default=None, description="Secret that the registry asks for; null: none."
     )
     service_account: DnsName = Field(
@@ -129,7 +141,7 @@ class Kubernetes(OptionalSection):
         default_factory=dict,
         description="Its annotations, such as eks.amazonaws.com/role-arn, by which it has a role.",
     )
-    secret: DnsName | None = Field(
+    keys: DnsName | None = Field(
         default=None,
         description=(
             "Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and if need be "
@@ -141,7 +153,9 @@ class Kubernetes(OptionalSection):
         default=None,
         description="Claim of a volume that all pods can write, for a store or data in a folder.",
     )
-    volume_path: Text = Field(default="/data", description="Where that volume is in the pods.")
+    volume_path: VolumePath = Field(
+        default="/data", description="Where that volume is in the pods."
+    )
     cpu: Cpu = Field(default="1", description="Cores of a worker.")
     memory: Bytes = Field(
         default="auto", description="Memory of a worker such as 4Gi; auto: as projected."
@@ -204,14 +218,3 @@ class Kubernetes(OptionalSection):
         min_length=1,
         description="Networks that they may reach so; link-local addresses are always left out.",
     )
-
-    @model_validator(mode="after")
-    def _volume_path_is_a_folder_of_its_own(self) -> Self:
-        if not re.fullmatch(r"(/[A-Za-z0-9][A-Za-z0-9._-]*)+", self.volume_path):
-            raise ValueError(
-                f"volume_path must be an absolute path of letters, digits and . _ - only, not "
-                f"{self.volume_path!r}"
-            )
-        if self.volume_path.split("/")[1] in ("scratch", "campaign", "tmp", "usr", "etc", "proc"):
-            raise ValueError(f"volume_path {self.volume_path} is taken; /data is free")
-        return self

@@ -23,7 +23,7 @@ def object_name(text: str) -> str:
     """
     slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:_SLUG].strip("-")
     # Something that looks like a hash at its end could be the name that another text gets.
-    if slug == text and not re.search(rf"-[0-9a-f]{{{_HASH}}}$", slug):
+    if slug == text != "" and not re.search(rf"-[0-9a-f]{{{_HASH}}}$", slug):
         return f"{PREFIX}-{slug}"
     digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_HASH]
     return "-".join(part for part in (PREFIX, slug, digest) if part)

@@ -35,6 +35,7 @@ def campaign(plan: Plan) -> dict[str, list[Data]]:
 def namespace(settings: Kubernetes) -> list[Data]:
     """Return what an administrator makes once for all campaigns of a namespace."""
     labels = {"app.kubernetes.io/name": "skymosaic"}
+    annotations = settings.service_account_annotations
     levels = {f"{_SECURITY}/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
     return [
         {
@@ -49,7 +50,7 @@ def namespace(settings: Kubernetes) -> list[Data]:
                 "name": settings.service_account,
                 "namespace": settings.namespace,
                 "labels": labels,
-                "annotations": dict(settings.service_account_annotations),
+                **({"annotations": dict(annotations)} if annotations else {}),
             },
             "automountServiceAccountToken": False,
         },

@@ -124,7 +124,7 @@ def _require_within_reach(campaign: Campaign) -> None:
     if campaign.store.profile is not None:
         raise CampaignError(
             f"store.profile is {campaign.store.profile!r}, and pods have no ~/.aws; leave it out, "
-            "and name a Secret (compute.kubernetes.secret) or bind a role to the service account"
+            "and name a Secret (compute.kubernetes.keys) or bind a role to the service account"
         )
     folders = [] if campaign.store.uri.startswith("s3://") else [("store.uri", campaign.store.uri)]
     if isinstance(campaign.source, DirectorySource):

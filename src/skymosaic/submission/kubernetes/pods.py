@@ -91,6 +91,7 @@ def worker(plan: Plan) -> Data:
     container["env"] = [_field(WORKER_NAME, "metadata.name"), *container["env"]]
     container["env"] += _scheduler_address(plan) + _secrets(plan)
     pod = _pod(plan, container, steady=False, grace=int(settings.grace) + SPARE, disk=plan.scratch)
+    _add_data(plan, pod)
     selector = {"matchLabels": plan.labels("worker")}
     pod["topologySpreadConstraints"] = [
         {
@@ -117,6 +118,7 @@ def driver(plan: Plan) -> Data:
         {"name": "campaign", "mountPath": CAMPAIGN_FOLDER, "readOnly": True}
     )
     pod = _pod(plan, container, steady=True, grace=_FAREWELL, disk="5Gi")
+    _add_data(plan, pod)
     pod["restartPolicy"] = "Never"
     pod["volumes"].append({"name": "campaign", "configMap": {"name": plan.name}})
     return pod
@@ -144,8 +146,8 @@ def _pod(plan: Plan, container: Data, *, steady: bool, grace: int, disk: str) ->
     priority = settings.steady_priority_class if steady else settings.priority_class
     if priority is not None:
         spec["priorityClassName"] = priority
-    if settings.image_pull_secret is not None:
-        spec["imagePullSecrets"] = [{"name": settings.image_pull_secret}]
+    if settings.registry_keys is not None:
+        spec["imagePullSecrets"] = [{"name": settings.registry_keys}]
     nodes = settings.steady_nodes if steady else settings.spot_nodes
     if nodes:
         spec["nodeSelector"] = dict(nodes)
@@ -154,12 +156,16 @@ def _pod(plan: Plan, container: Data, *, steady: bool, grace: int, disk: str) ->
             {"key": key, "operator": "Equal", "value": value, "effect": "NoSchedule"}
             for key, value in settings.spot_taints.items()
         ]
-    if settings.volume_claim is not None:
-        spec["volumes"].append(
-            {"name": "data", "persistentVolumeClaim": {"claimName": settings.volume_claim}}
-        )
-        container["volumeMounts"].append({"name": "data", "mountPath": settings.volume_path})
     return spec
+
+
+def _add_data(plan: Plan, pod: Data) -> None:
+    """Give a pod the volume with the store or the exposures, if there is one."""
+    claim = plan.settings.volume_claim
+    if claim is not None:
+        pod["volumes"].append({"name": "data", "persistentVolumeClaim": {"claimName": claim}})
+        [container] = pod["containers"]
+        container["volumeMounts"].append({"name": "data", "mountPath": plan.settings.volume_path})
 
 
 def _container(plan: Plan, name: str, *, cpu: str, most_cpu: str, memory: str, disk: str) -> Data:
@@ -205,14 +211,14 @@ def _scheduler_address(plan: Plan) -> list[Data]:
 
 
 def _secrets(plan: Plan) -> list[Data]:
-    if plan.settings.secret is None:
+    if plan.settings.keys is None:
         return []
     return [
         {
             "name": key,
             "valueFrom": {
                 "secretKeyRef": {
-                    "name": plan.settings.secret,
+                    "name": plan.settings.keys,
                     "key": key,
                     **({"optional": True} if optional else {}),
                 }
