@@ -150,7 +150,8 @@ Name = Annotated[
 # The bounds stand before the validator: only so do they reach the JSON Schema as its own keywords.
 Count = Annotated[int, Field(ge=1), BeforeValidator(_no_boolean)]
 Port = Annotated[int, Field(ge=0, le=65535), BeforeValidator(_no_boolean)]
-Seed = Annotated[int, Field(ge=0), BeforeValidator(_no_boolean)]
+Natural = Annotated[int, Field(ge=0), BeforeValidator(_no_boolean)]
+Seed = Natural
 Number = Annotated[float, BeforeValidator(_no_boolean)]
 PositiveNumber = Annotated[float, Field(gt=0), BeforeValidator(_no_boolean)]
 Method = Literal["localmin", "match", "globalmin", "globalmin+match"]

@@ -24,6 +24,7 @@ from skymosaic.config.fields import (
     Text,
     Workers,
 )
+from skymosaic.config.kubernetes import Kubernetes
 from skymosaic.config.mpi import Mpi
 from skymosaic.config.sections import OptionalSection, Section
 from skymosaic.config.slurm import Slurm
@@ -55,6 +56,10 @@ TEXT_FIELDS = frozenset(
         "compute.cache",
         "compute.cache_limit",
         "compute.metrics_host",
+        "compute.kubernetes.namespace",
+        "compute.kubernetes.cpu",
+        "compute.kubernetes.memory",
+        "compute.kubernetes.scratch_size",
         "store.profile",
         "store.region",
         "store.kms_key",
@@ -216,11 +221,12 @@ class Store(OptionalSection):
 class Compute(OptionalSection):
     """Who does the work, and within which bounds."""
 
-    backend: Literal["local", "scheduler", "slurm", "mpi"] = Field(
+    backend: Literal["local", "scheduler", "slurm", "mpi", "kubernetes"] = Field(
         default="local",
         description=(
             "local: this machine; scheduler: a Dask scheduler that is running already; slurm: jobs "
-            "of Slurm; mpi: the processes that mpirun started."
+            "of Slurm; mpi: the processes that mpirun started; kubernetes: pods of a cluster, by "
+            "`skymosaic submit`."
         ),
     )
     address: Text | None = Field(
@@ -273,6 +279,9 @@ class Compute(OptionalSection):
     )
     metrics_host: Text = Field(
         default="127.0.0.1", description="Address that the metrics are told at; of this host."
+    )
+    kubernetes: Kubernetes = Field(
+        default_factory=Kubernetes, description="What is asked of Kubernetes."
     )
 
     @model_validator(mode="after")
