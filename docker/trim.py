@@ -16,7 +16,7 @@ from py_compile import PycInvalidationMode
 # astropy/__init__.py imports its test runner.
 _NEEDED = ("astropy/tests",)
 # What a few packages put beside themselves by mistake.
-_STRAY = ("tests", "test", "doc", "docs", "examples", "benchmarks")
+_STRAY = ("tests", "test", "doc", "docs", "examples", "benchmarks", "src")
 
 
 def _tests(site: Path) -> Iterator[Path]:
