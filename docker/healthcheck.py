@@ -15,11 +15,12 @@ _PATIENCE = 5  # s
 
 
 def _problem() -> str | None:
+    scratch = os.environ.get("TMPDIR", "/tmp")
     try:
-        with tempfile.TemporaryFile() as file:
+        with tempfile.TemporaryFile(dir=scratch) as file:
             file.write(b"\0" * 4096)
     except OSError as error:
-        return f"{tempfile.gettempdir()} cannot be written: {error.strerror}"
+        return f"{scratch} cannot be written: {error.strerror}"
     port = os.environ.get("HEALTH_PORT")
     if port:
         address = f"http://127.0.0.1:{int(port)}/health"

@@ -30,6 +30,9 @@ _DEBIAN = {
 """Debian's packages for a program."""
 
 
+_BUILDKIT = {"DOCKER_BUILDKIT": "1"}
+
+
 class CheckError(AssertionError):
     """Something is not as it must be."""
 
@@ -117,12 +120,23 @@ class Engine:
         return found
 
 
+def _client_of_running_engine() -> str | None:
+    """Return a client that an engine answers and that can build; some lack the plugin for it."""
+    for client in filter(None, (shutil.which("docker"), shutil.which("docker", path="/usr/bin"))):
+        commands = (("info",), ("build", "--help"))
+        if not any(
+            run(client, *command, environment=_BUILDKIT, accept=True).returncode
+            for command in commands
+        ):
+            return client
+    return None
+
+
 @contextmanager
 def engine(folder: Path) -> Iterator[Engine]:
     """Yield the engine that runs on this host, or one of our own, stopped at the end."""
-    running = shutil.which("docker")
-    if running and run(running, "info", accept=True).returncode == 0:
-        yield Engine(running, folder, {"DOCKER_BUILDKIT": "1"})
+    if client := _client_of_running_engine():
+        yield Engine(client, folder, _BUILDKIT)
         return
     dockerd = require("dockerd")
     home = folder / "engine"
@@ -140,7 +154,7 @@ def engine(folder: Path) -> Iterator[Engine]:
     )
     # The client beside the daemon: a newer one elsewhere on PATH may lack its build plugin.
     client = str(Path(dockerd).parents[1] / "bin" / "docker")
-    made = Engine(client, folder, {"DOCKER_HOST": socket, "DOCKER_BUILDKIT": "1"})
+    made = Engine(client, folder, {"DOCKER_HOST": socket, **_BUILDKIT})
     with (home / "dockerd.log").open("ab") as log:
         daemon = subprocess.Popen(
             [dockerd, "--config-file", str(home / "daemon.json")],
