@@ -36,7 +36,12 @@ def build(bench: Bench) -> str:
     if "BASE" in bench.engine.images:
         base = (f"--build-arg=BASE={STAND_IN_BASE}",)
         run(
-            "ch-image", "import", base_archive(bench.folder), STAND_IN_BASE, environment=environment
+            "ch-image",
+            "import",
+            "--no-cache",
+            base_archive(bench.folder),
+            STAND_IN_BASE,
+            environment=environment,
         )
     image = bench.folder / "skymosaic.sqfs"
     image.unlink(missing_ok=True)
