@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -112,7 +113,7 @@ def test_a_scheduler_without_workers_is_waited_for_and_named(
 
 
 def note(path: str, seconds: float) -> str:
-    with open(path, "a") as notes:
+    with Path(path).open("a") as notes:
         notes.write("once\n")
     time.sleep(seconds)
     return path
