@@ -90,6 +90,15 @@ def status_of(place: Place) -> Status:
     return status
 
 
+def settle(campaign: Campaign) -> None:
+    """Forget a submission that waits for nothing: all it asks for has been done before."""
+    store = open_store(campaign.store.uri, campaign.store.model_dump(exclude={"uri"}))
+    place = Place(store, campaign.name, None)
+    submission = submissions.read(place)
+    if submission is not None and submission.is_pending(place):
+        submissions.forget(place)
+
+
 def _submitted(state: RunState, submission: Submission) -> Status:
     what = f"{submission.what or 'being handed over'}, by {submission.by}"
     return Status(state, submission.submitted, None, what, 0, [], submission.error)

@@ -223,3 +223,14 @@ def test_a_submission_of_an_older_run_is_not_pending(campaign, place, backend) -
     # The lock of the handing over is another: the run's number is above the last run's.
     assert not replace(submission).is_pending(place)
     assert housekeeping.find_status(uri(place)).state is RunState.DONE
+
+
+def test_a_submission_of_what_is_done_already_does_not_wait_for_ever(
+    campaign, place, backend
+) -> None:
+    with locked(place, "run") as held, recorded(place, campaign, held):
+        pass
+    handover.submit(campaign)
+    assert housekeeping.status_of(place).state is RunState.SUBMITTED
+    housekeeping.settle(campaign)  # what a driver does that finds everything done
+    assert housekeeping.status_of(place).state is RunState.DONE

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from skymosaic.cli.common import (
+    INTERRUPTED,
     campaign_file,
     ended_cleanly,
     set_option,
@@ -127,8 +128,12 @@ def hand_over(campaign: Campaign, wait: bool, quiet: bool) -> None:
     click.echo(f"submitted: {submitted.what}")
     click.echo(f"follow:    {submitted.follow}")
     if wait:
-        with Display(Console(stderr=True), quiet=quiet) as display:
-            status, code = following.follow(open_place(campaign), display.show, display.expect)
+        try:
+            with Display(Console(stderr=True), quiet=quiet) as display:
+                status, code = following.follow(open_place(campaign), display.show, display.expect)
+        except KeyboardInterrupt:
+            click.echo(f"not followed any more, but it goes on: {submitted.follow}", err=True)
+            sys.exit(INTERRUPTED)
         click.echo("\n".join(status_lines(status)))
         sys.exit(code)
 

@@ -94,7 +94,7 @@ def show(campaign: Campaign, outcome: Outcome) -> None:
 
 def _run(campaign: Campaign, wait: bool, quiet: bool) -> None:
     from skymosaic import campaign as pipeline
-    from skymosaic import programs
+    from skymosaic import housekeeping, programs
     from skymosaic.display import Display
 
     start = pipeline.run if campaign.groups is None else programs.run
@@ -106,6 +106,8 @@ def _run(campaign: Campaign, wait: bool, quiet: bool) -> None:
             wait=pipeline.FOREVER if wait else 0.0,
             on_wait=lambda holder: click.echo(f"waiting for the end of {holder} ...", err=True),
         )
+    if outcome.reused:
+        housekeeping.settle(campaign)
     show(campaign, outcome)
     if outcome.reused:
         click.echo("everything had been done before: nothing was run again", err=True)
