@@ -13,7 +13,7 @@ from dask import delayed
 from dask.utils import parse_bytes
 from distributed import Client
 
-from skymosaic import drizzlepac_process, gathering, scratch, stages
+from skymosaic import compute, drizzlepac_process, gathering, scratch, stages
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.compute import execution
 from skymosaic.config import (
@@ -194,6 +194,7 @@ def run(
     SkymosaicError
         The class tells the kind of failure; finished steps stay in the store.
     """
+    compute.join(campaign.compute)
     require_match()
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
@@ -249,6 +250,7 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
     """Retrieve the exposures of a campaign and tabulate them; parameters and errors as `run`."""
     if campaign.groups is not None:
         raise CampaignError("inspect takes one mosaic; `skymosaic query` shows a program's groups")
+    compute.join(campaign.compute)
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
     tell_changes(campaign, place, parcels)

@@ -116,7 +116,7 @@ def workers(campaign: Campaign, place: Place, tell: Tell, parcels: int) -> Itera
 
 
 def computing_slots(client: Client, campaign: Campaign, share: int) -> int:
-    """Return how many tasks may compute at once on a host.
+    """Return how many tasks may compute at once on a host; 0: any number.
 
     Parameters
     ----------
@@ -129,6 +129,8 @@ def computing_slots(client: Client, campaign: Campaign, share: int) -> int:
     """
     if campaign.compute.backend == "local":
         cores = choose_workers(campaign.compute, len(campaign.sky.methods))
+    elif campaign.compute.backend == "slurm" and share == 1:
+        return 0  # no limit: each worker has a core and memory of its own, and more may come
     else:
         cores = execution.most_on_a_host(client)
     return max(1, cores // share)

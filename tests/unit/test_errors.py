@@ -34,6 +34,7 @@ EXIT_CODES = {
     "DamagedError": 16,
     "PartialError": 17,
     "CancelledError": 18,
+    "WalltimeError": 19,
 }
 MET_BY_USERS = [
     value

@@ -20,7 +20,7 @@ from skymosaic.errors import ComputeError
 # What a worker and its drizzlepac child were seen to need, with room for a larger mosaic.
 MEMORY_PER_WORKER = 2e9  # bytes
 
-_DASK = {
+DASK_SETTINGS = {
     # A worker that dies three times with the same task is dying of the task.
     "distributed.scheduler.allowed-failures": 3,
     "distributed.comm.timeouts.connect": "30s",
@@ -70,7 +70,7 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
     """
     with (
         scratch.folder(settings.scratch, "dask") as folder,
-        dask.config.set({**_DASK, "temporary-directory": str(folder)}),
+        dask.config.set({**DASK_SETTINGS, "temporary-directory": str(folder)}),
     ):
         try:
             cluster = LocalCluster(

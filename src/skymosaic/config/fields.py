@@ -86,6 +86,13 @@ def _endpoint(url: str) -> str:
     return url
 
 
+def _share(text: str) -> str:
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise ValueError(f"must be K/N such as 3/8, K from 1 to N, not {text!r}")
+    return text
+
+
 def _no_repeats(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
     for index, item in enumerate(items):
         if item in items[:index]:
@@ -133,6 +140,7 @@ Workers = Annotated[
     int | Literal["auto"],
     BeforeValidator(_workers, json_schema_input_type=Literal["auto"] | Annotated[int, Field(ge=1)]),
 ]
+Share = Annotated[Text, AfterValidator(_share)]
 StoreUri = Annotated[Text, AfterValidator(_store_uri)]
 Endpoint = Annotated[Text, AfterValidator(_endpoint)]
 Parameters = Annotated[

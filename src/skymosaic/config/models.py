@@ -18,12 +18,15 @@ from skymosaic.config.fields import (
     Parameters,
     Port,
     PositiveNumber,
+    Share,
     Size,
     StoreUri,
     Text,
     Workers,
 )
+from skymosaic.config.mpi import Mpi
 from skymosaic.config.sections import OptionalSection, Section
+from skymosaic.config.slurm import Slurm
 from skymosaic.config.sources import MastSource, Source
 
 # Fields where a plain number in the file is meant as text: tile 050 is '050', not octal 40.
@@ -51,6 +54,19 @@ TEXT_FIELDS = frozenset(
         "store.profile",
         "store.region",
         "store.kms_key",
+        "compute.share",
+        "compute.slurm.partition",
+        "compute.slurm.account",
+        "compute.slurm.qos",
+        "compute.slurm.walltime",
+        "compute.slurm.memory",
+        "compute.slurm.interface",
+        "compute.slurm.prologue.*",
+        "compute.slurm.command.*",
+        "compute.slurm.python",
+        "compute.slurm.scratch",
+        "compute.slurm.logs",
+        "compute.mpi.interface",
     }
 )
 
@@ -196,9 +212,12 @@ class Store(OptionalSection):
 class Compute(OptionalSection):
     """Who does the work, and within which bounds."""
 
-    backend: Literal["local", "scheduler"] = Field(
+    backend: Literal["local", "scheduler", "slurm", "mpi"] = Field(
         default="local",
-        description="local: this machine; scheduler: a Dask scheduler that is running already.",
+        description=(
+            "local: this machine; scheduler: a Dask scheduler that is running already; slurm: jobs "
+            "of Slurm; mpi: the processes that mpirun started."
+        ),
     )
     address: Text | None = Field(
         default=None, description="Address of that scheduler, such as tcp://127.0.0.1:8786."
@@ -228,6 +247,14 @@ class Compute(OptionalSection):
         ),
     )
     cache_limit: Size = Field(default="20GB", description="S3: what the cache may take on a host.")
+    share: Share | None = Field(
+        default=None,
+        description=(
+            "K/N: of a program's groups, run every N-th one from the K-th on; null: all of them."
+        ),
+    )
+    slurm: Slurm = Field(default_factory=Slurm, description="backend slurm: what it is asked for.")
+    mpi: Mpi = Field(default_factory=Mpi, description="backend mpi: how its processes talk.")
 
     insecure: bool = Field(
         default=False,
