@@ -36,6 +36,12 @@ _MEANINGS = {
     "DEADLINE": "its deadline was over",
     "BOOT_FAIL": "its node did not start",
 }
+_NEVER = "it would wait for ever: ask for what the partition allows (compute.slurm)"
+_HOPELESS = re.compile(
+    r"Partition(Time|Node)Limit|PerJob|WallDuration|BadConstraints|Invalid(Account|QOS)"
+    r"|DependencyNeverSatisfied|AccountNotAllowed|QOSNotAllowed|NodeConfiguration"
+)
+"""Reasons for which a job waits that do not pass by themselves."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +65,15 @@ class JobState:
             "COMPLETING",
         }
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether it waits for what will not come."""
+        return self.state == "PENDING" and bool(_HOPELESS.search(self.reason))
+
     def __str__(self) -> str:
         reason = f" ({self.reason})" if self.reason not in ("", "None") else ""
         code = f", exit code {self.exit_code}" if self.exit_code not in ("", "0:0") else ""
-        meaning = _MEANINGS.get(self.state, "")
+        meaning = _MEANINGS.get(self.state, _NEVER if self.hopeless else "")
         return f"job {self.id} {self.state}{reason}{code}" + (f": {meaning}" if meaning else "")
 
 
@@ -164,6 +175,8 @@ def last_words(logs: Sequence[Path], most: int = 3) -> str:
             lines = log.read_text(errors="replace").splitlines()[-200:]
         except OSError:
             continue
+        # Each job has its copy of the script: without its path they say the same.
+        lines = [re.sub(r"\S+/slurm_script: line \d+: ", "", line) for line in lines]
         found = [line.strip()[:_LONGEST] for line in lines if _TOLD.search(line)]
         told.update(dict.fromkeys(found[-most:]))
     return "; ".join(list(told)[-most:])

@@ -179,6 +179,9 @@ class Keeper:
             self._give_up(refused)
             return
         self._states = dict(states_of(list(jobs.values()))) if jobs else {}
+        if hopeless := [state for state in self._states.values() if state.hopeless]:
+            self._give_up(f"Slurm will not begin a worker job: {hopeless[0]}")
+            return
         self._seen |= {name for name in jobs if self._has_workers(name)}
         dead = [name for name, i in jobs.items() if not self._states[i].alive]
         for name in dead:

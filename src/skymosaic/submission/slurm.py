@@ -7,6 +7,8 @@ import math
 import re
 import shlex
 import sys
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import jinja2
@@ -17,6 +19,8 @@ from skymosaic.compute.slurm_commands import command, require_accepted, states_o
 from skymosaic.config import Campaign
 from skymosaic.errors import CampaignError, ComputeError
 from skymosaic.submission.job import Job, Submitted
+
+_SECOND_THOUGHTS = 2.0  # s
 
 JOB, ARRAY = "job.sh", "array.sh"
 
@@ -60,12 +64,13 @@ def submit(job: Job) -> Submitted:
         ) from None
     for script in scripts.values():
         require_accepted(script)
-    after, what = [], ""
+    array, after, what = "", [], ""
     if ARRAY in scripts:
         array = _sbatch(scripts[ARRAY])
         # It runs what the array left, tells the state of all groups, and whatever became of them.
         after, what = [f"--dependency=afterany:{array}"], f" after job array {array}"
     identifier = _sbatch(scripts[JOB], *after)
+    _require_hope([i for i in (array, identifier) if i])
     where = f"{job.campaign.store.uri.rstrip('/')}/{job.campaign.name}"
     return Submitted(f"Slurm job {identifier}{what}", f"skymosaic status {where}")
 
@@ -81,6 +86,15 @@ def is_known(submission: Any) -> bool:
     """Whether Slurm still has the jobs of a submission (its `what` names them)."""
     ids = re.findall(r"[0-9]+", submission.what)
     return any(state.alive for state in states_of(ids).values())
+
+
+def _require_hope(ids: Sequence[str]) -> None:
+    """Take jobs back that would wait for ever; Slurm tells that after it took them."""
+    time.sleep(_SECOND_THOUGHTS)
+    for state in states_of(ids).values():
+        if state.hopeless:
+            command("scancel", *ids)
+            raise ComputeError(f"Slurm will not begin {state}. Nothing was submitted")
 
 
 def _sbatch(script: str, *options: str) -> str:

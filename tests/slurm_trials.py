@@ -1,0 +1,517 @@
+"""Campaigns on a real Slurm and a real S3 server, undisturbed and with faults; a table of outcomes.
+
+Every trial ends with the table that the local back end gives, byte for byte, or with the error and
+exit code that it must have, and then with that table after `skymosaic restart`. scripts/test-slurm
+installs what this needs and runs it. Words choose trials whose names hold one of them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from skymosaic.config import load_campaign, resolved_yaml
+from skymosaic.errors import ComputeError
+from skymosaic.submission import slurm as submission
+from skymosaic.submission.job import Job
+from tests.conftest import REPOSITORY, Ended, command_line
+from tests.s3_server import BUCKET, S3Server, s3_server
+from tests.slurm_server import SlurmServer, slurm_server
+
+_LONGEST = 420.0  # s that a run may take
+TILES = {
+    "source": {"kind": "simulated", "size": "small", "tiles": ["54", "51", "55"]},
+    "align": {"order": ["54"]},
+}
+SECRET = "testSecretOfSkymosaic"
+
+
+class TrialError(AssertionError):
+    """Something was not as it must be."""
+
+
+@dataclass
+class Stage:
+    """Where the trials take place."""
+
+    folder: Path
+    s3: S3Server
+    slurm: SlurmServer
+
+    def __post_init__(self) -> None:
+        self._tables: dict[str, bytes] = {}
+
+    def local_table(self, name: str, sections: dict[str, Any]) -> bytes:
+        """Return the table that the local back end gives; made once."""
+        if name not in self._tables:
+            trial = Trial(self, f"local-{name}", name, sections, backend="local")
+            trial.must_end(trial.run("--workers", "2"), 0)
+            self._tables[name] = trial.table()
+        return self._tables[name]
+
+
+class Trial:
+    """One campaign, with a prefix of the bucket and a folder of its own."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        title: str,
+        name: str,
+        sections: dict[str, Any],
+        backend: str = "slurm",
+        **slurm: Any,
+    ) -> None:
+        self.stage, self.name, self.sections = stage, name, sections
+        self.id = re.sub(r"[^a-z0-9]+", "-", title.lower())
+        self.folder = stage.folder / self.id
+        self.scratch = self.folder / "scratch"
+        self.scratch.mkdir(parents=True)
+        self.options = {
+            "interface": "lo",
+            "cores": 2,
+            "jobs": 2,
+            "memory": "6GB",
+            "walltime": "00:30:00",
+            "grace": 60,
+            "logs": str(self.folder / "logs"),
+            **slurm,
+        }
+        self.backend = backend
+        self.file = self.write()
+
+    def write(self, **slurm: Any) -> Path:
+        """Write the campaign file, with other options of Slurm."""
+        compute = {"backend": self.backend, "scratch": str(self.scratch)}
+        if self.backend == "slurm":
+            compute["slurm"] = {**self.options, **slurm}
+        file = self.folder / f"{self.name}.yaml"
+        file.write_text(
+            yaml.safe_dump({"campaign": {"name": self.name}, **self.sections, "compute": compute})
+        )
+        return file
+
+    @property
+    def store(self) -> str:
+        """The URI of the store."""
+        return f"s3://{BUCKET}/{self.id}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """That of every command and job."""
+        return {**os.environ, **self.stage.s3.environment, "TMPDIR": str(self.scratch)}
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start `skymosaic run` with worker jobs."""
+        return self._start("run", str(self.file), "--store", self.store, *words)
+
+    def _start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command_line(*words),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self.environment,
+            cwd=self.folder,
+        )
+
+    def run(self, *words: str) -> Ended:
+        """Run the campaign to its end."""
+        return self.end(self.start(*words))
+
+    def restart(self) -> None:
+        """Go on with `skymosaic restart`, which must end well."""
+        words = ("restart", f"{self.store}/{self.name}", "--wait")
+        self.must_end(self.end(self._start(*words)), 0)
+
+    def end(self, process: subprocess.Popen[str]) -> Ended:
+        """Wait for the end of a process."""
+        try:
+            out, _ = process.communicate(timeout=_LONGEST)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, _ = process.communicate()
+            raise TrialError(f"did not end within {_LONGEST:.0f} s:\n{out}") from None
+        return Ended(process.returncode, out, "")
+
+    def submit(self) -> str:
+        """Submit the campaign; return the number of its job."""
+        campaign = load_campaign(self.file, {"store.uri": self.store})
+        os.environ.update(self.stage.s3.environment)
+        os.environ["TMPDIR"] = str(self.scratch)
+        try:
+            submitted = submission.submit(Job(campaign, resolved_yaml(campaign)))
+        finally:
+            del os.environ["TMPDIR"]
+        return re.findall(r"[0-9]+", submitted.what)[0]
+
+    def job_end(self, job: str) -> Ended:
+        """Wait for the end of a job; return its exit code and its log."""
+        state = self.wait_for(
+            lambda: (s := self.job(job))["JobState"] not in _ALIVE and s, f"the end of job {job}"
+        )
+        code, number = map(int, state["ExitCode"].split(":"))
+        logs = sorted((self.folder / "logs").glob(f"*-{job}.log"))
+        text = "".join(log.read_text() for log in logs)
+        return Ended(128 + number if number else code, f"{state['JobState']}\n{text}", "")
+
+    def job(self, job: str) -> dict[str, str]:
+        """Return what Slurm says of a job."""
+        told = self.stage.slurm.command("scontrol", "--oneliner", "show", "job", job)
+        return dict(word.split("=", 1) for word in told.split() if "=" in word)
+
+    def worker_jobs(self) -> list[str]:
+        """Return the numbers of the worker jobs that run."""
+        listed = self.stage.slurm.command(
+            "squeue", "--noheader", "--states=RUNNING", "--name=skymosaic-workers", "--format=%A"
+        )
+        return listed.split()
+
+    def drizzling(self, process: subprocess.Popen[str] | None = None) -> Path:
+        """Wait until a drizzle step is at work; return its scratch folder."""
+        pattern = f"skymosaic-{os.getuid()}-runs-*/.lock"
+        return self.wait_for(
+            lambda: next((p.parent for p in self.scratch.glob(pattern)), None),
+            "a drizzle step",
+            process,
+        )
+
+    def wait_for(
+        self,
+        condition: Callable[[], Any],
+        what: str,
+        process: subprocess.Popen[str] | None = None,
+        seconds: float = _LONGEST,
+    ) -> Any:
+        """Return what `condition` gives as soon as it is true."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if found := condition():
+                return found
+            if process and process.poll() is not None:
+                raise TrialError(f"the run ended before {what}:\n{process.stdout.read()}")
+            time.sleep(0.1)
+        raise TrialError(f"waited in vain for {what}")
+
+    def must_end(self, ended: Ended, code: int, *told: str) -> str:
+        """Check an exit code, and what must be told; return the line that tells the error."""
+        missing = [words for words in told if words not in ended.out]
+        if ended.code != code or missing:
+            raise TrialError(
+                f"ended with {ended.code}, not {code}; not told: {missing}:\n{ended.out[-3000:]}"
+            )
+        if SECRET in ended.out:
+            raise TrialError("a credential was told")
+        lines = [line for line in ended.out.splitlines() if re.match(r"\w+Error: ", line)]
+        return lines[-1] if lines else ""
+
+    def table(self) -> bytes:
+        """Return the table of sky values."""
+        key = f"{self.id}/{self.name}/comparison/mdrizsky.csv"
+        return self.stage.s3.client().get_object(Bucket=BUCKET, Key=key)["Body"].read()
+
+    def check_end(self) -> None:
+        """Check all that must be so after the last run: the table, no jobs, processes, secrets."""
+        if self.table() != self.stage.local_table(self.name, self.sections):
+            raise TrialError("the table is not that of the local back end")
+        self.wait_for(
+            lambda: not self.stage.slurm.command("squeue", "--noheader").strip(),
+            "the end of all jobs",
+            seconds=120,
+        )
+        self.wait_for(lambda: not self.processes(), "the end of all processes", seconds=60)
+        for log in (self.folder / "logs").rglob("*"):
+            if log.is_file() and SECRET in log.read_text(errors="replace"):
+                raise TrialError(f"a credential is in {log}")
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the processes that work for this trial."""
+        found = []
+        for process in psutil.process_iter(["pid"]):
+            try:
+                of_trial = process.environ().get("TMPDIR") == str(self.scratch)
+                if of_trial and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def pid_of(self, words: str) -> psutil.Process:
+        """Return the process of this trial whose command holds some words."""
+        return self.wait_for(
+            lambda: next((p for p in self.processes() if words in " ".join(p.cmdline())), None),
+            words,
+        )
+
+
+_ALIVE = {"PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "REQUEUED", "SUSPENDED"}
+
+
+def demo_by_worker_jobs(stage: Stage) -> str:
+    """The demo campaign with worker jobs of Slurm."""
+    trial = Trial(stage, "demo by worker jobs", *_demo())
+    trial.must_end(trial.run(), 0)
+    trial.check_end()
+    return "same table"
+
+
+def demo_in_one_job(stage: Stage) -> str:
+    """The demo campaign in one job of two nodes."""
+    trial = Trial(stage, "demo in one job", *_demo(), nodes=2)
+    trial.must_end(trial.job_end(trial.submit()), 0)
+    trial.check_end()
+    return "same table"
+
+
+def _demo() -> tuple[str, dict[str, Any]]:
+    demo = yaml.safe_load((REPOSITORY / "configs" / "horsehead-demo.yaml").read_text())
+    name = demo.pop("campaign")["name"]
+    return name, demo
+
+
+def worker_job_cancelled(stage: Stage) -> str:
+    """A worker job is cancelled while it drizzles."""
+    trial = Trial(stage, "worker job cancelled", "tiles", TILES)
+    process = trial.start()
+    trial.drizzling(process)
+    stage.slurm.command("scancel", trial.worker_jobs()[0])
+    trial.must_end(trial.end(process), 0)
+    trial.check_end()
+    return "went on; same table"
+
+
+def all_worker_jobs_cancelled(stage: Stage) -> str:
+    """All worker jobs are cancelled while they drizzle."""
+    trial = Trial(stage, "all worker jobs cancelled", "tiles", TILES)
+    process = trial.start()
+    trial.drizzling(process)
+    stage.slurm.command("scancel", *trial.worker_jobs())
+    trial.must_end(trial.end(process), 0, "CANCELLED")
+    trial.check_end()
+    return "others were asked for; same table"
+
+
+def driver_killed(stage: Stage) -> str:
+    """The driver, and with it the scheduler, is killed: its jobs end by themselves."""
+    trial = Trial(stage, "driver killed", "tiles", TILES)
+    process = trial.start()
+    trial.drizzling(process)
+    process.kill()
+    trial.end(process)
+    started = time.monotonic()
+    trial.wait_for(lambda: not trial.worker_jobs(), "the end of the jobs", seconds=120)
+    gone = time.monotonic() - started
+    trial.restart()
+    trial.check_end()
+    return f"jobs gone after {gone:.0f} s; restarted; same table"
+
+
+def node_down(stage: Stage) -> str:
+    """A node is set down while a worker job drizzles on it."""
+    trial = Trial(stage, "node down", "tiles", TILES)
+    process = trial.start()
+    trial.drizzling(process)
+    node = trial.job(trial.worker_jobs()[0])["NodeList"]
+    with _down(stage, node):
+        trial.must_end(trial.end(process), 0)
+    trial.check_end()
+    return "went on; same table"
+
+
+@contextmanager
+def _down(stage: Stage, node: str) -> Iterator[None]:
+    words = ("scontrol", "update", f"nodename={node}")
+    stage.slurm.command(*words, "state=down", "reason=trial")
+    try:
+        yield
+    finally:
+        stage.slurm.command(*words, "state=resume")
+
+
+def memory_exceeded(stage: Stage) -> str:
+    """A worker job may take less memory than a drizzle needs; then enough."""
+    trial = Trial(stage, "memory exceeded", "tiles", TILES, memory="450MB", cores=1, jobs=2)
+    line = trial.must_end(trial.run(), 10, "memory")
+    trial.write(memory="6GB")
+    trial.must_end(trial.run(), 0)
+    trial.check_end()
+    return f"{line[:150]}; more memory: same table"
+
+
+def lifetime(stage: Stage) -> str:
+    """Worker jobs come to the end of their lifetime: others take over."""
+    trial = Trial(stage, "lifetime", "tiles", TILES, walltime="00:01:30", grace=40)
+    trial.must_end(trial.run(), 0)
+    trial.check_end()
+    return "others took over; same table"
+
+
+def refused(stage: Stage) -> str:
+    """Slurm refuses the jobs: wrong partition, too much memory, too long."""
+    trial = Trial(stage, "refused", "tiles", TILES, partition="nosuch")
+    line = trial.must_end(trial.run(), 10, "invalid partition", "compute.slurm.partition")
+    for change in ({"memory": "900GB"}, {"walltime": "99:00:00"}):
+        trial.write(partition=None, **change)
+        trial.must_end(trial.run(), 10, "Slurm", "compute.slurm")
+    trial.write(partition=None, walltime="99:00:00")
+    try:
+        trial.submit()
+    except ComputeError as error:
+        assert "PartitionTimeLimit" in str(error)
+        return line
+    raise TrialError("a job was submitted that waits for ever")
+
+
+def jobs_fail(stage: Stage) -> str:
+    """The jobs' own commands fail: the run ends, and says why."""
+    trial = Trial(stage, "jobs fail", "tiles", TILES, prologue=["nosuchmodule load x", "exit 3"])
+    return trial.must_end(trial.run(), 10, "nosuchmodule: command not found", "again and again")
+
+
+def job_cancelled(stage: Stage) -> str:
+    """The one job is cancelled; restarted."""
+    trial = Trial(stage, "one job cancelled", "tiles", TILES, nodes=2)
+    job = trial.submit()
+    trial.drizzling()
+    submission.cancel(_job(trial))
+    trial.must_end(trial.job_end(job), 143)
+    trial.restart()
+    trial.check_end()
+    return "ended with 143 in order; restarted; same table"
+
+
+def _job(trial: Trial) -> Job:
+    campaign = load_campaign(trial.file, {"store.uri": trial.store})
+    return Job(campaign, resolved_yaml(campaign))
+
+
+def scheduler_killed(stage: Stage) -> str:
+    """The scheduler in the one job is killed; restarted."""
+    trial = Trial(stage, "one job scheduler killed", "tiles", TILES, nodes=2)
+    job = trial.submit()
+    trial.drizzling()
+    trial.pid_of("distributed.cli.dask_scheduler").send_signal(signal.SIGKILL)
+    line = trial.must_end(trial.job_end(job), 10)
+    trial.restart()
+    trial.check_end()
+    return f"{line[:150]}; restarted; same table"
+
+
+def node_down_in_one_job(stage: Stage) -> str:
+    """The second node of the one job is set down: the other does the rest."""
+    trial = Trial(stage, "one job node down", "tiles", TILES, nodes=2)
+    job = trial.submit()
+    trial.drizzling()
+    with _down(stage, "n2" if trial.job(job)["BatchHost"] == "n1" else "n1"):
+        trial.must_end(trial.job_end(job), 0)
+    trial.check_end()
+    return "went on; same table"
+
+
+def memory_exceeded_in_one_job(stage: Stage) -> str:
+    """The workers of the one job may take less memory than they need; then enough."""
+    trial = Trial(stage, "one job memory", "tiles", TILES, memory="700MB", cores=1)
+    ended = trial.job_end(trial.submit())
+    if ended.code == 0 or "memory" not in ended.out:
+        raise TrialError(f"ended with {ended.code}:\n{ended.out}")
+    trial.write(memory="6GB")
+    trial.must_end(trial.job_end(trial.submit()), 0)
+    trial.check_end()
+    return f"ended with {ended.code}, memory named; more memory: same table"
+
+
+def walltime(stage: Stage) -> str:
+    """The one job's walltime comes while it works; restarted."""
+    # Slurm looks at the walltime once in a minute or so: the grace is its doubt and ours.
+    trial = Trial(stage, "walltime", "tiles", TILES, walltime="00:02:00", grace=58, cores=1)
+    trial.sections = {**TILES, "source": {**TILES["source"], "tiles": _ALL_TILES}}
+    trial.file = trial.write()
+    line = trial.must_end(trial.job_end(trial.submit()), 19, "walltime")
+    trial.write(walltime="00:30:00", cores=2)
+    trial.must_end(trial.job_end(trial.submit()), 0)
+    trial.check_end()
+    return f"{line[:150]}; submitted again; same table"
+
+
+_ALL_TILES = [str(tile) for tile in range(50, 59)]
+
+
+def preempted(stage: Stage) -> str:
+    """A job of another partition takes the one job's place; Slurm starts it again."""
+    trial = Trial(stage, "preempted", "tiles", TILES, nodes=2)
+    job = trial.submit()
+    trial.drizzling()
+    stage.slurm.command(
+        *("sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "--wrap=sleep 5"),
+        f"--output={trial.folder}/urgent.log",
+    )
+    trial.wait_for(lambda: int(trial.job(job).get("Restarts", 0)) > 0, "the requeue")
+    trial.must_end(trial.job_end(job), 0)
+    trial.check_end()
+    return "started again by Slurm, went on; same table"
+
+
+TRIALS: dict[str, Callable[[Stage], str]] = {
+    "worker jobs: the demo": demo_by_worker_jobs,
+    "worker jobs: refused by Slurm": refused,
+    "worker jobs: their commands fail": jobs_fail,
+    "worker jobs: one cancelled": worker_job_cancelled,
+    "worker jobs: all cancelled": all_worker_jobs_cancelled,
+    "worker jobs: driver and scheduler killed": driver_killed,
+    "worker jobs: node down": node_down,
+    "worker jobs: memory exceeded": memory_exceeded,
+    "worker jobs: lifetime over": lifetime,
+    "one job: the demo": demo_in_one_job,
+    "one job: cancelled": job_cancelled,
+    "one job: scheduler killed": scheduler_killed,
+    "one job: node down": node_down_in_one_job,
+    "one job: memory exceeded": memory_exceeded_in_one_job,
+    "one job: walltime over": walltime,
+    "one job: preempted": preempted,
+}
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    """Yield a running Slurm and a running S3 server."""
+    with tempfile.TemporaryDirectory(prefix="slurm-trials-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # munge insists
+        with s3_server(folder / "s3") as s3, slurm_server(folder / "slurm") as slurm:
+            yield Stage(folder, s3, slurm)
+
+
+def main() -> int:
+    """Run all trials, or those whose names hold a word that was given; print a table."""
+    chosen = [t for t in TRIALS if not sys.argv[1:] or any(w in t for w in sys.argv[1:])]
+    failures = 0
+    print(f"{'trial':<42} {'time':>6}  outcome", flush=True)
+    with stage() as where:
+        for name in chosen:
+            started = time.monotonic()
+            try:
+                outcome = TRIALS[name](where)
+            except Exception as why:
+                failures += 1
+                outcome = f"FAILED: {type(why).__name__}: {why}"
+                where.slurm.command("scancel", "--me", check=False)
+            print(f"{name:<42} {time.monotonic() - started:5.0f}s  {outcome}", flush=True)
+    print(f"{len(chosen)} trials, {failures} failed")
+    return min(failures, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
