@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import yaml
 
-from tests.conftest import REPOSITORY, Ended, command_line, wait_for
+from tests.conftest import REPOSITORY, command_line, wait_for
 
 _LONGEST = 420.0  # s that a run may take
 MPIRUN = (
