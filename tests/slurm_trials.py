@@ -23,10 +23,6 @@ from typing import Any
 import psutil
 import yaml
 
-from skymosaic.config import load_campaign, resolved_yaml
-from skymosaic.errors import ComputeError
-from skymosaic.submission import slurm as submission
-from skymosaic.submission.job import Job
 from tests.conftest import REPOSITORY, Ended, command_line
 from tests.s3_server import BUCKET, S3Server, s3_server
 from tests.slurm_server import SlurmServer, slurm_server
@@ -114,9 +110,9 @@ class Trial:
         """That of every command and job."""
         return {**os.environ, **self.stage.s3.environment, "TMPDIR": str(self.scratch)}
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start `skymosaic run` with worker jobs."""
-        return self._start("run", str(self.file), "--store", self.store, *words)
+    def start(self, *words: str, command: str = "run") -> subprocess.Popen[str]:
+        """Start `skymosaic run`, or another command."""
+        return self._start(command, str(self.file), "--store", self.store, *words)
 
     def _start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -149,14 +145,9 @@ class Trial:
 
     def submit(self) -> str:
         """Submit the campaign; return the number of its job."""
-        campaign = load_campaign(self.file, {"store.uri": self.store})
-        os.environ.update(self.stage.s3.environment)
-        os.environ["TMPDIR"] = str(self.scratch)
-        try:
-            submitted = submission.submit(Job(campaign, resolved_yaml(campaign)))
-        finally:
-            del os.environ["TMPDIR"]
-        return re.findall(r"[0-9]+", submitted.what)[0]
+        ended = self.end(self.start(command="submit"))
+        self.must_end(ended, 0)
+        return re.findall(r"Slurm job ([0-9]+)", ended.out)[0]
 
     def job_end(self, job: str) -> Ended:
         """Wait for the end of a job; return its exit code and its log."""
@@ -367,12 +358,9 @@ def refused(stage: Stage) -> str:
         trial.write(partition=None, **change)
         trial.must_end(trial.run(), 10, "Slurm", "compute.slurm")
     trial.write(partition=None, walltime="99:00:00")
-    try:
-        trial.submit()
-    except ComputeError as error:
-        assert "PartitionTimeLimit" in str(error)
-        return line
-    raise TrialError("a job was submitted that waits for ever")
+    ended = trial.end(trial.start(command="submit"))
+    trial.must_end(ended, 10, "PartitionTimeLimit", "Nothing was submitted")
+    return line
 
 
 def jobs_fail(stage: Stage) -> str:
@@ -386,16 +374,23 @@ def job_cancelled(stage: Stage) -> str:
     trial = Trial(stage, "one job cancelled", "tiles", TILES, nodes=2)
     job = trial.submit()
     trial.drizzling()
-    submission.cancel(_job(trial))
+    stage.slurm.command("scancel", "--batch", "--signal=TERM", job)
     trial.must_end(trial.job_end(job), 143)
     trial.restart()
     trial.check_end()
     return "ended with 143 in order; restarted; same table"
 
 
-def _job(trial: Trial) -> Job:
-    campaign = load_campaign(trial.file, {"store.uri": trial.store})
-    return Job(campaign, resolved_yaml(campaign))
+def cancelled_by_skymosaic(stage: Stage) -> str:
+    """`skymosaic cancel` ends the one job; submitted again."""
+    trial = Trial(stage, "one job skymosaic cancel", "tiles", TILES)
+    job = trial.submit()
+    trial.drizzling()
+    trial.must_end(trial.end(trial._start("cancel", f"{trial.store}/tiles")), 0)
+    trial.must_end(trial.job_end(job), 18)
+    trial.must_end(trial.job_end(trial.submit()), 0)
+    trial.check_end()
+    return "ended with 18; submitted again; same table"
 
 
 def scheduler_killed(stage: Stage) -> str:
@@ -475,7 +470,8 @@ TRIALS: dict[str, Callable[[Stage], str]] = {
     "worker jobs: memory exceeded": memory_exceeded,
     "worker jobs: lifetime over": lifetime,
     "one job: the demo": demo_in_one_job,
-    "one job: cancelled": job_cancelled,
+    "one job: scancel": job_cancelled,
+    "one job: skymosaic cancel": cancelled_by_skymosaic,
     "one job: scheduler killed": scheduler_killed,
     "one job: node down": node_down_in_one_job,
     "one job: memory exceeded": memory_exceeded_in_one_job,
@@ -496,6 +492,7 @@ def stage() -> Iterator[Stage]:
 
 def main() -> int:
     """Run all trials, or those whose names hold a word that was given; print a table."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     chosen = [t for t in TRIALS if not sys.argv[1:] or any(w in t for w in sys.argv[1:])]
     failures = 0
     print(f"{'trial':<42} {'time':>6}  outcome", flush=True)

@@ -127,8 +127,8 @@ def test_every_text_field_exists(load) -> None:
         (
             "source: {kind: simulated}\ncompute: {zzz: 1}\n",
             "FILE line 3: compute.zzz: unknown key, the known ones are backend, address, workers, "
-            "memory_limit, scratch, cache, cache_limit, insecure, metrics_port, metrics_host, "
-            "share, slurm, mpi",
+            "memory_limit, scratch, cache, cache_limit, share, slurm, mpi, insecure, metrics_port, "
+            "metrics_host",
         ),
         (
             "source: {kind: simulated}\ndrizzle:\n  final_rot: 3\n",
