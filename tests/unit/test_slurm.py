@@ -272,6 +272,15 @@ def test_states_are_those_that_squeue_lists(tmp_path: Path, monkeypatch) -> None
     assert [states[i].alive for i in ("7", "8", "9")] == [True, False, False]
 
 
+def test_slurm_is_asked_for_its_partition(tmp_path: Path, monkeypatch) -> None:
+    sinfo = tmp_path / "sinfo"
+    sinfo.write_text('#!/bin/sh\necho "$@"\n')
+    sinfo.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    told = slurm.alive(campaign_of({"partition": "normal"}).compute)
+    assert any("--partition=normal" in line for line in told)
+
+
 def test_the_patience_ends_with_what_slurm_says() -> None:
     class Nobody:
         def scheduler_info(self, n_workers: int) -> dict[str, Any]:
