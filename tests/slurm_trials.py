@@ -23,7 +23,9 @@ from typing import Any
 import psutil
 import yaml
 
-from tests.conftest import REPOSITORY, Ended, command_line
+from tests.conftest import REPOSITORY, Ended, command_line, skymosaic
+from tests.integration.test_programs import rename
+from tests.mast_standin import Archive, configuration, mast_standin
 from tests.s3_server import BUCKET, S3Server, s3_server
 from tests.slurm_server import SlurmServer, slurm_server
 
@@ -87,6 +89,7 @@ class Trial:
             **slurm,
         }
         self.backend = backend
+        self.more_environment: dict[str, str] = {}
         self.file = self.write()
 
     def write(self, **slurm: Any) -> Path:
@@ -108,7 +111,8 @@ class Trial:
     @property
     def environment(self) -> dict[str, str]:
         """That of every command and job."""
-        return {**os.environ, **self.stage.s3.environment, "TMPDIR": str(self.scratch)}
+        own = {"TMPDIR": str(self.scratch), **self.more_environment}
+        return {**os.environ, **self.stage.s3.environment, **own}
 
     def start(self, *words: str, command: str = "run") -> subprocess.Popen[str]:
         """Start `skymosaic run`, or another command."""
@@ -209,15 +213,19 @@ class Trial:
         lines = [line for line in ended.out.splitlines() if re.match(r"\w+Error: ", line)]
         return lines[-1] if lines else ""
 
-    def table(self) -> bytes:
-        """Return the table of sky values."""
-        key = f"{self.id}/{self.name}/comparison/mdrizsky.csv"
+    def table(self, group: str = "") -> bytes:
+        """Return the table of sky values, of the campaign or of a group of it."""
+        key = f"{self.id}/{self.name}/{group}comparison/mdrizsky.csv"
         return self.stage.s3.client().get_object(Bucket=BUCKET, Key=key)["Body"].read()
 
     def check_end(self) -> None:
         """Check all that must be so after the last run: the table, no jobs, processes, secrets."""
         if self.table() != self.stage.local_table(self.name, self.sections):
             raise TrialError("the table is not that of the local back end")
+        self.check_nothing_left()
+
+    def check_nothing_left(self) -> None:
+        """Check that no jobs and processes are left, and no secrets in logs."""
         self.wait_for(
             lambda: not self.stage.slurm.command("squeue", "--noheader").strip(),
             "the end of all jobs",
@@ -459,6 +467,44 @@ def preempted(stage: Stage) -> str:
     return "started again by Slurm, went on; same table"
 
 
+def array(stage: Stage) -> str:
+    """A program of three groups, shared out to an array of two tasks."""
+    folder, archive = stage.folder / "archive", Archive()
+    made = skymosaic("simulate", folder / "tile", "--size", "small", "--tile", "54")
+    if made.code:
+        raise TrialError(made.err)
+    targets = {"a": "HORSEHEAD", "b": "NGC 2023", "c": "IC-434"}
+    for letter, target in targets.items():
+        (folder / letter).mkdir()
+        for path in (folder / "tile").glob("ibxl54*_*.fits"):
+            if path.stem.endswith(("_flt", "_drz")):
+                rename(path, folder / letter, letter, "F160W")
+        archive.add_folder(folder / letter, target=target)
+    program = {
+        "source": {"kind": "mast", "proposal_id": [12812], "download": "mast"},
+        "align": "none",
+        "sky": {"methods": ["localmin", "match"]},
+        "groups": {},
+    }
+    with mast_standin(archive) as url:
+        environment = configuration(folder / "home", url)
+        local = Trial(stage, "array local", "program", program, backend="local")
+        trial = Trial(stage, "array", "program", program, array=2, cores=1, memory="5GB")
+        local.more_environment = trial.more_environment = environment
+        local.must_end(local.run("--workers", "2"), 0)
+        trial.must_end(trial.job_end(trial.submit()), 0)
+    for target in targets.values():
+        group = f"12812/{target.replace(' ', '_')}/F160W/"
+        if trial.table(group) != local.table(group):
+            raise TrialError(f"the table of {group} is not that of the local back end")
+    tasks = sorted((trial.folder / "logs").glob("*_[12].log"))
+    done = [log.read_text().count("gather                done") for log in tasks]
+    if len(tasks) != 2 or done != [2, 1]:
+        raise TrialError(f"the tasks {tasks} did {done} groups")
+    trial.check_nothing_left()
+    return "tasks did 2 and 1 groups; same tables"
+
+
 TRIALS: dict[str, Callable[[Stage], str]] = {
     "worker jobs: the demo": demo_by_worker_jobs,
     "worker jobs: refused by Slurm": refused,
@@ -477,6 +523,7 @@ TRIALS: dict[str, Callable[[Stage], str]] = {
     "one job: memory exceeded": memory_exceeded_in_one_job,
     "one job: walltime over": walltime,
     "one job: preempted": preempted,
+    "job array of a program": array,
 }
 
 
