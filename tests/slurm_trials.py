@@ -7,257 +7,19 @@ installs what this needs and runs it. Words choose trials whose names hold one o
 
 from __future__ import annotations
 
-import os
-import re
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 
-from skymosaic.config import load_campaign, resolved_yaml
-from skymosaic.errors import ComputeError
-from skymosaic.submission import slurm as submission
-from skymosaic.submission.job import Job
-from tests.conftest import REPOSITORY, Ended, command_line
-from tests.s3_server import BUCKET, S3Server, s3_server
-from tests.slurm_server import SlurmServer, slurm_server
-
-_LONGEST = 420.0  # s that a run may take
-TILES = {
-    "source": {"kind": "simulated", "size": "small", "tiles": ["54", "51", "55"]},
-    "align": {"order": ["54"]},
-}
-SECRET = "testSecretOfSkymosaic"
-
-
-class TrialError(AssertionError):
-    """Something was not as it must be."""
-
-
-@dataclass
-class Stage:
-    """Where the trials take place."""
-
-    folder: Path
-    s3: S3Server
-    slurm: SlurmServer
-
-    def __post_init__(self) -> None:
-        self._tables: dict[str, bytes] = {}
-
-    def local_table(self, name: str, sections: dict[str, Any]) -> bytes:
-        """Return the table that the local back end gives; made once."""
-        if name not in self._tables:
-            trial = Trial(self, f"local-{name}", name, sections, backend="local")
-            trial.must_end(trial.run("--workers", "2"), 0)
-            self._tables[name] = trial.table()
-        return self._tables[name]
-
-
-class Trial:
-    """One campaign, with a prefix of the bucket and a folder of its own."""
-
-    def __init__(
-        self,
-        stage: Stage,
-        title: str,
-        name: str,
-        sections: dict[str, Any],
-        backend: str = "slurm",
-        **slurm: Any,
-    ) -> None:
-        self.stage, self.name, self.sections = stage, name, sections
-        self.id = re.sub(r"[^a-z0-9]+", "-", title.lower())
-        self.folder = stage.folder / self.id
-        self.scratch = self.folder / "scratch"
-        self.scratch.mkdir(parents=True)
-        self.options = {
-            "interface": "lo",
-            "cores": 2,
-            "jobs": 2,
-            "memory": "6GB",
-            "walltime": "00:30:00",
-            "grace": 60,
-            "logs": str(self.folder / "logs"),
-            **slurm,
-        }
-        self.backend = backend
-        self.file = self.write()
-
-    def write(self, **slurm: Any) -> Path:
-        """Write the campaign file, with other options of Slurm."""
-        compute = {"backend": self.backend, "scratch": str(self.scratch)}
-        if self.backend == "slurm":
-            compute["slurm"] = {**self.options, **slurm}
-        file = self.folder / f"{self.name}.yaml"
-        file.write_text(
-            yaml.safe_dump({"campaign": {"name": self.name}, **self.sections, "compute": compute})
-        )
-        return file
-
-    @property
-    def store(self) -> str:
-        """The URI of the store."""
-        return f"s3://{BUCKET}/{self.id}"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """That of every command and job."""
-        return {**os.environ, **self.stage.s3.environment, "TMPDIR": str(self.scratch)}
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start `skymosaic run` with worker jobs."""
-        return self._start("run", str(self.file), "--store", self.store, *words)
-
-    def _start(self, *words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            command_line(*words),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=self.environment,
-            cwd=self.folder,
-        )
-
-    def run(self, *words: str) -> Ended:
-        """Run the campaign to its end."""
-        return self.end(self.start(*words))
-
-    def restart(self) -> None:
-        """Go on with `skymosaic restart`, which must end well."""
-        words = ("restart", f"{self.store}/{self.name}", "--wait")
-        self.must_end(self.end(self._start(*words)), 0)
-
-    def end(self, process: subprocess.Popen[str]) -> Ended:
-        """Wait for the end of a process."""
-        try:
-            out, _ = process.communicate(timeout=_LONGEST)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            out, _ = process.communicate()
-            raise TrialError(f"did not end within {_LONGEST:.0f} s:\n{out}") from None
-        return Ended(process.returncode, out, "")
-
-    def submit(self) -> str:
-        """Submit the campaign; return the number of its job."""
-        campaign = load_campaign(self.file, {"store.uri": self.store})
-        os.environ.update(self.stage.s3.environment)
-        os.environ["TMPDIR"] = str(self.scratch)
-        try:
-            submitted = submission.submit(Job(campaign, resolved_yaml(campaign)))
-        finally:
-            del os.environ["TMPDIR"]
-        return re.findall(r"[0-9]+", submitted.what)[0]
-
-    def job_end(self, job: str) -> Ended:
-        """Wait for the end of a job; return its exit code and its log."""
-        state = self.wait_for(
-            lambda: (s := self.job(job))["JobState"] not in _ALIVE and s, f"the end of job {job}"
-        )
-        code, number = map(int, state["ExitCode"].split(":"))
-        logs = sorted((self.folder / "logs").glob(f"*-{job}.log"))
-        text = "".join(log.read_text() for log in logs)
-        return Ended(128 + number if number else code, f"{state['JobState']}\n{text}", "")
-
-    def job(self, job: str) -> dict[str, str]:
-        """Return what Slurm says of a job."""
-        told = self.stage.slurm.command("scontrol", "--oneliner", "show", "job", job)
-        return dict(word.split("=", 1) for word in told.split() if "=" in word)
-
-    def worker_jobs(self) -> list[str]:
-        """Return the numbers of the worker jobs that run."""
-        listed = self.stage.slurm.command(
-            "squeue", "--noheader", "--states=RUNNING", "--name=skymosaic-workers", "--format=%A"
-        )
-        return listed.split()
-
-    def drizzling(self, process: subprocess.Popen[str] | None = None) -> Path:
-        """Wait until a drizzle step is at work; return its scratch folder."""
-        pattern = f"skymosaic-{os.getuid()}-runs-*/.lock"
-        return self.wait_for(
-            lambda: next((p.parent for p in self.scratch.glob(pattern)), None),
-            "a drizzle step",
-            process,
-        )
-
-    def wait_for(
-        self,
-        condition: Callable[[], Any],
-        what: str,
-        process: subprocess.Popen[str] | None = None,
-        seconds: float = _LONGEST,
-    ) -> Any:
-        """Return what `condition` gives as soon as it is true."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if found := condition():
-                return found
-            if process and process.poll() is not None:
-                raise TrialError(f"the run ended before {what}:\n{process.stdout.read()}")
-            time.sleep(0.1)
-        raise TrialError(f"waited in vain for {what}")
-
-    def must_end(self, ended: Ended, code: int, *told: str) -> str:
-        """Check an exit code, and what must be told; return the line that tells the error."""
-        missing = [words for words in told if words not in ended.out]
-        if ended.code != code or missing:
-            raise TrialError(
-                f"ended with {ended.code}, not {code}; not told: {missing}:\n{ended.out[-3000:]}"
-            )
-        if SECRET in ended.out:
-            raise TrialError("a credential was told")
-        lines = [line for line in ended.out.splitlines() if re.match(r"\w+Error: ", line)]
-        return lines[-1] if lines else ""
-
-    def table(self) -> bytes:
-        """Return the table of sky values."""
-        key = f"{self.id}/{self.name}/comparison/mdrizsky.csv"
-        return self.stage.s3.client().get_object(Bucket=BUCKET, Key=key)["Body"].read()
-
-    def check_end(self) -> None:
-        """Check all that must be so after the last run: the table, no jobs, processes, secrets."""
-        if self.table() != self.stage.local_table(self.name, self.sections):
-            raise TrialError("the table is not that of the local back end")
-        self.wait_for(
-            lambda: not self.stage.slurm.command("squeue", "--noheader").strip(),
-            "the end of all jobs",
-            seconds=120,
-        )
-        self.wait_for(lambda: not self.processes(), "the end of all processes", seconds=60)
-        for log in (self.folder / "logs").rglob("*"):
-            if log.is_file() and SECRET in log.read_text(errors="replace"):
-                raise TrialError(f"a credential is in {log}")
-
-    def processes(self) -> list[psutil.Process]:
-        """Return the processes that work for this trial."""
-        found = []
-        for process in psutil.process_iter(["pid"]):
-            try:
-                of_trial = process.environ().get("TMPDIR") == str(self.scratch)
-                if of_trial and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
-
-    def pid_of(self, words: str) -> psutil.Process:
-        """Return the process of this trial whose command holds some words."""
-        return self.wait_for(
-            lambda: next((p for p in self.processes() if words in " ".join(p.cmdline())), None),
-            words,
-        )
-
-
-_ALIVE = {"PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "REQUEUED", "SUSPENDED"}
+from tests.conftest import REPOSITORY, skymosaic
+from tests.integration.test_programs import rename
+from tests.mast_standin import Archive, configuration, mast_standin
+from tests.slurm_stage import TILES, Stage, Trial, TrialError, stage
 
 
 def demo_by_worker_jobs(stage: Stage) -> str:
@@ -367,12 +129,9 @@ def refused(stage: Stage) -> str:
         trial.write(partition=None, **change)
         trial.must_end(trial.run(), 10, "Slurm", "compute.slurm")
     trial.write(partition=None, walltime="99:00:00")
-    try:
-        trial.submit()
-    except ComputeError as error:
-        assert "PartitionTimeLimit" in str(error)
-        return line
-    raise TrialError("a job was submitted that waits for ever")
+    ended = trial.end(trial.start(command="submit"))
+    trial.must_end(ended, 10, "PartitionTimeLimit", "Nothing was submitted")
+    return line
 
 
 def jobs_fail(stage: Stage) -> str:
@@ -386,16 +145,23 @@ def job_cancelled(stage: Stage) -> str:
     trial = Trial(stage, "one job cancelled", "tiles", TILES, nodes=2)
     job = trial.submit()
     trial.drizzling()
-    submission.cancel(_job(trial))
+    stage.slurm.command("scancel", "--batch", "--signal=TERM", job)
     trial.must_end(trial.job_end(job), 143)
     trial.restart()
     trial.check_end()
     return "ended with 143 in order; restarted; same table"
 
 
-def _job(trial: Trial) -> Job:
-    campaign = load_campaign(trial.file, {"store.uri": trial.store})
-    return Job(campaign, resolved_yaml(campaign))
+def cancelled_by_skymosaic(stage: Stage) -> str:
+    """`skymosaic cancel` ends the one job; submitted again."""
+    trial = Trial(stage, "one job skymosaic cancel", "tiles", TILES)
+    job = trial.submit()
+    trial.drizzling()
+    trial.must_end(trial.end(trial._start("cancel", f"{trial.store}/tiles")), 0)
+    trial.must_end(trial.job_end(job), 18)
+    trial.must_end(trial.job_end(trial.submit()), 0)
+    trial.check_end()
+    return "ended with 18; submitted again; same table"
 
 
 def scheduler_killed(stage: Stage) -> str:
@@ -464,6 +230,44 @@ def preempted(stage: Stage) -> str:
     return "started again by Slurm, went on; same table"
 
 
+def array(stage: Stage) -> str:
+    """A program of three groups, shared out to an array of two tasks."""
+    folder, archive = stage.folder / "archive", Archive()
+    made = skymosaic("simulate", folder / "tile", "--size", "small", "--tile", "54")
+    if made.code:
+        raise TrialError(made.err)
+    targets = {"a": "HORSEHEAD", "b": "NGC 2023", "c": "IC-434"}
+    for letter, target in targets.items():
+        (folder / letter).mkdir()
+        for path in (folder / "tile").glob("ibxl54*_*.fits"):
+            if path.stem.endswith(("_flt", "_drz")):
+                rename(path, folder / letter, letter, "F160W")
+        archive.add_folder(folder / letter, target=target)
+    program = {
+        "source": {"kind": "mast", "proposal_id": [12812], "download": "mast"},
+        "align": "none",
+        "sky": {"methods": ["localmin", "match"]},
+        "groups": {},
+    }
+    with mast_standin(archive) as url:
+        environment = configuration(folder / "home", url)
+        local = Trial(stage, "array local", "program", program, backend="local")
+        trial = Trial(stage, "array", "program", program, array=2, cores=1, memory="5GB")
+        local.more_environment = trial.more_environment = environment
+        local.must_end(local.run("--workers", "2"), 0)
+        trial.must_end(trial.job_end(trial.submit()), 0)
+    for target in targets.values():
+        group = f"12812/{target.replace(' ', '_')}/F160W/"
+        if trial.table(group) != local.table(group):
+            raise TrialError(f"the table of {group} is not that of the local back end")
+    tasks = sorted((trial.folder / "logs").glob("*_[12].log"))
+    done = [log.read_text().count("gather                done") for log in tasks]
+    if len(tasks) != 2 or done != [2, 1]:
+        raise TrialError(f"the tasks {tasks} did {done} groups")
+    trial.check_nothing_left()
+    return "tasks did 2 and 1 groups; same tables"
+
+
 TRIALS: dict[str, Callable[[Stage], str]] = {
     "worker jobs: the demo": demo_by_worker_jobs,
     "worker jobs: refused by Slurm": refused,
@@ -475,27 +279,20 @@ TRIALS: dict[str, Callable[[Stage], str]] = {
     "worker jobs: memory exceeded": memory_exceeded,
     "worker jobs: lifetime over": lifetime,
     "one job: the demo": demo_in_one_job,
-    "one job: cancelled": job_cancelled,
+    "one job: scancel": job_cancelled,
+    "one job: skymosaic cancel": cancelled_by_skymosaic,
     "one job: scheduler killed": scheduler_killed,
     "one job: node down": node_down_in_one_job,
     "one job: memory exceeded": memory_exceeded_in_one_job,
     "one job: walltime over": walltime,
     "one job: preempted": preempted,
+    "job array of a program": array,
 }
-
-
-@contextmanager
-def stage() -> Iterator[Stage]:
-    """Yield a running Slurm and a running S3 server."""
-    with tempfile.TemporaryDirectory(prefix="slurm-trials-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # munge insists
-        with s3_server(folder / "s3") as s3, slurm_server(folder / "slurm") as slurm:
-            yield Stage(folder, s3, slurm)
 
 
 def main() -> int:
     """Run all trials, or those whose names hold a word that was given; print a table."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     chosen = [t for t in TRIALS if not sys.argv[1:] or any(w in t for w in sys.argv[1:])]
     failures = 0
     print(f"{'trial':<42} {'time':>6}  outcome", flush=True)

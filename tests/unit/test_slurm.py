@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from skymosaic.compute import client, slurm, slurm_commands
 from skymosaic.compute.slurm import script_settings, share_out
 from skymosaic.compute.slurm_commands import JobState, last_words, refusal
 from skymosaic.config import Campaign, load_campaign_text, resolved_yaml
-from skymosaic.errors import CampaignError, ComputeError
+from skymosaic.errors import CampaignError, ComputeError, WalltimeError
 from skymosaic.submission import slurm as submission
 from skymosaic.submission.job import Job
 
@@ -270,6 +271,30 @@ def test_states_are_those_that_squeue_lists(tmp_path: Path, monkeypatch) -> None
     states = slurm_commands.states_of(["7", "8", "9"])
     assert [states[i].state for i in ("7", "8", "9")] == ["RUNNING", "FAILED", "UNKNOWN"]
     assert [states[i].alive for i in ("7", "8", "9")] == [True, False, False]
+
+
+def test_a_walltime_that_is_over_before_there_are_workers_is_heard(
+    tmp_path: Path, monkeypatch
+) -> None:
+    (tmp_path / "walltime").touch()
+    monkeypatch.setenv("SKYMOSAIC_SLURM_RUN", str(tmp_path))
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    before = signal.getsignal(signal.SIGUSR1)
+    with (
+        pytest.raises(WalltimeError, match="Slurm job 7 is nearly over"),
+        client(campaign_of().compute, 1),
+    ):
+        pytest.fail("its time is over")
+    assert signal.getsignal(signal.SIGUSR1) == before
+
+
+def test_slurm_is_asked_for_its_partition(tmp_path: Path, monkeypatch) -> None:
+    sinfo = tmp_path / "sinfo"
+    sinfo.write_text('#!/bin/sh\necho "$@"\n')
+    sinfo.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    told = slurm.alive(campaign_of({"partition": "normal"}).compute)
+    assert any("--partition=normal" in line for line in told)
 
 
 def test_the_patience_ends_with_what_slurm_says() -> None:

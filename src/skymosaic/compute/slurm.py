@@ -24,7 +24,7 @@ from dask.utils import parse_bytes
 from distributed import Client
 
 from skymosaic.compute import certificates, local, slurm_allocation
-from skymosaic.compute.slurm_commands import last_words, require_accepted
+from skymosaic.compute.slurm_commands import command, last_words, require_accepted
 from skymosaic.config import Compute
 from skymosaic.config.slurm import Slurm
 from skymosaic.errors import ComputeError, InstallationError, OutOfMemoryError, SkymosaicError
@@ -83,6 +83,20 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
                     raise
                 why = keeper.problem or keeper.history()
                 raise type(error)(told(str(error), why, logs)) from None
+
+
+def alive(settings: Compute) -> list[str]:
+    """Return what Slurm says of the partition that workers would run in, a line each.
+
+    Raises
+    ------
+    ComputeError
+        Slurm does not answer.
+    """
+    partition = settings.slurm.partition
+    chosen = [f"--partition={partition}"] if partition else []
+    told = command("sinfo", "--format=%P %a %l %D %T %c %m", *chosen).splitlines()
+    return ["Slurm: alive", *told, "workers start with a run, or with skymosaic submit"]
 
 
 def share_out(settings: Compute, tasks: int) -> tuple[int, int]:

@@ -20,6 +20,8 @@ from skymosaic.errors import ComputeError, OutOfMemoryError, WalltimeError
 FOLDER = "SKYMOSAIC_SLURM_RUN"
 """Variable that the batch script sets: the folder of this run's logs and certificates."""
 SCHEDULER = "scheduler.json"
+WALLTIME = "walltime"
+"""File in that folder: the batch script was told that the walltime is nearly over."""
 _PATIENCE = 120.0  # s for scheduler and workers of the job to be there
 
 
@@ -49,6 +51,8 @@ def client(settings: Compute) -> Iterator[Client]:
     folder = Path(os.environ[FOLDER])
     before = signal.signal(signal.SIGUSR1, _walltime_is_over)
     try:
+        if (folder / WALLTIME).exists():  # the signal came before we listened
+            signal.raise_signal(signal.SIGUSR1)
         with _connected(settings, folder) as connected:
             _wait_for_workers(connected, settings.slurm.nodes * settings.slurm.cores)
             yield connected

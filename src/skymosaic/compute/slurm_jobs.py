@@ -193,10 +193,12 @@ class Keeper:
                 + (f". Their logs say: {words}" if words else "")
             )
             return
+        # Somebody may have asked the cluster for more.
+        wanted = max(self._jobs, len(self._cluster.worker_spec))
         if dead:
             self._cluster.sync(self._cluster.scale_down, dead)
         # What distributed gave up by itself is asked for anew here, too.
-        self._cluster.scale(jobs=self._jobs)
+        self._cluster.scale(jobs=wanted)
 
     def _take_down(self, name: str, ended: JobState) -> None:
         """Note how a job ended; who came to the end of a worker's lifetime did not fail."""

@@ -9,7 +9,6 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import jinja2
 
@@ -19,6 +18,7 @@ from skymosaic.compute.slurm_commands import command, require_accepted, states_o
 from skymosaic.config import Campaign
 from skymosaic.errors import CampaignError, ComputeError
 from skymosaic.submission.job import Job, Submitted
+from skymosaic.submission.record import Submission
 
 _SECOND_THOUGHTS = 2.0  # s
 
@@ -82,8 +82,8 @@ def cancel(job: Job) -> None:
     command("scancel", "--state=RUNNING", "--batch", "--signal=TERM", *named)
 
 
-def is_known(submission: Any) -> bool:
-    """Whether Slurm still has the jobs of a submission (its `what` names them)."""
+def is_known(submission: Submission) -> bool:
+    """Whether Slurm still has a submission's jobs, waiting or running."""
     ids = re.findall(r"[0-9]+", submission.what)
     return any(state.alive for state in states_of(ids).values())
 

@@ -13,7 +13,7 @@ run={{ logs }}/{{ name }}-$SLURM_JOB_ID
 mkdir -p "$run"
 export SKYMOSAIC_SLURM_RUN="$run"
 echo "job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, logs in $run"
-rm -f "$run"/{ended,scheduler.json,certificate.pem,key.pem}   # of a run before a requeue
+rm -f "$run"/{ended,walltime,scheduler.json,certificate.pem,key.pem}   # of a run before a requeue
 
 cat > "$run/campaign.yaml" <<'{{ mark }}'
 {{ campaign }}
@@ -59,10 +59,11 @@ for node in $(scontrol show hostnames "$SLURM_JOB_NODELIST"); do
   keepers+=($!)
 done
 
-{{ python }} -m skymosaic.cli run "$run/campaign.yaml" --wait{{ share }} &
+# Slurm's signals: USR1 comes before the walltime, TERM when the job is cancelled or preempted. The
+# driver listens to USR1 from when it has workers on; until then it goes by the file.
+(trap '' USR1; exec {{ python }} -m skymosaic.cli run "$run/campaign.yaml" --wait{{ share }}) &
 driver=$!
-# Slurm's signals: USR1 comes before the walltime, TERM when the job is cancelled or preempted.
-trap 'kill -USR1 "$driver"' USR1
+trap 'touch "$run/walltime"; kill -USR1 "$driver"' USR1
 trap 'kill -TERM "$driver"' TERM
 wait "$driver"
 code=$?
