@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -112,13 +113,13 @@ def test_a_scheduler_without_workers_is_waited_for_and_named(
 
 
 def note(path: str, seconds: float) -> str:
-    with open(path, "a") as notes:
+    with Path(path).open("a") as notes:
         notes.write("once\n")
     time.sleep(seconds)
     return path
 
 
-def test_a_worker_ends_its_task_before_it_leaves(cluster: LocalCluster, tmp_path: Any) -> None:
+def test_a_worker_ends_its_task_before_it_leaves(cluster: LocalCluster, tmp_path: Path) -> None:
     with Client(cluster) as client:
         workers = client.scheduler_info(n_workers=-1)["workers"]
         names = {address: str(worker["name"]) for address, worker in workers.items()}
