@@ -119,7 +119,7 @@ def note(path: str, seconds: float) -> str:
     return path
 
 
-def test_a_worker_ends_its_task_before_it_leaves(cluster: LocalCluster, tmp_path: Any) -> None:
+def test_a_worker_ends_its_task_before_it_leaves(cluster: LocalCluster, tmp_path: Path) -> None:
     with Client(cluster) as client:
         workers = client.scheduler_info(n_workers=-1)["workers"]
         names = {address: str(worker["name"]) for address, worker in workers.items()}

@@ -31,8 +31,8 @@ def scheduler(plan: Plan) -> Data:
     """Return the spec of the scheduler's pod."""
     container = {
         **_container(plan, "scheduler", cpu="250m", most_cpu="1", memory="1Gi", disk="1Gi"),
-        "command": ["dask", "scheduler"],
         "args": [
+            *("dask", "scheduler"),
             *("--port", str(SCHEDULER_PORT), "--dashboard-address", f":{SCHEDULER_HEALTH}"),
             # What is left there is /health, for the probes.
             "--no-dashboard",
@@ -62,9 +62,8 @@ def worker(plan: Plan) -> Data:
             memory=plan.memory,
             disk=plan.scratch,
         ),
-        "command": ["dask", "worker"],
         "args": [
-            f"$({ADDRESS})",
+            *("dask", "worker", f"$({ADDRESS})"),
             *("--name", f"$({WORKER_NAME})", "--nworkers", "1", "--nthreads", "1", "--no-nanny"),
             # The limit is the pod's: drizzlepac's processes are not Dask's to count.
             *("--memory-limit", "0", "--local-directory", SCRATCH),
@@ -109,9 +108,8 @@ def driver(plan: Plan) -> Data:
     """Return the spec of the driver's pod, which runs the campaign on the workers."""
     container = {
         **_container(plan, "driver", cpu="250m", most_cpu="1", memory="2Gi", disk="5Gi"),
-        "command": ["skymosaic"],
         # The lock of a driver that was lost ends by itself: it is waited for.
-        "args": ["--log-json", "run", f"{CAMPAIGN_FOLDER}/{CAMPAIGN_FILE}", "--wait"],
+        "args": ["skymosaic", "--log-json", "run", f"{CAMPAIGN_FOLDER}/{CAMPAIGN_FILE}", "--wait"],
     }
     container["env"] += _scheduler_address(plan) + _secrets(plan)
     container["volumeMounts"].append(
@@ -173,7 +171,7 @@ def _container(plan: Plan, name: str, *, cpu: str, most_cpu: str, memory: str, d
         "name": name,
         "image": plan.image,
         "imagePullPolicy": "IfNotPresent",
-        "command": [],
+        # The image's entry point stays: it reaps what drizzlepac's processes leave.
         "args": [],
         "env": [
             # Whatever wants a home or a temporary folder gets the only one that can be written.
