@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -71,6 +72,8 @@ def _play(bench: Bench, words: list[str]) -> int:
 def main() -> int:
     """Start what is needed, do the checks, stop it."""
     given = _arguments()
+    # So that what was started is stopped then, too; a shell's background job has no Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="containers-") as temporary:
         folder = given.folder.absolute() if given.folder else Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

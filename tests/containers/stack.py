@@ -12,35 +12,56 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.containers.host import COMPOSE, IMAGE, PROJECT, ROOT, CheckError, run
 from tests.containers.image import Bench
 
 _LONGEST = 900.0  # s that a campaign may take
-_TABLE = "horsehead-demo/comparison/mdrizsky.csv"
 _SERVICES = ("s3", "scheduler", "worker-1", "worker-2")
 _KILL_ALL = "import os, signal; os.kill(-1, signal.SIGKILL)"
 _SMALL_MEMORY = {"WORKER_MEMORY": "420M", "WORKER_OWN_MEMORY": "400MiB"}
 """Enough for a worker, and for drizzlepac to start in."""
 
 
-def local_table(bench: Bench) -> bytes:
+@dataclass(frozen=True)
+class Played:
+    """A campaign file, and a setting of it."""
+
+    file: Path
+    setting: str = "compute.workers=auto"
+
+    @property
+    def name(self) -> str:
+        """The campaign's name, which is its file's."""
+        return self.file.stem
+
+    @property
+    def table(self) -> str:
+        """Where its table is in a store."""
+        return f"{self.name}/comparison/mdrizsky.csv"
+
+
+_TILES = Played(Path(__file__).with_name("campaigns") / "tiles.yaml")
+
+
+def _demo(bench: Bench) -> Played:
+    size = "full" if bench.full else "small"
+    return Played(ROOT / "configs" / "horsehead-demo.yaml", f"source.size={size}")
+
+
+def local_table(bench: Bench, played: Played) -> bytes:
     """Return the table of the same campaign, run by this environment on this host, made once."""
-    kept = bench.folder / f"mdrizsky-{_size(bench)}.csv"
+    kept = bench.folder / f"{played.name}-{played.setting}.csv"
     if not kept.exists():
         store = bench.folder / "local-store"
         run(
             *(sys.executable, "-m", "skymosaic.cli", "--quiet", "run"),
-            *(ROOT / "configs" / "horsehead-demo.yaml", "--store", store),
-            *("--set", f"source.size={_size(bench)}"),
+            *(played.file, "--store", store, "--set", played.setting),
         )
-        kept.write_bytes((store / _TABLE).read_bytes())
+        kept.write_bytes((store / played.table).read_bytes())
     return kept.read_bytes()
-
-
-def _size(bench: Bench) -> str:
-    return "full" if bench.full else "small"
 
 
 @dataclass
@@ -48,33 +69,33 @@ class Stack:
     """The services of compose.yaml as one project."""
 
     bench: Bench
-    environment: dict[str, str] = field(default_factory=dict)
-
-    def compose(
-        self, *arguments: str, accept: bool = False, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Run Docker Compose, with values for the variables of compose.yaml."""
-        return run(
-            *(self.bench.tools / "docker-compose", "--project-name", PROJECT, "--file", COMPOSE),
-            *arguments,
-            environment={
-                **self.bench.engine.environment,
-                "SKYMOSAIC_IMAGE": IMAGE,
-                "SETTING": f"source.size={_size(self.bench)}",
-                **({"S3_IMAGE": self.bench.engine.images["S3_IMAGE"]} if self._stand_in else {}),
-                **self.environment,
-                **environment,
-            },
-            accept=accept,
-        )
+    played: Played
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
-    def _stand_in(self) -> bool:
-        return "S3_IMAGE" in self.bench.engine.images
+    def _command(self) -> tuple[str | Path, ...]:
+        program = self.bench.tools / "docker-compose"
+        return (program, "--project-name", PROJECT, "--file", COMPOSE)
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {
+            **self.bench.engine.environment,
+            **self.bench.engine.images,
+            "SKYMOSAIC_IMAGE": IMAGE,
+            "CAMPAIGNS": str(self.played.file.parent),
+            "CAMPAIGN": self.played.name,
+            "SETTING": self.played.setting,
+            **self.variables,
+        }
+
+    def compose(self, *arguments: str, accept: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run Docker Compose, with values for the variables of compose.yaml."""
+        return run(*self._command, *arguments, environment=self._environment, accept=accept)
 
     def state(self, service: str) -> dict[str, Any]:
         """Return what the engine knows of a service's container."""
-        name = service if service[-1].isdigit() else f"{service}-1"
+        name = service if service.startswith("worker-") else f"{service}-1"
         return self.bench.engine.state(f"{PROJECT}-{name}")
 
     def logs(self, *services: str) -> str:
@@ -120,31 +141,23 @@ class Stack:
     def table(self) -> bytes:
         """Return the table that is in the S3 server."""
         archive = self.bench.folder / "results.tar"
-        command = (
-            *(self.bench.tools / "docker-compose", "--project-name", PROJECT, "--file", COMPOSE),
-            *("run", "--rm", "-T", "--no-deps", "results"),
-        )
+        command = (*self._command, "run", "--rm", "-T", "--no-deps", "results")
         with archive.open("wb") as file:
             subprocess.run(
                 [str(word) for word in command],
                 stdout=file,
                 stderr=subprocess.PIPE,
                 check=True,
-                env={
-                    **os.environ,
-                    **self.bench.engine.environment,
-                    **self.bench.engine.images,
-                    "SKYMOSAIC_IMAGE": IMAGE,
-                },
+                env={**os.environ, **self._environment},
             )
         with tarfile.open(archive) as tar:
-            member = tar.extractfile(_TABLE)
+            member = tar.extractfile(self.played.table)
             assert member is not None
             return member.read()
 
     def check_table(self) -> None:
         """Compare with a local run, byte for byte."""
-        found, wanted = self.table(), local_table(self.bench)
+        found, wanted = self.table(), local_table(self.bench, self.played)
         if found != wanted:
             raise CheckError(f"another table than the local run's: {found.decode()}")
         rows = list(csv.reader(wanted.decode().splitlines()))
@@ -152,9 +165,9 @@ class Stack:
 
 
 @contextmanager
-def stack(bench: Bench, **environment: str) -> Iterator[Stack]:
+def stack(bench: Bench, played: Played, **variables: str) -> Iterator[Stack]:
     """Yield the services, started with ``up --detach``, without their volumes afterwards."""
-    made = Stack(bench, environment)
+    made = Stack(bench, played, variables)
     made.compose("down", "--volumes", "--timeout", "5")
     try:
         made.compose("up", "--detach", "--no-build")
@@ -165,9 +178,9 @@ def stack(bench: Bench, **environment: str) -> Iterator[Stack]:
 
 def demo(bench: Bench) -> str:
     """One command brings all of it, to the table of a local run."""
-    local_table(bench)
+    local_table(bench, _demo(bench))
     started = time.monotonic()
-    with stack(bench) as it:
+    with stack(bench, _demo(bench)) as it:
         it.wait_for(it.finished, "the campaign's end")
         seconds = time.monotonic() - started
         for service in (*_SERVICES, "campaign"):
@@ -180,7 +193,7 @@ def demo(bench: Bench) -> str:
         again = it.compose("run", "--rm", "-T", "--no-deps", "campaign")
         if "everything had been done before" not in again.stderr:
             raise CheckError(f"a second run did work again: {again.stderr}")
-    return f"the local run's table, byte for byte; {_size(bench)} frames, {seconds:.0f} s"
+    return f"the local run's table, byte for byte; {_demo(bench).setting}, {seconds:.0f} s"
 
 
 def _check_hardened(state: dict[str, Any], service: str) -> None:
@@ -220,7 +233,7 @@ def _check_secrets(it: Stack) -> None:
 
 def worker_killed(bench: Bench) -> str:
     """A worker dies while AstroDrizzle runs in it."""
-    with stack(bench) as it:
+    with stack(bench, _TILES) as it:
         worker = it.wait_for(it.at_work, "AstroDrizzle")
         it.kill(worker)
         it.wait_for(it.finished, "the campaign's end")
@@ -237,7 +250,7 @@ def _back(it: Stack, service: str) -> bool:
 
 def scheduler_killed(bench: Bench) -> str:
     """The scheduler dies while AstroDrizzle runs."""
-    with stack(bench) as it:
+    with stack(bench, _TILES) as it:
         it.wait_for(it.at_work, "AstroDrizzle")
         it.kill("scheduler")
         it.wait_for(lambda: _back(it, "scheduler"), "the scheduler to come back")
@@ -251,17 +264,17 @@ def scheduler_killed(bench: Bench) -> str:
 
 def memory_exceeded(bench: Bench) -> str:
     """Workers whose memory is too small for AstroDrizzle; `restart` with enough of it."""
-    with stack(bench, **_SMALL_MEMORY) as it:
+    with stack(bench, _TILES, **_SMALL_MEMORY) as it:
         it.wait_for(lambda: it.state("campaign")["State"]["Status"] == "running", "a start")
         it.compose("stop", "--timeout", "5", "campaign")
         ended = it.compose("run", "--rm", "-T", "--no-deps", "campaign", accept=True)
         if ended.returncode == 0 or "memory" not in ended.stderr:
             raise CheckError(f"ended with {ended.returncode}: {ended.stderr[-1500:]}")
-        it.environment.clear()
+        it.variables.clear()
         it.compose("up", "--detach", "--no-build", "--wait", "worker")
         it.compose(
             *("run", "--rm", "-T", "--no-deps", "campaign"),
-            *("skymosaic", "restart", "s3://skymosaic/horsehead-demo"),
+            *("skymosaic", "restart", "s3://skymosaic/tiles"),
         )
         it.check_table()
     [why] = [s for s in ended.stderr.splitlines() if "Error:" in s][-1:]
