@@ -30,7 +30,7 @@ from pathlib import Path
 import psutil
 import pytest
 from dask import delayed
-from distributed import Client, get_worker
+from distributed import Client, Worker, get_worker
 
 from skymosaic import progress, runlog
 from skymosaic.campaign import open_place
@@ -54,11 +54,6 @@ class Backend:
         """Return the settings that ask for so many workers, or more where some are there."""
         raise NotImplementedError
 
-    def kill_a_worker(self, client: Client) -> None:
-        """Kill one worker process as the kernel would; as it stands, one on this host."""
-        pid = next(iter(client.run(os.getpid).values()))
-        os.kill(pid, signal.SIGKILL)
-
     add_worker: Callable[[Client], None] | None = None
     """Let one more worker join those of a client."""
 
@@ -73,14 +68,21 @@ class Backend:
         return [
             " ".join(process.cmdline())
             for process in psutil.Process().children(recursive=True)
-            if _is_dask(process)
+            if _is_worker(process)
         ]
 
 
-def _is_dask(process: psutil.Process) -> bool:
+def _is_worker(process: psutil.Process) -> bool:
+    """Whether this is a process that multiprocessing made, other than its two helpers."""
     with suppress(psutil.Error):
         words = " ".join(process.cmdline())
-        return process.status() != psutil.STATUS_ZOMBIE and "spawn_main" in words
+        is_server = "forkserver" in words and process.ppid() == os.getpid()
+        return (
+            process.status() != psutil.STATUS_ZOMBIE
+            and "multiprocessing" in words
+            and "resource_tracker" not in words
+            and not is_server
+        )
     return False
 
 
@@ -113,6 +115,11 @@ def hold_until(mark: Path, begun: Path) -> None:
     begun.touch()
     while not mark.exists():
         time.sleep(0.05)
+
+
+def waiting_tasks(dask_worker: Worker) -> int:
+    """Return how many tasks a worker was given and has not begun."""
+    return sum(task.state in ("ready", "waiting") for task in dask_worker.state.tasks.values())
 
 
 def fail() -> None:
@@ -207,6 +214,11 @@ class ComputeConformance:
             waiting = client.map(sleep_and_tell, [60.0] * 5, range(5), workers=here)
             wait_for(begun.exists, "the first task", backend.patience)
             client.cancel([holding, *waiting])
+            wait_for(
+                lambda: client.run(waiting_tasks, workers=here) == {here[0]: 0},
+                "the worker to hear of it",
+                backend.patience,
+            )
             free.touch()
             # The five minutes of those that waited do not pass first.
             again = client.submit(whoami, pure=False, workers=here)

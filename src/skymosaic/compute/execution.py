@@ -17,8 +17,7 @@ from distributed import (
     get_worker,
     wait,
 )
-from distributed.client import FutureCancelledError
-from distributed.comm import CommClosedError
+from distributed.client import FutureCancelledError, FuturesCancelledError
 
 from skymosaic.errors import ComputeError, OutOfMemoryError
 
@@ -58,8 +57,15 @@ def start_in_order(client: Client, tasks: Sequence[Any]) -> list[Any]:
 
 
 def most_on_a_host(client: Client) -> int:
-    """Return the largest number of workers that share a host."""
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    """Return the largest number of workers that share a host.
+
+    Raises
+    ------
+    ComputeError
+        The scheduler was lost.
+    """
+    with _named_losses():
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
     return max(Counter(worker["host"] for worker in workers).values(), default=1)
 
 
@@ -123,7 +129,9 @@ def _named_losses() -> Iterator[None]:
             f"a worker died repeatedly with the task {error.task}: memory probably ran out; use "
             "fewer workers (compute.workers). Run again to go on from what is finished"
         ) from None
-    except (FutureCancelledError, TimeoutError, CommClosedError) as error:
+    except (FutureCancelledError, FuturesCancelledError, OSError) as error:
+        why = " ".join(str(error).split())
         raise ComputeError(
-            f"the workers were lost ({error}); run again to go on from what is finished"
+            f"the workers or their scheduler were lost ({why}); run again to go on from what is "
+            "finished"
         ) from None
