@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 from dask import delayed
 from distributed import Client
 
@@ -66,16 +67,39 @@ def empty(topic: str, number: int) -> int:
         return number
 
 
+def identity(number: int) -> int:
+    """Do nothing, as Dask alone does it."""
+    return number
+
+
 def total(parts: list[Any]) -> int:
     """Gather what tasks returned, on a worker."""
     return len(parts)
 
 
-def timed(client: Client, tasks: list[Any]) -> float:
-    """Run tasks and gather them; return the wall time, s."""
-    started = time.monotonic()
+@dataclass(frozen=True)
+class Cost:
+    """What a number of tasks took, a task."""
+
+    wall: float
+    """s"""
+    cpu: float
+    """Of driver, scheduler and workers together, s; of others' load it tells little."""
+
+
+def timed(client: Client, tasks: list[Any]) -> Cost:
+    """Run tasks and gather them; return what they cost."""
+    started, before = time.monotonic(), _cpu()
     assert execution.compute_on(client, delayed(total)(tasks)) == len(tasks)
-    return time.monotonic() - started
+    wall, cpu = time.monotonic() - started, _cpu() - before
+    return Cost(wall / len(tasks), cpu / len(tasks))
+
+
+def _cpu() -> float:
+    """Return the CPU time of this process and all that it started, s."""
+    me = psutil.Process()
+    times = [process.cpu_times() for process in (me, *me.children(recursive=True))]
+    return sum(time_.user + time_.system for time_ in times)
 
 
 def measure_steps(folder: Path, count: int) -> dict[str, float]:
@@ -88,13 +112,19 @@ def measure_steps(folder: Path, count: int) -> dict[str, float]:
         # Imports, connections.
         timed(client, [delayed(sleeper)(place, 10**6 + i, 0.0) for i in range(4 * WORKERS)])
         slept = timed(client, [delayed(sleeper)(place, i, 1.0) for i in range(SLEEPERS)])
+        bare = timed(client, [delayed(identity)(i) for i in range(count)])
         nothing = timed(client, [delayed(empty)(place.topic, i) for i in range(count)])
         stepped = timed(client, [delayed(sleeper)(place, 2 * 10**6 + i, 0.0) for i in range(count)])
+    ideal = 1.0 / WORKERS
     return {
-        "sleeping_s": round(slept, 2),
-        "sleeping_to_ideal": round(SLEEPERS / WORKERS / slept, 3),
-        "empty_task_ms": round(nothing / count * 1000, 3),
-        "empty_step_with_manifest_ms": round(stepped / count * 1000, 3),
+        "sleeping_s": round(slept.wall * SLEEPERS, 2),
+        "sleeping_to_ideal": round(ideal / slept.wall, 3),
+        "bare_dask_task_ms": round(bare.wall * 1000, 3),
+        "bare_dask_task_cpu_ms": round(bare.cpu * 1000, 3),
+        "empty_task_ms": round(nothing.wall * 1000, 3),
+        "empty_task_cpu_ms": round(nothing.cpu * 1000, 3),
+        "empty_step_with_manifest_ms": round(stepped.wall * 1000, 3),
+        "empty_step_with_manifest_cpu_ms": round(stepped.cpu * 1000, 3),
         "events_heard": len(heard),
     }
 
