@@ -164,6 +164,19 @@ def cancelled_by_skymosaic(stage: Stage) -> str:
     return "ended with 18; submitted again; same table"
 
 
+def job_fails(stage: Stage) -> str:
+    """The one job's own commands fail: `skymosaic status` says so."""
+    trial = Trial(
+        stage, "one job fails", "tiles", TILES, prologue=["nosuchmodule load x", "exit 3"]
+    )
+    trial.must_end(trial.job_end(trial.submit()), 3, "nosuchmodule: command not found")
+    status = trial.end(trial._start("status", f"{trial.store}/tiles"))
+    trial.must_end(
+        status, 21, "FAILED (NonZeroExitCode), exit code 3:0", str(trial.folder / "logs")
+    )
+    return "status tells what Slurm says, and where the log is"
+
+
 def scheduler_killed(stage: Stage) -> str:
     """The scheduler in the one job is killed; restarted."""
     trial = Trial(stage, "one job scheduler killed", "tiles", TILES, nodes=2)
@@ -279,6 +292,7 @@ TRIALS: dict[str, Callable[[Stage], str]] = {
     "worker jobs: memory exceeded": memory_exceeded,
     "worker jobs: lifetime over": lifetime,
     "one job: the demo": demo_in_one_job,
+    "one job: its commands fail": job_fails,
     "one job: scancel": job_cancelled,
     "one job: skymosaic cancel": cancelled_by_skymosaic,
     "one job: scheduler killed": scheduler_killed,

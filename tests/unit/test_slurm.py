@@ -18,6 +18,7 @@ from skymosaic.config import Campaign, load_campaign_text, resolved_yaml
 from skymosaic.errors import CampaignError, ComputeError, WalltimeError
 from skymosaic.submission import slurm as submission
 from skymosaic.submission.job import Job
+from skymosaic.submission.record import Submission
 
 NAMES = ("partition", "account", "qos", "interface")
 HOSTILE = (
@@ -286,6 +287,27 @@ def test_a_walltime_that_is_over_before_there_are_workers_is_heard(
     ):
         pytest.fail("its time is over")
     assert signal.getsignal(signal.SIGUSR1) == before
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("JobId=7 JobState=FAILED Reason=NonZeroExitCode ExitCode=3:0", "job 7 FAILED"),
+        ("JobId=7 JobState=RUNNING Reason=None ExitCode=0:0", ""),
+        ("", ""),
+    ],
+)
+def test_why_a_submission_ended_is_told_while_slurm_knows(
+    said: str, told: str, tmp_path: Path, monkeypatch
+) -> None:
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text(f"#!/bin/sh\necho '{said}'\n")
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    text = resolved_yaml(campaign_of())
+    handed_over = Submission("id", "slurm", 0, "now", "me", text, what="Slurm job 7")
+    found = submission.why_ended(handed_over)
+    assert told in found if told else found == ""
 
 
 def test_slurm_is_asked_for_its_partition(tmp_path: Path, monkeypatch) -> None:
