@@ -100,7 +100,8 @@ def _down(stage: Stage, node: str) -> Iterator[None]:
     try:
         yield
     finally:
-        stage.slurm.command(*words, "state=resume")
+        # Slurm takes a node back by itself, when its slurmd registers again.
+        stage.slurm.command(*words, "state=resume", check=False)
 
 
 def memory_exceeded(stage: Stage) -> str:
