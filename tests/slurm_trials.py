@@ -107,7 +107,7 @@ def _down(stage: Stage, node: str) -> Iterator[None]:
 def memory_exceeded(stage: Stage) -> str:
     """A worker job may take less memory than a drizzle needs; then enough."""
     trial = Trial(stage, "memory exceeded", "tiles", TILES, memory="450MB", cores=1, jobs=2)
-    line = trial.must_end(trial.run(), 10, "memory")
+    line = trial.must_end(trial.run(), 11, "exceeded memory limit", "raise compute.slurm.memory")
     trial.write(memory="6GB")
     trial.must_end(trial.run(), 0)
     trial.check_end()

@@ -264,6 +264,15 @@ def test_of_a_log_the_lines_that_tell_why(tmp_path: Path) -> None:
     )
 
 
+def test_the_remedy_for_too_little_memory_is_told(tmp_path: Path) -> None:
+    (tmp_path / "worker-7.log").write_text(
+        "slurmstepd: error: StepId=7.batch exceeded memory limit (2 > 1), being killed\n"
+    )
+    told = slurm.told("a worker died repeatedly", "job 7 FAILED", tmp_path)
+    assert "Slurm says: job 7 FAILED. The jobs' logs say: slurmstepd: error" in told
+    assert "raise compute.slurm.memory" in told
+
+
 def test_states_are_those_that_squeue_lists(tmp_path: Path, monkeypatch) -> None:
     squeue = tmp_path / "squeue"
     squeue.write_text("#!/bin/sh\necho '7|RUNNING|None'\necho '8|FAILED|NonZeroExitCode'\n")

@@ -180,6 +180,13 @@ def _accounted(identifier: str) -> JobState:
     return JobState(identifier, state.split(" ")[0], "", code)  # CANCELLED by UID
 
 
+def remedy_of(words: str) -> str:
+    """Return what to do about what logs say, as a sentence; empty where that is not known."""
+    if re.search(r"memory limit|oom|out of memory", words, re.IGNORECASE):
+        return ". To go on: raise compute.slurm.memory, or lower compute.slurm.cores"
+    return ""
+
+
 def last_words(logs: Sequence[Path], most: int = 3) -> str:
     """Return the lines of jobs' logs that tell why they ended, in one line; empty without any."""
     told: dict[str, None] = {}
