@@ -100,13 +100,14 @@ def _down(stage: Stage, node: str) -> Iterator[None]:
     try:
         yield
     finally:
-        stage.slurm.command(*words, "state=resume")
+        # Slurm takes a node back by itself, when its slurmd registers again.
+        stage.slurm.command(*words, "state=resume", check=False)
 
 
 def memory_exceeded(stage: Stage) -> str:
     """A worker job may take less memory than a drizzle needs; then enough."""
     trial = Trial(stage, "memory exceeded", "tiles", TILES, memory="450MB", cores=1, jobs=2)
-    line = trial.must_end(trial.run(), 10, "memory")
+    line = trial.must_end(trial.run(), 11, "exceeded memory limit", "raise compute.slurm.memory")
     trial.write(memory="6GB")
     trial.must_end(trial.run(), 0)
     trial.check_end()
@@ -162,6 +163,19 @@ def cancelled_by_skymosaic(stage: Stage) -> str:
     trial.must_end(trial.job_end(trial.submit()), 0)
     trial.check_end()
     return "ended with 18; submitted again; same table"
+
+
+def job_fails(stage: Stage) -> str:
+    """The one job's own commands fail: `skymosaic status` says so."""
+    trial = Trial(
+        stage, "one job fails", "tiles", TILES, prologue=["nosuchmodule load x", "exit 3"]
+    )
+    trial.must_end(trial.job_end(trial.submit()), 3, "nosuchmodule: command not found")
+    status = trial.end(trial._start("status", f"{trial.store}/tiles"))
+    trial.must_end(
+        status, 21, "FAILED (NonZeroExitCode), exit code 3:0", str(trial.folder / "logs")
+    )
+    return "status tells what Slurm says, and where the log is"
 
 
 def scheduler_killed(stage: Stage) -> str:
@@ -279,6 +293,7 @@ TRIALS: dict[str, Callable[[Stage], str]] = {
     "worker jobs: memory exceeded": memory_exceeded,
     "worker jobs: lifetime over": lifetime,
     "one job: the demo": demo_in_one_job,
+    "one job: its commands fail": job_fails,
     "one job: scancel": job_cancelled,
     "one job: skymosaic cancel": cancelled_by_skymosaic,
     "one job: scheduler killed": scheduler_killed,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from skymosaic import cancellation, scratch
 from skymosaic.config import Campaign, load_campaign_text
-from skymosaic.errors import CampaignError, MissingError
+from skymosaic.errors import CampaignError, ComputeError, LockedError, MissingError
 from skymosaic.records import RunState, Status, campaign_lock, last_status
-from skymosaic.steps import Place
+from skymosaic.steps import Place, as_record
 from skymosaic.store import Store, lease, open_store
 from skymosaic.store.base import checked_key
 from skymosaic.submission import record as submissions
@@ -78,10 +78,15 @@ def status_of(place: Place) -> Status:
     StoreError
         The store cannot be read.
     """
+    from skymosaic.submission import handover
+
     submission = submissions.read(place)
     if submission is not None and submission.error is not None:
         return _submitted(RunState.FAILED, submission)
     if submission is not None and submission.is_pending(place):
+        if why := handover.why_ended(submission):
+            error = as_record(ComputeError(f"the job ended before its run began. {why}"))
+            return _submitted(RunState.FAILED, replace(submission, error=error))
         return _submitted(RunState.SUBMITTED, submission)
     status = last_status(place)
     if status is None:
@@ -222,6 +227,7 @@ def clean(
     place = Place(store, campaign.name, campaign.compute.scratch)
     lock = campaign_lock(place) + "/"
     with lease.held(store, lock[:-1], "clean"):
+        _require_idle_shares(store, place)
         keys = store.list(place.campaign) if everything else _unnamed(store, place)
         keys = [key for key in keys if not key.startswith(lock)]
         if pretend:
@@ -235,6 +241,17 @@ def clean(
         if last.holder is None:
             store.remove(lock[:-1])
     return Cleaned(keys, uploads, scratch.sweep_now(place.scratch))
+
+
+def _require_idle_shares(store: Store, place: Place) -> None:
+    """Refuse while a share of a program runs, which has a lock of its own."""
+    keys = store.list(place.key("shares"))
+    for share in sorted({key.split("/locks/")[0] for key in keys if "/locks/" in key}):
+        holder = lease.look(store, campaign_lock(replace(place, campaign=share))).holder
+        if holder is not None:
+            raise LockedError(
+                f"{store.where(share)} is running ({holder}); clean when it has ended"
+            )
 
 
 def _unnamed(store: Store, place: Place) -> list[str]:

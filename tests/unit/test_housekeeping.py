@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -220,6 +221,16 @@ def test_a_campaign_that_runs_is_not_cleaned(place, litter) -> None:
     ):
         housekeeping.clean(uri(place))
     assert set(litter) <= set(place.store.list("demo"))
+
+
+def test_a_share_that_runs_is_not_cleaned(place, litter) -> None:
+    share = replace(place, campaign="demo/shares/000001-of-000002")
+    with (
+        lease.held(place.store, campaign_lock(share), "run"),
+        pytest.raises(LockedError, match="000001-of-000002 is running"),
+    ):
+        housekeeping.clean(uri(place))
+    assert housekeeping.clean(uri(place)).keys
 
 
 def test_a_manifest_that_is_broken_stops_the_cleaning(place, litter) -> None:

@@ -18,6 +18,7 @@ from skymosaic.config import Campaign, load_campaign_text, resolved_yaml
 from skymosaic.errors import CampaignError, ComputeError, WalltimeError
 from skymosaic.submission import slurm as submission
 from skymosaic.submission.job import Job
+from skymosaic.submission.record import Submission
 
 NAMES = ("partition", "account", "qos", "interface")
 HOSTILE = (
@@ -263,6 +264,15 @@ def test_of_a_log_the_lines_that_tell_why(tmp_path: Path) -> None:
     )
 
 
+def test_the_remedy_for_too_little_memory_is_told(tmp_path: Path) -> None:
+    (tmp_path / "worker-7.log").write_text(
+        "slurmstepd: error: StepId=7.batch exceeded memory limit (2 > 1), being killed\n"
+    )
+    told = slurm.told("a worker died repeatedly", "job 7 FAILED", tmp_path)
+    assert "Slurm says: job 7 FAILED. The jobs' logs say: slurmstepd: error" in told
+    assert "raise compute.slurm.memory" in told
+
+
 def test_states_are_those_that_squeue_lists(tmp_path: Path, monkeypatch) -> None:
     squeue = tmp_path / "squeue"
     squeue.write_text("#!/bin/sh\necho '7|RUNNING|None'\necho '8|FAILED|NonZeroExitCode'\n")
@@ -286,6 +296,27 @@ def test_a_walltime_that_is_over_before_there_are_workers_is_heard(
     ):
         pytest.fail("its time is over")
     assert signal.getsignal(signal.SIGUSR1) == before
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("JobId=7 JobState=FAILED Reason=NonZeroExitCode ExitCode=3:0", "job 7 FAILED"),
+        ("JobId=7 JobState=RUNNING Reason=None ExitCode=0:0", ""),
+        ("", ""),
+    ],
+)
+def test_why_a_submission_ended_is_told_while_slurm_knows(
+    said: str, told: str, tmp_path: Path, monkeypatch
+) -> None:
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text(f"#!/bin/sh\necho '{said}'\n")
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    text = resolved_yaml(campaign_of())
+    handed_over = Submission("id", "slurm", 0, "now", "me", text, what="Slurm job 7")
+    found = submission.why_ended(handed_over)
+    assert told in found if told else found == ""
 
 
 def test_slurm_is_asked_for_its_partition(tmp_path: Path, monkeypatch) -> None:

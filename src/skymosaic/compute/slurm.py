@@ -24,7 +24,7 @@ from dask.utils import parse_bytes
 from distributed import Client
 
 from skymosaic.compute import certificates, local, slurm_allocation
-from skymosaic.compute.slurm_commands import command, last_words, require_accepted
+from skymosaic.compute.slurm_commands import command, last_words, remedy_of, require_accepted
 from skymosaic.config import Compute
 from skymosaic.config.slurm import Slurm
 from skymosaic.errors import ComputeError, InstallationError, OutOfMemoryError, SkymosaicError
@@ -277,4 +277,4 @@ def told(why: str, history: str, logs: Path) -> str:
     words = last_words(sorted(logs.glob("*.log"), key=os.path.getmtime))
     slurm = f". Slurm says: {history}" if history else ""
     said = f". The jobs' logs say: {words}" if words else ""
-    return f"{why}{slurm}{said}. Logs: {logs}"
+    return f"{why}{slurm}{said}{remedy_of(words)}. Logs: {logs}"

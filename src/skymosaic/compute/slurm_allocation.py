@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from distributed import Client
 
 from skymosaic.compute import certificates
-from skymosaic.compute.slurm_commands import last_words
+from skymosaic.compute.slurm_commands import last_words, remedy_of
 from skymosaic.config import Compute
 from skymosaic.errors import ComputeError, OutOfMemoryError, WalltimeError
 
@@ -59,7 +59,7 @@ def client(settings: Compute) -> Iterator[Client]:
     except (ComputeError, OutOfMemoryError) as error:
         words = last_words(sorted(folder.glob("*.log")))
         said = f". The job's logs say: {words}" if words else ""
-        raise type(error)(f"{error}{said}. Logs: {folder}") from None
+        raise type(error)(f"{error}{said}{remedy_of(words)}. Logs: {folder}") from None
     finally:
         signal.signal(signal.SIGUSR1, before)
 

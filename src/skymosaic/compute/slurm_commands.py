@@ -156,8 +156,8 @@ def state_in_full(identifier: str) -> JobState:
     """Return all that Slurm still knows of a job."""
     try:
         told = command("scontrol", "--oneliner", "show", "job", identifier)
-    except ComputeError:  # forgotten, minutes after its end
-        return JobState(identifier, "UNKNOWN")
+    except ComputeError:  # the controller forgets jobs minutes after their end
+        return _accounted(identifier)
     words = dict(word.split("=", 1) for word in told.split() if "=" in word)
     return JobState(
         identifier,
@@ -165,6 +165,26 @@ def state_in_full(identifier: str) -> JobState:
         words.get("Reason", ""),
         words.get("ExitCode", ""),
     )
+
+
+def _accounted(identifier: str) -> JobState:
+    """Return what Slurm's accounting tells of a job, where there is any."""
+    words = ("--noheader", "--allocations", "--parsable2", "--format=JobIDRaw,State,ExitCode")
+    try:
+        told = command("sacct", *words, f"--jobs={identifier}").splitlines()
+    except ComputeError:
+        return JobState(identifier, "UNKNOWN")
+    if not told or told[0].count("|") != 2:
+        return JobState(identifier, "UNKNOWN")
+    _, state, code = told[0].split("|")
+    return JobState(identifier, state.split(" ")[0], "", code)  # CANCELLED by UID
+
+
+def remedy_of(words: str) -> str:
+    """Return what to do about what logs say, as a sentence; empty where that is not known."""
+    if re.search(r"memory limit|oom|out of memory", words, re.IGNORECASE):
+        return ". To go on: raise compute.slurm.memory, or lower compute.slurm.cores"
+    return ""
 
 
 def last_words(logs: Sequence[Path], most: int = 3) -> str:

@@ -117,6 +117,15 @@ def is_waiting(place: Place, submission: Submission) -> bool:
     return submission.is_pending(place) if known is None else known
 
 
+def why_ended(submission: Submission) -> str:
+    """Return why a submission ended before a run of it began; empty where that is not known."""
+    ask: Any = getattr(_backend(submission.backend), "why_ended", None)
+    try:
+        return "" if ask is None else str(ask(submission))
+    except SkymosaicError:  # it does not answer, or is out of reach from here
+        return ""
+
+
 def _backend(name: str) -> Any:
     try:
         return importlib.import_module(f"skymosaic.submission.{name}")

@@ -14,8 +14,8 @@ import jinja2
 
 from skymosaic.compute import local
 from skymosaic.compute.slurm import logs_root, memory_limit, memory_of, prologue
-from skymosaic.compute.slurm_commands import command, require_accepted, states_of
-from skymosaic.config import Campaign
+from skymosaic.compute.slurm_commands import command, require_accepted, state_in_full, states_of
+from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.errors import CampaignError, ComputeError
 from skymosaic.submission.job import Job, Submitted
 from skymosaic.submission.record import Submission
@@ -86,6 +86,16 @@ def is_known(submission: Submission) -> bool:
     """Whether Slurm still has a submission's jobs, waiting or running."""
     ids = re.findall(r"[0-9]+", submission.what)
     return any(state.alive for state in states_of(ids).values())
+
+
+def why_ended(submission: Submission) -> str:
+    """Return why a submission's jobs ended, in Slurm's words; empty where that is not known."""
+    states = [state_in_full(i) for i in re.findall(r"[0-9]+", submission.what)]
+    if any(state.alive or state.state == "UNKNOWN" for state in states):
+        return ""
+    logs = load_campaign_text(submission.text, f"submission {submission.id}", {}).compute.slurm.logs
+    where = f". Logs: {logs}" if logs else ""
+    return f"Slurm says: {'; '.join(map(str, states))}{where}" if states else ""
 
 
 def _require_hope(ids: Sequence[str]) -> None:
