@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from skymosaic.config import load_campaign
-from tests.conftest import ORDER, SMALL, wait_for, write_campaign
+from tests.conftest import SMALL, skymosaic, wait_for, write_campaign
 from tests.kubernetes.manifests import rendered
 from tests.kubernetes.node import Node, why_not
 
@@ -20,16 +20,18 @@ pytestmark = [
 ]
 
 
-def test_the_pods_make_what_one_machine_makes(small: Path, tmp_path: Path) -> None:
+def test_the_pods_make_what_one_machine_makes(tmp_path: Path) -> None:
+    what = {"source": {**SMALL, "tiles": ["54", "51"]}, "align": {"order": ["54", "51"]}}
+    here = write_campaign(tmp_path / "small.yaml", **what)
+    ended = skymosaic("run", here, "--store", tmp_path / "store", "--workers", "2")
+    assert ended.code == 0, ended.err
     file = write_campaign(
         tmp_path / "small.yaml",
-        source=SMALL,
-        align={"order": ORDER},
-        drizzle={"parameters": {"final_rot": 257, "final_bits": 64}},
+        **what,
         store={"uri": "/data/store"},
         compute={
             "backend": "kubernetes",
-            "kubernetes": {"volume_claim": "mosaics", "patience": 120, "grace": 200},
+            "kubernetes": {"volume_claim": "mosaics", "patience": 240, "grace": 200},
         },
     )
     objects = rendered(load_campaign(file))
@@ -49,7 +51,7 @@ def test_the_pods_make_what_one_machine_makes(small: Path, tmp_path: Path) -> No
             wait_for(lambda pod=pod: node.is_ready(pod), f"{pod.name} to be ready")
         driver = node.run(specs["driver"])
         manifests = data / "store" / "small" / "manifests"
-        wait_for((manifests / "plan.json").exists, "the drizzle runs", 200)
+        wait_for((manifests / "plan.json").exists, "the drizzle runs", 300)
         time.sleep(2)  # so that each worker has one
 
         said = node.stop(workers[0])
@@ -62,7 +64,7 @@ def test_the_pods_make_what_one_machine_makes(small: Path, tmp_path: Path) -> No
         assert scheduler.process.poll() is None and workers[1].process.poll() is None
     made, wanted = (
         (folder / "comparison" / "mdrizsky.csv").read_bytes()
-        for folder in (data / "store" / "small", small)
+        for folder in (data / "store" / "small", tmp_path / "store" / "small")
     )
     assert made == wanted
     shutil.rmtree(data)

@@ -127,7 +127,7 @@ def test_every_text_field_exists(load) -> None:
         (
             "source: {kind: simulated}\ncompute: {zzz: 1}\n",
             "FILE line 3: compute.zzz: unknown key, the known ones are backend, address, workers, "
-            "memory_limit, scratch, cache, cache_limit",
+            "memory_limit, scratch, cache, cache_limit, kubernetes",
         ),
         (
             "source: {kind: simulated}\ndrizzle:\n  final_rot: 3\n",
