@@ -51,7 +51,11 @@ def test_the_pods_make_what_one_machine_makes(tmp_path: Path) -> None:
             wait_for(lambda pod=pod: node.is_ready(pod), f"{pod.name} to be ready")
         driver = node.run(specs["driver"])
         manifests = data / "store" / "small" / "manifests"
-        wait_for((manifests / "plan.json").exists, "the drizzle runs", 300)
+        ended = driver.process.poll
+        wait_for(
+            lambda: (manifests / "plan.json").exists() or ended() is not None, "drizzle runs", 300
+        )
+        assert ended() is None, driver.log.read_text()
         time.sleep(2)  # so that each worker has one
 
         said = node.stop(workers[0])
