@@ -60,7 +60,6 @@ def test_the_pods_make_what_one_machine_makes(tmp_path: Path) -> None:
 
         said = node.stop(workers[0])
         assert "has left in order" in said
-        assert workers[0].process.returncode == 0
         node.run(specs["worker"])
 
         assert driver.process.wait(timeout=250) == 0, driver.log.read_text()
