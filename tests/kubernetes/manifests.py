@@ -15,7 +15,7 @@ import yaml
 from skymosaic.config import Campaign, load_campaign
 from skymosaic.submission.job import Job
 from skymosaic.submission.kubernetes import documents, operator
-from skymosaic.submission.kubernetes.plan import plan
+from skymosaic.submission.kubernetes.planning import plan
 from skymosaic.submission.kubernetes.text import as_yaml
 
 REPOSITORY = Path(__file__).parents[2]

@@ -129,11 +129,17 @@ class Node:
         for network in self._networks:
             _ip("netns", "delete", network)
 
-    def run(self, spec: Data) -> Running:
-        """Run a pod."""
+    def kill(self, pod: Running) -> None:
+        """Take a pod away as a node does that is lost."""
+        os.killpg(pod.process.pid, signal.SIGKILL)
+        pod.process.wait()
+        _ip("-n", pod.network, "link", "delete", "eth0")
+
+    def run(self, spec: Data, address: str | None = None) -> Running:
+        """Run a pod; one that replaces another behind a Service has its address, as it has none."""
         [container] = spec["containers"]
         number = len(self._pods) + 2
-        name, address = f"{container['name']}-{number}", f"{_PREFIX}.{number}"
+        name, address = f"{container['name']}-{number}", address or f"{_PREFIX}.{number}"
         network = self._add_network(str(number))
         end = f"pod{number}"
         _ip(

@@ -17,7 +17,7 @@ from skymosaic.errors import CampaignError
 from skymosaic.submission.job import Job
 from skymosaic.submission.kubernetes import documents, operator
 from skymosaic.submission.kubernetes.names import object_name
-from skymosaic.submission.kubernetes.plan import plan
+from skymosaic.submission.kubernetes.planning import plan
 from skymosaic.submission.kubernetes.text import as_yaml
 from tests.conftest import write_campaign
 from tests.kubernetes.checks import faults
@@ -226,11 +226,13 @@ def test_a_folder_on_a_volume_is_seen(tmp_path: Path) -> None:
     assert json.dumps(made).count('"claimName": "mosaics"') == 2  # workers and driver
 
 
-def test_a_campaign_that_no_config_map_holds_is_refused(tmp_path: Path) -> None:
-    good = campaign(tmp_path)
-    large = good.campaign.model_copy(update={"description": "x" * 1_000_000})
+def test_a_campaign_that_no_config_map_holds_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = campaign(tmp_path)
+    monkeypatch.setattr("skymosaic.submission.kubernetes.planning._LONGEST_CAMPAIGN", 100)
     with pytest.raises(CampaignError, match="a ConfigMap takes"):
-        plan(good.model_copy(update={"campaign": large}))
+        plan(given)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 from pathlib import Path
 
@@ -151,3 +152,20 @@ def test_open_store_takes_a_folder(tmp_path, prefix) -> None:
 
 def test_where_is_the_path(store, tmp_path) -> None:
     assert store.where("runs/a") == str((tmp_path / "store" / "runs" / "a").resolve())
+
+
+def test_what_cannot_be_moved_is_copied(tmp_path, monkeypatch) -> None:
+    # Two mounts of one file system, as containers have them, look like one place.
+    (tmp_path / "a.fits").write_bytes(b"pixels")
+    replace = Path.replace
+
+    def from_another_mount(self: Path, target: Path) -> Path:
+        if self.name == "a.fits":
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", from_another_mount)
+    store = LocalStore(tmp_path / "store")
+    product = store.put(tmp_path / "a.fits", "runs/a.fits", take=True)
+    with store.open(product) as stored:
+        assert stored.read() == b"pixels"

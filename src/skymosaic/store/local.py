@@ -43,11 +43,8 @@ class LocalStore(Store):
         With `take` the file is the store's from then on, which moves it where it can.
         """
         with self._appearing(key) as part:
-            if take and path.stat().st_dev == part.stat().st_dev:
-                with path.open("rb") as file:
-                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-                path.replace(part)
-            else:
+            sha256 = _take(path, part) if take else None
+            if sha256 is None:
                 sha256, written = copy_file(path, part)
                 traffic.count(up=written)
             size = part.stat().st_size
@@ -230,6 +227,22 @@ def _in_folder(folder: Path, act: Callable[[], object]) -> None:
         except (FileNotFoundError, FileExistsError):  # the latter: it went as mkdir looked at it
             if not tries_left:
                 raise
+
+
+def _take(path: Path, part: Path) -> str | None:
+    """Move a file, and return its checksum; None where it can only be copied."""
+    if path.stat().st_dev != part.stat().st_dev:
+        return None
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        path.replace(part)
+    except OSError as error:
+        # One file system that a container has mounted in two places.
+        if error.errno != errno.EXDEV:
+            raise
+        return None
+    return sha256
 
 
 @contextmanager

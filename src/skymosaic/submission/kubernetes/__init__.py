@@ -11,7 +11,7 @@ from skymosaic.submission.job import Job, Submitted
 from skymosaic.submission.kubernetes import objects
 from skymosaic.submission.kubernetes.kubectl import kubectl, kubectl_json
 from skymosaic.submission.kubernetes.names import object_name
-from skymosaic.submission.kubernetes.plan import plan
+from skymosaic.submission.kubernetes.planning import plan
 from skymosaic.submission.kubernetes.text import as_yaml
 
 __all__ = ["cancel", "documents", "is_known", "submit"]

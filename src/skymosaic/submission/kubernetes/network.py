@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from skymosaic.submission.kubernetes.plan import SCHEDULER_PORT, WORKER_PORT, Plan
+from skymosaic.submission.kubernetes.planning import SCHEDULER_PORT, WORKER_PORT, Plan
 
 Data = dict[str, Any]
 

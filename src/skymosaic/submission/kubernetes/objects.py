@@ -8,7 +8,7 @@ from typing import Any
 from skymosaic.config.kubernetes import Kubernetes
 from skymosaic.errors import exit_code_table
 from skymosaic.submission.kubernetes import network, pods
-from skymosaic.submission.kubernetes.plan import SCHEDULER_PORT, Plan
+from skymosaic.submission.kubernetes.planning import SCHEDULER_PORT, Plan
 
 Data = dict[str, Any]
 

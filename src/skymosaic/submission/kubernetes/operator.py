@@ -6,7 +6,7 @@ from typing import Any
 
 from skymosaic.compute.retirement import WORKER_NAME
 from skymosaic.submission.kubernetes import pods
-from skymosaic.submission.kubernetes.plan import SCHEDULER_HEALTH, SCHEDULER_PORT, Plan
+from skymosaic.submission.kubernetes.planning import SCHEDULER_HEALTH, SCHEDULER_PORT, Plan
 
 Data = dict[str, Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from skymosaic.compute.kubernetes import ADDRESS
 from skymosaic.compute.retirement import SPARE, WORKER_NAME
-from skymosaic.submission.kubernetes.plan import (
+from skymosaic.submission.kubernetes.planning import (
     CAMPAIGN_FOLDER,
     SCHEDULER_HEALTH,
     SCHEDULER_PORT,
