@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from distributed import Client
@@ -21,6 +22,8 @@ from skymosaic.errors import (
     StoreError,
     UnreachableError,
 )
+from skymosaic.steps import Place
+from skymosaic.store.local import LocalStore
 
 Fail = Callable[..., Callable[[int], str]]
 
@@ -112,7 +115,9 @@ class Workers:
 
 
 @pytest.mark.parametrize(("share", "slots"), [(1, 4), (2, 2), (4, 1), (8, 1)])
-def test_twice_the_memory_is_half_as_many_at_once_on_each_host(share: int, slots: int) -> None:
+def test_twice_the_memory_is_half_as_many_at_once_on_each_host(
+    share: int, slots: int, tmp_path: Path
+) -> None:
     client = Workers("aaaabbb")
     assert execution.most_on_a_host(client) == 4
     asked = load_campaign_text(
@@ -121,11 +126,30 @@ def test_twice_the_memory_is_half_as_many_at_once_on_each_host(share: int, slots
         "x.yaml",
         {},
     )
-    assert supervision.computing_slots(client, asked, share) == slots
+    place = Place(LocalStore(tmp_path), "x", None)
+    assert supervision.with_slots(place, client, asked, share).computing == slots
     here = load_campaign_text(
         "campaign: {name: x}\nsource: {kind: simulated}\ncompute: {workers: 4}\n", "x.yaml", {}
     )
-    assert supervision.computing_slots(client, here, share) == slots
+    assert supervision.with_slots(place, client, here, share).computing == slots
+
+
+@pytest.mark.parametrize(
+    ("backend", "downloads", "slots"),
+    [("local", 8, 0), ("local", 2, 2), ("scheduler", 8, 8), ("local", None, None)],
+)
+def test_downloads_are_counted_where_more_workers_may_be(
+    backend: str, downloads: int | None, slots: int | None, tmp_path: Path
+) -> None:
+    address = "" if backend == "local" else ", address: tcp://127.0.0.1:1"
+    asked = load_campaign_text(
+        "campaign: {name: x}\nsource: {kind: simulated}\n"
+        f"compute: {{backend: {backend}{address}}}\n",
+        "x.yaml",
+        {},
+    )
+    place = Place(LocalStore(tmp_path), "x", None, downloads=downloads)
+    assert supervision.with_slots(place, Workers("aaaa"), asked, 1).downloads == slots
 
 
 held: list[int] = []

@@ -1,0 +1,80 @@
+"""kubectl, by which a cluster is spoken to: it knows the user's clusters, and how to log in."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+from skymosaic.errors import ComputeError, InstallationError
+
+_PATIENCE = "60s"  # for one request
+_LONGEST = 1000  # characters of what kubectl says that are repeated
+
+
+def kubectl(*arguments: str, given: str = "") -> str:
+    """Run kubectl with the user's own configuration; return what it prints.
+
+    Parameters
+    ----------
+    *arguments : str
+        Its arguments.
+    given : str
+        Its standard input.
+
+    Raises
+    ------
+    InstallationError
+        There is no kubectl.
+    ComputeError
+        It failed.
+    """
+    # Whoever waits for a deletion has one request open all the time.
+    patience = [] if arguments[0] == "delete" else [f"--request-timeout={_PATIENCE}"]
+    command = ["kubectl", *arguments, *patience]
+    try:
+        done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise InstallationError(
+            "kubectl is not on the PATH; install it (https://kubernetes.io/docs/tasks/tools/), or "
+            "apply what `skymosaic prepare` prints with what you have"
+        ) from None
+    if done.returncode != 0:
+        raise _as_error(arguments[0], done.stderr)
+    return done.stdout
+
+
+def kubectl_json(*arguments: str, given: str = "") -> dict[str, Any]:
+    """Run kubectl and return the objects that it prints; empty where it prints none."""
+    printed = kubectl(*arguments, "--output=json", given=given)
+    found: dict[str, Any] = json.loads(printed) if printed.strip() else {}
+    return found
+
+
+def _as_error(verb: str, said: str) -> ComputeError:
+    lines = [line for line in said.strip().splitlines() if line.strip()]
+    # Warnings and the log of retries come first, what stopped it last.
+    errors = [line for line in lines if "error" in line.lower()] or lines or ["it said nothing"]
+    text = "; ".join(dict.fromkeys(errors))[:_LONGEST]
+    return ComputeError(f"kubectl {verb} failed: {text}. {_remedy(said)}")
+
+
+def _remedy(said: str) -> str:
+    lower = said.lower()
+    if "namespaces" in lower and "not found" in lower:
+        return (
+            "An administrator makes the namespace once, from namespace.yaml as `skymosaic prepare` "
+            "prints it; or set compute.kubernetes.namespace to yours"
+        )
+    if "forbidden" in lower:
+        return (
+            "Your account may not do that there: set compute.kubernetes.namespace to one in which "
+            "it may (`kubectl auth can-i create jobs --namespace NAME` tells)"
+        )
+    if "unauthorized" in lower or "logged in" in lower or "credentials" in lower:
+        return "Log in to the cluster again, then repeat"
+    if any(word in lower for word in ("refused", "timeout", "timed out", "no such host")):
+        return "Is the cluster up? `kubectl config current-context` tells which one is asked"
+    if "immutable" in lower:
+        return "Something of that name is there already: `skymosaic cancel` it, then repeat"
+    return "`kubectl config current-context` tells which cluster was asked"

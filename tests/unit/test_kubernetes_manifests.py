@@ -1,0 +1,280 @@
+"""What is rendered for Kubernetes: of any campaign, and the same as k8s/ has."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from skymosaic.config import Campaign, load_campaign, load_campaign_text, resolved_yaml
+from skymosaic.errors import CampaignError
+from skymosaic.submission.job import Job
+from skymosaic.submission.kubernetes import documents, operator
+from skymosaic.submission.kubernetes.names import object_name
+from skymosaic.submission.kubernetes.plan import plan
+from skymosaic.submission.kubernetes.text import as_yaml
+from tests.conftest import write_campaign
+from tests.kubernetes.checks import faults
+from tests.kubernetes.manifests import FOLDER, OVERLAYS, build, demo, generated, kubectl, rendered
+
+needs_kubectl = pytest.mark.skipif(kubectl() is None, reason="kubectl is not installed")
+
+HOSTILE = (
+    "",
+    "..",
+    "../../etc/passwd",
+    "a" * 300,
+    "Ünïcödé ☃",
+    "with\nnewline: injected",
+    "quotes'\"`",
+    "$(SECRET)",
+    "{{ .Values }}",
+    "y",
+    "1e3",
+    "0o17",
+    "12:30:45",
+    "-",
+    "--flag",
+    "null",
+    "\x00\x1b[31m",
+    "\ud800",
+    "end\n---\nkind: Secret",
+    "trailing ",
+    "# comment",
+    "&anchor *alias",
+    "|",
+)
+
+
+def campaign(tmp_path: Path, **compute: Any) -> Campaign:
+    file = write_campaign(
+        tmp_path / "field.yaml",
+        source={"kind": "simulated"},
+        store={"uri": "s3://bucket/mosaics"},
+        compute={"backend": "kubernetes", **compute},
+    )
+    return load_campaign(file)
+
+
+def by_name(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {f"{one['kind']} {one['metadata']['name']}": one for one in objects}
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_any_text_gives_a_name_that_kubernetes_takes(text: str) -> None:
+    name = object_name(text)
+    # What the operator appends to it, -default-worker-0123456789, fits as well.
+    assert re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name)
+    assert len(name) <= 63 - len("-scheduler")
+    assert len(name) <= 45
+
+
+def test_texts_that_look_alike_have_names_of_their_own() -> None:
+    texts = [*HOSTILE, "a" * 299, "M-16", "m-16", "m.16", "m_16", "m--16", "-m-16", "m-16-"]
+    names = [object_name(text) for text in texts]
+    # Nor can a name be chosen so that it is another's.
+    names += [object_name(name.removeprefix("skymosaic-")) for name in names if len(name) > 30]
+    assert len(set(names)) == len(names)
+    assert object_name("m-16") == "skymosaic-m-16"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_hostile_value_stays_in_its_field(tmp_path: Path, text: str) -> None:
+    good = campaign(tmp_path)
+    # The campaign file refuses most of these; the renderer does not rely on that.
+    identity = good.campaign.model_copy(update={"name": text, "description": text})
+    hostile = good.model_copy(update={"campaign": identity})
+    made = rendered(hostile)
+    assert faults(made) == []
+    kinds = [one["kind"] for one in made]
+    assert kinds == [one["kind"] for one in rendered(good)]
+    [config] = [one for one in made if one["kind"] == "ConfigMap"]
+    inside = yaml.safe_load(config["data"]["campaign.yaml"])
+    assert inside["campaign"] == {"name": text, "description": text}
+    assert config["metadata"]["annotations"]["skymosaic/campaign"] == text
+
+
+@needs_kubectl
+def test_go_reads_what_python_wrote(tmp_path: Path) -> None:
+    texts = [text for text in HOSTILE if text.isprintable() or "\n" in text]
+    made = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "texts"},
+        "data": {f"text-{number}": text for number, text in enumerate(texts)},
+    }
+    (tmp_path / "texts.yaml").write_text(as_yaml([made]))
+    (tmp_path / "kustomization.yaml").write_text("resources: [texts.yaml]\n")
+    assert build(tmp_path) == [made]
+
+
+def test_base_is_what_the_renderer_makes() -> None:
+    for path, text in generated().items():
+        assert path.read_text() == text, "run scripts/write-kubernetes"
+
+
+@needs_kubectl
+def test_nothing_in_base_is_left_out() -> None:
+    assert by_name(build(FOLDER / "base")) == by_name(rendered(demo()))
+
+
+@needs_kubectl
+@pytest.mark.parametrize("overlay", ["local", "aws"])
+def test_an_overlay_is_what_its_settings_give(overlay: str) -> None:
+    built, made = (
+        by_name(_without_settings(objects))
+        for objects in (build(FOLDER / "overlays" / overlay), rendered(demo(overlay)))
+    )
+    assert built.keys() == made.keys()
+    for name, one in made.items():
+        assert built[name] == one, name
+
+
+def _without_settings(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return objects without what tells the settings of the whole: these differ by nature."""
+    objects = copy.deepcopy(objects)
+    for one in objects:
+        if one["kind"] == "ConfigMap":
+            inside = yaml.safe_load(one["data"]["campaign.yaml"])
+            del inside["compute"]
+            one["data"]["campaign.yaml"] = inside
+        if one["kind"] == "Job":
+            del one["spec"]["template"]["metadata"]["annotations"]["skymosaic/sha256"]
+    return objects
+
+
+@needs_kubectl
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_has_no_fault(overlay: str) -> None:
+    assert faults(build(FOLDER / "overlays" / overlay)) == []
+
+
+def test_the_driver_reads_the_campaign_that_was_meant(tmp_path: Path) -> None:
+    given = campaign(tmp_path, scratch="/home/me/scratch", cache="/home/me/cache", workers=3)
+    [config] = [one for one in rendered(given) if one["kind"] == "ConfigMap"]
+    text = config["data"]["campaign.yaml"]
+    there = load_campaign_text(text, "the pod", {})
+    assert there.compute.scratch == Path("/scratch")
+    assert there.compute.cache is None
+    same = {"scratch": None, "cache": None}
+    assert there.model_copy(
+        update={"compute": there.compute.model_copy(update=same)}
+    ) == given.model_copy(update={"compute": given.compute.model_copy(update=same)})
+
+
+def test_memory_and_scratch_are_as_projected_unless_given(tmp_path: Path) -> None:
+    projected, given = (
+        plan(campaign(tmp_path)),
+        plan(campaign(tmp_path, kubernetes={"memory": "6Gi", "scratch_size": "50Gi"})),
+    )
+    assert re.fullmatch(r"\d+Mi", projected.memory) and re.fullmatch(r"\d+Mi", projected.scratch)
+    assert (given.memory, given.scratch) == ("6Gi", "50Gi")
+
+
+def test_spot_nodes_are_for_workers_only() -> None:
+    made = by_name(rendered(demo("aws")))
+    specs = {
+        name: one["spec"]["template"]["spec"]
+        for name, one in made.items()
+        if one["kind"] in ("Deployment", "Job")
+    }
+    for name, spec in specs.items():
+        spot = spec["nodeSelector"] == {"eks.amazonaws.com/capacityType": "SPOT"}
+        assert spot == name.endswith("-workers") == ("tolerations" in spec)
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"store": {"uri": "/home/me/store"}}, "store.uri is /home/me/store, a folder"),
+        (
+            {"source": {"kind": "directory", "path": "/home/me/data"}},
+            "source.path is /home/me/data, a folder",
+        ),
+        ({"store": {"uri": "s3://bucket/a", "profile": "me"}}, "pods have no ~/.aws"),
+    ],
+)
+def test_what_pods_do_not_see_is_refused(
+    tmp_path: Path, sections: dict[str, Any], said: str
+) -> None:
+    given = {
+        "source": {"kind": "simulated"},
+        "store": {"uri": "s3://bucket/a"},
+        "compute": {"backend": "kubernetes"},
+        **sections,
+    }
+    job = Job(load_campaign(write_campaign(tmp_path / "field.yaml", **given)), "")
+    with pytest.raises(CampaignError, match=said):
+        documents(job)
+
+
+def test_a_folder_on_a_volume_is_seen(tmp_path: Path) -> None:
+    file = write_campaign(
+        tmp_path / "field.yaml",
+        source={"kind": "directory", "path": "/data/12812"},
+        store={"uri": "/data/store"},
+        compute={"backend": "kubernetes", "kubernetes": {"volume_claim": "mosaics"}},
+    )
+    made = rendered(load_campaign(file))
+    assert faults(made) == []
+    assert json.dumps(made).count('"claimName": "mosaics"') == 2  # workers and driver
+
+
+def test_a_campaign_that_no_config_map_holds_is_refused(tmp_path: Path) -> None:
+    good = campaign(tmp_path)
+    large = good.campaign.model_copy(update={"description": "x" * 1_000_000})
+    with pytest.raises(CampaignError, match="a ConfigMap takes"):
+        plan(good.model_copy(update={"campaign": large}))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("namespace", "No Such", "lower-case letters"),
+        ("image", "a b", "name of an image"),
+        ("memory", "4GiB", "quantity of Kubernetes"),
+        ("cpu", "0", "more than nothing"),
+        ("spot_nodes", {"a b": "c"}, "label's key"),
+        ("spot_nodes", {"a": "c\nd"}, "label's value"),
+        ("egress_networks", ["everywhere"], "a network"),
+        ("egress_ports", [70000], "65535"),
+        ("volume_path", "/scratch/data", "is taken"),
+        ("volume_path", "/data/../etc", "absolute path"),
+        ("keys", "my secret", "DNS name"),
+    ],
+)
+def test_settings_that_kubernetes_would_refuse_are_refused(
+    tmp_path: Path, key: str, value: Any, said: str
+) -> None:
+    with pytest.raises(CampaignError, match=said) as caught:
+        campaign(tmp_path, kubernetes={key: value})
+    assert f"compute.kubernetes.{key}" in str(caught.value)
+
+
+def test_the_operators_pods_are_those_of_the_plain_way() -> None:
+    planned = plan(demo())
+    job = operator.dask_job(planned)
+    plain = by_name(rendered(demo()))
+    assert job["spec"]["job"]["spec"] == plain[f"Job {planned.name}"]["spec"]["template"]["spec"]
+    assert (
+        job["spec"]["cluster"]["spec"]["scheduler"]["spec"]
+        == plain[f"Deployment {planned.scheduler}"]["spec"]["template"]["spec"]
+    )
+
+
+def test_the_resolved_file_names_no_secret(tmp_path: Path) -> None:
+    assert "AWS_SECRET" not in resolved_yaml(campaign(tmp_path, kubernetes={"keys": "my-keys"}))
+
+
+def test_kubectl_is_the_only_program_that_is_started(tmp_path: Path, monkeypatch: Any) -> None:
+    def forbidden(*_: Any, **__: Any) -> None:
+        raise AssertionError("rendering connects to nothing")
+
+    monkeypatch.setattr(subprocess, "run", forbidden)
+    assert documents(Job(campaign(tmp_path), ""))

@@ -1,0 +1,143 @@
+"""Handing a campaign over by kubectl: a script that plays kubectl notes what it is asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from skymosaic.config import load_campaign, resolved_yaml
+from skymosaic.errors import ComputeError, InstallationError, LockedError
+from skymosaic.submission import kubernetes
+from skymosaic.submission.job import Job
+from tests.conftest import write_campaign
+
+Asked = Callable[[], list[dict[str, Any]]]
+
+# It answers `apply` as the API server does, with an uid for each object, and `get` from a file.
+KUBECTL = """#!{python}
+import json, pathlib, sys, uuid
+import yaml
+here = pathlib.Path({folder!r})
+given = "" if sys.stdin.isatty() else sys.stdin.read()
+with (here / "asked").open("a") as asked:
+    asked.write(json.dumps({{"arguments": sys.argv[1:], "given": given}}) + "\\n")
+if (here / "error").exists():
+    sys.exit((here / "error").read_text())
+if sys.argv[1] == "get":
+    print((here / "job").read_text() if (here / "job").exists() else "", end="")
+if sys.argv[1] == "apply":
+    made = list(yaml.safe_load_all(given))
+    for one in made:
+        one["metadata"]["uid"] = str(uuid.uuid4())
+    print(json.dumps({{"kind": "List", "items": made}}))
+"""
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
+    import sys
+
+    program = tmp_path / "kubectl"
+    program.write_text(KUBECTL.format(python=sys.executable, folder=str(tmp_path)))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def calls() -> list[dict[str, Any]]:
+        file = tmp_path / "asked"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    return calls
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    file = write_campaign(
+        tmp_path / "field.yaml",
+        source={"kind": "simulated"},
+        store={"uri": "s3://bucket/mosaics"},
+        compute={"backend": "kubernetes"},
+    )
+    campaign = load_campaign(file)
+    return Job(campaign, resolved_yaml(campaign))
+
+
+def job_state(condition: str | None) -> str:
+    conditions = [] if condition is None else [{"type": condition, "status": "True"}]
+    return json.dumps({"kind": "Job", "status": {"conditions": conditions}})
+
+
+def test_everything_is_applied_and_belongs_to_the_job(asked: Asked, job: Job) -> None:
+    submitted = kubernetes.submit(job)
+    assert submitted.what == "Kubernetes job skymosaic-field in namespace skymosaic"
+    assert "--selector app.kubernetes.io/instance=skymosaic-field" in submitted.follow
+    look, first, second = asked()
+    assert look["arguments"][:3] == ["get", "job", "skymosaic-field"]
+    made, owned = (list(yaml.safe_load_all(call["given"])) for call in (first, second))
+    kinds = [one["kind"] for one in made]
+    # Pods are told only of Services that were there before them.
+    assert kinds.index("Service") < kinds.index("Deployment") < kinds.index("Job")
+    assert "Namespace" not in kinds and "PriorityClass" not in kinds
+    assert len(owned) == len(made) - 1
+    for one in owned:
+        [owner] = one["metadata"].pop("ownerReferences")
+        assert owner["kind"] == "Job" and owner["name"] == "skymosaic-field" and owner["uid"]
+    assert owned == [one for one in made if one["kind"] != "Job"]
+
+
+def test_a_job_that_is_at_work_is_left_alone(asked: Asked, job: Job, tmp_path: Path) -> None:
+    (tmp_path / "job").write_text(job_state(None))
+    with pytest.raises(LockedError, match="skymosaic-field is at work"):
+        kubernetes.submit(job)
+    assert [call["arguments"][0] for call in asked()] == ["get"]
+    assert kubernetes.is_known(SimpleNamespace(text=job.text))
+
+
+@pytest.mark.parametrize("condition", ["Complete", "Failed"])
+def test_a_job_that_has_ended_is_replaced(
+    asked: Asked, job: Job, tmp_path: Path, condition: str
+) -> None:
+    (tmp_path / "job").write_text(job_state(condition))
+    assert not kubernetes.is_known(SimpleNamespace(text=job.text))
+    kubernetes.submit(job)
+    verbs = [call["arguments"][0] for call in asked()]
+    assert verbs == ["get", "get", "delete", "apply", "apply"]
+
+
+def test_cancel_removes_what_belongs_to_the_campaign_only(asked: Asked, job: Job) -> None:
+    kubernetes.cancel(job)
+    [call] = asked()
+    assert call["arguments"][0] == "delete"
+    assert "--selector=app.kubernetes.io/instance=skymosaic-field" in call["arguments"]
+    assert "--namespace=skymosaic" in call["arguments"]
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ('Error from server (NotFound): namespaces "skymosaic" not found', "An administrator"),
+        ('Error from server (Forbidden): jobs.batch is forbidden: User "me"', "auth can-i"),
+        ("error: You must be logged in to the server (Unauthorized)", "Log in"),
+        ("The connection to the server 10.0.0.1:6443 was refused", "Is the cluster up"),
+        ("error: something else", "current-context"),
+    ],
+)
+def test_what_kubectl_says_becomes_one_message_with_a_remedy(
+    asked: Asked, job: Job, tmp_path: Path, said: str, remedy: str
+) -> None:
+    (tmp_path / "error").write_text(f"W0101 a warning\n{said}\n")
+    with pytest.raises(ComputeError) as caught:
+        kubernetes.submit(job)
+    text = str(caught.value)
+    assert said in text and remedy in text and "\n" not in text
+
+
+def test_no_kubectl(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InstallationError, match="kubectl is not on the PATH"):
+        kubernetes.submit(job)

@@ -1,0 +1,91 @@
+"""What a worker is projected to need, against what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skymosaic import projection
+from skymosaic.config import load_campaign
+from skymosaic.projection import Work, drizzle_memory
+from tests.conftest import write_campaign
+
+CHIP = 1014**2
+# Printed by benchmarks/memory.py: exposures, output pixels, context, bytes.
+MEASURED = [
+    (9, 8_802_940, False, 572_699_648),
+    (18, 8_976_462, False, 645_551_104),
+    (18, 8_976_462, False, 652_759_040),
+    (72, 9_053_058, False, 1_245_395_968),
+    (9, 40_211_936, False, 947_876_864),
+    (9, 90_481_488, False, 1_549_336_576),
+    (9, 90_481_488, True, 1_550_624_768),
+    (72, 41_352_128, True, 1_782_578_176),
+]
+
+
+@pytest.mark.parametrize(("chips", "pixels", "context", "bytes_"), MEASURED)
+def test_the_formula_is_near_what_was_measured(
+    chips: int, pixels: int, context: bool, bytes_: int
+) -> None:
+    work = Work(chips=chips, input_pixels=chips * CHIP, output_pixels=pixels, context=context)
+    projected = drizzle_memory(work)
+    # Too little kills a worker, too much costs money.
+    assert bytes_ < 1.02 * projected
+    assert projected < 1.15 * bytes_
+    assert projection.needs(work).memory >= 1.25 * bytes_
+
+
+def test_each_plane_of_the_context_counts() -> None:
+    def planes(chips: int, context: bool) -> int:
+        work = Work(chips=chips, input_pixels=0, output_pixels=22_000**2, context=context)
+        return round((drizzle_memory(work) - projection.BASELINE) / (4 * 22_000**2)) - 2
+
+    assert [planes(chips, True) for chips in (1, 32, 33, 1400)] == [1, 1, 2, 44]
+    assert planes(1400, False) == 1
+    # 700 exposures of two chips on 22k x 22k pixels: 85 GB of context alone.
+    assert pytest.approx(85e9, rel=0.01) == 44 * 4 * 22_000**2
+
+
+def work_of(tmp_path: Path, source: dict[str, Any], **sections: Any) -> Work:
+    file = write_campaign(tmp_path / "field.yaml", source=source, **sections)
+    return projection.of_campaign(load_campaign(file)).work
+
+
+def test_the_demo(tmp_path: Path) -> None:
+    work = work_of(tmp_path, {"kind": "simulated"})
+    assert (work.chips, work.input_pixels) == (18, 18 * CHIP)
+    assert work.output_pixels > 2946 * 3047
+    finer = work_of(
+        tmp_path, {"kind": "simulated"}, drizzle={"parameters": {"final_scale": 0.064125}}
+    )
+    assert finer.output_pixels == pytest.approx(4 * work.output_pixels, rel=1e-6)
+    assert work_of(tmp_path, {"kind": "simulated", "tiles": ["54"], "dithers": 4}).chips == 4
+
+
+def test_the_allowed_output_bounds_what_is_not_known(tmp_path: Path) -> None:
+    mast = {"kind": "mast", "proposal_id": [12812], "instrument": ["WFC3/IR"], "max_files": 27}
+    work = work_of(tmp_path, mast, drizzle={"max_output_megapixels": 20})
+    assert (work.chips, work.output_pixels) == (27, 20_000_000)
+    assert "source.max_files" in work.known_by and "20 megapixels" in work.known_by
+    unbounded = work_of(tmp_path, {"kind": "mast", "proposal_id": [12812]})
+    assert unbounded.chips == 200 and "taken for 100 exposures" in unbounded.known_by
+
+
+def test_a_folder_is_looked_at(tmp_path: Path, simulated_files: Path) -> None:
+    source = {"kind": "directory", "path": str(simulated_files)}
+    work = work_of(tmp_path, source)
+    assert work.chips == 8 and work.input_pixels > 4 * 256**2
+    assert "4 files" in work.known_by
+    gone = work_of(tmp_path, {"kind": "directory", "path": str(tmp_path / "elsewhere")})
+    assert "taken for" in gone.known_by
+
+
+def test_cosmic_rays_need_another_image(tmp_path: Path) -> None:
+    steps = dict.fromkeys(("driz_separate", "median", "blot", "driz_cr"), True)
+    plain = work_of(tmp_path, {"kind": "simulated"})
+    found = work_of(tmp_path, {"kind": "simulated"}, drizzle={"parameters": steps})
+    assert found.cosmic_rays and not plain.cosmic_rays
+    assert drizzle_memory(found) - drizzle_memory(plain) == 3 * 4 * plain.output_pixels
