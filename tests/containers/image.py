@@ -11,11 +11,12 @@ from tests.containers.host import (
     DOCKERFILE,
     IMAGE,
     ROOT,
+    TRIVY,
     CheckError,
     Engine,
     build_settings,
+    packaged,
     run,
-    trivy,
 )
 
 _LARGEST = 1e9  # bytes
@@ -52,7 +53,7 @@ def scan(bench: Bench) -> str:
     """Trivy's checks of configuration: no failure."""
     report = bench.folder / "trivy.json"
     run(
-        *(trivy(bench.tools), "config", "--skip-check-update", "--format", "json"),
+        *(packaged(bench.tools, TRIVY), "config", "--skip-check-update", "--format", "json"),
         *("--cache-dir", bench.folder / "trivy", "--output", report, ROOT / "docker"),
     )
     [result] = [r for r in json.loads(report.read_text())["Results"] if "MisconfSummary" in r]
@@ -178,7 +179,7 @@ def bill(bench: Bench) -> str:
     made = bench.folder / "sbom.json"
     run(
         *(ROOT / "docker" / "sbom", bench.folder / "image.tar", made),
-        environment={"TRIVY": str(trivy(bench.tools))},
+        environment={"TRIVY": str(packaged(bench.tools, TRIVY))},
     )
     (bench.folder / "image.tar").unlink()
     listed = json.loads(made.read_text())

@@ -15,7 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.containers.host import COMPOSE, IMAGE, PROJECT, ROOT, CheckError, run
+from tests.containers.host import (
+    COMPOSE,
+    DOCKER_COMPOSE,
+    IMAGE,
+    PROJECT,
+    ROOT,
+    CheckError,
+    packaged,
+    run,
+)
 from tests.containers.image import Bench
 
 _LONGEST = 900.0  # s that a campaign may take
@@ -74,7 +83,7 @@ class Stack:
 
     @property
     def _command(self) -> tuple[str | Path, ...]:
-        program = self.bench.tools / "docker-compose"
+        program = packaged(self.bench.tools, DOCKER_COMPOSE)
         return (program, "--project-name", PROJECT, "--file", COMPOSE)
 
     @property

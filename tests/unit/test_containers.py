@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+from skymosaic import __version__
+
 _ROOT = Path(__file__).parents[2]
 _DOCKERFILE = (_ROOT / "docker" / "Dockerfile").read_text()
 _COMPOSE: dict[str, Any] = yaml.safe_load((_ROOT / "docker" / "compose.yaml").read_text())
@@ -56,6 +58,11 @@ def test_the_image_is_not_roots_and_has_one_scratch_volume():
     assert _instructions("VOLUME") == ["/scratch"]
     assert _instructions("HEALTHCHECK")
     assert json.loads(_instructions("ENTRYPOINT")[0]) == ["/usr/bin/tini", "--"]
+
+
+def test_the_image_tells_its_version():
+    assert f"VERSION={__version__}" in _instructions("ARG")
+    assert 'image.version="${VERSION}"' in _last_stage()
 
 
 def test_no_image_without_the_doctor():
