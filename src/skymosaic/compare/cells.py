@@ -69,6 +69,8 @@ class Cells:
         are not full.
     count : array of int32, shape (ny, nx)
         Valid pixels of each cell.
+    covered : array of bool, shape (ny, nx)
+        Which cells have pixels of the exposure, valid or not.
     noise : float
         Noise of one pixel, e-/s: from the quartiles within cells.
     weight : float
@@ -79,6 +81,7 @@ class Cells:
     corner: tuple[int, int]
     level: Singles
     count: NDArray[np.int32]
+    covered: NDArray[np.bool_]
     noise: float
     weight: float
 
@@ -131,22 +134,26 @@ def measure_cells(
     rootname: str, chips: Sequence[Chip], grid: CellGrid, exptime: float
 ) -> Cells | None:
     """Return the level of an exposure in cells; None where it has no valid pixel on the grid."""
-    places, values, density = [], [], []
+    places, values, valid, density = [], [], [], []
     for chip in chips:
         rows, columns, area = _cells_of_pixels(chip.wcs, chip.science.shape, grid)
-        kept = chip.good & (rows >= 0) & (rows < grid.shape[0])
-        kept &= (columns >= 0) & (columns < grid.shape[1])
-        places.append(np.stack([rows[kept], columns[kept]]))
-        values.append((chip.science[kept] * np.float32(chip.factor)).astype(np.float32))
+        inside = (rows >= 0) & (rows < grid.shape[0])
+        inside &= (columns >= 0) & (columns < grid.shape[1])
+        places.append(np.stack([rows[inside], columns[inside]]))
+        valid.append(chip.good[inside])
+        good = chip.science[inside & chip.good]
+        values.append((good * np.float32(chip.factor)).astype(np.float32))
         density.append(area)
-    place, value = np.concatenate(places, axis=1), np.concatenate(values)
+    place, value, good = np.concatenate(places, axis=1), np.concatenate(values), np.concatenate(valid)
     if value.size == 0:
         return None
     corner = place.min(axis=1)
     shape = place.max(axis=1) - corner + 1
     index = (place[0] - corner[0]) * shape[1] + (place[1] - corner[1])
-    level, count, spread = _medians(index, value, int(shape.prod()))
+    level, count, spread = _medians(index[good], value, int(shape.prod()))
     full = count >= FULL * float(np.mean(density))
+    covered = np.zeros(int(shape.prod()), dtype=bool)
+    covered[index] = True
     noise = float(np.median(spread[full])) if full.any() else float("nan")
     level = np.where(full, level, np.nan).astype(np.float32)
     return Cells(
@@ -154,6 +161,7 @@ def measure_cells(
         corner=(int(corner[0]), int(corner[1])),
         level=level.reshape(shape),
         count=count.reshape(shape).astype(np.int32),
+        covered=covered.reshape(shape),
         noise=noise,
         weight=exptime,
     )

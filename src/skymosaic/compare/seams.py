@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion
 
-from skymosaic.compare.cells import FULL, CellGrid, Cells, Floats
+from skymosaic.compare.cells import CellGrid, Cells, Floats
 from skymosaic.compare.pairs import MEDIAN, clipped_median
 from skymosaic.compare.residuals import Seam
 
 LEAST_STENCILS = 12
 _ARM = 3  # cells on each side of an edge
-_GAPS = (0, 1, 2)  # cells between, which the exposure covers in part
+_GAPS = (1, 2)  # cells between, which the exposure may cover in part
+_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ def find_edges(cells: Sequence[Cells], shape: tuple[int, int]) -> list[Edge]:
     marks = random.integers(1, 2**62, size=len(cells))
     label, clean = np.zeros(shape, dtype=np.int64), np.ones(shape, dtype=bool)
     for one, mark in zip(cells, marks, strict=True):
-        full = FULL * np.percentile(one.count[one.count > 0], 90)
-        label[one.window] ^= np.where(one.count >= full, mark, 0)
-        clean[one.window] &= (one.count == 0) | (one.count >= full)
+        whole = binary_erosion(one.covered, _NEIGHBOURS)
+        label[one.window] ^= np.where(whole, mark, 0)
+        clean[one.window] &= whole | ~one.covered  # not the rim, which it may cover in part
     label[~clean] = 0
     by_mark = {int(mark): number for number, mark in enumerate(marks)}
     flat = np.arange(label.size).reshape(shape)
@@ -134,8 +136,8 @@ def _edges_along(
 def _covers(one: Cells, cell: int, columns: int) -> bool:
     """Tell whether an exposure has pixels in a cell, given by its flat index."""
     row, column = cell // columns - one.corner[0], cell % columns - one.corner[1]
-    inside = 0 <= row < one.count.shape[0] and 0 <= column < one.count.shape[1]
-    return inside and bool(one.count[row, column] > 0)
+    inside = 0 <= row < one.covered.shape[0] and 0 <= column < one.covered.shape[1]
+    return inside and bool(one.covered[row, column])
 
 
 def steps(image: Floats, edges: Sequence[Edge]) -> list[tuple[float, float, int]]:
