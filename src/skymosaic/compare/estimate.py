@@ -107,6 +107,6 @@ def compare(called: Called, one: Floats, other: Floats) -> Comparison:
     return Comparison(excess, difference / error if error > 0 else 0.0)
 
 
-def subtracted(names: Sequence[str], skies: Mapping[str, float | None]) -> Floats:
+def in_order(names: Sequence[str], skies: Mapping[str, float | None]) -> Floats:
     """Return what a method subtracted, in the order of the names; 0 where undetermined."""
     return np.array([skies[name] or 0.0 for name in names])

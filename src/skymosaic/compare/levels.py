@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,7 +86,3 @@ def solve(
         misfit=misfit,
     )
 
-
-def aligned_with(names: Sequence[str], skies: Mapping[str, float | None]) -> Floats:
-    """Return the skies in the order of the names; NaN where undetermined."""
-    return np.array([np.nan if (v := skies[name]) is None else v for name in names], dtype=float)

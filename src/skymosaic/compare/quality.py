@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skymosaic.compare.background import darkest, empty_sky
 from skymosaic.compare.cells import Cells, Floats
-from skymosaic.compare.estimate import Estimate
+from skymosaic.compare.estimate import Estimate, in_order
 from skymosaic.compare.levels import Levels
 from skymosaic.compare.mosaic import combined, weighted_mean
 from skymosaic.compare.residuals import (
@@ -104,7 +104,7 @@ def judge(
     left = residuals(method, field.differences, skies)
     pixels = {(one.a, one.b): one.pixels for one in field.differences}
     weight = [pixels[one.a, one.b] for one in left]
-    subtracted = np.array([skies[name] or 0.0 for name in field.levels.names])
+    subtracted = in_order(field.levels.names, skies)
     image, variance = combined(field.cells, subtracted, field.shape)
     dark = darkest(image, variance, field.noise)
     empty = None if field.empty is None else empty_sky(image, variance, field.empty)
