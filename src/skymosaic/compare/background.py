@@ -89,18 +89,15 @@ def darkest(image: Floats, variance: Floats, noise: float) -> Darkest | None:
     halves = [patches(image, variance, colour) for colour in (0, 1)]
     if halves[0].level.size < LEAST_PATCHES:
         return None
-    levels, errors = [], []
-    for half in halves:
-        count = max(LEAST_PATCHES, round(DARKEST * half.level.size))
-        lowest = np.argsort(half.chosen, kind="stable")[:count]
-        level = half.level[lowest]
-        levels.append(float(np.mean(level)))
-        errors.append(float(np.std(level, ddof=1) / np.sqrt(count)))
+    count = max(LEAST_PATCHES, round(DARKEST * halves[0].level.size))
+    lowest = [half.level[np.argsort(half.chosen, kind="stable")[:count]] for half in halves]
+    levels = [float(np.mean(one)) for one in lowest]
+    errors = [float(np.std(one, ddof=1)) / np.sqrt(count) for one in lowest]
     level = float(np.mean(levels))
     both = 0.5 * (halves[0].level + halves[0].chosen)
     tolerance = _SIGMAS * halves[0].error / np.sqrt(2.0) + NEGLIGIBLE * noise
     empty = both <= level + tolerance
-    error = float(np.hypot(0.5 * float(np.hypot(*errors)), 0.5 * abs(levels[0] - levels[1])))
+    error = 0.5 * float(np.sqrt(errors[0] ** 2 + errors[1] ** 2 + (levels[0] - levels[1]) ** 2))
     return Darkest(level, error, empty, float(empty.mean()))
 
 

@@ -144,7 +144,11 @@ def measure_cells(
         good = chip.science[inside & chip.good]
         values.append((good * np.float32(chip.factor)).astype(np.float32))
         density.append(area)
-    place, value, good = np.concatenate(places, axis=1), np.concatenate(values), np.concatenate(valid)
+    place, value, good = (
+        np.concatenate(places, axis=1),
+        np.concatenate(values),
+        np.concatenate(valid),
+    )
     if value.size == 0:
         return None
     corner = place.min(axis=1)
@@ -205,8 +209,12 @@ def _medians(
     count = np.bincount(index, minlength=cells)
     start = np.concatenate([[0], np.cumsum(count)[:-1]])
 
+    last = ranked.size - 1
+
     def rank(share: float) -> Floats:
-        position = np.minimum(start + np.round((count - 1) * share).astype(np.int64), ranked.size - 1)
+        position = np.minimum(
+            start + np.round((count - 1) * share).astype(np.int64), ranked.size - 1
+        )
         return ranked[np.maximum(position, 0)].astype(np.float64)
 
     last = ranked.size - 1

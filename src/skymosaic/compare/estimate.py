@@ -1,8 +1,9 @@
 """How far each method's skies are from those that the data call for, and how well that is known.
 
 The skies that the data call for: relative to one another as the overlaps have them, and, in each
-group of linked exposures, such that the darkest parts of its mosaic are empty. The first is measured;
-the second is an assumption, and an upper limit: where no part of a group is empty its skies are lower.
+group of linked exposures, such that the darkest parts of its mosaic are empty. The first is
+measured; the second is an assumption, and an upper limit: where no part of a group is empty, its
+skies are lower.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def estimate(called: Called, subtracted: Floats) -> Estimate:
     # Noise adds to the mean square; where it makes all of it, the error is that of the noise.
     rms = float(np.sqrt(max(square - noise, 0.0)))
     slope = float(np.sqrt(off @ called.covariance @ off)) / size
-    return Estimate(rms, slope / np.sqrt(max(square, noise)), float(np.mean(off)))
+    return Estimate(rms, slope / float(np.sqrt(max(square, noise))), float(np.mean(off)))
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ def compare(called: Called, one: Floats, other: Floats) -> Comparison:
     """
     apart = one - other
     difference = float(np.mean(apart * (one + other - 2.0 * called.skies)))
-    error = 2.0 / len(apart) * float(np.sqrt(max(apart @ called.covariance @ apart, 0.0)))
+    variance = max(float(apart @ called.covariance @ apart), 0.0)
+    error = 2.0 / len(apart) * float(np.sqrt(variance))
     excess = estimate(called, one).error - estimate(called, other).error
     return Comparison(excess, difference / error if error > 0 else 0.0)
 

@@ -44,6 +44,8 @@ class Measured:
         Side of a cell, arcsec.
     truth : mapping of str to float, or None
         The true skies, where they are known.
+    unseen : sequence of str
+        Exposures without a valid pixel.
     """
 
     cells: Sequence[Cells]
@@ -53,6 +55,7 @@ class Measured:
     cell: float
     mosaics: Mapping[str, Floats] = field(default_factory=dict)
     truth: Mapping[str, float] | None = None
+    unseen: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,16 @@ def gather_evidence(measured: Measured) -> Evidence:
     }
     left = {m: residuals(m, differences, skies) for m, skies in measured.skies.items()}
     facts = Facts(
-        quality, against, left, seams, differences, levels.misfit, graph, empty_share, noise
+        quality=quality,
+        against_best=against,
+        residuals=left,
+        seams=seams,
+        differences=differences,
+        misfit=levels.misfit,
+        graph=graph,
+        empty_share=empty_share,
+        noise=noise,
+        unseen=measured.unseen,
     )
     return Evidence(
         unit=UNIT,

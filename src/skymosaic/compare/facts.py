@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from scipy.stats import norm
+
 from skymosaic.compare.background import NEGLIGIBLE
 from skymosaic.compare.overlap_graph import OverlapGraph
 from skymosaic.compare.residuals import MethodQuality, PairDifference, Residual, Seam
@@ -40,6 +42,8 @@ class Facts:
         Share of the mosaic that is as dark as its darkest parts.
     noise : float
         Of one pixel, e-/s.
+    unseen : sequence of str
+        Exposures without a valid pixel.
     """
 
     quality: Mapping[str, MethodQuality]
@@ -51,8 +55,17 @@ class Facts:
     graph: OverlapGraph
     empty_share: float | None
     noise: float
+    unseen: Sequence[str] = ()
 
     @property
     def negligible(self) -> float:
         """What no difference counts below, e-/s."""
         return NEGLIGIBLE * self.noise
+
+    def limit(self, tests: int) -> float:
+        """Return the standard errors from which on one of many numbers counts.
+
+        The chance that any of them exceeds it by noise alone is that of one number exceeding
+        `SIGMAS` (Bonferroni's correction).
+        """
+        return float(norm.isf(norm.sf(SIGMAS) / max(tests, 1)))

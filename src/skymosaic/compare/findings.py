@@ -17,6 +17,7 @@ _SEAM_SHARE = 0.1  # of a step: the weights of exposures at an edge are known to
 def find(facts: Facts) -> list[Finding]:
     """Return what each rule found."""
     rules = (
+        _unseen,
         _separate_groups,
         _undetermined,
         _weak_cuts,
@@ -26,6 +27,7 @@ def find(facts: Facts) -> list[Finding]:
         _oversubtraction,
         _pedestal,
         _no_empty_sky,
+        _same_differences,
         _steps,
         _seams_disagree,
         _truth,
@@ -35,6 +37,16 @@ def find(facts: Facts) -> list[Finding]:
 
 def _matching(facts: Facts) -> list[str]:
     return [method for method in _MATCHING if method in facts.quality]
+
+
+def _unseen(facts: Facts) -> Iterator[Finding]:
+    if facts.unseen:
+        yield Finding(
+            "no-valid-pixels",
+            "warning",
+            f"{_some(facts.unseen)} have no valid pixel: nothing here tells of them.",
+            {"exposures": list(facts.unseen)},
+        )
 
 
 def _separate_groups(facts: Facts) -> Iterator[Finding]:
@@ -104,10 +116,12 @@ def _few_pixels(facts: Facts) -> Iterator[Finding]:
 
 def _significant(facts: Facts, method: str) -> list[Residual]:
     """Return the residuals of a method that matter, the most significant first."""
+    residuals = facts.residuals.get(method, ())
+    limit = facts.limit(len(residuals))
     large = [
         one
-        for one in facts.residuals.get(method, ())
-        if one.significance > SIGMAS and abs(one.residual) > facts.negligible
+        for one in residuals
+        if one.significance > limit and abs(one.residual) > facts.negligible
     ]
     return sorted(large, key=lambda one: -one.significance)
 
@@ -122,8 +136,8 @@ def _statistic_disagrees(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "statistic-disagrees",
             "warning",
-            f"{method} leaves {worst.residual:+.4f} +- {worst.error:.4f} e-/s between {worst.a} and "
-            f"{worst.b} (and more than its error in {len(left)} of {len(facts.differences)} "
+            f"{method} leaves {worst.residual:+.4f} +- {worst.error:.4f} e-/s between {worst.a} "
+            f"and {worst.b} (and more than its error in {len(left)} of {len(facts.differences)} "
             "overlaps): the statistic that it compares disagrees with the difference of the same "
             "places on the sky. Look for bright or saturated sources and bad pixels in these "
             "overlaps, and mask them (in DQ, or with AstroDrizzle's skyfile or skymask_cat).",
@@ -187,8 +201,8 @@ def _pedestal(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "pedestal",
                 "note",
-                f"{method} leaves {one.background:.4f} e-/s in the darkest parts of the mosaic: sky, "
-                "or emission that is everywhere.",
+                f"{method} leaves {one.background:.4f} e-/s in the darkest parts of the mosaic: "
+                "sky, or emission that is everywhere.",
                 {
                     "method": method,
                     "background": one.background,
@@ -202,15 +216,33 @@ def _no_empty_sky(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "no-empty-sky",
             "warning",
-            f"Only {facts.empty_share:.1%} of the mosaic is as dark as its darkest parts: there may "
-            "be no empty sky in it, and the level of the sky is not known, only differences.",
+            f"Only {facts.empty_share:.1%} of the mosaic is as dark as its darkest parts: there "
+            "may be no empty sky in it, and the level of the sky is not known, only differences.",
             {"empty_share": facts.empty_share},
+        )
+
+
+def _same_differences(facts: Facts) -> Iterator[Finding]:
+    """Name the methods that differ in the level of the sky alone, not between exposures."""
+    rms = {m: one.residual_rms for m, one in facts.quality.items() if one.residual_rms is not None}
+    if len(rms) < 2:
+        return
+    least = min(rms.values())
+    same = [method for method, one in rms.items() if one - least <= facts.negligible]
+    if len(same) > 1:
+        listed = _and([f"{rms[method]:.4f}" for method in same])
+        yield Finding(
+            "same-differences",
+            "note",
+            f"Between exposures {_and(same)} leave the same: {listed} e-/s rms in the overlaps. "
+            "Where a local background is subtracted, as for stars, they serve alike.",
+            {method: rms[method] for method in same},
         )
 
 
 def _steps(facts: Facts) -> Iterator[Finding]:
     for method, seams in facts.seams.items():
-        real = [seam for seam in seams if seam.significance > SIGMAS]
+        real = [seam for seam in seams if seam.significance > facts.limit(len(seams))]
         large = [seam for seam in real if abs(seam.step) > facts.negligible]
         if large:
             worst = max(large, key=lambda seam: abs(seam.step))
@@ -255,8 +287,8 @@ def _truth(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "truth",
             "note",
-            f"The data are simulated. Against the true skies {best} is closest: what was subtracted "
-            f"is off by {listed} e-/s rms.",
+            f"The data are simulated. Against the true skies {best} is closest: what was "
+            f"subtracted is off by {listed} e-/s rms.",
             {method: one.to_dict() for method, one in known.items()},
         )
 

@@ -1,4 +1,4 @@
-"""The levels of exposures that their measured differences call for, and how well these are known."""
+"""The levels of exposures that their differences call for, and how well these are known."""
 
 from __future__ import annotations
 
@@ -85,4 +85,3 @@ def solve(
         groups=tuple(tuple(place[name] for name in group) for group in groups),
         misfit=misfit,
     )
-

@@ -34,7 +34,9 @@ def in_cells(preview: Image, blocks: int, shape: tuple[int, int]) -> Floats:
     return np.median(stacked.reshape(*shape, blocks * blocks), axis=2)
 
 
-def combined(cells: Sequence[Cells], skies: Floats, shape: tuple[int, int]) -> tuple[Floats, Floats]:
+def combined(
+    cells: Sequence[Cells], skies: Floats, shape: tuple[int, int]
+) -> tuple[Floats, Floats]:
     """Return the mean of the exposures less their skies, and the variance that noise gives it.
 
     Each is weighted by exposure time and valid pixels, as AstroDrizzle's weight map is.

@@ -1,4 +1,4 @@
-"""One method's mosaic, judged: what is left between exposures, in the empty sky, in the emission."""
+"""One method's mosaic, judged: between exposures, in the empty sky, in extended emission."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ Skies = Mapping[str, float | None]
 """What a method subtracted from each exposure, e-/s in a pixel of the common size."""
 
 
-def residuals(
-    method: str, differences: Sequence[PairDifference], skies: Skies
-) -> list[Residual]:
+def residuals(method: str, differences: Sequence[PairDifference], skies: Skies) -> list[Residual]:
     """Return what a method leaves of each measured difference; exact, no pixel is looked at again.
 
     Parameters

@@ -1,7 +1,8 @@
 """What is left of the differences between exposures once a method's sky is subtracted.
 
-Levels are in electron/s in a pixel of one size, the IDCSCALE of the first chip, so that exposures of
-different times and detectors compare: a brightness as stsci.skypac uses it, times that pixel's area.
+Levels are in electron/s in a pixel of one size, the IDCSCALE of the first chip, so that exposures
+of different times and detectors compare: a brightness as stsci.skypac uses it, times that pixel's
+area.
 """
 
 from __future__ import annotations

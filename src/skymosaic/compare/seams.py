@@ -161,7 +161,7 @@ def steps(image: Floats, edges: Sequence[Edge]) -> list[tuple[float, float, int]
     values = image.ravel()
     found = []
     for edge in edges:
-        reach = 0.5 * (edge.gap + 1.0)
+        reach = np.asarray(0.5 * (edge.gap + 1.0), dtype=np.float64)
         step = _at_edge(values[edge.inside], reach) - _at_edge(values[edge.outside], reach)
         step = step[np.isfinite(step)]
         if step.size < LEAST_STENCILS:
@@ -175,7 +175,7 @@ def steps(image: Floats, edges: Sequence[Edge]) -> list[tuple[float, float, int]
 
 def _at_edge(arm: Floats, reach: Floats) -> Floats:
     slope = 0.5 * (arm[:, 0] - arm[:, 2])
-    return arm.mean(axis=1) + slope * (reach + 1.0)
+    return np.asarray(arm.mean(axis=1) + slope * (reach + 1.0))
 
 
 def measure_seams(
