@@ -106,10 +106,15 @@ def summary_lines(evidence: Evidence) -> list[str]:
     if advice.sure:
         lines.append(f"how sure: {advice.sure}")
     lines += ["", *_quality_lines(evidence), ""]
-    lines += [f"{finding.severity}: {finding.text}" for finding in advice.findings]
+    lines += [
+        f"{finding.severity}: {finding.text}"
+        for finding in advice.findings
+        if finding.code not in _IN_THE_TABLE
+    ]
     return lines
 
 
+_IN_THE_TABLE = ("over-subtraction", "pedestal", "steps")
 _COLUMNS = ("off by", "pairs rms", "worst pair", "seams rms", "worst step", "darkest", "imposed")
 
 
