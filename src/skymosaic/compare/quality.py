@@ -126,6 +126,7 @@ def judge(
         estimated_error_error=None if estimate is None else estimate.uncertainty,
         undetermined=tuple(name for name in field.levels.names if skies[name] is None),
         truth=None if truth is None else _against(truth, field.levels.names, subtracted),
+        estimated_level=None if estimate is None else estimate.level,
     )
 
 

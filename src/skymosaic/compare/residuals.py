@@ -153,6 +153,8 @@ class MethodQuality:
     """Exposures whose sky the method could not determine."""
     truth: TruthError | None = None
     """Where the true skies are known."""
+    estimated_level: float | None = None
+    """Mean over exposures of what was subtracted minus the skies that the data call for."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

@@ -61,9 +61,9 @@ def _sentence(
 ) -> str:
     names = _and(equal)
     best, error, uncertainty = ranking[0]
-    off = f"{error:.4f} +- {max(uncertainty, 5e-5):.4f} e-/s rms"
-    rest = [(method, one) for method, one, _ in ranking if method not in equal]
-    against = "; the others are off by " + _and([f"{one:.4f} ({m})" for m, one in rest])
+    off = f"{_bound(best, facts)}{error:.4f} +- {max(uncertainty, 5e-5):.4f} e-/s rms"
+    rest = [f"{_bound(m, facts)}{one:.4f} ({m})" for m, one, _ in ranking if m not in equal]
+    against = f"; the others are off by {_and(rest)}" if rest else ""
     if verdict == "undetermined":
         return (
             f"The data do not tell which sky method to use: the estimated errors differ by "
@@ -72,7 +72,7 @@ def _sentence(
     if verdict == "method":
         return (
             f"Use {best}: what it subtracted is off by {off} from the skies that this field calls "
-            f"for{against if rest else ''}."
+            f"for{against}."
         )
     if largest <= facts.negligible:
         how = (
@@ -81,7 +81,15 @@ def _sentence(
         )
     else:
         how = f"cannot be told apart here: they differ by {largest:.4f} e-/s, within their errors"
-    return f"{names} {how}; {best} is off by {off}{against if rest else ''}."
+    return f"{names} {how}; {best} is off by {off}{against}."
+
+
+def _bound(method: str, facts: Facts) -> str:
+    """Tell what an estimated error bounds where there may be no empty sky: the skies are lower."""
+    level = facts.quality[method].estimated_level
+    if level is None or facts.empty_share is None or facts.empty_share >= SMALL_SHARE:
+        return ""
+    return "at least " if level > 0 else "at most "
 
 
 def _sure(verdict: Verdict, equal: Sequence[str], margin: float | None, facts: Facts) -> str:
@@ -112,10 +120,11 @@ def _level_is_bounded(equal: Sequence[str], facts: Facts) -> bool:
     It would lower all skies that are called for by one constant: that favours whichever method
     subtracts less on average.
     """
-    subtracted = {method: one.subtracted for method, one in facts.quality.items()}
-    highest = max(subtracted[method] for method in equal)
-    return all(
-        highest <= subtracted[method] for method in facts.against_best if method not in equal
+    levels = {method: facts.quality[method].estimated_level for method in facts.against_best}
+    known = {method: level for method, level in levels.items() if level is not None}
+    others = [level for method, level in known.items() if method not in equal]
+    return len(known) == len(levels) and all(
+        known[method] <= level for method in equal for level in others
     )
 
 

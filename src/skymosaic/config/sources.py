@@ -44,6 +44,12 @@ class SimulatedSource(Section):
         default_factory=dict,
         description="True offset of a tile on the sky, as tile: [east, north] (arcsec).",
     )
+    scene: Literal[
+        "horsehead", "sparse", "nebula", "equal-skies", "one-sided", "filled", "saturated"
+    ] = Field(
+        default="horsehead",
+        description="What there is to see; the others favour one sky method or another.",
+    )
 
     @model_validator(mode="after")
     def _displaced_tiles_are_made(self) -> Self:

@@ -55,11 +55,12 @@ class Simulation:
     displace : mapping of str to (float, float)
         True offset of a tile on the sky, (east, north) in arcsec, added to its published place.
     scene : str
-        What is there to see, and what the skies are. ``horsehead``: a nebula everywhere. ``sparse``:
-        stars only. ``nebula``: one in the middle. ``equal-skies``: the same, and all skies are one.
-        ``one-sided``: emission that rises towards one side. ``filled``: emission everywhere, over
-        skies that were subtracted before but for a rest. ``saturated``: stars, one of them
-        saturated in the overlap of tiles 54 and 51, with a ghost in the exposures of 51 alone.
+        What is there to see, and what the skies are. ``horsehead``: a nebula everywhere.
+        ``sparse``: stars only. ``nebula``: one in the middle. ``equal-skies``: the same, and all
+        skies are one. ``one-sided``: emission that rises towards one side. ``filled``: emission
+        everywhere, over skies that were subtracted before but for a rest. ``saturated``: stars,
+        one of them saturated in the overlap of tiles 54 and 51, with a ghost in the exposures of
+        51 alone.
     """
 
     seed: int = 12812

@@ -100,6 +100,7 @@ def ghost(simulation: Simulation, exposure: Exposure, wcs: WCS) -> FloatArray:
     if not exposure.visit.endswith(_GHOSTLY):
         return np.zeros(shape)
     y, x = np.indices(shape).reshape(2, -1).astype(float)
-    plane = project(*wcs.all_pix2world(x, y, 0), field_center())
+    ra, dec = wcs.all_pix2world(x, y, 0)
+    plane = project(ra, dec, field_center())
     away = np.hypot(*(plane - _crossing(simulation)[:, None])) / simulation.shrink
     return np.asarray(_GHOST * np.exp(-0.5 * (away / _GHOST_RADIUS) ** 2)).reshape(shape)
