@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from skymosaic.compare.cells import Cells, Floats
 from skymosaic.compare.residuals import PairDifference
@@ -17,6 +19,7 @@ MAD = 1.4826  # standard deviation of a normal distribution, in median absolute 
 MEDIAN = 1.2533  # standard error of a median, in those of a mean
 _PATCHES = 4  # along each axis of an overlap
 _LEAST_IN_PATCH = 12
+_CHANCE = 1e-4  # that noise alone makes patches differ as much as what is called uneven
 
 
 def clipped_median(values: Floats) -> tuple[float, float, NDArray[np.bool_]]:
@@ -35,8 +38,8 @@ def clipped_median(values: Floats) -> tuple[float, float, NDArray[np.bool_]]:
 def pair_difference(a: Cells, b: Cells) -> PairDifference | None:
     """Return the difference of two exposures; None where they share fewer cells than `LEAST_CELLS`.
 
-    Its error is that of the median of the cells, plus what the difference is found to vary by
-    between patches of the overlap: neither noise nor a structure is taken for a constant.
+    Its error is that of the median of the cells, or, where it is larger, that of the mean of
+    patches of the overlap: neither noise nor a structure is taken for a constant.
     """
     at, of_a, of_b = _shared(a, b)
     if at is None:
@@ -51,17 +54,17 @@ def pair_difference(a: Cells, b: Cells) -> PairDifference | None:
     pixels = 0.5 * (a.count[of_a][valid][kept] + b.count[of_b][valid][kept])
     cells = int(kept.sum())
     statistical = MEDIAN * scatter / np.sqrt(cells)
-    unevenness, patches = _unevenness(differences[kept], row[kept], column[kept], scatter)
+    patched = _patched(differences[kept], row[kept], column[kept], scatter)
     # The median of n pixels of noise s scatters by 1.2533 s / sqrt(n), in each of two exposures.
     noise = scatter * float(np.sqrt(np.mean(pixels) / 2.0)) / MEDIAN
     return PairDifference(
         a=a.rootname,
         b=b.rootname,
         difference=median,
-        error=float(np.hypot(statistical, unevenness / np.sqrt(patches))),
+        error=max(statistical, patched.error),
         mad=scatter,
         noise=noise,
-        unevenness=unevenness,
+        unevenness=patched.unevenness,
         cells=cells,
         pixels=round(float(pixels.sum())),
     )
@@ -83,10 +86,19 @@ def _shared(a: Cells, b: Cells) -> tuple[_Window | None, _Window, _Window]:
     return (None if empty else first), second, third
 
 
-def _unevenness(
+@dataclass(frozen=True)
+class _Patched:
+    """What patches of an overlap tell."""
+
+    error: float
+    """Standard error of the mean of their medians."""
+    unevenness: float
+    """Rms by which their medians differ beyond their noise; 0 where noise may be all of it."""
+
+
+def _patched(
     values: Floats, row: NDArray[np.intp], column: NDArray[np.intp], scatter: float
-) -> tuple[float, int]:
-    """Return by how much patches differ beyond their noise (rms), and how many there are."""
+) -> _Patched:
     patch = _quantiles(row) * _PATCHES + _quantiles(column)
     medians, errors = [], []
     for number in np.unique(patch):
@@ -94,12 +106,13 @@ def _unevenness(
         if inside.size >= _LEAST_IN_PATCH:
             medians.append(float(np.median(inside)))
             errors.append(MEDIAN * scatter / np.sqrt(inside.size))
-    if len(medians) < 4:
-        return 0.0, 1
+    count = len(medians)
+    if count < 4:
+        return _Patched(0.0, 0.0)
     variance, noise = float(np.var(medians, ddof=1)), float(np.mean(np.square(errors)))
-    # Patches of pure noise vary, too: only what is beyond that by 2 standard errors is structure.
-    limit = noise * (1.0 + 2.0 * np.sqrt(2.0 / (len(medians) - 1)))
-    return (float(np.sqrt(variance - noise)) if variance > limit else 0.0), len(medians)
+    limit = noise * float(chi2.isf(_CHANCE, count - 1)) / (count - 1)
+    beyond = variance - noise if variance > limit else 0.0
+    return _Patched(float(np.sqrt(variance / count)), float(np.sqrt(beyond)))
 
 
 def _quantiles(position: NDArray[np.intp]) -> NDArray[np.intp]:
