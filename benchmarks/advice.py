@@ -35,7 +35,7 @@ from astropy.wcs import WCS
 
 from skymosaic import drizzlepac_process
 from skymosaic.archive.simulated.exposures import Simulation, simulate_visit, visit_files
-from skymosaic.archive.simulated.pointing import SceneName
+from skymosaic.archive.simulated.names import SceneName
 from skymosaic.compare.cells import CellGrid, Cells, Chip, cell_side, measure_cells
 from skymosaic.compare.evidence import Measured, gather_evidence
 from skymosaic.drizzle import parameters as pars

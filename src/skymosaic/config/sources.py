@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from skymosaic.archive.simulated.names import SceneName
 from skymosaic.config.fields import (
     Count,
     Endpoint,
@@ -44,9 +45,7 @@ class SimulatedSource(Section):
         default_factory=dict,
         description="True offset of a tile on the sky, as tile: [east, north] (arcsec).",
     )
-    scene: Literal[
-        "horsehead", "sparse", "nebula", "equal-skies", "one-sided", "filled", "saturated"
-    ] = Field(
+    scene: SceneName = Field(
         default="horsehead",
         description="What there is to see; the others favour one sky method or another.",
     )

@@ -8,10 +8,11 @@ import importlib.resources
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
+from skymosaic.archive.simulated.names import SCENES, SceneName
 from skymosaic.archive.simulated.plane import FloatArray, deproject, project
 from skymosaic.errors import CampaignError
 
@@ -19,11 +20,6 @@ DETECTOR_SIZE = 1014
 SUBARRAY_SIZE = 256
 REFERENCE_TILE = "54"
 MAXIMUM_DITHERS = 28
-
-SceneName = Literal[
-    "horsehead", "sparse", "nebula", "equal-skies", "one-sided", "filled", "saturated"
-]
-SCENES: tuple[SceneName, ...] = get_args(SceneName)
 
 _VISIT_PREFIX = "ibxl"
 _POINTING_RMS = 0.18  # arcsec an axis: with two axes, 2 pixels rms
