@@ -217,7 +217,8 @@ def _no_empty_sky(facts: Facts) -> Iterator[Finding]:
             "no-empty-sky",
             "warning",
             f"Only {facts.empty_share:.1%} of the mosaic is as dark as its darkest parts: there "
-            "may be no empty sky in it, and the level of the sky is not known, only differences.",
+            "may be no empty sky in it, or these parts are defects. Then the level of the sky is "
+            "not known, only differences are.",
             {"empty_share": facts.empty_share},
         )
 

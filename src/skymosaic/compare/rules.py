@@ -61,8 +61,8 @@ def _sentence(
 ) -> str:
     names = _and(equal)
     best, error, uncertainty = ranking[0]
-    off = f"{_bound(best, facts)}{error:.4f} +- {max(uncertainty, 5e-5):.4f} e-/s rms"
-    rest = [f"{_bound(m, facts)}{one:.4f} ({m})" for m, one, _ in ranking if m not in equal]
+    off = f"{error:.4f} +- {max(uncertainty, 5e-5):.4f} e-/s rms"
+    rest = [f"{one:.4f} ({method})" for method, one, _ in ranking if method not in equal]
     against = f"; the others are off by {_and(rest)}" if rest else ""
     if verdict == "undetermined":
         return (
@@ -84,14 +84,6 @@ def _sentence(
     return f"{names} {how}; {best} is off by {off}{against}."
 
 
-def _bound(method: str, facts: Facts) -> str:
-    """Tell what an estimated error bounds where there may be no empty sky: the skies are lower."""
-    level = facts.quality[method].estimated_level
-    if level is None or facts.empty_share is None or facts.empty_share >= SMALL_SHARE:
-        return ""
-    return "at least " if level > 0 else "at most "
-
-
 def _sure(verdict: Verdict, equal: Sequence[str], margin: float | None, facts: Facts) -> str:
     """Tell how sure the advice is, and what it rests on."""
     if margin is None:
@@ -110,7 +102,10 @@ def _sure(verdict: Verdict, equal: Sequence[str], margin: float | None, facts: F
         " It supposes that the darkest parts of each group of exposures are empty sky, "
         f"{facts.empty_share:.1%} of the mosaic here"
     )
-    doubt = "; with emission everywhere the skies are lower, and what subtracts less is better."
+    doubt = (
+        ". With emission everywhere the skies are lower, and what subtracts less is better; where "
+        "these parts are defects, such as bad flat fields, it is the other way round."
+    )
     return told + condition + (doubt if facts.empty_share < SMALL_SHARE else ".")
 
 
