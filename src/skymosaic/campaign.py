@@ -76,6 +76,8 @@ class Outcome:
     """Where all products are."""
     reused: bool
     """Whether everything had been finished before."""
+    summary: Sequence[str] = ()
+    """Which method to trust, and the numbers that say so, in lines; empty where not measured."""
 
 
 @dataclass(frozen=True)
@@ -388,4 +390,5 @@ def outcome_of(place: Place, done: Finished, *, reused: bool) -> Outcome:
         report=place.store.where(done.products["report.html"].key),
         folder=place.store.where(place.campaign),
         reused=reused,
+        summary=done.result.get("summary", ()),  # comparisons of older versions have none
     )

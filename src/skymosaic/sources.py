@@ -21,7 +21,14 @@ def open_source(source: AnySource, *, mixed: bool = False) -> Source:
         from skymosaic.archive.simulated.source import SimulatedArchive
 
         return SimulatedArchive(
-            Simulation(source.seed, source.size, source.tiles, source.dithers, source.displace),
+            Simulation(
+                source.seed,
+                source.size,
+                source.tiles,
+                source.dithers,
+                source.displace,
+                source.scene,
+            ),
             drizzlepac_process.call,
         )
     if isinstance(source, S3Source):

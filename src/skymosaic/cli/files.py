@@ -8,6 +8,7 @@ from typing import Literal
 
 import click
 
+from skymosaic.archive.simulated.names import SCENES, SceneName
 from skymosaic.cli.common import campaign_file, ended_cleanly, store_option
 from skymosaic.config import Campaign, json_schema, load_campaign, resolved_yaml
 
@@ -63,15 +64,24 @@ def query(config: Path) -> None:
 @click.option("--size", type=click.Choice(["full", "small"]), default="full", show_default=True)
 @click.option("--tile", "tiles", multiple=True, help="A tile such as 54, once each; default: all.")
 @click.option("--dithers", default=2, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--scene", type=click.Choice(SCENES), default="horsehead", show_default=True,
+    help="What there is to see; the others favour one sky method or another.",
+)  # fmt: skip
 @ended_cleanly
 def simulate(
-    folder: Path, seed: int, size: Literal["full", "small"], tiles: tuple[str, ...], dithers: int
+    folder: Path,
+    seed: int,
+    size: Literal["full", "small"],
+    tiles: tuple[str, ...],
+    dithers: int,
+    scene: SceneName,
 ) -> None:
     """Write simulated WFC3/IR exposures, their drizzled images and the truth into FOLDER."""
     from skymosaic import campaign as pipeline
     from skymosaic.archive.simulated.exposures import Simulation
 
-    simulation = Simulation(seed=seed, size=size, tiles=tiles, dithers=dithers)
+    simulation = Simulation(seed=seed, size=size, tiles=tiles, dithers=dithers, scene=scene)
     pipeline.simulate(folder, simulation, click.echo)
 
 

@@ -85,11 +85,13 @@ def restart(
 
 
 def show(campaign: Campaign, outcome: Outcome) -> None:
-    """Print the table of a campaign, and what it warns of."""
+    """Print the table of a campaign, what it warns of, and which method to trust."""
     title = f"{TABLE_TITLE}\n" if campaign.groups is None else ""
     click.echo(f"{title}{outcome.table}")
     for warning in outcome.warnings:
         click.echo(f"warning: {warning}", err=True)
+    if outcome.summary:
+        click.echo("\n" + "\n".join(outcome.summary))
 
 
 def _run(campaign: Campaign, wait: bool, quiet: bool) -> None:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from skymosaic.compare import figures, summary
 from skymosaic.compare.difference import difference, reference_method
+from skymosaic.compare.evidence import Evidence
+from skymosaic.compare.evidence_files import write_evidence
 from skymosaic.compare.invariants import Invariant, check_invariants, failures
 from skymosaic.compare.mdrizsky import Runs, mdrizsky_table, write_table
 from skymosaic.compare.preview import blink, common_stretch, in_method_order, preview
@@ -43,6 +45,9 @@ class ComparisonInput:
         Unit of MDRIZSKY.
     image_unit : str
         Unit of the mosaics.
+    evidence : Evidence or None
+        What the exposures' overlaps say of the methods, and the advice; None where that was not
+        measured.
     """
 
     runs: Runs
@@ -51,6 +56,7 @@ class ComparisonInput:
     images: Mapping[str, Floats]
     unit: str = "electron / s"
     image_unit: str = "electron / s"
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +152,8 @@ def _write_all(
 ) -> list[Path]:
     """Write every file into an empty folder, and return them."""
     written = write_table(table, folder)
+    if data.evidence is not None:
+        written += write_evidence(data.evidence, folder)
     drawn = _draw_figures(folder, data, table)
     previews = _draw_previews(folder, data)
     report = Report(

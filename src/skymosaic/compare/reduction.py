@@ -11,9 +11,11 @@ from skymosaic.errors import SkyError
 
 Floats = NDArray[np.floating]
 
+MAX_SIDE = 1200  # pixels
+
 
 def reduce_image(
-    image: Floats, weight: Floats | None = None, max_side: int = 1200
+    image: Floats, weight: Floats | None = None, max_side: int = MAX_SIDE
 ) -> NDArray[np.float32]:
     """Return the image in blocks of pixels, each the mean of its valid ones.
 
@@ -42,7 +44,7 @@ def reduce_image(
             f"cannot preview an image of shape {image.shape} with a weight of shape "
             f"{None if weight is None else weight.shape}: both must be on one two-dimensional grid"
         )
-    block = math.ceil(max(image.shape) / max_side)
+    block = block_side(image.shape, max_side)
     starts = np.arange(0, image.shape[1], block)
     rows = []
     for top in range(0, image.shape[0], block):
@@ -55,3 +57,8 @@ def reduce_image(
         with np.errstate(invalid="ignore"):
             rows.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
     return np.array(rows, dtype=np.float32)
+
+
+def block_side(shape: tuple[int, ...], max_side: int = MAX_SIDE) -> int:
+    """Return the side of the blocks in which `reduce_image` reduces an image of this shape."""
+    return math.ceil(max(shape) / max_side)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from skymosaic.archive.simulated.names import SceneName
 from skymosaic.config.fields import (
     Count,
     Endpoint,
@@ -43,6 +44,10 @@ class SimulatedSource(Section):
     displace: Mapping[Text, tuple[Number, Number]] = Field(
         default_factory=dict,
         description="True offset of a tile on the sky, as tile: [east, north] (arcsec).",
+    )
+    scene: SceneName = Field(
+        default="horsehead",
+        description="What there is to see; the others favour one sky method or another.",
     )
 
     @model_validator(mode="after")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
 
 from skymosaic.errors import DrizzleError
 from skymosaic.exposure import Exposure
@@ -72,6 +74,11 @@ class Grid:
             "CD2_1": step * np.sin(angle),
             "CD2_2": step * np.cos(angle),
         }
+
+    def wcs(self) -> WCS:
+        """Return the mosaics' WCS, a plain tangent plane."""
+        keywords = {**self.header_keywords(), "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"}
+        return WCS(fits.Header(keywords))
 
 
 def bound_output(exposures: Sequence[Exposure], grid: Grid, max_megapixels: float) -> None:

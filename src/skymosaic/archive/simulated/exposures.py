@@ -27,6 +27,7 @@ from skymosaic.archive.simulated.pointing import (
     visits_of,
 )
 from skymosaic.archive.simulated.scene import render
+from skymosaic.archive.simulated.scenes import ghost
 
 __all__ = ["DRZ_PARAMETERS", "Simulation", "association_name", "simulate_visit", "visit_files"]
 
@@ -99,9 +100,10 @@ def simulate_visit(simulation: Simulation, visit: str, folder: Path) -> list[Pat
 
 def _simulate_exposure(simulation: Simulation, exposure: Exposure, folder: Path) -> list[Path]:
     scene = render(simulation, distorted_wcs(exposure.true_wcs), reference_scale())
-    science, error, flags = expose(
-        simulation, exposure.rootname, scene + exposure.sky, exposure.exptime
-    )
+    light = scene + exposure.sky
+    if simulation.scene == "saturated":
+        light = light + ghost(simulation, exposure, distorted_wcs(exposure.true_wcs))
+    science, error, flags = expose(simulation, exposure.rootname, light, exposure.exptime)
     flt = folder / f"{exposure.rootname}_flt.fits"
     flt_file(simulation, exposure, science, error, flags).writeto(flt, overwrite=True)
     truth = folder / f"{exposure.rootname}_truth.json"
@@ -117,6 +119,7 @@ def _truth(simulation: Simulation, exposure: Exposure) -> dict[str, Any]:
         "association": association_name(exposure.visit),
         "seed": simulation.seed,
         "size": simulation.size,
+        "scene": simulation.scene,
         "sky": exposure.sky,
         "pointing_error": {
             "dra_cosdec": exposure.error.dra,

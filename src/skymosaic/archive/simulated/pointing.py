@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from skymosaic.archive.simulated.names import SCENES, SceneName
 from skymosaic.archive.simulated.plane import FloatArray, deproject, project
 from skymosaic.errors import CampaignError
 
@@ -25,6 +26,9 @@ _POINTING_RMS = 0.18  # arcsec an axis: with two axes, 2 pixels rms
 _POINTING_LIMIT = 0.5  # arcsec: 4 pixels
 _ROLL_LIMIT = 0.03  # deg
 _EXTRA_DITHER = 2.0  # arcsec, half the width of the square of generated dithers, at full size
+_EQUAL_SKY = 0.85  # e-/s, in the scene of equal skies
+_LEFT_OVER = 0.05  # e-/s: what is left at most where the sky had been subtracted before
+_SKY_CHANGE = 0.1  # e-/s: by how much a visit's sky differs from the published one, other scenes
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,13 @@ class Simulation:
         Exposures a visit. The first two are the published ones; further ones are generated.
     displace : mapping of str to (float, float)
         True offset of a tile on the sky, (east, north) in arcsec, added to its published place.
+    scene : str
+        What is there to see, and what the skies are. ``horsehead``: a nebula everywhere.
+        ``sparse``: stars only. ``nebula``: one in the middle. ``equal-skies``: the same, and all
+        skies are one. ``one-sided``: emission that rises towards one side. ``filled``: emission
+        everywhere, over skies that were subtracted before but for a rest. ``saturated``: stars,
+        one of them saturated in the overlap of tiles 54 and 51, with a ghost in the exposures of
+        51 alone.
     """
 
     seed: int = 12812
@@ -53,6 +64,7 @@ class Simulation:
     tiles: tuple[str, ...] = ()
     dithers: int = 2
     displace: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    scene: SceneName = "horsehead"
 
     def __post_init__(self) -> None:
         known = tiles_of_proposal()
@@ -67,6 +79,10 @@ class Simulation:
             raise CampaignError(f"simulated tiles: {self.tiles} names a tile twice; name it once")
         if self.size not in ("full", "small"):
             raise CampaignError(f"simulated size: {self.size!r} is unknown; choose full or small")
+        if self.scene not in SCENES:
+            raise CampaignError(
+                f"simulated scene: {self.scene!r} is unknown; choose from {', '.join(SCENES)}"
+            )
         if not 1 <= self.dithers <= MAXIMUM_DITHERS:
             raise CampaignError(
                 f"simulated dithers: {self.dithers} is out of range; "
@@ -237,6 +253,23 @@ def _place(simulation: Simulation, tile: str, dither: int) -> tuple[float, float
     return float(ra), float(dec)
 
 
+def _sky(simulation: Simulation, tile: str, dither: int) -> float:
+    """Return the sky of an exposure, e-/s."""
+    if simulation.scene == "equal-skies":
+        return _EQUAL_SKY
+    if simulation.scene == "filled":
+        return float(generator(simulation.seed, tile, "rest", dither).uniform(0.0, _LEFT_OVER))
+    rows = _rows(tile)
+    sky = float(rows[dither % len(rows)]["localmin"])
+    if dither >= len(rows):
+        # The two exposures of a visit differ by about 0.01 e-/s; generated ones vary as much.
+        sky += float(generator(simulation.seed, tile, "sky", dither).uniform(-0.01, 0.01))
+    if simulation.scene != "horsehead":
+        change = generator(simulation.seed, tile, "visit's sky").uniform(-_SKY_CHANGE, _SKY_CHANGE)
+        sky += float(change)
+    return sky
+
+
 def plan_exposure(simulation: Simulation, visit: str, dither: int) -> Exposure:
     """Return one exposure of a visit, ``dither`` counted from 0."""
     tile = visit[4:6]
@@ -255,10 +288,6 @@ def plan_exposure(simulation: Simulation, visit: str, dither: int) -> Exposure:
     )
     middle = np.mean([_place(simulation, tile, k) for k in range(len(rows))], axis=0)
     error = pointing_error(simulation, visit)
-    sky = float(row["localmin"])
-    if dither >= len(rows):
-        # The two exposures of a visit differ by about 0.01 e-/s; generated ones vary as much.
-        sky += float(generator(simulation.seed, tile, "sky", dither).uniform(-0.01, 0.01))
     return Exposure(
         rootname=rootnames_of(simulation, visit)[dither],
         visit=visit,
@@ -269,7 +298,7 @@ def plan_exposure(simulation: Simulation, visit: str, dither: int) -> Exposure:
             float(row["postarg2"]) * simulation.shrink,
         ),
         stale_mdrizsky=float(row["mdrizsky"]),
-        sky=sky,
+        sky=_sky(simulation, tile, dither),
         true_wcs=true,
         header_wcs=_with_error(true, error, (float(middle[0]), float(middle[1]))),
         error=error,

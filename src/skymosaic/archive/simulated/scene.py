@@ -15,6 +15,7 @@ from scipy.special import erf
 
 from skymosaic.archive.simulated.plane import FloatArray, deproject, project
 from skymosaic.archive.simulated.pointing import Simulation, field_center, generator
+from skymosaic.archive.simulated.scenes import diffuse, saturated_star, texture
 
 FWHM = 0.151  # arcsec: WFC3/IR at 1.6 um (WFC3 Instrument Handbook, table 7.5)
 
@@ -27,6 +28,7 @@ _SIGMA = FWHM / np.sqrt(8 * np.log(2))
 # (20 e-/s) to its percentile 99 (17,000 e-/s).
 _BLOCK = 32.0  # arcsec: the stars of one block come from one generator
 _CELLS = {"full": 5, "small": 6}  # along each side of a block
+_SPARSE_CELLS = 2  # in the other scenes
 _WITHIN_CELL = (0.25, 0.75)  # no two stars closer than half a cell
 _FAINTEST, _BRIGHTEST, _SLOPE = 12.0, 2.0e4, 0.64  # e-/s
 _STAMP = 6  # pixels each side of a star: 12 sigma
@@ -45,7 +47,6 @@ _LANES = (
     (-0.80, -70.0, 10.0, 140.0, 9.0, 0.35),
     (1.60, -150.0, 12.0, 160.0, 10.0, 0.30),
 )
-_WAVES, _WAVE_AMPLITUDE, _WAVELENGTHS = 10, 0.05, (45.0, 180.0)
 
 
 @dataclass(frozen=True)
@@ -84,19 +85,7 @@ def nebula(simulation: Simulation, u: FloatArray, v: FloatArray) -> FloatArray:
         course = slope * u + intercept + waviness * np.sin(2 * np.pi * u / wavelength)
         away = (v - course) / (width * np.hypot(1.0, slope))
         light *= 1 - opacity * np.exp(-0.5 * away**2)
-    return light * _texture(simulation.seed, u, v)
-
-
-def _texture(seed: int, u: FloatArray, v: FloatArray) -> FloatArray:
-    random = generator(seed, "texture")
-    texture = np.ones_like(u)
-    for _ in range(_WAVES):
-        angle, phase = random.uniform(0.0, 2 * np.pi, 2)
-        number = 2 * np.pi / random.uniform(*_WAVELENGTHS)
-        texture += _WAVE_AMPLITUDE * np.sin(
-            (number * np.cos(angle)) * u + (number * np.sin(angle)) * v + phase
-        )
-    return texture
+    return light * texture(simulation.seed, u, v)
 
 
 def _mosaic_axes() -> FloatArray:
@@ -126,7 +115,7 @@ def stars_near(simulation: Simulation, wcs: WCS) -> Stars:
     plane = project(ra, dec, center)
     first = np.floor(plane.min(axis=1) / block).astype(int)
     last = np.floor(plane.max(axis=1) / block).astype(int)
-    cells = _CELLS[simulation.size]
+    cells = _CELLS[simulation.size] if simulation.scene == "horsehead" else _SPARSE_CELLS
     cell = np.stack(np.meshgrid(np.arange(cells), np.arange(cells))).reshape(2, -1)
     places, fluxes = [], []
     for i in range(first[0], last[0] + 1):
@@ -236,6 +225,9 @@ def render(simulation: Simulation, wcs: WCS, reference_scale: float) -> FloatArr
     plane = project(ra, dec, field_center())
     u, v = (_mosaic_axes() @ plane / simulation.shrink).reshape(2, pixels, pixels)
     # A shrunk nebula is steeper; made fainter too, it changes little across the narrow overlaps.
-    image = nebula(simulation, u, v) * np.sqrt(simulation.shrink)
+    light = nebula if simulation.scene == "horsehead" else diffuse
+    image = light(simulation, u, v) * np.sqrt(simulation.shrink)
     add_stars(image, stars_near(simulation, wcs), wcs, reference_scale)
+    if simulation.scene == "saturated":
+        add_stars(image, Stars(*saturated_star(simulation)), wcs, reference_scale)
     return image

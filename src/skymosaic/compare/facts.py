@@ -1,0 +1,71 @@
+"""What the rules of the advice look at: measured numbers, and what counts among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scipy.stats import norm
+
+from skymosaic.compare.background import NEGLIGIBLE
+from skymosaic.compare.overlap_graph import OverlapGraph
+from skymosaic.compare.residuals import MethodQuality, PairDifference, Residual, Seam
+
+SIGMAS = 3.0
+"""Standard errors from which on a difference counts."""
+SMALL_SHARE = 0.03
+"""Share of the mosaic that must be as dark as its darkest parts, to be called empty sky."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the rules look at.
+
+    Parameters
+    ----------
+    quality : mapping of str to MethodQuality
+        Of each method that was run.
+    against_best : mapping of str to (float, float)
+        Excess of each method's estimated error over the smallest one, e-/s, and its significance;
+        empty where nothing could be estimated.
+    residuals : mapping of str to sequence of Residual
+        Of each method.
+    seams : mapping of str to sequence of Seam
+        Of each method.
+    differences : sequence of PairDifference
+        What was measured with nothing subtracted.
+    misfit : float
+        See `levels.Levels`.
+    graph : OverlapGraph
+        Of the overlaps.
+    empty_share : float or None
+        Share of the mosaic that is as dark as its darkest parts.
+    noise : float
+        Of one pixel, e-/s.
+    unseen : sequence of str
+        Exposures without a valid pixel.
+    """
+
+    quality: Mapping[str, MethodQuality]
+    against_best: Mapping[str, tuple[float, float]]
+    residuals: Mapping[str, Sequence[Residual]]
+    seams: Mapping[str, Sequence[Seam]]
+    differences: Sequence[PairDifference]
+    misfit: float
+    graph: OverlapGraph
+    empty_share: float | None
+    noise: float
+    unseen: Sequence[str] = ()
+
+    @property
+    def negligible(self) -> float:
+        """What no difference counts below, e-/s."""
+        return NEGLIGIBLE * self.noise
+
+    def limit(self, tests: int) -> float:
+        """Return the standard errors from which on one of many numbers counts.
+
+        The chance that any of them exceeds it by noise alone is that of one number exceeding
+        `SIGMAS` (Bonferroni's correction).
+        """
+        return float(norm.isf(norm.sf(SIGMAS) / max(tests, 1)))

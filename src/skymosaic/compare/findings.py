@@ -1,0 +1,303 @@
+"""What else the numbers say: each rule is a function, and gives the numbers that lead to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from skymosaic.compare.advice import Finding
+from skymosaic.compare.facts import SIGMAS, SMALL_SHARE, Facts
+from skymosaic.compare.overlap_graph import Cut
+from skymosaic.compare.residuals import Residual
+
+_MATCHING = ("match", "globalmin+match")
+_UNEVEN = 3.0  # times its standard error that one constant an exposure leaves of a difference
+_SEAM_SHARE = 0.1  # of a step: the weights of exposures at an edge are known to some per cent
+
+
+def find(facts: Facts) -> list[Finding]:
+    """Return what each rule found."""
+    rules = (
+        _unseen,
+        _separate_groups,
+        _undetermined,
+        _weak_cuts,
+        _few_pixels,
+        _statistic_disagrees,
+        _not_constant,
+        _oversubtraction,
+        _pedestal,
+        _no_empty_sky,
+        _same_differences,
+        _steps,
+        _seams_disagree,
+        _truth,
+    )
+    return [finding for rule in rules for finding in rule(facts)]
+
+
+def _matching(facts: Facts) -> list[str]:
+    return [method for method in _MATCHING if method in facts.quality]
+
+
+def _unseen(facts: Facts) -> Iterator[Finding]:
+    if facts.unseen:
+        yield Finding(
+            "no-valid-pixels",
+            "warning",
+            f"{_some(facts.unseen)} have no valid pixel: nothing here tells of them.",
+            {"exposures": list(facts.unseen)},
+        )
+
+
+def _separate_groups(facts: Facts) -> Iterator[Finding]:
+    groups = facts.graph.components
+    if len(groups) < 2:
+        return
+    sizes = [len(group) for group in groups]
+    relate = f"{_and(_matching(facts))} cannot relate them" if _matching(facts) else "no overlap"
+    yield Finding(
+        "separate-groups",
+        "warning",
+        f"The exposures form {len(groups)} groups without a measurable overlap between them "
+        f"({_and([str(size) for size in sizes])} exposures): {relate}, and the level of one group "
+        "against another is known from the darkest parts of each alone.",
+        {"groups": [list(group) for group in groups]},
+    )
+
+
+def _undetermined(facts: Facts) -> Iterator[Finding]:
+    for method, one in facts.quality.items():
+        if one.undetermined:
+            yield Finding(
+                "undetermined",
+                "warning",
+                f"{method} is undetermined for {_some(one.undetermined)}, which overlap no other "
+                "exposure in valid pixels.",
+                {"method": method, "exposures": list(one.undetermined)},
+            )
+
+
+def _weak_cuts(facts: Facts) -> Iterator[Finding]:
+    """Tell of overlaps that alone hold parts together, and how well they do."""
+    cuts = {cut.parts: cut for cut in (*facts.graph.bridges, *facts.graph.weakest)}
+    for cut in cuts.values():
+        weak = SIGMAS * cut.error > facts.negligible
+        # An exposure at the rim hangs by few overlaps in any mosaic: worth a word where weak only.
+        if weak or (cut.is_bridge and len(cut.parts[0]) > 1):
+            yield _cut_finding(cut, weak)
+
+
+def _cut_finding(cut: Cut, weak: bool) -> Finding:
+    held = (
+        f"one overlap, of {cut.edges[0].a} and {cut.edges[0].b},"
+        if cut.is_bridge
+        else f"{len(cut.edges)} overlaps"
+    )
+    return Finding(
+        "bridge" if cut.is_bridge else "weak-link",
+        "warning" if weak else "note",
+        f"{_some(cut.parts[0])} and the rest of the group are held together by {held} with "
+        f"{cut.pixels} pixels: their levels are known against each other to {cut.error:.4f} e-/s.",
+        {"part": list(cut.parts[0]), "pixels": cut.pixels, "standard_error": cut.error},
+    )
+
+
+def _few_pixels(facts: Facts) -> Iterator[Finding]:
+    alone = {group[0] for group in facts.graph.components if len(group) == 1}
+    thin = [name for name in facts.graph.thin if name not in alone]
+    if thin:
+        yield Finding(
+            "few-pixels",
+            "warning",
+            f"{_some(thin)} share less than 1% of their pixels with all others together.",
+            {"exposures": thin},
+        )
+
+
+def _significant(facts: Facts, method: str) -> list[Residual]:
+    """Return the residuals of a method that matter, the most significant first."""
+    residuals = facts.residuals.get(method, ())
+    limit = facts.limit(len(residuals))
+    large = [
+        one
+        for one in residuals
+        if one.significance > limit and abs(one.residual) > facts.negligible
+    ]
+    return sorted(large, key=lambda one: -one.significance)
+
+
+def _statistic_disagrees(facts: Facts) -> Iterator[Finding]:
+    """Tell where a method that matches leaves what the same pixels show to be there."""
+    for method in _matching(facts)[:1]:
+        left = _significant(facts, method)
+        if not left:
+            continue
+        worst = left[0]
+        yield Finding(
+            "statistic-disagrees",
+            "warning",
+            f"{method} leaves {worst.residual:+.4f} +- {worst.error:.4f} e-/s between {worst.a} "
+            f"and {worst.b} (and more than its error in {len(left)} of {len(facts.differences)} "
+            "overlaps): the statistic that it compares disagrees with the difference of the same "
+            "places on the sky. Look for bright or saturated sources and bad pixels in these "
+            "overlaps, and mask them (in DQ, or with AstroDrizzle's skyfile or skymask_cat).",
+            {
+                "method": method,
+                "pairs": [one.to_dict() | {"significance": one.significance} for one in left[:10]],
+                "overlaps": len(facts.differences),
+            },
+        )
+
+
+def _not_constant(facts: Facts) -> Iterator[Finding]:
+    uneven = [one for one in facts.differences if one.unevenness > facts.negligible]
+    worst = max(uneven, key=lambda one: one.unevenness, default=None)
+    if worst is not None:
+        yield Finding(
+            "not-constant",
+            "warning",
+            f"The difference of {worst.a} and {worst.b} varies across their overlap by "
+            f"{worst.unevenness:.4f} e-/s rms (so in {len(uneven)} of {len(facts.differences)} "
+            "overlaps): a gradient or bad flat field, which no method removes that subtracts one "
+            "value from an exposure.",
+            {"pairs": [[one.a, one.b, one.unevenness] for one in uneven[:10]]},
+        )
+    if facts.misfit > _UNEVEN:
+        yield Finding(
+            "no-constants",
+            "warning",
+            "No set of one value an exposure explains the differences in the overlaps: they miss "
+            f"by {facts.misfit:.1f} times their errors.",
+            {"misfit": facts.misfit},
+        )
+
+
+def _oversubtraction(facts: Facts) -> Iterator[Finding]:
+    for method, one in facts.quality.items():
+        if one.background is None or one.background_error is None:
+            continue
+        limit = max(SIGMAS * one.background_error, facts.negligible)
+        if one.background < -limit:
+            yield Finding(
+                "over-subtraction",
+                "note",
+                f"{method} subtracts too much by {-one.background:.4f} +- "
+                f"{one.background_error:.4f} e-/s at least: the darkest sky of its mosaic is below "
+                "zero by that.",
+                {
+                    "method": method,
+                    "background": one.background,
+                    "standard_error": one.background_error,
+                    "negative_share": one.negative_share,
+                },
+            )
+
+
+def _pedestal(facts: Facts) -> Iterator[Finding]:
+    for method, one in facts.quality.items():
+        if one.background is None or one.background_error is None:
+            continue
+        if one.background > max(SIGMAS * one.background_error, facts.negligible):
+            yield Finding(
+                "pedestal",
+                "note",
+                f"{method} leaves {one.background:.4f} e-/s in the darkest parts of the mosaic: "
+                "sky, or emission that is everywhere.",
+                {
+                    "method": method,
+                    "background": one.background,
+                    "standard_error": one.background_error,
+                },
+            )
+
+
+def _no_empty_sky(facts: Facts) -> Iterator[Finding]:
+    if facts.empty_share is not None and facts.empty_share < SMALL_SHARE:
+        yield Finding(
+            "no-empty-sky",
+            "warning",
+            f"Only {facts.empty_share:.1%} of the mosaic is as dark as its darkest parts: there "
+            "may be no empty sky in it, or these parts are defects. Then the level of the sky is "
+            "not known, only differences are.",
+            {"empty_share": facts.empty_share},
+        )
+
+
+def _same_differences(facts: Facts) -> Iterator[Finding]:
+    """Name the methods that differ in the level of the sky alone, not between exposures."""
+    rms = {m: one.residual_rms for m, one in facts.quality.items() if one.residual_rms is not None}
+    if len(rms) < 2:
+        return
+    least = min(rms.values())
+    same = [method for method, one in rms.items() if one - least <= facts.negligible]
+    if len(same) > 1:
+        listed = _and([f"{rms[method]:.4f}" for method in same])
+        yield Finding(
+            "same-differences",
+            "note",
+            f"Between exposures {_and(same)} leave the same: {listed} e-/s rms in the overlaps. "
+            "Where a local background is subtracted, as for stars, they serve alike.",
+            {method: rms[method] for method in same},
+        )
+
+
+def _steps(facts: Facts) -> Iterator[Finding]:
+    for method, seams in facts.seams.items():
+        real = [seam for seam in seams if seam.significance > facts.limit(len(seams))]
+        large = [seam for seam in real if abs(seam.step) > facts.negligible]
+        if large:
+            worst = max(large, key=lambda seam: abs(seam.step))
+            yield Finding(
+                "steps",
+                "note",
+                f"{method} leaves steps at {len(large)} of {len(seams)} seams, the largest of "
+                f"{worst.step:+.4f} +- {worst.error:.4f} e-/s at the edge of {worst.exposure}, at "
+                f"RA {worst.ra:.5f}, Dec {worst.dec:+.5f}.",
+                {"method": method, "seams": len(large), "of": len(seams), "worst": worst.to_dict()},
+            )
+
+
+def _seams_disagree(facts: Facts) -> Iterator[Finding]:
+    """Tell where a mosaic has a step that its exposures do not call for."""
+    for method, seams in facts.seams.items():
+        odd = [
+            seam
+            for seam in seams
+            if seam.expected is not None
+            and abs(seam.step - seam.expected)
+            > 5.0 * seam.error + _SEAM_SHARE * abs(seam.expected) + facts.negligible
+        ]
+        if odd:
+            worst = max(odd, key=lambda seam: abs(seam.step - (seam.expected or 0.0)))
+            yield Finding(
+                "seams-disagree",
+                "warning",
+                f"At {len(odd)} of {len(seams)} seams the mosaic of {method} has another step than "
+                f"its exposures call for: {worst.step:+.4f} +- {worst.error:.4f} e-/s at the edge "
+                f"of {worst.exposure}, where {worst.expected:+.4f} is expected. Look at the masks "
+                "and weights there.",
+                {"method": method, "worst": worst.to_dict(), "seams": len(odd)},
+            )
+
+
+def _truth(facts: Facts) -> Iterator[Finding]:
+    known = {method: one.truth for method, one in facts.quality.items() if one.truth is not None}
+    if known:
+        best = min(known, key=lambda method: known[method].rms)
+        listed = _and([f"{known[method].rms:.4f} ({method})" for method in known])
+        yield Finding(
+            "truth",
+            "note",
+            f"The data are simulated. Against the true skies {best} is closest: what was "
+            f"subtracted is off by {listed} e-/s rms.",
+            {method: one.to_dict() for method, one in known.items()},
+        )
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _some(names: Sequence[str], most: int = 6) -> str:
+    more = [f"{len(names) - most} more"] if len(names) > most else []
+    return _and([*names[:most], *more])

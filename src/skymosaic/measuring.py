@@ -1,0 +1,148 @@
+"""What the comparison measures on pixels: exposures and mosaics of the store, in cells of sky."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from astropy.nddata.bitmask import bitfield_to_boolean_mask
+from astropy.wcs import WCS, FITSFixedWarning
+
+from skymosaic.compare.cells import CellGrid, Cells, Chip, cell_side, measure_cells
+from skymosaic.compare.evidence import Measured
+from skymosaic.compare.mosaic import in_cells
+from skymosaic.compare.reduction import Floats, block_side
+from skymosaic.drizzle.grid import Grid
+from skymosaic.exposure import Exposure
+from skymosaic.sky.values import SkyValue
+from skymosaic.steps import Bench, Finished
+from skymosaic.store import Product
+
+_AT_ONCE = 4  # exposures read at once: gather runs alone, and each takes some 100 MB
+
+
+def measure(
+    bench: Bench,
+    exposures: Sequence[Exposure],
+    aligned: Finished,
+    planned: Finished,
+    skies: Mapping[str, Sequence[SkyValue]],
+    previews: Mapping[str, Floats],
+    retrieved: Sequence[Finished],
+    parameters: Mapping[str, Any],
+) -> Measured | None:
+    """Return the exposures and the mosaics in cells; None where no exposure has a valid pixel.
+
+    Parameters
+    ----------
+    bench : Bench
+        Of the step.
+    exposures : sequence of Exposure
+        What was drizzled.
+    aligned, planned : Finished
+        The steps that hold their files and the output grid.
+    skies : mapping of str to sequence of SkyValue
+        What each method subtracted.
+    previews : mapping of str to array
+        Each method's mosaic, as its run reduced it.
+    retrieved : sequence of Finished
+        Where the truth lies, if the data are simulated.
+    parameters : mapping
+        AstroDrizzle's.
+    """
+    planned_grid = Grid.from_call(planned.result["grid"])
+    scale = exposures[0].chips[0].idcscale
+    if scale is None:  # brightness_factor refuses it, too
+        return None
+    columns, rows = planned_grid.shape
+    block = block_side((rows, columns))
+    sample = _read(bench, aligned.products[exposures[0].name], exposures[0], scale, parameters)
+    widest = max(max(chip.science.shape) for chip in sample)
+    side = cell_side(planned_grid.scale, scale, widest, block)
+    grid = CellGrid(planned_grid.wcs(), side, (-(-rows // side), -(-columns // side)))
+
+    def read(exposure: Exposure) -> Cells | None:
+        chips = _read(bench, aligned.products[exposure.name], exposure, scale, parameters)
+        return measure_cells(exposure.rootname, chips, grid, exposure.exptime)
+
+    with ThreadPoolExecutor(min(_AT_ONCE, len(os.sched_getaffinity(0)))) as pool:
+        found = [one for one in pool.map(read, exposures) if one is not None]
+    if not found:
+        return None
+    # A drizzled pixel holds the brightness times its own area.
+    area = (scale / planned_grid.scale) ** 2
+    rate = parameters.get("final_units", "cps") != "counts"
+    return Measured(
+        cells=found,
+        grid=grid,
+        skies={method: _by_exposure(values, scale) for method, values in skies.items()},
+        pixel_scale=scale,
+        cell=side * planned_grid.scale,
+        mosaics={
+            method: in_cells(image, side // block, grid.shape) * area
+            for method, image in previews.items()
+            if rate  # a mosaic in counts says nothing of brightness where exposure times differ
+        },
+        truth=_truth(bench, retrieved, exposures, scale),
+        unseen=[e.rootname for e in exposures if e.rootname not in {c.rootname for c in found}],
+    )
+
+
+def _read(
+    bench: Bench,
+    product: Product,
+    exposure: Exposure,
+    scale: float,
+    parameters: Mapping[str, Any],
+) -> list[Chip]:
+    """Read the chips of an exposure; the pixels that AstroDrizzle's sky step counts as good."""
+    ignored = parameters.get("sky_bits", 0)
+    chips = []
+    with (
+        bench.open(product) as file,
+        fits.open(file, memmap=False) as hdus,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        for chip in exposure.chips:
+            hdu = hdus["SCI", chip.extver]
+            science = np.asarray(hdu.data, dtype=np.float32)
+            good = bitfield_to_boolean_mask(
+                hdus["DQ", chip.extver].data, ignore_flags=ignored, good_mask_value=True
+            ).astype(bool)
+            factor = exposure.brightness_factor(chip.extver) * scale**2
+            chips.append(Chip(science, good & np.isfinite(science), WCS(hdu.header, hdus), factor))
+    return chips
+
+
+def _by_exposure(values: Sequence[SkyValue], scale: float) -> dict[str, float | None]:
+    """Return one sky an exposure, e-/s in a pixel of the common size: all chips have the same."""
+    found: dict[str, float | None] = {}
+    for value in values:
+        brightness = value.brightness
+        found.setdefault(value.rootname, None if brightness is None else brightness * scale**2)
+    return found
+
+
+def _truth(
+    bench: Bench, retrieved: Sequence[Finished], exposures: Sequence[Exposure], scale: float
+) -> dict[str, float] | None:
+    """Return the true skies that the simulator wrote beside its exposures; None for real data."""
+    products = {name: p for step in retrieved for name, p in step.products.items()}
+    true = {}
+    for exposure in exposures:
+        product = products.get(f"{exposure.rootname}_truth.json")
+        if product is None:
+            return None
+        with bench.open(product) as file:
+            sky = float(json.load(file)["sky"])
+        true[exposure.rootname] = (
+            sky * exposure.brightness_factor(exposure.chips[0].extver) * scale**2
+        )
+    return true

@@ -1,0 +1,223 @@
+"""The rules of the advice, on constructed numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from skymosaic.compare.facts import Facts
+from skymosaic.compare.overlap_graph import OverlapGraph, build
+from skymosaic.compare.residuals import MethodQuality, PairDifference, Residual, Seam
+from skymosaic.compare.rules import advise
+from skymosaic.methods import METHODS
+
+NOISE = 0.06  # negligible: 0.003
+
+
+def quality(method: str, error: float | None, **more) -> MethodQuality:
+    plain = MethodQuality(
+        method=method,
+        residual_rms=0.0005,
+        residual_rms_error=0.0005,
+        largest=None,
+        worst_exposure=None,
+        worst_exposure_residual=None,
+        largest_seam=None,
+        seam_rms=None,
+        flatness=0.0,
+        background=0.0,
+        background_error=0.001,
+        negative_share=0.0,
+        subtracted=1.0,
+        imposed=0.0,
+        estimated_error=error,
+        estimated_error_error=None if error is None else 0.001,
+        undetermined=(),
+    )
+    return replace(plain, **more)
+
+
+def difference(a: str, b: str, **more) -> PairDifference:
+    return replace(PairDifference(a, b, 0.0, 0.001, 0.01, NOISE, 0.0, 1000, 64000), **more)
+
+
+PAIRS = [difference("a", "b"), difference("b", "c"), difference("a", "c")]
+
+
+def graph(pairs=PAIRS, names: str = "abc") -> OverlapGraph:
+    return build(list(names), pairs, dict.fromkeys(names, 1_000_000))
+
+
+def facts(errors: dict[str, float], significance: float = 20.0, **more) -> Facts:
+    best = min(errors.values(), default=0.0)
+    against = {m: (e - best, significance * (e > best)) for m, e in errors.items()}
+    given = {
+        "quality": {m: quality(m, e) for m, e in errors.items()},
+        "against_best": against,
+        "residuals": {},
+        "seams": {},
+        "differences": PAIRS,
+        "misfit": 1.0,
+        "graph": graph(),
+        "empty_share": 0.5,
+        "noise": NOISE,
+    }
+    return Facts(**{**given, **more})
+
+
+ERRORS = {"localmin": 0.4, "match": 0.8, "globalmin": 0.2, "globalmin+match": 0.05}
+
+
+def codes(advice) -> list[str]:
+    return [finding.code for finding in advice.findings]
+
+
+def test_the_method_that_is_clearly_best_is_named_with_the_numbers() -> None:
+    advice = advise(facts(ERRORS))
+    assert advice.verdict == "method"
+    assert advice.methods == ("globalmin+match",)
+    assert advice.sentence.startswith("Use globalmin+match: ")
+    for number in ("0.0500", "0.2000 (globalmin)", "0.8000 (match)"):
+        assert number in advice.sentence
+    assert advice.margin == 20.0
+    assert "20 standard errors" in advice.sure
+    assert advice.ranking[0][0] == "globalmin+match"
+
+
+def test_methods_within_what_is_negligible_do_not_differ() -> None:
+    advice = advise(facts({**ERRORS, "globalmin": 0.0520}))
+    assert advice.verdict == "no-difference"
+    assert advice.methods == ("globalmin+match", "globalmin")
+    assert "do not differ here by more than 0.0030" in advice.sentence
+    assert "0.4000 (localmin)" in advice.sentence
+
+
+def test_all_methods_may_not_differ() -> None:
+    advice = advise(facts(dict.fromkeys(METHODS, 0.002)))
+    assert advice.verdict == "no-difference"
+    assert set(advice.methods) == set(METHODS)
+    assert "the others" not in advice.sentence
+
+
+def test_methods_within_their_errors_cannot_be_told_apart() -> None:
+    errors = {"localmin": 0.03, "globalmin+match": 0.02, "match": 0.8}
+    given = facts(errors)
+    against = {**given.against_best, "localmin": (0.01, 1.5)}
+    advice = advise(replace(given, against_best=against))
+    assert advice.verdict == "no-difference"
+    assert advice.methods == ("globalmin+match", "localmin")
+    assert "cannot be told apart" in advice.sentence
+
+
+def test_it_says_so_where_the_data_do_not_tell() -> None:
+    advice = advise(facts(ERRORS, significance=1.0))
+    assert (advice.verdict, advice.methods) == ("undetermined", ())
+    assert advice.sentence.startswith("The data do not tell")
+    nothing = facts({})
+    unknown = replace(nothing, quality={m: quality(m, None) for m in METHODS})
+    assert advise(unknown).verdict == "undetermined"
+
+
+def test_how_sure_it_is_tells_the_assumption() -> None:
+    assert "empty sky, 50.0% of the mosaic" in advise(facts(ERRORS)).sure
+    doubtful = advise(facts(ERRORS, empty_share=0.01))
+    assert "what subtracts less is better" in doubtful.sure
+    assert "what subtracts less is better" not in advise(facts(ERRORS)).sure
+    assert "no-empty-sky" in codes(doubtful)
+
+
+def test_what_subtracts_least_is_right_whatever_emission_there_is() -> None:
+    errors = {"match": 0.05, "globalmin+match": 0.2}
+    qualities = {
+        "match": quality("match", 0.05, estimated_level=-0.05),
+        "globalmin+match": quality("globalmin+match", 0.2, estimated_level=0.2),
+    }
+    assert "supposes" not in advise(facts(errors, quality=qualities)).sure
+    assert "wherever there is emission" in advise(facts(errors, quality=qualities)).sure
+
+
+def test_separate_groups_cannot_be_related() -> None:
+    apart = graph([difference("a", "b"), difference("c", "d")], "abcd")
+    advice = advise(facts(ERRORS, graph=apart))
+    [finding] = [one for one in advice.findings if one.code == "separate-groups"]
+    assert finding.severity == "warning"
+    assert "2 groups" in finding.text
+    assert "match and globalmin+match cannot relate them" in finding.text
+    assert finding.evidence["groups"] == [["a", "b"], ["c", "d"]]
+
+
+def test_undetermined_exposures_are_named() -> None:
+    given = facts(ERRORS)
+    qualities = {**given.quality, "match": quality("match", 0.8, undetermined=("c",))}
+    advice = advise(replace(given, quality=qualities))
+    [finding] = [one for one in advice.findings if one.code == "undetermined"]
+    assert "match is undetermined for c" in finding.text
+
+
+def test_a_bridge_is_a_warning_where_it_is_weak() -> None:
+    names = "abcdef"
+    strong = [difference(p, q) for p, q in ("ab", "bc", "ac", "de", "ef", "df")]
+    weak = difference("c", "d", pixels=400, error=0.01)
+    advice = advise(facts(ERRORS, graph=graph([*strong, weak], names)))
+    [finding] = [one for one in advice.findings if one.code == "bridge"]
+    assert finding.severity == "warning"
+    assert "400 pixels" in finding.text and "0.0100" in finding.text
+    good = difference("c", "d", error=0.0005)
+    advice = advise(facts(ERRORS, graph=graph([*strong, good], names)))
+    [finding] = [one for one in advice.findings if one.code == "bridge"]
+    assert finding.severity == "note"
+
+
+def test_exposures_with_few_pixels_in_common_are_named() -> None:
+    thin = graph([difference("a", "b"), difference("b", "c", pixels=900)])
+    assert "few-pixels" in codes(advise(facts(ERRORS, graph=thin)))
+    assert "few-pixels" not in codes(advise(facts(ERRORS)))
+
+
+@pytest.mark.parametrize(("size", "told"), [(0.02, True), (0.0035, False), (0.002, False)])
+def test_the_statistic_disagrees_where_match_leaves_a_significant_residual(size, told) -> None:
+    left = {"match": [Residual("match", "a", "b", size, 0.001, size / NOISE)] * 60}
+    advice = advise(facts(ERRORS, residuals=left))
+    assert ("statistic-disagrees" in codes(advice)) is told
+
+
+def test_what_localmin_leaves_is_no_fault_of_the_statistic() -> None:
+    left = {"localmin": [Residual("localmin", "a", "b", 0.3, 0.001, 5.0)]}
+    assert "statistic-disagrees" not in codes(advise(facts(ERRORS, residuals=left)))
+
+
+def test_a_difference_that_is_no_constant_is_told() -> None:
+    uneven = [difference("a", "b", unevenness=0.01), *PAIRS[1:]]
+    assert "not-constant" in codes(advise(facts(ERRORS, differences=uneven)))
+    assert "no-constants" in codes(advise(facts(ERRORS, misfit=4.0)))
+    assert not {"not-constant", "no-constants"} & set(codes(advise(facts(ERRORS))))
+
+
+@pytest.mark.parametrize(("level", "code"), [(-0.02, "over-subtraction"), (0.02, "pedestal")])
+def test_the_darkest_sky_tells_of_too_much_or_too_little(level, code) -> None:
+    given = facts(ERRORS)
+    qualities = {**given.quality, "match": quality("match", 0.8, background=level)}
+    found = [one for one in advise(replace(given, quality=qualities)).findings if one.code == code]
+    assert [one.evidence["method"] for one in found] == ["match"]
+    assert code not in codes(advise(given))
+
+
+def test_steps_and_steps_that_nothing_calls_for() -> None:
+    plain = Seam("localmin", "a", ("b",), 0.1, 0.002, 0.1, 90, 85.0, -2.4)
+    advice = advise(facts(ERRORS, seams={"localmin": [plain]}))
+    assert "steps" in codes(advice)
+    assert "seams-disagree" not in codes(advice)
+    odd = replace(plain, expected=0.0)
+    assert "seams-disagree" in codes(advise(facts(ERRORS, seams={"localmin": [odd]})))
+    small = replace(plain, step=0.002, expected=0.0)
+    assert not {"steps", "seams-disagree"} & set(
+        codes(advise(facts(ERRORS, seams={"localmin": [small]})))
+    )
+
+
+def test_warnings_come_first() -> None:
+    found = advise(facts(ERRORS, misfit=5.0, empty_share=0.01)).findings
+    severities = [one.severity for one in found]
+    assert severities == sorted(severities, reverse=True)
+    assert {"warning", "note"} == set(severities)
