@@ -15,6 +15,7 @@ from distributed import Client
 
 from skymosaic import compute, drizzlepac_process, gathering, scratch, stages
 from skymosaic.archive.base import Parcel, Source
+from skymosaic.broken_off import reported_if_broken_off
 from skymosaic.compute import execution
 from skymosaic.config import (
     Campaign,
@@ -31,10 +32,11 @@ from skymosaic.errors import (
 from skymosaic.exposure import Exposure
 from skymosaic.inspection import inspection_table
 from skymosaic.installation import require_match
+from skymosaic.outcomes import Outcome, outcome_of, outcome_so_far
 from skymosaic.progress import TOPIC
 from skymosaic.records import RunState, both, last_status
 from skymosaic.sources import open_mast, open_source
-from skymosaic.steps import Finished, NotFinishedError, Place, finished, recorded_parameters
+from skymosaic.steps import NotFinishedError, Place, finished, recorded_parameters
 from skymosaic.store import cached, open_store
 from skymosaic.store.lease import Holder
 from skymosaic.supervision import (
@@ -61,23 +63,6 @@ _FAR = (MastSource, S3Source)
 FOREVER = 1e9
 """Seconds to wait for another run, for who means to wait for its end."""
 _OUTDATED = "this comparison was made from another campaign file; run again to bring it up to date"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run of a campaign gave."""
-
-    table: str
-    """The MDRIZSKY table as text."""
-    warnings: Sequence[str]
-    report: str
-    """Where the report is."""
-    folder: str
-    """Where all products are."""
-    reused: bool
-    """Whether everything had been finished before."""
-    summary: Sequence[str] = ()
-    """Which method to trust, and the numbers that say so, in lines; empty where not measured."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +199,7 @@ def run(
         log.info("first step to run: %s", first)
     tell_changes(campaign, place, parcels)
     with (
+        reported_if_broken_off(place),
         locked(place, "run", wait, on_wait) as held,
         recorded(place, campaign, held) as recorder,
     ):
@@ -337,11 +323,13 @@ def find_outcome(campaign: Campaign) -> Outcome:
     Raises
     ------
     StoreError
-        No run has finished.
+        No run has come as far as to inspect the exposures.
     """
     place = open_place(campaign)
     done = finished(place, "comparison")
     if done is None:
+        if finished(place, "inspection") is not None:
+            return outcome_so_far(place)
         raise StoreError(
             f"{place.store.where(place.campaign)} holds no finished comparison; "
             "make it with `skymosaic run`"
@@ -380,15 +368,3 @@ def compute_graph(
     drizzled = dict(zip(longest_first, started, strict=True))
     in_order = [drizzled[method] for method in methods]
     return execution.compute_on(client, compare(campaign, place, source, prepared, in_order))
-
-
-def outcome_of(place: Place, done: Finished, *, reused: bool) -> Outcome:
-    """Return what a finished comparison tells."""
-    return Outcome(
-        table=done.result["table"],
-        warnings=done.result["warnings"],
-        report=place.store.where(done.products["report.html"].key),
-        folder=place.store.where(place.campaign),
-        reused=reused,
-        summary=done.result.get("summary", ()),  # comparisons of older versions have none
-    )

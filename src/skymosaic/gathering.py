@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from astropy.table import Table
 
 from skymosaic import progress
+from skymosaic.align.vectors import VECTORS
+from skymosaic.compare.reduction import Floats
 from skymosaic.config import Campaign
 from skymosaic.drizzle import parameters as pars
 from skymosaic.exposure import Exposure
+from skymosaic.findings import Findings
+from skymosaic.run_record import alignment_warnings, run_record
 from skymosaic.stages import read_previews, require_equal_weights, sky_values
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.store import Product
 from skymosaic.versions import versions
+
+if TYPE_CHECKING:
+    from skymosaic.compare.evidence import Evidence
+    from skymosaic.compare.gather import ComparisonInput
 
 _COUNTS = "electron"
 _RATE = "electron / s"
@@ -30,9 +40,9 @@ def gather(
 ) -> Finished:
     """Compare the methods and write ``comparison/``: table, figures, report."""
     runs: dict[str, Finished] = dict(zip(campaign.sky.methods, drizzled, strict=True))
-    exposures = [Exposure.from_dict(record) for record in aligned.result["exposures"]]
-    parameters = pars.resolve({**campaign.drizzle.parameters, **campaign.sky.parameters})
-    told = [*left_out, *_alignment_warnings(aligned)]
+    found = Findings(place, campaign, retrieved, inspected, aligned, planned, runs)
+    parameters = _parameters(campaign)
+    told = [*left_out, *alignment_warnings(aligned)]
     if pars.has_cr_steps(parameters):
         told.append(
             "Cosmic rays were looked for in each run, so the methods may differ in the pixels that "
@@ -44,40 +54,31 @@ def gather(
         # their imports.
         from skymosaic.compare.evidence import gather_evidence
         from skymosaic.compare.evidence_files import summary_lines
-        from skymosaic.compare.gather import ComparisonInput, write_comparison
+        from skymosaic.compare.gather import write_comparison
         from skymosaic.compare.mdrizsky import format_table
         from skymosaic.measuring import measure
-        from skymosaic.run_record import run_record
 
         if not pars.has_cr_steps(parameters):
             require_equal_weights(runs)
-        steps = [*retrieved, inspected, aligned, planned, *drizzled]
-        record = run_record(place, campaign, exposures, aligned, planned, steps, told)
         skies = {method: sky_values(run) for method, run in runs.items()}
         images = read_previews(bench, runs)
         task.doing("measuring the overlaps")
-        measured = measure(bench, exposures, aligned, planned, skies, images, retrieved, parameters)
-        evidence = None if measured is None else gather_evidence(measured)
-        task.doing("drawing figures, writing the report")
-        comparison = write_comparison(
-            bench.out,
-            ComparisonInput(
-                runs=skies,
-                groups=planned.result["groups"],
-                polygons={exposure.rootname: exposure.polygons for exposure in exposures},
-                images=images,
-                unit=_COUNTS if exposures[0].chips[0].counts else _RATE,
-                image_unit=_COUNTS if parameters.get("final_units") == "counts" else _RATE,
-                evidence=evidence,
-            ),
-            record,
+        measured = measure(
+            bench, found.exposures, aligned, planned, skies, images, retrieved, parameters
         )
+        evidence = None if measured is None else gather_evidence(measured)
+        data = comparison_input(found, images, evidence)
+        vectors = read_vectors(bench, aligned)
+        task.doing("drawing figures, writing the report")
+        record = run_record(found, told, unit=data.unit, vectors=vectors)
+        comparison = write_comparison(bench.out, data, record)
         return {
             "table": format_table(comparison.table),
             "warnings": [*comparison.warnings, *told],
             "campaign": what_is_asked(campaign),
             "evidence": None if evidence is None else evidence.to_dict(),
             "summary": [] if evidence is None else summary_lines(evidence),
+            "card": dict(comparison.card),
         }
 
     with progress.task(place.label + "gather", place.topic) as task:
@@ -85,7 +86,7 @@ def gather(
             place,
             "comparison",
             folder="comparison",
-            inputs=_inputs(exposures, aligned, drizzled),
+            inputs=_inputs(found),
             parameters={
                 "campaign": what_is_asked(campaign),
                 "keys": [planned.key, aligned.key],
@@ -98,12 +99,13 @@ def gather(
     return done
 
 
-def _inputs(
-    exposures: Sequence[Exposure], aligned: Finished, drizzled: Sequence[Finished]
-) -> dict[str, Product]:
+def _inputs(found: Findings) -> dict[str, Product]:
     """Return what the comparison reads: the products of the methods, the aligned exposures."""
-    made = {f"{run.step}/{name}": p for run in drizzled for name, p in run.products.items()}
-    return made | {f"aligned/{e.name}": aligned.products[e.name] for e in exposures}
+    runs, aligned = found.drizzled.values(), found.aligned
+    made = {f"{run.step}/{name}": p for run in runs for name, p in run.products.items()}
+    if aligned is None:
+        return made
+    return made | {f"aligned/{e.name}": aligned.products[e.name] for e in found.exposures}
 
 
 def what_is_asked(campaign: Campaign) -> dict[str, Any]:
@@ -120,19 +122,36 @@ def asked_for(gathered: Finished) -> dict[str, Any]:
     return asked
 
 
-def _alignment_warnings(aligned: Finished) -> list[str]:
-    alignment = aligned.result["alignment"]
-    if alignment is None:
-        return []
-    told = []
-    if alignment["dropped"]:
-        told.append(
-            "Dropped, because they failed a gate of the alignment: "
-            f"{', '.join(alignment['dropped'])}."
-        )
-    if alignment["kept"]:
-        told.append(
-            "Kept with the WCS they came with, because they failed a gate of the alignment: "
-            f"{', '.join(alignment['kept'])}."
-        )
-    return told
+def comparison_input(
+    found: Findings, images: Mapping[str, Floats], evidence: Evidence | None = None
+) -> ComparisonInput:
+    """Return what is compared: the sky values of the methods that ran, and their mosaics."""
+    from skymosaic.compare.gather import ComparisonInput
+
+    planned, exposures = found.planned, found.exposures
+    return ComparisonInput(
+        runs={method: sky_values(run) for method, run in found.drizzled.items()},
+        groups=() if planned is None else planned.result["groups"],
+        polygons={exposure.rootname: exposure.polygons for exposure in exposures},
+        images=images,
+        unit=sky_unit(exposures),
+        image_unit=_COUNTS if _parameters(found.campaign).get("final_units") == "counts" else _RATE,
+        pairs={} if planned is None else {(a, b): area for a, b, area in planned.result["pairs"]},
+        evidence=evidence,
+    )
+
+
+def sky_unit(exposures: Sequence[Exposure]) -> str:
+    """Return the unit of MDRIZSKY, that of the exposures' pixels."""
+    return _COUNTS if exposures and exposures[0].chips[0].counts else _RATE
+
+
+def read_vectors(bench: Bench, aligned: Finished | None) -> Table | None:
+    """Return the residuals of the matched sources, None where the alignment kept none."""
+    if aligned is None or VECTORS not in aligned.products:
+        return None
+    return Table.read(bench.fetch(aligned.products[VECTORS]), format="ascii.ecsv")
+
+
+def _parameters(campaign: Campaign) -> Mapping[str, Any]:
+    return pars.resolve({**campaign.drizzle.parameters, **campaign.sky.parameters})

@@ -17,7 +17,7 @@ from skymosaic.submission import record as submissions
 from skymosaic.submission.record import Submission
 
 _KEPT = {
-    *("campaign.yaml", "groups.json", submissions.NAME),
+    *("campaign.yaml", "groups.json", "index.html", submissions.NAME),
     *("locks", "manifests", "records", "failed", "logs"),
 }
 

@@ -14,17 +14,26 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any
 
 from distributed import Client
 
 from skymosaic import campaign as pipeline
 from skymosaic import compute
 from skymosaic.archive.base import Parcel, Source
+from skymosaic.broken_off import report_broken_off
 from skymosaic.compute import execution
 from skymosaic.config import Campaign, resolved_yaml
-from skymosaic.errors import MissingError, PartialError, SkymosaicError
+from skymosaic.errors import PartialError, SkymosaicError
 from skymosaic.installation import require_match
+from skymosaic.outcomes import Outcome, outcome_of
+from skymosaic.program_report import (
+    INDEX,
+    STATES,
+    GroupState,
+    program_text,
+    read_states,
+    write_index,
+)
 from skymosaic.records import both
 from skymosaic.sources import open_source
 from skymosaic.steps import NotFinishedError, Place, as_record
@@ -47,20 +56,6 @@ class Group:
     folder: str
     """Below the program's: ``PROPOSAL/TARGET/FILTER``, safe as a path."""
     parcels: Sequence[Parcel]
-
-
-@dataclass(frozen=True)
-class GroupState:
-    """What became of a group."""
-
-    name: str
-    state: str
-    """done, or failed."""
-    files: int
-    report: str
-    """Where its report is; empty where it failed."""
-    error: dict[str, Any] | None
-    """Why it failed, as records tell it."""
 
 
 def split(parcels: Sequence[Parcel]) -> list[Group]:
@@ -97,7 +92,7 @@ def run(
     *,
     wait: float = 0.0,
     on_wait: Callable[[Holder], None] = lambda _holder: None,
-) -> pipeline.Outcome:
+) -> Outcome:
     """Run a program, or what is not yet finished of it; parameters as `campaign.run`.
 
     Raises
@@ -124,7 +119,8 @@ def run(
             recorder.watch(dashboard=str(client.dashboard_link or ""))
             both(expect, recorder.expect)(parcels + len(groups) * (len(campaign.sky.methods) + 4))
             states = _run_all(client, campaign, place, source, groups)
-        told.store.write_json(told.key("groups.json"), [asdict(state) for state in states])
+        told.store.write_json(told.key(STATES), [asdict(state) for state in states])
+        report = write_index(place)
         table = "\n".join(_lines(states))
         failed = sum(state.state == "failed" for state in states)
         if failed:
@@ -132,10 +128,10 @@ def run(
                 f"{failed} of {len(states)} groups failed; the others are finished. Put right what "
                 f"is said of them, and run again:\n{table}"
             )
-    return _outcome(place, table)
+    return _outcome(place, table, report)
 
 
-def find_outcome(campaign: Campaign) -> pipeline.Outcome:
+def find_outcome(campaign: Campaign) -> Outcome:
     """Return what the program's last run gave; nothing is run.
 
     Raises
@@ -144,12 +140,27 @@ def find_outcome(campaign: Campaign) -> pipeline.Outcome:
         No run has ended.
     """
     place = pipeline.open_place(campaign)
-    told = place.store.read_json(place.key("groups.json"))
-    if told is None:
-        raise MissingError(
-            f"{place.store.where(place.campaign)} holds no finished program; run it first"
-        )
-    return _outcome(place, "\n".join(_lines([GroupState(**state) for state in told])))
+    states = read_states(place)
+    if place.store.read_text(place.key(INDEX)) is None:
+        return _outcome(place, "\n".join(_lines(states)), "one for each group, see above")
+    where = place.store.where(place.key(INDEX))
+    return _outcome(place, "\n".join(_lines(states)), where)
+
+
+def report_text(campaign: Campaign, form: str) -> str:
+    """Return the report of a campaign, or the page of a program, as ``html``, ``json`` or ``md``.
+
+    Raises
+    ------
+    MissingError
+        The store holds nothing of it.
+    """
+    place = pipeline.open_place(campaign)
+    if campaign.groups is not None:
+        return program_text(place, form)
+    from skymosaic import reporting
+
+    return reporting.report_text(place, form)
 
 
 def _share(share: str | None, groups: list[Group], place: Place) -> tuple[list[Group], Place]:
@@ -165,9 +176,9 @@ def _share(share: str | None, groups: list[Group], place: Place) -> tuple[list[G
     return groups[first - 1 :: step], own
 
 
-def _outcome(place: Place, table: str) -> pipeline.Outcome:
+def _outcome(place: Place, table: str, report: str) -> Outcome:
     where = place.store.where(place.campaign)
-    return pipeline.Outcome(table, [], "one for each group, see above", where, reused=False)
+    return Outcome(table, [], report, where, reused=False)
 
 
 def _require_known(campaign: Campaign, groups: Sequence[Group]) -> None:
@@ -197,9 +208,9 @@ def _run_one(
     client: Client, campaign: Campaign, place: Place, source: Source, group: Group
 ) -> GroupState:
     files = len(group.parcels)
+    there = replace(place, campaign=place.key(group.folder), label=f"{group.name} ")
     try:
         own = campaign.for_group(group.name)
-        there = replace(place, campaign=place.key(group.folder), label=f"{group.name} ")
         there.store.write_text(there.key("campaign.yaml"), resolved_yaml(own))
         try:
             graph = pipeline.whole_graph(own, there.only_finished(), source, group.parcels)
@@ -212,11 +223,12 @@ def _run_one(
                     client, own, there, source, group.parcels, share
                 ),
             )
-        report = pipeline.outcome_of(there, done, reused=False).report
-        return GroupState(group.name, "done", files, report, None)
+        report = outcome_of(there, done, reused=False).report
+        return GroupState(group.name, "done", files, report, None, group.folder)
     except SkymosaicError as error:
         log.warning("group %s: %s", group.name, error)
-        return GroupState(group.name, "failed", files, "", as_record(error))
+        report_broken_off(there)
+        return GroupState(group.name, "failed", files, "", as_record(error), group.folder)
 
 
 def _lines(states: Sequence[GroupState]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a run knows of itself, in rows for the report."""
+"""What the steps of a run recorded, as the tables that its report shows."""
 
 from __future__ import annotations
 
@@ -6,73 +6,164 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from astropy.table import Table
+
 from skymosaic.align.align import UNITS
-from skymosaic.compare.report import RunRecord
+from skymosaic.align.tweakreg import DEFAULTS, IMAGEFIND_DEFAULTS
+from skymosaic.compare.report.record import Missing, RunRecord
+from skymosaic.compare.report.sheet import Columns, sheet
 from skymosaic.compute import execution
 from skymosaic.config import Campaign, resolved_yaml
-from skymosaic.exposure import Exposure
+from skymosaic.drizzle import parameters as pars
+from skymosaic.findings import Findings
 from skymosaic.inspection import inspection_table
-from skymosaic.steps import Finished, Place
+from skymosaic.steps import Finished
 from skymosaic.transfers import transfers
 from skymosaic.versions import versions
 
+_FITS: Columns = {
+    "tile": (str, None, "rootname of the drizzled image"),
+    "status": (str, None, "reference, aligned, not aligned (kept as it was) or dropped"),
+    "place": (int, None, "position in the order that TweakReg used; 0: reference, -1: not fitted"),
+    "sources": (int, None, "sources found in it"),
+    "matches": (int, None, "sources matched and kept in the fit"),
+    "shift": (float, UNITS["shift"], "length of the shift on the sky"),
+    "dx": (float, UNITS["dx"], "shift in x of the reference frame"),
+    "dy": (float, UNITS["dy"], "shift in y of the reference frame"),
+    "rotation": (float, UNITS["rotation"], "rotation"),
+    "scale": (float, None, "ratio of scales"),
+    "rms_ra": (float, UNITS["rms_ra"], "rms residual in right ascension"),
+    "rms_dec": (float, UNITS["rms_dec"], "rms residual in declination"),
+}
+_GATES: Columns = {
+    "name": (str, None, "name of the gate"),
+    "asks": (str, None, "what it asks of a drizzled image"),
+    "passed": (int, None, "drizzled images that pass"),
+    "failed": (str, None, "those that do not"),
+}
+_CHECKS: Columns = {
+    "method": (str, None, "sky method"),
+    "rootname": (str, None, "rootname of the exposure"),
+    "chip": (int, None, "EXTVER of the SCI extension"),
+    "header": (float, "{unit}", "MDRIZSKY in the header of the exposure"),
+    "hdrtab": (float, "{unit}", "MDRIZSKY in HDRTAB of the mosaic"),
+    "log": (float, "{unit}", "sky value that the log says was applied"),
+    "agree": (bool, None, "whether all three say the same"),
+}
+_STEPS: Columns = {
+    "step": (str, None, "name of the step, that of its manifest"),
+    "seconds": (float, "s", "wall time when it ran"),
+    "peak_memory": (float, "Mbyte", "largest resident set of a drizzlepac process in it"),
+    "products": (int, None, "files that it made"),
+    "bytes": (int, "byte", "size of its products"),
+    "up": (float, "Mbyte", "moved to the store"),
+    "down": (float, "Mbyte", "moved from the store"),
+    "host": (str, None, "where it ran"),
+}
+
 
 def run_record(
-    place: Place,
-    campaign: Campaign,
-    exposures: Sequence[Exposure],
-    aligned: Finished,
-    planned: Finished,
-    steps: Sequence[Finished],
+    found: Findings,
     told: Sequence[str],
+    *,
+    unit: str,
+    vectors: Table | None = None,
+    missing: Sequence[Missing] = (),
 ) -> RunRecord:
-    """Return what the run itself knows, for the report."""
+    """Return what the run itself knows, for the report.
+
+    Parameters
+    ----------
+    found : Findings
+        Its finished steps.
+    told : sequence of str
+        What the reader is to know first.
+    unit : str
+        Unit of MDRIZSKY.
+    vectors : astropy.table.Table, optional
+        Residuals of the sources that the alignment matched.
+    missing : sequence of Missing
+        What failed or was not run.
+    """
+    alignment = None if found.aligned is None else found.aligned.result.get("alignment")
+    exposures = inspection_table(found.exposures)
+    exposures.meta["title"] = "The exposures in the mosaics"
     return RunRecord(
-        campaign=place.campaign,
+        campaign=found.place.campaign,
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        exposures=_rows(inspection_table(exposures)),
-        alignment=_alignment_rows(aligned),
-        gates=_gate_rows(aligned),
-        output_grid=_grid_row(planned),
-        steps=[_step_row(step) for step in steps],
-        transfers=_transfers_row(steps),
+        exposures=exposures if len(exposures) else None,
+        alignment=None if alignment is None else _fits(alignment),
+        gates=None if alignment is None else _gates(alignment),
+        vectors=vectors,
+        checks=_checks(found.drizzled, unit),
+        steps=_steps(found.steps),
+        aligned=found.campaign.align.method != "none",
+        output_grid={} if found.planned is None else _grid(found.planned),
+        transfers=_transfers(found.steps),
         versions=versions(),
         dashboard=execution.dashboard(),
-        campaign_file=resolved_yaml(campaign),
+        mosaics={
+            method: run.products[run.result["science"]].key.removeprefix(found.place.key(""))
+            for method, run in found.drizzled.items()
+        },
+        parameters=_parameters(found.campaign),
+        campaign_file=resolved_yaml(found.campaign),
         warnings=told,
+        missing=missing,
     )
 
 
-def _rows(table: Any) -> list[dict[str, object]]:
-    return [dict(zip(table.colnames, row, strict=True)) for row in table]
-
-
-def _alignment_rows(aligned: Finished) -> list[dict[str, object]] | None:
-    alignment = aligned.result["alignment"]
+def alignment_warnings(aligned: Finished) -> list[str]:
+    """Return what a reader must know of the alignment first."""
+    alignment = aligned.result.get("alignment")
     if alignment is None:
+        return []
+    told = []
+    if alignment["dropped"]:
+        told.append(
+            "Dropped, because they failed a gate of the alignment: "
+            f"{', '.join(alignment['dropped'])}."
+        )
+    if alignment["kept"]:
+        told.append(
+            "Kept with the WCS they came with, because they failed a gate of the alignment: "
+            f"{', '.join(alignment['kept'])}."
+        )
+    return told
+
+
+def _fits(alignment: Mapping[str, Any]) -> Table:
+    rows = []
+    for fit in alignment["fits"]:
+        status = "reference" if fit["place"] == 0 else "aligned"
+        status = "not aligned" if fit["tile"] in alignment["kept"] else status
+        status = "dropped" if fit["tile"] in alignment["dropped"] else status
+        rows.append([{**fit, "status": status}[name] for name in _FITS])
+    return sheet("How the drizzled images were aligned", _FITS, rows)
+
+
+def _gates(alignment: Mapping[str, Any]) -> Table:
+    rows = [
+        (gate["name"], gate["asks"], gate["passed"], ", ".join(gate["failed"]) or "none")
+        for gate in alignment["criteria"]
+    ]
+    return sheet("Gates that the alignment had to pass", _GATES, rows)
+
+
+def _checks(runs: Mapping[str, Finished], unit: str) -> Table | None:
+    """Return what the records of the sky said; None where a run did not keep them."""
+    if not runs or not all("checks" in run.result for run in runs.values()):
         return None
-    return [
-        {
-            f"{name} ({UNITS[name]})" if name in UNITS else name: _rounded(value)
-            for name, value in fit.items()
-        }
-        for fit in alignment["fits"]
+    columns = {name: (k, u and u.format(unit=unit), d) for name, (k, u, d) in _CHECKS.items()}
+    rows = [
+        [{**check, "method": method}[name] for name in _CHECKS]
+        for method, run in runs.items()
+        for check in run.result["checks"]
     ]
+    return sheet("What the three records of the sky say of each value", columns, rows)
 
 
-def _rounded(value: object) -> object:
-    return round(value, 6) if isinstance(value, float) else value
-
-
-def _gate_rows(aligned: Finished) -> list[dict[str, object]]:
-    alignment = aligned.result["alignment"] or {"criteria": []}
-    return [
-        {**criterion, "failed": ", ".join(criterion["failed"]) or "none"}
-        for criterion in alignment["criteria"]
-    ]
-
-
-def _grid_row(planned: Finished) -> Mapping[str, object]:
+def _grid(planned: Finished) -> Mapping[str, object]:
     grid = planned.result["grid"]
     return {
         "columns": grid["shape"][0],
@@ -86,20 +177,36 @@ def _grid_row(planned: Finished) -> Mapping[str, object]:
     }
 
 
-def _step_row(step: Finished) -> dict[str, object]:
-    return {
-        "step": step.step,
-        "seconds": round(step.seconds, 1),
-        "peak memory (MB)": round(step.peak_memory / 1e6) or "",
-        "products": len(step.products),
-        "bytes": sum(product.size for product in step.products.values()),
-        "to the store (MB)": round(step.moved.up / 1e6, 1),
-        "from the store (MB)": round(step.moved.down / 1e6, 1),
-        "host": step.host,
-    }
+def _parameters(campaign: Campaign) -> dict[str, Mapping[str, Any]]:
+    """Return what drizzlepac was called with, by program."""
+    chosen = pars.resolve({**campaign.drizzle.parameters, **campaign.sky.parameters})
+    found: dict[str, Mapping[str, Any]] = {"AstroDrizzle": dict(chosen)}
+    if campaign.align.method != "none":
+        found["TweakReg"] = {**DEFAULTS, **campaign.align.tweakreg}
+        found["imagefind"] = {**IMAGEFIND_DEFAULTS, **campaign.align.imagefind}
+    return found
 
 
-def _transfers_row(steps: Sequence[Finished]) -> Mapping[str, object]:
+def _steps(steps: Sequence[Finished]) -> Table:
+    rows = [
+        (
+            step.step,
+            round(step.seconds, 1),
+            round(step.peak_memory / 1e6, 1) or None,
+            len(step.products),
+            sum(product.size for product in step.products.values()),
+            round(step.moved.up / 1e6, 1),
+            round(step.moved.down / 1e6, 1),
+            step.host,
+        )
+        for step in steps
+    ]
+    return sheet("What each step took", _STEPS, rows)
+
+
+def _transfers(steps: Sequence[Finished]) -> Mapping[str, object]:
+    if not steps:
+        return {}
     total = transfers(steps)
     return {
         "moved to the store (MB)": round(total.moved.up / 1e6, 1),

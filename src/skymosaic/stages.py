@@ -16,6 +16,7 @@ from astropy.io import fits
 
 from skymosaic import drizzlepac_process, progress
 from skymosaic.align.align import align as align_folder
+from skymosaic.align.vectors import VECTORS
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.compare.reduction import Floats, reduce_image
 from skymosaic.compute import execution
@@ -167,6 +168,7 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
                 (bench.scratch / exposure.name).rename(bench.out / exposure.name)
                 aligned.append(read_exposure(bench.out / exposure.name).to_dict())
         alignment.table().write(bench.out / "alignment.ecsv")
+        alignment.vectors.write(bench.out / VECTORS)
         return {"exposures": aligned, "alignment": alignment.to_dict()}
 
     with progress.task(place.label + "align", place.topic) as task:
@@ -258,6 +260,7 @@ def drizzle(
         fits.writeto(bench.out / preview, small)
         return {
             "sky": [asdict(value) for value in made.sky],
+            "checks": [{**asdict(check), "agree": check.agree} for check in made.checks],
             "science": made.science.name,
             "weight": made.weight.name,
             "preview": preview,

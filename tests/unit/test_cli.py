@@ -11,7 +11,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from skymosaic import __version__, campaign, cli, gathering, installation
+from skymosaic import __version__, campaign, cli, gathering, installation, outcomes
 from skymosaic.config import load_campaign
 from skymosaic.errors import error_classes
 from skymosaic.steps import Bench, run_step
@@ -229,8 +229,8 @@ def test_an_unforeseen_error_is_one_line_too(invoke, config, monkeypatch) -> Non
     assert "Traceback" in invoke("-v", "report", config).stderr
 
 
-def outcome(*, reused: bool) -> campaign.Outcome:
-    return campaign.Outcome("the table", ["beware"], "/r/report.html", "/r", reused)
+def outcome(*, reused: bool) -> outcomes.Outcome:
+    return outcomes.Outcome("the table", ["beware"], "/r/report.html", "/r", reused)
 
 
 @pytest.mark.parametrize("reused", [True, False])
@@ -268,7 +268,7 @@ def test_doctor_tells_versions_and_what_it_found(invoke, monkeypatch) -> None:
 
 
 def test_logs_as_json_lines(invoke, config, monkeypatch) -> None:
-    def find_outcome(_: object) -> campaign.Outcome:
+    def find_outcome(_: object) -> outcomes.Outcome:
         try:
             raise ValueError("inner")
         except ValueError:
@@ -297,7 +297,7 @@ def test_logs_as_json_lines(invoke, config, monkeypatch) -> None:
     ],
 )
 def test_how_much_is_told(invoke, config, monkeypatch, options, levels) -> None:
-    def find_outcome(_: object) -> campaign.Outcome:
+    def find_outcome(_: object) -> outcomes.Outcome:
         for level in ("debug", "info", "warning", "error"):
             getattr(logging.getLogger("skymosaic.test"), level)("level %s", level)
         return outcome(reused=True)

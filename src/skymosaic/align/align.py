@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from skymosaic.align import tweakreg
 from skymosaic.align.gates import Criterion, TileFit, check_gates
 from skymosaic.align.order import choose_order
 from skymosaic.align.proof import read_wcs, unlike_motion
+from skymosaic.align.tweakreg import REFERENCE_WCS
+from skymosaic.align.vectors import read_vectors
 from skymosaic.config import Align
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import AlignmentError, CampaignError
@@ -39,6 +41,8 @@ class Alignment:
     """Exposures of each tile."""
     unlike_motion: dict[str, float]
     """By exposure: how its motion differs from its drizzled image's, mas."""
+    vectors: Table
+    """Where matched sources lie relative to the reference; see `vectors.read_vectors`."""
 
     def uses(self, rootname: str) -> bool:
         """Tell whether an exposure goes on to the mosaic."""
@@ -46,7 +50,8 @@ class Alignment:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as manifests hold them: None for what was not measured."""
-        values = asdict(self)
+        values = asdict(replace(self, vectors=None))
+        del values["vectors"]
         values["fits"] = [
             {k: None if v != v else v for k, v in fit.items()} for fit in values["fits"]
         ]
@@ -161,6 +166,7 @@ def align(
         kept=[] if drop else work.excluded,
         members={tile: [e.rootname for e in its] for tile, its in members.items()},
         unlike_motion=unlike,
+        vectors=read_vectors(tweaked.folder, [fit.tile for fit in tweaked.fits], REFERENCE_WCS),
     )
     return alignment, work.peak_memory
 

@@ -32,12 +32,14 @@ DEFAULTS: dict[str, Any] = {
     "sigma": 2.5,
 }
 IMAGEFIND_DEFAULTS: dict[str, Any] = {"conv_width": 3.5, "threshold": 10.0}
+REFERENCE_WCS = "shifts_wcs.fits"
+"""File with the WCS of the frame that the fits are made in."""
 _OURS: dict[str, Any] = {
     "updatehdr": True,
     "reusename": False,
     "shiftfile": True,
     "outshifts": "shifts.txt",
-    "outwcs": "shifts_wcs.fits",
+    "outwcs": REFERENCE_WCS,
     "runfile": "tweakreg.log",
     "interactive": False,
     "see2dplot": False,

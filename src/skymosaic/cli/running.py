@@ -22,7 +22,7 @@ from skymosaic.cli.common import (
 from skymosaic.config import Campaign, load_campaign
 
 if TYPE_CHECKING:
-    from skymosaic.campaign import Outcome
+    from skymosaic.outcomes import Outcome
 
 TABLE_TITLE = "MDRIZSKY, in the units of the exposures (WFC3/IR: electrons/s)"
 

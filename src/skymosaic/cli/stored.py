@@ -65,11 +65,18 @@ def cancel(uri: str, s3: dict[str, Any]) -> None:
 @click.command()
 @stored_campaign
 @store_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["html", "json", "md"]),
+    help="Print the whole report in this form instead.",
+)
 @ended_cleanly
-def report(uri: str, s3: dict[str, Any], store: str | None) -> None:
-    """Print the table of a finished campaign and where its report is; nothing is run.
+def report(uri: str, s3: dict[str, Any], store: str | None, form: str | None) -> None:
+    """Print the table of a campaign and where its report is; nothing is run.
 
-    It is named by its campaign file, or as STORE/CAMPAIGN.
+    It is named by its campaign file, or as STORE/CAMPAIGN. Of one that has not finished, or
+    failed, a report is made of what there is.
     """
     from skymosaic import campaign as pipeline
     from skymosaic import housekeeping, programs
@@ -78,6 +85,9 @@ def report(uri: str, s3: dict[str, Any], store: str | None) -> None:
         campaign = load_campaign(Path(uri), {"store.uri": store})
     else:
         campaign = housekeeping.stored_campaign(uri, s3)
+    if form is not None:
+        click.echo(programs.report_text(campaign, form), nl=False)
+        return
     find = pipeline.find_outcome if campaign.groups is None else programs.find_outcome
     outcome = find(campaign)
     show(campaign, outcome)

@@ -12,8 +12,7 @@ from skymosaic.compare.figures import new_figure
 from skymosaic.compare.preview import in_method_order, require_one_grid
 from skymosaic.compare.reduction import Floats
 from skymosaic.errors import SkyError
-
-REFERENCES = ("match", "globalmin+match", "globalmin", "localmin")
+from skymosaic.methods import REFERENCES
 
 # A panel is never stretched more than this over the one with the largest differences: what is
 # rounding only must not look like structure.
@@ -23,6 +22,55 @@ MOST_STRETCH = 50.0
 def reference_method(images: Mapping[str, Floats]) -> str:
     """Return the method that the others are compared with: ``match`` where it was run."""
     return next(method for method in REFERENCES if method in images)
+
+
+def scaled_differences(
+    images: Mapping[str, Floats],
+) -> tuple[dict[str, tuple[float, NDArray[np.float64]]], float]:
+    """Return each mosaic minus the one of the reference method, less the median.
+
+    Parameters
+    ----------
+    images : mapping of str to ndarray of shape (ny, nx)
+        The reduced mosaics of two methods or more, NaN where there is no data.
+
+    Returns
+    -------
+    differences : dict of str to (float, ndarray of shape (ny, nx))
+        By method: the median difference, and what is left once it is subtracted.
+    limit : float
+        End of a scale for all of them: the largest of their 99th percentiles.
+
+    Raises
+    ------
+    SkyError
+        If there are fewer than two mosaics, or they are not on one grid or have no pixel in common.
+    """
+    rest, reaches = _differences(images)
+    return rest, max(reaches.values()) or 1.0
+
+
+def _differences(
+    images: Mapping[str, Floats],
+) -> tuple[dict[str, tuple[float, NDArray[np.float64]]], dict[str, float]]:
+    """Return the differences of `scaled_differences`, and the 99th percentile of each."""
+    require_one_grid(images)
+    if len(images) < 2:
+        raise SkyError("a difference needs the mosaics of two methods; only one was run")
+    reference = reference_method(images)
+    rest: dict[str, tuple[float, NDArray[np.float64]]] = {}
+    reaches: dict[str, float] = {}
+    for method, image in in_method_order(images).items():
+        if method == reference:
+            continue
+        delta = np.asarray(image, dtype=np.float64) - np.asarray(images[reference], np.float64)
+        valid = delta[np.isfinite(delta)]
+        if not valid.size:
+            raise SkyError(f"{method} and {reference} have no valid pixel in common")
+        median = float(np.median(valid))
+        reaches[method] = float(np.percentile(np.abs(valid - median), 99.0))
+        rest[method] = (median, delta - median)
+    return rest, reaches
 
 
 def difference(images: Mapping[str, Floats], unit: str = "electron / s") -> Figure:
@@ -46,27 +94,14 @@ def difference(images: Mapping[str, Floats], unit: str = "electron / s") -> Figu
     SkyError
         If there are fewer than two mosaics, or they are not on one grid or have no pixel in common.
     """
-    require_one_grid(images)
-    if len(images) < 2:
-        raise SkyError("a difference needs the mosaics of two methods; only one was run")
+    rest, reaches = _differences(images)
     reference = reference_method(images)
-    rest: dict[str, tuple[float, NDArray[np.float64], float]] = {}
-    for method, image in in_method_order(images).items():
-        if method == reference:
-            continue
-        delta = np.asarray(image, dtype=np.float64) - np.asarray(images[reference], np.float64)
-        valid = delta[np.isfinite(delta)]
-        if not valid.size:
-            raise SkyError(f"{method} and {reference} have no valid pixel in common")
-        median = float(np.median(valid))
-        reach = float(np.percentile(np.abs(valid - median), 99.0))
-        rest[method] = (median, delta - median, reach)
-    floor = max(reach for _, _, reach in rest.values()) / MOST_STRETCH or 1.0
+    floor = max(reaches.values()) / MOST_STRETCH or 1.0
     figure = new_figure(5.4 * len(rest), 5.6)
-    for number, (method, (median, panel, reach)) in enumerate(rest.items(), start=1):
+    for number, (method, (median, panel)) in enumerate(rest.items(), start=1):
         axes = figure.add_subplot(1, len(rest), number)
         axes.set_facecolor("0.8")
-        limit = max(reach, floor)
+        limit = max(reaches[method], floor)
         shown = axes.imshow(
             panel, origin="lower", cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest"
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from astropy.table import Table
@@ -16,20 +15,10 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from skymosaic.compare.mdrizsky import method_columns
+from skymosaic.compare.styles import GROUP_COLOURS, GROUP_LINES, METHODS
 
 MOST_LABELS = 40
-
-# Colour and marker both tell the method, so that the figure reads without colour.
-STYLES: Mapping[str, tuple[str, str]] = {
-    "localmin": ("olive", "s"),
-    "match": ("navy", "o"),
-    "globalmin": ("darkorange", "^"),
-    "globalmin+match": ("magenta", "D"),
-}
-
-# Okabe and Ito's colours, chosen to be told apart with any colour vision.
-GROUP_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-GROUP_LINES: tuple[Literal["-", "--", "-.", ":"], ...] = ("-", "--", "-.", ":")
+_NO_PAIRS: Mapping[tuple[str, str], float] = {}
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -44,6 +33,17 @@ def save_png(figure: Figure, path: Path, dpi: int = 120) -> Path:
     # matplotlib would write its version into the file.
     figure.savefig(path, dpi=dpi, format="png", bbox_inches="tight", metadata={"Software": None})
     return path
+
+
+def save(figure: Figure, path: Path, *, pdf: bool = True) -> list[Path]:
+    """Write a figure as PNG and as PDF, the same bytes for the same figure; return the files."""
+    if not pdf:
+        return [save_png(figure, path)]
+    file = path.with_suffix(".pdf")
+    # matplotlib would write its version and the time into the file.
+    unsaid = {"Creator": None, "Producer": None, "CreationDate": None}
+    figure.savefig(file, format="pdf", bbox_inches="tight", metadata=unsaid, dpi=200)
+    return [save_png(figure, path), file]
 
 
 def row_labels(table: Table) -> list[str]:
@@ -71,12 +71,12 @@ def scatter(table: Table) -> Figure:
     labels = row_labels(table)
     unit = ""
     for method, name in method_columns(table).items():
-        colour, marker = STYLES[method]
+        style = METHODS[method]
         values = np.ma.masked_array(table[name])
-        filled = colour if method in ("match", "globalmin") else "none"
+        filled = style.colour if style.filled else "none"
         axes.scatter(
-            index, values, s=46, facecolors=filled, edgecolors=colour, marker=marker,
-            linewidths=1.6, label=method,
+            index, values, s=46, facecolors=filled, edgecolors=style.colour,
+            marker=style.matplotlib, linewidths=1.6, label=method,
         )  # fmt: skip
         unit = str(table[name].unit or "")
     _mark_undetermined(axes, table, labels)
@@ -102,8 +102,8 @@ def _mark_undetermined(axes: Axes, table: Table, labels: Sequence[str]) -> None:
             continue
         axes.scatter(
             missing, np.full(missing.size, 0.015 + 0.03 * height), marker="x", s=60, linewidths=2,
-            color=STYLES[method][0], transform=axes.get_xaxis_transform(), clip_on=False, zorder=5,
-            label=f"{method}: undetermined",
+            color=METHODS[method].colour, transform=axes.get_xaxis_transform(), clip_on=False,
+            zorder=5, label=f"{method}: undetermined",
         )  # fmt: skip
         named.update(int(i) for i in missing)
     for i in sorted(named):
@@ -114,7 +114,9 @@ def _mark_undetermined(axes: Axes, table: Table, labels: Sequence[str]) -> None:
 
 
 def footprints(
-    polygons: Mapping[str, Sequence[NDArray[np.float64]]], groups: Sequence[Sequence[str]]
+    polygons: Mapping[str, Sequence[NDArray[np.float64]]],
+    groups: Sequence[Sequence[str]],
+    pairs: Mapping[tuple[str, str], float] = _NO_PAIRS,
 ) -> Figure:
     """Draw the footprints on the sky, coloured by overlap group.
 
@@ -124,6 +126,8 @@ def footprints(
         Corners of each chip of an exposure: right ascension and declination in degrees.
     groups : sequence of sequences of str
         Rootnames of the exposures that overlap one another, directly or through others.
+    pairs : mapping of (str, str) to float
+        Area that two exposures share, arcsec^2; drawn as links, the wider the larger.
 
     Returns
     -------
@@ -132,20 +136,21 @@ def footprints(
     """
     figure = new_figure(9.0, 7.5)
     axes = figure.add_subplot()
-    unwrapped = _unwrap(polygons)
+    sky = unwrapped(polygons)
     styles = [(colour, line) for line, colour in product(GROUP_LINES, GROUP_COLOURS)]
     handles = []
     for number, group in enumerate(groups):
         colour, line = styles[number % len(styles)]
         for rootname in group:
-            for corners in unwrapped.get(rootname, ()):
+            for corners in sky.get(rootname, ()):
                 axes.fill(*corners.T, facecolor=colour, alpha=0.07, edgecolor="none")
                 axes.fill(*corners.T, facecolor="none", edgecolor=colour, linestyle=line, lw=1.2)
         count = f"{len(group)} exposure{'s' if len(group) != 1 else ''}"
         label = f"group {number + 1} ({count})"
         handles.append(Line2D([], [], color=colour, linestyle=line, label=label))
-    _label_footprints(axes, unwrapped)
-    declinations = [corners[:, 1] for chips in unwrapped.values() for corners in chips]
+    _draw_links(axes, sky, pairs)
+    _label_footprints(axes, sky)
+    declinations = [corners[:, 1] for chips in sky.values() for corners in chips]
     middle = np.mean(np.concatenate(declinations)) if declinations else 0.0
     axes.set_aspect(1.0 / max(float(np.cos(np.radians(middle))), 0.02), adjustable="box")
     axes.invert_xaxis()
@@ -158,20 +163,35 @@ def footprints(
     return figure
 
 
-def _unwrap(
+def _draw_links(
+    axes: Axes,
+    polygons: Mapping[str, Sequence[NDArray[np.float64]]],
+    pairs: Mapping[tuple[str, str], float],
+) -> None:
+    most = max(pairs.values(), default=1.0)
+    centres = {
+        name: np.concatenate(list(chips)).mean(axis=0) for name, chips in polygons.items() if chips
+    }
+    for (a, b), area in pairs.items():
+        if a in centres and b in centres:
+            ends = np.stack([centres[a], centres[b]])
+            axes.plot(*ends.T, color="0.3", alpha=0.3, linewidth=0.5 + 3.0 * area / most)
+
+
+def unwrapped(
     polygons: Mapping[str, Sequence[NDArray[np.float64]]],
 ) -> dict[str, list[NDArray[np.float64]]]:
     """Return the polygons with right ascensions within half a turn of the first one."""
     reference: float | None = None
-    unwrapped: dict[str, list[NDArray[np.float64]]] = {}
+    turned_all: dict[str, list[NDArray[np.float64]]] = {}
     for rootname, chips in polygons.items():
-        unwrapped[rootname] = []
+        turned_all[rootname] = []
         for corners in chips:
             turned = np.array(corners, dtype=np.float64)
             reference = float(turned[0, 0]) if reference is None else reference
             turned[:, 0] = (turned[:, 0] - reference + 180.0) % 360.0 - 180.0 + reference
-            unwrapped[rootname].append(turned)
-    return unwrapped
+            turned_all[rootname].append(turned)
+    return turned_all
 
 
 def _label_footprints(axes: Axes, polygons: Mapping[str, Sequence[NDArray[np.float64]]]) -> None:

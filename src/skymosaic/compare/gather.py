@@ -5,22 +5,30 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from skymosaic.compare import figures, summary
-from skymosaic.compare.difference import difference, reference_method
+from skymosaic.compare.difference import difference
 from skymosaic.compare.evidence import Evidence
 from skymosaic.compare.evidence_files import write_evidence
 from skymosaic.compare.invariants import Invariant, check_invariants, failures
 from skymosaic.compare.mdrizsky import Runs, mdrizsky_table, write_table
 from skymosaic.compare.preview import blink, common_stretch, in_method_order, preview
 from skymosaic.compare.reduction import Floats
-from skymosaic.compare.report import Report, RunRecord, write_report
+from skymosaic.compare.report.documents import as_json, markdown
+from skymosaic.compare.report.matrix import scale_limit
+from skymosaic.compare.report.page import html, small_picture
+from skymosaic.compare.report.record import Report, RunRecord
+from skymosaic.compare.report.sheets import sheets, write_sheets
+from skymosaic.compare.report.verdict import card
+from skymosaic.compare.residual_figures import residual_matrices, residual_vectors
 from skymosaic.errors import SkyError, StoreError
 from skymosaic.methods import column
 
@@ -45,6 +53,8 @@ class ComparisonInput:
         Unit of MDRIZSKY.
     image_unit : str
         Unit of the mosaics.
+    pairs : mapping of (str, str) to float
+        Area that two exposures share, arcsec^2.
     evidence : Evidence or None
         What the exposures' overlaps say of the methods, and the advice; None where that was not
         measured.
@@ -56,6 +66,7 @@ class ComparisonInput:
     images: Mapping[str, Floats]
     unit: str = "electron / s"
     image_unit: str = "electron / s"
+    pairs: Mapping[tuple[str, str], float] = field(default_factory=dict)
     evidence: Evidence | None = None
 
 
@@ -73,12 +84,15 @@ class Comparison:
         The MDRIZSKY table.
     warnings : tuple of str
         What a reader must know first; they stand at the top of the report.
+    card : dict
+        What a list of many reports tells of this one.
     """
 
     files: tuple[Path, ...]
     invariants: tuple[Invariant, ...]
     table: Table
     warnings: tuple[str, ...]
+    card: Mapping[str, Any]
 
 
 def write_comparison(
@@ -109,16 +123,15 @@ def write_comparison(
     StoreError
         If the folder cannot be written.
     """
-    table = mdrizsky_table(data.runs, data.unit)
     invariants = check_invariants(data.runs, data.groups, tolerance)
     _require_sound(data, invariants, record.campaign)
-    said = tuple(summary.warnings(data.runs, data.groups))
+    report = assemble(data, record, invariants)
     folder = Path(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
-            written = _write_all(scratch, data, table, invariants, said, record)
+            written = _write_all(scratch, report)
             files = _publish(written, folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -126,7 +139,9 @@ def write_comparison(
         raise StoreError(
             f"cannot write the comparison to {folder}: {error}; check its space and permissions"
         ) from error
-    return Comparison(tuple(files), tuple(invariants), table, said)
+    return Comparison(
+        tuple(files), tuple(invariants), report.mdrizsky, tuple(report.warnings), card(report)
+    )
 
 
 def _require_sound(data: ComparisonInput, invariants: Sequence[Invariant], campaign: str) -> None:
@@ -142,59 +157,101 @@ def _require_sound(data: ComparisonInput, invariants: Sequence[Invariant], campa
         raise SkyError(f"{strangers[0]}: there is a mosaic but no sky values; give both")
 
 
-def _write_all(
-    folder: Path,
-    data: ComparisonInput,
-    table: Table,
-    invariants: Sequence[Invariant],
-    said: Sequence[str],
-    record: RunRecord,
-) -> list[Path]:
-    """Write every file into an empty folder, and return them."""
-    written = write_table(table, folder)
-    if data.evidence is not None:
-        written += write_evidence(data.evidence, folder)
-    drawn = _draw_figures(folder, data, table)
-    previews = _draw_previews(folder, data)
-    report = Report(
+def assemble(data: ComparisonInput, record: RunRecord, invariants: Sequence[Invariant]) -> Report:
+    """Return the report of a comparison; parameters as `write_comparison`."""
+    return Report(
         record=record,
-        summary=summary.sentences(data.runs, data.groups, data.unit),
-        warnings=said,
-        mdrizsky=table,
+        summary=summary.sentences(data.runs, data.groups, data.unit) if data.runs else (),
+        warnings=summary.warnings(data.runs, data.groups) if data.runs else (),
+        mdrizsky=mdrizsky_table(data.runs, data.unit) if data.runs else None,
         groups=data.groups,
+        pairs=data.pairs,
         invariants=invariants,
-        previews=previews,
-        figures=drawn,
-        reference=reference_method(data.images) if "difference" in drawn else "",
+        polygons={name: chips for name, chips in data.polygons.items() if len(chips)},
+        images=in_method_order(data.images),
+        image_unit=data.image_unit,
+        evidence=data.evidence,
     )
-    page = write_report(folder / "report.html", report)
-    return [*written, *drawn.values(), *previews.values(), page]
 
 
-def _draw_figures(folder: Path, data: ComparisonInput, table: Table) -> dict[str, Path]:
-    """Draw what there is input for, and return the files by the names that the report uses."""
-    drawn = {"scatter": figures.save_png(figures.scatter(table), folder / "scatter.png")}
-    if data.polygons:
-        figure = figures.footprints(data.polygons, data.groups)
-        drawn["footprints"] = figures.save_png(figure, folder / "footprints.png")
-    if len(data.images) > 1:
-        drawn["blink"] = blink(data.images, folder / "blink.gif", data.image_unit)
-        figure = difference(data.images, data.image_unit)
-        drawn["difference"] = figures.save_png(figure, folder / "difference.png")
-    return drawn
+def _write_all(folder: Path, report: Report) -> list[Path]:
+    """Write every file into an empty folder, and return them."""
+    tables = sheets(report)
+    written = write_table(tables.pop("mdrizsky"), folder)
+    if report.evidence is not None:
+        written += write_evidence(report.evidence, folder)
+        tables.pop("seams", None)
+    written += write_sheets(tables, folder)
+    drawn = draw_figures(folder, report)
+    written += [path for paths in drawn.values() for path in paths]
+    if len(report.images) > 1:
+        written.append(blink(report.images, folder / "blink.gif", report.image_unit))
+    written += _draw_previews(folder, report)
+    return written + write_documents(
+        folder, report, {name: paths[0] for name, paths in drawn.items()}
+    )
 
 
-def _draw_previews(folder: Path, data: ComparisonInput) -> dict[str, Path]:
-    """Draw the preview of each method on the common scale."""
-    if not data.images:
-        return {}
-    limits = common_stretch(data.images)
-    drawn = {}
-    for method, image in in_method_order(data.images).items():
-        drawn[method] = folder / f"preview_{column(method)}.png"
-        picture = preview(image, method, limits, data.image_unit)
-        picture.save(drawn[method], format="PNG")
-    return drawn
+def write_documents(
+    folder: Path, report: Report, figures: Mapping[str, Path], stem: str = "report"
+) -> list[Path]:
+    """Write the report as a page, as JSON and as Markdown, and return the files.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they go.
+    report : Report
+        What they tell.
+    figures : mapping of str to Path
+        The figures as PNG.
+    stem : str
+        Their name without what tells the format.
+    """
+    texts = {
+        "html": html(report, figures),
+        "json": as_json(report),
+        "md": markdown(report),
+    }
+    written = []
+    for form, text in texts.items():
+        path = folder / f"{stem}.{form}"
+        path.write_text(text, encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def draw_figures(folder: Path, report: Report, *, pdf: bool = True) -> dict[str, list[Path]]:
+    """Draw what there is input for; return the PNG and the PDF, if wanted, of each figure."""
+    drawn: dict[str, Figure] = {}
+    if report.mdrizsky is not None:
+        drawn["scatter"] = figures.scatter(report.mdrizsky)
+    if report.polygons:
+        drawn["footprints"] = figures.footprints(report.polygons, report.groups, report.pairs)
+    if len(report.images) > 1:
+        drawn["difference"] = difference(report.images, report.image_unit)
+    if report.evidence is not None and report.evidence.differences:
+        limit = scale_limit(report.evidence)
+        drawn["residuals"] = residual_matrices(report.evidence, limit)
+    if report.record.vectors is not None and len(report.record.vectors):
+        drawn["vectors"] = residual_vectors(report.record.vectors)
+    return {name: figures.save(one, folder / f"{name}.png", pdf=pdf) for name, one in drawn.items()}
+
+
+def _draw_previews(folder: Path, report: Report) -> list[Path]:
+    """Draw the preview of each method on the common scale, and a thumbnail of the best one."""
+    small_bytes = small_picture(report)
+    if small_bytes is None:
+        return []
+    limits = common_stretch(report.images)
+    drawn = []
+    for method, image in report.images.items():
+        path = folder / f"preview_{column(method)}.png"
+        preview(image, method, limits, report.image_unit).save(path, format="PNG")
+        drawn.append(path)
+    small = folder / "thumbnail.png"
+    small.write_bytes(small_bytes)
+    return [*drawn, small]
 
 
 def _publish(files: Sequence[Path], folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from astropy.io import fits
 from skymosaic import drizzlepac_process
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.sky_record import read_sky
+from skymosaic.drizzle.sky_record import SkyCheck, read_checks, read_sky
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError
 from skymosaic.exposure import Exposure
@@ -32,6 +32,8 @@ class Drizzled:
     """The mosaic, electrons/s (or the units of ``final_units``), with HDRTAB."""
     weight: Path
     sky: list[SkyValue]
+    checks: list[SkyCheck]
+    """What the records of the sky say, which agree."""
     peak_memory: int
     """Bytes."""
 
@@ -91,8 +93,10 @@ def drizzle(
         printed.write("\n===== astrodrizzle.log =====\n" + runfile.read_text())
     science, weight = _products(folder, output)
     _must_be_on_grid(science, grid)
-    sky = read_sky(method, exposures, folder, science, log.read_text())
-    return Drizzled(science, weight, sky, call.peak_memory)
+    told = log.read_text()
+    sky = read_sky(method, exposures, folder, science, told)
+    checks = read_checks(exposures, folder, science, told)
+    return Drizzled(science, weight, sky, checks, call.peak_memory)
 
 
 def forget_sky(path: Path) -> None:

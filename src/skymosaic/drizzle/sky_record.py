@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from astropy.io import fits
@@ -16,6 +17,30 @@ from astropy.io import fits
 from skymosaic.errors import SkyError
 from skymosaic.exposure import Exposure
 from skymosaic.sky.values import SkyValue
+
+
+@dataclass(frozen=True)
+class SkyCheck:
+    """What the three records of a run say of the sky of one chip."""
+
+    rootname: str
+    chip: int
+    """EXTVER of the SCI extension."""
+    header: float | None
+    """MDRIZSKY in the FLT header, in the exposure's data units; None: there is none."""
+    hdrtab: float | None
+    """MDRIZSKY in HDRTAB of the mosaic; None: there is none."""
+    log: float | None
+    """The value that the log says was applied; None: it says nothing."""
+
+    @property
+    def agree(self) -> bool:
+        """Whether all three say the same, to the six decimals of the log."""
+        # No keyword: nothing was subtracted, and the log says so with a zero.
+        expected = self.header or 0.0
+        others = [self.hdrtab or 0.0, math.nan if self.log is None else self.log]
+        return all(abs(expected - other) <= _LOG_PRECISION for other in others)  # not for NaN
+
 
 _LOG_PRECISION = 1e-6  # the log prints six decimals
 _APPLYING = re.compile(r"Applying sky value of (\S+) to (\S+?)\[sci,(\d+)\]", re.IGNORECASE)
@@ -71,6 +96,20 @@ def read_sky(
         )
         for exposure in exposures
         for chip in exposure.chips
+    ]
+
+
+def read_checks(
+    exposures: Sequence[Exposure], folder: Path, product: Path, log: str
+) -> list[SkyCheck]:
+    """Return what each record of a run says, chip by chip; parameters as for `read_sky`."""
+    header, hdrtab = _from_headers(exposures, folder), _from_hdrtab(product)
+    applied = _from_log(log)
+    return [
+        SkyCheck(
+            rootname, extver, value, hdrtab.get((rootname, extver)), applied.get((rootname, extver))
+        )
+        for (rootname, extver), value in header.items()
     ]
 
 

@@ -1,0 +1,276 @@
+"""What a run made, for programs and notebooks: ``skymosaic.load("store/horsehead-demo")``."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike, fspath
+from typing import Any
+
+import numpy as np
+from astropy.io import ascii, fits
+from astropy.table import Table
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+
+from skymosaic import scratch
+from skymosaic.compare.advice import Advice, Finding
+from skymosaic.compare.report.record import Missing
+from skymosaic.config import Campaign
+from skymosaic.errors import MissingError
+from skymosaic.findings import Findings, find_run, read_findings
+from skymosaic.steps import Bench, Finished
+from skymosaic.store import Product
+
+
+@dataclass(frozen=True)
+class Mosaic:
+    """The mosaic of one sky method."""
+
+    method: str
+    data: NDArray[np.float32]
+    """Shape (ny, nx), in `unit`."""
+    weight: NDArray[np.float32]
+    """Weight map, shape (ny, nx): exposure time, s, unless ``final_wht_type`` says otherwise; 0
+    where there is no data."""
+    wcs: WCS
+    """The same for every method."""
+    unit: str
+    """Such as ``ELECTRONS/S``."""
+    header: fits.Header
+
+
+class Run:
+    """A campaign in a store, whole or not; made by `load`.
+
+    Everything is read when it is asked for, and its checksum verified. Tables are astropy tables
+    whose columns have units and descriptions; ``.to_pandas()`` makes data frames of them.
+    """
+
+    def __init__(self, findings: Findings) -> None:
+        self._found = findings
+
+    def __repr__(self) -> str:
+        state = "complete" if self.complete else f"incomplete: {len(self.missing)} parts missing"
+        return f"<Run of {self.name} ({state}) in {self.where}>"
+
+    @property
+    def name(self) -> str:
+        """The campaign's name; of a group of a program, with the program's."""
+        return self._found.place.campaign
+
+    @property
+    def where(self) -> str:
+        """Where its products are."""
+        return self._found.place.store.where(self.name)
+
+    @property
+    def campaign(self) -> Campaign:
+        """The campaign file, resolved."""
+        return self._found.campaign
+
+    @property
+    def missing(self) -> Sequence[Missing]:
+        """What failed, was not run, or is out of date."""
+        return self._found.missing
+
+    @property
+    def complete(self) -> bool:
+        """Whether all steps have finished and fit together."""
+        return not self.missing and self._found.gathered is not None
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The sky methods that have finished."""
+        return tuple(self._found.drizzled)
+
+    @property
+    def mdrizsky(self) -> Table:
+        """MDRIZSKY of each chip: ``rootname``, ``chip``, and a column a method."""
+        return self.table("mdrizsky")
+
+    @property
+    def differences(self) -> Table:
+        """MDRIZSKY of each method minus that of the reference."""
+        return self.table("differences")
+
+    @property
+    def exposures(self) -> Table:
+        """What is known of each exposure."""
+        return self.table("exposures")
+
+    @property
+    def alignment(self) -> Table | None:
+        """How each drizzled image was aligned; None where nothing was to be."""
+        return None if self.campaign.align.method == "none" else self.table("alignment")
+
+    @property
+    def checks(self) -> Table:
+        """What header, HDRTAB and log say of each sky value."""
+        return self.table("checks")
+
+    @property
+    def steps(self) -> Table:
+        """What each step took: time, memory, bytes."""
+        return self.table("steps")
+
+    @property
+    def advice(self) -> Advice | None:
+        """Which method to use, how sure that is, and why; None where that was not measured."""
+        gathered = self._found.gathered
+        evidence = None if gathered is None else gathered.result.get("evidence")
+        return None if evidence is None else _advice(evidence["advice"])
+
+    def residuals(self, method: str | None = None) -> Table:
+        """Return what is left between the exposures of each pair once their skies are subtracted.
+
+        Parameters
+        ----------
+        method : str, optional
+            One sky method; default: all of them.
+
+        Raises
+        ------
+        MissingError
+            That was not measured, or the method was not run.
+        """
+        table = self.table("residuals")
+        if method is None:
+            return table
+        self._require_method(method)
+        return table[[str(one) == method for one in table["method"]]]
+
+    def table(self, name: str) -> Table:
+        """Return a table of the report by its name, that of its ECSV file.
+
+        Raises
+        ------
+        MissingError
+            There is none of that name; the message lists those that there are.
+        """
+        gathered = self._found.gathered
+        stored = None if gathered is None else gathered.products.get(f"{name}.ecsv")
+        if stored is not None:
+            return ascii.read(self._read(stored).decode("utf-8"), format="ecsv")
+        if name not in self._made:
+            known = set(self._made)
+            if gathered is not None:
+                files = [file for file in gathered.products if file.endswith(".ecsv")]
+                known |= {file.removesuffix(".ecsv") for file in files}
+            listed = ", ".join(sorted(known)) or "none"
+            raise MissingError(f"{self.where} has no table {name!r}; there are: {listed}")
+        return self._made[name]
+
+    def mosaic(self, method: str) -> Mosaic:
+        """Return the mosaic of a sky method with its weight map.
+
+        Raises
+        ------
+        MissingError
+            The method was not run, or has not finished.
+        """
+        run = self._require_method(method)
+        header = fits.Header()
+        data = self._image(run, "science", header)
+        return Mosaic(
+            method=method,
+            data=data,
+            weight=self._image(run, "weight"),
+            wcs=WCS(header),
+            unit=str(header.get("BUNIT", "")),
+            header=header,
+        )
+
+    def preview(self, method: str) -> NDArray[np.float32]:
+        """Return the mosaic of a sky method, reduced to 1200 pixels; NaN where there is no data.
+
+        Raises
+        ------
+        MissingError
+            The method was not run, or has not finished.
+        """
+        return self._image(self._require_method(method), "preview")
+
+    def report(self, form: str = "html") -> str:
+        """Return the report as ``html``, ``json`` or ``md``."""
+        from skymosaic import reporting
+
+        return reporting.report_text(self._found.place, reporting.require_form(form))
+
+    @cached_property
+    def _made(self) -> Mapping[str, Table]:
+        """Tables of a run that broke off, or of one that an older version made."""
+        from skymosaic import reporting
+        from skymosaic.compare.report.sheets import sheets
+
+        place = self._found.place
+        with scratch.folder(place.scratch, "tables") as root:
+            return sheets(reporting.make_report(Bench(place, root), self._found))
+
+    def _require_method(self, method: str) -> Finished:
+        if method not in self._found.drizzled:
+            why = next((one.why for one in self.missing if one.part == f"drizzle {method}"), "")
+            raise MissingError(
+                f"{self.where} has no finished run of {method!r}; there are: "
+                f"{', '.join(self.methods) or 'none'}. {why}".rstrip()
+            )
+        return self._found.drizzled[method]
+
+    def _image(
+        self, run: Finished, what: str, header: fits.Header | None = None
+    ) -> NDArray[np.float32]:
+        content = self._read(run.products[run.result[what]])
+        with fits.open(io.BytesIO(content)) as hdus:
+            if header is not None:
+                header.update(hdus[0].header)
+            return np.array(hdus[0].data, dtype=np.float32)
+
+    def _read(self, product: Product) -> bytes:
+        with self._found.place.store.open(product) as file:
+            return file.read()
+
+
+def load(run: str | PathLike[str], **s3: Any) -> Run:
+    """Return a campaign that a store holds.
+
+    Parameters
+    ----------
+    run : str or path
+        ``STORE/CAMPAIGN``, a folder or ``s3://BUCKET/PREFIX`` and the campaign's name in it; of a
+        program, ``STORE/PROGRAM/PROPOSAL/TARGET/FILTER``.
+    **s3
+        How to reach a bucket: ``profile``, ``region``, ``endpoint_url``, ``unsigned``.
+
+    Raises
+    ------
+    CampaignError
+        It does not name a store and a campaign.
+    MissingError
+        There is no campaign.
+    StoreError
+        The store cannot be read.
+
+    Examples
+    --------
+    >>> import skymosaic
+    >>> run = skymosaic.load("store/horsehead-demo")  # doctest: +SKIP
+    >>> run.mdrizsky.to_pandas()  # doctest: +SKIP
+    """
+    return Run(read_findings(find_run(fspath(run), s3)))
+
+
+def _advice(values: Mapping[str, Any]) -> Advice:
+    return Advice(
+        verdict=values["verdict"],
+        methods=tuple(values["methods"]),
+        sentence=values["sentence"],
+        sure=values["sure"],
+        margin=values["margin"],
+        ranking=[
+            (one["method"], one["estimated_error"], one["standard_error"])
+            for one in values["ranking"]
+        ],
+        findings=[Finding(**one) for one in values["findings"]],
+    )

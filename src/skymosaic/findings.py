@@ -1,0 +1,211 @@
+"""What a store knows of a campaign: its finished steps, what failed, what is out of date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from skymosaic.compare.report.record import Missing
+from skymosaic.config import Campaign, load_campaign_text
+from skymosaic.errors import MissingError
+from skymosaic.exposure import Exposure
+from skymosaic.housekeeping import find_place
+from skymosaic.methods import column
+from skymosaic.steps import Finished, Place, finished
+from skymosaic.store import open_store
+from skymosaic.store.base import checked_key
+
+_OUTDATED = "It was made before what it depends on changed; `skymosaic run` makes it anew."
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The steps of a campaign, each None or absent where it has not finished."""
+
+    place: Place
+    campaign: Campaign
+    retrieved: Sequence[Finished] = ()
+    inspected: Finished | None = None
+    aligned: Finished | None = None
+    """With `align: none`, what was inspected."""
+    planned: Finished | None = None
+    drizzled: Mapping[str, Finished] = field(default_factory=dict)
+    """By method, in the order of the campaign."""
+    gathered: Finished | None = None
+    """The comparison; it may be of a former run."""
+    missing: Sequence[Missing] = ()
+    """What has not finished, or is out of date, and why."""
+
+    @property
+    def exposures(self) -> list[Exposure]:
+        """The exposures, aligned where that has been done."""
+        step = self.aligned or self.inspected
+        if step is None:
+            return []
+        return [Exposure.from_dict(record) for record in step.result["exposures"]]
+
+    @property
+    def steps(self) -> list[Finished]:
+        """All finished steps that the comparison is made from, in their order."""
+        steps = [*self.retrieved, self.inspected, self.aligned, self.planned]
+        return [step for step in [*steps, *self.drizzled.values()] if step is not None]
+
+
+def read_findings(place: Place) -> Findings:
+    """Return what a store knows of a campaign.
+
+    Raises
+    ------
+    MissingError
+        There is no campaign.
+    StoreError
+        The store cannot be read.
+    """
+    key = place.key("campaign.yaml")
+    text = place.store.read_text(key)
+    if text is None:
+        where = place.store.where(place.campaign)
+        raise MissingError(f"{where} holds no campaign; run one there first")
+    campaign = load_campaign_text(text, place.store.where(key), {})
+    reader = _Reader(place)
+    retrieved = reader.parcels()
+    inspected = reader.step("inspection", "inspect")
+    if campaign.align.method == "none":
+        aligned = None if inspected is None else replace(inspected, step="aligned", seconds=0.0)
+    else:
+        asked = campaign.align.model_dump(mode="json")
+        aligned = reader.step("aligned", "align", asked) if inspected is not None else None
+        if aligned is None and inspected is None:
+            reader.lack("align", "not run")
+    planned = None
+    if aligned is None:
+        reader.lack("plan", "not run")
+    else:
+        planned = reader.step("plan", "plan")
+    drizzled: dict[str, Finished] = {}
+    for method in campaign.sky.methods:
+        part = f"drizzle {method}"
+        if planned is None:
+            reader.lack(part, "not run")
+            continue
+        run = reader.step(f"runs/{column(method)}", part, {"grid": planned.result["grid"]})
+        if run is not None:
+            drizzled[method] = run
+    reader.gathering()
+    return Findings(
+        place=place,
+        campaign=campaign,
+        retrieved=retrieved,
+        inspected=inspected,
+        aligned=aligned,
+        planned=planned,
+        drizzled=drizzled,
+        gathered=finished(place, "comparison"),
+        missing=reader.missing,
+    )
+
+
+class _Reader:
+    """Reads steps in the order of a run, and takes down what is missing."""
+
+    def __init__(self, place: Place) -> None:
+        self.missing: list[Missing] = []
+        self._place = place
+        self._checksums: dict[str, str] = {}
+        """Of the files that the next step has to be made from, by name."""
+
+    def parcels(self) -> list[Finished]:
+        """Return what was retrieved, and take down what could not be."""
+        done = []
+        for name in self._names("manifests"):
+            step = finished(self._place, f"pristine/{name}")
+            if step is not None:
+                done.append(step)
+                self._take_over(step)
+        for name in self._names("failed"):
+            record = self._place.store.read_json(self._place.key("failed", f"pristine/{name}.json"))
+            self._lack_failed(f"retrieve {name}", record)
+        return done
+
+    def step(
+        self, name: str, part: str, parameters: Mapping[str, Any] | None = None
+    ) -> Finished | None:
+        """Return a step that finished, from the files that there are now; else take it down.
+
+        Parameters
+        ----------
+        name : str
+            The step's.
+        part : str
+            What people call it.
+        parameters : mapping, optional
+            What it must have been made with.
+        """
+        failed = self._place.store.read_json(self._place.key("failed", f"{name}.json"))
+        done = finished(self._place, name)
+        if failed is not None:
+            self._lack_failed(part, failed)
+            return None
+        if done is None:
+            self.lack(part, "not run")
+            return None
+        manifest = self._place.store.read_json(self._place.key("manifests", f"{name}.json"))
+        inputs, made_with = manifest["inputs"], manifest["parameters"]
+        if any(self._checksums.get(file) != sha256 for file, sha256 in inputs.items()) or any(
+            made_with.get(key) != value for key, value in (parameters or {}).items()
+        ):
+            self.lack(part, "outdated", _OUTDATED)
+            return None
+        if name == "aligned":
+            self._take_over(done)
+        return done
+
+    def gathering(self) -> None:
+        """Take down where the comparison failed."""
+        failed = self._place.store.read_json(self._place.key("failed", "comparison.json"))
+        if failed is not None:
+            self._lack_failed("gather", failed)
+
+    def lack(self, part: str, state: str, why: str = "") -> None:
+        """Take down that a part is missing."""
+        self.missing.append(Missing(part, state, why))
+
+    def _lack_failed(self, part: str, record: Mapping[str, Any]) -> None:
+        error = record["error"]
+        self.lack(part, "failed", f"{error['class']}: {error['message']}")
+
+    def _take_over(self, step: Finished) -> None:
+        self._checksums |= {name: product.sha256 for name, product in step.products.items()}
+
+    def _names(self, folder: str) -> Iterator[str]:
+        prefix = self._place.key(folder, "pristine")
+        for key in self._place.store.list(prefix):
+            name = key.removeprefix(prefix + "/")
+            if name.endswith(".json"):
+                yield name.removesuffix(".json")
+
+
+def find_run(uri: str, s3: Mapping[str, Any] | None = None) -> Place:
+    """Return the place of a campaign, or of a group of a program, that a store holds.
+
+    Parameters
+    ----------
+    uri : str
+        ``STORE/CAMPAIGN``, or ``STORE/PROGRAM/PROPOSAL/TARGET/FILTER``.
+    s3 : mapping, optional
+        How to reach it, as for `skymosaic.store.open_store`.
+
+    Raises
+    ------
+    CampaignError, MissingError
+        See `housekeeping.find_place`.
+    """
+    place = find_place(uri, s3)
+    root, *name = uri.rstrip("/").rsplit("/", 4)
+    if len(name) == 4 and root not in ("s3:", "s3:/", ""):
+        above = Place(open_store(root, s3), checked_key("/".join(name)), None)
+        # Only a program keeps its groups below its own folder.
+        if above.store.read_text(f"{name[0]}/groups.json") is not None:
+            return above
+    return place

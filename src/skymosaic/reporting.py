@@ -1,0 +1,164 @@
+"""Reports made from what a store holds, of a run that is whole or of one that broke off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from skymosaic import scratch
+from skymosaic.compare.gather import (
+    assemble,
+    draw_figures,
+    write_documents,
+)
+from skymosaic.compare.invariants import check_invariants, failures
+from skymosaic.compare.mdrizsky import format_table
+from skymosaic.compare.report.record import Missing, Report
+from skymosaic.errors import MissingError, SkyError
+from skymosaic.findings import Findings, read_findings
+from skymosaic.gathering import comparison_input, read_vectors, sky_unit
+from skymosaic.records import RunState, last_status
+from skymosaic.run_record import alignment_warnings, run_record
+from skymosaic.stages import read_previews
+from skymosaic.steps import Bench, Place
+
+FORMS = ("html", "json", "md")
+PARTIAL = "partial-report"
+"""Name of the report of a run that broke off; a comparison that finishes removes it."""
+
+
+def report_text(place: Place, form: str) -> str:
+    """Return the report of a campaign.
+
+    Parameters
+    ----------
+    place : Place
+        The campaign's.
+    form : str
+        One of `FORMS`.
+
+    Returns
+    -------
+    str
+        The report that the last run wrote; of a run that broke off, or that was made before there
+        were reports of this form, one made now from what the store holds.
+
+    Raises
+    ------
+    MissingError
+        There is no campaign.
+    StoreError
+        The store cannot be read.
+    """
+    found = read_findings(place)
+    stored = None if found.gathered is None else found.gathered.products.get(f"report.{form}")
+    if stored is not None and not found.missing:
+        with place.store.open(stored) as file:
+            return file.read().decode("utf-8")
+    with scratch.folder(place.scratch, "report") as root:
+        bench = Bench(place, root)
+        files = _write(bench, make_report(bench, found))
+        return next(path for path in files if path.suffix == f".{form}").read_text("utf-8")
+
+
+@dataclass(frozen=True)
+class Partial:
+    """The report of a run that broke off."""
+
+    where: str
+    """Where the page is."""
+    table: str
+    """MDRIZSKY of the methods that have finished, as text."""
+    missing: Sequence[str]
+    """What is missing, and why."""
+
+
+def write_partial(place: Place) -> Partial:
+    """Write the report of a run that broke off into the store.
+
+    Raises
+    ------
+    MissingError
+        There is no campaign.
+    StoreError
+        The store cannot be read or written.
+    """
+    found = read_findings(place)
+    with scratch.folder(place.scratch, "report") as root:
+        bench = Bench(place, root)
+        report = make_report(bench, found)
+        for path in _write(bench, report):
+            place.store.put(path, place.key("comparison", path.name))
+    return Partial(
+        where=place.store.where(place.key("comparison", f"{PARTIAL}.html")),
+        table="no sky method has finished"
+        if report.mdrizsky is None
+        else format_table(report.mdrizsky),
+        missing=[
+            f"{one.part}: {one.state}{f', {one.why}' if one.why else ''}"
+            for one in report.record.missing
+        ],
+    )
+
+
+def _write(bench: Bench, report: Report) -> Sequence[Path]:
+    drawn = draw_figures(bench.scratch, report, pdf=False)
+    figures = {name: paths[0] for name, paths in drawn.items()}
+    return write_documents(bench.out, report, figures, stem=PARTIAL)
+
+
+def make_report(bench: Bench, found: Findings) -> Report:
+    """Return the report of what there is; nothing is measured anew.
+
+    Parameters
+    ----------
+    bench : Bench
+        Where products are fetched to.
+    found : Findings
+        What the store knows of the campaign.
+    """
+    told = [] if found.aligned is None else alignment_warnings(found.aligned)
+    missing = [*found.missing, *_of_the_run(found)]
+    unit = sky_unit(found.exposures)
+    record = run_record(
+        found, told, unit=unit, vectors=read_vectors(bench, found.aligned), missing=missing
+    )
+    data = comparison_input(found, read_previews(bench, found.drizzled))
+    try:
+        invariants = check_invariants(data.runs, data.groups) if data.runs else []
+        broken = failures(invariants)
+    except SkyError as error:
+        invariants, broken = [], str(error)
+    if broken:
+        # No number is shown that is known to be wrong.
+        why = f"the sky values contradict each other and are not shown: {broken}"
+        record = replace(record, checks=None, missing=[*missing, Missing("compare", "failed", why)])
+        data = replace(data, runs={}, images={})
+    return assemble(data, record, invariants)
+
+
+def _of_the_run(found: Findings) -> list[Missing]:
+    """Return what ended the last run, where no step tells it."""
+    status = last_status(found.place)
+    if status is None or status.state in (RunState.DONE, RunState.RUNNING):
+        return []
+    error = status.error
+    if error is None:
+        why = "it was interrupted; `skymosaic restart` goes on"
+        return [Missing("run", status.state.word, why)] if found.missing else []
+    why = f"{error['class']}: {error['message']}"
+    return [] if any(one.why == why for one in found.missing) else [Missing("run", "failed", why)]
+
+
+def require_form(form: str) -> str:
+    """Return `form` if it is one of `FORMS`.
+
+    Raises
+    ------
+    MissingError
+        It is not.
+    """
+    if form not in FORMS:
+        raise MissingError(f"there is no report as {form!r}; forms are {', '.join(FORMS)}")
+    return form

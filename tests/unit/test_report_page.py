@@ -1,0 +1,182 @@
+"""The page: whole by itself, what comes first, what is told of what is missing."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from skymosaic.compare.gather import assemble, draw_figures, write_documents
+from skymosaic.compare.invariants import check_invariants
+from tests.unit.reports import BARE, BROKEN, GROUPS, SKIES, Page, checks, data, record, runs
+
+
+def report(record_, **changes):
+    given = data(**changes)
+    invariants = check_invariants(given.runs, given.groups) if given.runs else []
+    return assemble(given, record_, invariants)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The documents of a comparison with everything in it, as texts by form."""
+    folder = tmp_path_factory.mktemp("report")
+    whole = report(record())
+    figures = {name: files[0] for name, files in draw_figures(folder, whole, pdf=False).items()}
+    files = write_documents(folder, whole, figures)
+    return {path.suffix[1:]: path.read_text(encoding="utf-8") for path in files}
+
+
+@pytest.fixture(scope="module")
+def page(written):
+    return Page(written["html"])
+
+
+def texts(tmp_path, report_):
+    files = write_documents(tmp_path, report_, {})
+    return {path.suffix[1:]: path.read_text(encoding="utf-8") for path in files}
+
+
+def test_the_page_is_whole_by_itself_and_describes_its_pictures(page):
+    assert page.open == []
+    assert all(re.match(r"data:image/png;base64,", source) for source in page.sources)
+    assert len(page.sources) == 1 + 4 + 3 + 2 + 4  # best, mosaics, differences, scales, figures
+    assert all(len(alt) > 30 for alt in page.alts)
+    assert all(link.startswith(("#", "data:,")) for link in page.links)
+
+
+def test_links_lead_to_what_is_there(page):
+    assert {link[1:] for link in page.links if link.startswith("#")} <= page.ids
+
+
+def test_what_comes_from_outside_stays_text(written, page):
+    assert "alert(1)" in page.text
+    assert "<script>alert" not in written["html"]
+    assert "horse & <head>: comparison of sky methods" in page.text
+    assert "what <this> field calls for" in page.text
+    for data_ in re.findall(r'type="application/json"[^>]*>(.*?)</script>', written["html"]):
+        assert "<" not in data_
+        json.loads(data_)
+
+
+def test_the_page_forbids_requests(written):
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', written["html"])[1]
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+
+
+def test_the_advice_comes_first_then_the_warnings_then_the_rest(page):
+    places = [
+        page.text.index(part)
+        for part in (
+            "Use globalmin+match",
+            "58 standard errors",
+            "2 separate overlap groups",
+            "c hangs in the air",
+            "arbitrary zero point",
+            "the guide star was lost",
+            "What the numbers say",
+        )
+    ]
+    assert places == sorted(places)
+    assert "runs/globalmin_match/x_drz_sci.fits" in page.text
+
+
+def test_the_page_tells_all_that_was_given(page):
+    for part in (
+        *("702.9", "tile2", "7.25", "matches", "40, 50", "12.5", "3.11.0", "final_bits"),
+        *("12 of 12 sky values verified", "2 of 2 drizzled images aligned", "match leaves 0.85"),
+        *("(globalmin+match) - match = min(localmin - match)", "localmin − match"),
+    ):
+        assert part in page.text, part
+    assert page.text.count("undetermined") >= 1
+
+
+def test_a_check_that_failed_is_seen_from_the_first_screen(tmp_path):
+    text = texts(tmp_path, report(record(checks=checks(agree=False))))["html"]
+    assert re.search(r'<li class="bad"><a href="#checks">11 of 12 sky values verified', text)
+    assert re.search(r'<td class="bad" data-v="3">3 of 4</td>', text)
+
+
+def test_a_run_without_advice_says_so(tmp_path):
+    found = texts(tmp_path, report(record(), evidence=None))
+    assert "No advice for this run" in found["html"]
+    assert "No advice for this run" in found["md"]
+    assert json.loads(found["json"])["advice"] is None
+
+
+@pytest.mark.parametrize(
+    ("verdict", "methods", "headline"),
+    [
+        ("no-difference", ("match", "globalmin+match"), "match and globalmin+match serve equally"),
+        ("undetermined", (), "The data do not tell which method to use"),
+    ],
+)
+def test_advice_that_names_no_single_method(tmp_path, verdict, methods, headline):
+    from tests.unit.reports import evidence
+
+    found = texts(tmp_path, report(record(), evidence=evidence(verdict, methods)))
+    assert headline in found["html"]
+    assert headline in found["md"]
+
+
+def test_a_run_that_broke_off_says_what_is_missing(tmp_path):
+    some = {m: row for m, row in SKIES.items() if m != "match"}
+    broken = report(
+        record(missing=[BROKEN]), runs=runs(some), images={}, evidence=None, groups=GROUPS
+    )
+    found = texts(tmp_path, broken)
+    text = Page(found["html"]).text
+    assert "This run is incomplete" in text
+    assert "Finished: localmin, globalmin and globalmin+match." in text
+    assert "drizzle match: failed. SkyError: the records disagree" in text
+    assert "incomplete: 1 failed" in text
+    document = json.loads(found["json"])
+    assert not document["complete"]
+    assert document["missing"][0]["why"] == BROKEN.why
+    assert "**drizzle match**: failed." in found["md"]
+
+
+def test_a_run_that_failed_before_any_method(tmp_path):
+    record_ = record(checks=None, missing=[BROKEN])
+    found = texts(tmp_path, report(record_, runs={}, images={}, evidence=None))
+    assert "No sky method has finished." in found["html"]
+    assert "There are no sky values" in found["html"]
+    assert "mdrizsky" not in json.loads(found["json"])["tables"]
+
+
+def test_every_table_has_units_and_descriptions_as_json(written):
+    document = json.loads(written["json"])
+    assert document["complete"]
+    assert document["verdict"]["headline"] == "Use globalmin+match"
+    for name, table in document["tables"].items():
+        assert all(column["description"] for column in table["columns"]), name
+        assert all(len(row) == len(table["columns"]) for row in table["rows"]), name
+    sky = document["tables"]["mdrizsky"]
+    assert sky["columns"][2] == {
+        "name": "localmin",
+        "type": "number",
+        "unit": "electron / s",
+        "description": sky["columns"][2]["description"],
+    }
+    assert sky["rows"][2] == ["c", 1, 90.0, None, 90.0, 90.0]
+
+
+def test_markdown_has_the_advice_and_the_table(written):
+    lines = written["md"].splitlines()
+    assert lines[0] == "# horse & <head>: Use globalmin+match"
+    row = next(line for line in lines if line.startswith("| c "))
+    assert "undetermined" in row
+    assert "**Look:** 2 separate overlap groups" in written["md"]
+
+
+def test_many_exposures_stay_readable(tmp_path):
+    names = [f"e{i:03d}" for i in range(60)]
+    skies = {"localmin": dict.fromkeys(names, 1.0), "match": dict.fromkeys(names, 0.0)}
+    many = report(
+        BARE, runs=runs(skies), groups=[names], polygons={}, images={}, pairs={}, evidence=None
+    )
+    text = texts(tmp_path, many)["html"]
+    assert 'data-table="table-mdrizsky"' in text  # a filter, as for every long table
+    assert text.count('<th scope="row" data-v="e0') == 60 * 1
