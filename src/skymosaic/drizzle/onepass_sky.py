@@ -27,8 +27,8 @@ from skymosaic.sky.values import SkyValue
 INSTRUMENTS = ("ACS", "WFC3")
 """Those whose files are in electrons: for others AstroDrizzle converts, and masks more pixels."""
 _HELD = 1_000_000_000  # bytes of pixels that are kept from the first reading for the second one
-Signature = tuple[Any, ...]
-"""Detector, chip and shape: what shares a static mask."""
+Signature = tuple[int, int, int]
+"""Rows, columns, EXTVER: the chips of a run that share a static mask, as AstroDrizzle names it."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +106,7 @@ def read_chips(path: Path, exposure: Exposure, resetbits: int = 0) -> list[ChipP
             science = hdus["SCI", chip.extver]
             image = np.asarray(science.data, dtype=np.float32)
             flags = hdus["DQ", chip.extver].data & ~np.int16(resetbits)
-            signature = (
-                exposure.instrument,
-                exposure.detector,
-                image.shape,
-                science.header.get("CCDCHIP", 1),
-            )
+            signature = (*image.shape, chip.extver)
             chips.append(ChipPixels(image, flags, signature))
     return chips
 
@@ -135,6 +130,7 @@ class Exposures:
         self.folder, self.exposures, self._resetbits = folder, exposures, resetbits
         self._held: dict[str, list[ChipPixels]] = {}
         self._room = _HELD
+        self._masks: dict[float, dict[Signature, NDArray[np.bool_]]] = {}
 
     def __iter__(self) -> Iterator[list[ChipPixels]]:
         for exposure in self.exposures:
@@ -149,14 +145,17 @@ class Exposures:
 
     def static_masks(self, static_sig: float | None) -> dict[Signature, NDArray[np.bool_]]:
         """Return the pixels that are too low in any exposure, by detector."""
-        masks: dict[Signature, NDArray[np.bool_]] = {}
         if static_sig is None:
-            return masks
+            return {}
+        if static_sig in self._masks:
+            return self._masks[static_sig]
+        masks: dict[Signature, NDArray[np.bool_]] = {}
         for chips in self:
             for chip in chips:
                 low = too_low(chip.image, static_sig)
                 known = masks.get(chip.signature)
                 masks[chip.signature] = low if known is None else known | low
+        self._masks[static_sig] = masks
         return masks
 
     def layout(self) -> Layout:
@@ -174,6 +173,8 @@ def measure_skies(
     exposures: Sequence[Exposure],
     settings: Mapping[str, SkySettings],
     methods: Sequence[str] = METHODS,
+    *,
+    pixels: Exposures | None = None,
 ) -> dict[str, Skies]:
     """Return what each method would subtract, for each way to measure the sky.
 
@@ -187,6 +188,8 @@ def measure_skies(
         Ways to measure the sky by any names; they share ``resetbits``.
     methods : sequence of str
         The sky methods.
+    pixels : Exposures or None
+        Where the caller has read them already.
 
     Raises
     ------
@@ -196,7 +199,7 @@ def measure_skies(
         A method finds no sky.
     """
     (resetbits,) = {way.resetbits for way in settings.values()}
-    pixels = Exposures(folder, exposures, resetbits)
+    pixels = pixels or Exposures(folder, exposures, resetbits)
     layout = pixels.layout()
     masks = {
         sig: pixels.static_masks(sig)
