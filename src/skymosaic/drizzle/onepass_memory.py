@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass import planes_of
+from skymosaic.drizzle.onepass_sky import HELD
 from skymosaic.errors import OutOfMemoryError
 
 _PROGRAM = 260e6  # bytes: a forked drizzlepac process, and as much for the driver's own libraries
 _MOSAIC_ROWS = 64
-_HELD = 1.0e9  # bytes of pixels the sky engine keeps (onepass_sky)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def project(
     return Projection(
         summing=rows * grid.shape[0] * a_pixel,
         # Image, flags, good pixels, their index and bins: 22 bytes a pixel of one chip.
-        sky=min(sum(chip_pixels) * 6, _HELD) + 22 * largest,
+        sky=min(sum(chip_pixels) * 6, HELD) + 22 * largest,
         drizzling=processes * (_PROGRAM + largest * 24 + cut_out * 12),
     )
 

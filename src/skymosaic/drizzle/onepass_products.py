@@ -102,3 +102,15 @@ def with_sky(
     sky = [values[str(rootname).strip().lower(), int(extver)] for rootname, extver in rows]
     new.data["MDRIZSKY"] = np.array([np.nan if value is None else value for value in sky])
     return new
+
+
+def with_mean_sky(header: fits.Header, values: Sequence[float | None]) -> fits.Header:
+    """Return a header with the mean of what was subtracted, where its instrument's has one."""
+    known = [value for value in values if value is not None]
+    if "MDRIZSKY" in header:
+        header = header.copy()
+        if known:
+            header["MDRIZSKY"] = float(np.mean(known))
+        else:
+            del header["MDRIZSKY"]
+    return header

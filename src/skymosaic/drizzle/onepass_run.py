@@ -15,7 +15,7 @@ from skymosaic import drizzlepac_process
 from skymosaic.drizzle import onepass_products as products
 from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass import CutOut, Singles, bands, planes_of
+from skymosaic.drizzle.onepass import CutOut, Load, Singles, bands, planes_of
 from skymosaic.drizzle.onepass_skies import AppliedSky, SkyChoice, find_skies
 from skymosaic.drizzle.onepass_sky import Exposures, bits
 from skymosaic.drizzle.parameters import CR_STEPS
@@ -24,7 +24,8 @@ from skymosaic.errors import DrizzleError, InputError
 from skymosaic.exposure import Exposure
 
 _BATCH = 4  # exposures a call: starting one costs some hundredths of a second
-_KERNELS = ("square", "point", "turbo", "gaussian", "lanczos3")
+_KERNELS = ("square", "point", "turbo", "gaussian")
+"""Those whose weights have one sign: sums of Lanczos' cancel, and lose their digits."""
 
 
 def require_linear(parameters: Mapping[str, Any]) -> None:
@@ -141,6 +142,34 @@ def drizzle_all(
     for path in folder.glob("[0-9]*_[sw][ch][it].npy"):
         path.unlink()
     return made
+
+
+def drizzle_chips(
+    folder: Path,
+    log: Path,
+    exposures: Sequence[Exposure],
+    grid: Grid,
+    parameters: Mapping[str, Any],
+    *,
+    processes: int = 1,
+) -> tuple[list[CutOut], Load]:
+    """Drizzle each chip of the exposures in `folder` alone; for the witness.
+
+    Returns
+    -------
+    list of CutOut, Load
+        The cut-outs of all chips, and what gives their pixels while the folder is there.
+    """
+    require_linear(parameters)
+    final = _final(parameters)
+    masks = _save_masks(folder, Exposures(folder, exposures, int(final["resetbits"])), parameters)
+    with ThreadPoolExecutor(max(processes, 1)) as pool:
+        calls = pool.map(
+            lambda part: _drizzle(folder, log, part[1], part[0], grid, final, masks),
+            _batches(exposures),
+        )
+        cut_outs = _collect(exposures, list(calls)).cut_outs
+    return cut_outs, lambda cut_out: _load(folder, cut_out)
 
 
 def _final(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -314,9 +343,9 @@ def _write(
             (sciences, science, science_header),
             (weights, weight, weight_header),
         ):
-            kind[name] = products.ImageFile(
-                path, products.completed(header, headers_of, output, chips.version), (rows, columns)
-            )
+            own = products.completed(header, headers_of, output, chips.version)
+            own = products.with_mean_sky(own, skies[name].recorded)
+            kind[name] = products.ImageFile(path, own, (rows, columns))
         if final["context"]:
             header = fits.getheader(folder / "headers_ctx.fits")
             planes = planes_of(len(keys))

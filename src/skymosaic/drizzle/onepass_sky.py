@@ -26,7 +26,8 @@ from skymosaic.sky.values import SkyValue
 
 INSTRUMENTS = ("ACS", "WFC3")
 """Those whose files are in electrons: for others AstroDrizzle converts, and masks more pixels."""
-_HELD = 1_000_000_000  # bytes of pixels that are kept from the first reading for the second one
+HELD = 400_000_000
+"""Bytes of pixels that are kept from the first reading for the second one."""
 Signature = tuple[int, int, int]
 """Rows, columns, EXTVER: the chips of a run that share a static mask, as AstroDrizzle names it."""
 
@@ -129,7 +130,7 @@ class Exposures:
     def __init__(self, folder: Path, exposures: Sequence[Exposure], resetbits: int) -> None:
         self.folder, self.exposures, self._resetbits = folder, exposures, resetbits
         self._held: dict[str, list[ChipPixels]] = {}
-        self._room = _HELD
+        self._room = HELD
         self._masks: dict[float, dict[Signature, NDArray[np.bool_]]] = {}
 
     def __iter__(self) -> Iterator[list[ChipPixels]]:
