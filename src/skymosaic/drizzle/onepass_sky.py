@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,11 @@ INSTRUMENTS = ("ACS", "WFC3")
 """Those whose files are in electrons: for others AstroDrizzle converts, and masks more pixels."""
 HELD = 400_000_000
 """Bytes of pixels that are kept from the first reading for the second one."""
+_WCS = re.compile(
+    "(WCSAXES|CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CD[12]_|PC[12]_|PV[12]_|LONPOLE|LATPOLE|RADESYS|EQUINOX"
+    "|A_|B_|AP_|BP_|NAXIS|DATE-OBS|MJD-OBS)[A-Z0-9_]* *="
+)
+_TABLES = re.compile("(CPDIS|DP[12]|D2IM|AXISCORR)[A-Z0-9_]* *=")
 Signature = tuple[int, int, int]
 """Rows, columns, EXTVER: the chips of a run that share a static mask, as AstroDrizzle names it."""
 
@@ -88,8 +94,10 @@ class ChipPixels:
     signature: Signature
 
 
-def read_chips(path: Path, exposure: Exposure, resetbits: int = 0) -> list[ChipPixels]:
-    """Read the pixels and flags of each chip of an exposure.
+def read_chips(
+    path: Path, exposure: Exposure, resetbits: int = 0
+) -> tuple[list[ChipPixels], list[WCS]]:
+    """Read the pixels, flags and WCS of each chip of an exposure.
 
     Raises
     ------
@@ -101,27 +109,35 @@ def read_chips(path: Path, exposure: Exposure, resetbits: int = 0) -> list[ChipP
             f"{exposure.name} is of {exposure.instrument}: drizzle.engine onepass takes "
             f"{' and '.join(INSTRUMENTS)} only; use drizzle.engine: astrodrizzle"
         )
-    chips = []
+    chips, found = [], []
     with fits.open(path, memmap=False) as hdus:
         for chip in exposure.chips:
             science = hdus["SCI", chip.extver]
             image = np.asarray(science.data, dtype=np.float32)
             flags = hdus["DQ", chip.extver].data & ~np.int16(resetbits)
-            signature = (*image.shape, chip.extver)
-            chips.append(ChipPixels(image, flags, signature))
-    return chips
+            chips.append(ChipPixels(image, flags, (*image.shape, chip.extver)))
+            found.append(_read_wcs(path, hdus, science))
+    return chips, found
 
 
-def read_wcs(path: Path, exposure: Exposure) -> list[WCS]:
-    """Read the WCS of each chip, with its distortion."""
-    with fits.open(path, memmap=False) as hdus:
-        found = []
-        for chip in exposure.chips:
-            header = hdus["SCI", chip.extver].header
-            wcs = WCS(header, hdus)
-            wcs.array_shape = (header["NAXIS2"], header["NAXIS1"])
-            found.append(wcs)
-        return found
+def _read_wcs(path: Path, hdus: fits.HDUList, science: fits.ImageHDU) -> WCS:
+    """Return the WCS of a chip with its distortion.
+
+    astropy looks through all of a header several times, and HST's are long: it gets the keywords
+    of the WCS alone.
+    """
+    place = science.fileinfo()
+    with path.open("rb") as file:
+        file.seek(place["hdrLoc"])
+        text = file.read(place["datLoc"] - place["hdrLoc"]).decode("ascii")
+    cards = [text[i : i + 80] for i in range(0, len(text), 80)]
+    if any(_TABLES.match(card) for card in cards):  # distortion in other extensions
+        header = science.header
+    else:
+        header = fits.Header.fromstring("".join(card for card in cards if _WCS.match(card)))
+    wcs = WCS(header, hdus)
+    wcs.array_shape = science.shape
+    return wcs
 
 
 class Exposures:
@@ -131,18 +147,21 @@ class Exposures:
         self.folder, self.exposures, self._resetbits = folder, exposures, resetbits
         self._held: dict[str, list[ChipPixels]] = {}
         self._room = HELD
+        self._wcs: dict[str, list[WCS]] = {}
         self._masks: dict[float, dict[Signature, NDArray[np.bool_]]] = {}
 
     def __iter__(self) -> Iterator[list[ChipPixels]]:
         for exposure in self.exposures:
-            chips = self._held.get(exposure.name)
-            if chips is None:
-                chips = read_chips(self.folder / exposure.name, exposure, self._resetbits)
-                size = sum(chip.image.nbytes + chip.flags.nbytes for chip in chips)
-                if size <= self._room:
-                    self._held[exposure.name] = chips
-                    self._room -= size
-            yield chips
+            yield self._held.get(exposure.name) or self._read(exposure)
+
+    def _read(self, exposure: Exposure) -> list[ChipPixels]:
+        path = self.folder / exposure.name
+        chips, self._wcs[exposure.name] = read_chips(path, exposure, self._resetbits)
+        size = sum(chip.image.nbytes + chip.flags.nbytes for chip in chips)
+        if size <= self._room:
+            self._held[exposure.name] = chips
+            self._room -= size
+        return chips
 
     def static_masks(self, static_sig: float | None) -> dict[Signature, NDArray[np.bool_]]:
         """Return the pixels that are too low in any exposure, by detector."""
@@ -163,7 +182,9 @@ class Exposures:
         """Return the overlaps of all chips."""
         chips, owners = [], []
         for index, exposure in enumerate(self.exposures):
-            found = read_wcs(self.folder / exposure.name, exposure)
+            if exposure.name not in self._wcs:
+                self._read(exposure)
+            found = self._wcs[exposure.name]
             chips += found
             owners += [index] * len(found)
         return plan_layout(chips, owners)
