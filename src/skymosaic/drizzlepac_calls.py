@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from skymosaic.drizzlepac_onepass import onepass_chips, onepass_headers
+
 Values = dict[str, Any]
 
 
@@ -163,5 +165,15 @@ def versions() -> dict[str, str]:
 
 
 CALLS = {
-    f.__name__: f for f in (astrodrizzle, output_grid, count_sources, tweakreg, tweakback, versions)
+    f.__name__: f
+    for f in (
+        astrodrizzle,
+        output_grid,
+        count_sources,
+        tweakreg,
+        tweakback,
+        versions,
+        onepass_chips,
+        onepass_headers,
+    )
 }

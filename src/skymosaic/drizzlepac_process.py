@@ -61,6 +61,8 @@ class Call:
     """Wall time, s."""
     peak_memory: int
     """Largest resident set of the child, bytes."""
+    cpu: float = 0.0
+    """CPU time of the child, s."""
 
 
 _server: subprocess.Popen[bytes] | None = None
@@ -136,7 +138,7 @@ def call(function: str, folder: Path, arguments: dict[str, Any], log: Path) -> C
         raise _ended(function)
     answer = json.loads(line)
     if "value" in answer:
-        return Call(answer["value"], answer["seconds"], answer["peak_memory"])
+        return Call(answer["value"], answer["seconds"], answer["peak_memory"], answer["cpu"])
     raise _as_error(function, folder, log, answer)
 
 

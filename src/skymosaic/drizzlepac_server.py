@@ -91,6 +91,7 @@ def _watch_call(request: dict[str, Any], connection: socket.socket) -> dict[str,
         **reply,
         "seconds": time.monotonic() - started,
         "peak_memory": usage.ru_maxrss * 1024,
+        "cpu": usage.ru_utime + usage.ru_stime,
     }
 
 

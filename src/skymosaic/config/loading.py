@@ -159,19 +159,29 @@ def _check_drizzlepac_parameters(data: dict[str, Any]) -> list[Problem]:
     """Check the parameters of drizzlepac's tasks, and put them into drizzlepac's types in place."""
     problems: list[Problem] = []
     for section, name, task in _PARAMETER_KEYS:
-        holder = data.get(section)
-        given = holder.get(name) if isinstance(holder, dict) else None
-        if not isinstance(holder, dict) or not isinstance(given, dict):
-            continue  # the models say what is wrong with it, if anything
-        checked = {}
-        for parameter, value in given.items():
-            try:
-                checked[parameter] = checked_value(task, parameter, value)
-                _check_section(section, task, parameter)
-            except CampaignError as error:
-                problems.append(Problem((section, name, parameter), str(error)))
-                checked.pop(parameter, None)
-        holder[name] = checked
+        problems += _check_holder((section,), data.get(section), name, task)
+    sky = data.get("sky")
+    variants = sky.get("variants") if isinstance(sky, dict) else None
+    for variant, holder in variants.items() if isinstance(variants, dict) else ():
+        key = ("sky", "variants", str(variant))
+        problems += _check_holder(key, holder, "parameters", "astrodrizzle")
+    return problems
+
+
+def _check_holder(key: tuple[str, ...], holder: Any, name: str, task: Task) -> list[Problem]:
+    """Check the parameters under one key, in place."""
+    given = holder.get(name) if isinstance(holder, dict) else None
+    if not isinstance(given, dict):
+        return []  # the models say what is wrong with it, if anything
+    problems, checked = [], {}
+    for parameter, value in given.items():
+        try:
+            checked[parameter] = checked_value(task, parameter, value)
+            _check_section(key[0], task, parameter)
+        except CampaignError as error:
+            problems.append(Problem((*key, name, parameter), str(error)))
+            checked.pop(parameter, None)
+    holder[name] = checked
     return problems
 
 

@@ -12,9 +12,11 @@ from skymosaic.config.fields import (
     Count,
     Endpoint,
     Memory,
+    Method,
     Methods,
     Name,
     Names,
+    Number,
     Parameters,
     Port,
     PositiveNumber,
@@ -153,6 +155,30 @@ def _align_from_word(value: Any) -> Any:
     raise ValueError("must be none, or a mapping such as {method: tweakreg}")
 
 
+class Variant(Section):
+    """A further sky to make a mosaic with: another way to measure it, or values of one's own."""
+
+    method: Method | None = Field(
+        default=None, description="The sky method; not together with values."
+    )
+    parameters: Parameters = Field(
+        default_factory=dict,
+        description="Parameters of the sky step that differ from sky.parameters.",
+    )
+    values: Mapping[Text, Number] = Field(
+        default_factory=dict,
+        description="The sky of each exposure by rootname (the units of its file).",
+    )
+
+    @model_validator(mode="after")
+    def _method_or_values(self) -> Self:
+        if (self.method is None) == (not self.values):
+            raise ValueError("needs either a method or values")
+        if self.values and self.parameters:
+            raise ValueError("values are not measured: parameters do nothing to them")
+        return self
+
+
 class Sky(OptionalSection):
     """The sky methods to compare, and the statistics they share."""
 
@@ -164,11 +190,22 @@ class Sky(OptionalSection):
         default_factory=dict,
         description="AstroDrizzle's parameters of the sky step and of the static mask.",
     )
+    variants: Mapping[Name, Variant] = Field(
+        default_factory=dict,
+        description="Further mosaics, by any name (drizzle.engine: onepass only).",
+    )
 
 
 class Drizzle(OptionalSection):
     """How the exposures are drizzled, the same for every sky method."""
 
+    engine: Literal["astrodrizzle", "onepass"] = Field(
+        default="astrodrizzle",
+        description=(
+            "astrodrizzle: one AstroDrizzle run for each sky method; onepass: each exposure is "
+            "drizzled once, and the methods' mosaics are sums (no cosmic-ray steps)."
+        ),
+    )
     parameters: Parameters = Field(
         default_factory=dict,
         description="AstroDrizzle's other parameters, by its own names.",
@@ -336,6 +373,12 @@ class Campaign(Section):
     def _groups_come_from_the_archive(self) -> Self:
         if self.groups is not None and not isinstance(self.source, MastSource):
             raise ValueError("groups need source.kind: mast, which tells targets and filters")
+        return self
+
+    @model_validator(mode="after")
+    def _variants_need_onepass(self) -> Self:
+        if self.sky.variants and self.drizzle.engine != "onepass":
+            raise ValueError("sky.variants need drizzle.engine: onepass, where each costs a sum")
         return self
 
     @property

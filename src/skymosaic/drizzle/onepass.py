@@ -1,0 +1,204 @@
+"""One drizzle for all sky methods: their mosaics as sums. Pure functions on arrays.
+
+Drizzling is linear. Let chip i, drizzled alone and without its sky, give data ``s_i`` with weights
+``w_i`` on the output grid. With sky ``b_i`` taken off its pixels it gives ``s_i - k_i b_i``, where
+``k_i`` is the squared ratio of output to input scale (and 1/EXPTIME for data in counts).
+AstroDrizzle averages by weight, so for every set of skies
+
+    mosaic = sum_i w_i s_i / W - sum_i (k_i b_i) w_i / W,      W = sum_i w_i.
+
+The first term is the same for all methods; a further method costs one more sum. Where bad pixels
+alone fall, W is 0, and AstroDrizzle leaves the last of them: so is it done here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+_ROWS = 64  # rows summed at a time: they stay in the processor's cache
+_CONSTANT = 1e-13  # relative; below, two sets of skies differ by one constant
+_CHIPS_A_PLANE = 32
+
+
+@dataclass(frozen=True)
+class CutOut:
+    """Where the drizzled image of one chip lies on the output grid.
+
+    Parameters
+    ----------
+    number : int
+        Of the chip, from 0, in the order of the exposures.
+    x, y : int
+        Its first column and row on the grid, from 0.
+    columns, rows : int
+        Its size; 0 where the chip does not meet the grid.
+    factor : float
+        From the sky in the chip's data units to that in the mosaic's rate.
+    """
+
+    number: int
+    x: int
+    y: int
+    columns: int
+    rows: int
+    factor: float
+
+    def meets(self, first: int, last: int) -> bool:
+        """Tell whether it has pixels in the rows from `first` to before `last`."""
+        return self.rows > 0 and self.columns > 0 and self.y < last and first < self.y + self.rows
+
+
+Load = Callable[[CutOut], tuple[Singles, Singles]]
+"""Gives data and weights of a cut-out, each of its shape; they may be mapped from files."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """Some rows of all mosaics.
+
+    Parameters
+    ----------
+    first : int
+        The first row.
+    mosaics : mapping of str to array of float32, shape (rows, columns)
+        By name; NaN, or the fill value, where there is no weight.
+    weight : array of float32, same shape
+        The same for all.
+    context : array of int32, shape (planes, rows, columns), or None
+        Which chips contributed: a bit each.
+    """
+
+    first: int
+    mosaics: Mapping[str, Singles]
+    weight: Singles
+    context: NDArray[np.int32] | None = None
+
+
+def bands(
+    shape: tuple[int, int],
+    cut_outs: Sequence[CutOut],
+    load: Load,
+    skies: Mapping[str, Sequence[float]],
+    *,
+    rows: int = _ROWS,
+    scale: float = 1.0,
+    fill: float | None = None,
+    context: bool = False,
+) -> Iterator[Band]:
+    """Sum the mosaics, some rows at a time.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Columns, rows of the output grid.
+    cut_outs : sequence of CutOut
+        All chips.
+    load : callable
+        Gives the pixels of a cut-out.
+    skies : mapping of str to sequence of float
+        For each mosaic by any name the sky of each chip, by number, in its data units.
+    rows : int
+        Rows of a band.
+    scale : float
+        What the mosaics are multiplied with: the total exposure time for mosaics in counts.
+    fill : float or None
+        For pixels without weight; None: the last bad pixel there, else NaN.
+    context : bool
+        Whether to tell which chips contributed.
+    """
+    sums = _Skies(skies, cut_outs)
+    for first in range(0, shape[1], rows):
+        last = min(first + rows, shape[1])
+        met = [cut_out for cut_out in cut_outs if cut_out.meets(first, last)]
+        yield _sum_band(first, last, shape[0], met, len(cut_outs), load, sums, scale, fill, context)
+
+
+class _Skies:
+    """The skies of all mosaics, in the mosaics' rate, each as another one's plus a constant."""
+
+    def __init__(self, skies: Mapping[str, Sequence[float]], cut_outs: Sequence[CutOut]) -> None:
+        factors = np.array([cut_out.factor for cut_out in cut_outs])
+        numbers = [cut_out.number for cut_out in cut_outs]
+        self.varying: list[Mapping[int, float]] = []
+        self.of: dict[str, tuple[int | None, float]] = {}
+        """By name: which of the varying ones, None for none; and the constant."""
+        known: list[Floats] = []
+        for name, values in skies.items():
+            sky = np.array([values[number] for number in numbers], dtype=np.float64) * factors
+            constant = float(sky[0]) if len(sky) else 0.0
+            rest = sky - constant
+            tiny = _CONSTANT * max(float(np.abs(sky).max(initial=0.0)), 1e-30)
+            if np.abs(rest).max(initial=0.0) <= tiny:
+                self.of[name] = (None, constant)
+                continue
+            for which, other in enumerate(known):
+                if np.abs(rest - other).max() <= tiny:
+                    self.of[name] = (which, constant)
+                    break
+            else:
+                self.of[name] = (len(known), constant)
+                known.append(rest)
+                self.varying.append(dict(zip(numbers, rest.tolist(), strict=True)))
+
+
+def _sum_band(
+    first: int,
+    last: int,
+    columns: int,
+    cut_outs: Sequence[CutOut],
+    chips: int,
+    load: Load,
+    skies: _Skies,
+    scale: float,
+    fill: float | None,
+    context: bool,
+) -> Band:
+    shape = (last - first, columns)
+    weight, data = np.zeros(shape), np.zeros(shape)
+    sums = [np.zeros(shape) for _ in skies.varying]
+    planes = np.zeros((planes_of(chips), *shape), dtype=np.int32) if context else None
+    bad, owner = np.full(shape, np.nan, dtype=np.float32), np.full(shape, -1, dtype=np.int32)
+    for cut_out in cut_outs:
+        top, bottom = max(first, cut_out.y), min(last, cut_out.y + cut_out.rows)
+        here = (slice(top - first, bottom - first), slice(cut_out.x, cut_out.x + cut_out.columns))
+        there = slice(top - cut_out.y, bottom - cut_out.y)
+        science, own = load(cut_out)
+        values_here = np.asarray(science[there])
+        part = own[there].astype(np.float64)
+        weightless = part == 0
+        weight[here] += part
+        data[here] += np.where(weightless, np.float32(0), values_here) * part
+        weightless &= np.isfinite(values_here)
+        bad[here][weightless] = values_here[weightless]
+        owner[here][weightless] = cut_out.number
+        for total, values in zip(sums, skies.varying, strict=True):
+            if values[cut_out.number]:
+                total[here] += values[cut_out.number] * part
+        if planes is not None:
+            plane, bit = divmod(cut_out.number, _CHIPS_A_PLANE)
+            planes[plane][here] |= np.where(part > 0, np.uint32(1 << bit).astype(np.int32), 0)
+    seen = weight != 0
+    only_bad = np.nonzero(~seen & (owner >= 0))
+    inverse = np.divide(scale, weight, out=np.zeros(shape), where=seen)
+    mosaics = {}
+    for name, (which, constant) in skies.of.items():
+        total = data if which is None else data - sums[which]
+        mosaic = (total * inverse - scale * constant).astype(np.float32)
+        mosaic[~seen] = np.nan if fill is None else fill
+        if fill is None and only_bad[0].size:
+            varying = {} if which is None else skies.varying[which]
+            sky = np.array([varying.get(int(n), 0.0) for n in owner[only_bad]]) + constant
+            mosaic[only_bad] = scale * (bad[only_bad] - sky)
+        mosaics[name] = mosaic
+    return Band(first, mosaics, weight.astype(np.float32), planes)
+
+
+def planes_of(chips: int) -> int:
+    """Return the number of context planes of AstroDrizzle: one for 32 chips."""
+    return max(chips - 1, 0) // _CHIPS_A_PLANE + 1

@@ -1,0 +1,116 @@
+"""The mosaics' files: headers like AstroDrizzle's, pixels written some rows at a time."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+_BLOCK = 2880
+_TYPES = {-32: np.dtype(">f4"), 32: np.dtype(">i4")}
+
+
+class ImageFile:
+    """A FITS file whose primary image is written from its first row to its last.
+
+    Parameters
+    ----------
+    path : Path
+        The new file.
+    header : Header
+        Of the image; its size and type are set from the next two.
+    shape : tuple of int
+        As of a numpy array.
+    bitpix : int
+        -32 for float32, 32 for int32.
+    """
+
+    def __init__(
+        self, path: Path, header: fits.Header, shape: tuple[int, ...], bitpix: int = -32
+    ) -> None:
+        self.path = path
+        self._dtype, self._shape = _TYPES[bitpix], shape
+        header = header.copy()
+        header["BITPIX"], header["NAXIS"] = bitpix, len(shape)
+        for axis in range(1, header["NAXIS"] + 1):
+            after = "NAXIS" if axis == 1 else f"NAXIS{axis - 1}"
+            header.set(f"NAXIS{axis}", shape[-axis], after=after)
+        with path.open("wb") as file:
+            file.write(header.tostring().encode("ascii"))
+            self._start = file.tell()
+            size = int(np.prod(shape)) * 4
+            file.truncate(self._start + -(-size // _BLOCK) * _BLOCK)
+        self._file = path.open("r+b", buffering=0)
+
+    def write(self, first: int, rows: NDArray[np.float32] | NDArray[np.int32]) -> None:
+        """Write full rows from `first` on; of a cube, of every plane."""
+        columns = self._shape[-1]
+        for plane, part in enumerate(rows if rows.ndim == 3 else rows[None]):
+            row = plane * self._shape[-2] + first
+            self._file.seek(self._start + row * columns * 4)
+            self._file.write(part.astype(self._dtype, order="C").data)
+
+    def finish(self, extensions: Sequence[fits.BinTableHDU] = ()) -> None:
+        """Append extensions and close."""
+        self._file.close()
+        if extensions:
+            tail = io.BytesIO()
+            fits.HDUList([fits.PrimaryHDU(), *extensions]).writeto(
+                tail, output_verify="silentfix+ignore"
+            )
+            data = tail.getvalue()[_BLOCK:]  # without the primary header, which is one block
+            with self.path.open("ab") as file:
+                file.write(data)
+
+
+def completed(header: fits.Header, old: str, new: str, version: str) -> fits.Header:
+    """Return a header whose names of products begin with another root name.
+
+    AstroDrizzle writes them to FILENAME, ROOTNAME and DnnnOUDA, DnnnOUWE, DnnnOUCO, and the version
+    of the resampler to DnnnVER.
+    """
+    header = header.copy()
+    for card in header.cards:
+        name = card.keyword
+        if name in ("FILENAME", "ROOTNAME") or name[4:] in ("OUDA", "OUWE", "OUCO"):
+            value = str(card.value)
+            if value.startswith(old):
+                header[name] = new + value.removeprefix(old)
+        elif name[4:] == "VER" and name[0] == "D" and name[1:4].isdigit():
+            header[name] = version
+    return header
+
+
+def with_sky(
+    table: fits.BinTableHDU, values: Mapping[tuple[str, int], float | None]
+) -> fits.BinTableHDU:
+    """Return HDRTAB with other values of MDRIZSKY.
+
+    Parameters
+    ----------
+    table : BinTableHDU
+        As AstroDrizzle writes it.
+    values : mapping of (str, int) to float or None
+        By rootname and EXTVER; None: nothing was subtracted, which AstroDrizzle tells by NaN.
+    """
+    new = table.copy()
+    rows = zip(table.data["ROOTNAME"], table.data["EXTVER"], strict=True)
+    sky = [values[str(rootname).strip().lower(), int(extver)] for rootname, extver in rows]
+    new.data["MDRIZSKY"] = np.array([np.nan if value is None else value for value in sky])
+    return new
+
+
+def with_mean_sky(header: fits.Header, values: Sequence[float | None]) -> fits.Header:
+    """Return a header with the mean of what was subtracted, where its instrument's has one."""
+    known = [value for value in values if value is not None]
+    if "MDRIZSKY" in header:
+        header = header.copy()
+        if known:
+            header["MDRIZSKY"] = float(np.mean(known))
+        else:
+            del header["MDRIZSKY"]
+    return header

@@ -1,0 +1,394 @@
+"""A one-pass run: the mosaics of all skies from one drizzle of each chip, in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from skymosaic import drizzlepac_process
+from skymosaic.drizzle import onepass_products as products
+from skymosaic.drizzle.astrodrizzle import Drizzled
+from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.onepass import CutOut, Load, Singles, bands, planes_of
+from skymosaic.drizzle.onepass_skies import AppliedSky, SkyChoice, find_skies
+from skymosaic.drizzle.onepass_sky import Exposures, bits
+from skymosaic.drizzle.parameters import CR_STEPS
+from skymosaic.drizzlepac_process import DrizzlepacError
+from skymosaic.errors import DrizzleError, InputError
+from skymosaic.exposure import Exposure
+
+_BATCH = 4  # exposures a call: starting one costs some hundredths of a second
+_KERNELS = ("square", "point", "turbo", "gaussian")
+"""Those whose weights have one sign: sums of Lanczos' cancel, and lose their digits."""
+
+
+def require_linear(parameters: Mapping[str, Any]) -> None:
+    """Refuse what is no sum over chips.
+
+    Raises
+    ------
+    DrizzleError
+        It names the parameter.
+    """
+    for step in CR_STEPS:
+        if parameters.get(step, True):
+            raise DrizzleError(
+                f"onepass does not do {step}: cosmic-ray masks may differ from method to method; "
+                f"set {step}: false, or drizzle.engine: astrodrizzle"
+            )
+    weight = parameters.get("final_wht_type", "EXP")
+    if weight not in ("EXP", "ERR"):
+        raise DrizzleError(
+            f"onepass does not do final_wht_type {weight}: these weights depend on the sky; use "
+            "EXP or ERR, or drizzle.engine: astrodrizzle"
+        )
+    kernel = parameters.get("final_kernel", "square")
+    if kernel not in _KERNELS:
+        raise DrizzleError(
+            f"onepass does not do final_kernel {kernel}; use one of {', '.join(_KERNELS)}"
+        )
+    plain = {"coeffs": True, "rules_file": "", "driz_combine": True, "final_maskval": None}
+    for name, needed in plain.items():
+        if parameters.get(name, needed) != needed:
+            raise DrizzleError(
+                f"onepass does not do {name}: {parameters[name]}; leave it out, or use "
+                "drizzle.engine: astrodrizzle"
+            )
+
+
+@dataclass(frozen=True)
+class _Chips:
+    cut_outs: list[CutOut]
+    version: str
+    peak_memory: int
+
+
+def drizzle_all(
+    folder: Path,
+    log: Path,
+    exposures: Sequence[Exposure],
+    outputs: Mapping[str, str],
+    choices: Mapping[str, SkyChoice],
+    grid: Grid,
+    parameters: Mapping[str, Any],
+    *,
+    processes: int = 1,
+) -> dict[str, Drizzled]:
+    """Drizzle the exposures in `folder` once, and make a mosaic for each choice of sky.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds private copies of the exposures, and gets the products.
+    log : Path
+        File for what drizzlepac prints, and for the skies.
+    exposures : sequence of Exposure
+        What to drizzle.
+    outputs : mapping of str to str
+        Root name of the products, by the mosaics' names.
+    choices : mapping of str to SkyChoice
+        Where the sky of each mosaic comes from.
+    grid : Grid
+        The output grid.
+    parameters : mapping
+        AstroDrizzle's, as from `parameters.resolve`.
+    processes : int
+        How many chips to drizzle at once.
+
+    Returns
+    -------
+    dict of str to Drizzled
+        The products of each mosaic.
+
+    Raises
+    ------
+    DrizzleError
+        A parameter asks for what is no sum over chips, or drizzlepac failed.
+    InputError
+        An exposure has no time, or is of an instrument whose data are not in electrons.
+    SkyError
+        A method finds no sky.
+    """
+    require_linear(parameters)
+    for exposure in exposures:
+        if not exposure.exptime > 0:
+            raise InputError(f"{exposure.name} has no exposure time; leave it out")
+    final = _final(parameters)
+    pixels = Exposures(folder, exposures, int(final["resetbits"]))
+    masks = _save_masks(folder, pixels, parameters)
+    with ThreadPoolExecutor(max(processes, 1)) as pool:
+        running = [
+            pool.submit(_drizzle, folder, log, batch, first, grid, final, masks)
+            for first, batch in _batches(exposures)
+        ]
+        try:
+            skies = find_skies(folder, exposures, choices, parameters, pixels)
+            first_name = next(iter(outputs.values()))
+            _headers(folder, log, exposures, first_name, grid, final)
+            chips = _collect(exposures, [future.result() for future in running])
+        except BaseException:
+            for future in running:
+                future.cancel()
+            raise
+    with log.open("a") as file:
+        file.write(_told(exposures, skies))
+    made = _write(folder, exposures, outputs, skies, grid, final, chips, first_name)
+    for path in folder.glob("[0-9]*_[sw][ch][it].npy"):
+        path.unlink()
+    return made
+
+
+def drizzle_chips(
+    folder: Path,
+    log: Path,
+    exposures: Sequence[Exposure],
+    grid: Grid,
+    parameters: Mapping[str, Any],
+    *,
+    processes: int = 1,
+) -> tuple[list[CutOut], Load]:
+    """Drizzle each chip of the exposures in `folder` alone; for the witness.
+
+    Returns
+    -------
+    list of CutOut, Load
+        The cut-outs of all chips, and what gives their pixels while the folder is there.
+    """
+    require_linear(parameters)
+    final = _final(parameters)
+    masks = _save_masks(folder, Exposures(folder, exposures, int(final["resetbits"])), parameters)
+    with ThreadPoolExecutor(max(processes, 1)) as pool:
+        calls = pool.map(
+            lambda part: _drizzle(folder, log, part[1], part[0], grid, final, masks),
+            _batches(exposures),
+        )
+        cut_outs = _collect(exposures, list(calls)).cut_outs
+    return cut_outs, lambda cut_out: _load(folder, cut_out)
+
+
+def _final(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what drizzling needs, under AstroDrizzle's names without ``final_``."""
+    given = {
+        name.removeprefix("final_"): value
+        for name, value in parameters.items()
+        if name.startswith("final_")
+    }
+    return {
+        "pixfrac": float(given.get("pixfrac", 1.0)),
+        "kernel": given.get("kernel", "square"),
+        "units": given.get("units", "cps"),
+        "wht_type": given.get("wht_type", "EXP"),
+        "wt_scl": given.get("wt_scl", "exptime"),
+        "fillval": given.get("fillval"),
+        "maskval": given.get("maskval"),
+        "bits": bits(given.get("bits", "0")),
+        "resetbits": bits(parameters.get("resetbits", "4096")) or 0,
+        "stepsize": int(parameters.get("stepsize", 10)),
+        "context": bool(parameters.get("context", True)),
+        "proc_unit": parameters.get("proc_unit", "native"),
+        "coeffs": True,
+        "wcskey": parameters.get("wcskey", ""),
+        "build": False,
+        "runfile": "astrodrizzle.log",
+    }
+
+
+def _save_masks(folder: Path, pixels: Exposures, parameters: Mapping[str, Any]) -> dict[str, str]:
+    static_sig = parameters.get("static_sig", 4.0) if parameters.get("static", True) else None
+    names = {}
+    for (rows, columns, extver), low in pixels.static_masks(static_sig).items():
+        key = f"{rows}x{columns}_{extver}"
+        names[key] = f"static_{key}.npy"
+        np.save(folder / names[key], low)
+    return names
+
+
+def _batches(exposures: Sequence[Exposure]) -> Iterator[tuple[int, list[Exposure]]]:
+    """Split the exposures; with each part the number of its first chip."""
+    chip = 0
+    for start in range(0, len(exposures), _BATCH):
+        batch = list(exposures[start : start + _BATCH])
+        yield chip, batch
+        chip += sum(len(exposure.chips) for exposure in batch)
+
+
+def _grid_parameters(grid: Grid) -> dict[str, Any]:
+    # crpix1 is its name also in mergeWCS
+    return {
+        name.removeprefix("final_"): value
+        for name, value in grid.final_parameters().items()
+        if name != "final_wcs"
+    }
+
+
+def _call(function: str, folder: Path, arguments: dict[str, Any], log: Path) -> Any:
+    try:
+        return drizzlepac_process.call(function, folder, arguments, log)
+    except DrizzlepacError as error:
+        raise DrizzleError(f"onepass: {error}") from None
+
+
+def _drizzle(
+    folder: Path,
+    log: Path,
+    batch: Sequence[Exposure],
+    first: int,
+    grid: Grid,
+    final: Mapping[str, Any],
+    masks: Mapping[str, str],
+) -> Any:
+    return _call(
+        "onepass_chips",
+        folder,
+        {
+            "files": [exposure.name for exposure in batch],
+            "first": first,
+            "grid": _grid_parameters(grid),
+            "parameters": dict(final),
+            "masks": dict(masks),
+        },
+        log,
+    )
+
+
+def _collect(exposures: Sequence[Exposure], calls: Sequence[Any]) -> _Chips:
+    found = sorted((chip for call in calls for chip in call.value), key=lambda chip: chip["number"])
+    owners = [(exposure, chip) for exposure in exposures for chip in exposure.chips]
+    cut_outs = [
+        CutOut(
+            chip["number"],
+            chip["x"],
+            chip["y"],
+            chip["columns"],
+            chip["rows"],
+            chip["pixel_ratio"] ** 2 / (exposure.exptime if own.counts else 1.0),
+        )
+        for chip, (exposure, own) in zip(found, owners, strict=True)
+    ]
+    version = next((chip["version"] for chip in found if chip["version"]), "")
+    return _Chips(cut_outs, version, max(call.peak_memory for call in calls))
+
+
+def _headers(
+    folder: Path,
+    log: Path,
+    exposures: Sequence[Exposure],
+    output: str,
+    grid: Grid,
+    final: Mapping[str, Any],
+) -> None:
+    with fits.open(folder / exposures[0].name, mode="update") as hdus:
+        header = hdus["SCI", exposures[0].chips[0].extver].header
+        if "MDRIZSKY" not in header:  # without it HDRTAB would have no such column
+            header["MDRIZSKY"] = (0.0, "Sky value computed by AstroDrizzle")
+    _call(
+        "onepass_headers",
+        folder,
+        {
+            "files": [exposure.name for exposure in exposures],
+            "output": f"{output}_{_suffix(exposures)}",
+            "grid": _grid_parameters(grid),
+            "parameters": dict(final),
+        },
+        log,
+    )
+
+
+def _suffix(exposures: Sequence[Exposure]) -> str:
+    return "drc" if exposures[0].suffix == "_flc" else "drz"
+
+
+def _told(exposures: Sequence[Exposure], skies: Mapping[str, AppliedSky]) -> str:
+    lines = []
+    chips = [f"{e.name}[sci,{chip.extver}]" for e in exposures for chip in e.chips]
+    for name, sky in skies.items():
+        lines += [
+            f"{name}: sky value of {value:.6f} for {chip}"
+            for value, chip in zip(sky.subtracted, chips, strict=True)
+        ]
+    return "\n".join(["", "===== onepass =====", *lines, ""])
+
+
+def _write(
+    folder: Path,
+    exposures: Sequence[Exposure],
+    outputs: Mapping[str, str],
+    skies: Mapping[str, AppliedSky],
+    grid: Grid,
+    final: Mapping[str, Any],
+    chips: _Chips,
+    headers_of: str,
+) -> dict[str, Drizzled]:
+    """Sum the mosaics and write their files."""
+    columns, rows = grid.shape
+    suffix = _suffix(exposures)
+    with fits.open(folder / "headers_sci.fits") as hdus:
+        science_header, table = hdus[0].header, hdus["HDRTAB"].copy()
+    weight_header = fits.getheader(folder / "headers_wht.fits")
+    keys = [(e.rootname, chip.extver) for e in exposures for chip in e.chips]
+    sciences: dict[str, products.ImageFile] = {}
+    weights: dict[str, products.ImageFile] = {}
+    contexts: dict[str, products.ImageFile] = {}
+    made: dict[str, Drizzled] = {}
+    for name, output in outputs.items():
+        root = f"{output}_{suffix}"
+        science, weight = folder / f"{root}_sci.fits", folder / f"{root}_wht.fits"
+        for kind, path, header in (
+            (sciences, science, science_header),
+            (weights, weight, weight_header),
+        ):
+            own = products.completed(header, headers_of, output, chips.version)
+            own = products.with_mean_sky(own, skies[name].recorded)
+            kind[name] = products.ImageFile(path, own, (rows, columns))
+        if final["context"]:
+            header = fits.getheader(folder / "headers_ctx.fits")
+            planes = planes_of(len(keys))
+            contexts[name] = products.ImageFile(
+                folder / f"{root}_ctx.fits",
+                products.completed(header, headers_of, output, chips.version),
+                (rows, columns) if planes == 1 else (planes, rows, columns),
+                bitpix=32,
+            )
+        made[name] = Drizzled(science, weight, skies[name].values, chips.peak_memory)
+    exposure_time = sum(exposure.exptime for exposure in exposures)
+    summed = bands(
+        grid.shape,
+        chips.cut_outs,
+        lambda cut_out: _load(folder, cut_out),
+        {name: skies[name].subtracted for name in outputs},
+        scale=exposure_time if final["units"] == "counts" else 1.0,
+        fill=_fill(final),
+        context=final["context"],
+    )
+    for band in summed:
+        for name in outputs:
+            sciences[name].write(band.first, band.mosaics[name])
+            weights[name].write(band.first, band.weight)
+            if band.context is not None:
+                contexts[name].write(band.first, band.context)
+    for name in outputs:
+        recorded = dict(zip(keys, skies[name].recorded, strict=True))
+        sciences[name].finish([products.with_sky(table, recorded)])
+        weights[name].finish()
+        if name in contexts:
+            contexts[name].finish()
+    return made
+
+
+def _load(folder: Path, cut_out: CutOut) -> tuple[Singles, Singles]:
+    science, weight = (
+        np.load(folder / f"{cut_out.number}_{kind}.npy", mmap_mode="r") for kind in ("sci", "wht")
+    )
+    return science, weight
+
+
+def _fill(final: Mapping[str, Any]) -> float | None:
+    """Return what AstroDrizzle puts where there is no weight; None: it leaves what is there."""
+    value = final["fillval"]
+    return None if value is None or str(value).strip().upper() in ("", "INDEF") else float(value)

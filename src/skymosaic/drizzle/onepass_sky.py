@@ -1,0 +1,269 @@
+"""The sky engine on files: what each method would subtract from the exposures of a folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from astropy.nddata.bitmask import interpret_bit_flags
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+
+from skymosaic.errors import InputError
+from skymosaic.exposure import Exposure
+from skymosaic.methods import METHODS
+from skymosaic.sky.layout import Layout, plan_layout
+from skymosaic.sky.matching import Skies, compute_skies
+from skymosaic.sky.measuring import ChipSky, good_pixels, measure_sample
+from skymosaic.sky.samples import Sample
+from skymosaic.sky.static_mask import too_low
+from skymosaic.sky.statistics import Singles, Statistic
+from skymosaic.sky.values import SkyValue
+
+INSTRUMENTS = ("ACS", "WFC3")
+"""Those whose files are in electrons: for others AstroDrizzle converts, and masks more pixels."""
+HELD = 400_000_000
+"""Bytes of pixels that are kept from the first reading for the second one."""
+_WCS = re.compile(
+    "(WCSAXES|CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CD[12]_|PC[12]_|PV[12]_|LONPOLE|LATPOLE|RADESYS|EQUINOX"
+    "|A_|B_|AP_|BP_|NAXIS|DATE-OBS|MJD-OBS)[A-Z0-9_]* *="
+)
+_TABLES = re.compile("(CPDIS|DP[12]|D2IM|AXISCORR)[A-Z0-9_]* *=")
+Signature = tuple[int, int, int]
+"""Rows, columns, EXTVER: the chips of a run that share a static mask, as AstroDrizzle names it."""
+
+
+@dataclass(frozen=True)
+class SkySettings:
+    """How the sky is measured: AstroDrizzle's parameters of steps 1 and 2.
+
+    Parameters
+    ----------
+    statistic : Statistic
+        The statistic.
+    sky_bits : int or None
+        Flags that do not make a pixel bad; None: DQ is not used.
+    static_sig : float or None
+        Of the static mask; None: there is none.
+    use_static : bool
+        Whether the static mask is used for the sky.
+    resetbits : int
+        Flags that are cleared before anything else.
+    """
+
+    statistic: Statistic = field(default_factory=Statistic)
+    sky_bits: int | None = 0
+    static_sig: float | None = 4.0
+    use_static: bool = True
+    resetbits: int = 0
+
+    @staticmethod
+    def from_parameters(parameters: Mapping[str, Any]) -> SkySettings:
+        """Return what AstroDrizzle's parameters ask for; those not given are its defaults."""
+        names = Statistic.__dataclass_fields__
+        given = {name: parameters[name] for name in names if name in parameters}
+        static = parameters.get("static", True)
+        return SkySettings(
+            Statistic(**given),
+            bits(parameters.get("sky_bits", "0")),
+            parameters.get("static_sig", 4.0) if static else None,
+            parameters.get("use_static", True),
+            bits(parameters.get("resetbits", "4096")) or 0,
+        )
+
+
+def bits(value: object) -> int | None:
+    """Return the flags that a parameter of drizzlepac names as one number."""
+    if value is None or str(value).strip().lower() in ("none", ""):
+        return None
+    flags: int | None = interpret_bit_flags(value)
+    return flags
+
+
+@dataclass(frozen=True)
+class ChipPixels:
+    """One chip as its file has it."""
+
+    image: Singles
+    flags: NDArray[np.int16]
+    signature: Signature
+
+
+def read_chips(
+    path: Path, exposure: Exposure, resetbits: int = 0
+) -> tuple[list[ChipPixels], list[WCS]]:
+    """Read the pixels, flags and WCS of each chip of an exposure.
+
+    Raises
+    ------
+    InputError
+        The instrument's data are not in electrons.
+    """
+    if exposure.instrument not in INSTRUMENTS:
+        raise InputError(
+            f"{exposure.name} is of {exposure.instrument}: drizzle.engine onepass takes "
+            f"{' and '.join(INSTRUMENTS)} only; use drizzle.engine: astrodrizzle"
+        )
+    chips, found = [], []
+    with fits.open(path, memmap=False) as hdus:
+        for chip in exposure.chips:
+            science = hdus["SCI", chip.extver]
+            image = np.asarray(science.data, dtype=np.float32)
+            flags = hdus["DQ", chip.extver].data & ~np.int16(resetbits)
+            chips.append(ChipPixels(image, flags, (*image.shape, chip.extver)))
+            found.append(_read_wcs(path, hdus, science))
+    return chips, found
+
+
+def _read_wcs(path: Path, hdus: fits.HDUList, science: fits.ImageHDU) -> WCS:
+    """Return the WCS of a chip with its distortion.
+
+    astropy looks through all of a header several times, and HST's are long: it gets the keywords
+    of the WCS alone.
+    """
+    place = science.fileinfo()
+    with path.open("rb") as file:
+        file.seek(place["hdrLoc"])
+        text = file.read(place["datLoc"] - place["hdrLoc"]).decode("ascii")
+    cards = [text[i : i + 80] for i in range(0, len(text), 80)]
+    if any(_TABLES.match(card) for card in cards):  # distortion in other extensions
+        header = science.header
+    else:
+        header = fits.Header.fromstring("".join(card for card in cards if _WCS.match(card)))
+    wcs = WCS(header, hdus)
+    wcs.array_shape = science.shape
+    return wcs
+
+
+class Exposures:
+    """The exposures of a folder, whose pixels are read once if memory allows."""
+
+    def __init__(self, folder: Path, exposures: Sequence[Exposure], resetbits: int) -> None:
+        self.folder, self.exposures, self._resetbits = folder, exposures, resetbits
+        self._held: dict[str, list[ChipPixels]] = {}
+        self._room = HELD
+        self._wcs: dict[str, list[WCS]] = {}
+        self._masks: dict[float, dict[Signature, NDArray[np.bool_]]] = {}
+
+    def __iter__(self) -> Iterator[list[ChipPixels]]:
+        for exposure in self.exposures:
+            yield self._held.get(exposure.name) or self._read(exposure)
+
+    def _read(self, exposure: Exposure) -> list[ChipPixels]:
+        path = self.folder / exposure.name
+        chips, self._wcs[exposure.name] = read_chips(path, exposure, self._resetbits)
+        size = sum(chip.image.nbytes + chip.flags.nbytes for chip in chips)
+        if size <= self._room:
+            self._held[exposure.name] = chips
+            self._room -= size
+        return chips
+
+    def static_masks(self, static_sig: float | None) -> dict[Signature, NDArray[np.bool_]]:
+        """Return the pixels that are too low in any exposure, by detector."""
+        if static_sig is None:
+            return {}
+        if static_sig in self._masks:
+            return self._masks[static_sig]
+        masks: dict[Signature, NDArray[np.bool_]] = {}
+        for chips in self:
+            for chip in chips:
+                low = too_low(chip.image, static_sig)
+                known = masks.get(chip.signature)
+                masks[chip.signature] = low if known is None else known | low
+        self._masks[static_sig] = masks
+        return masks
+
+    def layout(self) -> Layout:
+        """Return the overlaps of all chips."""
+        chips, owners = [], []
+        for index, exposure in enumerate(self.exposures):
+            if exposure.name not in self._wcs:
+                self._read(exposure)
+            found = self._wcs[exposure.name]
+            chips += found
+            owners += [index] * len(found)
+        return plan_layout(chips, owners)
+
+
+def measure_skies(
+    folder: Path,
+    exposures: Sequence[Exposure],
+    settings: Mapping[str, SkySettings],
+    methods: Sequence[str] = METHODS,
+    *,
+    pixels: Exposures | None = None,
+) -> dict[str, Skies]:
+    """Return what each method would subtract, for each way to measure the sky.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the exposures; they are read only.
+    exposures : sequence of Exposure
+        Which.
+    settings : mapping of str to SkySettings
+        Ways to measure the sky by any names; they share ``resetbits``.
+    methods : sequence of str
+        The sky methods.
+    pixels : Exposures or None
+        Where the caller has read them already.
+
+    Raises
+    ------
+    InputError
+        An instrument's data are not in electrons.
+    SkyError
+        A method finds no sky.
+    """
+    (resetbits,) = {way.resetbits for way in settings.values()}
+    pixels = pixels or Exposures(folder, exposures, resetbits)
+    layout = pixels.layout()
+    masks = {
+        sig: pixels.static_masks(sig)
+        for sig in {way.static_sig for way in settings.values() if way.use_static}
+    }
+    measured: dict[str, list[ChipSky]] = {name: [] for name in settings}
+    index = 0
+    for chips in pixels:
+        for chip in chips:
+            samples: dict[tuple[Any, ...], Sample] = {}
+            for name, way in settings.items():
+                static = way.static_sig if way.use_static else None
+                if (way.sky_bits, static) not in samples:
+                    low = masks[static].get(chip.signature) if static is not None else None
+                    good = good_pixels(chip.flags, way.sky_bits, low, shape=chip.image.shape)
+                    samples[way.sky_bits, static] = Sample(chip.image, good)
+                sample = samples[way.sky_bits, static]
+                measured[name].append(measure_sample(layout, index, sample, way.statistic))
+            index += 1
+    brightness = [e.brightness_factor(chip.extver) for e in exposures for chip in e.chips]
+    return {
+        name: compute_skies(layout, found, brightness, methods) for name, found in measured.items()
+    }
+
+
+def sky_values(exposures: Sequence[Exposure], skies: Skies, method: str) -> list[SkyValue]:
+    """Return one method's values as the other parts of the project speak of them."""
+    chips = [(exposure, chip) for exposure in exposures for chip in exposure.chips]
+    return [
+        SkyValue(exposure.rootname, chip.extver, value, exposure.brightness_factor(chip.extver))
+        for (exposure, chip), value in zip(chips, skies.methods[method].values, strict=True)
+    ]
+
+
+def write_skyfile(path: Path, exposures: Sequence[Exposure], skies: Skies, method: str) -> None:
+    """Write a method's values as AstroDrizzle's ``skyfile``: a file name, a value for each chip.
+
+    With it AstroDrizzle subtracts these values instead of computing its own.
+    """
+    values = iter(skies.methods[method].subtracted)
+    lines = [
+        " ".join([exposure.name, *(repr(next(values)) for _ in exposure.chips)])
+        for exposure in exposures
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="ascii")

@@ -1,0 +1,194 @@
+"""The drizzle stage of `drizzle.engine: onepass`: one task makes the mosaics of all methods.
+
+To the tasks that follow it looks as if each method had been a run of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from astropy.io import fits
+from dask import delayed
+from distributed.system import MEMORY_LIMIT
+
+from skymosaic import progress
+from skymosaic.compare.reduction import reduce_image
+from skymosaic.drizzle import astrodrizzle, onepass_memory
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.onepass_run import drizzle_all, require_linear
+from skymosaic.drizzle.onepass_skies import SkyChoice
+from skymosaic.methods import column
+from skymosaic.steps import Bench, Finished, Place, run_step
+from skymosaic.store.traffic import Traffic
+from skymosaic.versions import versions
+
+if TYPE_CHECKING:
+    from skymosaic.config import Campaign, Sky
+
+STEP = "runs/onepass"
+_ENGINE = 1
+"""Version of what the engine does; part of its step's key."""
+
+
+def drizzle_each(campaign: Campaign, place: Place, prepared: Any) -> list[Any]:
+    """Return the task of each sky method, in the campaign's order, all of one task before them.
+
+    Raises
+    ------
+    DrizzleError
+        The campaign asks for what is no sum over chips.
+    """
+    require_linear(_parameters(campaign))
+    made = delayed(drizzle_all_methods)(place, campaign, prepared.aligned, prepared.planned)
+    return [delayed(as_run)(made, method) for method in campaign.sky.methods]
+
+
+def _parameters(campaign: Campaign) -> dict[str, Any]:
+    return pars.resolve({**campaign.drizzle.parameters, **campaign.sky.parameters})
+
+
+def choices_of(sky: Sky) -> dict[str, SkyChoice]:
+    """Return the skies that a campaign asks for: its methods, then its variants, by name."""
+    choices: dict[str, SkyChoice] = {method: SkyChoice(method) for method in sky.methods}
+    for name, variant in sky.variants.items():
+        choices[f"variant:{name}"] = SkyChoice(
+            variant.method, dict(variant.parameters), dict(variant.values)
+        )
+    return choices
+
+
+def _word(name: str) -> str:
+    return column(name).replace("variant:", "variant_").lower()
+
+
+def drizzle_all_methods(
+    place: Place, campaign: Campaign, aligned: Finished, planned: Finished
+) -> Finished:
+    """Drizzle every exposure once, and make the mosaics of all methods and variants."""
+    # stages knows Dask's tasks, and must not know of engines; what it knows of images is used here.
+    from skymosaic.stages import _computing_slot, _select
+
+    images = _select(aligned.result["exposures"], aligned.products)
+    grid = Grid.from_call(planned.result["grid"])
+    parameters, choices = _parameters(campaign), choices_of(campaign.sky)
+    root = place.campaign.replace("/", "_").lower()
+
+    def work(bench: Bench) -> dict[str, Any]:
+        images.fetch(bench)
+        with _computing_slot(place):
+            processes = _processes(campaign, len(images.exposures))
+            _require_memory(bench, images.exposures, grid, parameters, len(choices), processes)
+            for task in tasks:
+                task.doing(f"one drizzle of {len(images.exposures)} exposures for all methods")
+            made = drizzle_all(
+                bench.scratch,
+                bench.out / "onepass.log",
+                images.exposures,
+                {name: f"{root}_{_word(name)}" for name in choices},
+                choices,
+                grid,
+                parameters,
+                processes=processes,
+            )
+        return {"runs": {name: _publish(bench, run) for name, run in made.items()}}
+
+    with ExitStack() as stack:
+        tasks = [
+            stack.enter_context(progress.task(f"{place.label}drizzle {method}", place.topic))
+            for method in campaign.sky.methods
+        ]
+        done = run_step(
+            place,
+            STEP,
+            folder=STEP,
+            inputs=images.products,
+            parameters={
+                "engine": _ENGINE,
+                "skies": {name: asdict(choice) for name, choice in choices.items()},
+                "grid": planned.result["grid"],
+                "astrodrizzle": parameters,
+            },
+            versions=versions(),
+            work=work,
+        )
+        for task in tasks:
+            task.reused = done.reused
+    return done
+
+
+def _processes(campaign: Campaign, exposures: int) -> int:
+    """Return how many chips to drizzle at once on this host."""
+    allowed = len(os.sched_getaffinity(0))
+    workers = campaign.compute.workers
+    return max(1, min(allowed, exposures, workers if isinstance(workers, int) else allowed))
+
+
+def _require_memory(
+    bench: Bench,
+    exposures: Any,
+    grid: Grid,
+    parameters: Mapping[str, Any],
+    mosaics: int,
+    processes: int,
+) -> None:
+    pixels, scales = [], []
+    for exposure in exposures:
+        with fits.open(bench.scratch / exposure.name) as hdus:
+            for chip in exposure.chips:
+                header = hdus["SCI", chip.extver].header
+                pixels.append(header["NAXIS1"] * header["NAXIS2"])
+                scales.append(chip.idcscale or grid.scale)
+    projection = onepass_memory.project(
+        grid,
+        pixels,
+        mosaics,
+        processes=processes,
+        scale_ratio=max(scales) / grid.scale,
+        context=bool(parameters.get("context", True)),
+    )
+    onepass_memory.require_memory(projection, min(psutil.virtual_memory().available, MEMORY_LIMIT))
+
+
+def _publish(bench: Bench, made: astrodrizzle.Drizzled) -> dict[str, Any]:
+    """Move one mosaic's products to where they are published from; return their record."""
+    bench.peak_memory = max(bench.peak_memory, made.peak_memory)
+    science, weight = (path.rename(bench.out / path.name) for path in (made.science, made.weight))
+    context = made.science.with_name(made.science.name.replace("_sci.fits", "_ctx.fits"))
+    if context.exists():
+        context.rename(bench.out / context.name)
+    preview = f"{science.name.removesuffix('_sci.fits')}_preview.fits"
+    with fits.open(science, memmap=True) as image, fits.open(weight, memmap=True) as weights:
+        fits.writeto(bench.out / preview, reduce_image(image[0].data, weights[0].data))
+    return {
+        "sky": [asdict(value) for value in made.sky],
+        "science": science.name,
+        "weight": weight.name,
+        "preview": preview,
+        "weight_checksum": astrodrizzle.weight_checksum(weight),
+    }
+
+
+def as_run(done: Finished, method: str) -> Finished:
+    """Return one method's part of the engine's step, as a step of its own.
+
+    Of what the step cost, the first method takes all: what is summed over steps stays true.
+    """
+    runs = done.result["runs"]
+    result = runs[method]
+    own = {result[kind] for kind in ("science", "weight", "preview")}
+    first = method == next(iter(runs))
+    return replace(
+        done,
+        step=f"runs/{column(method)}",
+        products={name: product for name, product in done.products.items() if name in own},
+        result=result,
+        seconds=done.seconds if first else 0.0,
+        fetched=done.fetched if first else {},
+        moved=done.moved if first else Traffic(),
+    )

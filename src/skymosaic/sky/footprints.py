@@ -1,0 +1,79 @@
+"""Footprints of chips on the sky, as AstroDrizzle's sky step draws them.
+
+stsci.skypac takes the four corners of a chip and joins them by great circles, although distortion
+bends the true edges by a few pixels. Which pixels two exposures share follows from these lines, so
+they are reproduced here, to the last bit of their vertices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+from spherical_geometry import great_circle_arc, vector
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """A convex polygon of great circles.
+
+    Parameters
+    ----------
+    points : array, shape (5, 3)
+        Unit vectors of the corners, the last is the first again, clockwise in the sense of
+        spherical_geometry.
+    inside : array, shape (3,)
+        A unit vector inside.
+    """
+
+    points: Floats
+    inside: Floats
+
+    @property
+    def lonlat(self) -> Floats:
+        """RA, Dec of the corners in degrees, shape (5, 2)."""
+        return np.stack(vector.vector_to_lonlat(*self.points.T), axis=1)
+
+
+def chip_footprint(wcs: WCS) -> Footprint:
+    """Return the footprint that skypac gives to a chip.
+
+    spherical_geometry 1.3 (``SphericalPolygon.from_wcs``) takes the number of rows for the extent
+    in x and the number of columns for that in y. A chip that is not square gets a footprint that is
+    turned about the corner at its origin: AstroDrizzle looks for the overlaps of ACS/WFC and
+    WFC3/UVIS there, and so does this engine, whose values are to be AstroDrizzle's.
+
+    Parameters
+    ----------
+    wcs : WCS
+        With its distortion, and its ``array_shape``.
+    """
+    rows, columns = wcs.array_shape
+    x = np.array([0.0, rows, rows, 0.0]) - 0.5
+    y = np.array([0.0, 0.0, columns, columns]) - 0.5
+    corners = _vectors(*wcs.all_pix2world(x, y, 0))
+    middle = wcs.all_pix2world([rows / 2 - 0.75], [columns / 2 - 0.75], 0)
+    points = np.concatenate([corners, corners[:1]])
+    if not is_clockwise(points):
+        points = points[::-1]
+    return Footprint(points, _vectors(*middle)[0])
+
+
+def _vectors(ra: Floats, dec: Floats) -> Floats:
+    return np.dstack(vector.lonlat_to_vector(np.asarray(ra), np.asarray(dec)))[0]
+
+
+def is_clockwise(points: Floats) -> bool:
+    """Tell the sense of a closed polygon, as spherical_geometry does.
+
+    Parameters
+    ----------
+    points : array, shape (n, 3)
+        Unit vectors; the last is the first again.
+    """
+    a, b, c = points[:-1], points[1:], np.concatenate([points[2:], points[1:2]])
+    return bool(great_circle_arc.triple_product(a - b, c - b, b).sum() > 0.0)

@@ -1,0 +1,209 @@
+"""The four sky methods of AstroDrizzle, from what was measured of each chip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from skymosaic.errors import SkyError
+from skymosaic.methods import METHODS
+from skymosaic.sky.layout import Layout, Pair
+from skymosaic.sky.measuring import ChipSky
+from skymosaic.sky.solving import Difference, Solution, solve
+from skymosaic.sky.statistics import Number
+
+
+@dataclass(frozen=True)
+class MethodSky:
+    """What one method subtracts.
+
+    Parameters
+    ----------
+    method : str
+        Its name in AstroDrizzle.
+    values : tuple of float or None
+        The sky of each chip in the units of its data: MDRIZSKY. None where the method could not
+        determine it.
+    subtracted : tuple of float
+        What AstroDrizzle takes off the pixels of each chip, also where the sky is undetermined.
+    """
+
+    method: str
+    values: tuple[float | None, ...]
+    subtracted: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Skies:
+    """The result of the sky engine."""
+
+    methods: Mapping[str, MethodSky]
+    solution: Solution
+    """Of the sky differences, by exposure; empty where no method needs it."""
+
+
+def compute_skies(
+    layout: Layout,
+    chips: Sequence[ChipSky],
+    brightness: Sequence[float],
+    methods: Iterable[str] = METHODS,
+) -> Skies:
+    """Return the sky of each chip by each method.
+
+    Parameters
+    ----------
+    layout : Layout
+        From `plan_layout`.
+    chips : sequence of ChipSky
+        What was measured of each chip.
+    brightness : sequence of float
+        For each chip the factor from its data to electron/s/arcsec^2: 1/IDCSCALE^2, and /EXPTIME
+        for data in counts.
+    methods : iterable of str
+        Which methods.
+
+    Raises
+    ------
+    SkyError
+        No chip has a usable pixel.
+    """
+    problem = _Problem(layout, chips, brightness)
+    return Skies({method: problem.by(method) for method in methods}, problem.solution)
+
+
+def _plain(value: Number) -> float:
+    # A number in single precision has few digits; a header of AstroDrizzle's shows those alone.
+    return float(str(value))
+
+
+def _bright(value: Number | None, factor: float) -> Number | None:
+    # A median is in single precision and stays so, as in skypac.
+    return None if value is None else factor * value
+
+
+def _differences(
+    layout: Layout, chips: Sequence[ChipSky], brightness: Sequence[float]
+) -> Iterable[Difference]:
+    """Combine the pairs of chips of each pair of exposures, weighted by pixels."""
+    by_exposures: dict[tuple[int, int], list[Pair]] = {}
+    for pair in layout.pairs:
+        first, second = (layout.exposures[chip] for chip in pair)
+        by_exposures.setdefault((min(first, second), max(first, second)), []).append(pair)
+    for exposures, pairs in sorted(by_exposures.items()):
+        sums: dict[int, tuple[Number, int]] = dict.fromkeys(exposures, (0.0, 0))
+        for pair in pairs:
+            for chip in pair:
+                measured = chips[chip].shared.get(pair)
+                if measured is None or measured.value is None:
+                    continue
+                total, pixels = sums[layout.exposures[chip]]
+                sums[layout.exposures[chip]] = (
+                    total + brightness[chip] * measured.value * measured.pixels,
+                    pixels + measured.pixels,
+                )
+        (sky_a, pixels_a), (sky_b, pixels_b) = (sums[exposure] for exposure in exposures)
+        if pixels_a and pixels_b:
+            yield Difference(
+                *exposures,
+                float(sky_a / pixels_a),
+                float(sky_b / pixels_b),
+                int(pixels_a),
+                int(pixels_b),
+            )
+
+
+class _Problem:
+    """What the methods share."""
+
+    def __init__(
+        self, layout: Layout, chips: Sequence[ChipSky], brightness: Sequence[float]
+    ) -> None:
+        self._chips = chips
+        self._exposures = layout.exposures
+        self._brightness = brightness
+        count = max(layout.exposures, default=-1) + 1
+        self.solution = solve(count, list(_differences(layout, chips, brightness)))
+        whole = [chip.whole.value for chip in chips]
+        self._lowest = self._by_exposure(
+            [_bright(value, factor) for value, factor in zip(whole, brightness, strict=True)]
+        )
+
+    def by(self, method: str) -> MethodSky:
+        values, subtracted = {
+            "localmin": self._localmin,
+            "match": self._match,
+            "globalmin": self._globalmin,
+            "globalmin+match": self._globalmin_match,
+        }[method]()
+        return MethodSky(
+            method,
+            tuple(None if value is None else _plain(value) for value in values),
+            tuple(_plain(value) for value in subtracted),
+        )
+
+    def _by_exposure(self, values: Sequence[Number | None]) -> list[Number | None]:
+        """Return the smallest value of each exposure's chips; None where it has none."""
+        lowest: list[Number | None] = [None] * (max(self._exposures, default=-1) + 1)
+        for exposure, value in zip(self._exposures, values, strict=True):
+            known = lowest[exposure]
+            if value is not None and (known is None or value < known):
+                lowest[exposure] = value
+        return lowest
+
+    def _as_data(self, skies: Sequence[Number | None]) -> list[Number | None]:
+        """Turn the brightness of each exposure into the units of each chip's data."""
+        return [
+            None if (sky := skies[exposure]) is None else sky / factor
+            for exposure, factor in zip(self._exposures, self._brightness, strict=True)
+        ]
+
+    def _localmin(self) -> _Found:
+        values = self._as_data(self._lowest)
+        return values, _zero_for_none(values)
+
+    def _globalmin(self) -> _Found:
+        values = self._as_data([_smallest(self._lowest)] * len(self._lowest))
+        return values, _zero_for_none(values)
+
+    def _match(self) -> _Found:
+        offsets = self.solution.offsets
+        values = self._as_data([None if np.isnan(offset) else offset for offset in offsets])
+        return values, _zero_for_none(values)
+
+    def _globalmin_match(self) -> _Found:
+        matched, offsets = self._match()
+        if len(self._lowest) < 2:
+            return matched, offsets  # one exposure alone: skypac does nothing
+        left = [
+            _bright(None if chip.whole.value is None else chip.whole.value - offset, factor)
+            for chip, offset, factor in zip(self._chips, offsets, self._brightness, strict=True)
+        ]
+        smallest = _smallest(self._by_exposure(left))
+        subtracted = [
+            offset + smallest / factor
+            for offset, factor in zip(offsets, self._brightness, strict=True)
+        ]
+        # An exposure that no other was compared with loses the minimum, too: no sky of its own.
+        values = [
+            None if value is None else sky for value, sky in zip(matched, subtracted, strict=True)
+        ]
+        return values, subtracted
+
+
+_Found = tuple[Sequence[Number | None], Sequence[Number]]
+
+
+def _zero_for_none(values: Sequence[Number | None]) -> list[Number]:
+    return [0.0 if value is None else value for value in values]
+
+
+def _smallest(lowest: Sequence[Number | None]) -> Number:
+    known = [value for value in lowest if value is not None]
+    if len(known) < len(lowest):
+        raise SkyError(
+            "an exposure has no usable pixel for its sky, so there is no global minimum: widen "
+            "sky_bits, skylower and skyupper, or leave the exposure out"
+        )
+    return min(known)

@@ -1,0 +1,236 @@
+"""The one-pass engine against AstroDrizzle, on the same files."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from skymosaic.drizzle import astrodrizzle
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.astrodrizzle import Drizzled
+from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.onepass_run import drizzle_all
+from skymosaic.drizzle.onepass_skies import SkyChoice
+from skymosaic.errors import DrizzleError, SkyError
+from skymosaic.exposure import Exposure, read_exposure
+from skymosaic.methods import METHODS, column
+from tests.frames import Frame, plan, write_frames, write_two_chip_frames
+
+FRAMES = [
+    Frame(0, 0, 0, 1.0),
+    Frame(30.3, 10.7, 5, 1.3, exptime=300.0),
+    Frame(-60, -60.4, 80, 0.9),
+    Frame(300, 250, 3, 2.0),  # meets no other
+]
+NOISE, RELATIVE = 1e-4, 2e-6
+Write = Callable[[Path, Sequence[Frame]], list[str]]
+
+
+class Sides:
+    """Both engines' products of the same exposures."""
+
+    def __init__(
+        self, folder: Path, write: Write, methods: Sequence[str], **parameters: Any
+    ) -> None:
+        data = folder / "data"
+        data.mkdir()
+        names = write(data, FRAMES)
+        self.parameters = pars.resolve({"final_bits": 64, **parameters})
+        self.grid = plan(data, names, **pars.grid_choice(self.parameters))
+        self.exposures = [read_exposure(data / name) for name in names]
+        self.theirs, self.folders = {}, {}
+        for method in methods:
+            work = self._copy(data, folder / column(method))
+            self.folders[method] = work
+            self.theirs[method] = astrodrizzle.drizzle(
+                *(work, work / "log", self.exposures, f"out_{column(method)}", method),
+                *(self.grid, self.parameters),
+            )
+        self.work = self._copy(data, folder / "onepass")
+        self.ours = drizzle_all(
+            *(self.work, self.work / "log", self.exposures),
+            {method: f"out_{column(method)}" for method in methods},
+            {method: SkyChoice(method) for method in methods},
+            *(self.grid, self.parameters),
+            processes=2,
+        )
+
+    @staticmethod
+    def _copy(data: Path, work: Path) -> Path:
+        shutil.copytree(data, work)
+        return work
+
+
+def require_equal_mosaics(theirs: Drizzled, ours: Drizzled) -> None:
+    a, b = fits.getdata(theirs.science), fits.getdata(ours.science)
+    wa, wb = fits.getdata(theirs.weight), fits.getdata(ours.weight)
+    np.testing.assert_allclose(wb, wa, rtol=1e-6, atol=1e-6 * wa.max())
+    np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
+    seen = ~np.isnan(a)
+    both = (wa[:, 1:] > 0) & (wa[:, :-1] > 0)
+    noise = 1.4826 * np.median(np.abs(np.diff(a, axis=1)[both])) / np.sqrt(2)
+    allowed = np.maximum(NOISE * noise, RELATIVE * np.abs(a[seen]))
+    assert (np.abs(a[seen] - b[seen]) <= allowed).all(), np.abs(a[seen] - b[seen]).max()
+
+
+def keywords(header: fits.Header) -> dict[str, Any]:
+    return {
+        card.keyword: card.value for card in header.cards if card.keyword not in ("", "HISTORY")
+    }
+
+
+def require_equal_headers(theirs: Path, ours: Path) -> None:
+    a, b = keywords(fits.getheader(theirs)), keywords(fits.getheader(ours))
+    assert list(a) == list(b)
+    for name, value in a.items():
+        if isinstance(value, float) and not isinstance(b[name], str):
+            assert b[name] == pytest.approx(value, rel=1e-12), name
+        else:
+            assert b[name] == value, name
+
+
+@pytest.fixture(scope="module")
+def two_methods(tmp_path_factory: pytest.TempPathFactory) -> Sides:
+    return Sides(tmp_path_factory.mktemp("two"), write_frames, ["match", "globalmin+match"])
+
+
+def test_mosaics_and_weights_are_those_of_astrodrizzle(two_methods: Sides) -> None:
+    for method, theirs in two_methods.theirs.items():
+        require_equal_mosaics(theirs, two_methods.ours[method])
+        for ours, other in zip(two_methods.ours[method].sky, theirs.sky, strict=True):
+            assert (ours.rootname, ours.chip) == (other.rootname, other.chip)
+            assert ours.mdrizsky == pytest.approx(other.mdrizsky, abs=1e-6)
+            assert ours.brightness_factor == other.brightness_factor
+
+
+def test_headers_and_hdrtab_are_those_of_astrodrizzle(two_methods: Sides) -> None:
+    for method, theirs in two_methods.theirs.items():
+        ours = two_methods.ours[method]
+        require_equal_headers(theirs.science, ours.science)
+        require_equal_headers(theirs.weight, ours.weight)
+        a, b = (fits.getdata(side.science, "HDRTAB") for side in (theirs, ours))
+        assert a.dtype == b.dtype
+        for name in a.names:
+            if name == "MDRIZSKY":
+                np.testing.assert_allclose(b[name], a[name], atol=1e-6)  # NaN is equal to NaN
+            else:
+                np.testing.assert_array_equal(a[name], b[name], name)
+        fits.open(ours.science).verify("exception")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("write", "parameters"),
+    [
+        (write_two_chip_frames, {}),
+        (write_two_chip_frames, {"final_units": "counts", "context": True}),
+        (write_frames, {"final_wht_type": "ERR", "final_scale": 0.07, "final_pixfrac": 0.7}),
+        (write_frames, {"final_kernel": "turbo", "final_fillval": -1.0}),
+        (write_frames, {"final_kernel": "point", "final_rot": 31.0}),
+        (write_frames, {"final_kernel": "gaussian"}),
+        (write_frames, {"static": False}),
+        (write_frames, {"final_wt_scl": "expsq", "resetbits": "4", "final_bits": None}),
+    ],
+)
+def test_parameters_of_the_drizzle(
+    tmp_path: Path, write: Write, parameters: dict[str, Any]
+) -> None:
+    sides = Sides(tmp_path, write, ["match"], **parameters)
+    require_equal_mosaics(sides.theirs["match"], sides.ours["match"])
+    require_equal_headers(sides.theirs["match"].science, sides.ours["match"].science)
+    if parameters.get("context"):
+        theirs, ours = (
+            fits.getdata(path / "out_match_drz_ctx.fits")
+            for path in (sides.folders["match"], sides.work)
+        )
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.slow
+def test_all_methods(tmp_path: Path) -> None:
+    sides = Sides(tmp_path, write_frames, METHODS)
+    for method, theirs in sides.theirs.items():
+        require_equal_mosaics(theirs, sides.ours[method])
+
+
+def drizzle_small(
+    folder: Path, choices: dict[str, SkyChoice], **parameters: Any
+) -> tuple[dict[str, Drizzled], list[Exposure], Grid]:
+    names = write_frames(folder, FRAMES[:2])
+    exposures = [read_exposure(folder / name) for name in names]
+    resolved = pars.resolve(parameters)
+    grid = plan(folder, names)
+    made = drizzle_all(
+        *(folder, folder / "log", exposures, {name: f"out_{name}" for name in choices}),
+        *(choices, grid, resolved),
+    )
+    return made, exposures, grid
+
+
+def test_variants_and_given_skies_cost_a_sum(tmp_path: Path) -> None:
+    given = {"ibxl00aaq": 0.25, "ibxl01aaq": 0.5}
+    made, exposures, _ = drizzle_small(
+        tmp_path,
+        {
+            "match": SkyChoice("match"),
+            "mode": SkyChoice("match", {"skystat": "mode"}),
+            "given": SkyChoice(values=given),
+            "none": SkyChoice(values=dict.fromkeys(given, 0.0)),
+        },
+    )
+    assert [value.mdrizsky for value in made["given"].sky] == [0.25, 0.5]
+    table = fits.getdata(made["given"].science, "HDRTAB")
+    assert table["MDRIZSKY"].tolist() == [0.25, 0.5]
+    sky = {name: [value.mdrizsky for value in made[name].sky] for name in ("match", "mode")}
+    assert sky["match"] != sky["mode"]
+    assert sky["match"] == pytest.approx(sky["mode"], abs=0.02)
+    difference = fits.getdata(made["none"].science) - fits.getdata(made["given"].science)
+    seen = fits.getdata(made["none"].weight) > 0
+    assert 0.24 < difference[seen].min() < difference[seen].max() < 0.51
+    assert exposures[0].rootname == "ibxl00aaq"
+    assert fits.getheader(made["mode"].science)["ROOTNAME"] == "out_mode"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ({"driz_cr": True}, "driz_cr"),
+        ({"median": True}, "median"),
+        ({"final_wht_type": "IVM"}, "IVM"),
+        ({"final_kernel": "lanczos3"}, "lanczos3"),
+        ({"coeffs": False}, "coeffs"),
+    ],
+)
+def test_what_is_no_sum_is_refused(tmp_path: Path, parameters: dict[str, Any], named: str) -> None:
+    with pytest.raises(DrizzleError, match=f"onepass does not do .*{named}"):
+        drizzle_all(
+            tmp_path, tmp_path / "log", [], {}, {}, Grid((0, 0), (1, 1), 0.1, 0.0, (9, 9)),
+            pars.resolve(parameters),
+        )  # fmt: skip
+
+
+def test_the_witness_finds_an_altered_header(two_methods: Sides) -> None:
+    from skymosaic.drizzle.onepass_run import drizzle_chips
+    from skymosaic.drizzle.witness import require_agreement
+
+    sides = two_methods
+    cut_outs, load = drizzle_chips(
+        sides.work, sides.work / "log", sides.exposures, sides.grid, sides.parameters
+    )
+    product = sides.theirs["match"]
+    agreement = require_agreement(product.science, product.weight, sides.exposures, cut_outs, load)
+    assert agreement.largest < 1e-4
+    altered = sides.work / "altered_sci.fits"
+    shutil.copy(product.science, altered)
+    with fits.open(altered, mode="update") as hdus:
+        hdus["HDRTAB"].data["MDRIZSKY"][1] += 1e-4
+    with pytest.raises(SkyError, match=r"altered_sci\.fits: its pixels do not agree"):
+        require_agreement(altered, product.weight, sides.exposures, cut_outs, load)
+    with pytest.raises(SkyError, match="its weights are not"):
+        require_agreement(product.science, product.weight, sides.exposures, cut_outs[:2], load)

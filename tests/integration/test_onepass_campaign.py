@@ -1,0 +1,103 @@
+"""A campaign with `drizzle.engine: onepass`, as a user runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+from skymosaic.methods import METHODS, column
+from tests.conftest import manifests, skymosaic, tree, write_campaign
+
+
+def campaign(folder: Path, name: str, data: Path, **sections: object) -> Path:
+    return write_campaign(
+        folder / f"{name}.yaml",
+        source={"kind": "directory", "path": str(data)},
+        align="none",
+        **sections,
+    )
+
+
+def test_a_campaign_with_variants(simulated_files: Path, tmp_path: Path) -> None:
+    file = campaign(
+        tmp_path,
+        "one",
+        simulated_files,
+        drizzle={"engine": "onepass"},
+        sky={"variants": {"mode": {"method": "localmin", "parameters": {"skystat": "mode"}}}},
+    )
+    arguments = ("run", file, "--store", tmp_path / "store", "--workers", "2")
+    ended = skymosaic(*arguments)
+    assert ended.code == 0, ended.err
+    folder = tmp_path / "store" / "one"
+    assert (folder / "comparison" / "report.html").exists()
+    table = Table.read(folder / "comparison" / "mdrizsky.ecsv")
+    runs = manifests(folder)["runs/onepass"]["result"]["runs"]
+    assert set(runs) == {*METHODS, "variant:mode"}
+    sky = {name: [chip["mdrizsky"] for chip in run["sky"]] for name, run in runs.items()}
+    for method in METHODS:
+        assert list(table[column(method)]) == pytest.approx(sky[method], abs=1e-6)
+        assert (folder / "runs/onepass" / runs[method]["science"]).exists()
+    assert sky["variant:mode"] == pytest.approx(sky["localmin"], abs=0.05)
+    assert sky["variant:mode"] != sky["localmin"]
+    before = tree(tmp_path / "store")
+    again = skymosaic(*arguments)
+    assert again.code == 0, again.err
+    assert tree(tmp_path / "store") == before  # everything had been done
+
+
+@pytest.mark.slow
+def test_both_engines_give_one_comparison(simulated_files: Path, tmp_path: Path) -> None:
+    tables, mosaics = {}, {}
+    for engine in ("astrodrizzle", "onepass"):
+        file = campaign(tmp_path, engine, simulated_files, drizzle={"engine": engine})
+        ended = skymosaic("run", file, "--store", tmp_path / "store", "--workers", "2")
+        assert ended.code == 0, ended.err
+        folder = tmp_path / "store" / engine
+        tables[engine] = Table.read(folder / "comparison" / "mdrizsky.ecsv")
+        (science,) = (folder / "runs").rglob("*_match_drz_sci.fits")
+        mosaics[engine] = fits.getdata(science)
+    for method in METHODS:
+        np.testing.assert_allclose(
+            *(table[column(method)] for table in tables.values()), rtol=0, atol=1e-6
+        )
+    np.testing.assert_allclose(*mosaics.values(), rtol=2e-6, atol=1e-6)
+
+
+def test_what_onepass_cannot_do_is_refused_before_anything_runs(
+    simulated_files: Path, tmp_path: Path
+) -> None:
+    file = campaign(
+        tmp_path,
+        "cr",
+        simulated_files,
+        drizzle={"engine": "onepass", "parameters": {"driz_cr": True}},
+    )
+    ended = skymosaic("run", file, "--store", tmp_path / "store")
+    assert ended.code == 6
+    assert "onepass does not do driz_cr" in ended.err
+    assert not (tmp_path / "store" / "cr").exists()
+
+
+def test_variants_need_onepass_and_known_parameters(tmp_path: Path) -> None:
+    for sections, told in (
+        ({"sky": {"variants": {"a": {"method": "match"}}}}, "need drizzle.engine: onepass"),
+        (
+            {
+                "sky": {"variants": {"a": {"method": "match", "parameters": {"skystst": "mode"}}}},
+                "drizzle": {"engine": "onepass"},
+            },
+            "did you mean skystat",
+        ),
+        (
+            {"sky": {"variants": {"a": {}}}, "drizzle": {"engine": "onepass"}},
+            "either a method or values",
+        ),
+    ):
+        ended = skymosaic("check", campaign(tmp_path, "wrong", tmp_path, **sections))
+        assert ended.code == 3
+        assert told in ended.err

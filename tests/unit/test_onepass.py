@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from skymosaic.drizzle import onepass_memory
+from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.onepass import Band, CutOut, bands, planes_of
+from skymosaic.drizzle.onepass_products import ImageFile, completed, with_sky
+from skymosaic.errors import OutOfMemoryError
+
+SHAPE = (20, 15)  # columns, rows
+
+
+def pieces(chips: int = 3) -> tuple[list[CutOut], dict[int, tuple[np.ndarray, np.ndarray]]]:
+    random = np.random.default_rng(1)
+    cut_outs, pixels = [], {}
+    for number in range(chips):
+        x, y = int(random.integers(0, 8)), int(random.integers(0, 6))
+        science = random.normal(5, 1, (8, 10)).astype(np.float32)
+        weight = random.uniform(0, 700, (8, 10)).astype(np.float32)
+        weight[random.uniform(size=weight.shape) < 0.2] = 0.0
+        science[0, :3], weight[0, :3] = np.nan, 0.0  # nothing falls here
+        cut_outs.append(CutOut(number, x, y, 10, 8, 0.5 + number))
+        pixels[number] = science, weight
+    return cut_outs, pixels
+
+
+def assemble(parts: list[Band], name: str) -> np.ndarray:
+    return np.concatenate([part.mosaics[name] for part in parts])
+
+
+def sequential(
+    cut_outs: list[CutOut], pixels: dict[int, tuple[np.ndarray, np.ndarray]], sky: list[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the drizzle's code does: average each chip's value into each pixel, in turn."""
+    mosaic, weight = np.full(SHAPE[::-1], np.nan), np.zeros(SHAPE[::-1])
+    for cut_out in cut_outs:
+        science, own = pixels[cut_out.number]
+        for row, column in np.ndindex(own.shape):
+            y, x = row + cut_out.y, column + cut_out.x
+            value = science[row, column] - cut_out.factor * sky[cut_out.number]
+            if np.isnan(value):
+                continue
+            if weight[y, x] == 0:
+                mosaic[y, x] = value
+            else:
+                total = weight[y, x] + own[row, column]
+                mosaic[y, x] = (mosaic[y, x] * weight[y, x] + value * own[row, column]) / total
+            weight[y, x] += own[row, column]
+    return mosaic, weight
+
+
+@pytest.mark.parametrize("rows", [1, 4, 15, 64])
+def test_sums_are_the_averages_of_the_drizzle(rows: int) -> None:
+    cut_outs, pixels = pieces()
+    skies = {"a": [1.0, 2.0, 3.0], "none": [0.0] * 3, "shifted": [2.0, 7 / 3, 3.2], "b": [0, 0, 1]}
+    parts = list(bands(SHAPE, cut_outs, lambda c: pixels[c.number], skies, rows=rows))
+    for name, sky in skies.items():
+        mosaic, weight = sequential(cut_outs, pixels, list(sky))
+        np.testing.assert_allclose(assemble(parts, name), mosaic, rtol=1e-6)
+        found = np.concatenate([part.weight for part in parts])
+        np.testing.assert_allclose(found, weight, rtol=1e-6)
+
+
+def test_counts_and_fill_value() -> None:
+    cut_outs, pixels = pieces()
+    (rate,) = bands(SHAPE, cut_outs, lambda c: pixels[c.number], {"a": [1, 2, 3]}, rows=99)
+    (counts,) = bands(
+        SHAPE, cut_outs, lambda c: pixels[c.number], {"a": [1, 2, 3]}, rows=99, scale=500.0, fill=-9
+    )
+    seen = rate.weight > 0
+    np.testing.assert_allclose(counts.mosaics["a"][seen], 500 * rate.mosaics["a"][seen], rtol=1e-6)
+    assert (counts.mosaics["a"][~seen] == -9).all()
+
+
+def test_context_has_a_bit_for_each_chip() -> None:
+    cut_outs, pixels = pieces(40)
+    (band,) = bands(
+        SHAPE, cut_outs, lambda c: pixels[c.number], {"a": [0.0] * 40}, rows=99, context=True
+    )
+    assert band.context is not None
+    assert band.context.shape == (2, 15, 20)
+    for number in (0, 31, 32, 39):
+        expected = np.zeros((15, 20), dtype=bool)
+        cut_out = cut_outs[number]
+        inside = pixels[number][1] > 0
+        expected[cut_out.y : cut_out.y + 8, cut_out.x : cut_out.x + 10] = inside
+        plane = band.context[number // 32].astype(np.uint32)
+        np.testing.assert_array_equal((plane >> np.uint32(number % 32)) & 1, expected)
+    assert [planes_of(n) for n in (0, 1, 32, 33, 64, 65)] == [1, 1, 1, 2, 2, 3]
+
+
+def test_a_chip_off_the_grid_adds_nothing() -> None:
+    cut_outs, pixels = pieces(1)
+    off = CutOut(1, 0, 0, 0, 0, 1.0)
+    (one,) = bands(SHAPE, cut_outs, lambda c: pixels[c.number], {"a": [1.0]}, rows=99)
+    (two,) = bands(SHAPE, [*cut_outs, off], lambda c: pixels[c.number], {"a": [1.0, 5]}, rows=99)
+    np.testing.assert_array_equal(one.mosaics["a"], two.mosaics["a"])
+
+
+def test_image_file_is_fits(tmp_path: Path) -> None:
+    header = fits.PrimaryHDU(np.zeros((1, 1), dtype=np.float32)).header
+    header["FILENAME"], header["D001OUDA"], header["D001VER"] = "a_drz_sci.fits", "a_drz.fits", ""
+    table = fits.BinTableHDU.from_columns(
+        [
+            fits.Column("ROOTNAME", "9A", array=["ONE      ", "TWO      "]),
+            fits.Column("EXTVER", "K", array=[1, 1]),
+            fits.Column("MDRIZSKY", "D", array=[9.0, 9.0]),
+        ],
+        name="HDRTAB",
+    )
+    image = np.arange(300, dtype=np.float32).reshape(15, 20)
+    file = ImageFile(tmp_path / "x.fits", completed(header, "a", "bb", "version 1"), image.shape)
+    file.write(0, image[:4])
+    file.write(4, image[4:])
+    file.finish([with_sky(table, {("one", 1): 0.5, ("two", 1): None})])
+    with fits.open(tmp_path / "x.fits") as hdus:
+        hdus.verify("exception")
+        np.testing.assert_array_equal(hdus[0].data, image)
+        kept = [hdus[0].header[name] for name in ("FILENAME", "D001OUDA", "D001VER")]
+        assert kept == ["bb_drz_sci.fits", "bb_drz.fits", "version 1"]
+        np.testing.assert_array_equal(hdus["HDRTAB"].data["MDRIZSKY"], [0.5, np.nan])
+
+
+def test_memory_is_projected_and_refused() -> None:
+    def projection(**changes: int) -> onepass_memory.Projection:
+        grid = Grid((0, 0), (1, 1), 0.13, 0.0, (20_000, 20_000))
+        return onepass_memory.project(grid, [1014**2] * 200, 4, **{"processes": 2, **changes})
+
+    small = projection()
+    assert small.peak < 2 * 2**30
+    onepass_memory.require_memory(small, 2 * 2**30)
+    assert projection(processes=8).drizzling > small.drizzling
+    assert projection(context=1).summing > small.summing
+    with pytest.raises(OutOfMemoryError, match=r"onepass would take .* GB .* there are 0\.50 GB"):
+        onepass_memory.require_memory(small, 0.5e9)
