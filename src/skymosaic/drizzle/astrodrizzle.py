@@ -33,7 +33,7 @@ class Drizzled:
     weight: Path
     sky: list[SkyValue]
     checks: list[SkyCheck]
-    """What the records of the sky say, which agree."""
+    """What AstroDrizzle's records of the sky say, which agree; empty where it was not at work."""
     peak_memory: int
     """Bytes."""
 

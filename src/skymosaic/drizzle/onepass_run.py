@@ -355,7 +355,7 @@ def _write(
                 (rows, columns) if planes == 1 else (planes, rows, columns),
                 bitpix=32,
             )
-        made[name] = Drizzled(science, weight, skies[name].values, chips.peak_memory)
+        made[name] = Drizzled(science, weight, skies[name].values, [], chips.peak_memory)
     exposure_time = sum(exposure.exptime for exposure in exposures)
     summed = bands(
         grid.shape,
