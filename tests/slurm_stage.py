@@ -193,12 +193,13 @@ class Trial:
             time.sleep(0.1)
         raise TrialError(f"waited in vain for {what}")
 
-    def must_end(self, ended: Ended, code: int, *told: str) -> str:
+    def must_end(self, ended: Ended, codes: int | set[int], *told: str) -> str:
         """Check an exit code, and what must be told; return the line that tells the error."""
+        allowed = {codes} if isinstance(codes, int) else codes
         missing = [words for words in told if words not in ended.out]
-        if ended.code != code or missing:
+        if ended.code not in allowed or missing:
             raise TrialError(
-                f"ended with {ended.code}, not {code}; not told: {missing}:\n{ended.out[-3000:]}"
+                f"ended with {ended.code}, not {codes}; not told: {missing}:\n{ended.out[-3000:]}"
             )
         if _SECRET in ended.out:
             raise TrialError("a credential was told")

@@ -283,19 +283,24 @@ def test_states_are_those_that_squeue_lists(tmp_path: Path, monkeypatch) -> None
     assert [states[i].alive for i in ("7", "8", "9")] == [True, False, False]
 
 
-def test_a_walltime_that_is_over_before_there_are_workers_is_heard(
-    tmp_path: Path, monkeypatch
+@pytest.mark.parametrize(
+    ("file", "error", "told"),
+    [
+        ("walltime", WalltimeError, "Slurm job 7 is nearly over"),
+        ("no-workers", ComputeError, "workers of all nodes of the job ended again and again"),
+    ],
+)
+def test_what_happened_before_there_were_workers_is_heard(
+    file: str, error: type[Exception], told: str, tmp_path: Path, monkeypatch
 ) -> None:
-    (tmp_path / "walltime").touch()
+    (tmp_path / file).touch()
     monkeypatch.setenv("SKYMOSAIC_SLURM_RUN", str(tmp_path))
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    before = signal.getsignal(signal.SIGUSR1)
-    with (
-        pytest.raises(WalltimeError, match="Slurm job 7 is nearly over"),
-        client(campaign_of().compute, 1),
-    ):
-        pytest.fail("its time is over")
-    assert signal.getsignal(signal.SIGUSR1) == before
+    numbers = (signal.SIGUSR1, signal.SIGUSR2)
+    before = [signal.getsignal(number) for number in numbers]
+    with pytest.raises(error, match=told), client(campaign_of().compute, 1):
+        pytest.fail("it is over")
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from skymosaic.errors import ComputeError, OutOfMemoryError, WalltimeError
 FOLDER = "SKYMOSAIC_SLURM_RUN"
 """Variable that the batch script sets: the folder of this run's logs and certificates."""
 SCHEDULER = "scheduler.json"
-WALLTIME = "walltime"
-"""File in that folder: the batch script was told that the walltime is nearly over."""
+WALLTIME, NO_WORKERS = "walltime", "no-workers"
+"""Files in that folder: the walltime is nearly over; no node has workers any more."""
 _PATIENCE = 120.0  # s for scheduler and workers of the job to be there
 
 
@@ -49,10 +49,13 @@ def client(settings: Compute) -> Iterator[Client]:
         The job's time is nearly over.
     """
     folder = Path(os.environ[FOLDER])
-    before = signal.signal(signal.SIGUSR1, _walltime_is_over)
+    heard = {signal.SIGUSR1: _walltime_is_over, signal.SIGUSR2: _no_workers}
+    before = {number: signal.signal(number, handler) for number, handler in heard.items()}
     try:
-        if (folder / WALLTIME).exists():  # the signal came before we listened
-            signal.raise_signal(signal.SIGUSR1)
+        # A signal may have come before we listened.
+        for number, name in ((signal.SIGUSR1, WALLTIME), (signal.SIGUSR2, NO_WORKERS)):
+            if (folder / name).exists():
+                signal.raise_signal(number)
         with _connected(settings, folder) as connected:
             _wait_for_workers(connected, settings.slurm.nodes * settings.slurm.cores)
             yield connected
@@ -61,7 +64,8 @@ def client(settings: Compute) -> Iterator[Client]:
         said = f". The job's logs say: {words}" if words else ""
         raise type(error)(f"{error}{said}{remedy_of(words)}. Logs: {folder}") from None
     finally:
-        signal.signal(signal.SIGUSR1, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -100,4 +104,11 @@ def _walltime_is_over(_number: int, _frame: Any) -> NoReturn:
         f"the walltime of Slurm job {identifier} is nearly over, and the run was ended in order: "
         "what is finished is kept. Submit it again, or `skymosaic restart` it, to go on; a longer "
         "compute.slurm.walltime lets it end in one job"
+    )
+
+
+def _no_workers(_number: int, _frame: Any) -> NoReturn:
+    raise ComputeError(
+        "the workers of all nodes of the job ended again and again; run again to go on from what "
+        "is finished"
     )

@@ -13,7 +13,7 @@ run={{ logs }}/{{ name }}-$SLURM_JOB_ID
 mkdir -p "$run"
 export SKYMOSAIC_SLURM_RUN="$run"
 echo "job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, logs in $run"
-rm -f "$run"/{ended,walltime,scheduler.json,certificate.pem,key.pem}   # of a run before a requeue
+rm -f "$run"/{ended,lost,no-workers,walltime,scheduler.json,certificate.pem,key.pem}   # of a run before a requeue
 
 cat > "$run/campaign.yaml" <<'{{ mark }}'
 {{ campaign }}
@@ -36,8 +36,13 @@ export {{ setting }}
   --scheduler-file "$run/scheduler.json" > "$run/scheduler.log" 2>&1 &
 scheduler=$!
 
+# The driver listens to USR1 and USR2 when it waits for workers; until then it goes by files.
+(trap '' USR1 USR2; exec {{ python }} -m skymosaic.cli run "$run/campaign.yaml" --wait{{ share }}) &
+driver=$!
+
 # The workers of a node are a step of the job. When Slurm ends it, such as for its memory, it is
-# started again; the scheduler gives their tasks to others meanwhile.
+# started again, a few times; the scheduler gives their tasks to others meanwhile. When no node has
+# workers any more, the driver is told by USR2.
 keep_workers() {
   trap 'kill -TERM "$step" 2> /dev/null; exit' TERM
   for try in 1 2 3 4; do
@@ -51,6 +56,12 @@ keep_workers() {
     echo "the workers of $1 ended (exit code $code), see $run/workers-$1.log" >&2
     sleep 2
   done
+  [ -e "$run/ended" ] && return
+  echo "$1" >> "$run/lost"
+  if [ "$(wc -l < "$run/lost")" -ge "$SLURM_JOB_NUM_NODES" ]; then
+    touch "$run/no-workers"
+    kill -USR2 "$driver"
+  fi
 }
 keepers=()
 until [ -s "$run/scheduler.json" ] || ! kill -0 "$scheduler" 2> /dev/null; do sleep 0.2; done
@@ -59,10 +70,7 @@ for node in $(scontrol show hostnames "$SLURM_JOB_NODELIST"); do
   keepers+=($!)
 done
 
-# Slurm's signals: USR1 comes before the walltime, TERM when the job is cancelled or preempted. The
-# driver listens to USR1 from when it has workers on; until then it goes by the file.
-(trap '' USR1; exec {{ python }} -m skymosaic.cli run "$run/campaign.yaml" --wait{{ share }}) &
-driver=$!
+# Slurm's signals: USR1 comes before the walltime, TERM when the job is cancelled or preempted.
 trap 'touch "$run/walltime"; kill -USR1 "$driver"' USR1
 trap 'kill -TERM "$driver"' TERM
 wait "$driver"
