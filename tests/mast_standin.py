@@ -57,6 +57,8 @@ class Archive:
         self.files: dict[str, Path] = {}
         self.faults: dict[str, list[str]] = {}
         """By file name: what goes wrong at its next requests, one after the other."""
+        self.private: dict[str, str] = {}
+        """By file name: the token that one must show."""
         self.latency = 0.0
         """Seconds before each answer."""
         self.sent: Counter[str] = Counter()
@@ -210,6 +212,9 @@ def _handler(archive: Archive) -> type[BaseHTTPRequestHandler]:
             path = archive.files.get(name)
             faults = archive.faults.get(name, [])
             fault = faults.pop(0) if faults and self.command == "GET" else ""
+            token = archive.private.get(name)
+            if token is not None and self.headers.get("Authorization") != f"token {token}":
+                fault = "403"
             if path is None:
                 self._send(404, b"no such file", "text/plain")
             elif fault in ("503", "429", "403"):

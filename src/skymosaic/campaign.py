@@ -13,12 +13,14 @@ from dask import delayed
 from dask.utils import parse_bytes
 from distributed import Client
 
-from skymosaic import drizzlepac_process, gathering, scratch, stages
+from skymosaic import compute, drizzlepac_process, gathering, scratch, stages
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.compute import execution
 from skymosaic.config import (
     Campaign,
     MastSource,
+    S3Source,
+    SimulatedSource,
     load_campaign_text,
     resolved_yaml,
 )
@@ -37,10 +39,10 @@ from skymosaic.store import cached, open_store
 from skymosaic.store.lease import Holder
 from skymosaic.supervision import (
     Tell,
-    computing_slots,
     locked,
     recorded,
     with_second_chances,
+    with_slots,
     workers,
 )
 
@@ -54,6 +56,8 @@ log = logging.getLogger(__name__)
 
 Expect = Callable[[int], None]
 
+_FAR = (MastSource, S3Source)
+"""Sources that files are downloaded from."""
 FOREVER = 1e9
 """Seconds to wait for another run, for who means to wait for its end."""
 _OUTDATED = "this comparison was made from another campaign file; run again to bring it up to date"
@@ -95,7 +99,7 @@ def open_place(campaign: Campaign) -> Place:
         here.scratch,
         # Runs that share a scheduler do not hear each other.
         topic=f"{TOPIC}-{uuid4().hex}",
-        downloads=campaign.source.downloads if isinstance(campaign.source, MastSource) else 0,
+        downloads=campaign.source.downloads if isinstance(campaign.source, _FAR) else None,
     )
 
 
@@ -116,7 +120,8 @@ def retrieve_each(place: Place, source: Source, parcels: Sequence[Parcel]) -> li
 
 def prepare(campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Prepared:
     """Return the tasks that inspect, align and plan what was retrieved."""
-    inspected = delayed(stages.inspect)(place, retrieved)
+    mixed = getattr(campaign.source, "allow_mixed", False)
+    inspected = delayed(stages.inspect)(place, retrieved, mixed)
     aligned = delayed(stages.align)(place, campaign.align, inspected)
     planned = delayed(stages.plan)(place, campaign.drizzle, aligned)
     return Prepared(retrieved, inspected, aligned, planned)
@@ -194,6 +199,7 @@ def run(
     SkymosaicError
         The class tells the kind of failure; finished steps stay in the store.
     """
+    compute.join(campaign.compute)
     require_match()
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
@@ -213,6 +219,7 @@ def run(
         if done is not None:
             return outcome_of(place, done, reused=True)
         with workers(campaign, place, both(tell, recorder.tell), len(parcels)) as client:
+            recorder.watch(dashboard=str(client.dashboard_link or ""))
             # inspect, align, plan and gather are one task each
             both(expect, recorder.expect)(len(parcels) + len(campaign.sky.methods) + 4)
             done = with_second_chances(
@@ -223,7 +230,7 @@ def run(
 
 def tell_changes(campaign: Campaign, place: Place, parcels: Sequence[Parcel]) -> None:
     """Warn of files that the archive has changed since they were fetched: they are fetched anew."""
-    if not isinstance(campaign.source, MastSource):
+    if not isinstance(campaign.source, _FAR):
         return
     for parcel in parcels:
         was = recorded_parameters(place, f"pristine/{parcel.name}")
@@ -248,15 +255,17 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
     """Retrieve the exposures of a campaign and tabulate them; parameters and errors as `run`."""
     if campaign.groups is not None:
         raise CampaignError("inspect takes one mosaic; `skymosaic query` shows a program's groups")
+    compute.join(campaign.compute)
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
     tell_changes(campaign, place, parcels)
+    makes = isinstance(campaign.source, SimulatedSource)
     with (
         locked(place, "inspect"),
-        workers(campaign, place, tell, len(parcels)) as client,
+        workers(campaign, place, tell, len(parcels), drizzlepac=makes) as client,
     ):
         expect(len(parcels) + 1)
-        place = replace(place, computing=computing_slots(client, campaign, 1))
+        place = with_slots(place, client, campaign, 1)
         retrieved = execution.start(client, retrieve_each(place, source, parcels))
         execution.wait_for_all(retrieved)  # one file that cannot be had does not stop the others
         done = execution.compute_on(client, prepare(campaign, place, retrieved).inspected)
@@ -351,10 +360,11 @@ def compute_graph(
     client: Client, campaign: Campaign, place: Place, source: Source, parcels: Any, share: int
 ) -> Any:
     """Compute the graph on the workers, in the order that keeps them all busy."""
-    place = replace(place, computing=computing_slots(client, campaign, share))
-    prepared = prepare(campaign, place, retrieve_each(place, source, parcels))
-    *retrieved, inspected, aligned, planned = execution.start(
-        client, [*prepared.retrieved, prepared.inspected, prepared.aligned, prepared.planned]
+    place = with_slots(place, client, campaign, share)
+    retrieved = execution.start(client, retrieve_each(place, source, parcels))
+    prepared = prepare(campaign, place, retrieved)
+    inspected, aligned, planned = execution.start(
+        client, [prepared.inspected, prepared.aligned, prepared.planned]
     )
     execution.wait_for_all([*retrieved, planned])
     execution.hold_everywhere(client, [aligned, planned])
@@ -363,7 +373,7 @@ def compute_graph(
     drizzled = dict(zip(methods, drizzle_each(campaign, place, prepared), strict=True))
     # The longest first, so that none of them is left alone at the end.
     longest_first = sorted(methods, key=lambda method: not _looks_at_pairs(method))
-    started = execution.start(client, [drizzled[method] for method in longest_first])
+    started = execution.start_in_order(client, [drizzled[method] for method in longest_first])
     execution.wait_for_all(started)
     drizzled = dict(zip(longest_first, started, strict=True))
     in_order = [drizzled[method] for method in methods]

@@ -106,6 +106,10 @@ def status_lines(status: Status) -> list[str]:
     lines = [f"{status.state.word}: started {status.started}{ended}"]
     if status.holder:
         lines.append(f"held by {status.holder}")
+    if status.dashboard:
+        lines.append(f"Dask dashboard: {status.dashboard}")
+    if status.metrics:
+        lines.append(f"metrics: {status.metrics}")
     for task in status.tasks:
         detail = f"  {task.detail}" if task.detail and task.state != "done" else ""
         lines.append(f"  {task.name:<25} {task.state:<10} {task.seconds:6.1f} s{detail}")

@@ -108,6 +108,19 @@ class PartialError(SkymosaicError):
     exit_code = 17
 
 
+class CancelledError(SkymosaicError):
+    """The run was ended by ``skymosaic cancel``; ``skymosaic restart`` goes on."""
+
+    exit_code = 18
+
+
+class WalltimeError(SkymosaicError):
+    """The batch system's time for the job is over; finished steps are kept, a new run goes on."""
+
+    exit_code = 19
+    passes_by_itself = True
+
+
 def exit_code_table() -> list[tuple[int, str, str, bool]]:
     """Return every exit code, its name, its meaning, whether it can pass by itself; in order."""
     ours = [

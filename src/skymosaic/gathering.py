@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from skymosaic import progress
 from skymosaic.align.align import UNITS
+from skymosaic.compute import execution
 from skymosaic.config import Campaign, resolved_yaml
 from skymosaic.drizzle import parameters as pars
 from skymosaic.exposure import Exposure
@@ -126,6 +127,7 @@ def _record(
         steps=[_step_row(step) for step in steps],
         transfers=_transfers_row(steps),
         versions=versions(),
+        dashboard=execution.dashboard(),
         campaign_file=resolved_yaml(campaign),
         warnings=told,
     )

@@ -1,4 +1,4 @@
-"""What people do with a campaign in its store when it does not run: status, restart, clean."""
+"""What people do with a campaign in its store, from anywhere: status, cancel, restart, clean."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skymosaic import scratch
+from skymosaic import cancellation, scratch
 from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.errors import CampaignError, MissingError
-from skymosaic.records import Status, campaign_lock, last_status
+from skymosaic.records import RunState, Status, campaign_lock, last_status
 from skymosaic.steps import Place
 from skymosaic.store import Store, lease, open_store
 from skymosaic.store.base import checked_key
+from skymosaic.submission import record as submissions
+from skymosaic.submission.record import Submission
 
-_KEPT = {"campaign.yaml", "groups.json", "locks", "manifests", "records", "failed"}
+_KEPT = {
+    *("campaign.yaml", "groups.json", submissions.NAME),
+    *("locks", "manifests", "records", "failed", "logs"),
+}
 
 
 @dataclass(frozen=True)
@@ -53,18 +58,79 @@ def find_place(uri: str, s3: Mapping[str, Any] | None = None) -> Place:
             "s3://bucket/prefix/horsehead-demo"
         )
     place = Place(open_store(root or ".", s3), checked_key(name), None)
-    if place.store.read_text(place.key("campaign.yaml")) is None:
+    if _text(place) is None:
         raise MissingError(f"{place.store.where(name)} holds no campaign; run one there first")
     return place
 
 
 def find_status(uri: str, s3: Mapping[str, Any] | None = None) -> Status:
     """Return the status of a campaign's last run; parameters and errors as `find_place`."""
-    place = find_place(uri, s3)
+    return status_of(find_place(uri, s3))
+
+
+def status_of(place: Place) -> Status:
+    """Return the status of a campaign's last run, or of its submission where none has begun.
+
+    Raises
+    ------
+    MissingError
+        There is neither.
+    StoreError
+        The store cannot be read.
+    """
+    submission = submissions.read(place)
+    if submission is not None and submission.error is not None:
+        return _submitted(RunState.FAILED, submission)
+    if submission is not None and submission.is_pending(place):
+        return _submitted(RunState.SUBMITTED, submission)
     status = last_status(place)
     if status is None:
-        raise MissingError(f"{uri} holds no record of a run; run the campaign")
+        where = place.store.where(place.campaign)
+        raise MissingError(f"{where} holds no record of a run; run the campaign")
     return status
+
+
+def settle(campaign: Campaign) -> None:
+    """Forget a submission that waits for nothing: all it asks for has been done before."""
+    store = open_store(campaign.store.uri, campaign.store.model_dump(exclude={"uri"}))
+    place = Place(store, campaign.name, None)
+    submission = submissions.read(place)
+    if submission is not None and submission.is_pending(place):
+        submissions.forget(place)
+
+
+def _submitted(state: RunState, submission: Submission) -> Status:
+    what = f"{submission.what or 'being handed over'}, by {submission.by}"
+    return Status(state, submission.submitted, None, what, 0, [], submission.error)
+
+
+def cancel(uri: str, s3: Mapping[str, Any] | None = None) -> str:
+    """Ask a campaign's run to end in order, or take back its submission; return what was done.
+
+    Parameters
+    ----------
+    uri, s3
+        As for `find_place`.
+
+    Raises
+    ------
+    MissingError
+        Neither runs nor waits to; there is no campaign.
+    SkymosaicError
+        The store or the cluster failed.
+    """
+    from skymosaic.submission import handover
+
+    place = find_place(uri, s3)
+    lock = lease.look(place.store, campaign_lock(place))
+    if lock.holder is not None and lock.holder.what == "run":
+        cancellation.request(place, lock.number)
+        return f"asked {lock.holder} to end; `skymosaic status {uri}` tells when it has"
+    last = submissions.read(place)
+    if last is not None and handover.is_waiting(place, last):
+        handover.cancel(place, last, stored_campaign(uri, s3))
+        return f"took back {last.what}"
+    raise MissingError(f"{uri} is not running and waits for nothing: there is nothing to cancel")
 
 
 def stored_campaign(
@@ -83,7 +149,26 @@ def stored_campaign(
         Values by dotted key, which go before the file.
     """
     place = find_place(uri, s3)
-    text = place.store.read_text(place.key("campaign.yaml")) or ""
+    return _load(place, _text(place) or "", s3, overrides)
+
+
+def submitted_campaign(
+    uri: str, s3: Mapping[str, Any] | None = None, overrides: Mapping[str, Any] | None = None
+) -> Campaign:
+    """Return the campaign file as it was last submitted, or run where it never was.
+
+    A run in a cluster knows the scheduler that drove it; a submission the cluster itself.
+    Parameters and errors as `stored_campaign`.
+    """
+    place = find_place(uri, s3)
+    submission = submissions.read(place)
+    text = submission.text if submission is not None else _text(place)
+    return _load(place, text or "", s3, overrides)
+
+
+def _load(
+    place: Place, text: str, s3: Mapping[str, Any] | None, overrides: Mapping[str, Any] | None
+) -> Campaign:
     return load_campaign_text(
         text,
         place.store.where(place.key("campaign.yaml")),
@@ -93,6 +178,15 @@ def stored_campaign(
             "store.uri": place.store.uri,
         },
     )
+
+
+def _text(place: Place) -> str | None:
+    """Return the campaign file of the last run, or of a submission before the first."""
+    text = place.store.read_text(place.key("campaign.yaml"))
+    if text is None:
+        submission = submissions.read(place)
+        return None if submission is None else submission.text
+    return text
 
 
 def clean(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from astropy.table import Table
 
+from skymosaic.errors import InputError
 from skymosaic.exposure import Exposure
 
 _COLUMNS: dict[str, tuple[type, str | None, str]] = {
@@ -20,6 +21,26 @@ _COLUMNS: dict[str, tuple[type, str | None, str]] = {
     "wcsname": (str, None, "name of the primary WCS of the first chip"),
 }
 _SHOWN = {"exptime": ".1f", "postarg1": ".2f", "postarg2": ".2f", "orientation": ".3f"}
+
+
+def require_one_kind(images: Sequence[Exposure]) -> None:
+    """Refuse images of several detectors or filters: a mosaic of them means nothing.
+
+    Raises
+    ------
+    InputError
+        There are several. The message names an image of each.
+    """
+    kinds: dict[str, str] = {}
+    for image in images:
+        kind = f"{image.instrument}/{image.detector} {image.filter}"
+        kinds.setdefault(kind, image.name)
+    if len(kinds) > 1:
+        found = ", ".join(f"{kind} ({name})" for kind, name in sorted(kinds.items()))
+        raise InputError(
+            f"these images are of {len(kinds)} kinds: {found}; choose those of one, or set "
+            "source.allow_mixed: true where the source has it"
+        )
 
 
 def inspection_table(images: Sequence[Exposure]) -> Table:

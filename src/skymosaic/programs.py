@@ -19,6 +19,7 @@ from typing import Any
 from distributed import Client
 
 from skymosaic import campaign as pipeline
+from skymosaic import compute
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.compute import execution
 from skymosaic.config import Campaign, resolved_yaml
@@ -106,21 +107,24 @@ def run(
     SkymosaicError
         The program could not be started: the query found nothing, another run is at work.
     """
+    compute.join(campaign.compute)
     require_match()
     place = pipeline.open_place(campaign)
     source = open_source(campaign.source, mixed=True)
     groups = split(source.parcels())
     _require_known(campaign, groups)
+    groups, told = _share(campaign.compute.share, groups, place)
     with (
-        locked(place, "run", wait, on_wait) as held,
-        recorded(place, campaign, held) as recorder,
+        locked(told, "run", wait, on_wait) as held,
+        recorded(told, campaign, held) as recorder,
     ):
-        place.store.write_text(place.key("campaign.yaml"), resolved_yaml(campaign))
+        told.store.write_text(told.key("campaign.yaml"), resolved_yaml(campaign))
         parcels = sum(len(group.parcels) for group in groups)
         with workers(campaign, place, both(tell, recorder.tell), parcels) as client:
+            recorder.watch(dashboard=str(client.dashboard_link or ""))
             both(expect, recorder.expect)(parcels + len(groups) * (len(campaign.sky.methods) + 4))
             states = _run_all(client, campaign, place, source, groups)
-        place.store.write_json(place.key("groups.json"), [asdict(state) for state in states])
+        told.store.write_json(told.key("groups.json"), [asdict(state) for state in states])
         table = "\n".join(_lines(states))
         failed = sum(state.state == "failed" for state in states)
         if failed:
@@ -148,6 +152,19 @@ def find_outcome(campaign: Campaign) -> pipeline.Outcome:
     return _outcome(place, "\n".join(_lines([GroupState(**state) for state in told])))
 
 
+def _share(share: str | None, groups: list[Group], place: Place) -> tuple[list[Group], Place]:
+    """Return the groups of a share ``K/N``, and where its lock, record and states are.
+
+    Shares run side by side, each with a lock and a record of its own; what they make is the
+    program's.
+    """
+    if share is None:
+        return groups, place
+    first, step = map(int, share.split("/"))
+    own = replace(place, campaign=place.key("shares", f"{first:06d}-of-{step:06d}"))
+    return groups[first - 1 :: step], own
+
+
 def _outcome(place: Place, table: str) -> pipeline.Outcome:
     where = place.store.where(place.campaign)
     return pipeline.Outcome(table, [], "one for each group, see above", where, reused=False)
@@ -169,7 +186,7 @@ def _run_all(
     client: Client, campaign: Campaign, place: Place, source: Source, groups: Sequence[Group]
 ) -> list[GroupState]:
     """Run the groups side by side: what one of them waits for, another has the workers for."""
-    pool = ThreadPoolExecutor(min(_AT_ONCE, len(groups)))
+    pool = ThreadPoolExecutor(max(1, min(_AT_ONCE, len(groups))))
     try:
         return list(pool.map(partial(_run_one, client, campaign, place, source), groups))
     finally:

@@ -15,6 +15,10 @@ from typing import Any, Literal
 
 from distributed import get_worker
 
+from skymosaic.logs import in_step
+from skymosaic.store import traffic
+from skymosaic.store.traffic import Traffic
+
 TOPIC = "skymosaic"
 log = logging.getLogger(__name__)
 
@@ -32,6 +36,10 @@ class Event:
     """What it is doing, or why it failed."""
     seconds: float = 0.0
     """Wall time since it started, s."""
+    up: int = 0
+    """Bytes that it moved to the store; told at its end."""
+    down: int = 0
+    """Bytes that it moved from the store; told at its end."""
 
 
 def emit(event: Event, topic: str = TOPIC) -> None:
@@ -58,7 +66,7 @@ class Task:
         self.name = name
         self._topic = topic
         self.reused = False
-        self._clock = time.monotonic()
+        self._clock, self._moved = time.monotonic(), traffic.moved()
 
     def doing(self, detail: str) -> None:
         """Say what the task is doing now."""
@@ -66,7 +74,9 @@ class Task:
 
     def tell(self, state: State, detail: str = "") -> None:
         """Emit an event of this task."""
-        emit(Event(self.name, state, detail, time.monotonic() - self._clock), self._topic)
+        seconds = time.monotonic() - self._clock
+        moved = Traffic() if state in ("started", "doing") else traffic.moved() - self._moved
+        emit(Event(self.name, state, detail, seconds, moved.up, moved.down), self._topic)
 
 
 @contextmanager
@@ -75,7 +85,8 @@ def task(name: str, topic: str = TOPIC) -> Iterator[Task]:
     running = Task(name, topic)
     running.tell("started")
     try:
-        yield running
+        with in_step(topic, name):
+            yield running
     except Exception as error:
         running.tell("failed", str(error))
         raise

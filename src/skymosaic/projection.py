@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from skymosaic.config import Campaign, DirectorySource, MastSource
+from skymosaic.config import Campaign, DirectorySource, MastSource, S3Source
 from skymosaic.drizzle import parameters as pars
 from skymosaic.exposure import suffix_of
 
@@ -127,10 +127,11 @@ def _inputs(campaign: Campaign) -> tuple[int, int, str]:
     source = campaign.source
     if isinstance(source, DirectorySource):
         return _in_folder(source.path)
-    if isinstance(source, MastSource):
+    if isinstance(source, MastSource | S3Source):
         bounded = source.max_files < _MOST_FILES
         count = source.max_files if bounded else _MANY_EXPOSURES
-        infrared = bool(source.instrument) and all("IR" in name for name in source.instrument)
+        instruments = source.instrument if isinstance(source, MastSource) else ()
+        infrared = bool(instruments) and all("IR" in name for name in instruments)
         chips, each = (1, _IR_PIXELS) if infrared else (2, _CCD_PIXELS)
         why = "source.max_files" if bounded else f"taken for {_MANY_EXPOSURES} exposures"
         return count * chips, count * chips * each, why

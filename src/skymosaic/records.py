@@ -14,15 +14,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from skymosaic.errors import StoreError
+from skymosaic.errors import CancelledError, StoreError
+from skymosaic.logs import STEPS, in_step
 from skymosaic.progress import Event
 from skymosaic.steps import Place, as_record
 from skymosaic.store import lease
 from skymosaic.versions import versions
 
+if TYPE_CHECKING:
+    from skymosaic.metrics import Metrics
+
 log = logging.getLogger(__name__)
+told = logging.getLogger(STEPS)
 
 _TOLD = ("key", "inputs", "host", "started", "seconds", "peak_memory", "moved", "error")
 _PATIENCE = 10.0  # s; a record is not worth more waiting
@@ -36,6 +41,8 @@ class RunState(Enum):
     RUNNING = ("running", 20)
     FAILED = ("failed", 21)
     INTERRUPTED = ("interrupted", 22)
+    CANCELLED = ("cancelled", 23)
+    SUBMITTED = ("submitted", 24)
 
     def __init__(self, word: str, exit_code: int) -> None:
         self.word = word
@@ -69,6 +76,10 @@ class Status:
     tasks: list[TaskState]
     error: Mapping[str, Any] | None
     """Why it failed."""
+    dashboard: str = ""
+    """Address of the Dask dashboard, while it runs."""
+    metrics: str = ""
+    """Address of its metrics, while it runs."""
 
 
 class Recorder:
@@ -82,9 +93,18 @@ class Recorder:
         Number of the run.
     asked : mapping
         The campaign file, resolved.
+    metrics : Metrics, optional
+        Also told of the events.
     """
 
-    def __init__(self, place: Place, number: int, asked: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        place: Place,
+        number: int,
+        asked: Mapping[str, Any],
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._metrics = metrics
         self._store = place.store.hurried(_PATIENCE)
         self._place = place
         self._key = _record_key(place, number)
@@ -99,6 +119,8 @@ class Recorder:
             "state": "running",
             "expected": 0,
             "error": None,
+            "dashboard": "",
+            "metrics": "",
         }
         self._tasks: dict[str, dict[str, Any]] = {}
         """By name, in the order in which they started."""
@@ -106,8 +128,15 @@ class Recorder:
         self._writer = threading.Thread(target=self._write_changes, daemon=True)
         self._writer.start()
 
+    def watch(self, **where: str) -> None:
+        """Take down where the run can be watched: its Dask dashboard, its metrics."""
+        for what, address in where.items():
+            self._note(what, address)
+
     def expect(self, tasks: int) -> None:
         """Take down the number of tasks."""
+        if self._metrics:
+            self._metrics.expect(tasks)
         self._note("expected", tasks)
 
     def tell(self, event: Event) -> None:
@@ -121,7 +150,12 @@ class Recorder:
         }
         with self._lock:
             self._tasks[event.task] = entry
+            if self._metrics:
+                self._metrics.tell(event)
         self._changed.set()
+        with in_step(self._place.topic, event.task):
+            level = logging.WARNING if event.state == "failed" else logging.INFO
+            told.log(level, "%s after %.1f s %s", event.state, event.seconds, event.detail)
 
     def end(self, error: BaseException | None) -> None:
         """Take down how it ended: what the steps read, made and cost, and the error if any.
@@ -143,6 +177,8 @@ class Recorder:
             }
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 self._record["state"] = "interrupted"
+            if isinstance(error, CancelledError):
+                self._record["state"] = "cancelled"
         self._write()
 
     def _steps(self) -> dict[str, Any]:
@@ -216,7 +252,15 @@ def last_status(place: Place) -> Status | None:
             for task in record["tasks"]
         ],
         error=record["error"],
+        dashboard=record.get("dashboard", "") if state is RunState.RUNNING else "",
+        metrics=record.get("metrics", "") if state is RunState.RUNNING else "",
     )
+
+
+def last_number(place: Place) -> int:
+    """Return the number of a campaign's last run, 0 where there was none."""
+    records = place.store.list(place.key("records"))
+    return int(records[-1].rsplit("/", 1)[-1].removesuffix(".json")) if records else 0
 
 
 def campaign_lock(place: Place) -> str:

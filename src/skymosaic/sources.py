@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 from skymosaic import drizzlepac_process
 from skymosaic.archive.base import Source
-from skymosaic.config import DirectorySource, MastSource, SimulatedSource
+from skymosaic.config import AnySource, MastSource, S3Source, SimulatedSource
 
 if TYPE_CHECKING:
     from skymosaic.archive.mast.source import MastArchive
 
 
-def open_source(
-    source: SimulatedSource | DirectorySource | MastSource, *, mixed: bool = False
-) -> Source:
+def open_source(source: AnySource, *, mixed: bool = False) -> Source:
     """Return the source that a campaign file names; `mixed`: of several instruments and filters."""
     if isinstance(source, MastSource):
         return open_mast(source, mixed=mixed)
@@ -26,6 +24,8 @@ def open_source(
             Simulation(source.seed, source.size, source.tiles, source.dithers, source.displace),
             drizzlepac_process.call,
         )
+    if isinstance(source, S3Source):
+        return _open_s3(source)
     from skymosaic.archive.directory import Directory
 
     return Directory(
@@ -40,12 +40,21 @@ def open_source(
 def open_mast(source: MastSource, *, mixed: bool = False) -> MastArchive:
     """Return the archive with a campaign's query, and the places that its files come from."""
     # Only who asks the archive pays for importing astroquery and requests.
-    from skymosaic.archive.mast.bucket import Bucket
+    from skymosaic.archive.bucket import Bucket
     from skymosaic.archive.mast.http import Http
-    from skymosaic.archive.mast.query import Query
+    from skymosaic.archive.mast.query import Query, server
     from skymosaic.archive.mast.source import MastArchive
 
-    bucket = Bucket(source.bucket, source.bucket_endpoint_url)
-    places = {"auto": (bucket, Http()), "bucket": (bucket,), "mast": (Http(),)}
+    bucket, mast = Bucket(source.bucket, source.bucket_endpoint_url), Http(server())
+    places = {"auto": (bucket, mast), "bucket": (bucket,), "mast": (mast,)}
     query = Query(**source.model_dump(include=set(Query.__dataclass_fields__)))
     return MastArchive(query, places[source.download], mixed)
+
+
+def _open_s3(source: S3Source) -> Source:
+    from skymosaic.archive.bucket import Bucket
+    from skymosaic.archive.s3 import S3Folder
+
+    name, _, prefix = source.uri.removeprefix("s3://").partition("/")
+    bucket = Bucket(name, source.endpoint_url, source.region, source.profile, source.unsigned)
+    return S3Folder(bucket, prefix and f"{prefix}/", source.names, source.kinds, source.max_files)

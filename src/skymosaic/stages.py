@@ -26,7 +26,7 @@ from skymosaic.drizzle.grid import Grid, bound_output
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, InputError, SkyError
 from skymosaic.exposure import RECORD, Exposure, read_exposure, suffix_of, wcs_headers
-from skymosaic.inspection import inspection_table
+from skymosaic.inspection import inspection_table, require_one_kind
 from skymosaic.methods import column
 from skymosaic.sky.overlaps import groups, overlaps
 from skymosaic.sky.values import SkyValue
@@ -54,22 +54,24 @@ def _select(records: Sequence[Mapping[str, Any]], products: Mapping[str, Product
     return Images(exposures, {e.name: products[e.name] for e in exposures})
 
 
+def _retrieving_slot(place: Place) -> AbstractContextManager[None]:
+    """Wait until one more file may be downloaded, or made here."""
+    if place.downloads is None:
+        return _computing_slot(place)
+    return execution.slot(f"{place.topic}-downloads", place.downloads)
+
+
 def _computing_slot(place: Place) -> AbstractContextManager[None]:
     """Wait until this host has cores and memory for one more task that computes."""
     name = f"{place.topic}-computing-{platform.node()}-{place.computing}"
     return execution.slot(name, place.computing)
 
 
-def _download_slot(place: Place) -> AbstractContextManager[None]:
-    """Wait until one more file may be downloaded."""
-    return execution.slot(f"{place.topic}-downloads", place.downloads)
-
-
 def retrieve(place: Place, source: Source, parcel: Parcel) -> Finished:
     """Bring the files of a parcel into ``pristine/``, each checked to be whole."""
 
     def work(bench: Bench) -> dict[str, Any]:
-        with _download_slot(place) if place.downloads else _computing_slot(place):
+        with _retrieving_slot(place):
             bench.peak_memory = source.fetch(parcel, bench.out, bench.scratch / "fetch.log")
         images = []
         for path in sorted(bench.out.iterdir()):
@@ -94,14 +96,19 @@ def retrieve(place: Place, source: Source, parcel: Parcel) -> Finished:
     return done
 
 
-def inspect(place: Place, retrieved: Sequence[Finished]) -> Finished:
-    """Tell the exposures from the drizzled images, and tabulate both."""
+def inspect(place: Place, retrieved: Sequence[Finished], mixed: bool) -> Finished:
+    """Tell the exposures from the drizzled images, and tabulate both.
+
+    `mixed`: there may be several detectors and filters.
+    """
     records = [record for step in retrieved for record in step.result["images"]]
     products = {name: p for step in retrieved for name, p in step.products.items()}
     used = {name: p for name, p in products.items() if suffix_of(name) is not None}
 
     def work(bench: Bench) -> dict[str, Any]:
         images = [Exposure.from_dict(record) for record in records]
+        if not mixed:
+            require_one_kind(images)
         exposures = sorted((i for i in images if not i.drizzled), key=lambda i: i.rootname)
         drizzled = sorted((i for i in images if i.drizzled), key=lambda i: i.rootname)
         inspection_table(exposures).write(bench.out / "exposures.ecsv")

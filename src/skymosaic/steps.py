@@ -60,8 +60,8 @@ class Place:
     """What the names of a group's tasks begin with."""
     computing: int = 0
     """How many tasks may compute at once on a host; 0: as many as there are workers."""
-    downloads: int = 0
-    """How many tasks may download at once; 0: these are no downloads, but computed."""
+    downloads: int | None = None
+    """How many tasks may download at once; 0: all; None: these are no downloads, but computed."""
 
     def only_finished(self) -> Place:
         """Return the same place, in which steps are looked up and never run."""
@@ -303,11 +303,13 @@ def _publish(
         for path in sorted(path for path in bench.out.iterdir() if path.is_file()):
             staged[path.name] = place.store.put(path, f"{staging}/{path.name}", take=True)
         with lease.held(place.store, place.key("locks", step), step, wait=_PUBLISHING) as lock:
-            done = finished(place, step)
-            if done is not None and done.key == key:
-                place.store.remove(staging)
-                return done
-            place.store.delete(_manifest_key(place, step))
+            manifest_key = _manifest_key(place, step)
+            if place.store.read_text(manifest_key) is not None:
+                done = finished(place, step)
+                if done is not None and done.key == key:
+                    place.store.remove(staging)
+                    return done
+                place.store.delete(manifest_key)
             products = {}
             for name, product in staged.items():
                 _require_held(lock, step)
@@ -319,7 +321,7 @@ def _publish(
                 "products": {name: asdict(product) for name, product in products.items()},
             }
             _require_held(lock, step)
-            if not place.store.create(_manifest_key(place, step), as_json(manifest)):
+            if not place.store.create(manifest_key, as_json(manifest)):
                 raise LockedError(f"another worker published {step} at the same time; run again")
             # Also what workers that were killed had staged for this step.
             place.store.remove(place.key("staging", step))

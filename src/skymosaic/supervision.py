@@ -7,12 +7,14 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from distributed import Client
 
-from skymosaic import compute, drizzlepac_process, scratch
-from skymosaic.compute import execution
+from skymosaic import compute, drizzlepac_process, metrics, runlog, scratch
+from skymosaic.cancellation import cancellable
+from skymosaic.compute import execution, local
 from skymosaic.compute.local import choose_workers
 from skymosaic.config import Campaign
 from skymosaic.errors import (
@@ -23,6 +25,7 @@ from skymosaic.errors import (
     OutOfMemoryError,
     SkymosaicError,
 )
+from skymosaic.logs import in_run
 from skymosaic.progress import Event, from_message
 from skymosaic.records import Recorder, campaign_lock
 from skymosaic.steps import Place
@@ -80,24 +83,36 @@ def _interrupt() -> None:
 @contextmanager
 def recorded(place: Place, campaign: Campaign, held: Lease) -> Iterator[Recorder]:
     """Keep a record of the run, whatever comes of it."""
-    recorder = Recorder(place, held.number, campaign.model_dump(mode="json"))
-    try:
-        yield recorder
-    except BaseException as error:
-        recorder.end(error)
-        raise
-    recorder.end(None)
+    with (
+        in_run(place.topic, place.campaign, held.number),
+        runlog.kept(place, held.number),
+        metrics.served(campaign.compute, place.campaign) as (measured, where),
+    ):
+        recorder = Recorder(place, held.number, campaign.model_dump(mode="json"), measured)
+        recorder.watch(metrics=where)
+        try:
+            with cancellable(place, held.number, _interrupt):
+                yield recorder
+        except BaseException as error:
+            log.info("ended by %s: %s", type(error).__name__, error)
+            recorder.end(error)
+            raise
+        recorder.end(None)
 
 
 @contextmanager
-def workers(campaign: Campaign, place: Place, tell: Tell, parcels: int) -> Iterator[Client]:
+def workers(
+    campaign: Campaign, place: Place, tell: Tell, parcels: int, *, drizzlepac: bool = True
+) -> Iterator[Client]:
     """Yield a client of the campaign's workers; what their tasks tell goes to `tell`."""
     # Importing drizzlepac takes seconds: it begins while the workers start.
     if campaign.compute.backend == "local":
-        drizzlepac_process.warm()
+        if drizzlepac:
+            drizzlepac_process.warm()
+        local.warm()
     tasks = max(parcels, len(campaign.sky.methods))
     try:
-        with compute.client(campaign.compute, tasks, min(place.downloads, parcels)) as client:
+        with compute.client(campaign.compute, tasks, min(place.downloads or 0, parcels)) as client:
             client.forward_logging("skymosaic", logging.WARNING)
             client.subscribe_topic(place.topic, lambda message: tell(from_message(message)))
             yield client
@@ -105,11 +120,13 @@ def workers(campaign: Campaign, place: Place, tell: Tell, parcels: int) -> Itera
         scratch.sweep_now(campaign.compute.scratch)  # what killed workers left, and the cache
 
 
-def computing_slots(client: Client, campaign: Campaign, share: int) -> int:
-    """Return how many tasks may compute at once on a host.
+def with_slots(place: Place, client: Client, campaign: Campaign, share: int) -> Place:
+    """Return the place, told how many tasks may compute at once on a host, and download anywhere.
 
     Parameters
     ----------
+    place : Place
+        The campaign's.
     client : Client
         The workers'.
     campaign : Campaign
@@ -117,11 +134,17 @@ def computing_slots(client: Client, campaign: Campaign, share: int) -> int:
     share : int
         How many workers have to share what one of them uses.
     """
+    downloads = place.downloads
     if campaign.compute.backend == "local":
         cores = choose_workers(campaign.compute, len(campaign.sky.methods))
+        if downloads is not None and execution.most_on_a_host(client) <= downloads:
+            downloads = 0  # there are not so many workers, and none will join
+    elif campaign.compute.backend == "slurm" and share == 1:
+        # No limit: each worker has a core and memory of its own, and more may come.
+        return replace(place, computing=0)
     else:
         cores = execution.most_on_a_host(client)
-    return max(1, cores // share)
+    return replace(place, computing=max(1, cores // share), downloads=downloads)
 
 
 def with_second_chances(client: Client, attempt: Callable[[int], Any]) -> Any:

@@ -47,11 +47,12 @@ def wait_for_the_runs(process: subprocess.Popen[str], store: Path) -> list[psuti
 
 
 def workers(pid: int) -> list[psutil.Process]:
-    """The Dask workers, which multiprocessing spawns from the driver."""
+    """The Dask workers, which are forked from a process that the driver keeps for that."""
     return [
-        process
-        for process in psutil.Process(pid).children(recursive=True)
-        if any("spawn_main" in part for part in process.cmdline())
+        worker
+        for process in psutil.Process(pid).children()
+        if any("forkserver" in part for part in process.cmdline())
+        for worker in process.children()
     ]
 
 

@@ -85,7 +85,7 @@ def test_a_query_shows_what_would_be_fetched_and_fetches_nothing(mast: Mast) -> 
         ({"obs_id": ["ibxl51030"]}, {name for name in FILES if "51" in name}),
         ({"kinds": ["FLT"]}, {name for name in FILES if "flt" in name}),
         ({"end": 56000.5}, {name for name in FILES if "51" in name}),
-        ({"start": 56000.5}, {name for name in FILES if "54" in name}),
+        ({"start": "2012-03-14T12:00"}, {name for name in FILES if "54" in name}),
         ({"target": ["HORSEHEAD"], "instrument": ["WFC3/IR"]}, FILES),
         ({"coordinates": "85.24d -2.45d", "radius": 0.5}, FILES),
     ],
@@ -139,6 +139,16 @@ def test_what_may_pass_is_tried_again(mast: Mast, fault: str) -> None:
         assert stored.read_bytes() == mast.archive.files[name].read_bytes()
 
 
+def test_a_private_file_comes_to_who_has_the_token(mast: Mast) -> None:
+    mast.archive.private["ibxl51eoq_flt.fits"] = "tokenOfSkyMosaic"
+    mast.environment["MAST_API_TOKEN"] = "tokenOfSkyMosaic"
+    ended = mast.call("inspect")
+    assert ended.code == 0, ended.err
+    assert mast.pristine == FILES
+    assert mast.archive.requests["ibxl51eoq_flt.fits"] == 2  # it is shown where it is asked for
+    assert mast.archive.requests["ibxl51etq_flt.fits"] == 1
+
+
 def test_a_connection_that_drops_goes_on_where_it_stopped(mast: Mast) -> None:
     name = "ibxl51eoq_flt.fits"
     mast.archive.faults[name] = ["drop", "drop"]
@@ -154,7 +164,7 @@ def test_a_connection_that_drops_goes_on_where_it_stopped(mast: Mast) -> None:
         ),
         ("403", 15, "public from 2013-03-14. If it is yours, set MAST_API_TOKEN"),
         ("html", 4, "what came is not FITS"),
-        ("wrong size", 4, "bytes came, MAST's list says 1000000"),
+        ("wrong size", 4, "bytes came, the list says 1000000"),
         pytest.param(
             *("wrong checksum", 12, "not what the place's checksum says"), marks=pytest.mark.slow
         ),

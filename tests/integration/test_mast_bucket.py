@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -10,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from astropy.io import fits
 
-from skymosaic.archive.mast.bucket import Bucket
-from skymosaic.archive.mast.download import fetch
+from skymosaic.archive.bucket import Bucket
+from skymosaic.archive.download import fetch
 from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.errors import InputError
 from tests.conftest import manifests, skymosaic, write_campaign
@@ -114,3 +116,75 @@ def test_auto_takes_from_mast_what_the_bucket_lacks_and_says_so(
     assert set(archive.sent) == {name for name in archive.files if "51" in name}
     assert "ibxl51eoq_flt.fits is not in s3://stpubdata" in ended.err
     assert "asking the next place" in ended.err
+
+
+@pytest.fixture
+def own(server: S3Server, simulated_files: Path) -> Iterator[str]:
+    """A bucket of one's own, with a tile in folders, and other things."""
+    client = server.client()
+    client.create_bucket(Bucket="observatory")
+    for path in simulated_files.glob("ibxl54*_*.fits"):  # the truth, too, which is left
+        client.upload_file(str(path), "observatory", f"horsehead/{path.name[:9]}/{path.name}")
+    client.put_object(Bucket="observatory", Key="horsehead/notes.txt", Body=b"cloudy")
+    client.put_object(Bucket="observatory", Key="elsewhere/ibxl99aaq_flt.fits", Body=b"not here")
+    yield "s3://observatory/horsehead"
+    for item in client.list_objects_v2(Bucket="observatory")["Contents"]:
+        client.delete_object(Bucket="observatory", Key=item["Key"])
+    client.delete_bucket(Bucket="observatory")
+
+
+def test_a_campaign_takes_its_exposures_from_a_bucket(
+    server: S3Server, own: str, simulated_files: Path, tmp_path: Path
+) -> None:
+    campaign = write_campaign(
+        tmp_path / "own.yaml", source={"kind": "s3", "uri": own, "downloads": 2}
+    )
+
+    def inspect():
+        return skymosaic(
+            *("inspect", campaign, "--store", tmp_path / "store"),
+            env={**os.environ, **server.environment, "XDG_CACHE_HOME": str(tmp_path)},
+        )
+
+    ended = inspect()
+    assert ended.code == 0, ended.err
+    pristine = tmp_path / "store" / "own" / "pristine"
+    names = {path.name for path in simulated_files.glob("ibxl54*_[fd][lr][tz].fits")}
+    assert {path.name for path in pristine.iterdir()} == names
+    for name in names:
+        assert (pristine / name).read_bytes() == (simulated_files / name).read_bytes()
+    times = {path: path.stat().st_mtime_ns for path in pristine.iterdir()}
+    # A file that changes is fetched again, and said to be; the others are not.
+    content = (simulated_files / "ibxl54bgq_flt.fits").read_bytes()
+    with fits.open(io.BytesIO(content)) as hdus:
+        hdus[1].data[5, 5] += 1
+        hdus.writeto(tmp_path / "new.fits")
+    key = "horsehead/ibxl54bgq/ibxl54bgq_flt.fits"
+    server.client().upload_file(str(tmp_path / "new.fits"), "observatory", key)
+    again = inspect()
+    assert again.code == 0, again.err
+    assert "ibxl54bgq_flt.fits changed in the archive" in again.err
+    new = {p.name for p, t in times.items() if p.stat().st_mtime_ns != t}
+    assert new == {"ibxl54bgq_flt.fits"}
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "told"),
+    [
+        ({"uri": "s3://observatory/nowhere"}, 4, "no calibrated exposures"),
+        ({"uri": "s3://no-such-bucket/x"}, 4, "is not in s3://no-such-bucket"),
+        ({"max_files": 2}, 4, "has more than 2 files (source.max_files)"),
+        ({"names": ["ibxl99*"]}, 4, "no calibrated exposures"),
+        ({"endpoint_url": "http://127.0.0.1:9"}, 12, "cannot be listed"),
+    ],
+)
+def test_what_is_wrong_with_a_bucket_is_named(
+    server: S3Server, own: str, tmp_path: Path, change: dict, code: int, told: str
+) -> None:
+    campaign = write_campaign(tmp_path / "own.yaml", source={"kind": "s3", "uri": own, **change})
+    ended = skymosaic(
+        *("inspect", campaign, "--store", tmp_path / "store"),
+        env={**os.environ, **server.environment},
+    )
+    assert ended.code == code, ended.err
+    assert told in ended.err

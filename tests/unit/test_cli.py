@@ -19,6 +19,7 @@ from skymosaic.steps import Bench, run_step
 COMMANDS = [
     *("run", "restart", "status", "clean", "query", "verify"),
     *("check", "schema", "inspect", "simulate", "report", "doctor"),
+    *("submit", "prepare", "ping", "logs", "cancel"),
 ]
 MINIMAL = "campaign: {name: demo}\nsource: {kind: simulated}\n"
 
@@ -245,7 +246,7 @@ def test_run_prints_the_table_and_the_places(invoke, config, monkeypatch, reused
     result = invoke("run", config, "--workers", "3", "--store", "s", "--scratch", "t")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        cli._TABLE_TITLE,
+        cli.running.TABLE_TITLE,
         "the table",
         "products: /r",
         "report:   /r/report.html",

@@ -10,7 +10,13 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from skymosaic.config import Campaign, json_schema, load_campaign, resolved_yaml
+from skymosaic.config import (
+    Campaign,
+    json_schema,
+    load_campaign,
+    load_campaign_text,
+    resolved_yaml,
+)
 from skymosaic.config.fields import Method
 from skymosaic.config.models import TEXT_FIELDS
 from skymosaic.errors import CampaignError
@@ -127,7 +133,8 @@ def test_every_text_field_exists(load) -> None:
         (
             "source: {kind: simulated}\ncompute: {zzz: 1}\n",
             "FILE line 3: compute.zzz: unknown key, the known ones are backend, address, workers, "
-            "memory_limit, scratch, cache, cache_limit, kubernetes",
+            "memory_limit, scratch, cache, cache_limit, share, slurm, mpi, insecure, "
+            "metrics_port, metrics_host, kubernetes",
         ),
         (
             "source: {kind: simulated}\ndrizzle:\n  final_rot: 3\n",
@@ -147,12 +154,12 @@ def test_every_text_field_exists(load) -> None:
         ),
         (
             "source: {kind: simulatd}\n",
-            "FILE line 2: source.kind: must be simulated or directory or mast, not 'simulatd', "
-            "did you mean simulated?",
+            "FILE line 2: source.kind: must be simulated or directory or mast or s3, "
+            "not 'simulatd', did you mean simulated?",
         ),
         (
             "source:\n  path: x\n",
-            "FILE line 2: source.kind: is missing: it is simulated or directory or mast",
+            "FILE line 2: source.kind: is missing: it is simulated or directory or mast or s3",
         ),
         (
             "source: {kind: simulated}\nsky: {methods: match}\n",
@@ -477,6 +484,35 @@ def test_every_campaign_of_the_project_loads(path) -> None:
 def test_a_query_must_ask_for_something(refused) -> None:
     [line] = refused("campaign: {name: demo}\nsource: {kind: mast, kinds: [FLT]}\n")
     assert "needs at least one of proposal_id, filters, instrument, target, obs_id" in line
+
+
+@pytest.mark.parametrize(
+    ("written", "mjd"),
+    [
+        ("2012-03-14", 56000.0),
+        ("'2012-03-14T12:00'", 56000.5),
+        ("2012-03-14T14:00:00+02:00", 56000.5),
+        ("56000.25", 56000.25),
+    ],
+)
+def test_dates_are_written_as_people_do_or_as_mjd(written: str, mjd: float) -> None:
+    text = f"campaign: {{name: x}}\nsource: {{kind: mast, proposal_id: [1], start: {written}}}\n"
+    campaign = load_campaign_text(text, "x.yaml", {})
+    assert campaign.source.start == mjd
+    assert load_campaign_text(resolved_yaml(campaign), "y.yaml", {}) == campaign
+
+
+def test_what_is_no_date(refused) -> None:
+    [line] = refused(
+        "campaign: {name: demo}\nsource: {kind: mast, proposal_id: [1], start: yesterday}\n"
+    )
+    assert "must be a date such as 2012-10-31, or an MJD, not 'yesterday'" in line
+
+
+@pytest.mark.parametrize("uri", ["s3://Bucket/x", "data/x", "https://x/y", "s3://bucket/../x"])
+def test_a_source_in_a_bucket_has_an_address(refused, uri: str) -> None:
+    [line] = refused(f"campaign: {{name: demo}}\nsource: {{kind: s3, uri: '{uri}'}}\n")
+    assert "must be s3://BUCKET/FOLDER" in line
 
 
 def test_the_campaigns_of_the_project_are_what_they_say() -> None:

@@ -33,6 +33,8 @@ EXIT_CODES = {
     "ForbiddenError": 15,
     "DamagedError": 16,
     "PartialError": 17,
+    "CancelledError": 18,
+    "WalltimeError": 19,
 }
 MET_BY_USERS = [
     value

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.wcs import WCS
 
 from skymosaic.archive.simulated.exposures import Simulation, simulate_visit
 from skymosaic.errors import InputError
@@ -242,6 +243,17 @@ def test_a_truncated_simulated_file_is_refused(tmp_path, share) -> None:
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(InputError, match=r"truncated|no (ERR|DQ),1"):
         read_exposure(path)
+
+
+def test_the_footprint_is_that_of_the_whole_headers_wcs(tmp_path) -> None:
+    """With the distortion, though only some cards of the header are read."""
+    simulation = Simulation(size="small", tiles=("54",), dithers=1)
+    path = simulate_visit(simulation, "ibxl54", tmp_path)[0]
+    with fits.open(path) as hdus:
+        whole = WCS(hdus["SCI"].header, hdus)
+        assert whole.sip is not None
+        expected = whole.calc_footprint(center=False)
+    assert np.array_equal(read_exposure(path).polygons[0], expected)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from distributed import Client
+from distributed.client import (
+    CancelledFuturesGroup,
+    FutureCancelledError,
+    FuturesCancelledError,
+)
 
 from skymosaic import supervision
 from skymosaic.compute import execution
@@ -21,6 +27,8 @@ from skymosaic.errors import (
     StoreError,
     UnreachableError,
 )
+from skymosaic.steps import Place
+from skymosaic.store.local import LocalStore
 
 Fail = Callable[..., Callable[[int], str]]
 
@@ -112,7 +120,9 @@ class Workers:
 
 
 @pytest.mark.parametrize(("share", "slots"), [(1, 4), (2, 2), (4, 1), (8, 1)])
-def test_twice_the_memory_is_half_as_many_at_once_on_each_host(share: int, slots: int) -> None:
+def test_twice_the_memory_is_half_as_many_at_once_on_each_host(
+    share: int, slots: int, tmp_path: Path
+) -> None:
     client = Workers("aaaabbb")
     assert execution.most_on_a_host(client) == 4
     asked = load_campaign_text(
@@ -121,11 +131,30 @@ def test_twice_the_memory_is_half_as_many_at_once_on_each_host(share: int, slots
         "x.yaml",
         {},
     )
-    assert supervision.computing_slots(client, asked, share) == slots
+    place = Place(LocalStore(tmp_path), "x", None)
+    assert supervision.with_slots(place, client, asked, share).computing == slots
     here = load_campaign_text(
         "campaign: {name: x}\nsource: {kind: simulated}\ncompute: {workers: 4}\n", "x.yaml", {}
     )
-    assert supervision.computing_slots(client, here, share) == slots
+    assert supervision.with_slots(place, client, here, share).computing == slots
+
+
+@pytest.mark.parametrize(
+    ("backend", "downloads", "slots"),
+    [("local", 8, 0), ("local", 2, 2), ("scheduler", 8, 8), ("local", None, None)],
+)
+def test_downloads_are_counted_where_more_workers_may_be(
+    backend: str, downloads: int | None, slots: int | None, tmp_path: Path
+) -> None:
+    address = "" if backend == "local" else ", address: tcp://127.0.0.1:1"
+    asked = load_campaign_text(
+        "campaign: {name: x}\nsource: {kind: simulated}\n"
+        f"compute: {{backend: {backend}{address}}}\n",
+        "x.yaml",
+        {},
+    )
+    place = Place(LocalStore(tmp_path), "x", None, downloads=downloads)
+    assert supervision.with_slots(place, Workers("aaaa"), asked, 1).downloads == slots
 
 
 held: list[int] = []
@@ -148,3 +177,20 @@ def test_no_more_at_once_than_there_are_slots() -> None:
     ) as client:
         assert sorted(client.gather(client.map(hold_a_slot, range(12)))) == list(range(12))
     assert max(most) == 2
+
+
+def test_a_scheduler_that_is_lost_while_tasks_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    why = "scheduler-connection-lost"
+    lost = FuturesCancelledError(
+        [CancelledFuturesGroup([FutureCancelledError(key, why) for key in "ab"], why)]
+    )
+
+    def wait(_: object) -> None:
+        raise lost
+
+    monkeypatch.setattr(execution, "wait", wait)
+    with pytest.raises(ComputeError, match="the workers were lost") as caught:
+        execution.wait_for_all([])
+    assert "\n" not in str(caught.value)

@@ -46,6 +46,8 @@ class RunRecord:
         What all steps moved to and from the store, and what they had to.
     versions : mapping of str to str
         Version of each software.
+    dashboard : str
+        Address of the Dask dashboard at which the run could be watched.
     campaign_file : str
         The resolved campaign file as text.
     warnings : sequence of str
@@ -61,6 +63,7 @@ class RunRecord:
     steps: Sequence[Row] = ()
     transfers: Mapping[str, object] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    dashboard: str = ""
     campaign_file: str = ""
     warnings: Sequence[str] = ()
 

@@ -25,3 +25,15 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> AbstractContextMan
     backend = importlib.import_module(f"skymosaic.compute.{settings.backend}")
     made: AbstractContextManager[Client] = backend.client(settings, tasks, idlers)
     return made
+
+
+def join(settings: Compute) -> None:
+    """Take this process's part in a back end of many; only who drives the campaign returns.
+
+    Parameters
+    ----------
+    settings : Compute
+        The campaign's.
+    """
+    if settings.backend == "mpi":
+        importlib.import_module("skymosaic.compute.mpi").join(settings)

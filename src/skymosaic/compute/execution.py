@@ -8,8 +8,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from dask.base import compute
-from distributed import Client, KilledWorker, Semaphore, futures_of, wait
-from distributed.client import FutureCancelledError
+from distributed import (
+    Client,
+    KilledWorker,
+    Semaphore,
+    futures_of,
+    get_client,
+    get_worker,
+    wait,
+)
+from distributed.client import FutureCancelledError, FuturesCancelledError
 from distributed.comm import CommClosedError
 
 from skymosaic.errors import ComputeError, OutOfMemoryError
@@ -38,6 +46,12 @@ def compute_on(client: Client, task: Any) -> Any:
 
 
 def start(client: Client, tasks: Sequence[Any]) -> list[Any]:
+    """Start tasks on the workers; return them, held there."""
+    with _named_losses():
+        return list(client.persist(list(tasks)))
+
+
+def start_in_order(client: Client, tasks: Sequence[Any]) -> list[Any]:
     """Start tasks on the workers in this order; return them, held there."""
     with _named_losses():
         return [client.persist(task) for task in tasks]
@@ -47,6 +61,15 @@ def most_on_a_host(client: Client) -> int:
     """Return the largest number of workers that share a host."""
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     return max(Counter(worker["host"] for worker in workers).values(), default=1)
+
+
+def dashboard() -> str:
+    """Return the address of the Dask dashboard of the worker that runs this; empty elsewhere."""
+    try:
+        get_worker()
+    except ValueError:
+        return ""
+    return str(get_client().dashboard_link or "")
 
 
 @contextmanager
@@ -100,7 +123,9 @@ def _named_losses() -> Iterator[None]:
             f"a worker died repeatedly with the task {error.task}: memory probably ran out; use "
             "fewer workers (compute.workers). Run again to go on from what is finished"
         ) from None
-    except (FutureCancelledError, TimeoutError, CommClosedError) as error:
+    except (FutureCancelledError, FuturesCancelledError, TimeoutError, CommClosedError) as error:
+        # Waiting for several tasks, distributed lists all of them, a line each.
+        why = next(iter(str(error).splitlines()), type(error).__name__)
         raise ComputeError(
-            f"the workers were lost ({error}); run again to go on from what is finished"
+            f"the workers were lost ({why}); run again to go on from what is finished"
         ) from None

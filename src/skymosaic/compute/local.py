@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import forkserver
 
 import dask
 import psutil
@@ -20,11 +22,12 @@ from skymosaic.errors import ComputeError
 # What a worker and its drizzlepac child were seen to need, with room for a larger mosaic.
 MEMORY_PER_WORKER = 2e9  # bytes
 
-_DASK = {
+DASK_SETTINGS = {
     # A worker that dies three times with the same task is dying of the task.
     "distributed.scheduler.allowed-failures": 3,
     "distributed.comm.timeouts.connect": "30s",
-    "distributed.worker.multiprocessing-method": "spawn",
+    # A spawned worker imports everything anew, which takes a second of a core.
+    "distributed.worker.multiprocessing-method": "forkserver",
     # Without an estimate the scheduler takes tasks for short, gives them to the worker that holds
     # their input, and lets the others idle until it has seen better.
     "distributed.scheduler.default-task-durations": {
@@ -33,6 +36,15 @@ _DASK = {
         "drizzle_pairs": "30s",
     },
 }
+
+
+_PRELOAD = ["skymosaic.stages", "distributed.nanny", "distributed.worker"]
+
+
+def warm() -> None:
+    """Start the process that workers are forked from; it imports what they need, once for all."""
+    multiprocessing.set_forkserver_preload(_PRELOAD)
+    forkserver.ensure_running()
 
 
 def choose_workers(settings: Compute, tasks: int) -> int:
@@ -70,7 +82,7 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
     """
     with (
         scratch.folder(settings.scratch, "dask") as folder,
-        dask.config.set({**_DASK, "temporary-directory": str(folder)}),
+        dask.config.set({**DASK_SETTINGS, "temporary-directory": str(folder)}),
     ):
         try:
             cluster = LocalCluster(

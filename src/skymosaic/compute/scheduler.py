@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from distributed import Client
 
+from skymosaic.compute.addresses import require_private
+from skymosaic.compute.alive import of_scheduler
 from skymosaic.config import Compute
 from skymosaic.errors import ComputeError
 from skymosaic.versions import versions
@@ -27,41 +29,73 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
 
     Raises
     ------
+    CampaignError
+        The address is remote and not encrypted, which was not allowed.
     ComputeError
         The scheduler does not answer, has no workers, or they are not fit for the work: more than
         one thread each, or other software.
     """
-    try:
-        connected = Client(settings.address, timeout=_PATIENCE)
-    except (OSError, ValueError) as error:
-        raise ComputeError(
-            f"no Dask scheduler answers at {settings.address} ({error}); start one with "
-            "`dask scheduler`, or correct compute.address"
-        ) from None
-    with connected:
-        try:
-            connected.wait_for_workers(1, timeout=_PATIENCE)
-        except TimeoutError:
-            raise ComputeError(
-                f"the scheduler at {settings.address} has no workers after {_PATIENCE} s; start "
-                f"some with `dask worker {settings.address} --nthreads 1`"
-            ) from None
-        for address, worker in connected.scheduler_info(n_workers=-1)["workers"].items():
+    with connected(settings) as connection:
+        for address, worker in connection.scheduler_info(n_workers=-1)["workers"].items():
             # What a step moves is counted by process.
             if worker["nthreads"] != 1:
                 raise ComputeError(
                     f"the worker {address} has {worker['nthreads']} threads; start workers with "
                     "--nthreads 1, as many as there are cores (--nworkers)"
                 )
-        _require_same_software(connected)
-        yield connected
+        _require_same_software(connection)
+        yield connection
 
 
-def _require_same_software(connected: Client) -> None:
+@contextmanager
+def connected(settings: Compute, workers: int = 1) -> Iterator[Client]:
+    """Yield a client of a running scheduler that has workers, whatever they are.
+
+    TLS is Dask's: what its configuration says under ``distributed.comm.tls``.
+
+    Parameters
+    ----------
+    settings : Compute
+        The campaign's.
+    workers : int
+        How many workers to wait for.
+
+    Raises
+    ------
+    CampaignError, ComputeError
+        As `client`.
+    """
+    address = str(settings.address)
+    require_private(address, insecure=settings.insecure)
+    try:
+        connection = Client(address, timeout=_PATIENCE)
+    except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without certificates
+        tls = ", or set its TLS files in Dask's configuration (distributed.comm.tls)"
+        raise ComputeError(
+            f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler`, "
+            f"or correct compute.address{tls if address.startswith('tls:') else ''}"
+        ) from None
+    with connection:
+        if workers:
+            _wait_for(connection, workers, address)
+        yield connection
+
+
+def _wait_for(connection: Client, workers: int, address: str) -> None:
+    try:
+        connection.wait_for_workers(workers, timeout=_PATIENCE)
+    except TimeoutError:
+        raise ComputeError(
+            f"the scheduler at {address} has no workers after {_PATIENCE} s; start some with "
+            f"`dask worker {address} --nthreads 1`"
+        ) from None
+
+
+def _require_same_software(connection: Client) -> None:
     """Refuse workers whose versions would give other results, or that cannot work for us."""
     ours = versions()
     try:
-        found = connected.run(versions)
+        found = connection.run(versions)
     except Exception as error:  # whatever its import raised there
         raise ComputeError(
             f"a worker cannot import skymosaic ({type(error).__name__}: {error}); start the "
@@ -74,3 +108,9 @@ def _require_same_software(connected: Client) -> None:
                     f"the worker {address} has {name} {version}, here it is {ours.get(name)}; use "
                     "one environment (requirements.lock) everywhere"
                 )
+
+
+def alive(settings: Compute) -> list[str]:
+    """Return what the scheduler says of itself and its workers, a line each; errors as `client`."""
+    with connected(settings, workers=0) as connection:
+        return of_scheduler(connection)

@@ -16,10 +16,18 @@ from skymosaic.config.models import (
     Sky,
     Store,
 )
-from skymosaic.config.sources import DirectorySource, MastSource, SimulatedSource, Source
+from skymosaic.config.sources import (
+    AnySource,
+    DirectorySource,
+    MastSource,
+    S3Source,
+    SimulatedSource,
+    Source,
+)
 
 __all__ = [
     "Align",
+    "AnySource",
     "Campaign",
     "Compute",
     "DirectorySource",
@@ -27,6 +35,7 @@ __all__ = [
     "Gates",
     "Identity",
     "MastSource",
+    "S3Source",
     "SimulatedSource",
     "Sky",
     "Source",

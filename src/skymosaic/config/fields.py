@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -13,6 +14,7 @@ from skymosaic.config.drizzlepac_parameters import ParameterValue
 _Item = TypeVar("_Item", bound=Hashable)
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _S3_URI = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_][A-Za-z0-9._+-]*)*/?"
+_MJD_0 = datetime(1858, 11, 17)
 _MEMORY = r"^(auto|[0-9]+([.][0-9]+)? ?[kMGT]i?B)$"
 
 
@@ -78,12 +80,45 @@ def _store_uri(uri: str) -> str:
     return uri
 
 
+def _s3_uri(uri: str) -> str:
+    if not re.fullmatch(_S3_URI, uri):
+        raise ValueError(
+            f"must be s3://BUCKET/FOLDER, of letters, digits and . _ + - only, not {uri!r}"
+        )
+    return uri.rstrip("/")
+
+
+def _moment(value: Any) -> Any:
+    """Turn a date into MJD (UTC), which counts days from 1858-11-17."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(
+                f"must be a date such as 2012-10-31, or an MJD, not {value!r}"
+            ) from None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    if isinstance(value, datetime):
+        if value.tzinfo is not None:
+            value = value.astimezone(UTC).replace(tzinfo=None)
+        return (value - _MJD_0) / timedelta(days=1)
+    return _no_boolean(value)
+
+
 def _endpoint(url: str) -> str:
     if not re.fullmatch(r"https?://[^/\s?#]+/?", url):
         raise ValueError(
             f"must be the address of a server such as https://s3.example.org, not {url!r}"
         )
     return url
+
+
+def _share(text: str) -> str:
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise ValueError(f"must be K/N such as 3/8, K from 1 to N, not {text!r}")
+    return text
 
 
 def _no_repeats(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
@@ -114,6 +149,7 @@ Name = Annotated[
 ]
 # The bounds stand before the validator: only so do they reach the JSON Schema as its own keywords.
 Count = Annotated[int, Field(ge=1), BeforeValidator(_no_boolean)]
+Port = Annotated[int, Field(ge=0, le=65535), BeforeValidator(_no_boolean)]
 Natural = Annotated[int, Field(ge=0), BeforeValidator(_no_boolean)]
 Seed = Natural
 Number = Annotated[float, BeforeValidator(_no_boolean)]
@@ -133,6 +169,9 @@ Workers = Annotated[
     int | Literal["auto"],
     BeforeValidator(_workers, json_schema_input_type=Literal["auto"] | Annotated[int, Field(ge=1)]),
 ]
+Moment = Annotated[float, BeforeValidator(_moment, json_schema_input_type=float | str)]
+S3Uri = Annotated[Text, AfterValidator(_s3_uri)]
+Share = Annotated[Text, AfterValidator(_share)]
 StoreUri = Annotated[Text, AfterValidator(_store_uri)]
 Endpoint = Annotated[Text, AfterValidator(_endpoint)]
 Parameters = Annotated[

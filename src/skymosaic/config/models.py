@@ -16,14 +16,18 @@ from skymosaic.config.fields import (
     Name,
     Names,
     Parameters,
+    Port,
     PositiveNumber,
+    Share,
     Size,
     StoreUri,
     Text,
     Workers,
 )
 from skymosaic.config.kubernetes import Kubernetes
+from skymosaic.config.mpi import Mpi
 from skymosaic.config.sections import OptionalSection, Section
+from skymosaic.config.slurm import Slurm
 from skymosaic.config.sources import MastSource, Source
 
 # Fields where a plain number in the file is meant as text: tile 050 is '050', not octal 40.
@@ -41,12 +45,17 @@ TEXT_FIELDS = frozenset(
         "source.target.*",
         "source.obs_id.*",
         "source.projects.*",
+        "source.names.*",
+        "source.uri",
+        "source.profile",
+        "source.region",
         "align.order.*",
         "store.uri",
         "compute.memory_limit",
         "compute.scratch",
         "compute.cache",
         "compute.cache_limit",
+        "compute.metrics_host",
         "compute.kubernetes.namespace",
         "compute.kubernetes.cpu",
         "compute.kubernetes.memory",
@@ -54,6 +63,19 @@ TEXT_FIELDS = frozenset(
         "store.profile",
         "store.region",
         "store.kms_key",
+        "compute.share",
+        "compute.slurm.partition",
+        "compute.slurm.account",
+        "compute.slurm.qos",
+        "compute.slurm.walltime",
+        "compute.slurm.memory",
+        "compute.slurm.interface",
+        "compute.slurm.prologue.*",
+        "compute.slurm.command.*",
+        "compute.slurm.python",
+        "compute.slurm.scratch",
+        "compute.slurm.logs",
+        "compute.mpi.interface",
     }
 )
 
@@ -199,11 +221,12 @@ class Store(OptionalSection):
 class Compute(OptionalSection):
     """Who does the work, and within which bounds."""
 
-    backend: Literal["local", "scheduler", "kubernetes"] = Field(
+    backend: Literal["local", "scheduler", "slurm", "mpi", "kubernetes"] = Field(
         default="local",
         description=(
-            "local: this machine; scheduler: a Dask scheduler that is running already; kubernetes: "
-            "pods of a cluster, by `skymosaic submit`."
+            "local: this machine; scheduler: a Dask scheduler that is running already; slurm: jobs "
+            "of Slurm; mpi: the processes that mpirun started; kubernetes: pods of a cluster, by "
+            "`skymosaic submit`."
         ),
     )
     address: Text | None = Field(
@@ -234,6 +257,29 @@ class Compute(OptionalSection):
         ),
     )
     cache_limit: Size = Field(default="20GB", description="S3: what the cache may take on a host.")
+    share: Share | None = Field(
+        default=None,
+        description=(
+            "K/N: of a program's groups, run every N-th one from the K-th on; null: all of them."
+        ),
+    )
+    slurm: Slurm = Field(default_factory=Slurm, description="backend slurm: what it is asked for.")
+    mpi: Mpi = Field(default_factory=Mpi, description="backend mpi: how its processes talk.")
+
+    insecure: bool = Field(
+        default=False,
+        description=(
+            "Allow a scheduler on another host without TLS: whoever reaches it can run anything "
+            "on its workers."
+        ),
+    )
+    metrics_port: Port | None = Field(
+        default=None,
+        description="Port at which a run tells its metrics to Prometheus; null: nowhere.",
+    )
+    metrics_host: Text = Field(
+        default="127.0.0.1", description="Address that the metrics are told at; of this host."
+    )
     kubernetes: Kubernetes = Field(
         default_factory=Kubernetes, description="What is asked of Kubernetes."
     )

@@ -15,6 +15,7 @@ PATH_KEYS: tuple[KeyPath, ...] = (
     ("store", "uri"),
     ("compute", "scratch"),
     ("compute", "cache"),
+    ("compute", "slurm", "logs"),
     ("align", "tweakreg", "refcat"),
     ("drizzle", "parameters", "rules_file"),
     ("drizzle", "parameters", "driz_sep_refimage"),

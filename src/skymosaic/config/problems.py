@@ -14,12 +14,13 @@ from pydantic_core import ErrorDetails
 from skymosaic.config.document import KeyPath, Problem
 from skymosaic.config.drizzlepac_parameters import Task, known_parameters
 from skymosaic.config.models import Campaign, GroupParameters
-from skymosaic.config.sources import DirectorySource, MastSource, SimulatedSource
+from skymosaic.config.sources import DirectorySource, MastSource, S3Source, SimulatedSource
 
 _SOURCES: dict[str, type[BaseModel]] = {
     "simulated": SimulatedSource,
     "directory": DirectorySource,
     "mast": MastSource,
+    "s3": S3Source,
 }
 _KINDS = tuple(_SOURCES)
 _SECRET_KEY = re.compile(

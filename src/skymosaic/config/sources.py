@@ -11,13 +11,18 @@ from pydantic import Field, model_validator
 from skymosaic.config.fields import (
     Count,
     Endpoint,
+    Moment,
     Names,
     Number,
     PositiveNumber,
+    S3Uri,
     Seed,
     Text,
 )
 from skymosaic.config.sections import Section
+
+_KINDS = "Products: FLT and DRZ, or FLC and DRC."
+Kinds = Annotated[tuple[Literal["FLT", "FLC", "DRZ", "DRC"], ...], Field(min_length=1)]
 
 
 class SimulatedSource(Section):
@@ -83,8 +88,12 @@ class MastSource(Section):
         default=None, description="Centre of a region, such as '05h40m59s -02d27m30s'."
     )
     radius: PositiveNumber = Field(default=0.2, description="Radius of that region (degrees).")
-    start: Number | None = Field(default=None, description="Earliest start of exposures (MJD).")
-    end: Number | None = Field(default=None, description="Latest start of exposures (MJD).")
+    start: Moment | None = Field(
+        default=None, description="Earliest start of exposures: a date (UTC), or MJD (days)."
+    )
+    end: Moment | None = Field(
+        default=None, description="Latest start of exposures: a date (UTC), or MJD (days)."
+    )
     projects: Names = Field(
         default=("CALWF3",),
         description=(
@@ -92,9 +101,7 @@ class MastSource(Section):
             "mosaics are made and aligned another way, and are left out."
         ),
     )
-    kinds: tuple[Literal["FLT", "FLC", "DRZ", "DRC"], ...] = Field(
-        default=("FLT", "DRZ"), min_length=1, description="Products: FLT and DRZ, or FLC and DRC."
-    )
+    kinds: Kinds = Field(default=("FLT", "DRZ"), description=_KINDS)
     min_files: Count = Field(default=1, description="Fewest files that the query may find (count).")
     max_files: Count = Field(
         default=2000, description="Most files that the query may find (count)."
@@ -119,7 +126,34 @@ class MastSource(Section):
         return self
 
 
+class S3Source(Section):
+    """Exposures and drizzled tiles in a bucket."""
+
+    kind: Literal["s3"] = Field(description="Take the files of a bucket, or of a folder in one.")
+    uri: S3Uri = Field(description="s3://BUCKET/FOLDER; all folders below are looked through.")
+    names: Names = Field(
+        default=(), description="Rootnames, such as ibxl54*; * stands for anything; empty: all."
+    )
+    kinds: Kinds = Field(default=("FLT", "DRZ"), description=_KINDS)
+    max_files: Count = Field(default=2000, description="Most files that there may be (count).")
+    allow_mixed: bool = Field(
+        default=False, description="Allow exposures of several filters or detectors in one mosaic."
+    )
+    profile: Text | None = Field(
+        default=None, description="Profile of ~/.aws; null: what AWS's own settings say."
+    )
+    region: Text | None = Field(
+        default=None, description="Region of the bucket; null: what AWS's own settings say."
+    )
+    endpoint_url: Endpoint | None = Field(
+        default=None, description="Address of a server; null: what AWS's own settings say."
+    )
+    unsigned: bool = Field(default=False, description="Read a public bucket without credentials.")
+    downloads: Count = Field(default=8, description="Files fetched at once at most (count).")
+
+
+AnySource = SimulatedSource | DirectorySource | MastSource | S3Source
 Source = Annotated[
-    SimulatedSource | DirectorySource | MastSource,
+    AnySource,
     Field(discriminator="kind", description="Where the exposures come from."),
 ]

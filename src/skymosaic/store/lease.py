@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 LENGTH = 30.0
 """Seconds that a lock is held after the last sign of its holder's life."""
+_CERTAIN = 0.5  # of the length; a lock cannot be taken over so soon after a sign of life
 _POLL = 1.0  # s between two looks at a lock that another holds
 
 
@@ -102,10 +103,18 @@ class Lease:
         Who we are.
     length : float
         How long it is held after a sign of life, s.
+    born : float
+        Before the first sign of life, as `time.monotonic` tells it.
     """
 
     def __init__(
-        self, store: Store, folder: str, number: int, holder: Holder, length: float
+        self,
+        store: Store,
+        folder: str,
+        number: int,
+        holder: Holder,
+        length: float,
+        born: float,
     ) -> None:
         self.number = number
         self._patient = store
@@ -115,6 +124,7 @@ class Lease:
         self._holder, self._length = holder, length
         self._ended = threading.Event()
         self._lost = False
+        self._alive = born
 
     @property
     def lost(self) -> bool:
@@ -129,7 +139,8 @@ class Lease:
         StoreError
             The store failed.
         """
-        self._write(released=False)
+        if not self._look(self._store):
+            self._write(released=False)
         return not self._lost
 
     def release(self) -> None:
@@ -139,17 +150,23 @@ class Lease:
     def _write(self, *, released: bool) -> None:
         if self._lost or self._is_lost(self._store):
             return
+        now = time.monotonic()
         self._store.write_json(self._key, _document(self._holder, self._length, released=released))
-        if self._is_lost(
-            self._store
-        ):  # taken over since we looked: ours was gone, and must not come back
+        if self._is_lost(self._store):
+            # Taken over since we looked: ours was gone, and must not come back.
             self._store.delete(self._key)
+        self._alive = now
 
     def is_held(self) -> bool:
         """Tell whether the lock is still ours, however long the store takes to answer."""
         return not self._lost and not self._is_lost(self._patient)
 
     def _is_lost(self, store: Store) -> bool:
+        """Whether another holds it; soon after a sign of life nobody can, and no look is needed."""
+        fresh = time.monotonic() - self._alive < self._length * _CERTAIN
+        return self._lost if fresh else self._look(store)
+
+    def _look(self, store: Store) -> bool:
         """Whether another holds a higher number; then ours counts no more."""
         self._lost = _numbers(store, self._folder)[-1:] != [self.number]
         return self._lost
@@ -232,9 +249,9 @@ def _acquire(
     while True:
         found = look(store, folder)
         if found.holder is None:
-            number = found.number + 1
+            number, born = found.number + 1, time.monotonic()
             if _take(store, folder, number, me, length):
-                return Lease(store, folder, number, me, length)
+                return Lease(store, folder, number, me, length, born)
             continue
         if time.monotonic() >= end:
             raise LockedError(

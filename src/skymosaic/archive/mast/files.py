@@ -46,6 +46,11 @@ class ArchiveFile:
         return _URI + self.name
 
     @property
+    def etag(self) -> str:
+        """The archive's list tells no tags."""
+        return ""
+
+    @property
     def key(self) -> str:
         """Its key in the public bucket."""
         return f"hst/public/{self.name[:4]}/{self.name[:9]}/{self.name}"

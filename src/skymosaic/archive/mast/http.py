@@ -7,12 +7,13 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 import requests
 from urllib3.exceptions import HTTPError
 
-from skymosaic.archive.mast.download import AgainError, Reply
+from skymosaic.archive.download import AgainError, Reply
 from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.errors import ForbiddenError, InputError
 
@@ -23,27 +24,45 @@ _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _TOKEN = "MAST_API_TOKEN"  # noqa: S105 (the variable's name)
 
 
+@dataclass(frozen=True)
 class Http:
-    """MAST's download service. The server is astroquery's setting ``[mast] server``."""
+    """MAST's download service.
 
-    name = "MAST"
+    Parameters
+    ----------
+    server : str
+        Its address, without a path.
+    """
+
+    server: str
+    name: ClassVar[str] = "MAST"
 
     @contextmanager
     def open(self, file: ArchiveFile, start: int, etag: str) -> Iterator[Reply]:
         """Ask for a file from a byte on; as `download.Place` says."""
-        headers = {"Range": f"bytes={start}-", "If-Range": etag} if start else {}
+        rest = {"Range": f"bytes={start}-", "If-Range": etag} if start else {}
         try:
-            with _session().get(
-                _address(),
-                params={"uri": file.uri},
-                headers={**headers, **_authorization(), "Accept-Encoding": "identity"},
-                stream=True,
-                timeout=_TIMEOUT,
-            ) as answer:
+            with self._ask(file, rest) as answer:
                 _require_good(answer, file)
                 yield _reply(answer)
         except requests.RequestException as error:
             raise AgainError(f"{type(error).__name__}") from None
+
+    def _ask(self, file: ArchiveFile, headers: dict[str, str]) -> requests.Response:
+        """Ask, and say who asks where that is wanted: public data are for all."""
+        ask = functools.partial(
+            _session().get,
+            f"{self.server}/api/v0.1/Download/file",
+            params={"uri": file.uri},
+            stream=True,
+            timeout=_TIMEOUT,
+        )
+        headers = {**headers, "Accept-Encoding": "identity"}
+        answer = ask(headers=headers)
+        if answer.status_code in (401, 403) and (who := _authorization()):
+            answer.close()
+            return ask(headers={**headers, **who})
+        return answer
 
 
 def _reply(answer: requests.Response) -> Reply:
@@ -105,10 +124,3 @@ def _from_keyring() -> str | None:
 @functools.cache
 def _session() -> requests.Session:
     return requests.Session()
-
-
-@functools.cache
-def _address() -> Any:
-    from astroquery.mast import conf
-
-    return conf.server + "/api/v0.1/Download/file"

@@ -59,6 +59,13 @@ class Query:
         return {name: value for name, value in wanted.items() if value not in ([], None)}
 
 
+def server() -> str:
+    """Return the address of MAST: astroquery's setting ``[mast] server``."""
+    from astroquery.mast import conf
+
+    return str(conf.server)
+
+
 @dataclass(frozen=True)
 class Found:
     """What a query found."""

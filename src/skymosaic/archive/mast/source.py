@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from skymosaic.archive.base import Parcel
-from skymosaic.archive.mast.download import Place, first_that_can, parts_folder
+from skymosaic.archive.download import Place, first_that_can, parts_folder
 from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.archive.mast.query import Query, find
 from skymosaic.errors import InputError
@@ -30,7 +30,7 @@ class MastArchive:
     """
 
     query: Query
-    places: Sequence[Place]
+    places: Sequence[Place[ArchiveFile]]
     mixed: bool = False
     """Whether there may be several targets' instruments and filters: a mosaic takes one."""
     left_out: list[str] = field(default_factory=list, compare=False)

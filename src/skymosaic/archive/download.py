@@ -1,4 +1,4 @@
-"""Bring one file here, by HTTP or from the public bucket: resumed, checked, tried again."""
+"""Bring one file here, by HTTP or from a bucket: resumed, checked, tried again."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.errors import ForbiddenError, InputError, UnreachableError
 
 log = logging.getLogger(__name__)
@@ -41,15 +40,38 @@ class Reply:
     """The content from `start` on."""
 
 
-class Place(Protocol):
+class Wanted(Protocol):
+    """A file to be fetched."""
+
+    @property
+    def name(self) -> str:
+        """File name; safe as a path."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, as the list says that it was found in; 0 where that does not."""
+
+    @property
+    def key(self) -> str:
+        """Its key in a bucket."""
+
+    @property
+    def etag(self) -> str:
+        """The tag that it must have; empty where that is not known."""
+
+
+File = TypeVar("File", bound=Wanted, contravariant=True)
+
+
+class Place(Protocol[File]):
     """Where files come from."""
 
     @property
     def name(self) -> str:
         """What people call it."""
 
-    def open(self, file: ArchiveFile, start: int, etag: str) -> AbstractContextManager[Reply]:
-        """Ask for a file from a byte on, provided that it still has this tag.
+    def open(self, file: File, start: int, etag: str) -> AbstractContextManager[Reply]:
+        """Ask for a file from a byte on, provided that it has this tag, if any is given.
 
         Raises
         ------
@@ -71,14 +93,14 @@ class AgainError(Exception):
         """Whether what came so far is of no use to go on with."""
 
 
-def fetch(place: Place, file: ArchiveFile, target: Path, parts: Path, tries: int = TRIES) -> None:
+def fetch(place: Place[File], file: File, target: Path, parts: Path, tries: int = TRIES) -> None:
     """Fetch a file, going on with what an earlier try left in `parts`.
 
     Parameters
     ----------
     place : Place
         Where from.
-    file : ArchiveFile
+    file : Wanted
         What.
     target : Path
         Where to; it appears whole.
@@ -122,10 +144,10 @@ def _pause(tries: int) -> float:
     return random.uniform(0.1, min(_LONGEST_PAUSE, 0.5 * 2**tries))  # noqa: S311
 
 
-def _try(place: Place, file: ArchiveFile, part: Path) -> None:
+def _try(place: Place[File], file: File, part: Path) -> None:
     tag = part.with_suffix(".etag")
     have = part.stat().st_size if part.exists() and tag.exists() else 0
-    with place.open(file, have, tag.read_text() if have else "") as reply:
+    with place.open(file, have, tag.read_text() if have else file.etag) as reply:
         if reply.etag:
             tag.write_text(reply.etag)
         with part.open("r+b" if reply.start else "wb", buffering=0) as writer:
@@ -141,19 +163,19 @@ def _try(place: Place, file: ArchiveFile, part: Path) -> None:
         raise
 
 
-def _check(file: ArchiveFile, part: Path, size: int | None, etag: str) -> None:
+def _check(file: Wanted, part: Path, size: int | None, etag: str) -> None:
     found = part.stat().st_size
     if size is not None and found < size:
         raise AgainError(f"it broke off after {found} of {size} bytes")
     with part.open("rb") as reader:
         if reader.read(len(_FITS)) != _FITS:
             raise InputError(
-                f"{file.name}: what came is not FITS (a page of the archive, perhaps); is MAST "
-                "under maintenance? Try again later"
+                f"{file.name}: what came is not FITS (a page of the archive, perhaps); is the "
+                "archive under maintenance? Try again later"
             )
     if file.size and found != file.size:
         raise InputError(
-            f"{file.name}: {found} bytes came, MAST's list says {file.size}; the archive is being "
+            f"{file.name}: {found} bytes came, the list says {file.size}; the archive is being "
             "changed, try again later"
         )
     told = _MD5.fullmatch(etag)
@@ -170,7 +192,7 @@ def parts_folder() -> Path:
     return Path(base) / "skymosaic" / "downloads"
 
 
-def first_that_can(places: Sequence[Place], file: ArchiveFile, target: Path, parts: Path) -> str:
+def first_that_can(places: Sequence[Place[File]], file: File, target: Path, parts: Path) -> str:
     """Fetch a file from the first place that has it; return that place's name.
 
     Raises

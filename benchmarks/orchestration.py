@@ -1,0 +1,209 @@
+"""What it costs to hand out work: independent steps on four workers, and the driver's memory.
+
+Steps are the project's own (`run_step` with events, slots, a manifest in a store), on worker
+processes of this machine; what they do is to sleep, or nothing. The driver's memory is that of a
+process that retrieves 1,000 or 10,000 exposures of no pixels, with the Dask scheduler in it, as
+`skymosaic run` on one machine has it.
+
+    python benchmarks/orchestration.py            # all of it, minutes
+    python benchmarks/orchestration.py --steps 1000 --exposures 100 1000
+
+The last line is one JSON object with the figures, the targets, and the load of the machine before:
+where others use its cores, the figures tell of them, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from dask import delayed
+from distributed import Client
+
+from skymosaic import campaign as pipeline
+from skymosaic import compute, progress
+from skymosaic.archive.base import Parcel
+from skymosaic.compute import execution
+from skymosaic.config import Campaign, Compute
+from skymosaic.records import both
+from skymosaic.steps import Bench, Place, run_step
+from skymosaic.store import LocalStore
+from skymosaic.supervision import locked, recorded, workers
+
+WORKERS = 4
+SLEEPERS = 200
+TARGETS = {"sleeping_to_ideal": 0.9, "empty_task_ms": 2.0, "driver_peak_mb": 1000}
+MB = 1_000_000
+
+
+def sleeper(place: Place, number: int, seconds: float) -> str:
+    """Sleep as a step of the project, with its events, its slot and its manifest."""
+
+    def work(_bench: Bench) -> dict[str, Any]:
+        with execution.slot(f"{place.topic}-bench", WORKERS):
+            time.sleep(seconds)
+        return {}
+
+    name = f"sleep/{number:06d}"
+    with progress.task(name, place.topic):
+        return run_step(
+            place, name, folder=name, inputs={}, parameters={}, versions={}, work=work
+        ).key
+
+
+def empty(topic: str, number: int) -> int:
+    """Do nothing, and tell the events of it."""
+    with progress.task(f"empty {number}", topic):
+        return number
+
+
+def total(parts: list[Any]) -> int:
+    """Gather what tasks returned, on a worker."""
+    return len(parts)
+
+
+def timed(client: Client, tasks: list[Any]) -> float:
+    """Run tasks and gather them; return the wall time, s."""
+    started = time.monotonic()
+    assert execution.compute_on(client, delayed(total)(tasks)) == len(tasks)
+    return time.monotonic() - started
+
+
+def measure_steps(folder: Path, count: int) -> dict[str, float]:
+    """Measure sleeping steps, tasks without work and steps without work."""
+    heard: list[Any] = []
+    place = Place(LocalStore(folder / "store"), "bench", folder / "scratch")
+    place = replace(place, topic=f"{place.topic}-bench")
+    with compute.client(Compute(workers=WORKERS, scratch=folder / "scratch"), WORKERS) as client:
+        client.subscribe_topic(place.topic, heard.append)
+        # Imports, connections.
+        timed(client, [delayed(sleeper)(place, 10**6 + i, 0.0) for i in range(4 * WORKERS)])
+        slept = timed(client, [delayed(sleeper)(place, i, 1.0) for i in range(SLEEPERS)])
+        nothing = timed(client, [delayed(empty)(place.topic, i) for i in range(count)])
+        stepped = timed(client, [delayed(sleeper)(place, 2 * 10**6 + i, 0.0) for i in range(count)])
+    return {
+        "sleeping_s": round(slept, 2),
+        "sleeping_to_ideal": round(SLEEPERS / WORKERS / slept, 3),
+        "empty_task_ms": round(nothing / count * 1000, 3),
+        "empty_step_with_manifest_ms": round(stepped / count * 1000, 3),
+        "events_heard": len(heard),
+    }
+
+
+@dataclass(frozen=True)
+class NoPixels:
+    """A source of exposures without files."""
+
+    count: int
+    left_out: list[str] = field(default_factory=list)
+
+    def parcels(self) -> list[Parcel]:
+        """Return what there is."""
+        return [Parcel(f"e{i:08d}", {"number": i}, {}) for i in range(self.count)]
+
+    def fetch(self, parcel: Parcel, folder: Path, log: Path) -> int:
+        """Fetch nothing."""
+        return 0
+
+
+def drive(count: int) -> None:
+    """Retrieve exposures of no pixels as a run does; print the largest resident set, bytes."""
+    with tempfile.TemporaryDirectory(prefix="orchestration-") as name:
+        folder = Path(name)
+        campaign = Campaign.model_validate(
+            {
+                "campaign": {"name": "many"},
+                "source": {"kind": "simulated"},
+                "store": {"uri": str(folder / "store")},
+                "compute": {"workers": 2, "scratch": folder / "scratch"},
+            }
+        )
+        place, source = pipeline.open_place(campaign), NoPixels(count)
+        events: list[int] = [0]
+
+        def hear(_event: Any) -> None:
+            events[0] += 1
+
+        started = time.monotonic()
+        with (
+            locked(place, "run") as held,
+            recorded(place, campaign, held) as recorder,
+            workers(campaign, place, both(hear, recorder.tell), count) as client,
+        ):
+            tasks = execution.start(client, pipeline.retrieve_each(place, source, source.parcels()))
+            execution.wait_for_all(tasks)
+            assert execution.compute_on(client, delayed(total)(tasks)) == count
+            seconds = time.monotonic() - started
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        record = next((folder / "store" / "many" / "records").iterdir()).stat().st_size
+    told = {"peak": peak, "seconds": round(seconds, 1), "events": events[0], "record": record}
+    print(json.dumps(told))
+
+
+def measure_drivers(counts: list[int]) -> dict[str, Any]:
+    """Measure the driver's memory for several numbers of exposures."""
+    found: dict[str, Any] = {}
+    for count in counts:
+        done = subprocess.run(
+            [sys.executable, __file__, "--drive", str(count)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        told = json.loads(done.stdout.splitlines()[-1])
+        print(f"{count} exposures: driver's peak {told['peak'] / MB:.0f} MB, {told}", flush=True)
+        found[str(count)] = {"peak_mb": round(told["peak"] / MB), "seconds": told["seconds"]}
+    return found
+
+
+def main() -> None:
+    """Measure, print, and say which targets were missed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--steps", type=int, default=10_000)
+    parser.add_argument("--exposures", type=int, nargs="+", default=[100, 1000, 10_000])
+    parser.add_argument("--drive", type=int)
+    given = parser.parse_args()
+    if given.drive is not None:
+        drive(given.drive)
+        return
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="orchestration-") as name:
+        figures: dict[str, Any] = measure_steps(Path(name), given.steps)
+    print(figures, flush=True)
+    drivers = measure_drivers(given.exposures)
+    few, many = str(min(given.exposures)), str(max(given.exposures))
+    figures["driver_peak_mb"] = drivers[many]["peak_mb"]
+    figures["driver_kb_an_exposure"] = round(
+        (drivers[many]["peak_mb"] - drivers[few]["peak_mb"]) * 1000 / (int(many) - int(few)), 2
+    )
+    missed = [
+        name
+        for name, target in TARGETS.items()
+        if (figures[name] < target if name == "sleeping_to_ideal" else figures[name] > target)
+    ]
+    for name in missed:
+        print(f"MISSED: {name} is {figures[name]}, the target {TARGETS[name]}")
+    told = {
+        "figures": figures,
+        "drivers": drivers,
+        "targets": TARGETS,
+        "missed": missed,
+        "steps": given.steps,
+        "workers": WORKERS,
+        "cores": os.cpu_count(),
+        "load_before": round(load, 1),
+    }
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""What compose.yaml needs of and for its S3 server, run inside its containers.
+
+``python s3.py credentials FOLDER``
+    makes the server's key, where there is none, as FOLDER/s3.json and, in AWS's format, FOLDER/aws,
+    for this user's eyes only.
+``python s3.py bucket NAME``
+    makes a bucket, where there is none.
+``python s3.py fetch BUCKET/PREFIX``
+    writes what is stored there to standard output, as a tar archive.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+
+def _write(path: Path, text: str) -> None:
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600, exist_ok=False)
+    new.write_text(text)
+    new.rename(path)
+
+
+def credentials(folder: str) -> None:
+    """Write the key's files into a folder."""
+    server, client = (Path(folder) / name for name in ("s3.json", "aws"))
+    if server.exists() and client.exists():
+        return
+    key, secret = secrets.token_hex(10), secrets.token_urlsafe(32)
+    identity = {
+        "name": "skymosaic",
+        "credentials": [{"accessKey": key, "secretKey": secret}],
+        "actions": ["Admin", "Read", "List", "Tagging", "Write"],
+    }
+    _write(server, json.dumps({"identities": [identity]}))
+    _write(client, f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
+
+
+def bucket(name: str) -> None:
+    """Make a bucket."""
+    import boto3
+
+    client = boto3.client("s3")
+    if name not in [found["Name"] for found in client.list_buckets()["Buckets"]]:
+        client.create_bucket(Bucket=name)
+
+
+def fetch(where: str) -> None:
+    """Write what is stored below BUCKET/PREFIX to standard output, as a tar archive."""
+    import boto3
+
+    client = boto3.client("s3")
+    name, _, prefix = where.partition("/")
+    with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=prefix):
+            for found in page.get("Contents", ()):
+                with tempfile.TemporaryFile() as file:
+                    client.download_fileobj(name, found["Key"], file)
+                    entry = tarfile.TarInfo(found["Key"])
+                    entry.size = file.tell()
+                    file.seek(0)
+                    archive.addfile(entry, file)
+
+
+if __name__ == "__main__":
+    {"credentials": credentials, "bucket": bucket, "fetch": fetch}[sys.argv[1]](sys.argv[2])

@@ -1,0 +1,122 @@
+"""A bucket, or a folder in one, as source: the files that its keys end in."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from skymosaic.archive.base import Parcel
+from skymosaic.archive.bucket import Bucket
+from skymosaic.archive.download import fetch, parts_folder
+from skymosaic.errors import InputError
+from skymosaic.exposure import suffix_of
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.fits")
+
+
+@dataclass(frozen=True)
+class S3Object:
+    """One file in a bucket."""
+
+    name: str
+    """File name, such as ``ibxl50clq_flt.fits``: the last part of the key."""
+    size: int
+    """Bytes."""
+    key: str
+    etag: str
+    """The server's tag of its content."""
+
+    def __post_init__(self) -> None:
+        if _NAME.fullmatch(self.name) is None:
+            raise InputError(
+                f"{self.key!r} in the bucket does not end in a file name of letters, digits, '_' "
+                "and '-'; rename it, or leave it out by source.names"
+            )
+
+
+@dataclass(frozen=True)
+class S3Folder:
+    """All exposures and drizzled images below a prefix of a bucket, a parcel a file.
+
+    Parameters
+    ----------
+    bucket : Bucket
+        Where.
+    prefix : str
+        What their keys begin with; empty for all of the bucket.
+    names : sequence of str
+        Patterns of rootnames, such as ``ibxl5*``; empty for all.
+    kinds : sequence of str
+        FLT, FLC, DRZ, DRC: which products to take.
+    max_files : int
+        Most files that there may be.
+    """
+
+    bucket: Bucket
+    prefix: str = ""
+    names: Sequence[str] = ()
+    kinds: Sequence[str] = ("FLT", "DRZ")
+    max_files: int = 2000
+    left_out: list[str] = field(default_factory=list, compare=False)
+
+    def parcels(self) -> list[Parcel]:
+        """Return a parcel for each file, sorted by name.
+
+        Raises
+        ------
+        InputError
+            There are no exposures, too many files, or two of one name.
+        ForbiddenError, UnreachableError
+            The bucket may not be listed; it does not answer.
+        """
+        found: dict[str, S3Object] = {}
+        for entry in self.bucket.list(self.prefix):
+            name = entry.key.rsplit("/", 1)[-1]
+            if not self._is_wanted(name):
+                continue
+            file = S3Object(name, entry.size, entry.key, entry.etag)
+            first = found.setdefault(name, file)
+            if first is not file:
+                raise InputError(
+                    f"{self.where} has {name} twice, as {first.key} and {file.key}; narrow "
+                    "source.uri or source.names"
+                )
+            if len(found) > self.max_files:
+                raise InputError(
+                    f"{self.where} has more than {self.max_files} files (source.max_files); "
+                    "narrow source.uri or source.names, or raise the limit"
+                )
+        if not any(name.endswith(("_flt.fits", "_flc.fits")) for name in found):
+            raise InputError(
+                f"no calibrated exposures (*_flt.fits, *_flc.fits) to use in {self.where}; "
+                "source.uri, source.names and source.kinds say which"
+            )
+        return [
+            Parcel(
+                name.removesuffix(".fits"),
+                {"bucket": self.bucket.name, "file": vars(found[name]).copy()},
+            )
+            for name in sorted(found)
+        ]
+
+    @property
+    def where(self) -> str:
+        """What people call it."""
+        return f"{self.bucket.name}/{self.prefix}"
+
+    def fetch(self, parcel: Parcel, folder: Path, log: Path) -> int:
+        """Fetch the file of a parcel into `folder`; errors as `download.fetch`."""
+        file = S3Object(**parcel.identity["file"])
+        fetch(self.bucket, file, folder / file.name, parts_folder())
+        log.write_text(f"{file.name} came from {self.bucket.name}/{file.key}\n")
+        return 0
+
+    def _is_wanted(self, name: str) -> bool:
+        suffix = suffix_of(name) if name.endswith(".fits") else None
+        if suffix is None or suffix[1:].upper() not in self.kinds:
+            return False
+        rootname = name[: -len(suffix) - len(".fits")]
+        return not self.names or any(fnmatch.fnmatchcase(rootname, p) for p in self.names)

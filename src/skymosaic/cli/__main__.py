@@ -1,0 +1,6 @@
+"""``python -m skymosaic.cli``."""
+
+from skymosaic.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Commands on clusters: submit (and dask-submit), prepare, ping."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from skymosaic.cli.common import (
+    INTERRUPTED,
+    campaign_file,
+    ended_cleanly,
+    set_option,
+    settings_of,
+    store_option,
+)
+from skymosaic.config import Campaign, load_campaign
+from skymosaic.logs import log_to_stderr
+
+insecure_option = click.option(
+    "--insecure",
+    is_flag=True,
+    help="Allow a scheduler on another host without TLS, in a network of your own.",
+)
+follow_option = click.option(
+    "--wait", is_flag=True, help="Follow the run, and end with its exit code."
+)
+
+
+@click.command()
+@campaign_file
+@store_option
+@set_option
+@insecure_option
+@follow_option
+@click.pass_obj
+@ended_cleanly
+def submit(
+    obj: dict[str, bool],
+    config: Path,
+    settings: tuple[str, ...],
+    store: str | None,
+    insecure: bool,
+    wait: bool,
+) -> None:
+    """Hand the campaign in CONFIG over to the cluster that it names, and return.
+
+    The cluster drives it; this terminal may close. `skymosaic status`, `logs` and `cancel` work
+    from anywhere that sees the store.
+    """
+    hand_over(_load(config, settings, store, insecure), wait, obj["quiet"])
+
+
+@click.command(name="dask-submit")
+@click.argument("what", metavar="[ADDRESS] CAMPAIGN.yaml", nargs=-1, required=True)
+@store_option
+@set_option
+@insecure_option
+@follow_option
+@click.option("-q", "--quiet", is_flag=True, help="Errors and results only.")
+@ended_cleanly
+def dask_submit(
+    what: tuple[str, ...],
+    settings: tuple[str, ...],
+    store: str | None,
+    insecure: bool,
+    wait: bool,
+    quiet: bool,
+) -> None:
+    """Send a campaign to a running Dask scheduler, and return.
+
+    ADDRESS is the scheduler's, such as tls://scheduler:8786; left out, it is the campaign file's or
+    that of Dask's own configuration (DASK_SCHEDULER_ADDRESS).
+    """
+    log_to_stderr(0, quiet, as_json=False)
+    *addresses, config = what
+    if len(addresses) > 1:
+        raise click.UsageError("give one ADDRESS at most, and one CAMPAIGN.yaml")
+    given = tuple(f"compute.address={address}" for address in addresses or _default_address())
+    settings = (*settings, "compute.backend=scheduler", *given)
+    hand_over(_load(Path(config), settings, store, insecure), wait, quiet)
+
+
+@click.command()
+@campaign_file
+@store_option
+@set_option
+@ended_cleanly
+def prepare(config: Path, settings: tuple[str, ...], store: str | None) -> None:
+    """Show what `submit` would hand over for CONFIG: the graph, memory, documents."""
+    from skymosaic.submission import preparation
+
+    click.echo("\n".join(preparation.lines(_load(config, settings, store))))
+
+
+@click.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler, instead of CONFIG's.")
+@set_option
+@insecure_option
+@ended_cleanly
+def ping(
+    config: Path | None, scheduler: str | None, settings: tuple[str, ...], insecure: bool
+) -> None:
+    """Tell whether the back end of CONFIG, or a scheduler, is alive: workers, memory, versions."""
+    from skymosaic.compute import alive
+    from skymosaic.config import Compute
+
+    if (config is None) == (scheduler is None):
+        raise click.UsageError("give either CONFIG or --scheduler ADDRESS")
+    if config is None:
+        compute = Compute(backend="scheduler", address=scheduler, insecure=insecure)
+    else:
+        compute = _load(config, settings, None, insecure).compute
+    click.echo("\n".join(alive.look(compute)))
+
+
+def hand_over(campaign: Campaign, wait: bool, quiet: bool) -> None:
+    """Submit a campaign, say what was handed over, and follow it where that is wanted."""
+    from skymosaic.campaign import open_place
+    from skymosaic.display import Display, status_lines
+    from skymosaic.submission import following, handover
+
+    submitted = handover.submit(campaign)
+    click.echo(f"submitted: {submitted.what}")
+    click.echo(f"follow:    {submitted.follow}")
+    if wait:
+        try:
+            with Display(Console(stderr=True), quiet=quiet) as display:
+                status, code = following.follow(open_place(campaign), display.show, display.expect)
+        except KeyboardInterrupt:
+            click.echo(f"not followed any more, but it goes on: {submitted.follow}", err=True)
+            sys.exit(INTERRUPTED)
+        click.echo("\n".join(status_lines(status)))
+        sys.exit(code)
+
+
+def _load(
+    config: Path, settings: tuple[str, ...], store: str | None, insecure: bool = False
+) -> Campaign:
+    given: dict[str, Any] = {"store.uri": store, "compute.insecure": insecure or None}
+    return load_campaign(config, {**settings_of(settings), **given})
+
+
+def _default_address() -> list[str]:
+    import dask
+
+    address = dask.config.get("scheduler-address", None)
+    return [address] if address else []

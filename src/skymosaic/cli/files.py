@@ -1,0 +1,92 @@
+"""Commands on a campaign file, and on what it needs: check, schema, query, simulate, doctor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from skymosaic.cli.common import campaign_file, ended_cleanly, store_option
+from skymosaic.config import Campaign, json_schema, load_campaign, resolved_yaml
+
+
+@click.command()
+@campaign_file
+@store_option
+@ended_cleanly
+def check(config: Path, store: str | None) -> None:
+    """Validate CONFIG and print it with all defaults; the data are not looked at."""
+    campaign = load_campaign(config, {"store.uri": store})
+    click.echo(resolved_yaml(campaign), nl=False)
+    for line in _drizzlepac_defaults(campaign):
+        click.echo(f"# {line}")
+    click.echo(f"{config} is valid; the data were not looked at", err=True)
+
+
+def _drizzlepac_defaults(campaign: Campaign) -> list[str]:
+    """Return what drizzlepac is called with where neither file nor drizzlepac says otherwise."""
+    from skymosaic.align import tweakreg
+    from skymosaic.drizzle import parameters as pars
+
+    chosen = pars.resolve({**campaign.drizzle.parameters, **campaign.sky.parameters})
+    lines = [f"AstroDrizzle, for each sky method: {chosen}"]
+    if campaign.align.method != "none":
+        lines.append(f"TweakReg: { {**tweakreg.DEFAULTS, **campaign.align.tweakreg} }")
+        lines.append(f"imagefind: { {**tweakreg.IMAGEFIND_DEFAULTS, **campaign.align.imagefind} }")
+    return lines
+
+
+@click.command()
+@ended_cleanly
+def schema() -> None:
+    """Print the JSON Schema of campaign files."""
+    click.echo(json.dumps(json_schema(), indent=1))
+
+
+@click.command()
+@campaign_file
+@ended_cleanly
+def query(config: Path) -> None:
+    """Show what MAST has of what CONFIG asks for: files, bytes, groups; nothing is fetched."""
+    from skymosaic import campaign as pipeline
+    from skymosaic.display import query_lines
+
+    found = pipeline.query(load_campaign(config))
+    click.echo("\n".join(query_lines(found.files, found.refused)))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--seed", default=12812, show_default=True, help="Same seed, same pixels.")
+@click.option("--size", type=click.Choice(["full", "small"]), default="full", show_default=True)
+@click.option("--tile", "tiles", multiple=True, help="A tile such as 54, once each; default: all.")
+@click.option("--dithers", default=2, show_default=True, type=click.IntRange(min=1))
+@ended_cleanly
+def simulate(
+    folder: Path, seed: int, size: Literal["full", "small"], tiles: tuple[str, ...], dithers: int
+) -> None:
+    """Write simulated WFC3/IR exposures, their drizzled images and the truth into FOLDER."""
+    from skymosaic import campaign as pipeline
+    from skymosaic.archive.simulated.exposures import Simulation
+
+    simulation = Simulation(seed=seed, size=size, tiles=tiles, dithers=dithers)
+    pipeline.simulate(folder, simulation, click.echo)
+
+
+@click.command()
+@ended_cleanly
+def doctor() -> None:
+    """Tell the versions, and test that `match` truly matches in this installation."""
+    from skymosaic.installation import SELF_TEST_OFFSET, require_match, self_test
+    from skymosaic.versions import versions
+
+    for name, version in versions().items():
+        click.echo(f"{name:<20} {version}")
+    require_match()
+    found = self_test()
+    click.echo(
+        f"self-test: match found a sky difference of {found:.4f} e-/s "
+        f"where it is {SELF_TEST_OFFSET} e-/s: good"
+    )

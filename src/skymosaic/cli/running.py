@@ -1,0 +1,135 @@
+"""Commands that run a campaign here: run, restart, inspect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from skymosaic.cli.common import (
+    campaign_file,
+    ended_cleanly,
+    scratch_option,
+    set_option,
+    settings_of,
+    store_option,
+    stored_campaign,
+    wait_option,
+    workers_option,
+)
+from skymosaic.config import Campaign, load_campaign
+
+if TYPE_CHECKING:
+    from skymosaic.campaign import Outcome
+
+TABLE_TITLE = "MDRIZSKY, in the units of the exposures (WFC3/IR: electrons/s)"
+
+
+@click.command()
+@campaign_file
+@store_option
+@workers_option
+@scratch_option
+@wait_option
+@set_option
+@click.pass_obj
+@ended_cleanly
+def run(
+    obj: dict[str, bool],
+    config: Path,
+    settings: tuple[str, ...],
+    store: str | None,
+    workers: int | None,
+    scratch: str | None,
+    wait: bool,
+) -> None:
+    """Run the campaign in CONFIG, or what is not yet finished of it."""
+    options = {"store.uri": store, "compute.workers": workers, "compute.scratch": scratch}
+    given = {key: value for key, value in options.items() if value is not None}
+    _run(load_campaign(config, {**settings_of(settings), **given}), wait, obj["quiet"])
+
+
+@click.command()
+@stored_campaign
+@workers_option
+@scratch_option
+@wait_option
+@click.option("--detached", is_flag=True, help="Submit it again, and return.")
+@click.pass_obj
+@ended_cleanly
+def restart(
+    obj: dict[str, bool],
+    uri: str,
+    s3: dict[str, Any],
+    workers: int | None,
+    scratch: str | None,
+    wait: bool,
+    detached: bool,
+) -> None:
+    """Go on with a campaign that failed or was interrupted, with the file that its store holds.
+
+    STORE/CAMPAIGN is a folder or s3://BUCKET/PREFIX, and the campaign's name in it. Steps that are
+    finished are not run again.
+    """
+    from skymosaic import housekeeping
+
+    overrides = {"compute.workers": workers, "compute.scratch": scratch}
+    if detached:
+        from skymosaic.cli.clusters import hand_over
+
+        hand_over(housekeeping.submitted_campaign(uri, s3, overrides), wait, obj["quiet"])
+        return
+    _run(housekeeping.stored_campaign(uri, s3, overrides), wait, obj["quiet"])
+
+
+def show(campaign: Campaign, outcome: Outcome) -> None:
+    """Print the table of a campaign, and what it warns of."""
+    title = f"{TABLE_TITLE}\n" if campaign.groups is None else ""
+    click.echo(f"{title}{outcome.table}")
+    for warning in outcome.warnings:
+        click.echo(f"warning: {warning}", err=True)
+
+
+def _run(campaign: Campaign, wait: bool, quiet: bool) -> None:
+    from skymosaic import campaign as pipeline
+    from skymosaic import housekeeping, programs
+    from skymosaic.display import Display
+
+    start = pipeline.run if campaign.groups is None else programs.run
+    with Display(Console(stderr=True), quiet=quiet) as display:
+        outcome = start(
+            campaign,
+            display.show,
+            display.expect,
+            wait=pipeline.FOREVER if wait else 0.0,
+            on_wait=lambda holder: click.echo(f"waiting for the end of {holder} ...", err=True),
+        )
+    if outcome.reused:
+        housekeeping.settle(campaign)
+    show(campaign, outcome)
+    if outcome.reused:
+        click.echo("everything had been done before: nothing was run again", err=True)
+    click.echo(f"products: {outcome.folder}")
+    click.echo(f"report:   {outcome.report}")
+
+
+@click.command()
+@campaign_file
+@store_option
+@workers_option
+@click.pass_obj
+@ended_cleanly
+def inspect(obj: dict[str, bool], config: Path, store: str | None, workers: int | None) -> None:
+    """Retrieve the exposures of CONFIG and tabulate them; nothing is aligned or drizzled."""
+    from skymosaic import campaign as pipeline
+    from skymosaic.display import Display
+
+    campaign = load_campaign(config, {"store.uri": store, "compute.workers": workers})
+    with Display(Console(stderr=True), quiet=obj["quiet"]) as display:
+        inspection = pipeline.inspect(campaign, display.show, display.expect)
+    for title, table in inspection.tables.items():
+        click.echo(f"{title}: {len(table)}")
+        click.echo("\n".join(table.pformat(max_lines=-1, max_width=-1)) + "\n")
+    click.echo(f"tables: {inspection.folder}")

@@ -1,0 +1,137 @@
+"""Commands on a campaign that a store holds: status, logs, cancel, report, clean, verify."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from skymosaic.cli.common import ended_cleanly, store_option, stored_campaign
+from skymosaic.cli.running import show
+from skymosaic.config import load_campaign
+
+
+@click.command()
+@stored_campaign
+@click.option("--json", "as_json", is_flag=True, help="Print all that is known as JSON.")
+@ended_cleanly
+def status(uri: str, s3: dict[str, Any], as_json: bool) -> None:
+    """Tell what is done, running and failed in STORE/CAMPAIGN.
+
+    The exit code tells the state: 0 done, 20 running, 21 failed, 22 interrupted,
+    23 cancelled, 24 submitted.
+    """
+    from skymosaic import housekeeping
+    from skymosaic.display import status_lines
+
+    found = housekeeping.find_status(uri, s3)
+    if as_json:
+        click.echo(json.dumps({**asdict(found), "state": found.state.word}, indent=1))
+    else:
+        click.echo("\n".join(status_lines(found)))
+    sys.exit(found.state.exit_code)
+
+
+@click.command()
+@stored_campaign
+@click.option("--run", "number", type=click.IntRange(min=1), help="Number of a run; default: last.")
+@click.option("--json", "as_json", is_flag=True, help="Print the lines as JSON.")
+@ended_cleanly
+def logs(uri: str, s3: dict[str, Any], number: int | None, as_json: bool) -> None:
+    """Print what was logged by the last run of STORE/CAMPAIGN, on its driver and its workers."""
+    from skymosaic import housekeeping, runlog
+
+    for line in runlog.lines(housekeeping.find_place(uri, s3), number, as_json=as_json):
+        click.echo(line)
+
+
+@click.command()
+@stored_campaign
+@ended_cleanly
+def cancel(uri: str, s3: dict[str, Any]) -> None:
+    """End the run of STORE/CAMPAIGN in order, or take back its submission.
+
+    Finished steps are kept: `skymosaic restart` goes on.
+    """
+    from skymosaic import housekeeping
+
+    click.echo(housekeeping.cancel(uri, s3))
+
+
+@click.command()
+@stored_campaign
+@store_option
+@ended_cleanly
+def report(uri: str, s3: dict[str, Any], store: str | None) -> None:
+    """Print the table of a finished campaign and where its report is; nothing is run.
+
+    It is named by its campaign file, or as STORE/CAMPAIGN.
+    """
+    from skymosaic import campaign as pipeline
+    from skymosaic import housekeeping, programs
+
+    if Path(uri).is_file() or Path(uri).suffix in (".yaml", ".yml"):
+        campaign = load_campaign(Path(uri), {"store.uri": store})
+    else:
+        campaign = housekeeping.stored_campaign(uri, s3)
+    find = pipeline.find_outcome if campaign.groups is None else programs.find_outcome
+    outcome = find(campaign)
+    show(campaign, outcome)
+    click.echo(f"report:   {outcome.report}")
+
+
+@click.command()
+@stored_campaign
+@click.option("--all", "everything", is_flag=True, help="Remove the whole campaign: its products.")
+@click.option("--dry-run", is_flag=True, help="Tell what would be removed, and remove nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@ended_cleanly
+def clean(uri: str, s3: dict[str, Any], everything: bool, dry_run: bool, yes: bool) -> None:
+    """Remove from STORE/CAMPAIGN what no manifest names, and scratch folders of dead processes."""
+    from skymosaic import housekeeping
+
+    if everything and not (dry_run or yes):
+        click.confirm(f"remove {uri} with all products?", abort=True)
+    cleaned = housekeeping.clean(uri, s3, everything=everything, pretend=dry_run)
+    for key in cleaned.keys:
+        click.echo(key)
+    click.echo(
+        f"{'would remove' if dry_run else 'removed'}: {len(cleaned.keys)} files"
+        + ("" if dry_run else f", {cleaned.uploads} unfinished, {cleaned.scratch} scratch folders"),
+        err=True,
+    )
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--store",
+    metavar="URI",
+    default="store",
+    show_default=True,
+    help="Where its products are.",
+)
+@click.option(
+    "--tolerance", type=float, help="Largest difference, electrons/s; default: that of the runs."
+)
+@ended_cleanly
+def verify(name: str, store: str, tolerance: float | None) -> None:
+    """Compare the finished campaign NAME with values published of it, such as horsehead-12812.
+
+    The exit code is 7 where it agrees with none of the published runs.
+    """
+    from skymosaic import verification
+    from skymosaic.published import TOLERANCE
+
+    limit = TOLERANCE if tolerance is None else tolerance
+    compared = verification.verify(f"{store.rstrip('/')}/{name}", name)
+    for comparison in compared:
+        verdict = "agrees" if comparison.agrees(limit) else "differs"
+        click.echo(f"{verdict:<8} {comparison.source}")
+        for method, (difference, rootname) in comparison.largest.items():
+            click.echo(f"         {method:<16} {difference:+.6f} electrons/s at most ({rootname})")
+    verification.require_agreement(compared, limit)

@@ -1,0 +1,147 @@
+"""What a run logs, kept in its store: for who looks from elsewhere, or later.
+
+Stores do not append. The log is a folder of numbered parts, ``logs/NNNNNN/NNNN.jsonl``, of which
+only the last one is written again as lines come in.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from skymosaic.errors import MissingError, StoreError
+from skymosaic.logs import entry_of, is_ours
+from skymosaic.steps import Place
+from skymosaic.submission import record as submissions
+
+_PART = 200_000  # characters of a part
+_PARTS = 100  # more are not kept: something logs without end
+_PAUSE = 2.0  # s between two writings
+_PATIENCE = 10.0  # s; a log is not worth more waiting
+
+
+class RunLog(logging.Handler):
+    """Keeps lines of the log in a campaign's store.
+
+    Parameters
+    ----------
+    place : Place
+        The campaign's.
+    number : int
+        Number of the run.
+    """
+
+    def __init__(self, place: Place, number: int) -> None:
+        super().__init__()
+        self._store = place.store.hurried(_PATIENCE)
+        self._folder = _folder(place, number)
+        self._part, self._lines, self._size = 1, list[str](), 0
+        self._lines_lock = threading.RLock()
+        self._changed, self._ended = threading.Event(), threading.Event()
+        self._writer = threading.Thread(target=self._write_changes, daemon=True)
+        self.addFilter(is_ours)
+        self._writer.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        line = json.dumps(entry_of(record))
+        with self._lines_lock:
+            if self._size > _PART and self._part < _PARTS:
+                self._flush()
+                self._part, self._lines, self._size = self._part + 1, [], 0
+            if self._size <= _PART:
+                self._lines.append(line)
+                self._size += len(line)
+        self._changed.set()
+
+    def end(self) -> None:
+        """Write what is not written yet."""
+        self._ended.set()
+        self._changed.set()
+        self._writer.join()
+        with self._lines_lock:
+            self._flush()
+
+    def _write_changes(self) -> None:
+        while not self._ended.is_set():
+            self._changed.wait()
+            self._changed.clear()
+            if not self._ended.is_set():
+                with self._lines_lock:
+                    self._flush()
+                self._ended.wait(_PAUSE)
+
+    def _flush(self) -> None:
+        if not self._lines:
+            return
+        key = f"{self._folder}/{self._part:04d}.jsonl"
+        try:
+            self._store.write_text(key, "\n".join(self._lines) + "\n")
+        except StoreError:  # the run matters more than its log, and what failed would log itself
+            return
+
+
+@contextmanager
+def kept(place: Place, number: int) -> Iterator[None]:
+    """Keep in the store what this process and its workers log meanwhile."""
+    handler, logger = RunLog(place, number), logging.getLogger("skymosaic")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.end()
+
+
+def lines(place: Place, number: int | None, *, as_json: bool = False) -> Iterator[str]:
+    """Yield the lines of a run's log.
+
+    Parameters
+    ----------
+    place : Place
+        The campaign's.
+    number : int or None
+        The run's; None is the last one, or what a submission's driver wrote before its run began.
+    as_json : bool
+        As they are kept, a JSON object each.
+
+    Raises
+    ------
+    MissingError
+        Nothing was logged.
+    StoreError
+        The store cannot be read.
+    """
+    submission = submissions.read(place) if number is None else None
+    numbers = sorted({int(key.split("/")[-2]) for key in _parts(place)})
+    if submission is not None and (not numbers or numbers[-1] <= submission.after):
+        text = place.store.read_text(submissions.log_key(place, submission.id))
+        if text is not None:
+            yield from text.splitlines()
+            return
+    if not numbers or (number is not None and number not in numbers):
+        which = "" if number is None else f" of run {number} (there are {numbers})"
+        raise MissingError(f"{place.store.where(place.campaign)} holds no log{which}")
+    wanted = numbers[-1] if number is None else number
+    for key in _parts(place):
+        if int(key.split("/")[-2]) == wanted:
+            for line in (place.store.read_text(key) or "").splitlines():
+                yield line if as_json else _readable(json.loads(line))
+
+
+def _readable(entry: dict[str, Any]) -> str:
+    step = f"{entry['step']}: " if "step" in entry else ""
+    exception = f"\n{entry['exception']}" if "exception" in entry else ""
+    return f"{entry['time']} {entry['level']:<7} {step}{entry['message']}{exception}"
+
+
+def _parts(place: Place) -> list[str]:
+    return [key for key in place.store.list(place.key("logs")) if key.endswith(".jsonl")]
+
+
+def _folder(place: Place, number: int) -> str:
+    return place.key("logs", f"{number:06d}")

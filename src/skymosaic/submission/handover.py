@@ -1,0 +1,128 @@
+"""Handing a campaign over: what every back end has in common."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+from typing import Any
+
+from skymosaic.campaign import open_place
+from skymosaic.config import Campaign, resolved_yaml
+from skymosaic.errors import CampaignError, LockedError, SkymosaicError
+from skymosaic.records import campaign_lock
+from skymosaic.steps import Place
+from skymosaic.store import lease
+from skymosaic.submission import record
+from skymosaic.submission.job import Job, Submitted
+from skymosaic.submission.record import Submission
+
+_HANDING_OVER = 60.0  # s to wait for another submission of the same campaign to be handed over
+
+
+def job_of(campaign: Campaign) -> Job:
+    """Return what would be handed over.
+
+    Raises
+    ------
+    CampaignError
+        The campaign is not for a cluster.
+    """
+    if campaign.compute.backend == "local":
+        raise CampaignError(
+            "compute.backend is local, which has nothing to submit to: start it with `skymosaic "
+            "run`, or name a cluster, such as compute: {backend: scheduler, address: tcp://...}"
+        )
+    return Job(campaign, resolved_yaml(campaign))
+
+
+def documents(campaign: Campaign) -> dict[str, str]:
+    """Return what would be submitted, by file name; nothing is."""
+    documents: dict[str, str] = _backend(campaign.compute.backend).documents(job_of(campaign))
+    return documents
+
+
+def submit(campaign: Campaign) -> Submitted:
+    """Hand a campaign over to its cluster; return as soon as that has it.
+
+    Raises
+    ------
+    CampaignError
+        The campaign is not for a cluster.
+    LockedError
+        It is running, or was handed over and has not begun.
+    SkymosaicError
+        The cluster or the store failed.
+    """
+    job, place = job_of(campaign), open_place(campaign)
+    backend = _backend(campaign.compute.backend)
+    backend.documents(job)  # what cannot be written down leaves no trace in the store
+    # Two users may submit at once: one of them finds what the other has handed over.
+    with lease.held(place.store, place.key("locks", "submission"), "submit", wait=_HANDING_OVER):
+        _require_idle(place)
+        submission = Submission.of(place, campaign.compute.backend, job.text)
+        submission.write(place)
+        try:
+            submitted: Submitted = backend.submit(job)
+        except BaseException:
+            record.forget(place)
+            raise
+        replace(submission, what=submitted.what).write(place)
+    return submitted
+
+
+def cancel(place: Place, submission: Submission, campaign: Campaign) -> None:
+    """Take back a submission of which no run has begun.
+
+    Parameters
+    ----------
+    place : Place
+        The campaign's.
+    submission : Submission
+        Its last one.
+    campaign : Campaign
+        As it was handed over.
+    """
+    taken_back: Any = getattr(_backend(submission.backend), "cancel", None)
+    if taken_back is not None:
+        taken_back(Job(campaign, submission.text))
+    record.forget(place)
+
+
+def _require_idle(place: Place) -> None:
+    where = place.store.where(place.campaign)
+    holder = lease.look(place.store, campaign_lock(place)).holder
+    if holder is not None:
+        raise LockedError(
+            f"{where} is running already ({holder}); nothing was submitted. Follow it with "
+            f"`skymosaic status {where}`, or end it with `skymosaic cancel {where}`"
+        )
+    last = record.read(place)
+    if last is not None and is_waiting(place, last):
+        raise LockedError(
+            f"{where} was handed over at {last.submitted} by {last.by} ({last.what}) and does not "
+            f"run yet; nothing was submitted. Take it back with `skymosaic cancel {where}` first"
+        )
+
+
+def is_waiting(place: Place, submission: Submission) -> bool:
+    """Whether a run of a submission, which does not run now, can still begin by itself.
+
+    Where the cluster cannot be asked, that is so until a first run has begun.
+    """
+    ask: Any = getattr(_backend(submission.backend), "is_known", None)
+    try:
+        known = None if ask is None or submission.error else bool(ask(submission))
+    except SkymosaicError:  # it does not answer
+        known = None
+    return submission.is_pending(place) if known is None else known
+
+
+def _backend(name: str) -> Any:
+    try:
+        return importlib.import_module(f"skymosaic.submission.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"skymosaic.submission.{name}":
+            raise
+        raise CampaignError(
+            f"compute.backend {name} cannot be submitted to; use `skymosaic run` in it"
+        ) from None

@@ -1,0 +1,90 @@
+"""What a submission would hand over, told before it is: graph, memory, documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dask.utils import format_bytes
+
+from skymosaic import programs
+from skymosaic.campaign import open_place
+from skymosaic.config import Campaign
+from skymosaic.drizzle.grid import Grid
+from skymosaic.methods import column
+from skymosaic.sources import open_source
+from skymosaic.steps import Finished, Place, finished
+from skymosaic.submission import handover
+
+_PIXEL = 8  # bytes of a pixel of a mosaic and its weights, float32 each
+_CONTEXT = 4  # bytes of a pixel of a plane of the context image
+_CHIPS_A_PLANE = 32
+
+
+def lines(campaign: Campaign) -> list[str]:
+    """Return what would be submitted of a campaign, a line each; nothing is.
+
+    Raises
+    ------
+    CampaignError, InputError, UnreachableError
+        The source has no exposures, or does not answer.
+    """
+    place = open_place(campaign)
+    source = open_source(campaign.source, mixed=campaign.groups is not None)
+    parcels = source.parcels()
+    groups = programs.split(parcels) if campaign.groups is not None else []
+    mosaics, methods = len(groups) or 1, len(campaign.sky.methods)
+    stages = {
+        "retrieve": len(parcels),
+        "inspect": mosaics,
+        "align": mosaics,
+        "plan": mosaics,
+        "drizzle": mosaics * methods,
+        "gather": mosaics,
+    }
+    told = [
+        f"campaign {campaign.name}, back end {campaign.compute.backend}, "
+        f"store {place.store.where(place.campaign)}",
+        f"graph: {sum(stages.values())} tasks",
+        *(f"  {stage:<10} {count:>6}" for stage, count in stages.items()),
+        f"groups: {len(groups) or 'one mosaic'}",
+        *(f"  {group.name}: {len(group.parcels)} files" for group in groups),
+        *_memory(campaign, place, mosaics),
+    ]
+    if campaign.compute.backend == "local":
+        return [*told, "documents: none; `skymosaic run` runs it here"]
+    for name, text in handover.documents(campaign).items():
+        told += ["", f"--- {name}", text.rstrip("\n")]
+    return told
+
+
+def _memory(campaign: Campaign, place: Place, mosaics: int) -> list[str]:
+    """Return a projection of a drizzle's memory from what is known of the output grid."""
+    most = campaign.drizzle.max_output_megapixels
+    planned = finished(place, "plan")
+    if planned is None or mosaics > 1:
+        return [
+            "memory: the output grid is not known before the exposures are aligned; at most "
+            f"{most:g} megapixels are allowed: {format_bytes(int(most * 1e6 * _PIXEL))} of science "
+            "and weights for each drizzle"
+        ]
+    columns, rows = Grid.from_call(planned.result["grid"]).shape
+    images = sum(len(group) for group in planned.result["groups"])
+    told = [
+        f"memory: {columns} x {rows} pixels of output, {images} exposures: "
+        f"{format_bytes(columns * rows * _PIXEL)} of science and weights for each drizzle, "
+        f"{format_bytes(columns * rows * _CONTEXT * -(-images // _CHIPS_A_PLANE))} more where a "
+        "context image is made"
+    ]
+    return told + _peaks(_drizzled(campaign, place))
+
+
+def _drizzled(campaign: Campaign, place: Place) -> list[Finished]:
+    found = (finished(place, f"runs/{column(method)}") for method in campaign.sky.methods)
+    return [step for step in found if step is not None]
+
+
+def _peaks(steps: Sequence[Finished]) -> list[str]:
+    if not steps:
+        return []
+    peak = max(step.peak_memory for step in steps)
+    return [f"        the last run's drizzles took {format_bytes(peak)} at most"]

@@ -1,0 +1,98 @@
+"""Submission to a Dask scheduler that runs already: the driver is a task of its own there."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from distributed import Client, fire_and_forget
+
+from skymosaic.campaign import open_place
+from skymosaic.compute.addresses import require_private
+from skymosaic.compute.scheduler import connected
+from skymosaic.config import load_campaign_text
+from skymosaic.errors import ComputeError
+from skymosaic.submission import record
+from skymosaic.submission.driver import drive
+from skymosaic.submission.job import Job, Submitted
+from skymosaic.submission.record import Submission
+
+_PATIENCE = 30.0  # s for the scheduler to say that it has the task
+
+
+def documents(job: Job) -> dict[str, str]:
+    """Return the campaign file and the task that would be submitted.
+
+    Raises
+    ------
+    CampaignError
+        The address is remote and not encrypted, which was not allowed.
+    """
+    address = str(job.campaign.compute.address)
+    require_private(address, insecure=job.campaign.compute.insecure)
+    task = {
+        "scheduler": address,
+        "key": _key(job.campaign.name, "ID"),
+        "function": f"{drive.__module__}.{drive.__qualname__}",
+        "command": "skymosaic run campaign.yaml --wait --set compute.backend=scheduler "
+        "--set compute.address=ADDRESS",
+    }
+    return {"campaign.yaml": job.text, "task.json": json.dumps(task, indent=1) + "\n"}
+
+
+def submit(job: Job) -> Submitted:
+    """Give the scheduler the task that drives a campaign; it does not need us any more.
+
+    Raises
+    ------
+    CampaignError
+        The address is remote and not encrypted, which was not allowed.
+    ComputeError
+        The scheduler does not answer, has no workers, or does not take it.
+    """
+    place = open_place(job.campaign)
+    submission = record.read(place)
+    if submission is None:
+        raise ComputeError(f"{job.campaign.name} has no record of its submission; submit it again")
+    key = _key(job.campaign.name, submission.id)
+    with connected(job.campaign.compute) as client:
+        fire_and_forget(client.submit(drive, job.text, submission.id, key=key, pure=False))
+        end = time.monotonic() + _PATIENCE
+        while _state(client, key) is None:
+            if time.monotonic() > end:
+                raise ComputeError(
+                    f"the scheduler at {job.campaign.compute.address} did not take the task {key}; "
+                    "submit again"
+                )
+            time.sleep(0.05)
+    return Submitted(
+        what=f"Dask task {key} at {job.campaign.compute.address}",
+        follow=f"skymosaic status {place.store.where(place.campaign)}",
+    )
+
+
+def cancel(job: Job) -> None:
+    """Take the task back, if it has not begun; one that runs sees that its submission is gone."""
+    submission = record.read(open_place(job.campaign))
+    if submission is not None:
+        with connected(job.campaign.compute) as client:
+            client.cancel([_key(job.campaign.name, submission.id)], force=True)
+
+
+def is_known(submission: Submission) -> bool:
+    """Whether the scheduler has the task, waiting or at work."""
+    campaign = load_campaign_text(submission.text, f"submission {submission.id}", {})
+    with connected(campaign.compute, workers=0) as client:
+        state = _state(client, _key(campaign.name, submission.id))
+    return state not in (None, "released", "forgotten", "memory", "erred")
+
+
+def _key(campaign: str, submission: str) -> str:
+    return f"skymosaic-{campaign}-{submission}"
+
+
+def _state(client: Client, key: str) -> str | None:
+    """Return what the scheduler knows of a task: its state, None where it has none."""
+    states = client.sync(client.scheduler.get_task_status, keys=[key])
+    state: str | None = states[key]
+    return state

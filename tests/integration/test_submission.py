@@ -1,0 +1,84 @@
+"""Campaigns sent to a real Dask scheduler by `dask-submit`, and left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Ended, skymosaic, wait_for, write_campaign
+from tests.dask_cluster import DaskCluster, dask_cluster
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    with dask_cluster(folder, environment={"TMPDIR": str(folder)}) as running:
+        running.scale(1)
+        yield running
+
+
+def dask_submit(*arguments: str | Path, cwd: Path) -> Ended:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("dask-submit")), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        cwd=cwd,
+        env={**os.environ, "PWD": str(cwd)},
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_driver_that_cannot_begin_is_told_of(cluster: DaskCluster, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    # Relative paths are those of the one who submits, wherever the workers are.
+    write_campaign(tmp_path / "nothing.yaml", source={"kind": "directory", "path": "data"})
+    ended = dask_submit(cluster.address, "nothing.yaml", "--store", "out", "--wait", cwd=tmp_path)
+    assert ended.code == 4, ended.err
+    assert "submitted: Dask task skymosaic-nothing-" in ended.out
+    uri = f"{tmp_path}/out/nothing"
+    status = skymosaic("status", uri)
+    assert status.code == 21
+    assert f"{tmp_path}/data" in status.out
+    logs = skymosaic("logs", uri)
+    assert "InputError" in logs.out
+    wait_for(lambda: not list(cluster.folder.glob("skymosaic-*-driver-*")), "a clean end", 30)
+
+
+def test_ping_and_refusals(cluster: DaskCluster, tmp_path: Path) -> None:
+    alive = skymosaic("ping", "--scheduler", cluster.address)
+    assert alive.code == 0, alive.err
+    assert f"scheduler {cluster.address}: alive, 1 workers" in alive.out
+    assert "1 threads, memory" in alive.out
+    assert "versions of 1 workers: python" in alive.out
+    file = write_campaign(tmp_path / "demo.yaml", source={"kind": "simulated"})
+    remote = dask_submit("tcp://10.1.2.3:8786", file, cwd=tmp_path)
+    assert remote.code == 3
+    assert "tls://" in remote.err
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.slow
+def test_the_table_is_that_of_a_local_run(cluster: DaskCluster, tmp_path: Path) -> None:
+    source = {"kind": "simulated", "size": "small", "tiles": ["54", "51"]}
+    file = write_campaign(tmp_path / "tiles.yaml", source=source, align={"order": ["54"]})
+    ended = dask_submit(cluster.address, file, "--store", "out", "--wait", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    local = skymosaic("run", file, "--store", tmp_path / "local", "--workers", "1")
+    assert local.code == 0, local.err
+    tables = [tmp_path / way / "tiles/comparison/mdrizsky.csv" for way in ("out", "local")]
+    assert tables[0].read_bytes() == tables[1].read_bytes()
+    report = (tmp_path / "out/tiles/comparison/report.html").read_text()
+    assert "Dask dashboard" in report
+    lines = [
+        json.loads(line)
+        for line in skymosaic("logs", "--json", f"{tmp_path}/out/tiles").out.splitlines()
+    ]
+    assert {line["campaign"] for line in lines} == {"tiles"}
+    assert {"drizzle match", "gather"} <= {line.get("step") for line in lines}

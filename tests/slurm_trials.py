@@ -1,0 +1,314 @@
+"""Campaigns on a real Slurm and a real S3 server, undisturbed and with faults; a table of outcomes.
+
+Every trial ends with the table that the local back end gives, byte for byte, or with the error and
+exit code that it must have, and then with that table after `skymosaic restart`. scripts/test-slurm
+installs what this needs and runs it. Words choose trials whose names hold one of them.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import yaml
+
+from tests.conftest import REPOSITORY, skymosaic
+from tests.integration.test_programs import rename
+from tests.mast_standin import Archive, configuration, mast_standin
+from tests.slurm_stage import TILES, Stage, Trial, TrialError, stage
+
+
+def demo_by_worker_jobs(stage: Stage) -> str:
+    """The demo campaign with worker jobs of Slurm."""
+    trial = Trial(stage, "demo by worker jobs", *_demo())
+    trial.must_end(trial.run(), 0)
+    trial.check_end()
+    return "same table"
+
+
+def demo_in_one_job(stage: Stage) -> str:
+    """The demo campaign in one job of two nodes."""
+    trial = Trial(stage, "demo in one job", *_demo(), nodes=2)
+    trial.must_end(trial.job_end(trial.submit()), 0)
+    trial.check_end()
+    return "same table"
+
+
+def _demo() -> tuple[str, dict[str, Any]]:
+    demo = yaml.safe_load((REPOSITORY / "configs" / "horsehead-demo.yaml").read_text())
+    name = demo.pop("campaign")["name"]
+    return name, demo
+
+
+def worker_job_cancelled(stage: Stage) -> str:
+    """A worker job is cancelled while it drizzles."""
+    trial = Trial(stage, "worker job cancelled", "tiles", TILES)
+    process = trial.start()
+    trial.drizzling(process)
+    stage.slurm.command("scancel", trial.worker_jobs()[0])
+    trial.must_end(trial.end(process), 0)
+    trial.check_end()
+    return "went on; same table"
+
+
+def all_worker_jobs_cancelled(stage: Stage) -> str:
+    """All worker jobs are cancelled while they drizzle."""
+    trial = Trial(stage, "all worker jobs cancelled", "tiles", TILES)
+    process = trial.start()
+    trial.drizzling(process)
+    stage.slurm.command("scancel", *trial.worker_jobs())
+    trial.must_end(trial.end(process), 0, "CANCELLED")
+    trial.check_end()
+    return "others were asked for; same table"
+
+
+def driver_killed(stage: Stage) -> str:
+    """The driver, and with it the scheduler, is killed: its jobs end by themselves."""
+    trial = Trial(stage, "driver killed", "tiles", TILES)
+    process = trial.start()
+    trial.drizzling(process)
+    process.kill()
+    trial.end(process)
+    started = time.monotonic()
+    trial.wait_for(lambda: not trial.worker_jobs(), "the end of the jobs", seconds=120)
+    gone = time.monotonic() - started
+    trial.restart()
+    trial.check_end()
+    return f"jobs gone after {gone:.0f} s; restarted; same table"
+
+
+def node_down(stage: Stage) -> str:
+    """A node is set down while a worker job drizzles on it."""
+    trial = Trial(stage, "node down", "tiles", TILES)
+    process = trial.start()
+    trial.drizzling(process)
+    node = trial.job(trial.worker_jobs()[0])["NodeList"]
+    with _down(stage, node):
+        trial.must_end(trial.end(process), 0)
+    trial.check_end()
+    return "went on; same table"
+
+
+@contextmanager
+def _down(stage: Stage, node: str) -> Iterator[None]:
+    words = ("scontrol", "update", f"nodename={node}")
+    stage.slurm.command(*words, "state=down", "reason=trial")
+    try:
+        yield
+    finally:
+        stage.slurm.command(*words, "state=resume")
+
+
+def memory_exceeded(stage: Stage) -> str:
+    """A worker job may take less memory than a drizzle needs; then enough."""
+    trial = Trial(stage, "memory exceeded", "tiles", TILES, memory="450MB", cores=1, jobs=2)
+    line = trial.must_end(trial.run(), 10, "memory")
+    trial.write(memory="6GB")
+    trial.must_end(trial.run(), 0)
+    trial.check_end()
+    return f"{line[:150]}; more memory: same table"
+
+
+def lifetime(stage: Stage) -> str:
+    """Worker jobs come to the end of their lifetime: others take over."""
+    trial = Trial(stage, "lifetime", "tiles", TILES, walltime="00:01:30", grace=40)
+    trial.must_end(trial.run(), 0)
+    trial.check_end()
+    return "others took over; same table"
+
+
+def refused(stage: Stage) -> str:
+    """Slurm refuses the jobs: wrong partition, too much memory, too long."""
+    trial = Trial(stage, "refused", "tiles", TILES, partition="nosuch")
+    line = trial.must_end(trial.run(), 10, "invalid partition", "compute.slurm.partition")
+    for change in ({"memory": "900GB"}, {"walltime": "99:00:00"}):
+        trial.write(partition=None, **change)
+        trial.must_end(trial.run(), 10, "Slurm", "compute.slurm")
+    trial.write(partition=None, walltime="99:00:00")
+    ended = trial.end(trial.start(command="submit"))
+    trial.must_end(ended, 10, "PartitionTimeLimit", "Nothing was submitted")
+    return line
+
+
+def jobs_fail(stage: Stage) -> str:
+    """The jobs' own commands fail: the run ends, and says why."""
+    trial = Trial(stage, "jobs fail", "tiles", TILES, prologue=["nosuchmodule load x", "exit 3"])
+    return trial.must_end(trial.run(), 10, "nosuchmodule: command not found", "again and again")
+
+
+def job_cancelled(stage: Stage) -> str:
+    """The one job is cancelled; restarted."""
+    trial = Trial(stage, "one job cancelled", "tiles", TILES, nodes=2)
+    job = trial.submit()
+    trial.drizzling()
+    stage.slurm.command("scancel", "--batch", "--signal=TERM", job)
+    trial.must_end(trial.job_end(job), 143)
+    trial.restart()
+    trial.check_end()
+    return "ended with 143 in order; restarted; same table"
+
+
+def cancelled_by_skymosaic(stage: Stage) -> str:
+    """`skymosaic cancel` ends the one job; submitted again."""
+    trial = Trial(stage, "one job skymosaic cancel", "tiles", TILES)
+    job = trial.submit()
+    trial.drizzling()
+    trial.must_end(trial.end(trial._start("cancel", f"{trial.store}/tiles")), 0)
+    trial.must_end(trial.job_end(job), 18)
+    trial.must_end(trial.job_end(trial.submit()), 0)
+    trial.check_end()
+    return "ended with 18; submitted again; same table"
+
+
+def scheduler_killed(stage: Stage) -> str:
+    """The scheduler in the one job is killed; restarted."""
+    trial = Trial(stage, "one job scheduler killed", "tiles", TILES, nodes=2)
+    job = trial.submit()
+    trial.drizzling()
+    trial.pid_of("distributed.cli.dask_scheduler").send_signal(signal.SIGKILL)
+    line = trial.must_end(trial.job_end(job), 10)
+    trial.restart()
+    trial.check_end()
+    return f"{line[:150]}; restarted; same table"
+
+
+def node_down_in_one_job(stage: Stage) -> str:
+    """The second node of the one job is set down: the other does the rest."""
+    trial = Trial(stage, "one job node down", "tiles", TILES, nodes=2)
+    job = trial.submit()
+    trial.drizzling()
+    with _down(stage, "n2" if trial.job(job)["BatchHost"] == "n1" else "n1"):
+        trial.must_end(trial.job_end(job), 0)
+    trial.check_end()
+    return "went on; same table"
+
+
+def memory_exceeded_in_one_job(stage: Stage) -> str:
+    """The workers of the one job may take less memory than they need; then enough."""
+    trial = Trial(stage, "one job memory", "tiles", TILES, memory="700MB", cores=1)
+    ended = trial.job_end(trial.submit())
+    if ended.code == 0 or "memory" not in ended.out:
+        raise TrialError(f"ended with {ended.code}:\n{ended.out}")
+    trial.write(memory="6GB")
+    trial.must_end(trial.job_end(trial.submit()), 0)
+    trial.check_end()
+    return f"ended with {ended.code}, memory named; more memory: same table"
+
+
+def walltime(stage: Stage) -> str:
+    """The one job's walltime comes while it works; restarted."""
+    # Slurm looks at the walltime once in a minute or so: the grace is its doubt and ours.
+    trial = Trial(stage, "walltime", "tiles", TILES, walltime="00:02:00", grace=58, cores=1)
+    trial.sections = {**TILES, "source": {**TILES["source"], "tiles": _ALL_TILES}}
+    trial.file = trial.write()
+    line = trial.must_end(trial.job_end(trial.submit()), 19, "walltime")
+    trial.write(walltime="00:30:00", cores=2)
+    trial.must_end(trial.job_end(trial.submit()), 0)
+    trial.check_end()
+    return f"{line[:150]}; submitted again; same table"
+
+
+_ALL_TILES = [str(tile) for tile in range(50, 59)]
+
+
+def preempted(stage: Stage) -> str:
+    """A job of another partition takes the one job's place; Slurm starts it again."""
+    trial = Trial(stage, "preempted", "tiles", TILES, nodes=2)
+    job = trial.submit()
+    trial.drizzling()
+    stage.slurm.command(
+        *("sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "--wrap=sleep 5"),
+        f"--output={trial.folder}/urgent.log",
+    )
+    trial.wait_for(lambda: int(trial.job(job).get("Restarts", 0)) > 0, "the requeue")
+    trial.must_end(trial.job_end(job), 0)
+    trial.check_end()
+    return "started again by Slurm, went on; same table"
+
+
+def array(stage: Stage) -> str:
+    """A program of three groups, shared out to an array of two tasks."""
+    folder, archive = stage.folder / "archive", Archive()
+    made = skymosaic("simulate", folder / "tile", "--size", "small", "--tile", "54")
+    if made.code:
+        raise TrialError(made.err)
+    targets = {"a": "HORSEHEAD", "b": "NGC 2023", "c": "IC-434"}
+    for letter, target in targets.items():
+        (folder / letter).mkdir()
+        for path in (folder / "tile").glob("ibxl54*_*.fits"):
+            if path.stem.endswith(("_flt", "_drz")):
+                rename(path, folder / letter, letter, "F160W")
+        archive.add_folder(folder / letter, target=target)
+    program = {
+        "source": {"kind": "mast", "proposal_id": [12812], "download": "mast"},
+        "align": "none",
+        "sky": {"methods": ["localmin", "match"]},
+        "groups": {},
+    }
+    with mast_standin(archive) as url:
+        environment = configuration(folder / "home", url)
+        local = Trial(stage, "array local", "program", program, backend="local")
+        trial = Trial(stage, "array", "program", program, array=2, cores=1, memory="5GB")
+        local.more_environment = trial.more_environment = environment
+        local.must_end(local.run("--workers", "2"), 0)
+        trial.must_end(trial.job_end(trial.submit()), 0)
+    for target in targets.values():
+        group = f"12812/{target.replace(' ', '_')}/F160W/"
+        if trial.table(group) != local.table(group):
+            raise TrialError(f"the table of {group} is not that of the local back end")
+    tasks = sorted((trial.folder / "logs").glob("*_[12].log"))
+    done = [log.read_text().count("gather                done") for log in tasks]
+    if len(tasks) != 2 or done != [2, 1]:
+        raise TrialError(f"the tasks {tasks} did {done} groups")
+    trial.check_nothing_left()
+    return "tasks did 2 and 1 groups; same tables"
+
+
+TRIALS: dict[str, Callable[[Stage], str]] = {
+    "worker jobs: the demo": demo_by_worker_jobs,
+    "worker jobs: refused by Slurm": refused,
+    "worker jobs: their commands fail": jobs_fail,
+    "worker jobs: one cancelled": worker_job_cancelled,
+    "worker jobs: all cancelled": all_worker_jobs_cancelled,
+    "worker jobs: driver and scheduler killed": driver_killed,
+    "worker jobs: node down": node_down,
+    "worker jobs: memory exceeded": memory_exceeded,
+    "worker jobs: lifetime over": lifetime,
+    "one job: the demo": demo_in_one_job,
+    "one job: scancel": job_cancelled,
+    "one job: skymosaic cancel": cancelled_by_skymosaic,
+    "one job: scheduler killed": scheduler_killed,
+    "one job: node down": node_down_in_one_job,
+    "one job: memory exceeded": memory_exceeded_in_one_job,
+    "one job: walltime over": walltime,
+    "one job: preempted": preempted,
+    "job array of a program": array,
+}
+
+
+def main() -> int:
+    """Run all trials, or those whose names hold a word that was given; print a table."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    chosen = [t for t in TRIALS if not sys.argv[1:] or any(w in t for w in sys.argv[1:])]
+    failures = 0
+    print(f"{'trial':<42} {'time':>6}  outcome", flush=True)
+    with stage() as where:
+        for name in chosen:
+            started = time.monotonic()
+            try:
+                outcome = TRIALS[name](where)
+            except Exception as why:
+                failures += 1
+                outcome = f"FAILED: {type(why).__name__}: {why}"
+                where.slurm.command("scancel", "--me", check=False)
+            print(f"{name:<42} {time.monotonic() - started:5.0f}s  {outcome}", flush=True)
+    print(f"{len(chosen)} trials, {failures} failed")
+    return min(failures, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""The commands on clusters, as far as they need none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import entry_points
+
+import dask
+import pytest
+from click.testing import CliRunner
+
+from skymosaic.cli import clusters, main
+from skymosaic.submission import handover
+from skymosaic.submission.job import Submitted
+
+MINIMAL = "campaign: {name: demo}\nsource: {kind: simulated}\n"
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo.yaml").write_text(MINIMAL)
+    return "demo.yaml"
+
+
+@pytest.fixture
+def handed(monkeypatch) -> list:
+    """What would have been handed over."""
+    campaigns: list = []
+
+    def submit(campaign):
+        campaigns.append(campaign)
+        return Submitted("job 17", "skymosaic status there")
+
+    monkeypatch.setattr(handover, "submit", submit)
+    return campaigns
+
+
+@pytest.mark.parametrize("configured", [None, "tls://configured:8786"])
+def test_the_address_is_the_commands_or_that_of_dask(config, handed, configured) -> None:
+    given = [] if configured else ["tls://given:8786"]
+    with dask.config.set({"scheduler-address": configured}):
+        result = CliRunner().invoke(clusters.dask_submit, [*given, config])
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "submitted: job 17\nfollow:    skymosaic status there\n"
+    [campaign] = handed
+    assert campaign.compute.backend == "scheduler"
+    assert campaign.compute.address == (configured or "tls://given:8786")
+    assert campaign.store.uri.startswith("/")
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "b", "demo.yaml"]])
+def test_wrong_usage_of_dask_submit(config, handed, arguments) -> None:
+    assert CliRunner().invoke(clusters.dask_submit, arguments).exit_code == 2
+    assert handed == []
+
+
+def test_a_local_campaign_is_not_submitted_but_prepared(config) -> None:
+    result = CliRunner().invoke(main, ["submit", config])
+    assert result.exit_code == 3
+    assert "skymosaic run" in result.stderr
+    result = CliRunner().invoke(main, ["prepare", config])
+    assert result.exit_code == 0
+    assert "graph: 17 tasks" in result.stdout
+
+
+def test_insecure_is_the_users_word(config, handed) -> None:
+    address = "compute.address=tcp://there:1"
+    given = ["submit", config, "--set", "compute.backend=scheduler", "--set", address]
+    CliRunner().invoke(main, [*given, "--insecure"])
+    CliRunner().invoke(main, given)
+    assert [campaign.compute.insecure for campaign in handed] == [True, False]
+
+
+def test_ping_of_this_machine(config) -> None:
+    result = CliRunner().invoke(main, ["ping", config])
+    assert result.exit_code == 0
+    assert "cores" in result.stdout
+    assert "drizzlepac" in result.stdout
+    assert CliRunner().invoke(main, ["ping"]).exit_code == 2
+
+
+def test_dask_has_our_commands_and_does_not_wait_for_our_imports() -> None:
+    [entry] = entry_points(group="dask_cli", name="skymosaic")
+    assert entry.load().name == "skymosaic"
+    code = (
+        "import sys, skymosaic.dask_command\n"
+        "print([m for m in ('pydantic', 'distributed', 'astropy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+    given = ["skymosaic", "check", "nowhere.yaml"]
+    done = subprocess.run([sys.executable, "-m", "dask", *given], capture_output=True, text=True)
+    assert done.returncode == 3
+    assert "nowhere.yaml" in done.stderr

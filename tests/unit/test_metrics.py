@@ -1,0 +1,80 @@
+"""What a run tells Prometheus."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import urllib.request
+
+import pytest
+
+from skymosaic import metrics
+from skymosaic.config import Compute
+from skymosaic.errors import ComputeError, InstallationError
+from skymosaic.progress import Event
+
+EVENTS = [
+    Event("retrieve ibxl54", "started"),
+    Event("retrieve ibxl54", "finished", "", 2.0, up=1000, down=10),
+    Event("align", "started"),
+    Event("align", "doing", "TweakReg"),
+    Event("M16/F160W drizzle match", "started"),
+    Event("M16/F160W drizzle match", "failed", "why", 3.0, up=0, down=500),
+    Event("gather", "reused"),
+    Event("workers", "started"),
+]
+
+
+def test_they_are_told_over_http_on_this_host_only() -> None:
+    pytest.importorskip("prometheus_client")
+    with metrics.served(Compute(metrics_port=0), "demo") as (told, where):
+        assert where.startswith("http://127.0.0.1:")
+        told.expect(14)
+        for event in EVENTS:
+            told.tell(event)
+        text = urllib.request.urlopen(where, timeout=10).read().decode()
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    expected = {
+        'tasks_expected{campaign="demo"}': 14,
+        'tasks{campaign="demo",stage="retrieve",state="done"}': 1,
+        'tasks{campaign="demo",stage="retrieve",state="running"}': 0,
+        'tasks{campaign="demo",stage="align",state="running"}': 1,
+        'tasks{campaign="demo",stage="drizzle",state="failed"}': 1,
+        'tasks{campaign="demo",stage="gather",state="reused"}': 1,
+        'groups{campaign="demo",state="done"}': 1,
+        'groups{campaign="demo",state="failed"}': 1,
+        'groups{campaign="demo",state="running"}': 0,
+        'failures_total{campaign="demo",stage="drizzle"}': 1,
+        'moved_bytes_total{campaign="demo",direction="up"}': 1000,
+        'moved_bytes_total{campaign="demo",direction="down"}': 510,
+        'task_seconds_sum{campaign="demo",stage="retrieve"}': 2,
+        'task_seconds_count{campaign="demo",stage="drizzle"}': 1,
+    }
+    assert {name: float(values[f"skymosaic_{name}"]) for name in expected} == expected
+    with socket.socket() as probe:  # and no longer than the run
+        port = int(where.split(":")[2].split("/")[0])
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_port_that_is_taken() -> None:
+    pytest.importorskip("prometheus_client")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(ComputeError, match="metrics_port to a free port"),
+            metrics.served(Compute(metrics_port=port), "demo"),
+        ):
+            pytest.fail("it is taken")
+
+
+def test_without_prometheus_client(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with (
+        pytest.raises(InstallationError, match=r"pip install skymosaic\[metrics\]"),
+        metrics.served(Compute(metrics_port=0), "demo"),
+    ):
+        pytest.fail("it is not there")
+    with metrics.served(Compute(), "demo") as (told, where):  # nor needed
+        assert (told, where) == (None, "")

@@ -1,0 +1,312 @@
+"""What goes into Slurm's batch scripts, and what cannot; no Slurm is needed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from skymosaic.compute import client, slurm, slurm_commands
+from skymosaic.compute.slurm import script_settings, share_out
+from skymosaic.compute.slurm_commands import JobState, last_words, refusal
+from skymosaic.config import Campaign, load_campaign_text, resolved_yaml
+from skymosaic.errors import CampaignError, ComputeError, WalltimeError
+from skymosaic.submission import slurm as submission
+from skymosaic.submission.job import Job
+
+NAMES = ("partition", "account", "qos", "interface")
+HOSTILE = (
+    "a b",
+    "a'b",
+    'a"b',
+    "a\nb",
+    "a\n#SBATCH --uid=0",
+    "$(touch canary)",
+    "`touch canary`",
+    "a;touch canary",
+    "a#b",
+    "../../etc",
+    "-x",
+    "",
+    "é",
+    "x" * 300,
+)
+
+
+def campaign_of(
+    slurm: dict[str, Any] | None = None, name: str = "demo", **sections: Any
+) -> Campaign:
+    data = {
+        "campaign": {"name": name},
+        "source": {"kind": "simulated"},
+        "store": {"uri": "s3://bucket/prefix"},
+        "compute": {"backend": "slurm", "slurm": slurm or {}, **sections.pop("compute", {})},
+        **sections,
+    }
+    return load_campaign_text(yaml.safe_dump(data), "demo.yaml", {})
+
+
+def scripts(campaign: Campaign) -> dict[str, str]:
+    return submission.documents(Job(campaign, resolved_yaml(campaign)))
+
+
+def directives(script: str) -> list[str]:
+    return [line[8:] for line in script.splitlines() if line.startswith("#SBATCH ")]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize("field", NAMES)
+def test_no_name_can_leave_its_field(field: str, value: str) -> None:
+    with pytest.raises(CampaignError, match=f"compute.slurm.{field}"):
+        campaign_of({field: value})
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_no_folder_can_leave_its_field(value: str, tmp_path: Path) -> None:
+    with pytest.raises(CampaignError, match=r"compute.slurm.scratch"):
+        campaign_of({"scratch": value})
+    if value in ("../../etc", "-x", "", "x" * 300):
+        return  # as folders for logs these are made absolute, and harmless
+    with pytest.raises(CampaignError, match=r"compute.slurm.logs"):
+        campaign_of({"logs": f"{tmp_path}/{value}"})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *HOSTILE,
+        "--constraint",
+        "--constraint=a b",
+        "--constraint=a'b",
+        "--output=/etc/passwd",
+        "--outp=x",
+        "--array=1-9",
+        "--time=1",
+        "-p normal",
+        "--comment=$(id)",
+    ],
+)
+def test_directives_are_options_of_sbatch_that_are_not_ours(value: str) -> None:
+    if value == "--constraint":
+        assert "--constraint" in directives(scripts(campaign_of({"directives": [value]}))["job.sh"])
+        return
+    with pytest.raises(CampaignError, match=r"compute.slurm.directives.0"):
+        campaign_of({"directives": [value]})
+
+
+@pytest.mark.parametrize("value", ["1", "90", "1:2:3", "00:61:00", "a", "01:00:00\n#SBATCH x"])
+def test_walltimes_are_told_with_their_units(value: str) -> None:
+    with pytest.raises(CampaignError, match=r"compute.slurm.walltime"):
+        campaign_of({"walltime": value})
+
+
+def test_a_walltime_without_quotes_is_what_stands_there() -> None:
+    text = "campaign: {name: a}\nsource: {kind: simulated}\n"
+    text += "compute:\n  backend: slurm\n  slurm:\n    walltime: 1-12:30:00\n"
+    asked = load_campaign_text(text, "a.yaml", {}).compute.slurm
+    assert asked.walltime_seconds == (36 * 60 + 30) * 60
+    asked = load_campaign_text(text.replace("1-12:30:00", "4:00:00"), "a.yaml", {}).compute.slurm
+    assert (asked.walltime, asked.walltime_seconds) == ("4:00:00", 14400)
+
+
+def test_a_grace_must_leave_time_to_work() -> None:
+    with pytest.raises(CampaignError, match=r"more than half the walltime"):
+        campaign_of({"walltime": "00:05:00"})
+
+
+def test_what_is_asked_for_is_in_the_script() -> None:
+    script = scripts(
+        campaign_of(
+            {
+                "partition": "normal",
+                "account": "astro",
+                "qos": "high",
+                "walltime": "02:00:00",
+                "memory": "10GiB",
+                "cores": 6,
+                "nodes": 3,
+                "grace": 90,
+                "directives": ["--constraint=a&b", "--exclusive"],
+                "prologue": ["module load gcc", "echo 'ready'"],
+                "command": ["ch-run", "/images/sky mosaic", "--"],
+                "python": "python3",
+                "scratch": "$SLURM_TMPDIR/sky",
+                "logs": "/shared/logs",
+                "requeue": False,
+            }
+        )
+    )["job.sh"]
+    assert set(directives(script)) >= {
+        *("--partition=normal", "--account=astro", "--qos=high", "--time=02:00:00"),
+        *("--mem=10240M", "--cpus-per-task=6", "--nodes=3", "--signal=B:USR1@90"),
+        *("--constraint=a&b", "--exclusive", "--no-requeue"),
+    }
+    lines = script.splitlines()
+    assert "module load gcc" in lines
+    assert "echo 'ready'" in lines
+    assert 'export TMPDIR="${SLURM_TMPDIR:?has no value in this job}/sky"' in lines
+    assert "ch-run '/images/sky mosaic' -- python3 -m skymosaic.cli run" in script
+    assert "ch-run '/images/sky mosaic' -- python3 -m distributed.cli.dask_worker" in script
+    assert "--nworkers 6" in script
+    assert "--memory-limit 1706MiB" in script
+
+
+def test_relative_folders_for_logs_are_those_of_the_file(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert campaign_of({"logs": "logs"}).compute.slurm.logs == tmp_path / "logs"
+    assert str(tmp_path / "slurm-logs") in scripts(campaign_of())["job.sh"]
+
+
+def test_a_folder_that_slurm_cannot_read_is_refused(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "my campaigns").mkdir()
+    monkeypatch.chdir(tmp_path / "my campaigns")
+    with pytest.raises(ComputeError, match=r"set compute\.slurm\.logs"):
+        scripts(campaign_of())
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        "'; touch canary; '",
+        '"; touch canary; "',
+        "$(touch canary) `touch canary` ${HOME}",
+        "line\nEND-OF-CAMPAIGN\ntouch canary\n",
+        "x" * 300,
+    ],
+)
+def test_a_script_writes_the_campaign_file_and_runs_nothing_of_it(
+    description: str, tmp_path: Path
+) -> None:
+    campaign = campaign_of({"python": "true", "logs": str(tmp_path / "logs"), "encrypted": False})
+    campaign = campaign.model_copy(
+        update={"campaign": campaign.campaign.model_copy(update={"description": description})}
+    )
+    script = tmp_path / "job.sh"
+    script.write_text(scripts(campaign)["job.sh"])
+    (tmp_path / "cwd").mkdir()
+    done = subprocess.run(
+        ["bash", script],
+        cwd=tmp_path / "cwd",
+        env={**os.environ, "SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    [written] = (tmp_path / "logs").glob("skymosaic-demo-*-7/campaign.yaml")
+    assert written.read_text() == resolved_yaml(campaign)
+    assert list((tmp_path / "cwd").iterdir()) == []
+
+
+def test_an_array_shares_out_a_programs_groups() -> None:
+    program = {"source": {"kind": "mast", "proposal_id": [12812]}, "groups": {}}
+    found = scripts(campaign_of({"array": 8, "array_at_once": 2}, **program))
+    assert "--array=1-8%2" in directives(found["array.sh"])
+    assert '--set compute.share="$SLURM_ARRAY_TASK_ID/8"' in found["array.sh"]
+    assert "--set compute.share" not in found["job.sh"]
+    with pytest.raises(CampaignError, match=r"compute\.slurm\.array"):
+        scripts(campaign_of({"array": 8}))
+
+
+def test_jobs_of_one_name_are_told_apart_by_their_stores() -> None:
+    first, second = campaign_of(), campaign_of(store={"uri": "s3://bucket/other"})
+    assert directives(scripts(first)["job.sh"])[0] != directives(scripts(second)["job.sh"])[0]
+
+
+@pytest.mark.parametrize(
+    ("workers", "tasks", "expected"),
+    [("auto", 100, (4, 4)), ("auto", 3, (1, 3)), (6, 1, (2, 4)), (1, 9, (1, 1))],
+)
+def test_workers_are_shared_out_to_jobs(workers: Any, tasks: int, expected: Any) -> None:
+    assert share_out(campaign_of(compute={"workers": workers}).compute, tasks) == expected
+
+
+def test_workers_end_before_their_walltime(tmp_path: Path) -> None:
+    asked = campaign_of({"walltime": "01:00:00", "grace": 400}, compute={"memory_limit": None})
+    words = script_settings(asked.compute, 4, tmp_path)
+    extra = words["worker_extra_args"]
+    assert extra[:4] == ["--lifetime", "3100s", "--lifetime-stagger", "100s"]
+    assert extra[4:6] == ["--memory-limit", "0"]
+
+
+def test_without_slurm_the_remedy_is_told(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    compute = campaign_of({"interface": "lo"}).compute
+    with pytest.raises(ComputeError, match="there is no sbatch here"), client(compute, 1):
+        pytest.fail("there is no Slurm")
+
+
+def test_slurms_own_words_are_told_with_a_remedy() -> None:
+    said = "sbatch: error: invalid partition specified: x\nsbatch: error: Batch job failed\n"
+    told = refusal("sbatch", said)
+    assert "sbatch: error: invalid partition specified: x; sbatch: error: Batch job" in told
+    assert "correct compute.slurm.partition" in told
+
+
+def test_a_job_that_took_too_much_memory_is_told_so() -> None:
+    assert "raise compute.slurm.memory" in str(JobState("7", "OUT_OF_MEMORY", "OutOfMemory"))
+    assert not JobState("7", "OUT_OF_MEMORY").alive
+    assert JobState("7", "PENDING", "Priority").alive
+
+
+def test_of_a_log_the_lines_that_tell_why(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    log.write_text("starting\nslurmstepd: error: Exceeded job memory limit\nall is well\n")
+    assert last_words([log, tmp_path / "none.log"]) == (
+        "slurmstepd: error: Exceeded job memory limit"
+    )
+
+
+def test_states_are_those_that_squeue_lists(tmp_path: Path, monkeypatch) -> None:
+    squeue = tmp_path / "squeue"
+    squeue.write_text("#!/bin/sh\necho '7|RUNNING|None'\necho '8|FAILED|NonZeroExitCode'\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    states = slurm_commands.states_of(["7", "8", "9"])
+    assert [states[i].state for i in ("7", "8", "9")] == ["RUNNING", "FAILED", "UNKNOWN"]
+    assert [states[i].alive for i in ("7", "8", "9")] == [True, False, False]
+
+
+def test_a_walltime_that_is_over_before_there_are_workers_is_heard(
+    tmp_path: Path, monkeypatch
+) -> None:
+    (tmp_path / "walltime").touch()
+    monkeypatch.setenv("SKYMOSAIC_SLURM_RUN", str(tmp_path))
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    before = signal.getsignal(signal.SIGUSR1)
+    with (
+        pytest.raises(WalltimeError, match="Slurm job 7 is nearly over"),
+        client(campaign_of().compute, 1),
+    ):
+        pytest.fail("its time is over")
+    assert signal.getsignal(signal.SIGUSR1) == before
+
+
+def test_slurm_is_asked_for_its_partition(tmp_path: Path, monkeypatch) -> None:
+    sinfo = tmp_path / "sinfo"
+    sinfo.write_text('#!/bin/sh\necho "$@"\n')
+    sinfo.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    told = slurm.alive(campaign_of({"partition": "normal"}).compute)
+    assert any("--partition=normal" in line for line in told)
+
+
+def test_the_patience_ends_with_what_slurm_says() -> None:
+    class Nobody:
+        def scheduler_info(self, n_workers: int) -> dict[str, Any]:
+            return {"workers": {}}
+
+    class Keeper:
+        def require_hope(self) -> None: ...
+
+        def summary(self) -> str:
+            return "job 7 PENDING (Resources)"
+
+    with pytest.raises(ComputeError, match=r"within 0 s; Slurm says: job 7 PENDING \(Resources\)"):
+        slurm.wait_for_workers(Keeper(), Nobody(), 0.0, 1)

@@ -1,0 +1,236 @@
+"""Handing over, taking back and following, with a back end that does nothing by itself."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+import types
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from skymosaic import cancellation, housekeeping
+from skymosaic.campaign import open_place
+from skymosaic.config import Campaign, load_campaign_text
+from skymosaic.errors import (
+    CampaignError,
+    CancelledError,
+    ComputeError,
+    LockedError,
+    MissingError,
+    SkymosaicError,
+)
+from skymosaic.progress import Event
+from skymosaic.records import Recorder, RunState, campaign_lock
+from skymosaic.steps import Place, as_record
+from skymosaic.store import lease
+from skymosaic.submission import following, handover, preparation, record
+from skymosaic.submission.job import Job, Submitted
+from skymosaic.submission.record import Submission
+from skymosaic.supervision import locked, recorded
+from tests.conftest import wait_for
+
+
+@pytest.fixture
+def campaign(tmp_path: Path) -> Campaign:
+    return load_campaign_text(
+        "campaign: {name: demo}\nsource: {kind: simulated, tiles: [54, 51]}\n"
+        "compute: {backend: scheduler, address: 'tcp://127.0.0.1:9'}\n",
+        "demo.yaml",
+        {"store.uri": str(tmp_path / "store")},
+    )
+
+
+@pytest.fixture
+def place(campaign: Campaign) -> Place:
+    return open_place(campaign)
+
+
+class Fake(types.ModuleType):
+    """A back end that takes what it is given, and tells what that was."""
+
+    def __init__(self) -> None:
+        super().__init__("skymosaic.submission.scheduler")
+        self.jobs: list[Job] = []
+        self.cancelled: list[Job] = []
+        self.known = True
+        self.fails: SkymosaicError | None = None
+
+    def documents(self, job: Job) -> dict[str, str]:
+        return {"job.txt": f"run {job.campaign.name}"}
+
+    def submit(self, job: Job) -> Submitted:
+        if self.fails:
+            raise self.fails
+        self.jobs.append(job)
+        return Submitted("job 17", "skymosaic status there")
+
+    def cancel(self, job: Job) -> None:
+        self.cancelled.append(job)
+
+    def is_known(self, _submission: Submission) -> bool:
+        return self.known
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> Fake:
+    fake = Fake()
+    monkeypatch.setitem(sys.modules, fake.__name__, fake)
+    return fake
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cancellation, "_LOOK", 0.02)
+    monkeypatch.setattr(following, "_POLL", 0.02)
+    monkeypatch.setattr(following, "_GRACE", 0.2)
+
+
+def uri(place: Place) -> str:
+    return f"{place.store.uri}/demo"
+
+
+def test_what_is_handed_over_is_told_from_then_on(campaign, place, backend) -> None:
+    assert handover.submit(campaign).what == "job 17"
+    [job] = backend.jobs
+    assert load_campaign_text(job.text, "job", {}) == campaign
+    status = housekeeping.find_status(uri(place))
+    assert status.state is RunState.SUBMITTED
+    assert status.state.exit_code == 24
+    assert "job 17" in status.holder
+    assert housekeeping.submitted_campaign(uri(place)) == campaign
+
+
+def test_a_second_submission_is_refused(campaign, place, backend) -> None:
+    handover.submit(campaign)
+    with pytest.raises(LockedError, match=r"job 17.* does not run yet.*skymosaic cancel"):
+        handover.submit(campaign)
+    backend.known = False  # the cluster has lost it
+    handover.submit(campaign)
+    assert len(backend.jobs) == 2
+
+
+def test_a_running_campaign_is_not_submitted(campaign, place, backend) -> None:
+    with (
+        lease.held(place.store, campaign_lock(place), "run"),
+        pytest.raises(LockedError, match="is running already"),
+    ):
+        handover.submit(campaign)
+    assert backend.jobs == []
+
+
+def test_what_the_cluster_does_not_take_leaves_no_trace(campaign, place, backend) -> None:
+    backend.fails = ComputeError("it is full; wait")
+    with pytest.raises(ComputeError, match="it is full"):
+        handover.submit(campaign)
+    assert record.read(place) is None
+    with pytest.raises(MissingError):
+        housekeeping.find_status(uri(place))
+
+
+def test_local_campaigns_have_nothing_to_submit_to(campaign) -> None:
+    compute = campaign.compute.model_copy(update={"backend": "local", "address": None})
+    with pytest.raises(CampaignError, match="skymosaic run"):
+        handover.submit(campaign.model_copy(update={"compute": compute}))
+
+
+def test_a_waiting_submission_is_taken_back(campaign, place, backend) -> None:
+    handover.submit(campaign)
+    assert housekeeping.cancel(uri(place)) == "took back job 17"
+    assert [job.campaign.name for job in backend.cancelled] == ["demo"]
+    with pytest.raises(MissingError):
+        housekeeping.cancel(uri(place))
+
+
+def test_a_driver_that_fails_before_its_run_is_told_of(campaign, place, backend) -> None:
+    handover.submit(campaign)
+    submission = record.read(place)
+    submission.failed(place, {**as_record(ComputeError("no package; install it")), "exit_code": 8})
+    status, code = following.follow(place, lambda _event: None, lambda _tasks: None)
+    assert (status.state, code) == (RunState.FAILED, 8)
+    handover.submit(campaign)  # which is no reason to refuse the next one
+    assert len(backend.jobs) == 2
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises, whatever started pytest."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_run_is_cancelled_from_its_store(campaign, place, backend, interruptible) -> None:
+    handover.submit(campaign)
+    with (
+        pytest.raises(CancelledError, match="skymosaic restart"),
+        locked(place, "run") as held,
+        recorded(place, campaign, held) as recorder,
+    ):
+        place.store.write_text(place.key("campaign.yaml"), record.read(place).text)
+        recorder.tell(Event("align", "started"))
+        assert "asked run on host" in housekeeping.cancel(uri(place))
+        wait_for(lambda: False, "the interruption", 10)
+    events = []
+    status, code = following.follow(place, events.append, lambda _tasks: None)
+    assert (status.state, code) == (RunState.CANCELLED, 18)
+    assert status.state.exit_code == 23
+    assert [(event.task, event.state) for event in events] == [("align", "failed")]
+    # The request was for that run: the next one is left alone.
+    backend.known = False
+    with locked(place, "run") as held, recorded(place, campaign, held):
+        time.sleep(5 * cancellation._LOOK)
+    assert housekeeping.find_status(uri(place)).state is RunState.DONE
+
+
+def test_ctrl_c_is_no_cancellation(campaign, place, interruptible) -> None:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        locked(place, "run") as held,
+        recorded(place, campaign, held),
+    ):
+        raise KeyboardInterrupt
+
+
+def test_a_lost_run_is_followed_until_nobody_takes_it_up(campaign, place, backend) -> None:
+    with locked(place, "run") as held:
+        Recorder(place, held.number, {})
+    status, code = following.follow(place, lambda _event: None, lambda _tasks: None)
+    assert (status.state, code) == (RunState.INTERRUPTED, 22)
+
+
+def test_preparation_tells_the_graph_and_submits_nothing(campaign, place, backend) -> None:
+    told = "\n".join(preparation.lines(campaign))
+    counts = {line.split()[0]: int(line.split()[1]) for line in told.splitlines()[2:8]}
+    assert counts == {
+        **{"retrieve": 2, "inspect": 1, "align": 1, "plan": 1, "drizzle": 4, "gather": 1}
+    }
+    assert "graph: 10 tasks" in told
+    assert "3.73 GiB of science" in told
+    assert "--- job.txt\nrun demo" in told
+    assert backend.jobs == []
+    assert not Path(place.store.uri).exists()
+
+
+def test_a_submission_of_an_older_run_is_not_pending(campaign, place, backend) -> None:
+    handover.submit(campaign)
+    submission = record.read(place)
+    assert submission.is_pending(place)
+    with locked(place, "run") as held, recorded(place, campaign, held):
+        pass
+    # The lock of the handing over is another: the run's number is above the last run's.
+    assert not replace(submission).is_pending(place)
+    assert housekeeping.find_status(uri(place)).state is RunState.DONE
+
+
+def test_a_submission_of_what_is_done_already_does_not_wait_for_ever(
+    campaign, place, backend
+) -> None:
+    with locked(place, "run") as held, recorded(place, campaign, held):
+        pass
+    handover.submit(campaign)
+    assert housekeeping.status_of(place).state is RunState.SUBMITTED
+    housekeeping.settle(campaign)  # what a driver does that finds everything done
+    assert housekeeping.status_of(place).state is RunState.DONE
