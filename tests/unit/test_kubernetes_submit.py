@@ -130,11 +130,12 @@ def test_cancel_removes_what_belongs_to_the_campaign_only(asked: Asked, job: Job
 def test_what_kubectl_says_becomes_one_message_with_a_remedy(
     asked: Asked, job: Job, tmp_path: Path, said: str, remedy: str
 ) -> None:
-    (tmp_path / "error").write_text(f"W0101 a warning\n{said}\n")
+    (tmp_path / "error").write_text(f"W0101 00:00:00 error: a retry\nWarning: {{}}\n{said}\n")
     with pytest.raises(ComputeError) as caught:
         kubernetes.submit(job)
     text = str(caught.value)
-    assert said in text and remedy in text and "\n" not in text
+    assert said in text and remedy in text
+    assert "\n" not in text and "a retry" not in text and "Warning" not in text
 
 
 def test_no_kubectl(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 from distributed import Client
+from distributed.client import (
+    CancelledFuturesGroup,
+    FutureCancelledError,
+    FuturesCancelledError,
+)
 
 from skymosaic import supervision
 from skymosaic.compute import execution
@@ -172,3 +177,20 @@ def test_no_more_at_once_than_there_are_slots() -> None:
     ) as client:
         assert sorted(client.gather(client.map(hold_a_slot, range(12)))) == list(range(12))
     assert max(most) == 2
+
+
+def test_a_scheduler_that_is_lost_while_tasks_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    why = "scheduler-connection-lost"
+    lost = FuturesCancelledError(
+        [CancelledFuturesGroup([FutureCancelledError(key, why) for key in "ab"], why)]
+    )
+
+    def wait(_: object) -> None:
+        raise lost
+
+    monkeypatch.setattr(execution, "wait", wait)
+    with pytest.raises(ComputeError, match="the workers were lost") as caught:
+        execution.wait_for_all([])
+    assert "\n" not in str(caught.value)

@@ -19,7 +19,7 @@ from distributed import (
 )
 from distributed.client import FutureCancelledError, FuturesCancelledError
 
-from skymosaic.errors import ComputeError, OutOfMemoryError
+from skymosaic.errors import ComputeError, OutOfMemoryError, SkymosaicError
 
 
 def compute_here(task: Any) -> Any:
@@ -124,13 +124,16 @@ def _named_losses() -> Iterator[None]:
     """Turn what distributed says of lost workers into an error that tells what to do."""
     try:
         yield
+    except SkymosaicError:  # a task's own, which may be an OSError, too
+        raise
     except KilledWorker as error:
         raise OutOfMemoryError(
             f"a worker died repeatedly with the task {error.task}: memory probably ran out; use "
             "fewer workers (compute.workers). Run again to go on from what is finished"
         ) from None
     except (FutureCancelledError, FuturesCancelledError, OSError) as error:
-        why = " ".join(str(error).split())
+        # Waiting for several tasks, distributed lists all of them, a line each.
+        why = next(iter(str(error).splitlines()), type(error).__name__)
         raise ComputeError(
             f"the workers or their scheduler were lost ({why}); run again to go on from what is "
             "finished"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import Any
 
 from skymosaic.errors import ComputeError, InstallationError
 
 _PATIENCE = "60s"  # for one request
+_LOG = re.compile(r"[IWEF]\d{4} ")
 _LONGEST = 1000  # characters of what kubectl says that are repeated
 
 
@@ -52,10 +54,10 @@ def kubectl_json(*arguments: str, given: str = "") -> dict[str, Any]:
 
 
 def _as_error(verb: str, said: str) -> ComputeError:
-    lines = [line for line in said.strip().splitlines() if line.strip()]
-    # Warnings and the log of retries come first, what stopped it last.
-    errors = [line for line in lines if "error" in line.lower()] or lines or ["it said nothing"]
-    text = "; ".join(dict.fromkeys(errors))[:_LONGEST]
+    # Its log of retries and its warnings come first, what stopped it last.
+    lines = [line for line in said.strip().splitlines() if line and not _LOG.match(line)]
+    errors = [line for line in lines if line.lower().startswith("error")] or lines[-1:]
+    text = "; ".join(dict.fromkeys(errors))[:_LONGEST] or "it said nothing"
     return ComputeError(f"kubectl {verb} failed: {text}. {_remedy(said)}")
 
 
