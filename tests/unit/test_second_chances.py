@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from distributed import Client
+from distributed.client import CancelledFuturesGroup, FutureCancelledError, FuturesCancelledError
 
 from skymosaic import supervision
 from skymosaic.compute import execution
@@ -172,3 +173,24 @@ def test_no_more_at_once_than_there_are_slots() -> None:
     ) as client:
         assert sorted(client.gather(client.map(hold_a_slot, range(12)))) == list(range(12))
     assert max(most) == 2
+
+
+_LOST = FutureCancelledError("drizzle-1", "scheduler-connection-lost", "no connection")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        _LOST,
+        FuturesCancelledError([CancelledFuturesGroup([_LOST], "scheduler-connection-lost")]),
+        TimeoutError(),
+    ],
+)
+def test_a_lost_scheduler_is_named(monkeypatch, error) -> None:
+    def lost(_futures: object) -> None:
+        raise error
+
+    monkeypatch.setattr(execution, "wait", lost)
+    with pytest.raises(ComputeError, match="run again to go on") as raised:
+        execution.wait_for_all([])
+    assert "\n" not in str(raised.value)

@@ -17,7 +17,7 @@ from distributed import (
     get_worker,
     wait,
 )
-from distributed.client import FutureCancelledError
+from distributed.client import FutureCancelledError, FuturesCancelledError
 from distributed.comm import CommClosedError
 
 from skymosaic.errors import ComputeError, OutOfMemoryError
@@ -123,7 +123,8 @@ def _named_losses() -> Iterator[None]:
             f"a worker died repeatedly with the task {error.task}: memory probably ran out; use "
             "fewer workers (compute.workers). Run again to go on from what is finished"
         ) from None
-    except (FutureCancelledError, TimeoutError, CommClosedError) as error:
+    except (FutureCancelledError, FuturesCancelledError, TimeoutError, CommClosedError) as error:
+        why = " ".join(str(error).split())  # distributed lists its futures, a line each
         raise ComputeError(
-            f"the workers were lost ({error}); run again to go on from what is finished"
+            f"the workers were lost ({why}); run again to go on from what is finished"
         ) from None
