@@ -59,7 +59,7 @@ def _play(bench: Bench, words: list[str]) -> int:
             verdict, outcome = "pass", check(bench)
         except Exception as error:  # whatever it was, the others are still to be tried
             failures += 1
-            verdict, outcome = "FAIL", f"{error}"
+            verdict, outcome = "FAIL", " ".join(str(error).split())
             if not isinstance(error, CheckError):
                 traceback.print_exc()
         lines.append(f"{verdict}  {name:<28} {time.monotonic() - started:5.0f} s  {outcome}")

@@ -179,18 +179,34 @@ def test_no_more_at_once_than_there_are_slots() -> None:
     assert max(most) == 2
 
 
-def test_a_scheduler_that_is_lost_while_tasks_are_waited_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    why = "scheduler-connection-lost"
-    lost = FuturesCancelledError(
-        [CancelledFuturesGroup([FutureCancelledError(key, why) for key in "ab"], why)]
-    )
+_LOST = FutureCancelledError("drizzle-1", "scheduler-connection-lost", "no connection")
 
-    def wait(_: object) -> None:
-        raise lost
 
-    monkeypatch.setattr(execution, "wait", wait)
-    with pytest.raises(ComputeError, match="the workers were lost") as caught:
+@pytest.mark.parametrize(
+    "error",
+    [
+        _LOST,
+        FuturesCancelledError([CancelledFuturesGroup([_LOST] * 2, "scheduler-connection-lost")]),
+        TimeoutError(),
+        OSError("Timed out trying to connect to tcp://127.0.0.1:1"),
+    ],
+)
+def test_a_lost_scheduler_is_named(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def lost(_futures: object) -> None:
+        raise error
+
+    monkeypatch.setattr(execution, "wait", lost)
+    with pytest.raises(ComputeError, match="the workers were lost .* run again to go on") as raised:
         execution.wait_for_all([])
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_a_task_found_missing_is_no_lost_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an OSError, too; what is missing is made anew."""
+
+    def missing(_futures: object) -> None:
+        raise MissingError("a_flt.fits is not in the store")
+
+    monkeypatch.setattr(execution, "wait", missing)
+    with pytest.raises(MissingError):
+        execution.wait_for_all([])

@@ -135,6 +135,5 @@ def _named_losses() -> Iterator[None]:
         # Waiting for several tasks, distributed lists all of them, a line each.
         why = next(iter(str(error).splitlines()), type(error).__name__)
         raise ComputeError(
-            f"the workers or their scheduler were lost ({why}); run again to go on from what is "
-            "finished"
+            f"the workers were lost ({why}); run again to go on from what is finished"
         ) from None
