@@ -62,6 +62,11 @@ class Facts:
         """What no difference counts below, e-/s."""
         return NEGLIGIBLE * self.noise
 
+    @property
+    def matching(self) -> list[str]:
+        """The methods that were run and match exposures in their overlaps."""
+        return [method for method in ("match", "globalmin+match") if method in self.quality]
+
     def limit(self, tests: int) -> float:
         """Return the standard errors from which on one of many numbers counts.
 

@@ -8,6 +8,7 @@ from skymosaic.compare import findings
 from skymosaic.compare.advice import Advice, Verdict
 from skymosaic.compare.background import NEGLIGIBLE
 from skymosaic.compare.facts import SIGMAS, SMALL_SHARE, Facts
+from skymosaic.compare.wording import listed
 
 
 def advise(facts: Facts) -> Advice:
@@ -59,11 +60,11 @@ def _sentence(
     largest: float,
     facts: Facts,
 ) -> str:
-    names = _and(equal)
+    names = listed(equal)
     best, error, uncertainty = ranking[0]
     off = f"{error:.4f} +- {max(uncertainty, 5e-5):.4f} e-/s rms"
     rest = [f"{one:.4f} ({method})" for method, one, _ in ranking if method not in equal]
-    against = f"; the others are off by {_and(rest)}" if rest else ""
+    against = f"; the others are off by {listed(rest)}" if rest else ""
     if verdict == "undetermined":
         return (
             f"The data do not tell which sky method to use: the estimated errors differ by "
@@ -121,7 +122,3 @@ def _level_is_bounded(equal: Sequence[str], facts: Facts) -> bool:
     return len(known) == len(levels) and all(
         known[method] <= level for method in equal for level in others
     )
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
