@@ -10,12 +10,13 @@ async function embedChart(place) {
   const views = await Bokeh.embed.embed_item(item, place.id);
   const view = views.roots ? views.roots[0] : [...views][0];
   place.dataset.ready = "yes";
+  place.view = view;
   for (const box of document.querySelectorAll(`input[data-chart="${place.id}"]`)) {
     const its = everyRenderer(view.model).filter((one) => one.name === box.dataset.method);
     const follow = () => { box.checked = its.every((one) => one.visible); };
     box.addEventListener("change", () => its.forEach((one) => { one.visible = box.checked; }));
     its.forEach((one) => one.properties.visible.change.connect(follow));
-    }
+  }
 }
 // A figure is drawn when it is about to be seen: the page opens sooner.
 function embedCharts() {
