@@ -49,12 +49,13 @@ class Images:
             bench.fetch(self.products[exposure.name])
 
 
-def _select(records: Sequence[Mapping[str, Any]], products: Mapping[str, Product]) -> Images:
+def select(records: Sequence[Mapping[str, Any]], products: Mapping[str, Product]) -> Images:
+    """Return the images that records describe, with their files."""
     exposures = [Exposure.from_dict(record) for record in records]
     return Images(exposures, {e.name: products[e.name] for e in exposures})
 
 
-def _computing_slot(place: Place) -> AbstractContextManager[None]:
+def computing_slot(place: Place) -> AbstractContextManager[None]:
     """Wait until this host has cores and memory for one more task that computes."""
     name = f"{place.topic}-computing-{platform.node()}-{place.computing}"
     return execution.slot(name, place.computing)
@@ -69,7 +70,7 @@ def retrieve(place: Place, source: Source, parcel: Parcel) -> Finished:
     """Bring the files of a parcel into ``pristine/``, each checked to be whole."""
 
     def work(bench: Bench) -> dict[str, Any]:
-        with _download_slot(place) if place.downloads else _computing_slot(place):
+        with _download_slot(place) if place.downloads else computing_slot(place):
             bench.peak_memory = source.fetch(parcel, bench.out, bench.scratch / "fetch.log")
         images = []
         for path in sorted(bench.out.iterdir()):
@@ -128,8 +129,8 @@ def inspect(place: Place, retrieved: Sequence[Finished]) -> Finished:
 
 def align(place: Place, settings: Align, inspected: Finished) -> Finished:
     """Align the exposures into ``aligned/``; with ``align: none`` they stay as they are."""
-    exposures = _select(inspected.result["exposures"], inspected.products)
-    drizzled = _select(inspected.result["drizzled"], inspected.products)
+    exposures = select(inspected.result["exposures"], inspected.products)
+    drizzled = select(inspected.result["drizzled"], inspected.products)
     if settings.method == "none":
         with progress.task(place.label + "align", place.topic) as task:
             task.reused = True
@@ -178,7 +179,7 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
 
 def plan(place: Place, drizzle: Drizzle, aligned: Finished) -> Finished:
     """Compute the output grid of all methods, bound it, and find the groups that overlap."""
-    images = _select(aligned.result["exposures"], aligned.products)
+    images = select(aligned.result["exposures"], aligned.products)
     choice = pars.grid_choice(pars.resolve(drizzle.parameters))
 
     def work(bench: Bench) -> dict[str, Any]:
@@ -224,13 +225,13 @@ def drizzle(
     place: Place, settings: Drizzle, sky: Sky, aligned: Finished, planned: Finished, method: str
 ) -> Finished:
     """Drizzle private copies of all aligned exposures with one sky method."""
-    images = _select(aligned.result["exposures"], aligned.products)
+    images = select(aligned.result["exposures"], aligned.products)
     grid = Grid.from_call(planned.result["grid"])
     parameters = pars.resolve({**settings.parameters, **sky.parameters})
 
     def work(bench: Bench) -> dict[str, Any]:
         images.fetch(bench)
-        with _computing_slot(place):
+        with computing_slot(place):
             task.doing(f"AstroDrizzle on {len(images.exposures)} exposures")
             made = astrodrizzle.drizzle(
                 bench.scratch,
