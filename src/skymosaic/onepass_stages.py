@@ -16,7 +16,7 @@ from astropy.io import fits
 from dask import delayed
 from distributed.system import MEMORY_LIMIT
 
-from skymosaic import progress
+from skymosaic import progress, stages
 from skymosaic.compare.reduction import reduce_image
 from skymosaic.drizzle import astrodrizzle, onepass_memory
 from skymosaic.drizzle import parameters as pars
@@ -71,17 +71,14 @@ def drizzle_all_methods(
     place: Place, campaign: Campaign, aligned: Finished, planned: Finished
 ) -> Finished:
     """Drizzle every exposure once, and make the mosaics of all methods and variants."""
-    # stages knows Dask's tasks, and must not know of engines; what it knows of images is used here.
-    from skymosaic.stages import _computing_slot, _select
-
-    images = _select(aligned.result["exposures"], aligned.products)
+    images = stages.select(aligned.result["exposures"], aligned.products)
     grid = Grid.from_call(planned.result["grid"])
     parameters, choices = _parameters(campaign), choices_of(campaign.sky)
     root = place.campaign.replace("/", "_").lower()
 
     def work(bench: Bench) -> dict[str, Any]:
         images.fetch(bench)
-        with _computing_slot(place):
+        with stages.computing_slot(place):
             processes = _processes(campaign, len(images.exposures))
             _require_memory(bench, images.exposures, grid, parameters, len(choices), processes)
             for task in tasks:

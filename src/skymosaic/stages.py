@@ -50,7 +50,8 @@ class Images:
             bench.fetch(self.products[exposure.name])
 
 
-def _select(records: Sequence[Mapping[str, Any]], products: Mapping[str, Product]) -> Images:
+def select(records: Sequence[Mapping[str, Any]], products: Mapping[str, Product]) -> Images:
+    """Return the images that records describe, with their files."""
     exposures = [Exposure.from_dict(record) for record in records]
     return Images(exposures, {e.name: products[e.name] for e in exposures})
 
@@ -58,11 +59,11 @@ def _select(records: Sequence[Mapping[str, Any]], products: Mapping[str, Product
 def _retrieving_slot(place: Place) -> AbstractContextManager[None]:
     """Wait until one more file may be downloaded, or made here."""
     if place.downloads is None:
-        return _computing_slot(place)
+        return computing_slot(place)
     return execution.slot(f"{place.topic}-downloads", place.downloads)
 
 
-def _computing_slot(place: Place) -> AbstractContextManager[None]:
+def computing_slot(place: Place) -> AbstractContextManager[None]:
     """Wait until this host has cores and memory for one more task that computes."""
     name = f"{place.topic}-computing-{platform.node()}-{place.computing}"
     return execution.slot(name, place.computing)
@@ -136,8 +137,8 @@ def inspect(place: Place, retrieved: Sequence[Finished], mixed: bool) -> Finishe
 
 def align(place: Place, settings: Align, inspected: Finished) -> Finished:
     """Align the exposures into ``aligned/``; with ``align: none`` they stay as they are."""
-    exposures = _select(inspected.result["exposures"], inspected.products)
-    drizzled = _select(inspected.result["drizzled"], inspected.products)
+    exposures = select(inspected.result["exposures"], inspected.products)
+    drizzled = select(inspected.result["drizzled"], inspected.products)
     if settings.method == "none":
         with progress.task(place.label + "align", place.topic) as task:
             task.reused = True
@@ -187,7 +188,7 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
 
 def plan(place: Place, drizzle: Drizzle, aligned: Finished) -> Finished:
     """Compute the output grid of all methods, bound it, and find the groups that overlap."""
-    images = _select(aligned.result["exposures"], aligned.products)
+    images = select(aligned.result["exposures"], aligned.products)
     choice = pars.grid_choice(pars.resolve(drizzle.parameters))
 
     def work(bench: Bench) -> dict[str, Any]:
@@ -233,13 +234,13 @@ def drizzle(
     place: Place, settings: Drizzle, sky: Sky, aligned: Finished, planned: Finished, method: str
 ) -> Finished:
     """Drizzle private copies of all aligned exposures with one sky method."""
-    images = _select(aligned.result["exposures"], aligned.products)
+    images = select(aligned.result["exposures"], aligned.products)
     grid = Grid.from_call(planned.result["grid"])
     parameters = pars.resolve({**settings.parameters, **sky.parameters})
 
     def work(bench: Bench) -> dict[str, Any]:
         images.fetch(bench)
-        with _computing_slot(place):
+        with computing_slot(place):
             task.doing(f"AstroDrizzle on {len(images.exposures)} exposures")
             made = astrodrizzle.drizzle(
                 bench.scratch,

@@ -196,7 +196,9 @@ def test_a_lost_scheduler_is_named(monkeypatch: pytest.MonkeyPatch, error: Excep
         raise error
 
     monkeypatch.setattr(execution, "wait", lost)
-    with pytest.raises(ComputeError, match="the workers were lost .* run again to go on") as raised:
+    with pytest.raises(
+        ComputeError, match=r"the workers were lost .* run again to go on"
+    ) as raised:
         execution.wait_for_all([])
     assert "\n" not in str(raised.value)
 

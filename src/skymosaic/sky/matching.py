@@ -201,7 +201,7 @@ def _zero_for_none(values: Sequence[Number | None]) -> list[Number]:
 
 def _smallest(lowest: Sequence[Number | None]) -> Number:
     known = [value for value in lowest if value is not None]
-    if len(known) < len(lowest):
+    if not known or len(known) < len(lowest):
         raise SkyError(
             "an exposure has no usable pixel for its sky, so there is no global minimum: widen "
             "sky_bits, skylower and skyupper, or leave the exposure out"
