@@ -7,6 +7,7 @@ installs what this needs and runs it. Words choose trials whose names hold one o
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import time
@@ -274,7 +275,7 @@ def array(stage: Stage) -> str:
         if trial.table(group) != local.table(group):
             raise TrialError(f"the table of {group} is not that of the local back end")
     tasks = sorted((trial.folder / "logs").glob("*_[12].log"))
-    done = [log.read_text().count("gather                done") for log in tasks]
+    done = [len(re.findall(r" gather +done", log.read_text())) for log in tasks]
     if len(tasks) != 2 or done != [2, 1]:
         raise TrialError(f"the tasks {tasks} did {done} groups")
     trial.check_nothing_left()
