@@ -8,8 +8,9 @@ stage; no mosaic is drizzled, so that seams play no part. The truth: rms over ex
 subtracted minus the simulated sky.
 
 A field is a success where the advice names the method that is closest to the truth, and no other;
-or names several that it cannot tell apart, the closest among them and each within what it calls
-negligible, or its errors, of that. An advice that says 'not known' is no success.
+or names several that it does not tell apart, the closest among them, and each within what it calls
+negligible of that, or within three standard errors of what it says that they differ by. An advice
+that says 'not known' is no success.
 
     python benchmarks/advice.py --seeds 10
     python benchmarks/advice.py --seeds 2 --case nebula --keep FOLDER   # keeps the fields there
@@ -36,6 +37,7 @@ from astropy.wcs import WCS
 from skymosaic import drizzlepac_process
 from skymosaic.archive.simulated.exposures import Simulation, simulate_visit, visit_files
 from skymosaic.archive.simulated.names import SceneName
+from skymosaic.compare.background import NEGLIGIBLE
 from skymosaic.compare.cells import CellGrid, Cells, Chip, cell_side, measure_cells
 from skymosaic.compare.evidence import Measured, gather_evidence
 from skymosaic.drizzle import parameters as pars
@@ -203,16 +205,10 @@ def try_field(case: Case, keep: Path, seed: int) -> Outcome:
         named=advice.methods,
         closest=min(errors, key=lambda method: errors[method]),
         truth=errors,
-        allowed=_allowed(advice.ranking, advice.methods, noise),
+        allowed=max(NEGLIGIBLE * noise, advice.apart + 3.0 * advice.apart_error),
         sentence=f"{advice.verdict}: {advice.sentence}",
         codes=tuple(finding.code for finding in advice.findings),
     )
-
-
-def _allowed(ranking, named, noise: float) -> float:
-    """Return what is negligible, or three of the largest standard errors that the advice states."""
-    stated = [uncertainty for method, _, uncertainty in ranking if method in named]
-    return max([0.05 * noise, *(3.0 * one for one in stated)])
 
 
 def main() -> None:
