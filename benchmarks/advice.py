@@ -214,6 +214,7 @@ def try_field(case: Case, keep: Path, seed: int) -> Outcome:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--case", choices=[*CASES], action="append")
     parser.add_argument("--keep", type=Path, help="where fields are kept, and taken from")
     parser.add_argument("--jobs", type=int, default=2)
@@ -225,7 +226,8 @@ def main() -> None:
         print("|---|---|---|---|")
         for name in options.case or CASES:
             case = CASES[name]
-            outcomes = list(pool.map(partial(try_field, case, keep), range(1, options.seeds + 1)))
+            seeds = range(options.first_seed, options.first_seed + options.seeds)
+            outcomes = list(pool.map(partial(try_field, case, keep), seeds))
             right = sum(outcome.success for outcome in outcomes)
             closest = _counted([outcome.closest for outcome in outcomes])
             named = _counted([", ".join(outcome.named) or "not known" for outcome in outcomes])
@@ -243,7 +245,8 @@ def main() -> None:
     for name, errors in means.items():
         print(f"| {name} | " + " | ".join(f"{errors[method]:.4f}" for method in METHODS) + " |")
     right = {name: sum(one["success"] for one in its) for name, its in results.items()}
-    print(json.dumps({"seeds": options.seeds, "right": right, "mean_error": means}))
+    seeds = [options.first_seed, options.first_seed + options.seeds - 1]
+    print(json.dumps({"seeds": seeds, "right": right, "mean_error": means}))
     if options.keep:
         (options.keep / "outcomes.json").write_text(json.dumps(results, indent=1))
 
