@@ -82,6 +82,11 @@ def panes(browser: Browser, what: str) -> list[object]:
     )
 
 
+def look_at_mosaics(browser: Browser, name: str) -> None:
+    browser.ask("document.getElementById('mosaics').scrollIntoView({behavior: 'instant'})")
+    browser.screenshot(name)
+
+
 def press(browser: Browser, part: str) -> None:
     button = browser.driver.find_element(By.CSS_SELECTOR, f".viewer button{part}")
     browser.ask("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", button)
@@ -228,7 +233,7 @@ def test_mosaics_blink_pause_and_step(opened: Browser) -> None:
     second = panes(opened, "pane.dataset.method")
     stage.send_keys("p")
     assert panes(opened, "pane.dataset.method") == first != second
-    opened.screenshot("blink")
+    look_at_mosaics(opened, "blink")
     press(opened, "[data-layout=side]")
     assert len(panes(opened, "pane.dataset.method")) == 4
 
@@ -249,7 +254,7 @@ def test_the_slider_wipes_between_two_methods(opened: Browser) -> None:
     assert over == opened.ask(
         "return document.querySelector('[data-part=over]').selectedOptions[0].textContent"
     )
-    opened.screenshot("slider")
+    look_at_mosaics(opened, "slider")
 
 
 def test_zoom_and_moves_are_the_same_for_all_methods(opened: Browser) -> None:
@@ -264,7 +269,7 @@ def test_zoom_and_moves_are_the_same_for_all_methods(opened: Browser) -> None:
     others = panes(opened, "pane.querySelector('img').style.transform")
     assert set(others) == set(transforms)
     assert set(panes(opened, "pane.dataset.kind")) == {"difference"}
-    opened.screenshot("differences")
+    look_at_mosaics(opened, "differences")
     stage.send_keys("0")
     assert "scale(1)" in panes(opened, "pane.querySelector('img').style.transform")[0]
 

@@ -13,9 +13,9 @@ from astropy.wcs import WCS, FITSFixedWarning
 
 VECTORS = "vectors.ecsv"
 """File of the vectors among the products of the alignment."""
-# Columns of TweakReg's *_catalog_fit.match, from 0: in the reference's frame the position of the
-# source in the reference and in the image once fitted, pixels; then its fitted RA and Dec, degrees.
-_REFERENCE, _FITTED, _SKY = (0, 1), (4, 5), (15, 16)
+# Columns of TweakReg's *_catalog_fit.match, from 0: the source in the image minus where the fit
+# expects it, pixels of the reference's frame (linearfit.py: xy - fit(uv)); its fitted RA and Dec.
+_RESIDUAL, _SKY = (6, 7), (15, 16)
 _COLUMNS = {
     "tile": (str, None, "rootname of the drizzled image"),
     "ra": (float, "deg", "right ascension of the source, as fitted"),
@@ -48,11 +48,11 @@ def read_vectors(folder: Path, tiles: Sequence[str], wcs: str) -> Table:
         path = next(iter(sorted(folder.glob(f"{tile}*_catalog_fit.match"))), None)
         if path is None or not (folder / wcs).exists():
             continue
-        values = np.loadtxt(path, usecols=(*_REFERENCE, *_FITTED, *_SKY), ndmin=2)
-        apart = (values[:, 2:4] - values[:, 0:2]) @ _pixels_to_mas(folder / wcs).T
+        values = np.loadtxt(path, usecols=(*_RESIDUAL, *_SKY), ndmin=2)
+        apart = values[:, 0:2] @ _pixels_to_mas(folder / wcs).T
         rows += [
             (tile, float(ra), float(dec), float(east), float(north))
-            for (ra, dec), (east, north) in zip(values[:, 4:6], apart, strict=True)
+            for (ra, dec), (east, north) in zip(values[:, 2:4], apart, strict=True)
         ]
     table = Table(
         rows=rows or None,

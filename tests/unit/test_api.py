@@ -1,0 +1,160 @@
+"""What programs and notebooks get of a run, and what a report on demand is made from."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import skymosaic
+from skymosaic import reporting
+from skymosaic.broken_off import report_broken_off, reported_if_broken_off
+from skymosaic.errors import CampaignError, LockedError, MissingError, SkyError
+from skymosaic.findings import read_findings
+from tests.unit.small_store import SmallStore
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = SmallStore(tmp_path)
+    made.inspect()
+    made.plan()
+    made.drizzle("localmin")
+    return made
+
+
+def states(store):
+    return {one.part: one.state for one in read_findings(store.place).missing}
+
+
+def test_import_of_the_package_stays_cheap() -> None:
+    code = (
+        "import sys, skymosaic; assert 'load' in dir(skymosaic) or skymosaic.load; "
+        "heavy = {'matplotlib', 'bokeh', 'drizzlepac'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    first = "import sys, skymosaic; assert 'astropy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", first], check=True)
+
+
+def test_a_run_gives_its_tables_and_mosaics(store) -> None:
+    store.drizzle("match")
+    run = skymosaic.load(store.where)
+    assert run.methods == ("localmin", "match")
+    assert not run.missing
+    assert not run.complete  # nothing has been compared yet
+    assert run.mdrizsky["localmin"].tolist() == [1.0, 1.5, 1.25]
+    assert str(run.mdrizsky["match"].unit) == "electron / s"
+    assert run.differences["localmin_minus_match"].tolist() == [1.0, 1.0, 1.0]
+    assert run.exposures["rootname"].tolist() == ["a", "b", "c"]
+    assert run.checks["agree"].tolist() == [True] * 6
+    assert run.table("pairs")["area"].tolist() == [100.0, 50.0]
+    assert "runs/match" in run.steps["step"].tolist()
+    assert run.alignment is None
+    assert run.advice is None
+    mosaic = run.mosaic("match")
+    assert mosaic.data.shape == mosaic.weight.shape == (20, 30)
+    assert mosaic.data.dtype == np.float32
+    assert mosaic.unit == "ELECTRONS/S"
+    assert mosaic.wcs.wcs.crval.tolist() == [10.1, 0.05]
+    assert run.preview("match").shape == (20, 30)
+
+
+def test_tables_become_data_frames(store) -> None:
+    frame = skymosaic.load(store.where).mdrizsky.to_pandas()
+    assert list(frame.columns) == ["rootname", "chip", "localmin"]
+    assert frame.loc[1, "localmin"] == 1.5
+
+
+def test_what_is_not_there_is_named_with_what_is(store) -> None:
+    run = skymosaic.load(str(store.where))
+    with pytest.raises(MissingError, match="no finished run of 'match'; there are: localmin"):
+        run.mosaic("match")
+    with pytest.raises(MissingError, match=r"no table 'nothing'; there are: .*mdrizsky"):
+        run.table("nothing")
+    with pytest.raises(MissingError, match="residuals"):
+        run.residuals()
+    with pytest.raises(MissingError, match="forms are html, json, md"):
+        run.report("pdf")
+    with pytest.raises(MissingError, match="holds no campaign"):
+        skymosaic.load(store.where.parent / "other")
+    with pytest.raises(CampaignError):
+        skymosaic.load("s3://bucket")
+
+
+def test_a_group_of_a_program_is_found_below_it(tmp_path) -> None:
+    made = SmallStore(tmp_path / "program" / "1" / "M_16")
+    made.inspect()
+    # The group's own store is the program's: keys begin with the program's name.
+    own = tmp_path / "program" / "1" / "M_16" / "F160W"
+    made.where.rename(own)
+    (tmp_path / "program" / "groups.json").write_text("[]")
+    run = skymosaic.load(own)
+    assert run.name == "program/1/M_16/F160W"
+
+
+def test_what_failed_is_missing_and_told_with_its_reason(store) -> None:
+    store.fail("runs/match", "the records disagree")
+    [missing] = read_findings(store.place).missing
+    assert (missing.part, missing.state) == ("drizzle match", "failed")
+    assert missing.why == "SkyError: the records disagree"
+    with pytest.raises(MissingError, match="the records disagree"):
+        skymosaic.load(store.where).mosaic("match")
+
+
+def test_what_was_not_run_is_missing_from_there_on(tmp_path) -> None:
+    made = SmallStore(tmp_path)
+    made.inspect()
+    made.fail("plan", "no output grid")
+    assert states(made) == {
+        "plan": "failed",
+        "drizzle localmin": "not run",
+        "drizzle match": "not run",
+    }
+
+
+def test_a_mosaic_on_a_former_grid_is_outdated(store) -> None:
+    store.drizzle("match")
+    store.plan(scale=0.2)
+    store.drizzle("localmin")
+    assert states(store) == {"drizzle match": "outdated"}
+
+
+def test_a_report_on_demand_tells_what_there_is(store) -> None:
+    store.fail("runs/match", "the records disagree")
+    part = reporting.write_partial(store.place)
+    page = (store.where / "comparison" / "partial-report.html").read_text()
+    assert part.where == str(store.where / "comparison" / "partial-report.html")
+    assert "1.500000" in part.table
+    assert part.missing == ["drizzle match: failed, SkyError: the records disagree"]
+    assert "This run is incomplete" in page
+    assert "the records disagree" in page
+    document = json.loads(reporting.report_text(store.place, "json"))
+    assert [row[0] for row in document["tables"]["mdrizsky"]["rows"]] == ["a", "b", "c"]
+    assert not document["complete"]
+    assert "# field: This run is incomplete" in reporting.report_text(store.place, "md")
+
+
+def test_values_that_contradict_each_other_are_not_shown(store) -> None:
+    store.drizzle("match", {"a": 5.5, "b": 6.5, "c": 7.5})  # the lowest must be 0
+    text = reporting.report_text(store.place, "md")
+    assert "contradict each other" in text
+    assert "6.5" not in text
+    assert "mdrizsky" not in json.loads(reporting.report_text(store.place, "json"))["tables"]
+
+
+def test_a_run_that_fails_leaves_a_report_and_its_error(store, tmp_path) -> None:
+    page = store.where / "comparison" / "partial-report.html"
+    with pytest.raises(LockedError), reported_if_broken_off(store.place):
+        raise LockedError("another run is at work")
+    assert not page.exists()
+    with pytest.raises(SkyError, match="its own"), reported_if_broken_off(store.place):
+        raise SkyError("its own")
+    assert page.exists()
+    empty = SmallStore(tmp_path / "empty")
+    assert report_broken_off(empty.place) == ""
+    assert not (empty.where / "comparison").exists()
