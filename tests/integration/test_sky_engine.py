@@ -74,9 +74,14 @@ def forget(folder: Path, names: Sequence[str]) -> None:
                 hdu.header.remove("MDRIZSKY", ignore_missing=True)
 
 
-def test_all_methods_give_the_skies_of_astrodrizzle(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "methods",
+    [("localmin", "globalmin+match"), pytest.param(METHODS, marks=pytest.mark.slow)],
+    ids=["two", "all"],
+)
+def test_the_skies_are_those_of_astrodrizzle(tmp_path: Path, methods: Sequence[str]) -> None:
     names = write_frames(tmp_path, LAYOUT)
-    skies = require_equal(tmp_path, names)
+    skies = require_equal(tmp_path, names, methods)
     assert skies.methods["match"].values[5] is None
     assert skies.solution.groups[0] == (0, 1, 2, 3, 4)
 

@@ -8,6 +8,9 @@ looked into.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,9 +50,7 @@ class Sample:
 
     def whole(self, statistic: Statistic) -> Measured:
         """Return the statistic of all usable pixels."""
-        if not self._binned(len(self.values), statistic):
-            return measure(self.values, statistic)
-        return self._in_bins().measure(self.values, self._in_bins().keys, statistic)
+        return self._measure([(0, len(self.values))], statistic)
 
     def part(self, region: Integers, statistic: Statistic) -> Measured:
         """Return the statistic of the usable pixels in a region.
@@ -68,12 +69,15 @@ class Sample:
         # Rows that follow each other without a gap are one piece.
         first = np.concatenate([[True], starts[1:] != stops[:-1]])
         last = np.concatenate([first[1:], [True]])
-        pieces = list(zip(starts[first].tolist(), stops[last].tolist(), strict=True))
-        values = np.concatenate([self.values[a:b] for a, b in pieces])
-        if not self._binned(len(values), statistic):
-            return measure(values, statistic)
-        keys = np.concatenate([self._in_bins().keys[a:b] for a, b in pieces])
-        return self._in_bins().measure(values, keys, statistic)
+        return self._measure(
+            list(zip(starts[first].tolist(), stops[last].tolist(), strict=True)), statistic
+        )
+
+    def _measure(self, pieces: Sequence[tuple[int, int]], statistic: Statistic) -> Measured:
+        pixels = sum(stop - start for start, stop in pieces)
+        if self._binned(pixels, statistic):
+            return self._in_bins().measure(pieces, statistic)
+        return measure(_joined(self.values, pieces), statistic)
 
     def _binned(self, pixels: int, statistic: Statistic) -> bool:
         plain = statistic.skystat == "median" and statistic.skyclip > 0
@@ -83,6 +87,12 @@ class Sample:
         if self._bins is None:
             self._bins = _Bins(self.values)
         return self._bins
+
+
+def _joined(pixels: NDArray[Any], pieces: Sequence[tuple[int, int]]) -> NDArray[Any]:
+    if len(pieces) == 1:
+        return pixels[slice(*pieces[0])]
+    return np.concatenate([pixels[start:stop] for start, stop in pieces])
 
 
 class _Bins:
@@ -101,7 +111,11 @@ class _Bins:
         self.keys: NDArray[np.uint16] = (np.floor(scaled, out=scaled) + np.float32(1)).astype(
             np.uint16
         )
-        counts = np.maximum(np.bincount(self.keys, minlength=_BINS), 1)
+        counts = np.bincount(self.keys, minlength=_BINS)
+        self.values = values
+        self._order = np.argsort(self.keys, kind="stable")
+        self._begins = np.concatenate([[0], np.cumsum(counts)])
+        counts = np.maximum(counts, 1)
         self._mean = np.bincount(self.keys, weights=values, minlength=_BINS) / counts
         self._about = clipped.mean
         residual = (values - np.float64(self._about)) ** 2
@@ -113,9 +127,13 @@ class _Bins:
         scaled = np.clip((limit - self._low) / self._step, np.float32(-1), np.float32(_BINS - 2))
         return int(np.floor(scaled) + np.float32(1))
 
-    def measure(self, values: Singles, keys: NDArray[np.uint16], statistic: Statistic) -> Measured:
-        """Return the clipped median of pixels whose bins are known, as `statistics.measure`."""
-        part = _Part(self, values, keys)
+    def members(self, key: int) -> NDArray[np.intp]:
+        """Return the pixels in one bin, in ascending order of their places."""
+        return self._order[self._begins[key] : self._begins[key + 1]]
+
+    def measure(self, pieces: Sequence[tuple[int, int]], statistic: Statistic) -> Measured:
+        """Return the clipped median of some stretches of pixels, as `statistics.measure`."""
+        part = _Part(self, pieces)
         clipped = part.clip(statistic)
         return NOTHING if clipped is None else Measured(part.median(clipped), clipped.pixels)
 
@@ -123,10 +141,11 @@ class _Bins:
 class _Part:
     """Some pixels of a chip, counted by bin."""
 
-    def __init__(self, bins: _Bins, values: Singles, keys: NDArray[np.uint16]) -> None:
-        self._bins, self._values, self._keys = bins, values, keys
+    def __init__(self, bins: _Bins, pieces: Sequence[tuple[int, int]]) -> None:
+        self._bins = bins
+        self._starts, self._stops = np.array(pieces).T
         self._found: dict[int, Singles] = {}
-        counts = np.bincount(keys, minlength=_BINS)
+        counts = np.bincount(_joined(bins.keys, pieces), minlength=_BINS)
         # What lies in the outer bins is spread wide: it is summed itself, not by its bin's mean.
         outer = [self._in(key) for key in (0, _BINS - 1)]
         sums, squares = counts * bins._mean, counts * bins._square
@@ -144,7 +163,10 @@ class _Part:
     def _in(self, key: int) -> Singles:
         """Return the pixels in one bin."""
         if key not in self._found:
-            self._found[key] = self._values[self._keys == key]
+            members = self._bins.members(key)
+            piece = np.searchsorted(self._starts, members, side="right") - 1
+            inside = (piece >= 0) & (members < self._stops[piece])
+            self._found[key] = self._bins.values[members[inside]]
         return self._found[key]
 
     def _sums(self, values: Singles) -> tuple[float, float]:
