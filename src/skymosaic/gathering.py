@@ -115,7 +115,11 @@ def what_is_asked(campaign: Campaign) -> dict[str, Any]:
 
 def asked_for(gathered: Finished) -> dict[str, Any]:
     """Return `what_is_asked` of the campaign file that a comparison was made from."""
-    return dict(gathered.result.get("campaign", {}))
+    asked = dict(gathered.result.get("campaign", {}))
+    if asked.get("source", {}).get("kind") == "simulated":
+        # Older versions had one scene, and did not name it.
+        asked["source"] = {"scene": "horsehead", **asked["source"]}
+    return asked
 
 
 def comparison_input(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from astropy.table import Table
@@ -21,7 +22,8 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the comparison of the two exposures."""
     folder = tmp_path_factory.mktemp("real")
     (folder / "configs").mkdir()
     config = folder / "configs" / "real-pair.yaml"  # finds its data beside its folder
@@ -34,7 +36,12 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     assert fetched.returncode == 0, fetched.stderr
     ended = skymosaic("run", config, "--store", folder / "store")
     assert ended.code == 0, ended.err
-    return Table.read(folder / "store" / "real-pair" / "comparison" / "mdrizsky.ecsv")
+    return folder / "store" / "real-pair" / "comparison"
+
+
+@pytest.fixture(scope="module")
+def table(compared: Path) -> Table:
+    return Table.read(compared / "mdrizsky.ecsv")
 
 
 def test_exposures_are_named_by_their_headers_not_by_their_files(table: Table) -> None:
@@ -44,3 +51,10 @@ def test_exposures_are_named_by_their_headers_not_by_their_files(table: Table) -
 @pytest.mark.parametrize("method", EXPECTED)
 def test_sky_values_are_those_of_astrodrizzle_itself(table: Table, method: str) -> None:
     assert list(table[method]) == pytest.approx(EXPECTED[method], abs=1e-5)
+
+
+def test_the_difference_measured_cell_by_cell_is_what_match_finds(compared: Path) -> None:
+    [overlap] = Table.read(compared / "overlaps.ecsv")
+    # The medians of two sets of pixels, and the median of differences of places.
+    assert overlap["difference"] == pytest.approx(-0.414133, abs=3 * overlap["error"])
+    assert overlap["error"] < 0.01

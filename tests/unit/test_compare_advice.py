@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from skymosaic.compare.estimate import Comparison
 from skymosaic.compare.facts import Facts
 from skymosaic.compare.overlap_graph import OverlapGraph, build
 from skymosaic.compare.residuals import MethodQuality, PairDifference, Residual, Seam
@@ -49,9 +50,11 @@ def graph(pairs=PAIRS, names: str = "abc") -> OverlapGraph:
     return build(list(names), pairs, dict.fromkeys(names, 1_000_000))
 
 
-def facts(errors: dict[str, float], significance: float = 20.0, **more) -> Facts:
+def facts(
+    errors: dict[str, float], significance: float = 20.0, error: float = 0.0003, **more
+) -> Facts:
     best = min(errors.values(), default=0.0)
-    against = {m: (e - best, significance * (e > best)) for m, e in errors.items()}
+    against = {m: Comparison(e - best, error, significance * (e > best)) for m, e in errors.items()}
     given = {
         "quality": {m: quality(m, e) for m, e in errors.items()},
         "against_best": against,
@@ -103,11 +106,18 @@ def test_all_methods_may_not_differ() -> None:
 def test_methods_within_their_errors_cannot_be_told_apart() -> None:
     errors = {"localmin": 0.03, "globalmin+match": 0.02, "match": 0.8}
     given = facts(errors)
-    against = {**given.against_best, "localmin": (0.01, 1.5)}
+    against = {**given.against_best, "localmin": Comparison(0.01, 0.0067, 1.5)}
     advice = advise(replace(given, against_best=against))
     assert advice.verdict == "no-difference"
     assert advice.methods == ("globalmin+match", "localmin")
-    assert "cannot be told apart" in advice.sentence
+    assert "cannot be told apart here: they differ by 0.0100 +- 0.0067" in advice.sentence
+    assert (advice.apart, advice.apart_error) == (0.01, 0.0067)
+
+
+def test_a_difference_that_may_be_more_than_negligible_is_told_with_its_error() -> None:
+    advice = advise(facts({**ERRORS, "globalmin": 0.0525}, error=0.001))
+    assert advice.methods == ("globalmin+match", "globalmin")
+    assert "hardly differ here: by 0.0025 +- 0.0010 e-/s" in advice.sentence
 
 
 def test_it_says_so_where_the_data_do_not_tell() -> None:
@@ -123,17 +133,8 @@ def test_how_sure_it_is_tells_the_assumption() -> None:
     assert "empty sky, 50.0% of the mosaic" in advise(facts(ERRORS)).sure
     doubtful = advise(facts(ERRORS, empty_share=0.01))
     assert "what subtracts less is better" in doubtful.sure
+    assert "what subtracts less is better" not in advise(facts(ERRORS)).sure
     assert "no-empty-sky" in codes(doubtful)
-
-
-def test_with_emission_everywhere_errors_are_bounds() -> None:
-    levels = {"localmin": 0.4, "match": -0.8, "globalmin": 0.2, "globalmin+match": 0.05}
-    sure = facts(ERRORS, empty_share=0.01)
-    bounded = {m: quality(m, ERRORS[m], estimated_level=levels[m]) for m in METHODS}
-    advice = advise(replace(sure, quality=bounded))
-    assert "off by at least 0.0500" in advice.sentence
-    assert "at most 0.8000 (match)" in advice.sentence
-    assert "at least" not in advise(replace(sure, quality=bounded, empty_share=0.5)).sentence
 
 
 def test_what_subtracts_least_is_right_whatever_emission_there_is() -> None:

@@ -49,6 +49,20 @@ def test_a_ghost_in_one_exposure_does_not_move_the_difference() -> None:
     assert one.cells < 300
 
 
+def test_the_faint_wings_of_a_ghost_do_not_move_the_difference_either() -> None:
+    row, column = np.mgrid[0:40, 0:40].astype(float)
+    wings = 1.0 * np.exp(-0.5 * ((row - 8) ** 2 + (column - 35) ** 2) / 5.0**2)
+    off, plain = [], []
+    for seed in range(10):
+        field = make({"a": (0, 0), "b": (0, 30)}, {"a": 1.0, "b": 1.3}, seed=seed)
+        ghostly = replace(field.cells[0], level=(field.cells[0].level + wings).astype(np.float32))
+        off.append(pair_difference(ghostly, field.cells[1]).difference + 0.3)
+        overlap = ghostly.level[:, 30:] - field.cells[1].level[:, :10]
+        plain.append(clipped_median(overlap.ravel().astype(float))[0] + 0.3)
+    assert abs(np.mean(off)) < 0.5 * abs(np.mean(plain))
+    assert abs(np.mean(off)) < 0.0025  # 5% of the noise of a pixel
+
+
 def test_a_gradient_in_one_exposure_is_told_and_makes_the_difference_uncertain() -> None:
     flat = make({"a": (0, 0), "b": (0, 10)}, {"a": 1.0, "b": 1.0})
     tilted = replace(flat.cells[0], level=flat.cells[0].level + np.linspace(0, 0.1, 40)[:, None])

@@ -44,6 +44,10 @@ class Advice:
     """Method, its estimated error and the standard error of that, electron/s; best first."""
     findings: Sequence[Finding]
     """What else is to be known, warnings first."""
+    apart: float = 0.0
+    """Largest difference of the estimated errors of `methods`, electron/s."""
+    apart_error: float = 0.0
+    """Standard error of `apart`."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -53,6 +57,8 @@ class Advice:
             "sentence": self.sentence,
             "sure": self.sure,
             "margin": self.margin,
+            "apart": self.apart,
+            "apart_error": self.apart_error,
             "ranking": [
                 {"method": method, "estimated_error": error, "standard_error": uncertainty}
                 for method, error, uncertainty in self.ranking

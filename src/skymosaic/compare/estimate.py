@@ -80,12 +80,14 @@ def estimate(called: Called, subtracted: Floats) -> Estimate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two methods compared."""
+    """The errors of two methods compared."""
 
     excess: float
     """Error of the one minus that of the other, e-/s."""
+    error: float
+    """Standard error of `excess`."""
     significance: float
-    """Of the excess, in standard errors."""
+    """Of the difference of the two, in standard errors."""
 
 
 def compare(called: Called, one: Floats, other: Floats) -> Comparison:
@@ -105,8 +107,15 @@ def compare(called: Called, one: Floats, other: Floats) -> Comparison:
     difference = float(np.mean(apart * (one + other - 2.0 * called.skies)))
     variance = max(float(apart @ called.covariance @ apart), 0.0)
     error = 2.0 / len(apart) * float(np.sqrt(variance))
-    excess = estimate(called, one).error - estimate(called, other).error
-    return Comparison(excess, difference / error if error > 0 else 0.0)
+    # a^2 - b^2 = (a - b)(a + b); where both are small, noise is what they amount to.
+    noise = float(np.trace(called.covariance)) / len(apart)
+    squares = [float(np.mean((skies - called.skies) ** 2)) for skies in (one, other)]
+    total = sum(float(np.sqrt(max(square, noise))) for square in squares)
+    return Comparison(
+        excess=estimate(called, one).error - estimate(called, other).error,
+        error=error / total if total > 0 else 0.0,
+        significance=difference / error if error > 0 else 0.0,
+    )
 
 
 def in_order(names: Sequence[str], skies: Mapping[str, float | None]) -> Floats:

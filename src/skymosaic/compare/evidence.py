@@ -103,15 +103,14 @@ def gather_evidence(measured: Measured) -> Evidence:
     dark = _darkest_of_groups(cells, levels, shape, noise)
     judged = Field(cells, shape, differences, levels, None, noise)
     estimates: dict[str, estimate.Estimate] = {}
-    against: dict[str, tuple[float, float]] = {}
+    against: dict[str, estimate.Comparison] = {}
     empty_share = None
     if dark is not None:
         called = estimate.called_for(levels, dark, _LEAST_LEVEL * NEGLIGIBLE * noise)
         estimates = {m: estimate.estimate(called, values) for m, values in subtracted.items()}
         best = min(estimates, key=lambda method: estimates[method].error)
         for method, values in subtracted.items():
-            compared = estimate.compare(called, values, subtracted[best])
-            against[method] = (compared.excess, compared.significance)
+            against[method] = estimate.compare(called, values, subtracted[best])
         whole = darkest(*combined(cells, called.skies, shape), noise)
         if whole is not None:
             empty_share = whole.share

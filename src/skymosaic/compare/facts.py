@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from scipy.stats import norm
 
 from skymosaic.compare.background import NEGLIGIBLE
+from skymosaic.compare.estimate import Comparison
 from skymosaic.compare.overlap_graph import OverlapGraph
 from skymosaic.compare.residuals import MethodQuality, PairDifference, Residual, Seam
 
@@ -25,9 +26,9 @@ class Facts:
     ----------
     quality : mapping of str to MethodQuality
         Of each method that was run.
-    against_best : mapping of str to (float, float)
-        Excess of each method's estimated error over the smallest one, e-/s, and its significance;
-        empty where nothing could be estimated.
+    against_best : mapping of str to Comparison
+        Each method's estimated error against the smallest one; empty where nothing could be
+        estimated.
     residuals : mapping of str to sequence of Residual
         Of each method.
     seams : mapping of str to sequence of Seam
@@ -47,7 +48,7 @@ class Facts:
     """
 
     quality: Mapping[str, MethodQuality]
-    against_best: Mapping[str, tuple[float, float]]
+    against_best: Mapping[str, Comparison]
     residuals: Mapping[str, Sequence[Residual]]
     seams: Mapping[str, Sequence[Seam]]
     differences: Sequence[PairDifference]
@@ -61,6 +62,11 @@ class Facts:
     def negligible(self) -> float:
         """What no difference counts below, e-/s."""
         return NEGLIGIBLE * self.noise
+
+    @property
+    def matching(self) -> list[str]:
+        """The methods that were run and match exposures in their overlaps."""
+        return [method for method in ("match", "globalmin+match") if method in self.quality]
 
     def limit(self, tests: int) -> float:
         """Return the standard errors from which on one of many numbers counts.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from skymosaic.compare import overlap_findings
 from skymosaic.compare.advice import Finding
 from skymosaic.compare.facts import SIGMAS, SMALL_SHARE, Facts
-from skymosaic.compare.overlap_graph import Cut
 from skymosaic.compare.residuals import Residual
+from skymosaic.compare.wording import listed
 
-_MATCHING = ("match", "globalmin+match")
 _UNEVEN = 3.0  # times its standard error that one constant an exposure leaves of a difference
 _SEAM_SHARE = 0.1  # of a step: the weights of exposures at an edge are known to some per cent
 
@@ -17,11 +17,6 @@ _SEAM_SHARE = 0.1  # of a step: the weights of exposures at an edge are known to
 def find(facts: Facts) -> list[Finding]:
     """Return what each rule found."""
     rules = (
-        _unseen,
-        _separate_groups,
-        _undetermined,
-        _weak_cuts,
-        _few_pixels,
         _statistic_disagrees,
         _not_constant,
         _oversubtraction,
@@ -32,86 +27,7 @@ def find(facts: Facts) -> list[Finding]:
         _seams_disagree,
         _truth,
     )
-    return [finding for rule in rules for finding in rule(facts)]
-
-
-def _matching(facts: Facts) -> list[str]:
-    return [method for method in _MATCHING if method in facts.quality]
-
-
-def _unseen(facts: Facts) -> Iterator[Finding]:
-    if facts.unseen:
-        yield Finding(
-            "no-valid-pixels",
-            "warning",
-            f"{_some(facts.unseen)} have no valid pixel: nothing here tells of them.",
-            {"exposures": list(facts.unseen)},
-        )
-
-
-def _separate_groups(facts: Facts) -> Iterator[Finding]:
-    groups = facts.graph.components
-    if len(groups) < 2:
-        return
-    sizes = [len(group) for group in groups]
-    relate = f"{_and(_matching(facts))} cannot relate them" if _matching(facts) else "no overlap"
-    yield Finding(
-        "separate-groups",
-        "warning",
-        f"The exposures form {len(groups)} groups without a measurable overlap between them "
-        f"({_and([str(size) for size in sizes])} exposures): {relate}, and the level of one group "
-        "against another is known from the darkest parts of each alone.",
-        {"groups": [list(group) for group in groups]},
-    )
-
-
-def _undetermined(facts: Facts) -> Iterator[Finding]:
-    for method, one in facts.quality.items():
-        if one.undetermined:
-            yield Finding(
-                "undetermined",
-                "warning",
-                f"{method} is undetermined for {_some(one.undetermined)}, which overlap no other "
-                "exposure in valid pixels.",
-                {"method": method, "exposures": list(one.undetermined)},
-            )
-
-
-def _weak_cuts(facts: Facts) -> Iterator[Finding]:
-    """Tell of overlaps that alone hold parts together, and how well they do."""
-    cuts = {cut.parts: cut for cut in (*facts.graph.bridges, *facts.graph.weakest)}
-    for cut in cuts.values():
-        weak = SIGMAS * cut.error > facts.negligible
-        # An exposure at the rim hangs by few overlaps in any mosaic: worth a word where weak only.
-        if weak or (cut.is_bridge and len(cut.parts[0]) > 1):
-            yield _cut_finding(cut, weak)
-
-
-def _cut_finding(cut: Cut, weak: bool) -> Finding:
-    held = (
-        f"one overlap, of {cut.edges[0].a} and {cut.edges[0].b},"
-        if cut.is_bridge
-        else f"{len(cut.edges)} overlaps"
-    )
-    return Finding(
-        "bridge" if cut.is_bridge else "weak-link",
-        "warning" if weak else "note",
-        f"{_some(cut.parts[0])} and the rest of the group are held together by {held} with "
-        f"{cut.pixels} pixels: their levels are known against each other to {cut.error:.4f} e-/s.",
-        {"part": list(cut.parts[0]), "pixels": cut.pixels, "standard_error": cut.error},
-    )
-
-
-def _few_pixels(facts: Facts) -> Iterator[Finding]:
-    alone = {group[0] for group in facts.graph.components if len(group) == 1}
-    thin = [name for name in facts.graph.thin if name not in alone]
-    if thin:
-        yield Finding(
-            "few-pixels",
-            "warning",
-            f"{_some(thin)} share less than 1% of their pixels with all others together.",
-            {"exposures": thin},
-        )
+    return overlap_findings.find(facts) + [one for rule in rules for one in rule(facts)]
 
 
 def _significant(facts: Facts, method: str) -> list[Residual]:
@@ -128,7 +44,7 @@ def _significant(facts: Facts, method: str) -> list[Residual]:
 
 def _statistic_disagrees(facts: Facts) -> Iterator[Finding]:
     """Tell where a method that matches leaves what the same pixels show to be there."""
-    for method in _matching(facts)[:1]:
+    for method in facts.matching[:1]:
         left = _significant(facts, method)
         if not left:
             continue
@@ -217,7 +133,8 @@ def _no_empty_sky(facts: Facts) -> Iterator[Finding]:
             "no-empty-sky",
             "warning",
             f"Only {facts.empty_share:.1%} of the mosaic is as dark as its darkest parts: there "
-            "may be no empty sky in it, and the level of the sky is not known, only differences.",
+            "may be no empty sky in it, or these parts are defects. Then the level of the sky is "
+            "not known, only differences are.",
             {"empty_share": facts.empty_share},
         )
 
@@ -230,11 +147,11 @@ def _same_differences(facts: Facts) -> Iterator[Finding]:
     least = min(rms.values())
     same = [method for method, one in rms.items() if one - least <= facts.negligible]
     if len(same) > 1:
-        listed = _and([f"{rms[method]:.4f}" for method in same])
+        left = listed([f"{rms[method]:.4f}" for method in same])
         yield Finding(
             "same-differences",
             "note",
-            f"Between exposures {_and(same)} leave the same: {listed} e-/s rms in the overlaps. "
+            f"Between exposures {listed(same)} leave the same: {left} e-/s rms in the overlaps. "
             "Where a local background is subtracted, as for stars, they serve alike.",
             {method: rms[method] for method in same},
         )
@@ -283,20 +200,11 @@ def _truth(facts: Facts) -> Iterator[Finding]:
     known = {method: one.truth for method, one in facts.quality.items() if one.truth is not None}
     if known:
         best = min(known, key=lambda method: known[method].rms)
-        listed = _and([f"{known[method].rms:.4f} ({method})" for method in known])
+        errors = listed([f"{known[method].rms:.4f} ({method})" for method in known])
         yield Finding(
             "truth",
             "note",
             f"The data are simulated. Against the true skies {best} is closest: what was "
-            f"subtracted is off by {listed} e-/s rms.",
+            f"subtracted is off by {errors} e-/s rms.",
             {method: one.to_dict() for method, one in known.items()},
         )
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _some(names: Sequence[str], most: int = 6) -> str:
-    more = [f"{len(names) - most} more"] if len(names) > most else []
-    return _and([*names[:most], *more])

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 from scipy.stats import chi2
 
 from skymosaic.compare.cells import Cells, Floats
@@ -19,6 +20,8 @@ MAD = 1.4826  # standard deviation of a normal distribution, in median absolute 
 MEDIAN = 1.2533  # standard error of a median, in those of a mean
 _PATCHES = 4  # along each axis of an overlap
 _LEAST_IN_PATCH = 12
+_AROUND = 5  # cells along the side of a cell's surroundings
+_STANDS_OUT = 3.0  # standard errors of the mean of the surroundings
 _CHANCE = 1e-4  # that noise alone makes patches differ as much as what is called uneven
 
 
@@ -49,11 +52,14 @@ def pair_difference(a: Cells, b: Cells) -> PairDifference | None:
     if int(valid.sum()) < LEAST_CELLS:
         return None
     row, column = np.nonzero(valid)
-    differences = level_a[valid].astype(np.float64) - level_b[valid]
-    median, scatter, kept = clipped_median(differences)
+    image = np.where(valid, level_a.astype(np.float64) - level_b, np.nan)
+    differences = image[valid]
+    _, scatter, kept = clipped_median(differences)
+    image[row[~kept], column[~kept]] = np.nan
+    median = _median_without_structure(image, scatter)
     pixels = 0.5 * (a.count[of_a][valid][kept] + b.count[of_b][valid][kept])
     cells = int(kept.sum())
-    statistical = MEDIAN * scatter / np.sqrt(cells)
+    statistical = MEDIAN * scatter / float(np.sqrt(cells))
     patched = _patched(differences[kept], row[kept], column[kept], scatter)
     # The median of n pixels of noise s scatters by 1.2533 s / sqrt(n), in each of two exposures.
     noise = scatter * float(np.sqrt(np.mean(pixels) / 2.0)) / MEDIAN
@@ -84,6 +90,27 @@ def _shared(a: Cells, b: Cells) -> tuple[_Window | None, _Window, _Window]:
     empty = any(window.stop <= window.start for window in both)
     first, second, third = ((w[0], w[1]) for w in (both, in_a, in_b))
     return (None if empty else first), second, third
+
+
+def _median_without_structure(image: Floats, scatter: float) -> float:
+    """Return the median of the cells whose surroundings do not stand out.
+
+    The wings of a ghost, or of a bright star that two exposures see differently, are too faint to
+    be clipped cell by cell, and lie on one side: they would move the median.
+    """
+    filled = np.isfinite(image)
+    count = uniform_filter(filled.astype(np.float64), _AROUND, mode="constant") * _AROUND**2
+    total = uniform_filter(np.where(filled, image, 0.0), _AROUND, mode="constant") * _AROUND**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        around, noise = total / count, scatter / np.sqrt(count)
+    kept = filled
+    for _ in range(5):
+        median = float(np.median(image[kept]))
+        inside = filled & (np.abs(around - median) <= _STANDS_OUT * noise)
+        if int(inside.sum()) < LEAST_CELLS or np.array_equal(inside, kept):
+            break
+        kept = inside
+    return median
 
 
 @dataclass(frozen=True)

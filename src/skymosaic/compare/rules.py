@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from skymosaic.compare import findings
 from skymosaic.compare.advice import Advice, Verdict
 from skymosaic.compare.background import NEGLIGIBLE
+from skymosaic.compare.estimate import Comparison
 from skymosaic.compare.facts import SIGMAS, SMALL_SHARE, Facts
+from skymosaic.compare.wording import listed
 
 
 def advise(facts: Facts) -> Advice:
@@ -29,67 +31,67 @@ def advise(facts: Facts) -> Advice:
         sentence = "The data do not tell which sky method to use: too few pixels to find empty sky."
         return Advice("undetermined", (), sentence, "", None, (), told)
     equal = [method for method, _, _ in ranking if _does_not_differ(facts, method)]
-    others = [facts.against_best[m] for m, _, _ in ranking if m not in equal]
-    margin = min((significance for _, significance in others), default=None)
+    others = [facts.against_best[method] for method, _, _ in ranking if method not in equal]
+    margin = min((one.significance for one in others), default=None)
     verdict: Verdict = "method" if len(equal) == 1 else "no-difference"
-    largest = max((facts.against_best[method][0] for method in equal), default=0.0)
-    if len(equal) == len(ranking) > 1 and largest > facts.negligible:
+    apart = max((facts.against_best[method] for method in equal), key=lambda one: one.excess)
+    if len(equal) == len(ranking) > 1 and apart.excess > facts.negligible:
         verdict = "undetermined"
     return Advice(
         verdict=verdict,
         methods=() if verdict == "undetermined" else tuple(equal),
-        sentence=_sentence(verdict, equal, ranking, largest, facts),
+        sentence=_sentence(verdict, equal, ranking, apart, facts),
         sure=_sure(verdict, equal, margin, facts),
         margin=margin,
         ranking=tuple(ranking),
         findings=told,
+        apart=apart.excess,
+        apart_error=apart.error,
     )
 
 
 def _does_not_differ(facts: Facts, method: str) -> bool:
     """Tell whether a method's error is as small as the smallest, within errors or for all use."""
-    excess, significance = facts.against_best[method]
-    return excess <= facts.negligible or significance < SIGMAS
+    against = facts.against_best[method]
+    return against.excess <= facts.negligible or against.significance < SIGMAS
 
 
 def _sentence(
     verdict: Verdict,
     equal: Sequence[str],
     ranking: Sequence[tuple[str, float, float]],
-    largest: float,
+    apart: Comparison,
     facts: Facts,
 ) -> str:
-    names = _and(equal)
+    names = listed(equal)
     best, error, uncertainty = ranking[0]
-    off = f"{_bound(best, facts)}{error:.4f} +- {max(uncertainty, 5e-5):.4f} e-/s rms"
-    rest = [f"{_bound(m, facts)}{one:.4f} ({m})" for m, one, _ in ranking if m not in equal]
-    against = f"; the others are off by {_and(rest)}" if rest else ""
+    off = f"{error:.4f} +- {max(uncertainty, 5e-5):.4f} e-/s rms"
+    rest = [f"{one:.4f} ({method})" for method, one, _ in ranking if method not in equal]
+    against = f"; the others are off by {listed(rest)}" if rest else ""
+    differ = f"{apart.excess:.4f} +- {apart.error:.4f} e-/s"
     if verdict == "undetermined":
         return (
-            f"The data do not tell which sky method to use: the estimated errors differ by "
-            f"{largest:.4f} e-/s, within what they are uncertain by."
+            "The data do not tell which sky method to use: the estimated errors differ by "
+            f"{differ}, within what they are uncertain by."
         )
     if verdict == "method":
         return (
             f"Use {best}: what it subtracted is off by {off} from the skies that this field calls "
             f"for{against}."
         )
-    if largest <= facts.negligible:
+    if apart.excess + 2.0 * apart.error <= facts.negligible:
         how = (
             f"do not differ here by more than {facts.negligible:.4f} e-/s "
             f"({NEGLIGIBLE:.0%} of the noise of a pixel)"
         )
+    elif apart.excess <= facts.negligible:
+        how = (
+            f"hardly differ here: by {differ}, where {NEGLIGIBLE:.0%} of the noise of a pixel is "
+            f"{facts.negligible:.4f}"
+        )
     else:
-        how = f"cannot be told apart here: they differ by {largest:.4f} e-/s, within their errors"
+        how = f"cannot be told apart here: they differ by {differ}"
     return f"{names} {how}; {best} is off by {off}{against}."
-
-
-def _bound(method: str, facts: Facts) -> str:
-    """Tell what an estimated error bounds where there may be no empty sky: the skies are lower."""
-    level = facts.quality[method].estimated_level
-    if level is None or facts.empty_share is None or facts.empty_share >= SMALL_SHARE:
-        return ""
-    return "at least " if level > 0 else "at most "
 
 
 def _sure(verdict: Verdict, equal: Sequence[str], margin: float | None, facts: Facts) -> str:
@@ -110,7 +112,10 @@ def _sure(verdict: Verdict, equal: Sequence[str], margin: float | None, facts: F
         " It supposes that the darkest parts of each group of exposures are empty sky, "
         f"{facts.empty_share:.1%} of the mosaic here"
     )
-    doubt = "; with emission everywhere the skies are lower, and what subtracts less is better."
+    doubt = (
+        ". With emission everywhere the skies are lower, and what subtracts less is better; where "
+        "these parts are defects, such as bad flat fields, it is the other way round."
+    )
     return told + condition + (doubt if facts.empty_share < SMALL_SHARE else ".")
 
 
@@ -126,7 +131,3 @@ def _level_is_bounded(equal: Sequence[str], facts: Facts) -> bool:
     return len(known) == len(levels) and all(
         known[method] <= level for method in equal for level in others
     )
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
