@@ -9,9 +9,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+from skymosaic import load
 from skymosaic.methods import METHODS, column
 from tests.conftest import ORDER, SECRETS, SMALL, manifests, skymosaic, tree, write_campaign
 
@@ -216,3 +218,44 @@ def test_resolved_campaign_is_stored_with_the_run(small: Path) -> None:
     assert ended.code == 0, ended.err
     assert "seed: 12812" in ended.out
     assert json.loads((small / "manifests" / "comparison.json").read_text())["result"]["table"]
+
+
+def test_vectors_of_the_matched_sources_agree_with_the_fits(small: Path) -> None:
+    vectors = Table.read(small / "aligned" / "vectors.ecsv")
+    fits_ = [f for f in manifests(small)["aligned"]["result"]["alignment"]["fits"] if f["place"]]
+    assert {fit["tile"] for fit in fits_} == set(vectors["tile"])
+    for fit in fits_:
+        its = vectors[vectors["tile"] == fit["tile"]]
+        assert len(its) == fit["matches"]
+        # RMS_RA and RMS_DEC are the offset on the sky of the vector (rms in x, rms in y): its length
+        # is that of the residuals, its components are not theirs where the frame is rotated.
+        length = np.sqrt(np.mean(its["east"] ** 2 + its["north"] ** 2))
+        assert length == pytest.approx(np.hypot(fit["rms_ra"], fit["rms_dec"]), rel=0.02)
+
+
+def test_every_sky_value_has_its_three_records(small: Path) -> None:
+    checks = Table.read(small / "comparison" / "checks.ecsv")
+    assert len(checks) == 72
+    assert all(checks["agree"])
+    run = load(small)
+    for row in checks:
+        its = run.mdrizsky[run.mdrizsky["rootname"] == row["rootname"]]
+        assert its[row["method"].replace("+", "_")][0] == row["header"]
+
+
+def test_python_gets_what_the_run_made(small: Path) -> None:
+    run = load(small)
+    assert run.complete
+    assert run.advice is not None
+    assert set(run.advice.methods) <= set(run.methods)
+    assert len(run.residuals("match")) == len(run.residuals()) // 4
+    assert run.mosaic("match").data.shape == run.mosaic("localmin").data.shape
+    assert len(run.alignment) == 9
+    assert "complete" in repr(run)
+
+
+@pytest.mark.parametrize("form", ["html", "json", "md"])
+def test_the_report_command_prints_each_form(small: Path, form: str) -> None:
+    ended = skymosaic("report", small, "--format", form)
+    assert ended.code == 0, ended.err
+    assert ended.out == (small / "comparison" / f"report.{form}").read_text()
