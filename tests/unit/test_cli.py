@@ -103,6 +103,7 @@ def test_check_prints_the_resolved_campaign_which_loads_again(invoke, config, tm
         "tiles": [],
         "dithers": 2,
         "displace": {},
+        "scene": "horsehead",
     }
     assert printed["store"]["uri"] == str(tmp_path / "store")
     again = tmp_path / "elsewhere" / "again.yaml"
