@@ -227,8 +227,8 @@ def test_vectors_of_the_matched_sources_agree_with_the_fits(small: Path) -> None
     for fit in fits_:
         its = vectors[vectors["tile"] == fit["tile"]]
         assert len(its) == fit["matches"]
-        # RMS_RA, RMS_DEC are the offset on the sky of the vector (rms in x, rms in y): its length
-        # is that of the residuals, its components are not theirs where the frame is rotated.
+        # RMS_RA and RMS_DEC are the offset on the sky of the vector (rms in x, rms in y), which is
+        # as long as these.
         length = np.sqrt(np.mean(its["east"] ** 2 + its["north"] ** 2))
         assert length == pytest.approx(np.hypot(fit["rms_ra"], fit["rms_dec"]), rel=0.02)
 
