@@ -38,7 +38,7 @@ from skymosaic.exposure import read_exposure
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 TARGETS = {72: 5.0, 720: 30.0}
-SUBSETS = (10, 20, 40, 60)
+SUBSETS = (20, 40, 80, 160)
 PIXELS = 64
 
 
@@ -175,8 +175,8 @@ def main() -> None:
         measured = None
         if options.small:
             skypac, measured = extrapolated(folder, names, pairs, 1)
-            _, theirs = by_skypac(folder, names[: SUBSETS[0]])
-            _, ours, _ = by_engine(folder, names[: SUBSETS[0]])
+            _, theirs = by_skypac(folder, names[: SUBSETS[1]])
+            _, ours, _ = by_engine(folder, names[: SUBSETS[1]])
             largest = float(np.nanmax(np.abs(theirs - ours)))
             ratios = {"cpu": skypac / taken[1]}
             seconds = {"skypac, extrapolated (CPU)": skypac, "engine (CPU)": taken[1]}
