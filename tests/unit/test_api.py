@@ -117,6 +117,18 @@ def test_what_was_not_run_is_missing_from_there_on(tmp_path) -> None:
     }
 
 
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_footprints_are_drawn_before_the_groups_are_known(tmp_path) -> None:
+    made = SmallStore(tmp_path)
+    made.inspect()
+    made.fail("plan", "no output grid")
+    reporting.write_partial(made.place)
+    page = (made.where / "comparison" / "partial-report.html").read_text()
+    assert 'id="chart-footprints"' in page
+    assert "No sky method has finished." in page
+    assert "no output grid" in page
+
+
 def test_a_mosaic_on_a_former_grid_is_outdated(store) -> None:
     store.drizzle("match")
     store.plan(scale=0.2)

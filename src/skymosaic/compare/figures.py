@@ -139,14 +139,15 @@ def footprints(
     sky = unwrapped(polygons)
     styles = [(colour, line) for line, colour in product(GROUP_LINES, GROUP_COLOURS)]
     handles = []
-    for number, group in enumerate(groups):
+    # Before the grid is planned the groups are not known.
+    for number, group in enumerate(groups or [list(sky)]):
         colour, line = styles[number % len(styles)]
         for rootname in group:
             for corners in sky.get(rootname, ()):
                 axes.fill(*corners.T, facecolor=colour, alpha=0.07, edgecolor="none")
                 axes.fill(*corners.T, facecolor="none", edgecolor=colour, linestyle=line, lw=1.2)
         count = f"{len(group)} exposure{'s' if len(group) != 1 else ''}"
-        label = f"group {number + 1} ({count})"
+        label = f"group {number + 1} ({count})" if groups else count
         handles.append(Line2D([], [], color=colour, linestyle=line, label=label))
     _draw_links(axes, sky, pairs)
     _label_footprints(axes, sky)

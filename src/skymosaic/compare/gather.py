@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.table import Table
@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from skymosaic.compare import figures, summary
 from skymosaic.compare.difference import difference
-from skymosaic.compare.evidence import Evidence
-from skymosaic.compare.evidence_files import write_evidence
 from skymosaic.compare.invariants import Invariant, check_invariants, failures
 from skymosaic.compare.mdrizsky import Runs, mdrizsky_table, write_table
 from skymosaic.compare.preview import blink, common_stretch, in_method_order, preview
@@ -31,6 +29,9 @@ from skymosaic.compare.report.verdict import card
 from skymosaic.compare.residual_figures import residual_matrices, residual_vectors
 from skymosaic.errors import SkyError, StoreError
 from skymosaic.methods import column
+
+if TYPE_CHECKING:
+    from skymosaic.compare.evidence import Evidence
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,9 @@ def _write_all(folder: Path, report: Report) -> list[Path]:
     tables = sheets(report)
     written = write_table(tables.pop("mdrizsky"), folder)
     if report.evidence is not None:
+        # What measures takes a second to import; a report of a run that broke off measures nothing.
+        from skymosaic.compare.evidence_files import write_evidence
+
         written += write_evidence(report.evidence, folder)
         tables.pop("seams", None)
     written += write_sheets(tables, folder)

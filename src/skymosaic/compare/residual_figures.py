@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
 
-from skymosaic.compare.evidence import Evidence
 from skymosaic.compare.figures import MOST_LABELS, new_figure
 from skymosaic.compare.styles import GROUP_COLOURS
+
+if TYPE_CHECKING:
+    from skymosaic.compare.evidence import Evidence
 
 
 def residual_matrices(evidence: Evidence, limit: float) -> Figure:

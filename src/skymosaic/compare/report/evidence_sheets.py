@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from astropy.table import Table
 
-from skymosaic.compare.evidence import Evidence
 from skymosaic.compare.report.sheet import Columns, sheet
 from skymosaic.methods import column
+
+if TYPE_CHECKING:
+    from skymosaic.compare.evidence import Evidence
 
 _PAIR: Columns = {
     "first": (str, None, "rootname of an exposure"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from bokeh.layouts import gridplot
@@ -19,9 +20,11 @@ from bokeh.models import (
 from bokeh.palettes import RdBu11
 from bokeh.plotting import figure
 
-from skymosaic.compare.evidence import Evidence
 from skymosaic.compare.report.embedding import new_chart
 from skymosaic.compare.residuals import Residual
+
+if TYPE_CHECKING:
+    from skymosaic.compare.evidence import Evidence
 
 MOST_NAMED = 40
 MOST_PAIRS = 4000

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from skymosaic.compare.evidence import Evidence
-from skymosaic.compare.invariants import Invariant
 from skymosaic.compare.reduction import Floats
+
+if TYPE_CHECKING:
+    # Every task reads findings, whose parts are told here; what measures takes a second to import.
+    from skymosaic.compare.evidence import Evidence
+    from skymosaic.compare.invariants import Invariant
 
 Polygons = Mapping[str, Sequence[NDArray[np.float64]]]
 

@@ -60,7 +60,8 @@ def sky_chart(report: Report, worst: Mapping[tuple[str, str], str]) -> figure:
         axis.formatter = NumeralTickFormatter(format="0.[00]")
     footprints = []
     styles = [(c, GROUP_DASHES[line]) for line, c in product(GROUP_LINES, GROUP_COLOURS)]
-    for number, group in enumerate(report.groups):
+    # Before the grid is planned the groups are not known.
+    for number, group in enumerate(report.groups or [list(sky)]):
         colour, dash = styles[number % len(styles)]
         members = [(name, offsets(chip)) for name in group for chip in sky.get(name, ())]
         source = ColumnDataSource(
@@ -68,10 +69,13 @@ def sky_chart(report: Report, worst: Mapping[tuple[str, str], str]) -> figure:
                 "xs": [chip[:, 0].tolist() for _, chip in members],
                 "ys": [chip[:, 1].tolist() for _, chip in members],
                 "exposure": [name for name, _ in members],
-                "group": [f"{number + 1} ({len(group)} exposures)"] * len(members),
             }
         )
-        options = {"legend_label": f"group {number + 1}"} if number < _LEGEND_GROUPS else {}
+        options = (
+            {"legend_label": f"group {number + 1}" if report.groups else "exposures"}
+            if number < _LEGEND_GROUPS
+            else {}
+        )
         footprints.append(
             chart.patches(
                 "xs",
