@@ -17,6 +17,8 @@ import psutil
 import pytest
 import yaml
 
+from skymosaic import drizzlepac_process
+
 REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared" / "data" / "horsehead-12812"
 
@@ -38,6 +40,13 @@ class Ended:
     err: str
 
 
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return a user's environment: without the drizzlepac server that tests of this process use."""
+    given = {**os.environ, **(more or {})}
+    given.pop(drizzlepac_process.ADDRESS, None)
+    return given
+
+
 def command_line(*arguments: str | Path) -> list[str]:
     """Return a command that runs `skymosaic` with this Python."""
     return [sys.executable, "-m", "skymosaic.cli", *map(str, arguments)]
@@ -50,7 +59,7 @@ def skymosaic(*arguments: str | Path, env: Mapping[str, str] | None = None) -> E
         capture_output=True,
         text=True,
         timeout=280,
-        env={**os.environ, **(env or {})},
+        env=environment(env),
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 
@@ -100,6 +109,7 @@ def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env=environment(),
             # A shell lets its background jobs ignore Ctrl-C, and what they start inherits that.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
