@@ -174,7 +174,7 @@ def test_changed_parameter_runs_only_what_depends_on_it(small: Path, tmp_path: P
     after = tree(tmp_path / "store" / "small")
     changed = {name for name in after if after[name] != before.get(name)}
     assert changed
-    folders = {"comparison", "manifests", "campaign.yaml", "locks", "records"}
+    folders = {"comparison", "manifests", "campaign.yaml", "locks", "logs", "records"}
     assert {name.split("/")[0] for name in changed} <= folders
     locked = {name.split("/")[1] for name in changed if name.startswith("locks/")}
     assert locked == {"campaign", "comparison"}
@@ -188,7 +188,7 @@ def test_report_is_self_contained(small: Path) -> None:
     assert "ibxl54bgq" in page
     assert page.count("data:image/") >= 6
     # What Bokeh's script may write is tested in a browser.
-    page = re.sub("<script>.*?</script>", "", page, flags=re.DOTALL)
+    page = re.sub("<script[^>]*>.*?</script>", "", page, flags=re.DOTALL)
     assert not re.search(r"(src|href)=[\"'](?!data:|#)", page)
 
 
