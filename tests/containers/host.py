@@ -23,7 +23,7 @@ IMAGE = "skymosaic-test"
 STAND_IN_BASE = "debian:bookworm-slim"
 _STAND_IN_S3 = "skymosaic-test-s3"
 _DEBIAN = {
-    "dockerd": ("docker.io", "iptables"),
+    "dockerd": ("docker.io", "iptables", "iproute2"),
     "debootstrap": ("debootstrap",),
     "ch-image": ("charliecloud", "python3-lark", "python3-requests", "squashfs-tools"),
 }
@@ -162,6 +162,11 @@ def engine(folder: Path) -> Iterator[Engine]:
     # The client beside the daemon: a newer one elsewhere on PATH may lack its build plugin.
     client = str(Path(dockerd).parents[1] / "bin" / "docker")
     made = Engine(client, folder, {"DOCKER_HOST": socket, **_BUILDKIT})
+    (home / "docker.pid").unlink(missing_ok=True)  # of one that was killed
+    rules = run("iptables-save").stdout
+    for table, chains in (("filter", ":FORWARD ACCEPT [0:0]\n"), ("nat", "")):
+        if f"*{table}" not in rules:  # it has none yet
+            rules += f"*{table}\n{chains}COMMIT\n"
     with (home / "dockerd.log").open("ab") as log:
         daemon = subprocess.Popen(
             [dockerd, "--config-file", str(home / "daemon.json")],
@@ -179,6 +184,9 @@ def engine(folder: Path) -> Iterator[Engine]:
     finally:
         daemon.send_signal(signal.SIGTERM)  # its containers and its containerd end with it
         daemon.wait()
+        # What it leaves on the host.
+        run("iptables-restore", given=rules)
+        run("ip", "link", "delete", "docker0", accept=True)
 
 
 def obtain_images(engine: Engine, tools: Path) -> None:
