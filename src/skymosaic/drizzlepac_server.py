@@ -10,7 +10,6 @@ connection does, each taking its children with it.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import os
@@ -26,15 +25,7 @@ from typing import Any, NoReturn
 
 from skymosaic import scratch
 from skymosaic.drizzlepac_calls import CALLS
-
-_PR_SET_PDEATHSIG = 1
-
-
-def _die_with_parent(parent: int) -> None:
-    """Ask Linux to kill this process when its parent ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before we asked
-        os._exit(1)
+from skymosaic.processes import end_with_parent
 
 
 def _answer_error(error: BaseException) -> dict[str, Any]:
@@ -46,7 +37,7 @@ def _call(request: dict[str, Any], answer: int, parent: int) -> NoReturn:
     """Do one call in the forked child."""
     trace = ""
     try:
-        _die_with_parent(parent)
+        end_with_parent(parent, signal.SIGKILL)
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(log, 1)
         os.dup2(log, 2)
@@ -98,7 +89,7 @@ def _watch_call(request: dict[str, Any], connection: socket.socket) -> dict[str,
 def _handle(connection: socket.socket, server: int) -> NoReturn:
     """Serve one connection in a process of its own, which watches the call and its caller."""
     try:
-        _die_with_parent(server)
+        end_with_parent(server, signal.SIGKILL)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         with connection.makefile("rw") as lines:
             request = lines.readline()
