@@ -13,7 +13,7 @@ from dask import delayed
 from dask.utils import parse_bytes
 from distributed import Client
 
-from skymosaic import compute, drizzlepac_process, gathering, onepass_stages, scratch, stages
+from skymosaic import compute, drizzlepac_process, gathering, scratch, stages
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.broken_off import reported_if_broken_off
 from skymosaic.compute import execution
@@ -117,6 +117,8 @@ def prepare(campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Prepa
 def drizzle_each(campaign: Campaign, place: Place, prepared: Prepared) -> list[Any]:
     """Return the task of each sky method, in the campaign's order."""
     if campaign.drizzle.engine == "onepass":
+        from skymosaic import onepass_stages  # with scipy, which takes half a second to import
+
         return onepass_stages.drizzle_each(campaign, place, prepared)
     return [
         delayed(stages.drizzle)(

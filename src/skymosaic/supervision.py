@@ -14,7 +14,7 @@ from distributed import Client
 
 from skymosaic import compute, drizzlepac_process, metrics, runlog, scratch
 from skymosaic.cancellation import cancellable
-from skymosaic.compute import execution, local
+from skymosaic.compute import execution
 from skymosaic.compute.local import choose_workers
 from skymosaic.config import Campaign
 from skymosaic.errors import (
@@ -106,10 +106,9 @@ def workers(
 ) -> Iterator[Client]:
     """Yield a client of the campaign's workers; what their tasks tell goes to `tell`."""
     # Importing drizzlepac takes seconds: it begins while the workers start.
-    if campaign.compute.backend == "local":
-        if drizzlepac:
-            drizzlepac_process.warm()
-        local.warm()
+    if drizzlepac and campaign.compute.backend == "local":
+        drizzlepac_process.warm()
+    compute.warm(campaign.compute)
     tasks = max(parcels, len(campaign.sky.methods))
     try:
         with compute.client(campaign.compute, tasks, min(place.downloads or 0, parcels)) as client:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
+
 import click
 
 from skymosaic import __version__
@@ -21,6 +24,8 @@ def main(context: click.Context, verbose: int, quiet: bool, log_json: bool) -> N
     Exit codes tell the kind of failure; docs/exit-codes.md lists them.
     """
     log_to_stderr(verbose, quiet, log_json)
+    # The last search for garbage would walk over all that was imported, for half a second.
+    atexit.register(gc.freeze)
     context.obj = {"quiet": quiet}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from skymosaic import compute
 from skymosaic.cli.common import (
     campaign_file,
     ended_cleanly,
@@ -95,6 +96,8 @@ def show(campaign: Campaign, outcome: Outcome) -> None:
 
 
 def _run(campaign: Campaign, wait: bool, quiet: bool) -> None:
+    compute.warm(campaign.compute)  # while the rest is imported
+
     from skymosaic import campaign as pipeline
     from skymosaic import housekeeping, programs
     from skymosaic.display import Display
@@ -125,10 +128,12 @@ def _run(campaign: Campaign, wait: bool, quiet: bool) -> None:
 @ended_cleanly
 def inspect(obj: dict[str, bool], config: Path, store: str | None, workers: int | None) -> None:
     """Retrieve the exposures of CONFIG and tabulate them; nothing is aligned or drizzled."""
+    campaign = load_campaign(config, {"store.uri": store, "compute.workers": workers})
+    compute.warm(campaign.compute)  # while the rest is imported
+
     from skymosaic import campaign as pipeline
     from skymosaic.display import Display
 
-    campaign = load_campaign(config, {"store.uri": store, "compute.workers": workers})
     with Display(Console(stderr=True), quiet=obj["quiet"]) as display:
         inspection = pipeline.inspect(campaign, display.show, display.expect)
     for title, table in inspection.tables.items():

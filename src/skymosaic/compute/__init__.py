@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 from contextlib import AbstractContextManager
-
-from distributed import Client
+from multiprocessing import forkserver
+from typing import TYPE_CHECKING
 
 from skymosaic.config import Compute
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_PRELOAD = ["skymosaic.stages", "distributed.nanny", "distributed.worker"]
+
+
+def warm(settings: Compute) -> None:
+    """Start the process that local workers are forked from: it imports what they need, once.
+
+    That takes a second, so who knows that workers will be wanted says it before all else.
+    """
+    if settings.backend == "local":
+        multiprocessing.set_forkserver_preload(_PRELOAD)
+        forkserver.ensure_running()
 
 
 def client(settings: Compute, tasks: int, idlers: int = 0) -> AbstractContextManager[Client]:
