@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,18 +15,23 @@ from astropy.wcs import WCS, FITSFixedWarning
 from pydantic import TypeAdapter
 
 from skymosaic.errors import InputError
+from skymosaic.headers import HeaderUnit, TruncatedError, read_headers
 
 RECORD = 1
 """Version of what is recorded of an exposure; part of the key of the steps that record it."""
 EXPOSURE_SUFFIXES = ("_flt", "_flc")
 DRIZZLED_SUFFIXES = ("_drz", "_drc")
-_EXTENSION = b"XTENSION"  # how the header of every extension begins
 _LOOKUP_TABLES = ("CPDIS?", "DP?", "DP?.*", "CPERR?", "D2IM*", "AXISCORR")
+_REFERS_TO_TABLE = re.compile(r"CPDIS\d|D2IMDIS\d|AXISCORR")
 # FITS WCS papers I to IV, SIP, and the lookup tables that astropy reads; of the primary WCS.
 _WCS_KEYWORDS = re.compile(
     r"(WCSAXES|NAXIS\d?|CTYPE\d|CRVAL\d|CRPIX\d|CDELT\d|CUNIT\d|CROTA\d|(CD|PC|PV|PS)\d+_\d+"
     r"|LONPOLE|LATPOLE|RADESYS|EQUINOX|EPOCH|DATE-\w+|MJD-\w+|SPECSYS|VELOSYS|REST\w+"
     r"|[AB]P?_\w+|CPDIS\d|CPERR\d|DP\d.*|D2IM\w*.*|AXISCORR|A_DMAX|B_DMAX)"
+)
+_USED_KEYWORDS = re.compile(
+    r"TELESCOP|INSTRUME|DETECTOR|ROOTNAME|ASN_ID|FILTER\d?|EXPTIME|POSTARG[12]|D\d{3}DATA"
+    rf"|BUNIT|IDCSCALE|WCSNAME|{_WCS_KEYWORDS.pattern}"
 )
 _ROOTNAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -121,11 +126,12 @@ def read_exposure(path: Path) -> Exposure:
         drizzlepac needs.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # truncation is measured below, exactly
-            with fits.open(path) as hdus:
-                _check_whole(path, hdus)
-                return _from_hdus(path, hdus)
+        with path.open("rb") as file:
+            units = read_headers(file, _USED_KEYWORDS)
+        _check_whole(path, units)
+        return _from_headers(path, units)
+    except TruncatedError as error:
+        raise InputError(f"{path} is {error}; fetch it again") from None
     except (OSError, fits.VerifyError) as error:
         raise InputError(f"{path} cannot be read as FITS ({error}); fetch it again") from None
     except KeyError as error:
@@ -152,25 +158,16 @@ def wcs_headers(file: Path | BinaryIO) -> list[tuple[str, str]]:
         return chips
 
 
-def _check_whole(path: Path, hdus: fits.HDUList) -> None:
-    last = hdus[len(hdus) - 1].fileinfo()  # of the list it costs a comparison of all headers
-    expected, found = last["datLoc"] + last["datSpan"], path.stat().st_size
+def _check_whole(path: Path, units: Sequence[HeaderUnit]) -> None:
+    expected, found = units[-1].end, path.stat().st_size
     if found < expected:
         raise InputError(
             f"{path} is truncated: {found} bytes of at least {expected}; fetch it again"
         )
-    with path.open("rb") as file:
-        file.seek(expected)
-        rest = file.read(len(_EXTENSION))
-    # astropy passes over an extension whose header is cut: a chip would be lost without a word.
-    if rest and _EXTENSION.startswith(rest):
-        raise InputError(
-            f"{path} is truncated in the header of extension {len(hdus)}; fetch it again"
-        )
 
 
-def _from_hdus(path: Path, hdus: fits.HDUList) -> Exposure:
-    header = hdus[0].header
+def _from_headers(path: Path, units: Sequence[HeaderUnit]) -> Exposure:
+    header = units[0].header
     if str(header.get("TELESCOP", "")).strip() != "HST":
         raise InputError(
             f"{path}: TELESCOP is {header.get('TELESCOP')!r}, not 'HST'; take it out of the folder"
@@ -196,7 +193,7 @@ def _from_hdus(path: Path, hdus: fits.HDUList) -> Exposure:
         exptime=_number(path, header, "EXPTIME"),
         postarg1=_number(path, header, "POSTARG1", 0.0),
         postarg2=_number(path, header, "POSTARG2", 0.0),
-        chips=_chips(path, hdus, drizzled),
+        chips=_chips(path, units, drizzled),
         members=tuple(_members(header)) if drizzled else (),
     )
 
@@ -226,19 +223,22 @@ def _members(header: fits.Header) -> list[str]:
     return list(dict.fromkeys(name.rsplit("_", 1)[0].lower() for name in names))
 
 
-def _chips(path: Path, hdus: fits.HDUList, drizzled: bool) -> tuple[Chip, ...]:
-    sci = [hdu for hdu in hdus if hdu.name == "SCI"]
-    if not sci and drizzled and hdus[0].header["NAXIS"] == 2:
-        sci = [hdus[0]]  # AstroDrizzle with build=False
+def _chips(path: Path, units: Sequence[HeaderUnit], drizzled: bool) -> tuple[Chip, ...]:
+    sci = [unit for unit in units if unit.name == "SCI"]
+    if not sci and drizzled and units[0].header["NAXIS"] == 2:
+        sci = [units[0]]  # AstroDrizzle with build=False
     if not sci:
         raise InputError(f"{path} has no SCI extension; fetch it again")
     if not drizzled:
-        have = {(hdu.name, hdu.ver) for hdu in hdus}
-        for hdu in sci:
+        have = {(unit.name, unit.ver) for unit in units}
+        for unit in sci:
             for name in ("ERR", "DQ"):
-                if (name, hdu.ver) not in have:
-                    raise InputError(f"{path} has no {name},{hdu.ver} extension; fetch it again")
-    return tuple(_chip(path, hdus, hdu) for hdu in sci)
+                if (name, unit.ver) not in have:
+                    raise InputError(f"{path} has no {name},{unit.ver} extension; fetch it again")
+    if any(_REFERS_TO_TABLE.fullmatch(keyword) for unit in sci for keyword in unit.header):
+        with fits.open(path) as hdus:  # the tables are read from other extensions
+            return tuple(_chip(path, unit, hdus) for unit in sci)
+    return tuple(_chip(path, unit) for unit in sci)
 
 
 def _wcs_cards(header: fits.Header) -> fits.Header:
@@ -246,24 +246,24 @@ def _wcs_cards(header: fits.Header) -> fits.Header:
     return fits.Header([card for card in header.cards if _WCS_KEYWORDS.fullmatch(card.keyword)])
 
 
-def _chip(path: Path, hdus: fits.HDUList, hdu: Any) -> Chip:
-    header = hdu.header
+def _chip(path: Path, unit: HeaderUnit, tables: fits.HDUList | None = None) -> Chip:
+    header = unit.header
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FITSFixedWarning)
-            wcs = WCS(_wcs_cards(header), hdus)
+            wcs = WCS(_wcs_cards(header), tables)
             footprint = wcs.calc_footprint(center=False)  # edges of the pixels
     except Exception as error:  # astropy raises many kinds for a broken WCS
         raise InputError(
-            f"{path}[SCI,{hdu.ver}]: no usable WCS ({error}); fetch it again"
+            f"{path}[SCI,{unit.ver}]: no usable WCS ({error}); fetch it again"
         ) from None
     if not wcs.has_celestial:
-        raise InputError(f"{path}[SCI,{hdu.ver}]: the header has no WCS; fetch it again")
+        raise InputError(f"{path}[SCI,{unit.ver}]: the header has no WCS; fetch it again")
     if not np.all(np.isfinite(footprint)):
-        raise InputError(f"{path}[SCI,{hdu.ver}]: the WCS puts a corner nowhere on the sky")
+        raise InputError(f"{path}[SCI,{unit.ver}]: the WCS puts a corner nowhere on the sky")
     cd = wcs.pixel_scale_matrix
     return Chip(
-        extver=int(hdu.ver),
+        extver=int(unit.ver),
         footprint=tuple((float(ra), float(dec)) for ra, dec in footprint),
         wcsname=str(header.get("WCSNAME", "")).strip(),
         orientation=float(np.degrees(np.arctan2(cd[0, 1], cd[1, 1]))) % 360.0,

@@ -1,0 +1,116 @@
+"""The headers of a FITS file, of which only the cards that are asked for are parsed.
+
+astropy parses all of them, which takes longer than to fetch a small file.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from astropy.io import fits
+
+_BLOCK = 2880  # bytes
+_CARD = 80  # bytes
+_END = "END".ljust(_CARD)
+_FIRST, _LATER = b"SIMPLE  =", b"XTENSION"  # how the first header begins, and all others
+_STRUCTURE = re.compile(r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|PCOUNT|GCOUNT|EXTNAME|EXTVER")
+
+
+class TruncatedError(OSError):
+    """A file ends within a header."""
+
+
+@dataclass(frozen=True)
+class HeaderUnit:
+    """A header, and where its data end."""
+
+    header: fits.Header
+    """The cards that were asked for, and those that tell name and size."""
+    end: int
+    """Byte after the data, as the header tells it."""
+
+    @property
+    def name(self) -> str:
+        """EXTNAME in capitals; ``PRIMARY`` for the first header, empty for others without."""
+        default = "PRIMARY" if "SIMPLE" in self.header else ""
+        return str(self.header.get("EXTNAME", default)).strip().upper()
+
+    @property
+    def ver(self) -> int:
+        """EXTVER; 1 where there is none."""
+        return int(self.header.get("EXTVER", 1))
+
+
+def read_headers(file: BinaryIO, wanted: re.Pattern[str]) -> list[HeaderUnit]:
+    """Read the headers of a FITS file.
+
+    Parameters
+    ----------
+    file : binary file
+        At its beginning.
+    wanted : compiled pattern
+        Keywords of which the cards are wanted.
+
+    Returns
+    -------
+    list of HeaderUnit
+        In the file's order. What follows the last data and is no extension is passed over, as FITS
+        asks for.
+
+    Raises
+    ------
+    OSError
+        This is no FITS file.
+    TruncatedError
+        The file ends within a header.
+    """
+    units: list[HeaderUnit] = []
+    while (text := _read_text(file, len(units))) is not None:
+        header = fits.Header.fromstring(_choose(text, wanted))
+        units.append(HeaderUnit(header, file.tell() + _data_size(header)))
+        file.seek(units[-1].end)
+    return units
+
+
+def _read_text(file: BinaryIO, number: int) -> str | None:
+    """Return the cards of the next header, which has this number; None where there is no other."""
+    blocks: list[str] = []
+    while True:
+        block = file.read(_BLOCK)
+        if not blocks:
+            if number and not (block and (block.startswith(_LATER) or _LATER.startswith(block))):
+                return None
+            if not number and not block.startswith(_FIRST):
+                raise OSError("it does not begin with SIMPLE")
+        if len(block) < _BLOCK:
+            # astropy passes over such an extension: a chip would be lost without a word.
+            raise TruncatedError(f"truncated in the header of extension {number}")
+        blocks.append(block.decode("latin-1"))
+        if any(blocks[-1].startswith(_END, at) for at in range(0, _BLOCK, _CARD)):
+            return "".join(blocks)
+
+
+def _choose(text: str, wanted: re.Pattern[str]) -> str:
+    """Return the wanted cards of a header's text, each with what continues it."""
+    chosen: list[str] = []
+    chose = False
+    for at in range(0, len(text), _CARD):
+        keyword = text[at : at + 8].rstrip()
+        if keyword == "END":
+            break
+        if keyword != "CONTINUE":
+            chose = bool(_STRUCTURE.fullmatch(keyword) or wanted.fullmatch(keyword))
+        if chose:
+            chosen.append(text[at : at + _CARD])
+    return "".join(chosen)
+
+
+def _data_size(header: fits.Header) -> int:
+    """Return the bytes of the data in whole blocks (FITS standard 4.0, equations 1 and 2)."""
+    axes = [header[f"NAXIS{axis + 1}"] for axis in range(header["NAXIS"])]
+    values = header.get("PCOUNT", 0) + math.prod(axes) if axes else 0
+    bits = abs(header["BITPIX"]) * header.get("GCOUNT", 1) * values
+    return math.ceil(bits / 8 / _BLOCK) * _BLOCK

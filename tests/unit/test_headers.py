@@ -1,0 +1,91 @@
+"""Headers are read as astropy reads them, but for the cards that nobody asked for."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from skymosaic.exposure import read_exposure
+from skymosaic.headers import TruncatedError, read_headers
+from tests.unit.small_fits import write_exposure
+
+WANTED = re.compile("LONG|NUMBER")
+
+
+def _file(*shapes: tuple[int, ...], filler: int = 0) -> bytes:
+    hdus = fits.HDUList([fits.PrimaryHDU()])
+    for number, shape in enumerate(shapes):
+        hdus.append(fits.ImageHDU(np.zeros(shape, "i2"), name="sci", ver=number + 1))
+    hdus.append(fits.BinTableHDU.from_columns([fits.Column("a", "PJ()", array=[[1, 2], [3]])]))
+    for number, hdu in enumerate(hdus):
+        hdu.header["NUMBER"] = number + 0.5
+        hdu.header["LONG"] = "a string that is continued on the next card " * 3
+        hdu.header["OTHER"] = "not wanted"
+        for card in range(filler):
+            hdu.header[f"FILL{card}"] = card
+    buffer = io.BytesIO()
+    hdus.writeto(buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("shapes", [(), ((3, 5),), ((3, 5), (2000,), (2, 3, 4))])
+@pytest.mark.parametrize("filler", [0, 40])
+def test_names_values_and_sizes_are_astropys(shapes, filler) -> None:
+    content = _file(*shapes, filler=filler)
+    units = read_headers(io.BytesIO(content), WANTED)
+    with fits.open(io.BytesIO(content)) as hdus:
+        assert len(units) == len(hdus)
+        for unit, hdu in zip(units, hdus, strict=True):
+            info = hdu.fileinfo()
+            assert (unit.name, unit.ver) == (hdu.name, hdu.ver)
+            assert unit.end == info["datLoc"] + info["datSpan"]
+            assert unit.header["LONG"] == hdu.header["LONG"]
+            assert unit.header["NUMBER"] == hdu.header["NUMBER"]
+            assert "OTHER" not in unit.header
+    assert units[-1].end == len(content)
+
+
+def test_what_follows_the_last_extension_is_passed_over() -> None:
+    content = _file((3, 5))
+    assert len(read_headers(io.BytesIO(content + b"\0" * 5000), WANTED)) == 3
+
+
+@pytest.mark.parametrize("length", [1, 5, 8, 100, 2879])
+def test_a_header_that_is_cut_is_named(length) -> None:
+    content = _file((3, 5))
+    start = read_headers(io.BytesIO(content), WANTED)[1].end
+    with pytest.raises(TruncatedError, match="header of extension 2"):
+        read_headers(io.BytesIO(content[: start + length]), WANTED)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>Down</html>" * 300, b"XTENSION" + b" " * 3000])
+def test_what_is_no_fits_is_refused(content) -> None:
+    with pytest.raises(OSError, match="SIMPLE"):
+        read_headers(io.BytesIO(content), WANTED)
+
+
+def test_a_footprint_takes_the_lookup_tables_into_account(tmp_path) -> None:
+    """As NPOL tables of ACS and WFC3/UVIS: they lie in extensions of their own."""
+    path = write_exposure(tmp_path / "a_flc.fits")
+    with fits.open(path) as hdus:
+        plain = WCS(hdus["SCI"].header).calc_footprint(center=False)
+        for axis in (1, 2):
+            table = fits.ImageHDU(np.full((4, 4), 0.75 * axis, "f4"), name="WCSDVARR", ver=axis)
+            table.header.update(CRPIX1=1.0, CRPIX2=1.0, CRVAL1=1.0, CRVAL2=1.0)
+            table.header.update(CDELT1=40.0, CDELT2=40.0)
+            hdus.append(table)
+            header = hdus["SCI"].header
+            header[f"CPDIS{axis}"] = "LOOKUP"
+            header[f"CPERR{axis}"] = 1.0
+            for name, value in (("EXTVER", axis), ("NAXES", 2), ("AXIS.1", 1), ("AXIS.2", 2)):
+                header.append(fits.Card(f"DP{axis}.{name}", float(value)))
+        hdus.writeto(path, overwrite=True)
+    with fits.open(path) as hdus:
+        expected = WCS(hdus["SCI"].header, hdus).calc_footprint(center=False)
+    assert np.abs(expected - plain).max() > 1e-6
+    assert np.array(read_exposure(path).chips[0].footprint) == pytest.approx(expected, abs=1e-12)
