@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -102,7 +103,9 @@ class Prepared:
 
 def retrieve_each(place: Place, source: Source, parcels: Sequence[Parcel]) -> list[Any]:
     """Return the task of each parcel that a source has."""
-    return [delayed(stages.retrieve)(place, source, parcel) for parcel in parcels]
+    # Dask looks for tasks in arguments, one by one; what all have in common hides from it.
+    fetch = delayed(partial(stages.retrieve, place, source), pure=False)
+    return [fetch(parcel) for parcel in parcels]
 
 
 def prepare(campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Prepared:

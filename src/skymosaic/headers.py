@@ -16,7 +16,8 @@ _BLOCK = 2880  # bytes
 _CARD = 80  # bytes
 _END = "END".ljust(_CARD)
 _FIRST, _LATER = b"SIMPLE  =", b"XTENSION"  # how the first header begins, and all others
-_STRUCTURE = re.compile(r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|PCOUNT|GCOUNT|EXTNAME|EXTVER")
+_SIZE = re.compile(r"(BITPIX|NAXIS\d*|PCOUNT|GCOUNT) *= *(-?\d+)")
+_NAME = re.compile(r"SIMPLE|EXTNAME|EXTVER")
 
 
 class TruncatedError(OSError):
@@ -28,7 +29,7 @@ class HeaderUnit:
     """A header, and where its data end."""
 
     header: fits.Header
-    """The cards that were asked for, and those that tell name and size."""
+    """The cards that were asked for, and those that tell the name."""
     end: int
     """Byte after the data, as the header tells it."""
 
@@ -70,7 +71,7 @@ def read_headers(file: BinaryIO, wanted: re.Pattern[str]) -> list[HeaderUnit]:
     units: list[HeaderUnit] = []
     while (text := _read_text(file, len(units))) is not None:
         header = fits.Header.fromstring(_choose(text, wanted))
-        units.append(HeaderUnit(header, file.tell() + _data_size(header)))
+        units.append(HeaderUnit(header, file.tell() + _data_size(text)))
         file.seek(units[-1].end)
     return units
 
@@ -102,15 +103,20 @@ def _choose(text: str, wanted: re.Pattern[str]) -> str:
         if keyword == "END":
             break
         if keyword != "CONTINUE":
-            chose = bool(_STRUCTURE.fullmatch(keyword) or wanted.fullmatch(keyword))
+            chose = bool(_NAME.fullmatch(keyword) or wanted.fullmatch(keyword))
         if chose:
             chosen.append(text[at : at + _CARD])
     return "".join(chosen)
 
 
-def _data_size(header: fits.Header) -> int:
+def _data_size(text: str) -> int:
     """Return the bytes of the data in whole blocks (FITS standard 4.0, equations 1 and 2)."""
-    axes = [header[f"NAXIS{axis + 1}"] for axis in range(header["NAXIS"])]
-    values = header.get("PCOUNT", 0) + math.prod(axes) if axes else 0
-    bits = abs(header["BITPIX"]) * header.get("GCOUNT", 1) * values
+    cards = map(_SIZE.match, (text[at : at + _CARD] for at in range(0, len(text), _CARD)))
+    given = {card[1]: int(card[2]) for card in cards if card}
+    try:
+        axes = [given[f"NAXIS{axis + 1}"] for axis in range(given["NAXIS"])]
+        bits = abs(given["BITPIX"]) * given.get("GCOUNT", 1)
+    except KeyError as error:
+        raise OSError(f"a header lacks {error.args[0]}") from None
+    bits *= given.get("PCOUNT", 0) + math.prod(axes) if axes else 0
     return math.ceil(bits / 8 / _BLOCK) * _BLOCK

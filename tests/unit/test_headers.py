@@ -63,6 +63,12 @@ def test_a_header_that_is_cut_is_named(length) -> None:
         read_headers(io.BytesIO(content[: start + length]), WANTED)
 
 
+def test_a_header_without_the_size_of_its_data_is_refused() -> None:
+    content = _file().replace(b"NAXIS ", b"NOAXIS", 1)
+    with pytest.raises(OSError, match="lacks NAXIS"):
+        read_headers(io.BytesIO(content), WANTED)
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>Down</html>" * 300, b"XTENSION" + b" " * 3000])
 def test_what_is_no_fits_is_refused(content) -> None:
     with pytest.raises(OSError, match="SIMPLE"):

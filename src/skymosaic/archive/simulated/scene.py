@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.wcs import WCS
 from numpy.typing import NDArray
-from scipy.special import erf
 
 from skymosaic.archive.simulated.plane import FloatArray, deproject, project
 from skymosaic.archive.simulated.pointing import Simulation, field_center, generator
@@ -198,6 +197,8 @@ def add_stars(image: FloatArray, stars: Stars, wcs: WCS, reference_scale: float)
 
 def _share(distance: NDArray[np.float64], sigma: float) -> FloatArray:
     """Return what share of a unit Gaussian falls in pixels at a distance from its centre."""
+    from scipy.special import erf  # takes long to import, and few need it
+
     root = sigma * np.sqrt(2.0)
     return np.asarray(0.5 * (erf((distance + 0.5) / root) - erf((distance - 0.5) / root)))
 
