@@ -9,7 +9,9 @@ side's processes; memory is the largest sum of their proportional set sizes.
 
     python benchmarks/engines.py --dithers 2 --repeats 3     # 18 exposures
     python benchmarks/engines.py --dithers 8 --repeats 1     # 72 exposures
+    python benchmarks/engines.py --dithers 8 --folder FOLDER --simulate-only
 
+With `--folder` the simulated exposures stay there, and are taken from there the next time.
 The last line is one JSON object.
 """
 
@@ -27,7 +29,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from four_methods import CHOICE, make_exposures, measure
+from four_methods import CHOICE, kept_exposures, measure
 
 from skymosaic import drizzlepac_process
 from skymosaic.drizzle import parameters as pars
@@ -94,7 +96,7 @@ def run_side(script: str, job: list, data: Path, folder: Path) -> dict:
     return {**times, "cold": cold, "cpu": cpu + times.get("forked", 0.0), "memory": memory}
 
 
-def plan(data: Path, names: list[str]) -> dict:
+def plan(data: Path, names: list[str], scratch: Path) -> dict:
     """Return the output grid that both sides get."""
     chips = []
     for name in names:
@@ -102,7 +104,7 @@ def plan(data: Path, names: list[str]) -> dict:
             chips += wcs_headers(file)
     choice = pars.grid_choice(pars.resolve(CHOICE))
     arguments = {"chips": chips, "final": choice}
-    return drizzlepac_process.call("output_grid", data, arguments, data.parent / "plan.log").value
+    return drizzlepac_process.call("output_grid", scratch, arguments, scratch / "plan.log").value
 
 
 def compare(plain: Path, ours: Path) -> dict[str, float]:
@@ -131,14 +133,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--dithers", type=int, default=2, help="exposures of each of the 9 tiles")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each side")
+    parser.add_argument("--folder", type=Path, help="keeps the simulated exposures")
+    parser.add_argument("--simulate-only", action="store_true", help="fill that folder, and end")
     options = parser.parse_args()
     runs: dict[str, list[dict]] = {"plain": [], "onepass": []}
     with tempfile.TemporaryDirectory(prefix="skymosaic-benchmark-") as name:
         scratch = Path(name)
-        data = scratch / "data"
-        print("simulating ...", flush=True)
-        names = make_exposures(data, options.dithers)
-        grid = plan(data, names)
+        data, names = kept_exposures(options.folder or scratch, options.dithers)
+        if options.simulate_only:
+            return
+        grid = plan(data, names, scratch)
         drizzlepac_process.close()
         parameters = pars.for_method(
             pars.resolve(CHOICE), Grid.from_call(grid).final_parameters(), ""

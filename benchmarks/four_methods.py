@@ -78,6 +78,19 @@ def make_exposures(folder: Path, dithers: int) -> list[str]:
     return names
 
 
+def kept_exposures(folder: Path, dithers: int) -> tuple[Path, list[str]]:
+    """Return where the exposures of `make_exposures` are below a folder, and their names.
+
+    They are made unless an earlier call finished making them.
+    """
+    data = folder / f"exposures-{9 * dithers}"
+    finished = data / "finished.json"
+    if not finished.exists():
+        print("simulating ...", flush=True)
+        finished.write_text(json.dumps(make_exposures(data, dithers)))
+    return data, json.loads(finished.read_text())
+
+
 def measure(command: list[str], folder: Path) -> tuple[float, int]:
     """Run a command; return its wall time in s and its largest memory in bytes."""
     peak = 0

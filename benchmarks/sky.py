@@ -12,6 +12,12 @@ Where skypac would take too long, its time is extrapolated: it looks at every pa
 fitted as a sum of one part for each pair, one for each pair that overlaps, and one for each
 exposure, by non-negative least squares on smaller subsets of the same exposures. The output says
 so.
+
+stcal's skymatch, JWST's and Roman's descendant of skypac's, runs on the same frames where it is
+installed (`pip install --no-deps stcal`); it takes arrays and functions of its caller, and the
+brightness is the pixel's, so its `match` is compared, too.
+
+    python benchmarks/sky.py --exposures 72 --folder FOLDER    # keeps the simulated exposures there
 The last line is one JSON object.
 """
 
@@ -22,15 +28,17 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from four_methods import make_exposures
+from four_methods import kept_exposures
 from scipy.optimize import nnls
 
 from skymosaic.drizzle.onepass_sky import SkySettings, measure_skies
@@ -123,6 +131,35 @@ def by_skypac(folder: Path, names: list[str]) -> tuple[tuple[float, float], np.n
     return taken, np.array(values)
 
 
+def by_stcal(folder: Path, names: list[str]) -> tuple[tuple[float, float], np.ndarray] | None:
+    """Return wall and CPU time, and the skies, by stcal's skymatch; None where there is none."""
+    try:
+        from stcal.skymatch import skyimage, skymatch, skystatistics
+    except ImportError as error:
+        print(f"stcal is left out: {error}", flush=True)
+        return None
+    from skymosaic.drizzle.onepass_sky import read_chips
+
+    statistic = skystatistics.SkyStats("median", nclip=5, lsig=4.0, usig=4.0, binwidth=0.1)
+    exposures = [read_exposure(folder / name) for name in names]  # `inspect` has done it
+    begun = clocks()
+    images = []
+    for exposure in exposures:
+        [chip], [wcs] = read_chips(folder / exposure.name, exposure)
+
+        def to_sky(x, y, with_bounding_box, wcs=wcs):
+            return wcs.all_pix2world(x, y, 0)
+
+        def to_pixels(ra, dec, with_bounding_box, wcs=wcs):
+            return wcs.all_world2pix(ra, dec, 0)
+
+        good = chip.flags == 0
+        images.append(skyimage.SkyImage(chip.image, good, to_sky, to_pixels, statistic))
+    skymatch(images, skymethod="match")
+    taken = tuple(b - a for a, b in zip(begun, clocks(), strict=True))
+    return taken, np.array([image.sky if image.is_sky_valid else np.nan for image in images])
+
+
 def mask_of(name: str) -> str:
     """Write what AstroDrizzle hands to skypac: 1 for good pixels."""
     mask = name.replace("_flt", "_mask")
@@ -137,12 +174,14 @@ def forget(folder: Path, names: list[str]) -> None:
             hdus["SCI"].header.remove("MDRIZSKY", ignore_missing=True)
 
 
-def extrapolated(folder: Path, names: list[str], pairs: int, kind: int) -> tuple[float, list]:
-    """Return skypac's time for all exposures from its growth, and what it was measured on."""
+def extrapolated(
+    folder: Path, names: list[str], pairs: int, kind: int
+) -> tuple[float, list, np.ndarray]:
+    """Return skypac's time for all from its growth, the subsets, and the skies of the largest."""
     rows, times, told = [], [], []
     for size in SUBSETS:
         subset = names[:size]
-        taken, _ = by_skypac(folder, subset)
+        taken, skies = by_skypac(folder, subset)
         _, _, overlapping = by_engine(folder, subset)
         rows.append([size * (size - 1) / 2, overlapping, size])
         times.append(taken[kind])
@@ -150,7 +189,7 @@ def extrapolated(folder: Path, names: list[str], pairs: int, kind: int) -> tuple
         print(f"skypac on {size}: {overlapping} overlaps, {taken[kind]:.1f} s CPU", flush=True)
     parts, _ = nnls(np.array(rows, dtype=float), np.array(times))
     count = len(names)
-    return float(parts @ [count * (count - 1) / 2, pairs, count]), told
+    return float(parts @ [count * (count - 1) / 2, pairs, count]), told, skies
 
 
 def main() -> None:
@@ -158,53 +197,70 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--exposures", type=int, default=72)
     parser.add_argument("--small", action="store_true", help="small frames, skypac extrapolated")
+    parser.add_argument("--folder", type=Path, help="keeps the simulated exposures; full frames")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="skymosaic-benchmark-") as name:
         folder = Path(name)
-        print("simulating ...", flush=True)
         if options.small:
+            print("simulating ...", flush=True)
             names = make_small(folder, options.exposures)
         else:
-            names = make_exposures(folder, -(-options.exposures // 9))[: options.exposures]
-        growth = []
-        for size in (len(names) // 4, len(names) // 2, len(names)):
-            taken, values, pairs = by_engine(folder, names[:size])
-            growth.append([size, pairs, *(round(t, 2) for t in taken)])
-            print(f"engine on {size}: {pairs} overlaps, {taken[0]:.1f} s, {taken[1]:.1f} s CPU")
-        largest = None
-        measured = None
-        if options.small:
-            skypac, measured = extrapolated(folder, names, pairs, 1)
-            _, theirs = by_skypac(folder, names[: SUBSETS[1]])
-            _, ours, _ = by_engine(folder, names[: SUBSETS[1]])
-            largest = float(np.nanmax(np.abs(theirs - ours)))
-            ratios = {"cpu": skypac / taken[1]}
-            seconds = {"skypac, extrapolated (CPU)": skypac, "engine (CPU)": taken[1]}
-        else:
-            theirs_taken, theirs = by_skypac(folder, names)
-            largest = float(np.nanmax(np.abs(theirs - values)))
-            ratios = {"wall": theirs_taken[0] / taken[0], "cpu": theirs_taken[1] / taken[1]}
-            seconds = {
-                "skypac": theirs_taken[0], "skypac (CPU)": theirs_taken[1],
-                "engine": taken[0], "engine (CPU)": taken[1],
-            }  # fmt: skip
+            data, names = kept_exposures(options.folder or folder, -(-options.exposures // 9))
+            names = names[: options.exposures]
+            if data.parent != folder:  # skypac writes into its exposures
+                folder = Path(shutil.copytree(data, folder / "copies"))
+        figures = measure_all(folder, names, options.small)
     target = TARGETS.get(options.exposures)
-    print(
-        json.dumps(
-            {
-                "exposures": options.exposures,
-                "overlapping_pairs": pairs,
-                "load": round(os.getloadavg()[1], 1),
-                "seconds": {name: round(value, 1) for name, value in seconds.items()},
-                "ratios": {name: round(value, 1) for name, value in ratios.items()},
-                "skypac_extrapolated_from": measured,
-                "engine_growth [exposures, pairs, wall, CPU]": growth,
-                "target": target,
-                "target_met": None if target is None else min(ratios.values()) >= target,
-                "largest_sky_difference": largest,
-            }
-        )
-    )
+    met = None if target is None else min(figures["ratios"].values()) >= target
+    print(json.dumps({**figures, "target": target, "target_met": met}))
+
+
+def measure_all(folder: Path, names: list[str], small: bool) -> dict[str, Any]:
+    """Return what all sides took for `match`, and by how much their skies differ."""
+    growth = []
+    for size in (len(names) // 4, len(names) // 2, len(names)):
+        taken, values, pairs = by_engine(folder, names[:size])
+        growth.append([size, pairs, *(round(t, 2) for t in taken)])
+        print(f"engine on {size}: {pairs} overlaps, {taken[0]:.1f} s, {taken[1]:.1f} s CPU")
+    measured = None
+    # Where skypac's time is extrapolated, stcal runs on as many exposures as skypac did.
+    compared = names[: SUBSETS[-1]] if small else names
+    if small:
+        skypac, measured, theirs = extrapolated(folder, names, pairs, 1)
+        taken_there, values, _ = by_engine(folder, compared)
+        ratios = {"cpu": skypac / taken[1]}
+        seconds = {"skypac, extrapolated (CPU)": skypac, "engine (CPU)": taken[1]}
+    else:
+        taken_there = taken
+        theirs_taken, theirs = by_skypac(folder, names)
+        ratios = {"wall": theirs_taken[0] / taken[0], "cpu": theirs_taken[1] / taken[1]}
+        seconds = {
+            "skypac": theirs_taken[0], "skypac (CPU)": theirs_taken[1],
+            "engine": taken[0], "engine (CPU)": taken[1],
+        }  # fmt: skip
+    found = by_stcal(folder, compared)
+    stcal = None
+    if found is not None:
+        both = np.isfinite(found[1]) & np.isfinite(values)
+        # Its lowest sky is 0 in each group, as skypac's is.
+        stcal = {
+            "exposures": len(compared),
+            "seconds": round(found[0][0], 1),
+            "CPU": round(found[0][1], 1),
+            "ratio to the engine on these (CPU)": round(found[0][1] / taken_there[1], 1),
+            "largest_sky_difference": float(np.abs(found[1] - values)[both].max()),
+        }
+    return {
+        "exposures": len(names),
+        "overlapping_pairs": pairs,
+        "load": round(os.getloadavg()[1], 1),
+        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+        "ratios": {name: round(value, 1) for name, value in ratios.items()},
+        "skypac_extrapolated_from": measured,
+        "engine_growth [exposures, pairs, wall, CPU]": growth,
+        "largest_sky_difference": float(np.nanmax(np.abs(theirs - values))),
+        "stcal": stcal,
+    }
 
 
 if __name__ == "__main__":
