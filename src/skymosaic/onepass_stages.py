@@ -160,8 +160,9 @@ def _publish(bench: Bench, made: astrodrizzle.Drizzled) -> dict[str, Any]:
     if context.exists():
         context.rename(bench.out / context.name)
     preview = f"{science.name.removesuffix('_sci.fits')}_preview.fits"
-    with fits.open(science, memmap=True) as image, fits.open(weight, memmap=True) as weights:
-        fits.writeto(bench.out / preview, reduce_image(image[0].data, weights[0].data))
+    # Read strip by strip, and not mapped: pages of a mapped file count as the worker's memory.
+    with fits.open(science, memmap=False) as image, fits.open(weight, memmap=False) as weights:
+        fits.writeto(bench.out / preview, reduce_image(image[0].section, weights[0].section))
     return {
         "sky": [asdict(value) for value in made.sky],
         "science": science.name,

@@ -22,7 +22,7 @@ def reduce_image(
     Parameters
     ----------
     image : ndarray of shape (ny, nx)
-        The mosaic; an array mapped from a file is read strip by strip.
+        The mosaic; one that is in a file (an HDU's ``section``) is read strip by strip.
     weight : ndarray of shape (ny, nx), optional
         Its weight map; pixels of weight 0 are not valid, nor are those that are not finite.
     max_side : int
@@ -39,7 +39,11 @@ def reduce_image(
     SkyError
         If the image is not a picture or the weight has another shape.
     """
-    if image.ndim != 2 or not image.size or (weight is not None and weight.shape != image.shape):
+    if (
+        len(image.shape) != 2
+        or 0 in image.shape
+        or (weight is not None and weight.shape != image.shape)
+    ):
         raise SkyError(
             f"cannot preview an image of shape {image.shape} with a weight of shape "
             f"{None if weight is None else weight.shape}: both must be on one two-dimensional grid"

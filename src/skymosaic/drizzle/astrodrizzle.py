@@ -22,6 +22,7 @@ from skymosaic.sky.values import SkyValue
 
 _ANGLE_TOLERANCE = 1e-9  # degrees, for CRVAL; a thousandth of a mas
 _PIXEL_TOLERANCE = 1e-6
+_ROWS = 256  # read at a time
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,16 @@ def forget_sky(path: Path) -> None:
 
 
 def weight_checksum(path: Path) -> str:
-    """Return a checksum of a weight map's pixels, which must be the same for all methods."""
-    with fits.open(path) as hdus:
-        return hashlib.sha256(np.ascontiguousarray(hdus[0].data).data).hexdigest()
+    """Return a checksum of a weight map's pixels, which must be the same for all methods.
+
+    It is read some rows at a time, and not mapped: pages of a mapped file count as a worker's
+    memory, which Dask limits.
+    """
+    checksum = hashlib.sha256()
+    with fits.open(path, memmap=False) as hdus:
+        for first in range(0, hdus[0].shape[0], _ROWS):
+            checksum.update(np.ascontiguousarray(hdus[0].section[first : first + _ROWS]).data)
+    return checksum.hexdigest()
 
 
 def _products(folder: Path, output: str) -> tuple[Path, Path]:
