@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from skymosaic import scratch
 from skymosaic.compare.advice import Advice, Finding
 from skymosaic.compare.report.record import Missing
+from skymosaic.compare.turning import Turn
 from skymosaic.config import Campaign
 from skymosaic.errors import MissingError
 from skymosaic.findings import Findings, find_run, read_findings
@@ -262,6 +263,7 @@ def load(run: str | PathLike[str], **s3: Any) -> Run:
 
 
 def _advice(values: Mapping[str, Any]) -> Advice:
+    turns = values.get("changes_with")  # runs of older versions did not ask
     return Advice(
         verdict=values["verdict"],
         methods=tuple(values["methods"]),
@@ -273,4 +275,7 @@ def _advice(values: Mapping[str, Any]) -> Advice:
             for one in values["ranking"]
         ],
         findings=[Finding(**one) for one in values["findings"]],
+        apart=values["apart"],
+        apart_error=values["apart_error"],
+        turns=None if turns is None else [Turn(**one) for one in turns],
     )

@@ -130,21 +130,51 @@ def test_it_says_so_where_the_data_do_not_tell() -> None:
 
 
 def test_how_sure_it_is_tells_the_assumption() -> None:
-    assert "empty sky, 50.0% of the mosaic" in advise(facts(ERRORS)).sure
+    plain = advise(facts(ERRORS))
+    assert "if the darkest parts of the field are empty sky" in plain.sentence
+    assert "The darkest parts, 50.0% of the mosaic, are taken for empty sky" in plain.sure
+    assert "do not settle" not in plain.sure
     doubtful = advise(facts(ERRORS, empty_share=0.01))
-    assert "what subtracts less is better" in doubtful.sure
-    assert "what subtracts less is better" not in advise(facts(ERRORS)).sure
+    assert doubtful.sure.startswith("It rests on a level of the sky that these data do not settle")
     assert "no-empty-sky" in codes(doubtful)
+    assert plain.turns is None  # the levels of these are not known
+    assert "would be better" not in plain.sure
+
+
+LEVELS = {
+    "match": quality("match", 0.05, estimated_level=-0.05),
+    "globalmin+match": quality("globalmin+match", 0.2, estimated_level=0.2),
+}
 
 
 def test_what_subtracts_least_is_right_whatever_emission_there_is() -> None:
-    errors = {"match": 0.05, "globalmin+match": 0.2}
+    advice = advise(facts({"match": 0.05, "globalmin+match": 0.2}, quality=LEVELS))
+    assert [(turn.cause, turn.method) for turn in advice.turns] == [("defects", "globalmin+match")]
+    # Both would be off by 0.125: -0.05 - 0.075 and 0.2 - 0.075.
+    assert advice.turns[0].level == pytest.approx(0.075)
+    assert "No emission in them would change the advice" in advice.sure
+    assert "globalmin+match would be better if defects" in advice.sure
+    assert "more than 0.075" in advice.sure
+
+
+def test_it_tells_how_much_emission_would_change_it() -> None:
+    errors = {"match": 0.8, "globalmin": 0.3, "globalmin+match": 0.05}
     qualities = {
-        "match": quality("match", 0.05, estimated_level=-0.05),
-        "globalmin+match": quality("globalmin+match", 0.2, estimated_level=0.2),
+        "match": quality("match", 0.8, estimated_level=-0.8),
+        "globalmin": quality("globalmin", 0.3, estimated_level=-0.1),
+        "globalmin+match": quality("globalmin+match", 0.05, estimated_level=0.05),
     }
-    assert "supposes" not in advise(facts(errors, quality=qualities)).sure
-    assert "wherever there is emission" in advise(facts(errors, quality=qualities)).sure
+    advice = advise(facts(errors, quality=qualities, empty_share=0.01))
+    [turn] = advice.turns
+    # globalmin: (0.09 - 0.0025) / 2 / 0.15 = 0.2917, match: (0.64 - 0.0025) / 2 / 0.85 = 0.375
+    assert (turn.cause, turn.method) == ("emission", "globalmin")
+    assert turn.level == pytest.approx(0.29167, abs=1e-4)
+    assert "globalmin would be better if they held more than 0.29 e-/s of emission" in advice.sure
+    assert "If they are: the next one is worse by 20 standard errors" in advice.sure
+    assert advice.to_dict()["changes_with"][0]["method"] == "globalmin"
+    apart = graph([difference("a", "b")], "abc")
+    several = advise(facts(errors, quality=qualities, graph=apart))
+    assert "emission in all groups alike" in several.sure
 
 
 def test_separate_groups_cannot_be_related() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from skymosaic.compare.turning import Turn
+
 Verdict = Literal["method", "no-difference", "undetermined"]
 
 
@@ -48,6 +50,9 @@ class Advice:
     """Largest difference of the estimated errors of `methods`, electron/s."""
     apart_error: float = 0.0
     """Standard error of `apart`."""
+    turns: Sequence[Turn] | None = None
+    """What the darkest parts of the field would have to hold for another method to be better; None
+    where that is not known."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -63,5 +68,6 @@ class Advice:
                 {"method": method, "estimated_error": error, "standard_error": uncertainty}
                 for method, error, uncertainty in self.ranking
             ],
+            "changes_with": None if self.turns is None else [asdict(turn) for turn in self.turns],
             "findings": [finding.to_dict() for finding in self.findings],
         }

@@ -9,6 +9,7 @@ from skymosaic.compare.advice import Advice, Verdict
 from skymosaic.compare.background import NEGLIGIBLE
 from skymosaic.compare.estimate import Comparison
 from skymosaic.compare.facts import SIGMAS, SMALL_SHARE, Facts
+from skymosaic.compare.turning import Turn, turns
 from skymosaic.compare.wording import listed
 
 
@@ -37,16 +38,18 @@ def advise(facts: Facts) -> Advice:
     apart = max((facts.against_best[method] for method in equal), key=lambda one: one.excess)
     if len(equal) == len(ranking) > 1 and apart.excess > facts.negligible:
         verdict = "undetermined"
+    turning = None if verdict == "undetermined" else turns(facts.quality, equal)
     return Advice(
         verdict=verdict,
         methods=() if verdict == "undetermined" else tuple(equal),
         sentence=_sentence(verdict, equal, ranking, apart, facts),
-        sure=_sure(verdict, equal, margin, facts),
+        sure=_sure(verdict, margin, turning, facts),
         margin=margin,
         ranking=tuple(ranking),
         findings=told,
         apart=apart.excess,
         apart_error=apart.error,
+        turns=turning,
     )
 
 
@@ -76,8 +79,8 @@ def _sentence(
         )
     if verdict == "method":
         return (
-            f"Use {best}: what it subtracted is off by {off} from the skies that this field calls "
-            f"for{against}."
+            f"Use {best}: if the darkest parts of the field are empty sky, what it subtracted is "
+            f"off by {off}{against}."
         )
     if apart.excess + 2.0 * apart.error <= facts.negligible:
         how = (
@@ -91,43 +94,50 @@ def _sentence(
         )
     else:
         how = f"cannot be told apart here: they differ by {differ}"
-    return f"{names} {how}; {best} is off by {off}{against}."
+    return (
+        f"{names} {how}; if the darkest parts of the field are empty sky, {best} is off by {off}"
+        f"{against}."
+    )
 
 
-def _sure(verdict: Verdict, equal: Sequence[str], margin: float | None, facts: Facts) -> str:
-    """Tell how sure the advice is, and what it rests on."""
+def _sure(
+    verdict: Verdict, margin: float | None, turning: Sequence[Turn] | None, facts: Facts
+) -> str:
+    """Tell how sure the advice is, what it rests on, and what it would take to change it."""
     if margin is None:
         told = "No method is worse than the best one by more than its errors."
     else:
-        worse = "the next one is" if verdict == "method" else "those left out are"
-        told = f"{worse[0].upper()}{worse[1:]} worse by {margin:.0f} standard errors or more."
+        worse = "The next one is" if verdict == "method" else "Those left out are"
+        told = f"{worse} worse by {margin:.0f} standard errors or more."
     if verdict == "undetermined" or facts.empty_share is None:
         return told
-    if _level_is_bounded(equal, facts):
-        return told + (
-            " It holds wherever there is emission: the others subtract more than the darkest part "
-            "of the field has, or leave larger steps."
+    share = f"{facts.empty_share:.1%} of the mosaic"
+    bounded = turning is not None and all(turn.cause != "emission" for turn in turning)
+    if facts.empty_share < SMALL_SHARE and not bounded:
+        told = (
+            "It rests on a level of the sky that these data do not settle: the darkest parts, only "
+            f"{share}, are taken for empty. If they are: {told[0].lower()}{told[1:]}"
         )
-    condition = (
-        " It supposes that the darkest parts of each group of exposures are empty sky, "
-        f"{facts.empty_share:.1%} of the mosaic here"
-    )
-    doubt = (
-        ". With emission everywhere the skies are lower, and what subtracts less is better; where "
-        "these parts are defects, such as bad flat fields, it is the other way round."
-    )
-    return told + condition + (doubt if facts.empty_share < SMALL_SHARE else ".")
+    else:
+        told += f" The darkest parts, {share}, are taken for empty sky."
+    return told if turning is None else f"{told} {_would_change(turning, facts)}"
 
 
-def _level_is_bounded(equal: Sequence[str], facts: Facts) -> bool:
-    """Tell whether emission in the darkest parts could only strengthen the advice.
-
-    It would lower all skies that are called for by one constant: that favours whichever method
-    subtracts less on average.
-    """
-    levels = {method: facts.quality[method].estimated_level for method in facts.against_best}
-    known = {method: level for method, level in levels.items() if level is not None}
-    others = [level for method, level in known.items() if method not in equal]
-    return len(known) == len(levels) and all(
-        known[method] <= level for method in equal for level in others
-    )
+def _would_change(turning: Sequence[Turn], facts: Facts) -> str:
+    """Tell what the darkest parts would have to hold for another method to be better."""
+    alike = " in all groups alike" if len(facts.graph.components) > 1 else ""
+    found = {turn.cause: turn for turn in turning}
+    told = []
+    if emission := found.get("emission"):
+        told.append(
+            f"{emission.method} would be better if they held more than {emission.level:.2g} e-/s "
+            f"of emission{alike}"
+        )
+    else:
+        told.append(f"No emission in them{alike} would change the advice")
+    if defects := found.get("defects"):
+        told.append(
+            f"{defects.method} would be better if defects, such as bad flat fields, darkened them "
+            f"by more than {defects.level:.2g}"
+        )
+    return "; ".join(told) + "."
