@@ -30,7 +30,8 @@ def onepass_chips(
     parameters : dict
         ``pixfrac``, ``kernel``, ``bits``, ``resetbits``, ``wht_type``, ``wt_scl``, ``stepsize``.
     masks : dict
-        Files of static masks, by shape and number of the chip as ``ROWSxCOLUMNS_EXTVER``.
+        Files of static masks, by shape and number of the chip as ``ROWSxCOLUMNS_EXTVER``; and of
+        cosmic rays, as AstroDrizzle writes them, by ``FILE_EXTVER``.
 
     Returns
     -------
@@ -51,6 +52,10 @@ def onepass_chips(
                     wcs = HSTWCS(hdus, ext=("SCI", hdu.ver))
                     key = f"{hdu.shape[0]}x{hdu.shape[1]}_{hdu.ver}"
                     low = np.load(masks[key]) if key in masks else None
+                    hits = masks.get(f"{name}_{hdu.ver}")
+                    if hits is not None:
+                        hit = fits.getdata(hits) == 0
+                        low = hit if low is None else low | hit
                     done.append(_drizzle_chip(hdus, hdu.ver, wcs, number, grid, parameters, low))
                     number += 1
     return done

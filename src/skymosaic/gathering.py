@@ -44,10 +44,7 @@ def gather(
     parameters = _parameters(campaign)
     told = [*left_out, *alignment_warnings(aligned)]
     if pars.has_cr_steps(parameters):
-        told.append(
-            "Cosmic rays were looked for in each run, so the methods may differ in the pixels that "
-            "they masked, not in the sky alone."
-        )
+        told.append(_of_cosmic_rays(campaign))
 
     def work(bench: Bench) -> dict[str, Any]:
         # Measuring and drawing are this task's business alone: the others start sooner without
@@ -97,6 +94,22 @@ def gather(
         )
         task.reused = done.reused
     return done
+
+
+def _of_cosmic_rays(campaign: Campaign) -> str:
+    if campaign.drizzle.engine == "onepass":
+        from skymosaic.drizzle.cosmic_rays import method_of
+        from skymosaic.onepass_stages import choices_of
+
+        method = method_of(choices_of(campaign.sky))
+        return (
+            f"Cosmic rays were looked for once, with the sky of {method}; the mosaics of all "
+            "methods have the masks that were found."
+        )
+    return (
+        "Cosmic rays were looked for in each run, so the methods may differ in the pixels that "
+        "they masked, not in the sky alone."
+    )
 
 
 def _inputs(found: Findings) -> dict[str, Product]:

@@ -21,7 +21,8 @@ from skymosaic.compare.reduction import reduce_image
 from skymosaic.drizzle import astrodrizzle, onepass_memory
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass_run import drizzle_all, require_linear
+from skymosaic.drizzle.linear import require_linear
+from skymosaic.drizzle.onepass_run import drizzle_all
 from skymosaic.drizzle.onepass_skies import SkyChoice
 from skymosaic.methods import column
 from skymosaic.steps import Bench, Finished, Place, run_step
@@ -148,6 +149,7 @@ def _require_memory(
         processes=processes,
         scale_ratio=max(scales) / grid.scale,
         context=bool(parameters.get("context", True)),
+        cosmic_rays=pars.has_cr_steps(parameters),
     )
     onepass_memory.require_memory(projection, min(psutil.virtual_memory().available, MEMORY_LIMIT))
 

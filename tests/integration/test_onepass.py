@@ -157,6 +157,57 @@ def test_parameters_of_the_drizzle(
         np.testing.assert_array_equal(ours, theirs)
 
 
+HITS = 60  # of each exposure
+
+
+def write_with_hits(folder: Path, frames: Sequence[Frame]) -> list[str]:
+    """Write exposures of one field, each with cosmic rays of its own."""
+    dithered = [
+        Frame(5.3 * k, 3.7 * k, 4.0 * k, sky=frame.sky, exptime=frame.exptime)
+        for k, frame in enumerate([*frames, frames[0]])
+    ]
+    names = write_frames(folder, dithered)
+    for index, name in enumerate(names):
+        random = np.random.default_rng([9, index])
+        with fits.open(folder / name, mode="update") as hdus:
+            y, x = random.integers(0, hdus["SCI"].data.shape[0], (2, HITS))
+            hdus["SCI"].data[y, x] += 1000.0
+    return names
+
+
+COSMIC_RAYS = dict.fromkeys(("driz_separate", "median", "blot", "driz_cr"), True)
+
+
+@pytest.mark.slow
+def test_cosmic_rays_are_looked_for_once(tmp_path: Path) -> None:
+    given = {**COSMIC_RAYS, "context": True}
+    sides = Sides(tmp_path, write_with_hits, ["globalmin+match", "localmin"], **given)
+    # The masks are those of AstroDrizzle's run of that method.
+    require_equal_mosaics(sides.theirs["globalmin+match"], sides.ours["globalmin+match"])
+    require_equal_products(sides.theirs["globalmin+match"], sides.ours["globalmin+match"])
+    weights = {name: fits.getdata(one.weight) for name, one in sides.ours.items()}
+    np.testing.assert_array_equal(weights["localmin"], weights["globalmin+match"])
+    plain = tmp_path / "plain"
+    shutil.copytree(tmp_path / "data", plain)
+    masks_off = drizzle_all(
+        *(plain, plain / "log", sides.exposures, {"match": "out"}, {"match": SkyChoice("match")}),
+        *(sides.grid, pars.resolve({"final_bits": 64})),
+    )
+    unmasked = fits.getdata(masks_off["match"].weight)
+    # Each hit takes the weight of one exposure off about one pixel of the mosaic.
+    missing = (unmasked - weights["localmin"]).sum() / 500.0
+    assert missing > 0.7 * HITS * len(sides.exposures)
+    # What but one or two exposures cover cannot be compared.
+    covered = unmasked > 1400.0
+    bright, clean = (
+        (fits.getdata(one.science)[covered] > 100.0).sum()
+        for one in (masks_off["match"], sides.ours["globalmin+match"])
+    )
+    assert bright > 2 * HITS and clean == 0
+    # The exposures' own files do not carry the masks.
+    assert not (fits.getdata(plain / sides.exposures[0].name, "DQ") & 4096).any()
+
+
 @pytest.mark.slow
 def test_all_methods(tmp_path: Path) -> None:
     sides = Sides(tmp_path, write_frames, METHODS)
@@ -206,8 +257,8 @@ def test_variants_and_given_skies_cost_a_sum(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("parameters", "named"),
     [
-        ({"driz_cr": True}, "driz_cr"),
-        ({"median": True}, "median"),
+        ({"driz_cr": True}, "driz_cr without driz_separate"),
+        ({"driz_separate": True, "median": True}, "median without blot"),
         ({"final_wht_type": "IVM"}, "IVM"),
         ({"final_kernel": "lanczos3"}, "lanczos3"),
         ({"coeffs": False}, "coeffs"),

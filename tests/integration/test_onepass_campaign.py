@@ -68,6 +68,24 @@ def test_both_engines_give_one_comparison(simulated_files: Path, tmp_path: Path)
     np.testing.assert_allclose(*mosaics.values(), rtol=2e-6, atol=1e-6)
 
 
+@pytest.mark.slow
+def test_cosmic_rays_are_looked_for_once(simulated_files: Path, tmp_path: Path) -> None:
+    steps = dict.fromkeys(("driz_separate", "median", "blot", "driz_cr"), True)
+    file = campaign(
+        tmp_path,
+        "rays",
+        simulated_files,
+        sky={"methods": ["localmin", "match"]},
+        drizzle={"engine": "onepass", "parameters": steps},
+    )
+    ended = skymosaic("run", file, "--store", tmp_path / "store", "--workers", "2")
+    assert ended.code == 0, ended.err
+    folder = tmp_path / "store" / "rays"
+    report = (folder / "comparison" / "report.html").read_text()
+    assert "Cosmic rays were looked for once, with the sky of match" in report
+    assert (folder / "runs/onepass/onepass.log").read_text().count("===== cosmic rays:") == 1
+
+
 def test_what_onepass_cannot_do_is_refused_before_anything_runs(
     simulated_files: Path, tmp_path: Path
 ) -> None:
@@ -75,11 +93,11 @@ def test_what_onepass_cannot_do_is_refused_before_anything_runs(
         tmp_path,
         "cr",
         simulated_files,
-        drizzle={"engine": "onepass", "parameters": {"driz_cr": True}},
+        drizzle={"engine": "onepass", "parameters": {"final_wht_type": "IVM"}},
     )
     ended = skymosaic("run", file, "--store", tmp_path / "store")
     assert ended.code == 6
-    assert "onepass does not do driz_cr" in ended.err
+    assert "onepass does not do final_wht_type IVM" in ended.err
     assert not (tmp_path / "store" / "cr").exists()
 
 

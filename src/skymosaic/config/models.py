@@ -203,7 +203,7 @@ class Drizzle(OptionalSection):
         default="astrodrizzle",
         description=(
             "astrodrizzle: one AstroDrizzle run for each sky method; onepass: each exposure is "
-            "drizzled once, and the methods' mosaics are sums (no cosmic-ray steps)."
+            "drizzled once, and the methods' mosaics are sums."
         ),
     )
     parameters: Parameters = Field(

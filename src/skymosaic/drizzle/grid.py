@@ -16,7 +16,7 @@ from skymosaic.sky.overlaps import unit_vectors
 
 # AstroDrizzle holds science, weight and a context plane of the output, 4 bytes each, in float32
 # and int32, and copies them once when it writes.
-_BYTES_PER_PIXEL = 4 * 3 * 2
+BYTES_PER_PIXEL = 4 * 3 * 2
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def bound_output(exposures: Sequence[Exposure], grid: Grid, max_megapixels: floa
     worst = int(np.argmax(distances))
     raise DrizzleError(
         f"the output would have {grid.shape[0]} x {grid.shape[1]} = {megapixels:.0f} megapixels "
-        f"({megapixels * 1e6 * _BYTES_PER_PIXEL / 1e9:.1f} GB in memory for each method), more "
+        f"({megapixels * 1e6 * BYTES_PER_PIXEL / 1e9:.1f} GB in memory for each method), more "
         f"than drizzle.max_output_megapixels = {max_megapixels:g}. The farthest exposure, "
         f"{exposures[worst].name}, lies {distances[worst] / 60:.1f} arcmin from the middle of the "
         "field: look at its WCS, leave it out, or raise the limit or final_scale"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.grid import BYTES_PER_PIXEL, Grid
 from skymosaic.drizzle.onepass import planes_of
 from skymosaic.drizzle.onepass_sky import HELD
 from skymosaic.errors import OutOfMemoryError
@@ -24,11 +24,13 @@ class Projection:
     """The pixels that the sky engine holds."""
     drizzling: float
     """All chips that are drizzled at once."""
+    cosmic_rays: float = 0.0
+    """AstroDrizzle's steps that look for cosmic rays, on the whole grid."""
 
     @property
     def peak(self) -> float:
-        """What the run takes: the sums come after the rest."""
-        return 2 * _PROGRAM + max(self.summing, self.sky + self.drizzling)
+        """What the run takes: cosmic rays are looked for first, and the sums come last."""
+        return 2 * _PROGRAM + max(self.cosmic_rays, self.sky + self.drizzling, self.summing)
 
 
 def project(
@@ -39,6 +41,7 @@ def project(
     processes: int,
     scale_ratio: float = 1.0,
     context: bool = False,
+    cosmic_rays: bool = False,
 ) -> Projection:
     """Project the memory of a one-pass run.
 
@@ -56,6 +59,8 @@ def project(
         Input to output scale: a chip's cut-out has that squared times more pixels than it.
     context : bool
         Whether the context is asked for.
+    cosmic_rays : bool
+        Whether they are looked for.
     """
     largest = max(chip_pixels, default=0)
     rows = min(_MOSAIC_ROWS, grid.shape[1])
@@ -70,6 +75,7 @@ def project(
         # Image, flags, good pixels, their index and bins: 22 bytes a pixel of one chip.
         sky=min(sum(chip_pixels) * 6, HELD) + 22 * largest,
         drizzling=processes * (_PROGRAM + largest * 24 + cut_out * 12),
+        cosmic_rays=BYTES_PER_PIXEL * grid.shape[0] * grid.shape[1] if cosmic_rays else 0.0,
     )
 
 
@@ -85,6 +91,7 @@ def require_memory(projection: Projection, available: float) -> None:
         raise OutOfMemoryError(
             f"onepass would take {projection.peak / 1e9:.2f} GB "
             f"(sky {projection.sky / 1e9:.2f}, drizzling {projection.drizzling / 1e9:.2f}, "
+            f"cosmic rays {projection.cosmic_rays / 1e9:.2f}, "
             f"summing {projection.summing / 1e9:.2f}), and there are {available / 1e9:.2f} GB: use "
             "fewer workers (compute.workers), a larger final_scale, context: false, fewer "
             "sky.variants, or a host with more memory"

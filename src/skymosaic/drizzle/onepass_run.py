@@ -14,52 +14,18 @@ from astropy.io import fits
 from skymosaic import drizzlepac_process
 from skymosaic.drizzle import onepass_products as products
 from skymosaic.drizzle.astrodrizzle import Drizzled
+from skymosaic.drizzle.cosmic_rays import find_cosmic_rays, method_of
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.linear import require_linear
 from skymosaic.drizzle.onepass import CutOut, Load, Singles, bands, planes_of
 from skymosaic.drizzle.onepass_skies import AppliedSky, SkyChoice, find_skies
 from skymosaic.drizzle.onepass_sky import Exposures, bits
-from skymosaic.drizzle.parameters import CR_STEPS
+from skymosaic.drizzle.parameters import has_cr_steps
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, InputError
 from skymosaic.exposure import Exposure
 
 _BATCH = 4  # exposures a call: starting one costs some hundredths of a second
-_KERNELS = ("square", "point", "turbo", "gaussian")
-"""Those whose weights have one sign: sums of Lanczos' cancel, and lose their digits."""
-
-
-def require_linear(parameters: Mapping[str, Any]) -> None:
-    """Refuse what is no sum over chips.
-
-    Raises
-    ------
-    DrizzleError
-        It names the parameter.
-    """
-    for step in CR_STEPS:
-        if parameters.get(step, True):
-            raise DrizzleError(
-                f"onepass does not do {step}: cosmic-ray masks may differ from method to method; "
-                f"set {step}: false, or drizzle.engine: astrodrizzle"
-            )
-    weight = parameters.get("final_wht_type", "EXP")
-    if weight not in ("EXP", "ERR"):
-        raise DrizzleError(
-            f"onepass does not do final_wht_type {weight}: these weights depend on the sky; use "
-            "EXP or ERR, or drizzle.engine: astrodrizzle"
-        )
-    kernel = parameters.get("final_kernel", "square")
-    if kernel not in _KERNELS:
-        raise DrizzleError(
-            f"onepass does not do final_kernel {kernel}; use one of {', '.join(_KERNELS)}"
-        )
-    plain = {"coeffs": True, "rules_file": "", "driz_combine": True, "final_maskval": None}
-    for name, needed in plain.items():
-        if parameters.get(name, needed) != needed:
-            raise DrizzleError(
-                f"onepass does not do {name}: {parameters[name]}; leave it out, or use "
-                "drizzle.engine: astrodrizzle"
-            )
 
 
 @dataclass(frozen=True)
@@ -121,7 +87,8 @@ def drizzle_all(
             raise InputError(f"{exposure.name} has no exposure time; leave it out")
     final = _final(parameters)
     pixels = Exposures(folder, exposures, int(final["resetbits"]))
-    masks = _save_masks(folder, pixels, parameters)
+    found = find_cosmic_rays(folder, log, exposures, method_of(choices), grid, parameters)
+    masks = {**_save_masks(folder, pixels, parameters), **found.masks}
     with ThreadPoolExecutor(max(processes, 1)) as pool:
         running = [
             pool.submit(_drizzle, folder, log, batch, first, grid, final, masks)
@@ -131,7 +98,7 @@ def drizzle_all(
             skies = find_skies(folder, exposures, choices, parameters, pixels)
             first_name = next(iter(outputs.values()))
             _headers(folder, log, exposures, first_name, grid, final)
-            chips = _collect(exposures, [future.result() for future in running])
+            chips = _collect(exposures, [future.result() for future in running], found.peak_memory)
         except BaseException:
             for future in running:
                 future.cancel()
@@ -159,8 +126,18 @@ def drizzle_chips(
     -------
     list of CutOut, Load
         The cut-outs of all chips, and what gives their pixels while the folder is there.
+
+    Raises
+    ------
+    DrizzleError
+        As `drizzle_all`; and where cosmic rays were looked for: each run has its own masks.
     """
     require_linear(parameters)
+    if has_cr_steps(parameters):
+        raise DrizzleError(
+            "there is no witness of a run with driz_cr: its masks of cosmic rays are not kept; set "
+            "driz_cr: false"
+        )
     final = _final(parameters)
     masks = _save_masks(folder, Exposures(folder, exposures, int(final["resetbits"])), parameters)
     with ThreadPoolExecutor(max(processes, 1)) as pool:
@@ -257,7 +234,7 @@ def _drizzle(
     )
 
 
-def _collect(exposures: Sequence[Exposure], calls: Sequence[Any]) -> _Chips:
+def _collect(exposures: Sequence[Exposure], calls: Sequence[Any], peak_memory: int = 0) -> _Chips:
     found = sorted((chip for call in calls for chip in call.value), key=lambda chip: chip["number"])
     owners = [(exposure, chip) for exposure in exposures for chip in exposure.chips]
     cut_outs = [
@@ -272,7 +249,7 @@ def _collect(exposures: Sequence[Exposure], calls: Sequence[Any]) -> _Chips:
         for chip, (exposure, own) in zip(found, owners, strict=True)
     ]
     version = next((chip["version"] for chip in found if chip["version"]), "")
-    return _Chips(cut_outs, version, max(call.peak_memory for call in calls))
+    return _Chips(cut_outs, version, max(peak_memory, *(call.peak_memory for call in calls)))
 
 
 def _headers(

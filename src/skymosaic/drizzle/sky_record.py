@@ -72,12 +72,7 @@ def read_sky(
     SkyError
         AstroDrizzle computed another method's sky, or the records disagree.
     """
-    if _FELL_BACK in log:
-        raise SkyError(
-            f"AstroDrizzle could not compute skymethod {method!r} and silently ran another one "
-            f"('{_FELL_BACK}' in its log); `skymosaic doctor` tells whether the installation is "
-            "at fault"
-        )
+    require_no_fallback(method, log)
     undetermined = {Path(name).name for name in _UNDETERMINED.findall(log)}
     header = _from_headers(exposures, folder)
     records = {"HDRTAB": _from_hdrtab(product), "log": _from_log(log)}
@@ -97,6 +92,22 @@ def read_sky(
         for exposure in exposures
         for chip in exposure.chips
     ]
+
+
+def require_no_fallback(method: str, log: str) -> None:
+    """Refuse a run that computed another method's sky.
+
+    Raises
+    ------
+    SkyError
+        Its log says so.
+    """
+    if _FELL_BACK in log:
+        raise SkyError(
+            f"AstroDrizzle could not compute skymethod {method!r} and silently ran another one "
+            f"('{_FELL_BACK}' in its log); `skymosaic doctor` tells whether the installation is "
+            "at fault"
+        )
 
 
 def read_checks(
