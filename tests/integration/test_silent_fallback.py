@@ -6,14 +6,13 @@ is installed into a folder that stands before the real one.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY, skymosaic
+from tests.conftest import REPOSITORY, environment, skymosaic
 
 pytestmark = pytest.mark.network
 
@@ -51,7 +50,7 @@ def test_self_test_sees_the_fallback_itself(broken: dict[str, str]) -> None:
         [sys.executable, "-c", SELF_TEST],
         capture_output=True,
         text=True,
-        env={**os.environ, **broken},
+        env=environment(broken),
     )
     assert done.returncode != 0
     assert "SkyError" in done.stderr

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from skymosaic.compare.mdrizsky import method_columns
+from skymosaic.compare.mdrizsky import axis_label, skies
 from skymosaic.compare.styles import GROUP_COLOURS, GROUP_LINES, METHODS
 
 MOST_LABELS = 40
@@ -69,18 +69,15 @@ def scatter(table: Table) -> Figure:
     axes = figure.add_subplot()
     index = np.arange(len(table))
     labels = row_labels(table)
-    unit = ""
-    for method, name in method_columns(table).items():
+    for method, values in skies(table).items():
         style = METHODS[method]
-        values = np.ma.masked_array(table[name])
         filled = style.colour if style.filled else "none"
         axes.scatter(
             index, values, s=46, facecolors=filled, edgecolors=style.colour,
             marker=style.matplotlib, linewidths=1.6, label=method,
         )  # fmt: skip
-        unit = str(table[name].unit or "")
     _mark_undetermined(axes, table, labels)
-    axes.set_ylabel(f"MDRIZSKY [{unit}]" if unit else "MDRIZSKY")
+    axes.set_ylabel(axis_label(table))
     axes.set_title("Sky subtracted from each exposure by each method")
     axes.grid(axis="y", color="0.88", linewidth=0.8)
     axes.set_axisbelow(True)
@@ -96,8 +93,8 @@ def scatter(table: Table) -> Figure:
 def _mark_undetermined(axes: Axes, table: Table, labels: Sequence[str]) -> None:
     """Put a cross on the bottom axis for every masked value, and name its exposure."""
     named: set[int] = set()
-    for height, (method, name) in enumerate(method_columns(table).items()):
-        missing = np.flatnonzero(np.ma.getmaskarray(np.ma.masked_array(table[name])))
+    for height, (method, values) in enumerate(skies(table).items()):
+        missing = np.flatnonzero(np.ma.getmaskarray(values))
         if not missing.size:
             continue
         axes.scatter(
@@ -137,31 +134,48 @@ def footprints(
     figure = new_figure(9.0, 7.5)
     axes = figure.add_subplot()
     sky = unwrapped(polygons)
+    # Before the grid is planned the groups are not known.
+    handles = _draw_groups(axes, sky, groups or [list(sky)], named=bool(groups))
+    _draw_links(axes, sky, pairs)
+    _label_footprints(axes, sky)
+    declinations = [corners[:, 1] for chips in sky.values() for corners in chips]
+    middle = float(np.mean(np.concatenate(declinations))) if declinations else 0.0
+    _set_sky_axes(axes, middle)
+    axes.set_title("Footprints and overlap groups")
+    axes.legend(handles=handles[:12], loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+    return figure
+
+
+def _draw_groups(
+    axes: Axes,
+    sky: Mapping[str, Sequence[NDArray[np.float64]]],
+    groups: Sequence[Sequence[str]],
+    *,
+    named: bool,
+) -> list[Line2D]:
+    """Draw the footprints, a colour and line a group; return what the legend shows."""
     styles = [(colour, line) for line, colour in product(GROUP_LINES, GROUP_COLOURS)]
     handles = []
-    # Before the grid is planned the groups are not known.
-    for number, group in enumerate(groups or [list(sky)]):
+    for number, group in enumerate(groups):
         colour, line = styles[number % len(styles)]
         for rootname in group:
             for corners in sky.get(rootname, ()):
                 axes.fill(*corners.T, facecolor=colour, alpha=0.07, edgecolor="none")
                 axes.fill(*corners.T, facecolor="none", edgecolor=colour, linestyle=line, lw=1.2)
         count = f"{len(group)} exposure{'s' if len(group) != 1 else ''}"
-        label = f"group {number + 1} ({count})" if groups else count
+        label = f"group {number + 1} ({count})" if named else count
         handles.append(Line2D([], [], color=colour, linestyle=line, label=label))
-    _draw_links(axes, sky, pairs)
-    _label_footprints(axes, sky)
-    declinations = [corners[:, 1] for chips in sky.values() for corners in chips]
-    middle = np.mean(np.concatenate(declinations)) if declinations else 0.0
-    axes.set_aspect(1.0 / max(float(np.cos(np.radians(middle))), 0.02), adjustable="box")
+    return handles
+
+
+def _set_sky_axes(axes: Axes, declination: float) -> None:
+    """Let right ascension grow to the left, and degrees be equally long in both directions."""
+    axes.set_aspect(1.0 / max(float(np.cos(np.radians(declination))), 0.02), adjustable="box")
     axes.invert_xaxis()
     axes.xaxis.set_major_formatter(lambda degrees, _: f"{degrees % 360:.6g}")
     axes.yaxis.set_major_formatter(lambda degrees, _: f"{degrees:.6g}")
     axes.set_xlabel("right ascension [degree]")
     axes.set_ylabel("declination [degree]")
-    axes.set_title("Footprints and overlap groups")
-    axes.legend(handles=handles[:12], loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
-    return figure
 
 
 def _draw_links(

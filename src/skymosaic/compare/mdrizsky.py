@@ -152,6 +152,24 @@ def method_columns(table: Table) -> dict[str, str]:
     return {method: column(method) for method in METHODS if column(method) in table.colnames}
 
 
+def skies(table: Table) -> dict[str, np.ma.MaskedArray]:
+    """Return MDRIZSKY of each method in a table of `mdrizsky_table`, masked where undetermined."""
+    return {
+        method: np.ma.masked_array(table[name]) for method, name in method_columns(table).items()
+    }
+
+
+def unit_of(table: Table) -> str:
+    """Return the unit of MDRIZSKY in a table of `mdrizsky_table`; empty where it has none."""
+    return str(table[next(iter(method_columns(table).values()))].unit or "")
+
+
+def axis_label(table: Table) -> str:
+    """Return what stands at an axis of MDRIZSKY."""
+    unit = unit_of(table)
+    return f"MDRIZSKY [{unit}]" if unit else "MDRIZSKY"
+
+
 def write_table(table: Table, folder: Path) -> list[Path]:
     """Write ``mdrizsky.ecsv`` and ``mdrizsky.csv``, the same bytes for the same table.
 

@@ -43,7 +43,7 @@ def advise(facts: Facts) -> Advice:
         verdict=verdict,
         methods=() if verdict == "undetermined" else tuple(equal),
         sentence=_sentence(verdict, equal, ranking, apart, facts),
-        sure=_sure(verdict, margin, turning, facts),
+        sure=_sure(verdict, margin, turning, facts, any(f.severity == "warning" for f in told)),
         margin=margin,
         ranking=tuple(ranking),
         findings=told,
@@ -101,7 +101,11 @@ def _sentence(
 
 
 def _sure(
-    verdict: Verdict, margin: float | None, turning: Sequence[Turn] | None, facts: Facts
+    verdict: Verdict,
+    margin: float | None,
+    turning: Sequence[Turn] | None,
+    facts: Facts,
+    warned: bool,
 ) -> str:
     """Tell how sure the advice is, what it rests on, and what it would take to change it."""
     if margin is None:
@@ -115,12 +119,18 @@ def _sure(
     bounded = turning is not None and all(turn.cause != "emission" for turn in turning)
     if facts.empty_share < SMALL_SHARE and not bounded:
         told = (
-            "It rests on a level of the sky that these data do not settle: the darkest parts, only "
-            f"{share}, are taken for empty. If they are: {told[0].lower()}{told[1:]}"
+            "It depends on the level of the sky, which these data do not settle. The darkest parts "
+            f"of the field, only {share}, are taken for empty. If they are: {_lower(told)}"
         )
+    elif warned:
+        told = f"Mind the warnings. {told} The darkest parts, {share}, are taken for empty sky."
     else:
-        told += f" The darkest parts, {share}, are taken for empty sky."
+        told = f"Well supported. {told} The darkest parts, {share}, are taken for empty sky."
     return told if turning is None else f"{told} {_would_change(turning, facts)}"
+
+
+def _lower(sentence: str) -> str:
+    return f"{sentence[0].lower()}{sentence[1:]}"
 
 
 def _would_change(turning: Sequence[Turn], facts: Facts) -> str:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import pi
 
 import numpy as np
 from astropy.table import Table
-from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Legend, LegendItem
+from bokeh.models import (
+    ColumnDataSource,
+    FixedTicker,
+    GlyphRenderer,
+    HoverTool,
+    Legend,
+    LegendItem,
+)
 from bokeh.plotting import figure
 
 from skymosaic.compare.figures import MOST_LABELS, row_labels
-from skymosaic.compare.mdrizsky import UNDETERMINED, format_cell, method_columns
+from skymosaic.compare.mdrizsky import UNDETERMINED, axis_label, format_cell, skies
 from skymosaic.compare.report.embedding import new_chart
 from skymosaic.compare.styles import METHODS
 
@@ -30,83 +38,81 @@ def scatter_chart(table: Table) -> figure:
         undetermined is a cross at the level of the lowest one. The renderers of a method have its
         name, so that a page can hide them, too.
     """
-    methods = method_columns(table)
-    labels = row_labels(table)
-    index = np.arange(len(table))
-    lowest = (
-        min(
-            (float(np.ma.min(table[name])) for name in methods.values() if table[name].count()),
-            default=0.0,
-        )
-        if _any_masked(table)
-        else 0.0
-    )
-    unit = str(table[next(iter(methods.values()))].unit or "")
+    labels, every = row_labels(table), skies(table)
     chart = new_chart("Sky subtracted from each exposure by each method", height=470)
-    chart.yaxis.axis_label = f"MDRIZSKY [{unit}]" if unit else "MDRIZSKY"
-    items, drawn = [], []
-    for method, name in methods.items():
-        style = METHODS[method]
-        values = np.ma.masked_array(table[name])
-        missing = np.ma.getmaskarray(values)
-        renderers = []
-        for chosen, marker, size in ((~missing, style.bokeh, 11), (missing, "x", 13)):
-            if not chosen.any():
-                continue
-            source = ColumnDataSource(
-                {
-                    "x": index[chosen].tolist(),
-                    "y": [float(v) for v in values.filled(lowest)[chosen]],
-                    "exposure": [label for label, c in zip(labels, chosen, strict=True) if c],
-                    "sky": [format_cell(v) for v in values[chosen]],
-                    "method": [method] * int(chosen.sum()),
-                }
-            )
-            renderers.append(
-                chart.scatter(
-                    "x",
-                    "y",
-                    source=source,
-                    marker=marker,
-                    size=size,
-                    name=method,
-                    line_color=style.colour,
-                    line_width=2,
-                    fill_color=style.colour if style.filled else None,
-                )
-            )
-        drawn += renderers
-        items.append(LegendItem(label=method, renderers=renderers))
+    chart.yaxis.axis_label = axis_label(table)
+    lowest = min((float(v.min()) for v in every.values() if v.count()), default=0.0)
+    items = [
+        LegendItem(label=method, renderers=_draw(chart, method, labels, values, lowest))
+        for method, values in every.items()
+    ]
     legend = Legend(items=items, click_policy="hide", orientation="horizontal", ncols=2)
     legend.border_line_color = None
     legend.label_text_font_size = "13px"
     chart.add_layout(legend, "above")
-    tips = [("exposure", "@exposure"), ("method", "@method"), (f"MDRIZSKY [{unit}]", "@sky")]
+    drawn = [renderer for item in items for renderer in item.renderers]
+    tips = [("exposure", "@exposure"), ("method", "@method"), (axis_label(table), "@sky")]
     chart.add_tools(HoverTool(renderers=drawn, tooltips=tips))
+    _name_exposures(chart, labels)
+    return chart
+
+
+def _draw(
+    chart: figure,
+    method: str,
+    labels: Sequence[str],
+    values: np.ma.MaskedArray,
+    lowest: float,
+) -> list[GlyphRenderer]:
+    """Draw one method: its values, and a cross where it has none."""
+    style, missing = METHODS[method], np.ma.getmaskarray(values)
+    index = np.arange(len(values))
+    drawn = []
+    for chosen, marker, size in ((~missing, style.bokeh, 11), (missing, "x", 13)):
+        if not chosen.any():
+            continue
+        source = ColumnDataSource(
+            {
+                "x": index[chosen].tolist(),
+                "y": [float(v) for v in values.filled(lowest)[chosen]],
+                "exposure": [label for label, c in zip(labels, chosen, strict=True) if c],
+                "sky": [format_cell(v) for v in values[chosen]],
+                "method": [method] * int(chosen.sum()),
+            }
+        )
+        drawn.append(
+            chart.scatter(
+                "x",
+                "y",
+                source=source,
+                marker=marker,
+                size=size,
+                name=method,
+                line_color=style.colour,
+                line_width=2,
+                fill_color=style.colour if style.filled else None,
+            )
+        )
+    return drawn
+
+
+def _name_exposures(chart: figure, labels: Sequence[str]) -> None:
     if len(labels) <= MOST_LABELS:
-        chart.xaxis.ticker = FixedTicker(ticks=index.tolist())
+        chart.xaxis.ticker = FixedTicker(ticks=list(range(len(labels))))
         chart.xaxis.major_label_overrides = dict(enumerate(labels))
         chart.xaxis.major_label_orientation = pi / 3
     else:
         chart.xaxis.axis_label = "index of the exposure, in the order of the table"
-    return chart
-
-
-def _any_masked(table: Table) -> bool:
-    return any(np.ma.is_masked(table[name]) for name in method_columns(table).values())
 
 
 def alternative(table: Table) -> str:
     """Return what the plot shows, for who does not see it."""
-    methods = method_columns(table)
-    told = []
-    for method, name in methods.items():
-        values = np.ma.masked_array(table[name]).compressed()
-        told.append(
-            f"{method} from {values.min():.4g} to {values.max():.4g}"
-            if values.size
-            else f"{method} {UNDETERMINED}"
-        )
+    told = [
+        f"{method} from {values.min():.4g} to {values.max():.4g}"
+        if values.count()
+        else f"{method} {UNDETERMINED}"
+        for method, values in skies(table).items()
+    ]
     return (
         f"Scatter plot of MDRIZSKY of {len(table)} chips, one colour and mark a method: "
         f"{'; '.join(told)}. The table holds the values."

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from astropy.table import MaskedColumn, Table
 
-from skymosaic.compare.mdrizsky import method_columns
+from skymosaic.compare.mdrizsky import method_columns, skies
 from skymosaic.compare.report.evidence_sheets import pair_sheet, quality_sheet, seam_sheet
 from skymosaic.compare.report.record import Report
 from skymosaic.compare.report.sheet import Columns, sheet
@@ -52,12 +52,12 @@ def differences(table: Table) -> Table:
     methods, reference = method_columns(table), reference_of(table)
     result = table["rootname", "chip"].copy()
     result.meta = {"title": f"MDRIZSKY of each method minus that of {reference}"}
-    base = np.ma.masked_array(table[methods[reference]])
+    every = skies(table)
     for method, name in methods.items():
         if method == reference:
             continue
         result[f"{name}_minus_{column(reference)}"] = MaskedColumn(
-            np.ma.masked_array(table[name]) - base,
+            every[method] - every[reference],
             unit=table[name].unit,
             description=f"MDRIZSKY under {method} minus that under {reference}",
         )

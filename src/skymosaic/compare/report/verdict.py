@@ -16,6 +16,15 @@ _NO_ADVICE = (
     "what is missing."
 )
 
+_MEANS = {
+    "localmin": "subtracts from each exposure the sky that is measured in it alone",
+    "match": "makes the exposures agree where they overlap, and leaves the lowest of their skies",
+    "globalmin": "subtracts one value from all exposures, the lowest sky among them",
+    "globalmin+match": "makes the exposures agree where they overlap, then subtracts the lowest "
+    "sky that is left",
+}
+"""For readers who have not met the methods."""
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -51,6 +60,8 @@ class Verdict:
     headline: str
     sentence: str
     sure: str
+    means: str
+    """What the methods that are advised do; empty where none is."""
     best: str
     """The method whose mosaic is shown; empty where there is none."""
     file: str
@@ -65,7 +76,7 @@ def verdict(report: Report) -> Verdict:
     shown = [m for m in ("match", "globalmin+match", "localmin", "globalmin") if m in report.images]
     if report.evidence is None:
         headline, sentence = _without_advice(report)
-        return Verdict("absent", headline, sentence, "", next(iter(shown), ""), "", (), ())
+        return Verdict("absent", headline, sentence, "", "", next(iter(shown), ""), "", (), ())
     advice = report.evidence.advice
     best = next((m for m in (*advice.methods, *shown) if m in report.images), "")
     notes = [one.text for one in advice.findings if one.severity == "note"]
@@ -75,11 +86,19 @@ def verdict(report: Report) -> Verdict:
         headline,
         _without(advice.sentence, f"{headline}: "),
         advice.sure,
+        _means(advice.methods),
         best,
         report.record.mosaics.get(best, ""),
         _bars(advice),
         notes,
     )
+
+
+def _means(methods: Sequence[str]) -> str:
+    if not methods:
+        return ""
+    told = "; ".join(f"{method} {_MEANS[method]}" for method in methods)
+    return f"AstroDrizzle has four ways to take the sky out of a mosaic. {told}."
 
 
 def _without(sentence: str, start: str) -> str:
