@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,11 @@ def execute(notebook: Path, run: str) -> Any:
     os.environ[RUN] = run
     try:
         # Through sockets in the file system, and not through ports.
-        kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")
-        NotebookClient(document, km=kernel, timeout=600).execute()
+        with tempfile.TemporaryDirectory(prefix="skymosaic-notebook-") as folder:
+            kernel = AsyncKernelManager(
+                kernel_name="python3", transport="ipc", ip=str(Path(folder) / "socket")
+            )
+            NotebookClient(document, km=kernel, timeout=600).execute()
     finally:
         if before is None:
             del os.environ[RUN]
