@@ -146,6 +146,11 @@ def compare(
     drizzled: Sequence[Any],
 ) -> Any:
     """Return the task that gathers the sky methods, and with it the whole graph."""
+    checked = {}
+    if campaign.drizzle.checks:
+        from skymosaic import engine_checks  # as in `drizzle_each`
+
+        checked = engine_checks.check_each(campaign, place, prepared, drizzled)
     return delayed(gathering.gather)(
         place,
         campaign,
@@ -155,6 +160,7 @@ def compare(
         prepared.aligned,
         prepared.planned,
         drizzled,
+        checked,
     )
 
 
@@ -195,6 +201,10 @@ def run(
     """
     compute.join(campaign.compute)
     require_match()
+    if campaign.drizzle.checks:
+        from skymosaic import engine_checks
+
+        engine_checks.require_checkable(campaign)
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
     done = None
@@ -216,7 +226,8 @@ def run(
         with workers(campaign, place, both(tell, recorder.tell), len(parcels)) as client:
             recorder.watch(dashboard=str(client.dashboard_link or ""))
             # inspect, align, plan and gather are one task each
-            both(expect, recorder.expect)(len(parcels) + len(campaign.sky.methods) + 4)
+            checks = len(campaign.drizzle.checks)
+            both(expect, recorder.expect)(len(parcels) + len(campaign.sky.methods) + 4 + checks)
             done = with_second_chances(
                 client, lambda share: compute_graph(client, campaign, place, source, parcels, share)
             )

@@ -32,6 +32,8 @@ class Findings:
     planned: Finished | None = None
     drizzled: Mapping[str, Finished] = field(default_factory=dict)
     """By method, in the order of the campaign."""
+    checked: Mapping[str, Finished] = field(default_factory=dict)
+    """Steps in which the engines check each other, by name."""
     gathered: Finished | None = None
     """The comparison; it may be of a former run."""
     missing: Sequence[Missing] = ()
@@ -49,7 +51,8 @@ class Findings:
     def steps(self) -> list[Finished]:
         """All finished steps that the comparison is made from, in their order."""
         steps = [*self.retrieved, self.inspected, self.aligned, self.planned]
-        return [step for step in [*steps, *self.drizzled.values()] if step is not None]
+        more = [*self.drizzled.values(), *self.checked.values()]
+        return [step for step in [*steps, *more] if step is not None]
 
 
 def read_findings(place: Place) -> Findings:
@@ -92,7 +95,12 @@ def read_findings(place: Place) -> Findings:
         run = reader.step(f"runs/{column(method)}", part, {"grid": planned.result["grid"]})
         if run is not None:
             drizzled[method] = run
-    reader.gathering()
+    for name, part in (
+        ("witness", "witness"),
+        ("engines", "both engines"),
+        ("comparison", "gather"),
+    ):
+        reader.failure(name, part)
     return Findings(
         place=place,
         campaign=campaign,
@@ -161,11 +169,11 @@ class _Reader:
             self._take_over(done)
         return done
 
-    def gathering(self) -> None:
-        """Take down where the comparison failed."""
-        failed = self._place.store.read_json(self._place.key("failed", "comparison.json"))
+    def failure(self, name: str, part: str) -> None:
+        """Take down where a step failed; parameters as for `step`."""
+        failed = self._place.store.read_json(self._place.key("failed", f"{name}.json"))
         if failed is not None:
-            self._lack_failed("gather", failed)
+            self._lack_failed(part, failed)
 
     def lack(self, part: str, state: str, why: str = "") -> None:
         """Take down that a part is missing."""

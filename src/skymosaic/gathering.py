@@ -14,7 +14,7 @@ from skymosaic.config import Campaign
 from skymosaic.drizzle import parameters as pars
 from skymosaic.exposure import Exposure
 from skymosaic.findings import Findings
-from skymosaic.run_record import alignment_warnings, run_record
+from skymosaic.run_record import alignment_warnings, check_lines, run_record
 from skymosaic.stages import read_previews, require_equal_weights, sky_values
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.store import Product
@@ -37,10 +37,11 @@ def gather(
     aligned: Finished,
     planned: Finished,
     drizzled: Sequence[Finished],
+    checked: Mapping[str, Finished],
 ) -> Finished:
     """Compare the methods and write ``comparison/``: table, figures, report."""
     runs: dict[str, Finished] = dict(zip(campaign.sky.methods, drizzled, strict=True))
-    found = Findings(place, campaign, retrieved, inspected, aligned, planned, runs)
+    found = Findings(place, campaign, retrieved, inspected, aligned, planned, runs, checked=checked)
     parameters = _parameters(campaign)
     told = [*left_out, *alignment_warnings(aligned)]
     if pars.has_cr_steps(parameters):
@@ -74,7 +75,10 @@ def gather(
             "warnings": [*comparison.warnings, *told],
             "campaign": what_is_asked(campaign),
             "evidence": None if evidence is None else evidence.to_dict(),
-            "summary": [] if evidence is None else summary_lines(evidence),
+            "summary": [
+                *([] if evidence is None else summary_lines(evidence)),
+                *check_lines(checked),
+            ],
             "card": dict(comparison.card),
         }
 
@@ -86,7 +90,7 @@ def gather(
             inputs=_inputs(found),
             parameters={
                 "campaign": what_is_asked(campaign),
-                "keys": [planned.key, aligned.key],
+                "keys": [planned.key, aligned.key, *(step.key for step in checked.values())],
                 "told": told,
             },
             versions=versions(),

@@ -45,12 +45,13 @@ def drizzle_each(campaign: Campaign, place: Place, prepared: Any) -> list[Any]:
     DrizzleError
         The campaign asks for what is no sum over chips.
     """
-    require_linear(_parameters(campaign))
+    require_linear(parameters_of(campaign))
     made = delayed(drizzle_all_methods)(place, campaign, prepared.aligned, prepared.planned)
     return [delayed(as_run)(made, method) for method in campaign.sky.methods]
 
 
-def _parameters(campaign: Campaign) -> dict[str, Any]:
+def parameters_of(campaign: Campaign) -> dict[str, Any]:
+    """Return AstroDrizzle's parameters of a campaign."""
     return pars.resolve({**campaign.drizzle.parameters, **campaign.sky.parameters})
 
 
@@ -74,13 +75,13 @@ def drizzle_all_methods(
     """Drizzle every exposure once, and make the mosaics of all methods and variants."""
     images = stages.select(aligned.result["exposures"], aligned.products)
     grid = Grid.from_call(planned.result["grid"])
-    parameters, choices = _parameters(campaign), choices_of(campaign.sky)
+    parameters, choices = parameters_of(campaign), choices_of(campaign.sky)
     root = place.campaign.replace("/", "_").lower()
 
     def work(bench: Bench) -> dict[str, Any]:
         images.fetch(bench)
         with stages.computing_slot(place):
-            processes = _processes(campaign, len(images.exposures))
+            processes = processes_of(campaign, len(images.exposures))
             _require_memory(bench, images.exposures, grid, parameters, len(choices), processes)
             for task in tasks:
                 task.doing(f"one drizzle of {len(images.exposures)} exposures for all methods")
@@ -120,7 +121,7 @@ def drizzle_all_methods(
     return done
 
 
-def _processes(campaign: Campaign, exposures: int) -> int:
+def processes_of(campaign: Campaign, exposures: int) -> int:
     """Return how many chips to drizzle at once on this host."""
     allowed = len(os.sched_getaffinity(0))
     workers = campaign.compute.workers

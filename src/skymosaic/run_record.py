@@ -50,6 +50,24 @@ _CHECKS: Columns = {
     "log": (float, "{unit}", "sky value that the log says was applied"),
     "agree": (bool, None, "whether all three say the same"),
 }
+_WITNESS: Columns = {
+    "method": (str, None, "sky method"),
+    "pixels": (int, None, "pixels of its mosaic that were compared"),
+    "rms": (
+        float,
+        None,
+        "mosaic minus what its MDRIZSKY values predict, in the mosaic's unit: rms",
+    ),
+    "largest": (float, None, "the largest of these differences; bright pixels are rounded most"),
+    "noise": (float, None, "noise of the mosaic from pixel to pixel, in its unit"),
+}
+_ENGINES: Columns = {
+    "method": (str, None, "sky method"),
+    "sky": (float, "{unit}", "largest difference of the engines' sky values"),
+    "mosaic": (float, None, "largest difference of their mosaics, in the mosaics' unit"),
+    "mosaic_in_tolerance": (float, None, "the same over 1e-4 of the noise, or 2e-6 of the pixel"),
+    "weight": (float, None, "largest relative difference of their weights"),
+}
 _STEPS: Columns = {
     "step": (str, None, "name of the step, that of its manifest"),
     "seconds": (float, "s", "wall time when it ran"),
@@ -96,6 +114,9 @@ def run_record(
         gates=None if alignment is None else _gates(alignment),
         vectors=vectors,
         checks=_checks(found.drizzled, unit),
+        engine=found.campaign.drizzle.engine,
+        witness=_of_methods(found, "witness", _WITNESS, unit, _WITNESS_TITLE),
+        engines=_of_methods(found, "engines", _ENGINES, unit, _engines_title(found)),
         steps=_steps(found.steps),
         aligned=found.campaign.align.method != "none",
         output_grid={} if found.planned is None else _grid(found.planned),
@@ -161,6 +182,55 @@ def _checks(runs: Mapping[str, Finished], unit: str) -> Table | None:
         for check in run.result["checks"]
     ]
     return sheet("What the three records of the sky say of each value", columns, rows)
+
+
+_WITNESS_TITLE = (
+    "Each mosaic against what the MDRIZSKY values in its headers predict, by the sums of onepass"
+)
+
+
+def _engines_title(found: Findings) -> str:
+    step = found.checked.get("engines")
+    names = "" if step is None else ", ".join(step.result["exposures"])
+    return f"The largest differences of both engines, astrodrizzle and onepass, on {names}"
+
+
+def _of_methods(
+    found: Findings, name: str, columns: Columns, unit: str, title: str
+) -> Table | None:
+    """Return what a step says of each method; None where it was not asked for."""
+    if name not in found.checked:
+        return None
+    methods = found.checked[name].result["methods"]
+    rows = [[{**its, "method": method}[one] for one in columns] for method, its in methods.items()]
+    filled = {one: (k, u and u.format(unit=unit), d) for one, (k, u, d) in columns.items()}
+    return sheet(title, filled, rows)
+
+
+def check_lines(checked: Mapping[str, Finished]) -> list[str]:
+    """Return what the engines say of each other, for a terminal."""
+    lines = []
+    if "witness" in checked:
+        its = checked["witness"].result["methods"]
+        worst = max(its, key=lambda method: its[method]["largest"])
+        lines.append(
+            f"witness: each of {len(its)} mosaics agrees with the MDRIZSKY values in its headers; "
+            f"the largest difference is {its[worst]['largest']:.2g} ({worst}), the rms "
+            f"{its[worst]['rms']:.2g}, the noise {its[worst]['noise']:.2g}"
+        )
+    if "engines" in checked:
+        result = checked["engines"].result
+        its = result["methods"].values()
+        sky, mosaic, part, weight = (
+            max((one[name] for one in its), default=0.0)
+            for name in ("sky", "mosaic", "mosaic_in_tolerance", "weight")
+        )
+        lines.append(
+            f"engines: on {len(result['exposures'])} exposures astrodrizzle and onepass differ at "
+            f"most by {sky:.2g} in sky, {mosaic:.2g} in the mosaics ({part:.2g} of what is "
+            f"allowed), {weight:.2g} relative in weight"
+        )
+    return lines
 
 
 def _grid(planned: Finished) -> Mapping[str, object]:

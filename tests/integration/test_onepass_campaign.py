@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +69,67 @@ def test_both_engines_give_one_comparison(simulated_files: Path, tmp_path: Path)
             *(table[column(method)] for table in tables.values()), rtol=0, atol=1e-6
         )
     np.testing.assert_allclose(*mosaics.values(), rtol=2e-6, atol=1e-6)
+
+
+def copy_of(small: Path, folder: Path) -> tuple[Path, tuple[str | Path, ...]]:
+    """Return a copy of the finished small campaign, and what runs it again with the witness."""
+    shutil.copytree(small.parent, folder / "store")
+    again = ("run", small.parents[1] / "small.yaml", "--store", folder / "store")
+    return folder / "store" / "small", (*again, "--set", "drizzle.witness=true", "--workers", "2")
+
+
+@pytest.mark.slow
+def test_the_witness_confirms_each_mosaic(small: Path, tmp_path: Path) -> None:
+    folder, run = copy_of(small, tmp_path)
+    ended = skymosaic(*run)
+    assert ended.code == 0, ended.err
+    assert "witness: each of 4 mosaics agrees with the MDRIZSKY values in its headers" in ended.out
+    found = manifests(folder)["witness"]["result"]["methods"]
+    assert set(found) == set(METHODS)
+    for one in found.values():
+        # Stars' pixels, of up to thousands of e-/s, are rounded by more than the noise allows.
+        assert one["pixels"] > 100_000
+        assert 0 < one["rms"] < 1e-3 * one["noise"]
+    report = (folder / "comparison" / "report.html").read_text()
+    assert "Engine: <strong>astrodrizzle</strong>" in report
+    assert "Each mosaic against what the MDRIZSKY values in its headers predict" in report
+
+
+def test_a_run_whose_pixels_are_not_those_of_its_headers_fails(small: Path, tmp_path: Path) -> None:
+    folder, run = copy_of(small, tmp_path)
+    (science,) = (folder / "runs" / "match").glob("*_sci.fits")
+    with fits.open(science, mode="update") as hdus:
+        hdus["HDRTAB"].data["MDRIZSKY"][3] += 0.01
+    # As if the step had made it so.
+    manifest = folder / "manifests" / "runs" / "match.json"
+    written = json.loads(manifest.read_text())
+    checksum = hashlib.sha256(science.read_bytes()).hexdigest()
+    written["products"][science.name]["sha256"] = checksum
+    manifest.write_text(json.dumps(written))
+    ended = skymosaic(*run)
+    assert ended.code == 7, ended.err
+    assert "its pixels do not agree with MDRIZSKY in its headers" in ended.err
+    assert science.name in ended.err
+
+
+@pytest.mark.slow
+def test_both_engines_on_a_sample(simulated_files: Path, tmp_path: Path) -> None:
+    file = campaign(
+        tmp_path,
+        "sample",
+        simulated_files,
+        sky={"methods": ["localmin", "match"]},
+        drizzle={"engine": "onepass", "sample": 3},
+    )
+    ended = skymosaic("run", file, "--store", tmp_path / "store", "--workers", "2")
+    assert ended.code == 0, ended.err
+    assert "engines: on 3 exposures astrodrizzle and onepass differ at most by" in ended.out
+    result = manifests(tmp_path / "store" / "sample")["engines"]["result"]
+    assert len(result["exposures"]) == 3
+    for one in result["methods"].values():
+        assert one["sky"] < 1e-6
+        assert one["mosaic_in_tolerance"] < 1.0
+        assert one["weight"] < 1e-6
 
 
 @pytest.mark.slow

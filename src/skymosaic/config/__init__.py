@@ -1,5 +1,6 @@
 """The campaign file: one YAML file says what to mosaic, how, and where."""
 
+from skymosaic.config.compute import Compute
 from skymosaic.config.loading import (
     json_schema,
     load_campaign,
@@ -9,7 +10,6 @@ from skymosaic.config.loading import (
 from skymosaic.config.models import (
     Align,
     Campaign,
-    Compute,
     Drizzle,
     Gates,
     Identity,

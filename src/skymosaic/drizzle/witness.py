@@ -93,7 +93,7 @@ def require_agreement(
     with fits.open(science, memmap=True) as hdus, fits.open(weight, memmap=True) as weights:
         shape = (hdus[0].header["NAXIS1"], hdus[0].header["NAXIS2"])
         scale = float(hdus[0].header["EXPTIME"]) if _in_counts(hdus[0].header) else 1.0
-        noise = _noise(hdus[0].data, weights[0].data)
+        noise = pixel_noise(hdus[0].data, weights[0].data)
         predicted = bands(
             shape,
             cut_outs,
@@ -132,8 +132,8 @@ def _in_counts(header: fits.Header) -> bool:
     return str(header.get("D001OUUN", "cps")).strip() == "counts"
 
 
-def _noise(image: np.ndarray, weight: np.ndarray) -> float:
-    """Return the noise from pixel to pixel, from the differences of neighbours."""
+def pixel_noise(image: np.ndarray, weight: np.ndarray) -> float:
+    """Return a mosaic's noise from pixel to pixel, from the differences of neighbours."""
     step = max(image.shape[0] // 256, 1)
     rows, seen = image[::step], weight[::step] > 0
     both = seen[:, 1:] & seen[:, :-1]

@@ -37,6 +37,7 @@ def document(report: Report) -> dict[str, Any]:
             "warnings": [*advised_warnings(report), *report.warnings, *record.warnings],
             "summary": list(report.summary),
             "groups": [list(group) for group in report.groups],
+            "engine": record.engine or None,
             "aligned": record.aligned,
             "output_grid": record.output_grid,
             "transfers": record.transfers,
@@ -68,7 +69,8 @@ def _finite(value: Any) -> Any:
 def markdown(report: Report) -> str:
     """Return what a reader needs first as Markdown: advice, what is missing, warnings, tables."""
     record, said = report.record, verdict(report)
-    parts = [f"# {record.campaign}: {said.headline}", record.created, said.sentence]
+    made = f"{record.created}; engine {record.engine}" if record.engine else record.created
+    parts = [f"# {record.campaign}: {said.headline}", made, said.sentence]
     if said.sure:
         parts.append(f"How sure: {said.sure}")
     parts.append(_listed([f"{_SIGNS[fact.mark]}{fact.text}" for fact in facts(report)]))
@@ -86,6 +88,8 @@ def markdown(report: Report) -> str:
     titles = {
         "quality": "How flat the mosaics are",
         "invariants": "Invariants",
+        "witness": "The mosaics against their headers",
+        "engines": "Both engines on a sample",
         "alignment": "Alignment",
         "gates": "Gates of the alignment",
         "steps": "Time and memory",

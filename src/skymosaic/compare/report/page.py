@@ -25,7 +25,14 @@ from skymosaic.compare.report.sheets import sheets
 from skymosaic.compare.report.verdict import advised_warnings, facts, verdict
 from skymosaic.compare.report.view import sky_view, table_view, text_of, typeset
 
-_SHOWN = {"quality": "{:.4g}", "pairs": "{:.4g}", "seams": "{:.4g}", "invariants": "{:.2e}"}
+_SHOWN = {
+    "quality": "{:.4g}",
+    "pairs": "{:.4g}",
+    "seams": "{:.4g}",
+    "invariants": "{:.2e}",
+    "witness": "{:.2g}",
+    "engines": "{:.2g}",
+}
 CONTENTS = {
     "mosaics": "Mosaics",
     "mdrizsky": "MDRIZSKY",

@@ -42,9 +42,12 @@ class RunRecord:
         Name of the campaign.
     created : str
         When the report was made, as it is to be printed.
-    exposures, alignment, gates, vectors, checks, steps : astropy.table.Table or None
+    exposures, alignment, gates, vectors, checks, steps, witness, engines : Table or None
         Tables of `sheets`; None where nothing is known. `checks` says for every method and chip
-        what its records of the sky said.
+        what its records of the sky said; `witness` how well each mosaic agrees with its headers;
+        `engines` by how much both engines differ on a sample.
+    engine : str
+        The engine that made the mosaics; empty where that is not known.
     aligned : bool or None
         Whether the campaign aligns the exposures; None where that is not known.
     output_grid : mapping of str to object
@@ -74,7 +77,10 @@ class RunRecord:
     gates: Table | None = None
     vectors: Table | None = None
     checks: Table | None = None
+    witness: Table | None = None
+    engines: Table | None = None
     steps: Table | None = None
+    engine: str = ""
     aligned: bool | None = None
     output_grid: Mapping[str, object] = field(default_factory=dict)
     transfers: Mapping[str, object] = field(default_factory=dict)

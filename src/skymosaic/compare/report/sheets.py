@@ -71,6 +71,8 @@ def sheets(report: Report) -> dict[str, Table]:
         "mdrizsky": report.mdrizsky,
         "differences": None if report.mdrizsky is None else differences(report.mdrizsky),
         "checks": record.checks,
+        "witness": record.witness,
+        "engines": record.engines,
         "quality": None if evidence is None else quality_sheet(evidence),
         "pairs": pair_sheet(report.pairs, evidence),
         "seams": None if evidence is None else seam_sheet(evidence),

@@ -95,9 +95,9 @@ def verdict(report: Report) -> Verdict:
 
 
 def _means(methods: Sequence[str]) -> str:
-    if not methods:
+    told = "; ".join(f"{method} {_MEANS[method]}" for method in methods if method in _MEANS)
+    if not told:
         return ""
-    told = "; ".join(f"{method} {_MEANS[method]}" for method in methods)
     return f"AstroDrizzle has four ways to take the sky out of a mosaic. {told}."
 
 

@@ -1,0 +1,64 @@
+"""By how much the products of both engines differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.io import fits
+
+from skymosaic.drizzle.astrodrizzle import Drizzled
+from skymosaic.drizzle.witness import NOISE, RELATIVE, pixel_noise
+from skymosaic.errors import DrizzleError
+
+
+@dataclass(frozen=True)
+class Differences:
+    """The largest differences of two mosaics of one method."""
+
+    sky: float
+    """Of the sky values, in the exposures' units."""
+    mosaic: float
+    """Of the mosaics, in their units."""
+    mosaic_in_tolerance: float
+    """The same in units of what is allowed: 1e-4 of the noise, or 2e-6 of the pixel."""
+    weight: float
+    """Of the weights, relative."""
+
+
+def largest_differences(one: Drizzled, other: Drizzled) -> Differences:
+    """Return the largest differences of two mosaics on one grid.
+
+    Raises
+    ------
+    DrizzleError
+        They do not cover the same pixels, or not the same chips have a sky.
+    """
+    (a, b), (wa, wb) = (
+        [fits.getdata(getattr(side, kind)) for side in (one, other)]
+        for kind in ("science", "weight")
+    )
+    seen = wa > 0
+    if a.shape != b.shape or not np.array_equal(seen, wb > 0):
+        raise DrizzleError(
+            f"{one.science.name} and {other.science.name}: the engines' mosaics do not cover the "
+            "same pixels"
+        )
+    pairs = list(zip(one.sky, other.sky, strict=True))
+    if any((p.mdrizsky is None) != (q.mdrizsky is None) for p, q in pairs):
+        raise DrizzleError(f"{one.science.name}: the engines leave different skies undetermined")
+    off = np.abs(a[seen].astype(np.float64) - b[seen])
+    allowed = np.maximum(NOISE * pixel_noise(a, wa), RELATIVE * np.abs(a[seen]))
+    return Differences(
+        sky=max(
+            (
+                abs(p.mdrizsky - q.mdrizsky)
+                for p, q in pairs
+                if p.mdrizsky is not None and q.mdrizsky is not None
+            ),
+            default=0.0,
+        ),
+        mosaic=float(off.max(initial=0.0)),
+        mosaic_in_tolerance=float((off / allowed).max(initial=0.0)),
+        weight=float((np.abs(wa[seen] - wb[seen]) / wa[seen]).max(initial=0.0)),
+    )

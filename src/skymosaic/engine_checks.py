@@ -1,0 +1,205 @@
+"""Steps in which one engine checks the other: the witness, and both on a sample of exposures."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dask import delayed
+
+from skymosaic import drizzlepac_process, progress, stages
+from skymosaic.drizzle import astrodrizzle
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.linear import require_linear
+from skymosaic.drizzle.onepass_run import drizzle_all, drizzle_chips
+from skymosaic.drizzle.onepass_skies import SkyChoice
+from skymosaic.drizzle.sameness import largest_differences
+from skymosaic.drizzle.witness import require_agreement
+from skymosaic.exposure import wcs_headers
+from skymosaic.methods import METHODS, column
+from skymosaic.onepass_stages import parameters_of, processes_of
+from skymosaic.steps import Bench, Finished, Place, run_step
+from skymosaic.versions import versions
+
+if TYPE_CHECKING:
+    from skymosaic.config import Campaign
+
+WITNESS, SAMPLE = "witness", "engines"
+
+
+def check_each(
+    campaign: Campaign, place: Place, prepared: Any, drizzled: Sequence[Any]
+) -> dict[str, Any]:
+    """Return the task of each step that a campaign asks for, by the step's name."""
+    shared = (place, campaign, prepared.aligned, prepared.planned)
+    tasks = {
+        WITNESS: lambda: delayed(hear_witness)(*shared, drizzled),
+        SAMPLE: lambda: delayed(try_both)(*shared),
+    }
+    return {step: tasks[step]() for step in campaign.drizzle.checks}
+
+
+def hear_witness(
+    place: Place,
+    campaign: Campaign,
+    aligned: Finished,
+    planned: Finished,
+    drizzled: Sequence[Finished],
+) -> Finished:
+    """Compare each method's mosaic with what the MDRIZSKY values in its headers predict."""
+    images = stages.select(aligned.result["exposures"], aligned.products)
+    grid, parameters = Grid.from_call(planned.result["grid"]), parameters_of(campaign)
+    runs = dict(zip(campaign.sky.methods, drizzled, strict=True))
+    files = {
+        f"{run.step}/{kind}": run.products[run.result[kind]]
+        for run in runs.values()
+        for kind in ("science", "weight")
+    }
+
+    def work(bench: Bench) -> dict[str, Any]:
+        images.fetch(bench)
+        with stages.computing_slot(place):
+            task.doing(f"one drizzle of {len(images.exposures)} exposures")
+            cut_outs, load = drizzle_chips(
+                bench.scratch,
+                bench.out / "witness.log",
+                images.exposures,
+                grid,
+                parameters,
+                processes=processes_of(campaign, len(images.exposures)),
+            )
+            found = {}
+            for method, run in runs.items():
+                science, weight = (
+                    bench.fetch(files[f"{run.step}/{kind}"]) for kind in ("science", "weight")
+                )
+                agreement = require_agreement(science, weight, images.exposures, cut_outs, load)
+                found[method] = asdict(agreement)
+                science.unlink()
+                weight.unlink()
+        return {"methods": found}
+
+    with progress.task(f"{place.label}witness", place.topic) as task:
+        done = run_step(
+            place,
+            WITNESS,
+            folder=WITNESS,
+            inputs={**images.products, **files},
+            parameters={"grid": planned.result["grid"], "astrodrizzle": parameters},
+            versions=versions(),
+            work=work,
+        )
+        task.reused = done.reused
+    return done
+
+
+def try_both(place: Place, campaign: Campaign, aligned: Finished, planned: Finished) -> Finished:
+    """Drizzle a sample of the exposures with both engines, and compare what they make."""
+    every = stages.select(aligned.result["exposures"], aligned.products)
+    names = sample_of(
+        [exposure.rootname for exposure in every.exposures],
+        planned.result["pairs"],
+        campaign.drizzle.sample or 0,
+    )
+    records = [one for one in aligned.result["exposures"] if one["rootname"] in names]
+    images = stages.select(records, aligned.products)
+    parameters = parameters_of(campaign)
+    methods = [method for method in campaign.sky.methods if method in METHODS]
+
+    def work(bench: Bench) -> dict[str, Any]:
+        images.fetch(bench)
+        log = bench.out / "engines.log"
+        with stages.computing_slot(place):
+            grid = _grid_of(bench.scratch, log, images.exposures, parameters)
+            task.doing(f"{' and '.join(sorted(names))} with both engines")
+            theirs = {}
+            for method in methods:
+                folder = _copies(bench.scratch, images.exposures, column(method))
+                theirs[method] = astrodrizzle.drizzle(
+                    folder, folder / "log", images.exposures, "sample", method, grid, parameters
+                )
+            folder = _copies(bench.scratch, images.exposures, "onepass")
+            ours = drizzle_all(
+                folder,
+                log,
+                images.exposures,
+                {method: f"sample_{column(method)}" for method in methods},
+                {method: SkyChoice(method) for method in methods},
+                grid,
+                parameters,
+                processes=processes_of(campaign, len(images.exposures)),
+            )
+            found = {m: asdict(largest_differences(theirs[m], ours[m])) for m in methods}
+        return {"exposures": [e.rootname for e in images.exposures], "methods": found}
+
+    with progress.task(f"{place.label}both engines", place.topic) as task:
+        done = run_step(
+            place,
+            SAMPLE,
+            folder=SAMPLE,
+            inputs=images.products,
+            parameters={"methods": methods, "astrodrizzle": parameters},
+            versions=versions(),
+            work=work,
+        )
+        task.reused = done.reused
+    return done
+
+
+def sample_of(
+    names: Sequence[str], pairs: Sequence[tuple[str, str, float]], count: int
+) -> set[str]:
+    """Return exposures that overlap: the pair that shares most, then always who shares most.
+
+    Parameters
+    ----------
+    names : sequence of str
+        All exposures.
+    pairs : sequence of (str, str, float)
+        Which overlap, and the area that they share.
+    count : int
+        How many to choose.
+    """
+    area = {frozenset((a, b)): shared for a, b, shared in pairs}
+    first: frozenset[str] = max(area, key=area.__getitem__) if area else frozenset(names[:1])
+    chosen = set(first)
+    while len(chosen) < min(count, len(names)):
+        rest = [name for name in names if name not in chosen]
+        chosen.add(
+            max(rest, key=lambda name: sum(area.get(frozenset((name, one)), 0.0) for one in chosen))
+        )
+    return chosen
+
+
+def _grid_of(
+    folder: Path, log: Path, exposures: Sequence[Any], parameters: Mapping[str, Any]
+) -> Grid:
+    chips = []
+    for exposure in exposures:
+        with (folder / exposure.name).open("rb") as file:
+            chips += wcs_headers(file)
+    arguments = {"chips": chips, "final": pars.grid_choice(parameters)}
+    return Grid.from_call(drizzlepac_process.call("output_grid", folder, arguments, log).value)
+
+
+def _copies(folder: Path, exposures: Sequence[Any], name: str) -> Path:
+    copies = folder / name
+    copies.mkdir()
+    for exposure in exposures:
+        shutil.copy(folder / exposure.name, copies / exposure.name)
+    return copies
+
+
+def require_checkable(campaign: Campaign) -> None:
+    """Refuse checks that need sums over chips where the drizzle is none.
+
+    Raises
+    ------
+    DrizzleError
+        It names the parameter.
+    """
+    require_linear(parameters_of(campaign))
