@@ -62,7 +62,7 @@ PLAIN = (
 from drizzlepac import adrizzle, astrodrizzle, cdriz, sky, processInput
 time_all([
     ("resampling and mapping", "drizzlepac.cdriz:tdriz"),
-    ("sky", "drizzlepac.sky:sky"),
+    ("sky", "drizzlepac.sky:subtractSky"),
     ("set-up", "drizzlepac.processInput:setCommonInput"),
     ("static mask", "drizzlepac.staticMask:createStaticMask"),
     ("writing", "drizzlepac.outputimage:OutputImage.writeFITS"),
