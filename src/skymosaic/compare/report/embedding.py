@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 
 from bokeh.embed import json_item
 from bokeh.model import Model
+from bokeh.models import DataRange1d, NumeralTickFormatter
 from bokeh.plotting import figure
 from bokeh.resources import Resources
 
@@ -56,4 +58,31 @@ def new_chart(title: str, **options: object) -> figure:
         axis.major_label_text_font_size = "11px"
     chart.grid.grid_line_color = "#e5e5e5"
     chart.outline_line_color = "#999999"
+    return chart
+
+
+def new_sky_chart(title: str, middle: Sequence[float], height: int) -> figure:
+    """Return an empty figure of offsets on the sky in arcmin: north is up, east is left.
+
+    Parameters
+    ----------
+    title : str
+        What it shows.
+    middle : (float, float)
+        RA, Dec of its middle, degrees.
+    height : int
+        Pixels.
+    """
+    chart = new_chart(
+        title,
+        height=height,
+        match_aspect=True,
+        max_width=760,
+        x_range=DataRange1d(flipped=True, range_padding=0.08),
+        y_range=DataRange1d(range_padding=0.08),
+    )
+    chart.xaxis.axis_label = f"offset east of RA {middle[0] % 360:.5f} deg [arcmin]"
+    chart.yaxis.axis_label = f"offset north of Dec {middle[1]:+.5f} deg [arcmin]"
+    for axis in chart.axis:
+        axis.formatter = NumeralTickFormatter(format="0.[00]")
     return chart

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
-from bokeh.models import ColumnDataSource, DataRange1d, HoverTool, NumeralTickFormatter
+from bokeh.models import ColumnDataSource, HoverTool
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from skymosaic.compare.figures import unwrapped
-from skymosaic.compare.report.embedding import new_chart
+from skymosaic.compare.report.embedding import new_sky_chart
 from skymosaic.compare.report.record import Report
 from skymosaic.compare.styles import GROUP_COLOURS, GROUP_DASHES, GROUP_LINES
 
@@ -44,69 +44,19 @@ def sky_chart(report: Report, worst: Mapping[tuple[str, str], str]) -> figure:
     def offsets(points: NDArray[np.float64]) -> NDArray[np.float64]:
         return (points - middle) * [east, 60.0]
 
-    height = 520
-    chart = new_chart(
-        "Footprints, coloured by overlap group, and the links between them",
-        height=height,
-        match_aspect=True,
-        max_width=760,
-        x_range=DataRange1d(flipped=True, range_padding=0.08),
-        y_range=DataRange1d(range_padding=0.08),
+    chart = new_sky_chart(
+        "Footprints, coloured by overlap group, and the links between them", middle, height=520
     )
-    ra = f"{middle[0] % 360:.5f}"
-    chart.xaxis.axis_label = f"offset east of RA {ra} deg [arcmin]"
-    chart.yaxis.axis_label = f"offset north of Dec {middle[1]:+.5f} deg [arcmin]"
-    for axis in chart.axis:
-        axis.formatter = NumeralTickFormatter(format="0.[00]")
-    footprints = []
-    styles = [(c, GROUP_DASHES[line]) for line, c in product(GROUP_LINES, GROUP_COLOURS)]
-    # Before the grid is planned the groups are not known.
-    for number, group in enumerate(report.groups or [list(sky)]):
-        colour, dash = styles[number % len(styles)]
-        members = [(name, offsets(chip)) for name in group for chip in sky.get(name, ())]
-        source = ColumnDataSource(
-            {
-                "xs": [chip[:, 0].tolist() for _, chip in members],
-                "ys": [chip[:, 1].tolist() for _, chip in members],
-                "exposure": [name for name, _ in members],
-            }
-        )
-        options = (
-            {"legend_label": f"group {number + 1}" if report.groups else "exposures"}
-            if number < _LEGEND_GROUPS
-            else {}
-        )
-        footprints.append(
-            chart.patches(
-                "xs",
-                "ys",
-                source=source,
-                fill_color=colour,
-                fill_alpha=0.07,
-                line_color=colour,
-                line_dash=dash,
-                line_width=1.4,
-                **options,
-            )
-        )
+    _draw_footprints(
+        chart,
+        {name: [offsets(chip) for chip in chips] for name, chips in sky.items()},
+        report.groups,
+    )
     centres = {
         name: offsets(np.concatenate(list(chips)).mean(axis=0)) for name, chips in sky.items()
     }
     links = _draw_links(chart, report.pairs, centres, worst)
-    dots = chart.scatter(
-        "x",
-        "y",
-        source=ColumnDataSource(
-            {
-                "x": [float(c[0]) for c in centres.values()],
-                "y": [float(c[1]) for c in centres.values()],
-                "exposure": list(centres),
-            }
-        ),
-        size=7,
-        fill_color="#000000",
-        line_color="#ffffff",
-    )
+    dots = _draw_centres(chart, centres)
     pair = [("pair", "@pair"), ("shared area", "@area arcsec²")]
     if worst:
         pair.append(("residuals", "@told"))
@@ -118,6 +68,50 @@ def sky_chart(report: Report, worst: Mapping[tuple[str, str], str]) -> figure:
     chart.legend.background_fill_alpha = 0.85
     chart.legend.label_text_font_size = "12px"
     return chart
+
+
+def _draw_footprints(
+    chart: figure,
+    sky: Mapping[str, Sequence[NDArray[np.float64]]],
+    groups: Sequence[Sequence[str]],
+) -> None:
+    styles = [(c, GROUP_DASHES[line]) for line, c in product(GROUP_LINES, GROUP_COLOURS)]
+    # Before the grid is planned the groups are not known.
+    for number, group in enumerate(groups or [list(sky)]):
+        colour, dash = styles[number % len(styles)]
+        members = [(name, chip) for name in group for chip in sky.get(name, ())]
+        source = ColumnDataSource(
+            {
+                "xs": [chip[:, 0].tolist() for _, chip in members],
+                "ys": [chip[:, 1].tolist() for _, chip in members],
+                "exposure": [name for name, _ in members],
+            }
+        )
+        label = f"group {number + 1}" if groups else "exposures"
+        chart.patches(
+            "xs",
+            "ys",
+            source=source,
+            fill_color=colour,
+            fill_alpha=0.07,
+            line_color=colour,
+            line_dash=dash,
+            line_width=1.4,
+            **({"legend_label": label} if number < _LEGEND_GROUPS else {}),
+        )
+
+
+def _draw_centres(chart: figure, centres: Mapping[str, NDArray[np.float64]]) -> object:
+    source = ColumnDataSource(
+        {
+            "x": [float(centre[0]) for centre in centres.values()],
+            "y": [float(centre[1]) for centre in centres.values()],
+            "exposure": list(centres),
+        }
+    )
+    return chart.scatter(
+        "x", "y", source=source, size=7, fill_color="#000000", line_color="#ffffff"
+    )
 
 
 def _draw_links(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from astropy.table import Table
-from bokeh.models import Arrow, ColumnDataSource, DataRange1d, HoverTool, NormalHead
+from bokeh.models import Arrow, ColumnDataSource, GlyphRenderer, HoverTool, NormalHead
 from bokeh.plotting import figure
+from numpy.typing import NDArray
 
-from skymosaic.compare.report.embedding import new_chart
+from skymosaic.compare.report.embedding import new_sky_chart
 from skymosaic.compare.styles import GROUP_COLOURS
 
+Floats = NDArray[np.float64]
 MOST_VECTORS = 3000
 _LONGEST = 0.06  # length of the vector at the 95th percentile, as a share of the field
 
@@ -39,58 +41,66 @@ def vector_chart(vectors: Table) -> figure:
     field = max(float(np.ptp(x)), float(np.ptp(y)), 1e-6)
     typical = float(np.percentile(np.hypot(east, north), 95)) or 1.0
     scale = _LONGEST * field / typical
-    chart = new_chart(
-        "Residuals of matched sources after the alignment",
-        height=460,
-        match_aspect=True,
-        max_width=760,
-        x_range=DataRange1d(flipped=True, range_padding=0.08),
-        y_range=DataRange1d(range_padding=0.08),
-    )
-    chart.xaxis.axis_label = f"offset east of RA {middle[0] % 360:.5f} deg [arcmin]"
-    chart.yaxis.axis_label = f"offset north of Dec {middle[1]:+.5f} deg [arcmin]"
-    tiles = list(dict.fromkeys(str(tile) for tile in chosen["tile"]))
+    chart = new_sky_chart("Residuals of matched sources after the alignment", [*middle], height=460)
+    names = np.array([str(tile) for tile in chosen["tile"]])
     drawn = []
-    for number, tile in enumerate(tiles):
-        its = np.array([str(name) == tile for name in chosen["tile"]])
-        source = ColumnDataSource(
-            {
-                "x0": x[its].tolist(),
-                "y0": y[its].tolist(),
-                "x1": (x + scale * east)[its].tolist(),
-                "y1": (y + scale * north)[its].tolist(),
-                "tile": [tile] * int(its.sum()),
-                "east": [f"{value:+.1f}" for value in east[its]],
-                "north": [f"{value:+.1f}" for value in north[its]],
-            }
-        )
+    for number, tile in enumerate(dict.fromkeys(names.tolist())):
+        its = names == tile
         colour = GROUP_COLOURS[number % len(GROUP_COLOURS)]
-        chart.segment("x0", "y0", "x1", "y1", source=source, line_color=colour, line_width=1.3)
-        drawn.append(
-            chart.scatter("x0", "y0", source=source, size=4, fill_color=colour, line_color=None)
-        )
+        drawn.append(_draw(chart, tile, colour, x[its], y[its], east[its], north[its], scale))
     tips = [("tile", "@tile"), ("east", "@east mas"), ("north", "@north mas")]
     chart.add_tools(HoverTool(renderers=drawn, tooltips=tips))
-    start = float(x.max())
+    _draw_scale(chart, float(x.max()), float(y.min()) - 0.06 * field, field, scale, typical)
+    return chart
+
+
+def _draw(
+    chart: figure,
+    tile: str,
+    colour: str,
+    x: Floats,
+    y: Floats,
+    east: Floats,
+    north: Floats,
+    scale: float,
+) -> GlyphRenderer:
+    """Draw the vectors of one drizzled image; return what hovers."""
+    source = ColumnDataSource(
+        {
+            "x0": x.tolist(),
+            "y0": y.tolist(),
+            "x1": (x + scale * east).tolist(),
+            "y1": (y + scale * north).tolist(),
+            "tile": [tile] * len(x),
+            "east": [f"{value:+.1f}" for value in east],
+            "north": [f"{value:+.1f}" for value in north],
+        }
+    )
+    chart.segment("x0", "y0", "x1", "y1", source=source, line_color=colour, line_width=1.3)
+    return chart.scatter("x0", "y0", source=source, size=4, fill_color=colour, line_color=None)
+
+
+def _draw_scale(
+    chart: figure, x: float, y: float, field: float, scale: float, typical: float
+) -> None:
     unit = _round_length(typical)
     chart.add_layout(
         Arrow(
             end=NormalHead(size=7),
             line_width=2,
-            x_start=start,
-            x_end=start - scale * unit,
-            y_start=float(y.min()) - 0.06 * field,
-            y_end=float(y.min()) - 0.06 * field,
+            x_start=x,
+            x_end=x - scale * unit,
+            y_start=y,
+            y_end=y,
         )
     )
     chart.text(
-        [start],
-        [float(y.min()) - 0.055 * field],
+        [x],
+        [y + 0.005 * field],
         [f"{unit:g} mas"],
         text_font_size="12px",
         text_baseline="bottom",
     )
-    return chart
 
 
 def _round_length(value: float) -> float:
