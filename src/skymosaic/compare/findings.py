@@ -97,9 +97,9 @@ def _oversubtraction(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "over-subtraction",
                 "note",
-                f"{method} subtracts too much by {-one.background:.4f} +- "
-                f"{one.background_error:.4f} e-/s at least: the darkest sky of its mosaic is below "
-                "zero by that.",
+                f"{method} leaves the darkest parts of its mosaic {-one.background:.4f} +- "
+                f"{one.background_error:.4f} e-/s below zero: if no defects darken them, it "
+                "subtracts too much by that, and by more where they hold emission.",
                 {
                     "method": method,
                     "background": one.background,
