@@ -62,7 +62,7 @@ def test_both_engines_give_one_comparison(simulated_files: Path, tmp_path: Path)
         assert ended.code == 0, ended.err
         folder = tmp_path / "store" / engine
         tables[engine] = Table.read(folder / "comparison" / "mdrizsky.ecsv")
-        (science,) = (folder / "runs").rglob("*_match_drz_sci.fits")
+        (science,) = (folder / "runs").rglob(f"{engine}_match_drz_sci.fits")
         mosaics[engine] = fits.getdata(science)
     for method in METHODS:
         np.testing.assert_allclose(
