@@ -261,6 +261,9 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
     """Retrieve the exposures of a campaign and tabulate them; parameters and errors as `run`."""
     if campaign.groups is not None:
         raise CampaignError("inspect takes one mosaic; `skymosaic query` shows a program's groups")
+    # Who only inspects is not told where to watch, and the dashboard takes long to import.
+    unwatched = campaign.compute.model_copy(update={"dashboard": False})
+    campaign = campaign.model_copy(update={"compute": unwatched})
     compute.join(campaign.compute)
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()

@@ -84,7 +84,7 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",
+                dashboard_address="127.0.0.1:0" if settings.dashboard else None,
                 memory_limit=0 if settings.memory_limit is None else settings.memory_limit,
                 silence_logs=logging.CRITICAL,
             )

@@ -60,6 +60,9 @@ class Compute(OptionalSection):
         ),
     )
     cache_limit: Size = Field(default="20GB", description="S3: what the cache may take on a host.")
+    dashboard: bool = Field(
+        default=True, description="local: whether Dask's dashboard is served, on 127.0.0.1."
+    )
     share: Share | None = Field(
         default=None,
         description=(
