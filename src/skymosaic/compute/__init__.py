@@ -13,7 +13,8 @@ from skymosaic.config import Compute
 if TYPE_CHECKING:
     from distributed import Client
 
-_PRELOAD = ["skymosaic.stages", "distributed.nanny", "distributed.worker"]
+# A worker imports the main module of the driver as well, which is the command line as a rule.
+_PRELOAD = ["skymosaic.cli", "skymosaic.stages", "distributed.nanny", "distributed.worker"]
 
 
 def warm(settings: Compute) -> None:
