@@ -10,6 +10,10 @@ side's processes; memory is the largest sum of their proportional set sizes.
     python benchmarks/engines.py --dithers 2 --repeats 3     # 18 exposures
     python benchmarks/engines.py --dithers 8 --repeats 1     # 72 exposures
     python benchmarks/engines.py --dithers 8 --folder FOLDER --simulate-only
+    python benchmarks/engines.py --dithers 8 --repeats 3 --with-differences --no-plain
+
+With --with-differences a third side is the one-pass engine with this project's own methods, too:
+what they cost is told as the ratio of its times to those of the four methods alone.
 
 With `--folder` the simulated exposures stay there, and are taken from there the next time.
 The last line is one JSON object.
@@ -35,7 +39,7 @@ from skymosaic import drizzlepac_process
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
 from skymosaic.exposure import wcs_headers
-from skymosaic.methods import METHODS, column
+from skymosaic.methods import ALL, METHODS, column
 
 TARGETS = {18: (4.0, 2.5), 72: (5.5, 4.5)}
 """Smallest ratio of wall times, plain to one-pass: warm, cold; by number of exposures."""
@@ -133,10 +137,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--dithers", type=int, default=2, help="exposures of each of the 9 tiles")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each side")
+    parser.add_argument("--with-differences", action="store_true", help="the own methods, too")
+    parser.add_argument("--no-plain", action="store_true", help="leave plain AstroDrizzle out")
     parser.add_argument("--folder", type=Path, help="keeps the simulated exposures")
     parser.add_argument("--simulate-only", action="store_true", help="fill that folder, and end")
     options = parser.parse_args()
-    runs: dict[str, list[dict]] = {"plain": [], "onepass": []}
     with tempfile.TemporaryDirectory(prefix="skymosaic-benchmark-") as name:
         scratch = Path(name)
         data, names = kept_exposures(options.folder or scratch, options.dithers)
@@ -151,7 +156,17 @@ def main() -> None:
         jobs = {
             "plain": (PLAIN, [names, parameters, METHODS]),
             "onepass": (ONEPASS, [names, pars.resolve(CHOICE), METHODS, grid]),
+            "match-differences": (
+                ONEPASS,
+                [names, pars.resolve(CHOICE), [*METHODS, "match-differences"], grid],
+            ),
+            "differences": (ONEPASS, [names, pars.resolve(CHOICE), ALL, grid]),
         }
+        if options.no_plain:
+            del jobs["plain"]
+        if not options.with_differences:
+            del jobs["differences"], jobs["match-differences"]
+        runs: dict[str, list[dict]] = {side: [] for side in jobs}
         for repeat in range(options.repeats):
             # Each repeat starts with the other side, so that a slow minute hits both alike.
             for side in sorted(jobs, reverse=repeat % 2 == 0):
@@ -160,13 +175,28 @@ def main() -> None:
                 found = run_side(script, job, data, scratch / side)
                 runs[side].append(found)
                 print(f"{side:<8} {json.dumps(found)}", flush=True)
-        worst = compare(scratch / "plain", scratch / "onepass")
+        worst = None
+        if not options.no_plain:
+            worst = compare(scratch / "plain", scratch / "onepass")
     median = {
         side: {
             kind: statistics.median(run[kind] for run in each) for kind in ("warm", "cold", "cpu")
         }
         for side, each in runs.items()
     }
+    cost = {
+        side: {kind: round(value / median["onepass"][kind], 3) for kind, value in its.items()}
+        for side, its in median.items()
+        if side in ("differences", "match-differences")
+    }
+    if options.no_plain:
+        memory = {
+            side: round(max(run["memory"] for run in each) / 1e6) for side, each in runs.items()
+        }
+        seconds = {s: {k: round(v, 1) for k, v in m.items()} for s, m in median.items()}
+        told = {"exposures": len(names), "repeats": options.repeats, "seconds": seconds}
+        print(json.dumps({**told, "peak_memory_mb": memory, "to_four_methods": cost}))
+        return
     ratios = {kind: median["plain"][kind] / median["onepass"][kind] for kind in median["plain"]}
     match = statistics.median(run["walls"]["match"] for run in runs["plain"])
     targets = TARGETS.get(len(names))
@@ -188,6 +218,7 @@ def main() -> None:
                 else [ratios["warm"] >= targets[0], ratios["cold"] >= targets[1]],
                 "all_methods_to_one_plain_match": round(median["onepass"]["warm"] / match, 2),
                 "largest_differences": worst,
+                "own_methods_to_four": cost or None,
             }
         )
     )

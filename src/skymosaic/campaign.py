@@ -33,6 +33,7 @@ from skymosaic.errors import (
 from skymosaic.exposure import Exposure
 from skymosaic.inspection import inspection_table
 from skymosaic.installation import require_match
+from skymosaic.methods import METHODS, OWN
 from skymosaic.outcomes import Outcome, outcome_of, outcome_so_far
 from skymosaic.progress import TOPIC
 from skymosaic.records import RunState, both, last_status
@@ -123,6 +124,14 @@ def drizzle_each(campaign: Campaign, place: Place, prepared: Prepared) -> list[A
         from skymosaic import onepass_stages  # with scipy, which takes half a second to import
 
         return onepass_stages.drizzle_each(campaign, place, prepared)
+    given = {}
+    if own := [method for method in campaign.sky.methods if method in OWN]:
+        from skymosaic import differences_stage  # likewise
+
+        skies = delayed(differences_stage.measure_differences)(
+            place, campaign, prepared.aligned, prepared.planned
+        )
+        given = {method: delayed(differences_stage.given_sky)(skies, method) for method in own}
     return [
         delayed(stages.drizzle)(
             place,
@@ -131,6 +140,7 @@ def drizzle_each(campaign: Campaign, place: Place, prepared: Prepared) -> list[A
             prepared.aligned,
             prepared.planned,
             method,
+            given.get(method),
             # The name tells the scheduler how long it takes (compute/local.py).
             dask_key_name=f"drizzle{'_pairs' if _looks_at_pairs(method) else ''}-{uuid4().hex}",
         )
@@ -166,7 +176,7 @@ def compare(
 
 def _looks_at_pairs(method: str) -> bool:
     """Whether a method measures every pair of exposures that overlap, which takes long."""
-    return "match" in method
+    return method in METHODS and "match" in method
 
 
 def run(
@@ -225,9 +235,10 @@ def run(
             return outcome_of(place, done, reused=True)
         with workers(campaign, place, both(tell, recorder.tell), len(parcels)) as client:
             recorder.watch(dashboard=str(client.dashboard_link or ""))
-            # inspect, align, plan and gather are one task each
-            checks = len(campaign.drizzle.checks)
-            both(expect, recorder.expect)(len(parcels) + len(campaign.sky.methods) + 4 + checks)
+            # inspect, align, plan and gather are one task each, and so are differences
+            extra = campaign.drizzle.engine == "astrodrizzle" and {*OWN} & {*campaign.sky.methods}
+            single = 4 + len(campaign.drizzle.checks) + bool(extra)
+            both(expect, recorder.expect)(len(parcels) + len(campaign.sky.methods) + single)
             done = with_second_chances(
                 client, lambda share: compute_graph(client, campaign, place, source, parcels, share)
             )

@@ -11,6 +11,7 @@ from skymosaic import progress
 from skymosaic.align.vectors import VECTORS
 from skymosaic.compare.reduction import Floats
 from skymosaic.config import Campaign
+from skymosaic.differences_told import differences_told
 from skymosaic.drizzle import parameters as pars
 from skymosaic.exposure import Exposure
 from skymosaic.findings import Findings
@@ -46,6 +47,8 @@ def gather(
     told = [*left_out, *alignment_warnings(aligned)]
     if pars.has_cr_steps(parameters):
         told.append(_of_cosmic_rays(campaign))
+
+    told += differences_told(runs)
 
     def work(bench: Bench) -> dict[str, Any]:
         # Measuring and drawing are this task's business alone: the others start sooner without

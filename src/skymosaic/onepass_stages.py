@@ -22,9 +22,10 @@ from skymosaic.drizzle import astrodrizzle, onepass_memory
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.linear import require_linear
+from skymosaic.drizzle.onepass_differences import VERSION
 from skymosaic.drizzle.onepass_run import drizzle_all
 from skymosaic.drizzle.onepass_skies import SkyChoice
-from skymosaic.methods import column
+from skymosaic.methods import OWN, column
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.store.traffic import Traffic
 from skymosaic.versions import versions
@@ -65,8 +66,14 @@ def choices_of(sky: Sky) -> dict[str, SkyChoice]:
     return choices
 
 
+def _differs(choices: Mapping[str, SkyChoice]) -> bool:
+    return any(choice.method in OWN for choice in choices.values())
+
+
 def _word(name: str) -> str:
-    return column(name).replace("variant:", "variant_").lower()
+    if name.startswith("variant:"):
+        return name.replace("variant:", "variant_").replace("+", "_").lower()
+    return column(name)
 
 
 def drizzle_all_methods(
@@ -82,7 +89,15 @@ def drizzle_all_methods(
         images.fetch(bench)
         with stages.computing_slot(place):
             processes = processes_of(campaign, len(images.exposures))
-            _require_memory(bench, images.exposures, grid, parameters, len(choices), processes)
+            _require_memory(
+                bench,
+                images.exposures,
+                grid,
+                parameters,
+                len(choices),
+                processes,
+                campaign.sky.mask_sources,
+            )
             for task in tasks:
                 task.doing(f"one drizzle of {len(images.exposures)} exposures for all methods")
             made = drizzle_all(
@@ -94,6 +109,8 @@ def drizzle_all_methods(
                 grid,
                 parameters,
                 processes=processes,
+                planes=campaign.sky.planes,
+                mask_sources=campaign.sky.mask_sources,
             )
         return {"runs": {name: _publish(bench, run) for name, run in made.items()}}
 
@@ -109,7 +126,13 @@ def drizzle_all_methods(
             inputs=images.products,
             parameters={
                 "engine": _ENGINE,
+                **(
+                    {"differences": VERSION, "planes": campaign.sky.planes}
+                    if _differs(choices)
+                    else {}
+                ),
                 "skies": {name: asdict(choice) for name, choice in choices.items()},
+                **({"mask_sources": VERSION} if campaign.sky.mask_sources else {}),
                 "grid": planned.result["grid"],
                 "astrodrizzle": parameters,
             },
@@ -135,6 +158,7 @@ def _require_memory(
     parameters: Mapping[str, Any],
     mosaics: int,
     processes: int,
+    mask_sources: bool,
 ) -> None:
     pixels, scales = [], []
     for exposure in exposures:
@@ -150,6 +174,7 @@ def _require_memory(
         processes=processes,
         scale_ratio=max(scales) / grid.scale,
         context=bool(parameters.get("context", True)),
+        mask_sources=mask_sources,
         cosmic_rays=pars.has_cr_steps(parameters),
     )
     onepass_memory.require_memory(projection, min(psutil.virtual_memory().available, MEMORY_LIMIT))
@@ -172,6 +197,7 @@ def _publish(bench: Bench, made: astrodrizzle.Drizzled) -> dict[str, Any]:
         "weight": weight.name,
         "preview": preview,
         "weight_checksum": astrodrizzle.weight_checksum(weight),
+        **({} if made.told is None else {"differences": made.told}),
     }
 
 

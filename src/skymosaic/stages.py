@@ -10,7 +10,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from astropy.io import fits
 
@@ -34,6 +34,9 @@ from skymosaic.sky.values import SkyValue
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.store import Product
 from skymosaic.versions import versions
+
+if TYPE_CHECKING:
+    from skymosaic.drizzle.onepass_skies import AppliedSky
 
 
 @dataclass(frozen=True)
@@ -231,9 +234,18 @@ def plan(place: Place, drizzle: Drizzle, aligned: Finished) -> Finished:
 
 
 def drizzle(
-    place: Place, settings: Drizzle, sky: Sky, aligned: Finished, planned: Finished, method: str
+    place: Place,
+    settings: Drizzle,
+    sky: Sky,
+    aligned: Finished,
+    planned: Finished,
+    method: str,
+    given: AppliedSky | None = None,
 ) -> Finished:
-    """Drizzle private copies of all aligned exposures with one sky method."""
+    """Drizzle private copies of all aligned exposures with one sky method.
+
+    `given`: its skies, where it is not AstroDrizzle's own.
+    """
     images = select(aligned.result["exposures"], aligned.products)
     grid = Grid.from_call(planned.result["grid"])
     parameters = pars.resolve({**settings.parameters, **sky.parameters})
@@ -250,6 +262,7 @@ def drizzle(
                 method,
                 grid,
                 parameters,
+                given,
             )
         bench.peak_memory = made.peak_memory
         for path in (made.science, made.weight):
@@ -266,6 +279,7 @@ def drizzle(
             "weight": made.weight.name,
             "preview": preview,
             "weight_checksum": astrodrizzle.weight_checksum(bench.out / made.weight.name),
+            **({} if made.told is None else {"differences": made.told}),
         }
 
     with progress.task(f"{place.label}drizzle {method}", place.topic) as task:
@@ -276,6 +290,7 @@ def drizzle(
             inputs=images.products,
             parameters={
                 "method": method,
+                **({} if given is None else {"sky": list(given.subtracted)}),
                 "grid": planned.result["grid"],
                 "astrodrizzle": parameters,
             },

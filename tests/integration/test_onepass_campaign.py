@@ -12,7 +12,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from skymosaic.methods import METHODS, column
+from skymosaic.methods import ALL, METHODS, column
 from tests.conftest import manifests, skymosaic, tree, write_campaign
 
 
@@ -31,7 +31,10 @@ def test_a_campaign_with_variants(simulated_files: Path, tmp_path: Path) -> None
         "one",
         simulated_files,
         drizzle={"engine": "onepass"},
-        sky={"variants": {"mode": {"method": "localmin", "parameters": {"skystat": "mode"}}}},
+        sky={
+            "methods": list(ALL),
+            "variants": {"mode": {"method": "localmin", "parameters": {"skystat": "mode"}}},
+        },
     )
     arguments = ("run", file, "--store", tmp_path / "store", "--workers", "2")
     ended = skymosaic(*arguments)
@@ -40,9 +43,10 @@ def test_a_campaign_with_variants(simulated_files: Path, tmp_path: Path) -> None
     assert (folder / "comparison" / "report.html").exists()
     table = Table.read(folder / "comparison" / "mdrizsky.ecsv")
     runs = manifests(folder)["runs/onepass"]["result"]["runs"]
-    assert set(runs) == {*METHODS, "variant:mode"}
+    assert set(runs) == {*ALL, "variant:mode"}
     sky = {name: [chip["mdrizsky"] for chip in run["sky"]] for name, run in runs.items()}
-    for method in METHODS:
+    assert 0.0 < table["match_differences_error"].max() < 0.01
+    for method in ALL:
         assert list(table[column(method)]) == pytest.approx(sky[method], abs=1e-6)
         assert (folder / "runs/onepass" / runs[method]["science"]).exists()
     assert sky["variant:mode"] == pytest.approx(sky["localmin"], abs=0.05)

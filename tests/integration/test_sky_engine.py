@@ -163,7 +163,7 @@ def test_random_layouts(tmp_path_factory: pytest.TempPathFactory) -> None:
 def test_astrodrizzle_takes_the_skyfile(tmp_path: Path) -> None:
     names = write_two_chip_frames(tmp_path, LAYOUT[:2])
     exposures, skies = engine(tmp_path, names)
-    write_skyfile(tmp_path / "sky.txt", exposures, skies, "localmin")
+    write_skyfile(tmp_path / "sky.txt", exposures, skies.methods["localmin"].subtracted)
     forget(tmp_path, names)
     astrodrizzle(tmp_path, names, skyfile="sky.txt")
     assert subtracted(tmp_path, names) == list(skies.methods["localmin"].subtracted)

@@ -20,7 +20,7 @@ from skymosaic.config import (
 from skymosaic.config.fields import Method
 from skymosaic.config.models import TEXT_FIELDS
 from skymosaic.errors import CampaignError
-from skymosaic.methods import METHODS
+from skymosaic.methods import ALL, METHODS
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 MINIMAL = "campaign: {name: demo}\nsource: {kind: simulated}\n"
@@ -71,7 +71,7 @@ def test_defaults(load, tmp_path) -> None:
 
 
 def test_the_method_type_is_the_projects_list() -> None:
-    assert get_args(Method) == METHODS
+    assert get_args(Method) == ALL
 
 
 def test_a_campaign_cannot_be_changed(load) -> None:
@@ -150,7 +150,8 @@ def test_every_text_field_exists(load) -> None:
         ),
         (
             "source: {kind: simulated}\nsky: {<<: 1}\n",
-            "FILE line 3: sky.<<: unknown key, the known ones are methods, parameters, variants",
+            "FILE line 3: sky.<<: unknown key, the known ones are methods, "
+            "parameters, mask_sources, planes, variants",
         ),
         (
             "source: {kind: simulatd}\n",
@@ -172,7 +173,8 @@ def test_every_text_field_exists(load) -> None:
         (
             "source: {kind: simulated}\nsky:\n  methods:\n  - match\n  - globlmin\n",
             "FILE line 6: sky.methods.1: must be localmin or match or globalmin or "
-            "globalmin+match, not 'globlmin', did you mean globalmin?",
+            "globalmin+match or match-differences or globalmin+match-differences, not "
+            "'globlmin', did you mean globalmin?",
         ),
         (
             "source: {kind: simulated}\nalign: tweakreg\n",
@@ -467,7 +469,7 @@ def test_the_schema_is_whole_and_says_what_each_field_is() -> None:
             target = schema["$defs"].get(field.get("$ref", "").removeprefix("#/$defs/"), {})
             assert field.get("description") or target.get("description"), name
     assert {"const": "none", "type": "string"} in schema["properties"]["align"]["anyOf"]
-    assert schema["$defs"]["Sky"]["properties"]["methods"]["items"]["enum"] == list(METHODS)
+    assert schema["$defs"]["Sky"]["properties"]["methods"]["items"]["enum"] == list(ALL)
     simulated = schema["$defs"]["SimulatedSource"]["properties"]
     assert (simulated["seed"]["minimum"], simulated["dithers"]["minimum"]) == (0, 1)
     assert schema["$defs"]["Gates"]["properties"]["max_rms_mas"]["exclusiveMinimum"] == 0
@@ -531,3 +533,11 @@ def test_the_campaigns_of_the_project_are_what_they_say() -> None:
     assert pair.source.allow_mixed and pair.source.filter is None
     assert pair.drizzle.parameters == {"final_rot": 0.0, "final_bits": "64"}
     assert {campaign.sky.methods for campaign in (demo, real, pair)} == {METHODS}
+
+
+@pytest.mark.parametrize("option", ["planes", "mask_sources"])
+def test_what_astrodrizzle_cannot_do_to_a_sky_needs_onepass(refused, option) -> None:
+    start = "campaign: {name: demo}\nsource: {kind: simulated}\n"
+    (told,) = refused(start + f"sky: {{{option}: true}}\n")
+    assert f"sky.{option} need" in told
+    assert "drizzle.engine: onepass" in told

@@ -8,7 +8,7 @@ from astropy.io import fits
 
 from skymosaic.drizzle import onepass_memory
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass import Band, CutOut, bands, planes_of
+from skymosaic.drizzle.onepass import Band, CutOut, Tilt, bands, planes_of
 from skymosaic.drizzle.onepass_products import ImageFile, completed, with_sky
 from skymosaic.errors import OutOfMemoryError
 
@@ -64,6 +64,28 @@ def test_sums_are_the_averages_of_the_drizzle(rows: int) -> None:
         np.testing.assert_allclose(assemble(parts, name), mosaic, rtol=1e-6)
         found = np.concatenate([part.weight for part in parts])
         np.testing.assert_allclose(found, weight, rtol=1e-6)
+
+
+def test_planes_are_subtracted_from_the_mosaics_that_ask_for_them() -> None:
+    cut_outs, pixels = pieces()
+    skies = {"plain": [1.0, 2.0, 3.0], "tilted": [1.0, 2.0, 3.0]}
+    tilts = [Tilt(3.0, 4.0, 0.1, -0.2), Tilt(0.0, 1.0, 0.0, 0.3), Tilt(5.0, 5.0, -0.1, 0.0)]
+    parts = list(
+        bands(
+            *(SHAPE, cut_outs, lambda c: pixels[c.number], skies),
+            rows=4, tilts=tilts, tilted=["tilted"],
+        )
+    )  # fmt: skip
+    total, weight = np.zeros(SHAPE[::-1]), np.zeros(SHAPE[::-1])
+    y, x = np.mgrid[: SHAPE[1], : SHAPE[0]]
+    for chip, tilt in zip(cut_outs, tilts, strict=True):
+        here = (slice(chip.y, chip.y + chip.rows), slice(chip.x, chip.x + chip.columns))
+        plane = tilt.slope_x * (x - tilt.x) + tilt.slope_y * (y - tilt.y)
+        total[here] += (plane[here] * pixels[chip.number][1]).astype(float)
+        weight[here] += pixels[chip.number][1]
+    seen = weight > 0
+    apart = assemble(parts, "plain") - assemble(parts, "tilted")
+    np.testing.assert_allclose(apart[seen], (total[seen] / weight[seen]), atol=2e-6)
 
 
 def test_counts_and_fill_value() -> None:

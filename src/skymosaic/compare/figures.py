@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from skymosaic.compare.mdrizsky import axis_label, skies
 from skymosaic.compare.styles import GROUP_COLOURS, GROUP_LINES, METHODS
+from skymosaic.methods import ascribed
 
 MOST_LABELS = 40
 _NO_PAIRS: Mapping[tuple[str, str], float] = {}
@@ -74,7 +75,7 @@ def scatter(table: Table) -> Figure:
         filled = style.colour if style.filled else "none"
         axes.scatter(
             index, values, s=46, facecolors=filled, edgecolors=style.colour,
-            marker=style.matplotlib, linewidths=1.6, label=method,
+            marker=style.matplotlib, linewidths=1.6, label=ascribed(method),
         )  # fmt: skip
     _mark_undetermined(axes, table, labels)
     axes.set_ylabel(axis_label(table))

@@ -6,11 +6,13 @@ compared in electron/s/arcsec^2, the brightness in which it computes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from skymosaic.compare.mdrizsky import Chip, Runs, by_chip
 from skymosaic.errors import SkyError
+from skymosaic.methods import column
 
 Levels = Mapping[str, Mapping[Chip, float | None]]
 
@@ -82,7 +84,10 @@ def check_invariants(
     )
     limit = tolerance * max(1.0, brightest)
     found: list[Invariant] = []
-    for check in (_one_sky, _globalmin, _match, _globalmin_match):
+    checks: list[Callable[[Levels, int], list[_Check]]] = [_one_sky, _globalmin]
+    for matched in ("match", "match-differences"):
+        checks += [partial(_match, method=matched), partial(_globalmin_match, method=matched)]
+    for check in checks:
         for name, formula, deviation, explanation in check(levels, len(groups)):
             holds = deviation <= limit
             found.append(Invariant(name, formula, holds, deviation, limit, explanation))
@@ -153,44 +158,48 @@ def _globalmin(levels: Levels, _groups: int) -> list[_Check]:
     return found
 
 
-def _match(levels: Levels, groups: int) -> list[_Check]:
-    skies = _known(levels, "match")
+def _match(levels: Levels, groups: int, *, method: str) -> list[_Check]:
+    skies = _known(levels, method)
     if not skies:
         return []
     why = (
-        "match is relative to the exposure with the lowest sky. The zero is one for the whole set, "
+        f"{method} is relative to the exposure with the lowest sky. The zero is one for the whole "
+        "set, "
         f"which has {groups} overlap group{'s' if groups != 1 else ''}."
     )
-    return [("match_starts_at_zero", "min(match) = 0", abs(min(skies.values())), why)]
+    return [
+        (f"{column(method)}_starts_at_zero", f"min({method}) = 0", abs(min(skies.values())), why)
+    ]
 
 
-def _globalmin_match(levels: Levels, groups: int) -> list[_Check]:
+def _globalmin_match(levels: Levels, groups: int, *, method: str) -> list[_Check]:
     """Check that one constant joins the two methods, and which.
 
     Where match is undetermined skypac has subtracted nothing yet when it looks for the lowest sky,
     and adds the constant there too: match counts as 0.
     """
-    if "match" not in levels:
+    if method not in levels:
         return []
-    both, local = _known(levels, "globalmin+match"), _known(levels, "localmin")
-    matched = {chip: sky or 0.0 for chip, sky in levels["match"].items()}
+    both, local = _known(levels, f"globalmin+{method}"), _known(levels, "localmin")
+    matched = {chip: sky or 0.0 for chip, sky in levels[method].items()}
     if not both:
         return []
-    missing = sum(sky is None for sky in levels["match"].values())
-    aside = f" Where match is undetermined (chips: {missing}) it counts as 0." if missing else ""
+    missing = sum(sky is None for sky in levels[method].values())
+    aside = f" Where {method} is undetermined (chips: {missing}) it counts as 0." if missing else ""
     offsets = {chip: sky - matched[chip] for chip, sky in both.items()}
     why = (
-        "globalmin+match adds one brightness to match, the same in all "
+        f"globalmin+{method} adds one brightness to {method}, the same in all "
         f"{groups} overlap groups.{aside}"
         if groups != 1
-        else f"globalmin+match adds one brightness to match.{aside}"
+        else f"globalmin+{method} adds one brightness to {method}.{aside}"
     )
-    formula = "(globalmin+match) - match = constant"
-    found = [("one_constant_above_match", formula, _spread([*offsets.values()]), why)]
+    formula = f"(globalmin+{method}) - {method} = constant"
+    end = column(method).removeprefix("match")
+    found = [(f"one_constant_above_match{end}", formula, _spread([*offsets.values()]), why)]
     if local:
         expected = min(sky - matched[chip] for chip, sky in local.items())
         deviation = max(abs(offset - expected) for offset in offsets.values())
-        why = f"The constant is the lowest sky that is left once match is subtracted.{aside}"
-        formula = "(globalmin+match) - match = min(localmin - match)"
-        found.append(("constant_is_lowest_rest", formula, deviation, why))
+        why = f"The constant is the lowest sky that is left once {method} is subtracted.{aside}"
+        formula = f"(globalmin+{method}) - {method} = min(localmin - {method})"
+        found.append((f"constant_is_lowest_rest{end}", formula, deviation, why))
     return found

@@ -13,7 +13,7 @@ import numpy as np
 from astropy.table import MaskedColumn, Table
 
 from skymosaic.errors import SkyError
-from skymosaic.methods import METHODS, column
+from skymosaic.methods import ALL, column
 from skymosaic.sky.values import SkyValue
 
 UNDETERMINED = "undetermined"
@@ -23,6 +23,10 @@ DESCRIPTIONS: Mapping[str, str] = {
     "match": "sky relative to the exposure with the lowest one, from the overlaps of the exposures",
     "globalmin": "the lowest sky of all exposures, the same for all of them",
     "globalmin+match": "match plus one constant, the lowest sky left once match is subtracted",
+    "match-differences": "as match, from differences on the common grid; skymosaic's own method",
+    "globalmin+match-differences": (
+        "match-differences plus one constant, the lowest sky left once it is subtracted"
+    ),
 }
 
 Chip = tuple[str, int]
@@ -32,7 +36,7 @@ Runs = Mapping[str, Sequence[SkyValue]]
 
 
 def by_chip(runs: Runs) -> dict[str, dict[Chip, SkyValue]]:
-    """Return the checked sky values of each method, in the order of METHODS and of the chips.
+    """Return the checked sky values of each method, in the order of ALL and of the chips.
 
     Parameters
     ----------
@@ -49,13 +53,13 @@ def by_chip(runs: Runs) -> dict[str, dict[Chip, SkyValue]]:
         If a method is unknown or has no values, a chip is listed twice, the methods do not have the
         same chips or factors, or a value is not finite.
     """
-    unknown = [method for method in runs if method not in METHODS]
+    unknown = [method for method in runs if method not in ALL]
     if unknown or not runs:
         raise SkyError(
             f"cannot compare sky methods {unknown or 'of an empty set'}: "
-            f"give the runs of one or more of {', '.join(METHODS)}"
+            f"give the runs of one or more of {', '.join(ALL)}"
         )
-    checked = {method: _index(method, runs[method]) for method in METHODS if method in runs}
+    checked = {method: _index(method, runs[method]) for method in ALL if method in runs}
     first = next(iter(checked))
     for method, values in checked.items():
         _require_same_chips(first, checked[first], method, values)
@@ -119,7 +123,7 @@ def mdrizsky_table(runs: Runs, unit: str = "electron / s") -> Table:
     -------
     astropy.table.Table
         Rows sorted by rootname and chip; columns ``rootname``, ``chip`` and one float64 column a
-        method in the order of METHODS, masked where undetermined.
+        method in the order of ALL, masked where undetermined.
 
     Raises
     ------
@@ -141,15 +145,28 @@ def mdrizsky_table(runs: Runs, unit: str = "electron / s") -> Table:
             unit=unit,
             description=f"MDRIZSKY under skymethod {method}: {DESCRIPTIONS[method]}",
         )
+        errors = [value.error for value in values.values()]
+        if any(error is not None for error in errors):
+            table[error_column(method)] = MaskedColumn(
+                np.array([0.0 if error is None else error for error in errors], dtype=np.float64),
+                mask=[error is None for error in errors],
+                unit=unit,
+                description=f"standard error of {method} against the mean of its overlap group",
+            )
     table.meta["title"] = "MDRIZSKY, the sky that AstroDrizzle subtracted from each chip"
     table.meta["methods"] = {column(method): method for method in checked}
     table.meta["empty"] = "a value that the method could not determine"
     return table
 
 
+def error_column(method: str) -> str:
+    """Return the name of the column that holds a method's standard errors."""
+    return f"{column(method)}_error"
+
+
 def method_columns(table: Table) -> dict[str, str]:
     """Return the methods in a table of `mdrizsky_table` and the columns that hold them."""
-    return {method: column(method) for method in METHODS if column(method) in table.colnames}
+    return {method: column(method) for method in ALL if column(method) in table.colnames}
 
 
 def skies(table: Table) -> dict[str, np.ma.MaskedArray]:
@@ -191,7 +208,7 @@ def write_table(table: Table, folder: Path) -> list[Path]:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.colnames)
-    names = list(method_columns(table).values())
+    names = table.colnames[2:]
     for row in table:
         cells = ["" if np.ma.is_masked(row[name]) else repr(float(row[name])) for name in names]
         writer.writerow([row["rootname"], int(row["chip"]), *cells])

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from skymosaic.compare.reduction import Floats, reduce_image
 from skymosaic.errors import SkyError
-from skymosaic.methods import METHODS
+from skymosaic.methods import ALL
 
 PERCENTILES = (0.5, 99.5)
 SOFTENING = 0.1
@@ -64,8 +64,8 @@ def require_one_grid(images: Mapping[str, Floats]) -> None:
 
 
 def in_method_order(images: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Return the images in the order of METHODS."""
-    return {method: images[method] for method in METHODS if method in images}
+    """Return the images in the order of ALL."""
+    return {method: images[method] for method in ALL if method in images}
 
 
 def stretch(image: Floats, vmin: float, vmax: float) -> NDArray[np.float64]:

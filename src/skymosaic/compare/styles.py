@@ -27,6 +27,8 @@ METHODS: Mapping[str, Style] = {
     "match": Style("#0072B2", "o", "circle", True),
     "globalmin": Style("#E69F00", "^", "triangle", True),
     "globalmin+match": Style("#009E73", "D", "diamond", False),
+    "match-differences": Style("#56B4E9", "v", "inverted_triangle", True),
+    "globalmin+match-differences": Style("#CC79A7", "*", "star", True),
 }
 
 GROUP_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")

@@ -6,11 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 
 from skymosaic.compare.mdrizsky import Runs, by_chip
+from skymosaic.compare.wording import listed
+from skymosaic.methods import OWN
 
 BRIGHTNESS_UNIT = "electron / (s arcsec2)"
 
 # What skypac does to an exposure that overlaps no other.
-_FALLBACK = {"match": "; match subtracts nothing from them, globalmin+match its constant alone"}
+_FALLBACK = {
+    matched: f"; {matched} subtracts nothing from them, globalmin+{matched} its constant alone"
+    for matched in ("match", "match-differences")
+}
 
 Skies = Mapping[str, Mapping[str, float | None]]
 
@@ -66,7 +71,7 @@ def sentences(runs: Runs, groups: Sequence[Sequence[str]], unit: str = "electron
         f"{_count(len(next(iter(skies.values()))), 'exposure')} compared under "
         f"{_count(len(skies), 'sky method')}: {', '.join(skies)}. Values are in {unit}."
     ]
-    for tell in (_tell_localmin, _tell_match, _tell_localmin_match, _tell_constants):
+    for tell in (_tell_localmin, _tell_match, _tell_localmin_match, _tell_constants, _tell_own):
         said += tell(skies, groups, unit)
     said.append(
         "These numbers compare the methods with one another. They do not tell the true level of "
@@ -108,7 +113,7 @@ def warnings(runs: Runs, groups: Sequence[Sequence[str]]) -> list[str]:
                 f"The footprints of {', '.join(joined)} overlap others, yet match found no valid "
                 "pixels in common; look at their data quality."
             )
-    if "match" in skies or "globalmin+match" in skies:
+    if any("match" in method for method in skies):
         said += _tell_groups(skies, groups)
     return said
 
@@ -117,15 +122,15 @@ def _tell_groups(skies: Skies, groups: Sequence[Sequence[str]]) -> list[str]:
     """Say what separate groups mean for the methods that match."""
     if len(groups) < 2:
         return []
-    names = " and ".join(m for m in ("match", "globalmin+match") if m in skies)
-    listed = "; ".join(
+    names = listed([method for method in skies if "match" in method])
+    members = "; ".join(
         f"group {i} ({_count(len(group), 'exposure')}): {_some(group)}"
         for i, group in enumerate(groups, start=1)
     )
     return [
         f"The exposures form {len(groups)} groups that do not overlap each other. {names} can "
         "compare skies within a group only: each group has its own arbitrary zero point, and a "
-        f"difference between groups carries no information. {listed}."
+        f"difference between groups carries no information. {members}."
     ]
 
 
@@ -187,6 +192,25 @@ def _tell_constants(skies: Skies, groups: Sequence[Sequence[str]], unit: str) ->
             f"{_group_spread(matched, groups):.6g} between linked exposures."
         )
     return said
+
+
+def _tell_own(skies: Skies, groups: Sequence[Sequence[str]], unit: str) -> list[str]:
+    own = [method for method in OWN if method in skies]
+    if not own:
+        return []
+    said = (
+        f"{listed(own)} {'is' if len(own) == 1 else 'are'} skymosaic's own, not AstroDrizzle's: "
+        "from differences of the exposures on the common grid, with a standard error for each sky."
+    )
+    ours, theirs = _known(skies, "match-differences"), _known(skies, "match")
+    shared = [name for name in ours if name in theirs]
+    if not shared:
+        return [said]
+    apart = {name: ours[name] - theirs[name] for name in shared}
+    return [
+        f"{said} Between linked exposures match-differences differs from match by up to "
+        f"{_group_spread(apart, groups):.6g}."
+    ]
 
 
 def _known(skies: Skies, method: str) -> dict[str, float]:

@@ -13,9 +13,9 @@ from skymosaic.config.models import (
     Drizzle,
     Gates,
     Identity,
-    Sky,
     Store,
 )
+from skymosaic.config.sky import Sky
 from skymosaic.config.sources import (
     AnySource,
     DirectorySource,

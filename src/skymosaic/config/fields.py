@@ -154,7 +154,14 @@ Natural = Annotated[int, Field(ge=0), BeforeValidator(_no_boolean)]
 Seed = Natural
 Number = Annotated[float, BeforeValidator(_no_boolean)]
 PositiveNumber = Annotated[float, Field(gt=0), BeforeValidator(_no_boolean)]
-Method = Literal["localmin", "match", "globalmin", "globalmin+match"]
+Method = Literal[
+    "localmin",
+    "match",
+    "globalmin",
+    "globalmin+match",
+    "match-differences",
+    "globalmin+match-differences",
+]
 Methods = Annotated[
     tuple[Method, ...],
     AfterValidator(_no_repeats),

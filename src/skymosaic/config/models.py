@@ -11,17 +11,15 @@ from skymosaic.config.compute import Compute
 from skymosaic.config.fields import (
     Count,
     Endpoint,
-    Method,
-    Methods,
     Name,
     Names,
-    Number,
     Parameters,
     PositiveNumber,
     StoreUri,
     Text,
 )
 from skymosaic.config.sections import OptionalSection, Section
+from skymosaic.config.sky import Sky
 from skymosaic.config.sources import MastSource, Source
 
 # Fields where a plain number in the file is meant as text: tile 050 is '050', not octal 40.
@@ -145,47 +143,6 @@ def _align_from_word(value: Any) -> Any:
     if isinstance(value, (Mapping, Align)):
         return value
     raise ValueError("must be none, or a mapping such as {method: tweakreg}")
-
-
-class Variant(Section):
-    """A further sky to make a mosaic with: another way to measure it, or values of one's own."""
-
-    method: Method | None = Field(
-        default=None, description="The sky method; not together with values."
-    )
-    parameters: Parameters = Field(
-        default_factory=dict,
-        description="Parameters of the sky step that differ from sky.parameters.",
-    )
-    values: Mapping[Text, Number] = Field(
-        default_factory=dict,
-        description="The sky of each exposure by rootname (the units of its file).",
-    )
-
-    @model_validator(mode="after")
-    def _method_or_values(self) -> Self:
-        if (self.method is None) == (not self.values):
-            raise ValueError("needs either a method or values")
-        if self.values and self.parameters:
-            raise ValueError("values are not measured: parameters do nothing to them")
-        return self
-
-
-class Sky(OptionalSection):
-    """The sky methods to compare, and the statistics they share."""
-
-    methods: Methods = Field(
-        default=("localmin", "match", "globalmin", "globalmin+match"),
-        description="AstroDrizzle's sky methods, one run each.",
-    )
-    parameters: Parameters = Field(
-        default_factory=dict,
-        description="AstroDrizzle's parameters of the sky step and of the static mask.",
-    )
-    variants: Mapping[Name, Variant] = Field(
-        default_factory=dict,
-        description="Further mosaics, by any name (drizzle.engine: onepass only).",
-    )
 
 
 class Drizzle(OptionalSection):
@@ -318,6 +275,19 @@ class Campaign(Section):
     def _variants_need_onepass(self) -> Self:
         if self.sky.variants and self.drizzle.engine != "onepass":
             raise ValueError("sky.variants need drizzle.engine: onepass, where each costs a sum")
+        return self
+
+    @model_validator(mode="after")
+    def _options_that_need_onepass(self) -> Self:
+        if self.sky.mask_sources and self.drizzle.engine != "onepass":
+            raise ValueError(
+                "sky.mask_sources needs drizzle.engine: onepass, which has all exposures on one "
+                "grid before it measures a sky"
+            )
+        if self.sky.planes and self.drizzle.engine != "onepass":
+            raise ValueError(
+                "sky.planes need drizzle.engine: onepass: AstroDrizzle subtracts constants"
+            )
         return self
 
     @property

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.io import fits
@@ -16,12 +16,17 @@ from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.sky_record import SkyCheck, read_checks, read_sky
 from skymosaic.drizzlepac_process import DrizzlepacError
-from skymosaic.errors import DrizzleError
+from skymosaic.errors import DrizzleError, SkyError
 from skymosaic.exposure import Exposure
 from skymosaic.sky.values import SkyValue
 
+if TYPE_CHECKING:
+    from skymosaic.drizzle.onepass_skies import AppliedSky
+
 _ANGLE_TOLERANCE = 1e-9  # degrees, for CRVAL; a thousandth of a mas
 _PIXEL_TOLERANCE = 1e-6
+_SKY_TOLERANCE = 1e-6  # data units
+_SKYFILE = "sky.txt"
 _ROWS = 256  # read at a time
 
 
@@ -37,6 +42,8 @@ class Drizzled:
     """What AstroDrizzle's records of the sky say, which agree; empty where it was not at work."""
     peak_memory: int
     """Bytes."""
+    told: Mapping[str, Any] | None = None
+    """What the differences on the common grid tell, where the method looks at them."""
 
 
 def drizzle(
@@ -47,6 +54,7 @@ def drizzle(
     method: str,
     grid: Grid,
     parameters: Mapping[str, Any],
+    given: AppliedSky | None = None,
 ) -> Drizzled:
     """Drizzle the exposures in `folder` with one sky method.
 
@@ -66,6 +74,8 @@ def drizzle(
         The output grid.
     parameters : mapping
         AstroDrizzle's, as from `parameters.resolve`.
+    given : AppliedSky or None
+        The sky of a method that is not AstroDrizzle's own, which it is given as its skyfile.
 
     Raises
     ------
@@ -76,6 +86,12 @@ def drizzle(
     """
     for exposure in exposures:
         forget_sky(folder / exposure.name)
+    asked = pars.for_method(parameters, grid.final_parameters(), method)
+    if given is not None:
+        from skymosaic.drizzle.onepass_sky import write_skyfile  # with scipy
+
+        write_skyfile(folder / _SKYFILE, exposures, given.subtracted)
+        asked |= {"skyfile": _SKYFILE, "skymethod": "localmin"}  # of these, it takes the first
     try:
         call = drizzlepac_process.call(
             "astrodrizzle",
@@ -83,7 +99,7 @@ def drizzle(
             {
                 "files": [exposure.name for exposure in exposures],
                 "output": output,
-                "parameters": pars.for_method(parameters, grid.final_parameters(), method),
+                "parameters": asked,
             },
             log,
         )
@@ -96,8 +112,22 @@ def drizzle(
     _must_be_on_grid(science, grid)
     told = log.read_text()
     sky = read_sky(method, exposures, folder, science, told)
+    if given is not None:
+        sky = _as_given(method, sky, given)
     checks = read_checks(exposures, folder, science, told)
-    return Drizzled(science, weight, sky, checks, call.peak_memory)
+    told_beside = None if given is None else given.told
+    return Drizzled(science, weight, sky, checks, call.peak_memory, told_beside)
+
+
+def _as_given(method: str, applied: Sequence[SkyValue], given: AppliedSky) -> list[SkyValue]:
+    """Return the values of the method, where AstroDrizzle subtracted what it was given."""
+    for value, expected in zip(applied, given.subtracted, strict=True):
+        if value.mdrizsky is None or abs(value.mdrizsky - expected) > _SKY_TOLERANCE:
+            raise SkyError(
+                f"{method}: AstroDrizzle was given {expected} for the sky of {value.rootname}"
+                f"[SCI,{value.chip}] and subtracted {value.mdrizsky}; the mosaic cannot be trusted"
+            )
+    return given.values
 
 
 def forget_sky(path: Path) -> None:

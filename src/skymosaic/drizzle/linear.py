@@ -8,8 +8,9 @@ from typing import Any
 from skymosaic.drizzle.parameters import CR_STEPS
 from skymosaic.errors import DrizzleError
 
-_KERNELS = ("square", "point", "turbo", "gaussian")
+KERNELS = ("square", "point", "turbo", "gaussian")
 """Those whose weights have one sign: sums of Lanczos' cancel, and lose their digits."""
+WEIGHTS = ("EXP", "ERR")
 
 
 def require_linear(parameters: Mapping[str, Any]) -> None:
@@ -27,15 +28,15 @@ def require_linear(parameters: Mapping[str, Any]) -> None:
             f"{' and '.join(off)}: set all of {', '.join(CR_STEPS)} to true, or all to false"
         )
     weight = parameters.get("final_wht_type", "EXP")
-    if weight not in ("EXP", "ERR"):
+    if weight not in WEIGHTS:
         raise DrizzleError(
             f"onepass does not do final_wht_type {weight}: these weights depend on the sky; use "
             "EXP or ERR, or drizzle.engine: astrodrizzle"
         )
     kernel = parameters.get("final_kernel", "square")
-    if kernel not in _KERNELS:
+    if kernel not in KERNELS:
         raise DrizzleError(
-            f"onepass does not do final_kernel {kernel}; use one of {', '.join(_KERNELS)}"
+            f"onepass does not do final_kernel {kernel}; use one of {', '.join(KERNELS)}"
         )
     plain = {"coeffs": True, "rules_file": "", "driz_combine": True, "final_maskval": None}
     for name, needed in plain.items():

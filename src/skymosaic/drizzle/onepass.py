@@ -13,7 +13,7 @@ alone fall, W is 0, and AstroDrizzle leaves the last of them: so is it done here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +54,29 @@ class CutOut:
         return self.rows > 0 and self.columns > 0 and self.y < last and first < self.y + self.rows
 
 
+@dataclass(frozen=True)
+class Tilt:
+    """A plane to be subtracted from a chip beside its sky; 0 at x, y.
+
+    Parameters
+    ----------
+    x, y : float
+        Pixels of the grid, from 0.
+    slope_x, slope_y : float
+        In the mosaic's rate, a pixel.
+    """
+
+    x: float
+    y: float
+    slope_x: float
+    slope_y: float
+
+    def over(self, rows: slice, columns: slice) -> Floats:
+        """Return the plane over some rows and columns of the grid."""
+        y, x = np.ogrid[rows, columns]
+        return np.asarray(self.slope_x * (x - self.x) + self.slope_y * (y - self.y))
+
+
 Load = Callable[[CutOut], tuple[Singles, Singles]]
 """Gives data and weights of a cut-out, each of its shape; they may be mapped from files."""
 
@@ -90,6 +113,8 @@ def bands(
     scale: float = 1.0,
     fill: float | None = None,
     context: bool = False,
+    tilts: Sequence[Tilt] = (),
+    tilted: Collection[str] = (),
 ) -> Iterator[Band]:
     """Sum the mosaics, some rows at a time.
 
@@ -111,8 +136,12 @@ def bands(
         For pixels without weight; None: the last bad pixel there, else NaN.
     context : bool
         Whether to tell which chips contributed.
+    tilts : sequence of Tilt
+        By number of the chip: planes that are subtracted, too, in the mosaics of `tilted`.
+    tilted : collection of str
+        Names of mosaics.
     """
-    sums = _Skies(skies, cut_outs)
+    sums = _Skies(skies, cut_outs, tilts, tilted)
     for first in range(0, shape[1], rows):
         last = min(first + rows, shape[1])
         met = [cut_out for cut_out in cut_outs if cut_out.meets(first, last)]
@@ -122,7 +151,14 @@ def bands(
 class _Skies:
     """The skies of all mosaics, in the mosaics' rate, each as another one's plus a constant."""
 
-    def __init__(self, skies: Mapping[str, Sequence[float]], cut_outs: Sequence[CutOut]) -> None:
+    def __init__(
+        self,
+        skies: Mapping[str, Sequence[float]],
+        cut_outs: Sequence[CutOut],
+        tilts: Sequence[Tilt] = (),
+        tilted: Collection[str] = (),
+    ) -> None:
+        self.tilts, self.tilted = tilts, frozenset(tilted) if tilts else frozenset()
         factors = np.array([cut_out.factor for cut_out in cut_outs])
         numbers = [cut_out.number for cut_out in cut_outs]
         self.varying: list[Mapping[int, float]] = []
@@ -162,6 +198,7 @@ def _sum_band(
     shape = (last - first, columns)
     weight, data = np.zeros(shape), np.zeros(shape)
     sums = [np.zeros(shape) for _ in skies.varying]
+    plane = np.zeros(shape) if skies.tilted else None
     planes = np.zeros((planes_of(chips), *shape), dtype=np.int32) if context else None
     bad, owner = np.full(shape, np.nan, dtype=np.float32), np.full(shape, -1, dtype=np.int32)
     for cut_out in cut_outs:
@@ -177,18 +214,23 @@ def _sum_band(
         weightless &= np.isfinite(values_here)
         bad[here][weightless] = values_here[weightless]
         owner[here][weightless] = cut_out.number
+        if plane is not None:
+            tilt = skies.tilts[cut_out.number]
+            plane[here] += part * tilt.over(slice(top, bottom), here[1])
         for total, values in zip(sums, skies.varying, strict=True):
             if values[cut_out.number]:
                 total[here] += values[cut_out.number] * part
         if planes is not None:
-            plane, bit = divmod(cut_out.number, _CHIPS_A_PLANE)
-            planes[plane][here] |= np.where(part > 0, np.uint32(1 << bit).astype(np.int32), 0)
+            which_plane, bit = divmod(cut_out.number, _CHIPS_A_PLANE)
+            planes[which_plane][here] |= np.where(part > 0, np.uint32(1 << bit).astype(np.int32), 0)
     seen = weight != 0
     only_bad = np.nonzero(~seen & (owner >= 0))
     inverse = np.divide(scale, weight, out=np.zeros(shape), where=seen)
     mosaics = {}
     for name, (which, constant) in skies.of.items():
         total = data if which is None else data - sums[which]
+        if plane is not None and name in skies.tilted:
+            total = total - plane
         mosaic = (total * inverse - scale * constant).astype(np.float32)
         mosaic[~seen] = np.nan if fill is None else fill
         if fill is None and only_bad[0].size:

@@ -12,6 +12,7 @@ from skymosaic.errors import OutOfMemoryError
 
 _PROGRAM = 260e6  # bytes: a forked drizzlepac process, and as much for the driver's own libraries
 _MOSAIC_ROWS = 64
+_SOUGHT = 64  # bytes a pixel: mosaic, weights, background and its copies, segments
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Projection:
     summing: float
     """One band of all mosaics."""
     sky: float
-    """The pixels that the sky engine holds."""
+    """The pixels that the sky engine holds, and the mosaic in which sources are sought."""
     drizzling: float
     """All chips that are drizzled at once."""
     cosmic_rays: float = 0.0
@@ -41,6 +42,7 @@ def project(
     processes: int,
     scale_ratio: float = 1.0,
     context: bool = False,
+    mask_sources: bool = False,
     cosmic_rays: bool = False,
 ) -> Projection:
     """Project the memory of a one-pass run.
@@ -59,6 +61,8 @@ def project(
         Input to output scale: a chip's cut-out has that squared times more pixels than it.
     context : bool
         Whether the context is asked for.
+    mask_sources : bool
+        Whether sources are looked for on the whole mosaic.
     cosmic_rays : bool
         Whether they are looked for.
     """
@@ -73,7 +77,9 @@ def project(
     return Projection(
         summing=rows * grid.shape[0] * a_pixel,
         # Image, flags, good pixels, their index and bins: 22 bytes a pixel of one chip.
-        sky=min(sum(chip_pixels) * 6, HELD) + 22 * largest,
+        sky=min(sum(chip_pixels) * 6, HELD)
+        + 22 * largest
+        + (_SOUGHT * grid.shape[0] * grid.shape[1] if mask_sources else 0.0),
         drizzling=processes * (_PROGRAM + largest * 24 + cut_out * 12),
         cosmic_rays=BYTES_PER_PIXEL * grid.shape[0] * grid.shape[1] if cosmic_rays else 0.0,
     )

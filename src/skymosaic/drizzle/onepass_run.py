@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,8 +19,11 @@ from skymosaic.drizzle.cosmic_rays import find_cosmic_rays, method_of
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.linear import require_linear
 from skymosaic.drizzle.onepass import CutOut, Load, Singles, bands, planes_of
+from skymosaic.drizzle.onepass_differences import matched_on_grid
+from skymosaic.drizzle.onepass_parameters import final_of
 from skymosaic.drizzle.onepass_skies import AppliedSky, SkyChoice, find_skies
-from skymosaic.drizzle.onepass_sky import Exposures, bits
+from skymosaic.drizzle.onepass_sky import Exposures
+from skymosaic.drizzle.onepass_sources import sources_on_grid
 from skymosaic.drizzle.parameters import has_cr_steps
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, InputError
@@ -45,6 +49,8 @@ def drizzle_all(
     parameters: Mapping[str, Any],
     *,
     processes: int = 1,
+    planes: bool = False,
+    mask_sources: bool = False,
 ) -> dict[str, Drizzled]:
     """Drizzle the exposures in `folder` once, and make a mosaic for each choice of sky.
 
@@ -66,6 +72,10 @@ def drizzle_all(
         AstroDrizzle's, as from `parameters.resolve`.
     processes : int
         How many chips to drizzle at once.
+    planes : bool
+        Whether this project's own methods subtract a plane from each exposure, too.
+    mask_sources : bool
+        Whether all methods leave out the pixels of sources, found on the common grid.
 
     Returns
     -------
@@ -85,20 +95,46 @@ def drizzle_all(
     for exposure in exposures:
         if not exposure.exptime > 0:
             raise InputError(f"{exposure.name} has no exposure time; leave it out")
-    final = _final(parameters)
+    final = final_of(parameters)
     pixels = Exposures(folder, exposures, int(final["resetbits"]))
     found = find_cosmic_rays(folder, log, exposures, method_of(choices), grid, parameters)
     masks = {**_save_masks(folder, pixels, parameters), **found.masks}
+    first_name = next(iter(outputs.values()))
     with ThreadPoolExecutor(max(processes, 1)) as pool:
+
+        @functools.cache
+        def drizzled() -> _Chips:
+            _headers(folder, log, exposures, first_name, grid, final)
+            return _collect(exposures, [future.result() for future in running], found.peak_memory)
+
+        def load(cut_out: CutOut) -> tuple[Singles, Singles]:
+            return _load(folder, cut_out)
+
         running = [
             pool.submit(_drizzle, folder, log, batch, first, grid, final, masks)
             for first, batch in _batches(exposures)
         ]
         try:
-            skies = find_skies(folder, exposures, choices, parameters, pixels)
-            first_name = next(iter(outputs.values()))
-            _headers(folder, log, exposures, first_name, grid, final)
-            chips = _collect(exposures, [future.result() for future in running], found.peak_memory)
+            sources = None
+            if mask_sources:
+                sources = sources_on_grid(grid, drizzled().cut_outs, load, exposures)
+            skies = find_skies(
+                folder,
+                exposures,
+                choices,
+                parameters,
+                pixels,
+                lambda: matched_on_grid(
+                    grid,
+                    drizzled().cut_outs,
+                    load,
+                    exposures,
+                    mask=None if sources is None else sources.mask,
+                    planes=planes,
+                ),
+                sources,
+            )
+            chips = drizzled()
         except BaseException:
             for future in running:
                 future.cancel()
@@ -138,7 +174,7 @@ def drizzle_chips(
             "there is no witness of a run with driz_cr: its masks of cosmic rays are not kept; set "
             "driz_cr: false"
         )
-    final = _final(parameters)
+    final = final_of(parameters)
     masks = _save_masks(folder, Exposures(folder, exposures, int(final["resetbits"])), parameters)
     with ThreadPoolExecutor(max(processes, 1)) as pool:
         calls = pool.map(
@@ -147,33 +183,6 @@ def drizzle_chips(
         )
         cut_outs = _collect(exposures, list(calls)).cut_outs
     return cut_outs, lambda cut_out: _load(folder, cut_out)
-
-
-def _final(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what drizzling needs, under AstroDrizzle's names without ``final_``."""
-    given = {
-        name.removeprefix("final_"): value
-        for name, value in parameters.items()
-        if name.startswith("final_")
-    }
-    return {
-        "pixfrac": float(given.get("pixfrac", 1.0)),
-        "kernel": given.get("kernel", "square"),
-        "units": given.get("units", "cps"),
-        "wht_type": given.get("wht_type", "EXP"),
-        "wt_scl": given.get("wt_scl", "exptime"),
-        "fillval": given.get("fillval"),
-        "maskval": given.get("maskval"),
-        "bits": bits(given.get("bits", "0")),
-        "resetbits": bits(parameters.get("resetbits", "4096")) or 0,
-        "stepsize": int(parameters.get("stepsize", 10)),
-        "context": bool(parameters.get("context", True)),
-        "proc_unit": parameters.get("proc_unit", "native"),
-        "coeffs": True,
-        "wcskey": parameters.get("wcskey", ""),
-        "build": False,
-        "runfile": "astrodrizzle.log",
-    }
 
 
 def _save_masks(folder: Path, pixels: Exposures, parameters: Mapping[str, Any]) -> dict[str, str]:
@@ -332,7 +341,9 @@ def _write(
                 (rows, columns) if planes == 1 else (planes, rows, columns),
                 bitpix=32,
             )
-        made[name] = Drizzled(science, weight, skies[name].values, [], chips.peak_memory)
+        made[name] = Drizzled(
+            science, weight, skies[name].values, [], chips.peak_memory, skies[name].told
+        )
     exposure_time = sum(exposure.exptime for exposure in exposures)
     summed = bands(
         grid.shape,
@@ -342,6 +353,8 @@ def _write(
         scale=exposure_time if final["units"] == "counts" else 1.0,
         fill=_fill(final),
         context=final["context"],
+        tilts=next((skies[name].tilts for name in outputs if skies[name].tilts), ()),
+        tilted=[name for name in outputs if skies[name].tilts],
     )
     for band in summed:
         for name in outputs:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from skymosaic.drizzle.onepass_sky import Exposures, SkySettings, measure_skies
-from skymosaic.errors import CampaignError
+from skymosaic.drizzle.onepass import Tilt
+from skymosaic.drizzle.onepass_differences import OnGrid
+from skymosaic.drizzle.onepass_sky import Exposures, SkySettings, measure_all
+from skymosaic.errors import CampaignError, SkyError
 from skymosaic.exposure import Exposure
+from skymosaic.methods import METHODS, OWN
+from skymosaic.sky.matching import MethodSky, compute_skies, matched_skies
+from skymosaic.sky.sources import SourceMask
 from skymosaic.sky.values import SkyValue
 
 
@@ -20,7 +25,7 @@ class SkyChoice:
     Parameters
     ----------
     method : str or None
-        AstroDrizzle's name of the method; None: the sky is given.
+        The name of the method; None: the sky is given.
     parameters : mapping
         AstroDrizzle's parameters of the sky step that differ from the run's.
     values : mapping of str to float
@@ -50,6 +55,10 @@ class AppliedSky:
     values: list[SkyValue]
     subtracted: tuple[float, ...]
     recorded: tuple[float | None, ...]
+    tilts: tuple[Tilt, ...] = ()
+    """Planes that are taken off, too, by number of the chip."""
+    told: Mapping[str, Any] | None = None
+    """What the differences on the common grid tell beside, where they were looked at."""
 
 
 def find_skies(
@@ -58,6 +67,8 @@ def find_skies(
     choices: Mapping[str, SkyChoice],
     parameters: Mapping[str, Any],
     pixels: Exposures | None = None,
+    differences: Callable[[], OnGrid] | None = None,
+    sources: SourceMask | None = None,
 ) -> dict[str, AppliedSky]:
     """Return the sky of every mosaic.
 
@@ -73,6 +84,11 @@ def find_skies(
         AstroDrizzle's, of the run.
     pixels : Exposures or None
         Where the caller has read the exposures already.
+    differences : callable or None
+        Gives what the exposures tell of each other on the common grid, once they are on it;
+        called where a choice needs it, after all else is measured.
+    sources : SourceMask or None
+        Pixels of the sky that no method uses.
 
     Raises
     ------
@@ -87,23 +103,48 @@ def find_skies(
             ways[name] = SkySettings.from_parameters({**parameters, **choice.parameters})
     # Each way to measure is measured once, whichever methods use it.
     distinct = {repr(way): way for way in ways.values()}
-    skies = measure_skies(folder, exposures, distinct, pixels=pixels) if distinct else {}
+    measured = (
+        measure_all(folder, exposures, distinct, pixels=pixels, sources=sources) if distinct else {}
+    )
+    skies: dict[str, dict[str, MethodSky]] = {}
+    on_grid: OnGrid | None = None
+    for key, one in measured.items():
+        asked = {choices[name].method for name, way in ways.items() if repr(way) == key}
+        plain = [method for method in METHODS if method in asked]
+        parts = (one.layout, one.chips, one.brightness)
+        skies[key] = dict(compute_skies(*parts, plain).methods) if plain else {}
+        own = [method for method in OWN if method in asked]
+        if own:
+            if differences is None:
+                raise SkyError(f"{own[0]} needs the exposures on the common grid")
+            on_grid = on_grid or differences()
+            skies[key] |= matched_skies(*parts, on_grid.matched, own)
     found = {}
     for name, choice in choices.items():
         if choice.method is None:
             found[name] = _given(name, exposures, choice.values)
             continue
-        sky = skies[repr(ways[name])].methods[choice.method]
-        recorded = sky.subtracted if choice.method == "globalmin+match" else sky.values
-        found[name] = AppliedSky(_published(exposures, sky.values), sky.subtracted, recorded)
+        sky = skies[repr(ways[name])][choice.method]
+        recorded = sky.subtracted if choice.method.startswith("globalmin+") else sky.values
+        published = _published(exposures, sky.values, sky.errors)
+        applied = AppliedSky(published, sky.subtracted, recorded)
+        if on_grid is not None and choice.method in OWN:
+            applied = replace(applied, tilts=on_grid.tilts, told=on_grid.told)
+        found[name] = applied
     return found
 
 
-def _published(exposures: Sequence[Exposure], values: Sequence[float | None]) -> list[SkyValue]:
+def _published(
+    exposures: Sequence[Exposure],
+    values: Sequence[float | None],
+    errors: Sequence[float | None] = (),
+) -> list[SkyValue]:
     chips = [(exposure, chip.extver) for exposure in exposures for chip in exposure.chips]
     return [
-        SkyValue(exposure.rootname, extver, value, exposure.brightness_factor(extver))
-        for (exposure, extver), value in zip(chips, values, strict=True)
+        SkyValue(exposure.rootname, extver, value, exposure.brightness_factor(extver), error)
+        for (exposure, extver), value, error in zip(
+            chips, values, errors or [None] * len(chips), strict=True
+        )
     ]
 
 

@@ -21,6 +21,7 @@ from skymosaic.sky.layout import Layout, plan_layout
 from skymosaic.sky.matching import Skies, compute_skies
 from skymosaic.sky.measuring import ChipSky, good_pixels, measure_sample
 from skymosaic.sky.samples import Sample
+from skymosaic.sky.sources import SourceMask
 from skymosaic.sky.static_mask import too_low
 from skymosaic.sky.statistics import Singles, Statistic
 from skymosaic.sky.values import SkyValue
@@ -178,13 +179,17 @@ class Exposures:
         self._masks[static_sig] = masks
         return masks
 
+    def wcs(self) -> Iterator[list[WCS]]:
+        """Return the WCS of the chips of each exposure."""
+        for exposure in self.exposures:
+            if exposure.name not in self._wcs:
+                self._read(exposure)
+            yield self._wcs[exposure.name]
+
     def layout(self) -> Layout:
         """Return the overlaps of all chips."""
         chips, owners = [], []
-        for index, exposure in enumerate(self.exposures):
-            if exposure.name not in self._wcs:
-                self._read(exposure)
-            found = self._wcs[exposure.name]
+        for index, found in enumerate(self.wcs()):
             chips += found
             owners += [index] * len(found)
         return plan_layout(chips, owners)
@@ -220,6 +225,33 @@ def measure_skies(
     SkyError
         A method finds no sky.
     """
+    return {
+        name: compute_skies(one.layout, one.chips, one.brightness, methods)
+        for name, one in measure_all(folder, exposures, settings, pixels=pixels).items()
+    }
+
+
+@dataclass(frozen=True)
+class MeasuredChips:
+    """What all methods start from: parameters as for `sky.matching.compute_skies`."""
+
+    layout: Layout
+    chips: Sequence[ChipSky]
+    brightness: Sequence[float]
+
+
+def measure_all(
+    folder: Path,
+    exposures: Sequence[Exposure],
+    settings: Mapping[str, SkySettings],
+    *,
+    pixels: Exposures | None = None,
+    sources: SourceMask | None = None,
+) -> dict[str, MeasuredChips]:
+    """Measure every chip in each way; parameters and errors as for `measure_skies`.
+
+    `sources`: pixels of the sky that do not count.
+    """
     (resetbits,) = {way.resetbits for way in settings.values()}
     pixels = pixels or Exposures(folder, exposures, resetbits)
     layout = pixels.layout()
@@ -229,22 +261,21 @@ def measure_skies(
     }
     measured: dict[str, list[ChipSky]] = {name: [] for name in settings}
     index = 0
-    for chips in pixels:
-        for chip in chips:
+    for chips, found in zip(pixels, pixels.wcs(), strict=True):
+        for chip, wcs in zip(chips, found, strict=True):
+            user = None if sources is None else sources.usable(wcs, chip.image.shape)
             samples: dict[tuple[Any, ...], Sample] = {}
             for name, way in settings.items():
                 static = way.static_sig if way.use_static else None
                 if (way.sky_bits, static) not in samples:
                     low = masks[static].get(chip.signature) if static is not None else None
-                    good = good_pixels(chip.flags, way.sky_bits, low, shape=chip.image.shape)
+                    good = good_pixels(chip.flags, way.sky_bits, low, user, shape=chip.image.shape)
                     samples[way.sky_bits, static] = Sample(chip.image, good)
                 sample = samples[way.sky_bits, static]
                 measured[name].append(measure_sample(layout, index, sample, way.statistic))
             index += 1
     brightness = [e.brightness_factor(chip.extver) for e in exposures for chip in e.chips]
-    return {
-        name: compute_skies(layout, found, brightness, methods) for name, found in measured.items()
-    }
+    return {name: MeasuredChips(layout, each, brightness) for name, each in measured.items()}
 
 
 def sky_values(exposures: Sequence[Exposure], skies: Skies, method: str) -> list[SkyValue]:
@@ -256,12 +287,12 @@ def sky_values(exposures: Sequence[Exposure], skies: Skies, method: str) -> list
     ]
 
 
-def write_skyfile(path: Path, exposures: Sequence[Exposure], skies: Skies, method: str) -> None:
-    """Write a method's values as AstroDrizzle's ``skyfile``: a file name, a value for each chip.
+def write_skyfile(path: Path, exposures: Sequence[Exposure], subtracted: Sequence[float]) -> None:
+    """Write the sky of every chip as AstroDrizzle's ``skyfile``: a file name, its chips' values.
 
     With it AstroDrizzle subtracts these values instead of computing its own.
     """
-    values = iter(skies.methods[method].subtracted)
+    values = iter(subtracted)
     lines = [
         " ".join([exposure.name, *(repr(next(values)) for _ in exposure.chips)])
         for exposure in exposures

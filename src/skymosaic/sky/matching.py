@@ -1,14 +1,15 @@
-"""The four sky methods of AstroDrizzle, from what was measured of each chip."""
+"""The sky methods, from what was measured of each chip: AstroDrizzle's four, and those of OWN."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skymosaic.errors import SkyError
-from skymosaic.methods import METHODS
+from skymosaic.methods import METHODS, OWN
+from skymosaic.sky.differences import MatchedSkies
 from skymosaic.sky.layout import Layout, Pair
 from skymosaic.sky.measuring import ChipSky
 from skymosaic.sky.solving import Difference, Solution, solve
@@ -22,17 +23,20 @@ class MethodSky:
     Parameters
     ----------
     method : str
-        Its name in AstroDrizzle.
+        Its name.
     values : tuple of float or None
         The sky of each chip in the units of its data: MDRIZSKY. None where the method could not
         determine it.
     subtracted : tuple of float
         What AstroDrizzle takes off the pixels of each chip, also where the sky is undetermined.
+    errors : tuple of float or None
+        Standard errors of `values` against the mean of their group; None where a method tells none.
     """
 
     method: str
     values: tuple[float | None, ...]
     subtracted: tuple[float, ...]
+    errors: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,48 @@ def compute_skies(
     """
     problem = _Problem(layout, chips, brightness)
     return Skies({method: problem.by(method) for method in methods}, problem.solution)
+
+
+def matched_skies(
+    layout: Layout,
+    chips: Sequence[ChipSky],
+    brightness: Sequence[float],
+    matched: MatchedSkies,
+    methods: Iterable[str] = OWN,
+) -> dict[str, MethodSky]:
+    """Return the sky of each chip by the methods that start from differences on the common grid.
+
+    Their zero points are those of ``match`` and ``globalmin+match``: the lowest sky is 0, or the
+    lowest sky that is left of a chip.
+
+    Parameters
+    ----------
+    layout, chips, brightness
+        As for `compute_skies`.
+    matched : MatchedSkies
+        The skies that fit the differences, in electron/s/arcsec^2.
+    methods : iterable of str
+        Which of OWN.
+
+    Raises
+    ------
+    SkyError
+        No chip has a usable pixel.
+    """
+    offsets = matched.offsets.copy()
+    known = np.isfinite(offsets)
+    offsets[known] -= np.amin(offsets[known], initial=0.0)
+    problem = _Problem(layout, chips, brightness, Solution(offsets, matched.groups))
+    errors = tuple(
+        None if not known[exposure] else float(matched.errors[exposure] / factor)
+        for exposure, factor in zip(layout.exposures, brightness, strict=True)
+    )
+    return {
+        method: replace(
+            problem.by(method.removesuffix("-differences")), method=method, errors=errors
+        )
+        for method in methods
+    }
 
 
 def _plain(value: Number) -> float:
@@ -118,13 +164,17 @@ class _Problem:
     """What the methods share."""
 
     def __init__(
-        self, layout: Layout, chips: Sequence[ChipSky], brightness: Sequence[float]
+        self,
+        layout: Layout,
+        chips: Sequence[ChipSky],
+        brightness: Sequence[float],
+        solution: Solution | None = None,
     ) -> None:
         self._chips = chips
         self._exposures = layout.exposures
         self._brightness = brightness
         count = max(layout.exposures, default=-1) + 1
-        self.solution = solve(count, list(_differences(layout, chips, brightness)))
+        self.solution = solution or solve(count, list(_differences(layout, chips, brightness)))
         whole = [chip.whole.value for chip in chips]
         self._lowest = self._by_exposure(
             [_bright(value, factor) for value, factor in zip(whole, brightness, strict=True)]

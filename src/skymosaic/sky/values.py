@@ -21,12 +21,16 @@ class SkyValue:
     brightness_factor : float
         ``mdrizsky * brightness_factor`` is in electron/s/arcsec^2: 1/IDCSCALE^2, and /EXPTIME for
         data in counts, as stsci.skypac compares skies.
+    error : float or None
+        Standard error of ``mdrizsky`` against the mean of the exposures that overlaps link, in the
+        same units; None where the method tells none.
     """
 
     rootname: str
     chip: int
     mdrizsky: float | None
     brightness_factor: float
+    error: float | None = None
 
     @property
     def brightness(self) -> float | None:

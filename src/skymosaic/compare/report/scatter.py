@@ -21,6 +21,7 @@ from skymosaic.compare.figures import MOST_LABELS, row_labels
 from skymosaic.compare.mdrizsky import UNDETERMINED, axis_label, format_cell, skies
 from skymosaic.compare.report.embedding import new_chart
 from skymosaic.compare.styles import METHODS
+from skymosaic.methods import ascribed
 
 
 def scatter_chart(table: Table) -> figure:
@@ -43,7 +44,7 @@ def scatter_chart(table: Table) -> figure:
     chart.yaxis.axis_label = axis_label(table)
     lowest = min((float(v.min()) for v in every.values() if v.count()), default=0.0)
     items = [
-        LegendItem(label=method, renderers=_draw(chart, method, labels, values, lowest))
+        LegendItem(label=ascribed(method), renderers=_draw(chart, method, labels, values, lowest))
         for method, values in every.items()
     ]
     legend = Legend(items=items, click_policy="hide", orientation="horizontal", ncols=2)

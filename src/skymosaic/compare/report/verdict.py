@@ -9,6 +9,7 @@ from typing import Any
 from skymosaic.compare.advice import Advice
 from skymosaic.compare.mdrizsky import method_columns
 from skymosaic.compare.report.record import Report
+from skymosaic.methods import OWN
 
 _NO_ADVICE = (
     "This run measured nothing in the overlaps of the exposures, so there is no advice. The table "
@@ -73,7 +74,8 @@ class Verdict:
 
 def verdict(report: Report) -> Verdict:
     """Return the advice for the first screen."""
-    shown = [m for m in ("match", "globalmin+match", "localmin", "globalmin") if m in report.images]
+    order = ("match", "globalmin+match", "localmin", "globalmin", *OWN)
+    shown = [method for method in order if method in report.images]
     if report.evidence is None:
         headline, sentence = _without_advice(report)
         return Verdict("absent", headline, sentence, "", "", next(iter(shown), ""), "", (), ())

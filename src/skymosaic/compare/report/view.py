@@ -13,7 +13,7 @@ from astropy.table import Table
 from skymosaic.compare.mdrizsky import UNDETERMINED, method_columns
 from skymosaic.compare.report.record import Report
 from skymosaic.compare.report.sheets import differences, plain, reference_of
-from skymosaic.methods import METHODS, column
+from skymosaic.methods import ALL, ascribed, column
 
 _LABELS = {
     "estimated_error_error": "its standard error",
@@ -27,7 +27,7 @@ _LABELS = {
     "up": "to the store",
     "down": "from the store",
 }
-_METHOD_OF = {column(method): method for method in METHODS}
+_METHOD_OF = {column(method): ascribed(method) for method in ALL}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,210 @@
+"""Sky methods against the truth, and against what is possible at all.
+
+Fields of 9 tiles with 2 exposures each are simulated, with several realisations of their noise. For
+each, the skies by each method are compared with the truth: the rms and the largest error of one
+exposure's sky against the mean of its group. Beside them stands the Cramer-Rao limit: the error of
+the best unbiased estimate where the scene is unknown in every pixel, each exposure has one
+constant, and the noise is what the simulation adds. localmin, match and globalmin+match are by the
+sky engine, which gives AstroDrizzle's numbers (to 1e-6 e-/s); match-differences is this project's;
+Montage and reproject find theirs from the same drizzled images (`accuracy_rivals.py`).
+
+    python benchmarks/accuracy.py --size small --noises 3 --field nebula   # quick
+    python benchmarks/accuracy.py --noises 10 --field "sparse field"       # full frames
+    python benchmarks/accuracy.py --noises 50 --field nebula --no-rivals   # are the errors honest?
+
+With --results FILE the errors are kept and added to, so that a long run can be made in pieces
+(--first-noise), and --show tabulates them.
+
+The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from accuracy_fields import FIELDS, Field, lights, simulation_of, write
+from accuracy_limit import cramer_rao
+from accuracy_rivals import montage, reproject
+
+from skymosaic import drizzlepac_process
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.onepass_differences import measure_patches
+from skymosaic.drizzle.onepass_run import drizzle_chips
+from skymosaic.drizzle.onepass_sky import SkySettings, measure_skies
+from skymosaic.exposure import read_exposure, wcs_headers
+from skymosaic.sky.differences import match_differences
+
+METHODS = ("localmin", "match", "globalmin+match", "match-differences", "Montage", "reproject")
+PARAMETERS = pars.resolve({"final_bits": "64", "final_rot": 257.0})
+SEED = 12812
+
+
+def centred(values: np.ndarray, groups: tuple[tuple[int, ...], ...]) -> np.ndarray:
+    """Return values less the mean of their group; NaN for one alone."""
+    found = np.full(len(values), np.nan)
+    for group in groups:
+        if len(group) > 1:
+            own = values[list(group)]
+            found[list(group)] = own - own.mean()
+    return found
+
+
+def plan(folder: Path, names: list[str]) -> Grid:
+    chips = []
+    for name in names:
+        with (folder / name).open("rb") as file:
+            chips += wcs_headers(file)
+    arguments = {"chips": chips, "final": pars.grid_choice(PARAMETERS)}
+    call = drizzlepac_process.call("output_grid", folder, arguments, folder / "plan.log")
+    return Grid.from_call(call.value)
+
+
+def try_field(field: Field, size: str, noises: range, rivals: int, jobs: int, known: dict) -> dict:
+    """Return the errors of all exposures, by realisation and method, and the limit; e-/s."""
+    simulation = simulation_of(field, size, SEED)
+    truths = lights(field, simulation)
+    true = np.array([truth.exposure.sky for truth in truths])
+    found = {"limit": known.get("limit"), "noises": dict(known.get("noises", {}))}
+    for noise in noises:
+        with tempfile.TemporaryDirectory(prefix="skymosaic-benchmark-") as scratch:
+            folder = Path(scratch)
+            names = write(simulation, truths, folder, noise)
+            grid = plan(folder, names)
+            exposures = [read_exposure(folder / name) for name in names]
+            cut_outs, load = drizzle_chips(
+                folder, folder / "log", exposures, grid, PARAMETERS, processes=jobs
+            )
+            factor = np.array([cut_out.factor for cut_out in cut_outs])
+            patches, offsets = measure_patches(grid.shape, cut_outs, load, range(len(names)))
+            matched = match_differences(len(names), patches, offsets)
+            skies: dict[str, np.ndarray | None] = {"match-differences": matched.offsets / factor}
+            by_medians = measure_skies(
+                folder, exposures, {"a": SkySettings.from_parameters(PARAMETERS)}
+            )["a"].methods
+            for method in ("localmin", "match", "globalmin+match"):
+                skies[method] = np.array(
+                    [np.nan if v is None else v for v in by_medians[method].values]
+                )
+            if noise - noises.start < rivals:
+                for name, theirs in (
+                    ("Montage", montage(folder, grid, cut_outs, load)),
+                    ("reproject", reproject(grid, cut_outs, load)),
+                ):
+                    skies[name] = None if theirs is None else theirs / factor
+            if found["limit"] is None:
+                found["limit"] = cramer_rao(truths, grid, cut_outs, load).tolist()
+        errors = {
+            method: centred(values - true, matched.groups)
+            for method, values in skies.items()
+            if values is not None
+        }
+        stated = matched.errors / factor
+        last = errors["match-differences"]
+        print(
+            f"  noise {noise}: match-differences {1e3 * rms(last):.4f} me-/s, match "
+            f"{1e3 * rms(errors['match']):.4f}, pulls {rms(last / stated):.2f}, "
+            f"{matched.patches} patches, {matched.doubtful} doubtful, noise factor "
+            f"{matched.noise_factor:.2f}",
+            flush=True,
+        )
+        found["noises"][str(noise)] = {
+            "errors": {method: values.tolist() for method, values in errors.items()},
+            "stated": stated.tolist(),
+        }
+    drizzlepac_process.close()
+    return found
+
+
+def rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.nanmean(np.square(values))))
+
+
+def summary(raw: dict) -> dict:
+    """Return rms, maximum and ratio to the limit of each method; milli-e-/s."""
+    errors: dict[str, list] = defaultdict(list)
+    for one in raw["noises"].values():
+        for method, values in one["errors"].items():
+            errors[method].append(values)
+    stated = np.array([one["stated"] for one in raw["noises"].values()])
+    possible = rms(np.array(raw["limit"]))
+    found: dict = {"limit": round(1e3 * possible, 4)}
+    for method in METHODS:
+        if method not in errors:
+            continue
+        own = np.array(errors[method])
+        # The realisations of one field share its scene: they tell the scatter, not the bias.
+        each = np.sqrt(np.nanmean(own**2, axis=1))
+        found[method] = {
+            "rms": round(1e3 * rms(own), 4),
+            "largest": round(1e3 * float(np.nanmax(np.abs(own))), 4),
+            "to_limit": round(rms(own) / possible, 2),
+            "scatter_of_rms": round(1e3 * float(each.std()), 4),
+            "realisations": len(own),
+        }
+    pulls = np.array(errors["match-differences"]) / stated
+    found["stated"] = round(1e3 * rms(stated), 4)
+    found["pulls"] = {
+        "rms": round(rms(pulls), 3),
+        "standard_deviation": round(float(np.nanstd(pulls)), 3),
+        "by_exposure": [round(rms(one), 2) for one in pulls.T],
+    }
+    return found
+
+
+def table(results: dict[str, dict]) -> str:
+    """Return rms (largest) of each method and field, ratio to the limit, stated error, pulls."""
+    lines = [
+        "| Field | limit | " + " | ".join(METHODS) + " | to the limit | stated | pulls |",
+        "|---" * (len(METHODS) + 5) + "|",
+    ]
+    for name, found in results.items():
+        cells = [
+            f"{found[m]['rms']:.3f} ({found[m]['largest']:.2f})" if m in found else "not run"
+            for m in METHODS
+        ]
+        told = [
+            f"{found['match-differences']['to_limit']:.2f}",
+            f"{found['stated']:.3f}",
+            f"{found['pulls']['rms']:.2f}",
+        ]
+        lines.append("| " + " | ".join([name, f"{found['limit']:.3f}", *cells, *told]) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--field", choices=[*FIELDS], action="append")
+    parser.add_argument("--size", choices=["small", "full"], default="full")
+    parser.add_argument("--noises", type=int, default=5, help="realisations of the noise")
+    parser.add_argument("--first-noise", type=int, default=0)
+    parser.add_argument("--rivals", type=int, default=2, help="realisations for the rivals, too")
+    parser.add_argument("--no-rivals", action="store_const", const=0, dest="rivals")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--results", type=Path, help="JSON file of all errors, added to")
+    parser.add_argument("--show", action="store_true", help="tabulate --results, run nothing")
+    options = parser.parse_args()
+    noises = range(options.first_noise, options.first_noise + options.noises)
+    raw: dict = {}
+    if options.results and options.results.exists():
+        raw = json.loads(options.results.read_text())
+    for name in () if options.show else options.field or FIELDS:
+        print(name, flush=True)
+        raw[name] = try_field(
+            FIELDS[name], options.size, noises, options.rivals, options.jobs, raw.get(name, {})
+        )
+        if options.results:
+            options.results.write_text(json.dumps(raw))
+    results = {name: summary(raw[name]) for name in FIELDS if name in raw}
+    print(f"\nrms (largest) error in milli-e-/s, {options.size} frames\n\n{table(results)}")
+    print(json.dumps({"size": options.size, "load": os.getloadavg()[1], "fields": results}))
+
+
+if __name__ == "__main__":
+    main()

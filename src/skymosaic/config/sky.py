@@ -1,0 +1,69 @@
+"""The section `sky` of a campaign file: the methods to compare, and how they measure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from skymosaic.config.fields import Method, Methods, Name, Number, Parameters, Text
+from skymosaic.config.sections import OptionalSection, Section
+
+
+class Variant(Section):
+    """A further sky to make a mosaic with: another way to measure it, or values of one's own."""
+
+    method: Method | None = Field(
+        default=None, description="The sky method; not together with values."
+    )
+    parameters: Parameters = Field(
+        default_factory=dict,
+        description="Parameters of the sky step that differ from sky.parameters.",
+    )
+    values: Mapping[Text, Number] = Field(
+        default_factory=dict,
+        description="The sky of each exposure by rootname (the units of its file).",
+    )
+
+    @model_validator(mode="after")
+    def _method_or_values(self) -> Self:
+        if (self.method is None) == (not self.values):
+            raise ValueError("needs either a method or values")
+        if self.values and self.parameters:
+            raise ValueError("values are not measured: parameters do nothing to them")
+        return self
+
+
+class Sky(OptionalSection):
+    """The sky methods to compare, and the statistics they share."""
+
+    methods: Methods = Field(
+        default=("localmin", "match", "globalmin", "globalmin+match"),
+        description=(
+            "AstroDrizzle's sky methods, a mosaic each; and match-differences and "
+            "globalmin+match-differences, skymosaic's own, from differences on the common grid."
+        ),
+    )
+    parameters: Parameters = Field(
+        default_factory=dict,
+        description="AstroDrizzle's parameters of the sky step and of the static mask.",
+    )
+    mask_sources: bool = Field(
+        default=False,
+        description=(
+            "Whether all methods leave out the pixels of sources, which are found on the common "
+            "grid and are the same for all exposures (drizzle.engine: onepass only)."
+        ),
+    )
+    planes: bool = Field(
+        default=False,
+        description=(
+            "Whether skymosaic's own methods subtract a plane from each exposure, not a constant "
+            "alone (drizzle.engine: onepass only)."
+        ),
+    )
+    variants: Mapping[Name, Variant] = Field(
+        default_factory=dict,
+        description="Further mosaics, by any name (drizzle.engine: onepass only).",
+    )

@@ -1,0 +1,128 @@
+"""The task that gives the reference engine the skies of this project's own methods.
+
+AstroDrizzle takes them as its `skyfile`. The one-pass engine needs no such task: it has the
+exposures on the common grid anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from skymosaic import progress, stages
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.linear import KERNELS, WEIGHTS
+from skymosaic.drizzle.onepass_differences import VERSION, matched_on_grid
+from skymosaic.drizzle.onepass_run import drizzle_chips
+from skymosaic.drizzle.onepass_skies import AppliedSky, SkyChoice, find_skies
+from skymosaic.drizzle.onepass_sky import INSTRUMENTS
+from skymosaic.errors import CampaignError
+from skymosaic.methods import OWN
+from skymosaic.onepass_stages import processes_of
+from skymosaic.sky.values import SkyValue
+from skymosaic.steps import Bench, Finished, Place, run_step
+from skymosaic.versions import versions
+
+if TYPE_CHECKING:
+    from skymosaic.config import Campaign
+
+STEP = "differences"
+
+
+def measure_differences(
+    place: Place, campaign: Campaign, aligned: Finished, planned: Finished
+) -> Finished:
+    """Drizzle every chip alone, and find the skies that fit the differences.
+
+    Raises
+    ------
+    CampaignError
+        The exposures are of an instrument whose data AstroDrizzle converts to electrons.
+    """
+    images = stages.select(aligned.result["exposures"], aligned.products)
+    grid = Grid.from_call(planned.result["grid"])
+    parameters = pars.resolve({**campaign.drizzle.parameters, **campaign.sky.parameters})
+    methods = [method for method in campaign.sky.methods if method in OWN]
+    for exposure in images.exposures:
+        if exposure.instrument not in INSTRUMENTS:
+            raise CampaignError(
+                f"sky.methods: {methods[0]} takes exposures of {' and '.join(INSTRUMENTS)} only, "
+                f"and {exposure.name} is of {exposure.instrument}; leave the method out"
+            )
+
+    def work(bench: Bench) -> dict[str, Any]:
+        images.fetch(bench)
+        with stages.computing_slot(place):
+            threads = processes_of(campaign, len(images.exposures))
+            log = bench.scratch / "differences.log"
+            task.doing(f"differences of {len(images.exposures)} exposures")
+            cut_outs, load = drizzle_chips(
+                bench.scratch,
+                log,
+                images.exposures,
+                grid,
+                linear(parameters),
+                processes=threads,
+            )
+            skies = find_skies(
+                bench.scratch,
+                images.exposures,
+                {method: SkyChoice(method) for method in methods},
+                parameters,
+                differences=lambda: matched_on_grid(grid, cut_outs, load, images.exposures),
+            )
+        return {
+            "skies": {
+                method: {
+                    "values": [asdict(value) for value in sky.values],
+                    "subtracted": list(sky.subtracted),
+                    "recorded": list(sky.recorded),
+                    "told": sky.told,
+                }
+                for method, sky in skies.items()
+            }
+        }
+
+    with progress.task(f"{place.label}differences", place.topic) as task:
+        done = run_step(
+            place,
+            STEP,
+            folder=STEP,
+            inputs=images.products,
+            parameters={
+                "engine": VERSION,
+                "methods": methods,
+                "grid": planned.result["grid"],
+                "astrodrizzle": parameters,
+            },
+            versions=versions(),
+            work=work,
+        )
+        task.reused = done.reused
+    return done
+
+
+def linear(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters by which each exposure can be drizzled alone.
+
+    The differences need no more than that: cosmic rays are rejected where exposures disagree.
+    """
+    plain = {**parameters, **dict.fromkeys(pars.CR_STEPS, False)}
+    if plain.get("final_kernel", "square") not in KERNELS:
+        plain["final_kernel"] = "square"
+    if plain.get("final_wht_type", "EXP") not in WEIGHTS:
+        plain["final_wht_type"] = "EXP"
+    return plain
+
+
+def given_sky(done: Finished, method: str) -> AppliedSky:
+    """Return the sky of a method that the task found."""
+    sky = done.result["skies"][method]
+    return AppliedSky(
+        [SkyValue(**value) for value in sky["values"]],
+        tuple(sky["subtracted"]),
+        tuple(sky["recorded"]),
+        told=sky["told"],
+    )

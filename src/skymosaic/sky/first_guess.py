@@ -1,0 +1,112 @@
+"""A first guess of the skies: where pixels are to be rejected about. Robust, not precise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import spsolve
+
+from skymosaic.sky.patches import Singles, noise_of
+
+Floats = NDArray[np.float64]
+
+_NEIGHBOURS = 4  # of many exposures in one place, each is compared with the next ones
+_LEAST = 8  # pixels of a patch that tell a difference
+_ITERATIONS = 30
+_TINY = 1e-9
+
+
+def first_guess(
+    exposures: int, stacks: Iterable[tuple[NDArray[np.intp], Singles, Singles]], chips: int
+) -> tuple[Floats, Floats]:
+    """Return a sky for each exposure, and each chip's variance of a pixel of unit weight.
+
+    The differences of pairs are medians over patches of medians over pixels; the skies are those
+    that leave the smallest sum of absolute residuals, each times its pixels, so that one pair that
+    is wrong altogether does not move them.
+
+    Parameters
+    ----------
+    exposures, chips : int
+        Their numbers.
+    stacks : iterable of (array of int, array, array)
+        For each patch: of each chip that meets it exposure and number, shape (2, k); the data and
+        the weights, shape (k, rows, columns), of some of its pixels.
+
+    Returns
+    -------
+    offsets : array, shape (exposures,)
+    noise : array, shape (chips,)
+        1 where it is not known.
+    """
+    found: dict[tuple[int, int], list[tuple[float, int]]] = {}
+    noises: list[list[float]] = [[] for _ in range(chips)]
+    for (owners, numbers), data, weight in stacks:
+        seen = weight > 0
+        for place, number in enumerate(numbers):
+            own = noise_of(data[place], weight[place])
+            if own is not None:
+                noises[number].append(own)
+        for i in range(len(owners)):
+            for j in range(i + 1, min(i + 1 + _NEIGHBOURS, len(owners))):
+                if owners[i] == owners[j]:
+                    continue
+                both = seen[i] & seen[j]
+                pixels = int(np.count_nonzero(both))
+                if pixels < _LEAST:
+                    continue
+                apart = data[i][both] - data[j][both]
+                difference = float(np.partition(apart, pixels // 2)[pixels // 2])
+                a, b = int(owners[i]), int(owners[j])
+                if a > b:
+                    a, b, difference = b, a, -difference
+                found.setdefault((a, b), []).append((difference, pixels))
+    known = [value for own in noises for value in own]
+    usual = float(np.median(known)) if known else 1.0
+    noise = np.array([float(np.median(own)) if own else usual for own in noises])
+    return _least_absolute(exposures, found), noise
+
+
+def _least_absolute(
+    exposures: int, found: dict[tuple[int, int], list[tuple[float, int]]]
+) -> Floats:
+    """Minimise the sum of absolute residuals by iteratively reweighted least squares."""
+    offsets = np.zeros(exposures)
+    if not found:
+        return offsets
+    a, b = (np.array([pair[side] for pair in found], dtype=np.int64) for side in (0, 1))
+    measured = np.array([_median(values) for values in found.values()])
+    pixels = np.array([sum(n for _, n in values) for values in found.values()], dtype=np.float64)
+    graph = sparse.coo_array((pixels, (a, b)), shape=(exposures, exposures)).tocsr()
+    _, member = connected_components(graph, directed=False)
+    # One exposure of each group is held: a large number on its diagonal.
+    held = np.unique(member, return_index=True)[1]
+    weights = pixels.copy()
+    scale = _TINY + 1e-6 * float(np.median(np.abs(measured)))
+    for _ in range(_ITERATIONS):
+        right, diagonal = np.zeros(exposures), np.zeros(exposures)
+        np.add.at(right, a, weights * measured)
+        np.add.at(right, b, -weights * measured)
+        np.add.at(diagonal, a, weights)
+        np.add.at(diagonal, b, weights)
+        diagonal[held] += weights.max()
+        links = sparse.coo_array((weights, (a, b)), shape=(exposures, exposures)).tocsr()
+        before = offsets
+        offsets = spsolve((sparse.diags_array(diagonal) - links - links.T).tocsc(), right)
+        left = np.abs(measured - (offsets[a] - offsets[b]))
+        weights = pixels / np.maximum(left, scale)
+        weights *= pixels.sum() / weights.sum()
+        if np.abs(offsets - before).max() <= scale:
+            break
+    return np.asarray(offsets)
+
+
+def _median(values: list[tuple[float, int]]) -> float:
+    """Return the median of differences, each counted as often as it has pixels."""
+    ordered = sorted(values)
+    below = np.cumsum([pixels for _, pixels in ordered])
+    return ordered[int(np.searchsorted(below, below[-1] / 2))][0]

@@ -1,0 +1,55 @@
+"""The mask of sources on the common grid."""
+
+from __future__ import annotations
+
+import numpy as np
+from astropy.wcs import WCS
+
+from skymosaic.sky.sources import SourceMask, source_mask
+
+SHAPE = (200, 240)
+STARS = ((50.0, 60.0), (150.0, 200.0), (120.3, 30.7))  # row, column
+
+
+def mosaic() -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(3)
+    y, x = np.indices(SHAPE).astype(float)
+    weight = np.where(x < 120, 400.0, 1600.0)
+    image = random.normal(0.0, 1.0, SHAPE) / np.sqrt(weight) + 1.0
+    image += 0.5 * np.exp(-0.5 * ((x - 120) ** 2 + (y - 100) ** 2) / 80.0**2)  # a nebula
+    for row, column in STARS:
+        image += 3.0 * np.exp(-0.5 * ((x - column) ** 2 + (y - row) ** 2) / 1.5**2)
+    image[:, :5], weight[:, :5] = np.nan, 0.0
+    return image.astype(np.float32), weight.astype(np.float32)
+
+
+def test_stars_are_masked_and_a_nebula_is_not() -> None:
+    found = source_mask(*mosaic())
+    y, x = np.indices(SHAPE)
+    near = np.zeros(SHAPE, dtype=bool)
+    for row, column in STARS:
+        away = np.hypot(y - row, x - column)
+        assert found[away < 5].all()
+        near |= away < 16
+    assert found[~near].mean() < 0.01
+
+
+def test_nothing_to_see() -> None:
+    nothing = np.zeros((30, 30), dtype=np.float32)
+    assert not source_mask(nothing, nothing).any()
+    assert not source_mask(nothing + 1, nothing + 1).any()
+
+
+def test_the_mask_on_the_pixels_of_a_chip() -> None:
+    grid = WCS(naxis=2)
+    grid.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    grid.wcs.crval, grid.wcs.crpix = [85.0, -2.4], [51.0, 51.0]
+    grid.wcs.cdelt = [-1e-4, 1e-4]
+    chip = grid.deepcopy()
+    chip.wcs.crpix = [51.0 - 20.0, 51.0 - 10.0]  # its first pixel is the grid's (20, 10)
+    mask = np.zeros((100, 100), dtype=bool)
+    mask[40:45, 60:62] = True  # rows, columns
+    usable = SourceMask(mask, grid).usable(chip, (100, 100))
+    row, column = np.nonzero(~usable)
+    assert (row.min(), row.max(), column.min(), column.max()) == (30, 34, 40, 41)
+    assert usable[95:, :].all()  # beyond the grid nothing is masked
