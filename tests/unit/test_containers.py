@@ -17,6 +17,8 @@ import pytest
 import yaml
 
 from skymosaic import __version__
+from skymosaic.compute.addresses import require_private
+from skymosaic.config import load_campaign
 
 _ROOT = Path(__file__).parents[2]
 _DOCKERFILE = (_ROOT / "docker" / "Dockerfile").read_text()
@@ -122,6 +124,16 @@ def test_other_peoples_images_are_pinned():
     images = {s["image"] for s in _COMPOSE["services"].values()} - {"${SKYMOSAIC_IMAGE:-skymosaic}"}
     assert len(images) == 1
     assert all(_DIGEST.search(image) for image in images)
+
+
+def test_the_campaign_of_compose_may_use_its_scheduler() -> None:
+    """What `run` refuses about a scheduler, it must not refuse about this one."""
+    command = _COMPOSE["services"]["campaign"]["command"]
+    given = [part.removeprefix("--set=") for part in command if part.startswith("--set=compute.")]
+    settings = yaml.safe_load("\n".join(part.replace("=", ": ", 1) for part in given))
+    campaign = load_campaign(_ROOT / "configs" / "horsehead-demo.yaml", settings)
+    assert campaign.compute.backend == "scheduler"
+    require_private(str(campaign.compute.address), insecure=campaign.compute.insecure)
 
 
 def test_no_secret_is_in_the_files():
