@@ -110,8 +110,8 @@ def _of_cosmic_rays(campaign: Campaign) -> str:
 
         method = method_of(choices_of(campaign.sky))
         return (
-            f"Cosmic rays were looked for once, with the sky of {method}; the mosaics of all "
-            "methods have the masks that were found."
+            f"Cosmic rays were looked for once, with the sky of {method} as AstroDrizzle has it; "
+            "the mosaics of all methods have the masks that were found."
         )
     return (
         "Cosmic rays were looked for in each run, so the methods may differ in the pixels that "

@@ -264,3 +264,26 @@ def test_warnings_come_first() -> None:
     severities = [one.severity for one in found]
     assert severities == sorted(severities, reverse=True)
     assert {"warning", "note"} == set(severities)
+
+
+def test_a_method_of_this_project_is_marked_wherever_the_advice_names_it() -> None:
+    best = advise(facts({**ERRORS, "globalmin+match-differences": 0.01}))
+    assert best.methods == ("globalmin+match-differences",)
+    assert best.sentence.startswith("Use globalmin+match-differences *: ")
+    worse = advise(facts({**ERRORS, "match-differences": 0.7}))
+    assert "0.7000 (match-differences *)" in worse.sentence
+    both = {"match": 0.01, "match-differences": 0.01, "globalmin": 0.4}
+    alike = advise(facts(both, graph=graph(PAIRS[:1])))
+    assert alike.sentence.startswith("match and match-differences * do not differ here")
+    told = {finding.code: finding.text for finding in alike.findings}
+    assert "match and match-differences * cannot relate them" in told["separate-groups"]
+    assert "match, match-differences * and globalmin leave the same" in told["same-differences"]
+
+
+def test_the_advice_names_a_method_of_this_project_as_what_would_be_better() -> None:
+    errors = {"match": 0.01, "match-differences": 0.5}
+    given = facts(errors)
+    levels = {"match": 0.0, "match-differences": -0.4}
+    rated = {m: quality(m, e, estimated_level=levels[m]) for m, e in errors.items()}
+    advice = advise(replace(given, quality=rated))
+    assert "match-differences * would be better if they held more than" in advice.sure

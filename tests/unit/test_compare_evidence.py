@@ -137,3 +137,11 @@ def test_the_summary_begins_with_the_advice(evidence: Evidence) -> None:
     assert lines[0].startswith("advice: Use globalmin+match")
     assert lines[1].startswith("how sure: ")
     assert any(line.startswith("localmin ") for line in lines)
+
+
+def test_the_table_marks_a_method_of_this_project(measured: Measured) -> None:
+    skies = {"match": measured.skies["match"], "match-differences": measured.skies["match"]}
+    mosaics = {"match": measured.mosaics["match"]}
+    lines = summary_lines(gather_evidence(replace(measured, skies=skies, mosaics=mosaics)))
+    (row,) = (i for i, line in enumerate(lines) if line.startswith("match-differences * "))
+    assert lines[row + 1].startswith("* skymosaic's own method")

@@ -121,6 +121,22 @@ def test_advice_that_names_no_single_method(tmp_path, verdict, methods, headline
     assert headline in found["md"]
 
 
+def test_an_advised_method_of_this_project_is_marked_and_explained(tmp_path):
+    from tests.unit.reports import evidence
+
+    both = ("globalmin+match-differences", "globalmin+match")
+    found = texts(tmp_path, report(record(), evidence=evidence("no-difference", both)))
+    for form in ("html", "md"):
+        assert "globalmin+match-differences * and globalmin+match serve equally" in found[form]
+    text = Page(found["html"]).text
+    assert "AstroDrizzle has four ways" in text
+    assert "globalmin+match-differences * makes the exposures agree by differences" in text
+    assert "* skymosaic's own method, not one of AstroDrizzle's." in text
+    alone = texts(tmp_path, report(record(), evidence=evidence("method", both[:1])))
+    assert "Use globalmin+match-differences *" in alone["html"]
+    assert "AstroDrizzle has four ways" not in alone["html"]
+
+
 def test_a_run_that_broke_off_says_what_is_missing(tmp_path):
     some = {m: row for m, row in SKIES.items() if m != "match"}
     broken = report(

@@ -10,6 +10,7 @@ from typing import Any
 from astropy.table import Table
 
 from skymosaic.compare.evidence import Evidence
+from skymosaic.methods import FOOTNOTE, OWN, ascribed
 
 _METHOD = {"method": "sky method"}
 _PAIR = {"a": "rootname of one exposure", "b": "rootname of the other"}
@@ -124,7 +125,7 @@ def _quality_lines(evidence: Evidence) -> list[str]:
     for method, one in evidence.quality.items():
         rows.append(
             [
-                method,
+                ascribed(method),
                 _number(one.estimated_error),
                 _number(one.residual_rms),
                 _number(None if one.largest is None else one.largest.residual),
@@ -135,7 +136,8 @@ def _quality_lines(evidence: Evidence) -> list[str]:
             ]
         )
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-    return [_row(cells, widths) for cells in rows]
+    footnote = [FOOTNOTE] if any(method in OWN for method in evidence.quality) else []
+    return [*(_row(cells, widths) for cells in rows), *footnote]
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:

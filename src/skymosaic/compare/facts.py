@@ -65,7 +65,7 @@ class Facts:
 
     @property
     def matching(self) -> list[str]:
-        """The methods that were run and match exposures in their overlaps."""
+        """The methods that were run and compare a statistic of each exposure in the overlaps."""
         return [method for method in ("match", "globalmin+match") if method in self.quality]
 
     def limit(self, tests: int) -> float:

@@ -9,6 +9,7 @@ from skymosaic.compare.advice import Finding
 from skymosaic.compare.facts import SIGMAS, SMALL_SHARE, Facts
 from skymosaic.compare.residuals import Residual
 from skymosaic.compare.wording import listed
+from skymosaic.methods import ascribed
 
 _UNEVEN = 3.0  # times its standard error that one constant an exposure leaves of a difference
 _SEAM_SHARE = 0.1  # of a step: the weights of exposures at an edge are known to some per cent
@@ -148,10 +149,11 @@ def _same_differences(facts: Facts) -> Iterator[Finding]:
     same = [method for method, one in rms.items() if one - least <= facts.negligible]
     if len(same) > 1:
         left = listed([f"{rms[method]:.4f}" for method in same])
+        names = listed([ascribed(method) for method in same])
         yield Finding(
             "same-differences",
             "note",
-            f"Between exposures {listed(same)} leave the same: {left} e-/s rms in the overlaps. "
+            f"Between exposures {names} leave the same: {left} e-/s rms in the overlaps. "
             "Where a local background is subtracted, as for stars, they serve alike.",
             {method: rms[method] for method in same},
         )
@@ -200,11 +202,11 @@ def _truth(facts: Facts) -> Iterator[Finding]:
     known = {method: one.truth for method, one in facts.quality.items() if one.truth is not None}
     if known:
         best = min(known, key=lambda method: known[method].rms)
-        errors = listed([f"{known[method].rms:.4f} ({method})" for method in known])
+        errors = listed([f"{one.rms:.4f} ({ascribed(method)})" for method, one in known.items()])
         yield Finding(
             "truth",
             "note",
-            f"The data are simulated. Against the true skies {best} is closest: what was "
+            f"The data are simulated. Against the true skies {ascribed(best)} is closest: what was "
             f"subtracted is off by {errors} e-/s rms.",
             {method: one.to_dict() for method, one in known.items()},
         )

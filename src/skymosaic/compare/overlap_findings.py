@@ -8,6 +8,7 @@ from skymosaic.compare.advice import Finding
 from skymosaic.compare.facts import SIGMAS, Facts
 from skymosaic.compare.overlap_graph import Cut
 from skymosaic.compare.wording import listed, some
+from skymosaic.methods import ALL, ascribed
 
 
 def find(facts: Facts) -> list[Finding]:
@@ -31,7 +32,8 @@ def _separate_groups(facts: Facts) -> Iterator[Finding]:
     if len(groups) < 2:
         return
     sizes = listed([str(len(group)) for group in groups])
-    relate = f"{listed(facts.matching)} cannot relate them" if facts.matching else "no overlap"
+    relative = [ascribed(m) for m in ALL if "match" in m and m in facts.quality]
+    relate = f"{listed(relative)} cannot relate them" if relative else "no overlap"
     yield Finding(
         "separate-groups",
         "warning",
@@ -48,8 +50,8 @@ def _undetermined(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "undetermined",
                 "warning",
-                f"{method} is undetermined for {some(one.undetermined)}, which overlap no other "
-                "exposure in valid pixels.",
+                f"{ascribed(method)} is undetermined for {some(one.undetermined)}, which overlap "
+                "no other exposure in valid pixels.",
                 {"method": method, "exposures": list(one.undetermined)},
             )
 

@@ -11,6 +11,7 @@ from skymosaic.compare.estimate import Comparison
 from skymosaic.compare.facts import SIGMAS, SMALL_SHARE, Facts
 from skymosaic.compare.turning import Turn, turns
 from skymosaic.compare.wording import listed
+from skymosaic.methods import ascribed
 
 
 def advise(facts: Facts) -> Advice:
@@ -66,10 +67,11 @@ def _sentence(
     apart: Comparison,
     facts: Facts,
 ) -> str:
-    names = listed(equal)
-    best, error, uncertainty = ranking[0]
+    names = listed([ascribed(method) for method in equal])
+    first, error, uncertainty = ranking[0]
+    best = ascribed(first)
     off = f"{error:.4f} +- {max(uncertainty, 5e-5):.4f} e-/s rms"
-    rest = [f"{one:.4f} ({method})" for method, one, _ in ranking if method not in equal]
+    rest = [f"{one:.4f} ({ascribed(m)})" for m, one, _ in ranking if m not in equal]
     against = f"; the others are off by {listed(rest)}" if rest else ""
     differ = f"{apart.excess:.4f} +- {apart.error:.4f} e-/s"
     if verdict == "undetermined":
@@ -140,14 +142,14 @@ def _would_change(turning: Sequence[Turn], facts: Facts) -> str:
     told = []
     if emission := found.get("emission"):
         told.append(
-            f"{emission.method} would be better if they held more than {emission.level:.2g} e-/s "
-            f"of emission{alike}"
+            f"{ascribed(emission.method)} would be better if they held more than "
+            f"{emission.level:.2g} e-/s of emission{alike}"
         )
     else:
         told.append(f"No emission in them{alike} would change the advice")
     if defects := found.get("defects"):
         told.append(
-            f"{defects.method} would be better if defects, such as bad flat fields, darkened them "
-            f"by more than {defects.level:.2g}"
+            f"{ascribed(defects.method)} would be better if defects, such as bad flat fields, "
+            f"darkened them by more than {defects.level:.2g}"
         )
     return "; ".join(told) + "."

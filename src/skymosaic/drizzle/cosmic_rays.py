@@ -16,12 +16,14 @@ from skymosaic.drizzle.sky_record import require_no_fallback
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError
 from skymosaic.exposure import Exposure
+from skymosaic.methods import OWN
 
 if TYPE_CHECKING:
     from skymosaic.drizzle.onepass_skies import SkyChoice
 
 _PREFERRED = ("globalmin+match", "match", "localmin", "globalmin")
 """Medians need exposures that are matched, and the noise model the true sky."""
+_STANDS_FOR = {method: method.removesuffix("-differences") for method in OWN}
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,13 @@ class CosmicRays:
 
 
 def method_of(choices: Mapping[str, SkyChoice]) -> str:
-    """Return the sky method under which cosmic rays are looked for: the best for it of a run's."""
-    methods = {choice.method for choice in choices.values()}
+    """Return the sky method under which cosmic rays are looked for: the best for it of a run's.
+
+    AstroDrizzle looks for them, so it is one of its own. A method of this project stands for the
+    one that it is a variant of: its skies are known only after drizzling.
+    """
+    asked = {choice.method for choice in choices.values()}
+    methods = {_STANDS_FOR.get(method, method) for method in asked if method}
     return next((method for method in _PREFERRED if method in methods), "localmin")
 
 

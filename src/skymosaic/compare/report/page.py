@@ -24,6 +24,7 @@ from skymosaic.compare.report.record import Report
 from skymosaic.compare.report.sheets import sheets
 from skymosaic.compare.report.verdict import advised_warnings, facts, verdict
 from skymosaic.compare.report.view import sky_view, table_view, text_of, typeset
+from skymosaic.methods import ascribed
 
 _SHOWN = {
     "quality": "{:.4g}",
@@ -112,6 +113,7 @@ def template(name: str) -> jinja2.Template:
     )
     environment.filters["text"] = text_of
     environment.filters["typeset"] = typeset
+    environment.filters["ascribed"] = ascribed
     return environment.get_template(name)
 
 

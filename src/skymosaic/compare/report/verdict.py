@@ -9,7 +9,7 @@ from typing import Any
 from skymosaic.compare.advice import Advice
 from skymosaic.compare.mdrizsky import method_columns
 from skymosaic.compare.report.record import Report
-from skymosaic.methods import OWN
+from skymosaic.methods import FOOTNOTE, METHODS, OWN, ascribed
 
 _NO_ADVICE = (
     "This run measured nothing in the overlaps of the exposures, so there is no advice. The table "
@@ -23,6 +23,10 @@ _MEANS = {
     "globalmin": "subtracts one value from all exposures, the lowest sky among them",
     "globalmin+match": "makes the exposures agree where they overlap, then subtracts the lowest "
     "sky that is left",
+    "match-differences": "makes the exposures agree where they overlap, as match does, but from "
+    "differences of the same pixels of the mosaic's grid, and leaves the lowest of their skies",
+    "globalmin+match-differences": "makes the exposures agree by differences of the same pixels of "
+    "the mosaic's grid, then subtracts the lowest sky that is left",
 }
 """For readers who have not met the methods."""
 
@@ -32,6 +36,7 @@ class Bar:
     """One method in the order of the advice."""
 
     method: str
+    """Its name for people."""
     error: str
     """Its estimated error with the standard error of that."""
     share: float
@@ -97,10 +102,15 @@ def verdict(report: Report) -> Verdict:
 
 
 def _means(methods: Sequence[str]) -> str:
-    told = "; ".join(f"{method} {_MEANS[method]}" for method in methods if method in _MEANS)
-    if not told:
+    if not methods:
         return ""
-    return f"AstroDrizzle has four ways to take the sky out of a mosaic. {told}."
+    told = "; ".join(f"{ascribed(method)} {_MEANS[method]}" for method in methods)
+    parts = [f"{told}."]
+    if any(method in METHODS for method in methods):
+        parts.insert(0, "AstroDrizzle has four ways to take the sky out of a mosaic.")
+    if any(method in OWN for method in methods):
+        parts.append(f"{FOOTNOTE}.")
+    return " ".join(parts)
 
 
 def _without(sentence: str, start: str) -> str:
@@ -124,9 +134,9 @@ def _without_advice(report: Report) -> tuple[str, str]:
 def headline_of(kind: str, methods: Sequence[str]) -> str:
     """Return the advice in a few words."""
     if kind == "method":
-        return f"Use {methods[0]}"
+        return f"Use {ascribed(methods[0])}"
     if kind == "no-difference":
-        return f"{_joined(methods)} serve equally well"
+        return f"{_joined([ascribed(method) for method in methods])} serve equally well"
     return "The data do not tell which method to use"
 
 
@@ -183,7 +193,7 @@ def _bars(advice: Advice) -> list[Bar]:
 
     return [
         Bar(
-            method,
+            ascribed(method),
             f"{error:.3g} ± {spread:.1g}",
             percent(error),
             (percent(error - spread), percent(error + spread)),
