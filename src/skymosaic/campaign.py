@@ -174,6 +174,17 @@ def compare(
     )
 
 
+def count_tasks(campaign: Campaign, files: int) -> int:
+    """Return how many tasks of a campaign of one mosaic are told of, if none was done before.
+
+    One for each file, sky method and check; inspect, align, plan and gather; and the differences
+    on the common grid, which the reference engine has a task of its own for.
+    """
+    own = campaign.drizzle.engine == "astrodrizzle" and {*OWN} & {*campaign.sky.methods}
+    each = len(campaign.sky.methods) + len(campaign.drizzle.checks)
+    return files + each + 4 + bool(own)
+
+
 def _looks_at_pairs(method: str) -> bool:
     """Whether a method measures every pair of exposures that overlap, which takes long."""
     return method in METHODS and "match" in method
@@ -235,10 +246,7 @@ def run(
             return outcome_of(place, done, reused=True)
         with workers(campaign, place, both(tell, recorder.tell), len(parcels)) as client:
             recorder.watch(dashboard=str(client.dashboard_link or ""))
-            # inspect, align, plan and gather are one task each, and so are differences
-            extra = campaign.drizzle.engine == "astrodrizzle" and {*OWN} & {*campaign.sky.methods}
-            single = 4 + len(campaign.drizzle.checks) + bool(extra)
-            both(expect, recorder.expect)(len(parcels) + len(campaign.sky.methods) + single)
+            both(expect, recorder.expect)(count_tasks(campaign, len(parcels)))
             done = with_second_chances(
                 client, lambda share: compute_graph(client, campaign, place, source, parcels, share)
             )

@@ -117,7 +117,11 @@ def run(
         parcels = sum(len(group.parcels) for group in groups)
         with workers(campaign, place, both(tell, recorder.tell), parcels) as client:
             recorder.watch(dashboard=str(client.dashboard_link or ""))
-            both(expect, recorder.expect)(parcels + len(groups) * (len(campaign.sky.methods) + 4))
+            tasks = sum(
+                pipeline.count_tasks(campaign.for_group(group.name), len(group.parcels))
+                for group in groups
+            )
+            both(expect, recorder.expect)(tasks)
             states = _run_all(client, campaign, place, source, groups)
         told.store.write_json(told.key(STATES), [asdict(state) for state in states])
         report = write_index(place)

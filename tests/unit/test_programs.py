@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from skymosaic.archive.base import Parcel
+from skymosaic.campaign import count_tasks
 from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.errors import CampaignError
 from skymosaic.programs import split
@@ -111,3 +112,23 @@ def test_instruments_with_filters_of_one_name_stay_apart() -> None:
 def test_two_targets_that_look_alike_as_folders_stay_apart() -> None:
     groups = split([parcel("a", "M 16", "F160W"), parcel("b", "M_16", "F160W")])
     assert len({group.folder for group in groups}) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "tasks"),
+    [
+        ("sky: {methods: [match]}", 3 + 1 + 4),
+        ("sky: {methods: [match, match-differences]}", 3 + 2 + 4 + 1),
+        ("sky: {methods: [match, match-differences]}\ndrizzle: {engine: onepass}", 3 + 2 + 4),
+    ],
+)
+def test_the_tasks_of_a_group_are_counted(given: str, tasks: int) -> None:
+    text = f"campaign: {{name: p}}\nsource: {{kind: mast, proposal_id: [12812]}}\n{given}\n"
+    own = program(f"{text}groups: {{}}\n").for_group("M 16/F160W")
+    assert count_tasks(own, 3) == tasks
+
+
+def test_a_groups_own_methods_count() -> None:
+    both = TEXT.replace("[match]}}", "[match, globalmin+match-differences]}}")
+    assert count_tasks(program(both).for_group("M 16/F110W"), 1) == 1 + 2 + 4 + 1
+    assert count_tasks(program(both).for_group("M 16/F160W"), 1) == 1 + 4 + 4
