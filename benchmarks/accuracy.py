@@ -15,6 +15,12 @@ Montage and reproject find theirs from the same drizzled images (`accuracy_rival
 With --results FILE the errors are kept and added to, so that a long run can be made in pieces
 (--first-noise), and --show tabulates them.
 
+With --masks each method's skies are measured with `sky.mask_sources`, too, and with --planes those
+of match-differences with `sky.planes` (`accuracy_options.py`), in tables of their own:
+
+    python benchmarks/accuracy.py --size small --no-rivals --masks --field "crowded stars"
+    python benchmarks/accuracy.py --size small --no-rivals --planes --field "a gradient an exposure"
+
 The last line is one JSON object.
 """
 
@@ -30,6 +36,14 @@ from pathlib import Path
 import numpy as np
 from accuracy_fields import FIELDS, Field, lights, simulation_of, write
 from accuracy_limit import cramer_rao
+from accuracy_options import (
+    by_medians,
+    left_in,
+    masks_table,
+    planes_table,
+    with_masks,
+    with_planes,
+)
 from accuracy_rivals import montage, reproject
 
 from skymosaic import drizzlepac_process
@@ -37,7 +51,7 @@ from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass_differences import measure_patches
 from skymosaic.drizzle.onepass_run import drizzle_chips
-from skymosaic.drizzle.onepass_sky import SkySettings, measure_skies
+from skymosaic.drizzle.onepass_sky import SkySettings
 from skymosaic.exposure import read_exposure, wcs_headers
 from skymosaic.sky.differences import match_differences
 
@@ -66,7 +80,17 @@ def plan(folder: Path, names: list[str]) -> Grid:
     return Grid.from_call(call.value)
 
 
-def try_field(field: Field, size: str, noises: range, rivals: int, jobs: int, known: dict) -> dict:
+def try_field(
+    field: Field,
+    size: str,
+    noises: range,
+    rivals: int,
+    jobs: int,
+    known: dict,
+    *,
+    masks: bool = False,
+    planes: bool = False,
+) -> dict:
     """Return the errors of all exposures, by realisation and method, and the limit; e-/s."""
     simulation = simulation_of(field, size, SEED)
     truths = lights(field, simulation)
@@ -85,13 +109,21 @@ def try_field(field: Field, size: str, noises: range, rivals: int, jobs: int, kn
             patches, offsets = measure_patches(grid.shape, cut_outs, load, range(len(names)))
             matched = match_differences(len(names), patches, offsets)
             skies: dict[str, np.ndarray | None] = {"match-differences": matched.offsets / factor}
-            by_medians = measure_skies(
-                folder, exposures, {"a": SkySettings.from_parameters(PARAMETERS)}
-            )["a"].methods
-            for method in ("localmin", "match", "globalmin+match"):
-                skies[method] = np.array(
-                    [np.nan if v is None else v for v in by_medians[method].values]
-                )
+            settings = SkySettings.from_parameters(PARAMETERS)
+            skies |= by_medians(folder, exposures, settings)
+            beside: dict = {}
+            if masks:
+                masked, share = with_masks(folder, exposures, settings, grid, cut_outs, load)
+                skies |= {f"{method}, masked": values for method, values in masked.items()}
+                beside["masked"] = share
+            if planes:
+                middle, tilts, beside["planes told"] = with_planes(exposures, grid, cut_outs, load)
+                skies["match-differences, planes"] = middle
+                subtracted = {
+                    **{method: (skies[method], ()) for method in ("match", "match-differences")},
+                    "match-differences, planes": (middle, tilts),
+                }
+                beside["left"] = left_in(field, simulation, truths, grid, cut_outs, subtracted)
             if noise - noises.start < rivals:
                 for name, theirs in (
                     ("Montage", montage(folder, grid, cut_outs, load)),
@@ -117,6 +149,12 @@ def try_field(field: Field, size: str, noises: range, rivals: int, jobs: int, kn
         found["noises"][str(noise)] = {
             "errors": {method: values.tolist() for method, values in errors.items()},
             "stated": stated.tolist(),
+            "levels": {
+                method: float(np.nanmean(values - true))
+                for method, values in skies.items()
+                if values is not None
+            },
+            **beside,
         }
     drizzlepac_process.close()
     return found
@@ -189,6 +227,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--results", type=Path, help="JSON file of all errors, added to")
     parser.add_argument("--show", action="store_true", help="tabulate --results, run nothing")
+    parser.add_argument("--masks", action="store_true", help="with sky.mask_sources, too")
+    parser.add_argument("--planes", action="store_true", help="with sky.planes, too")
     options = parser.parse_args()
     noises = range(options.first_noise, options.first_noise + options.noises)
     raw: dict = {}
@@ -197,12 +237,23 @@ def main() -> None:
     for name in () if options.show else options.field or FIELDS:
         print(name, flush=True)
         raw[name] = try_field(
-            FIELDS[name], options.size, noises, options.rivals, options.jobs, raw.get(name, {})
+            FIELDS[name],
+            options.size,
+            noises,
+            options.rivals,
+            options.jobs,
+            raw.get(name, {}),
+            masks=options.masks,
+            planes=options.planes,
         )
         if options.results:
             options.results.write_text(json.dumps(raw))
     results = {name: summary(raw[name]) for name in FIELDS if name in raw}
     print(f"\nrms (largest) error in milli-e-/s, {options.size} frames\n\n{table(results)}")
+    if options.masks:
+        print(f"\nwith sky.mask_sources, milli-e-/s\n\n{masks_table(raw)}")
+    if options.planes:
+        print(f"\nwith sky.planes, milli-e-/s\n\n{planes_table(raw)}")
     print(json.dumps({"size": options.size, "load": os.getloadavg()[1], "fields": results}))
 
 
