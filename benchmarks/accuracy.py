@@ -6,7 +6,9 @@ exposure's sky against the mean of its group. Beside them stands the Cramer-Rao 
 the best unbiased estimate where the scene is unknown in every pixel, each exposure has one
 constant, and the noise is what the simulation adds. localmin, match and globalmin+match are by the
 sky engine, which gives AstroDrizzle's numbers (to 1e-6 e-/s); match-differences is this project's;
-Montage and reproject find theirs from the same drizzled images (`accuracy_rivals.py`).
+Montage and reproject find theirs from the same drizzled images (`accuracy_rivals.py`). Where one
+of the two is not installed its column says so: `apt-get install montage` (Debian, Ubuntu) has the
+commands of Montage, `pip install reproject` the other.
 
     python benchmarks/accuracy.py --size small --noises 3 --field nebula   # quick
     python benchmarks/accuracy.py --noises 10 --field "sparse field"       # full frames
