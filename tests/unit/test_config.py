@@ -133,8 +133,8 @@ def test_every_text_field_exists(load) -> None:
         (
             "source: {kind: simulated}\ncompute: {zzz: 1}\n",
             "FILE line 3: compute.zzz: unknown key, the known ones are backend, address, workers, "
-            "memory_limit, scratch, cache, cache_limit, share, slurm, mpi, insecure, "
-            "metrics_port, metrics_host, kubernetes",
+            "memory_limit, scratch, cache, cache_limit, dashboard, share, slurm, mpi, "
+            "insecure, metrics_port, metrics_host, kubernetes",
         ),
         (
             "source: {kind: simulated}\ndrizzle:\n  final_rot: 3\n",
