@@ -139,6 +139,7 @@ def test_tile_aligned_by_chance_matches_fails_the_rms_gate(tmp_path: Path, files
     stage_never_finished(tmp_path, "aligned")
 
 
+@pytest.mark.slow
 def test_policy_keep_mosaics_an_unaligned_tile_and_says_so(tmp_path: Path) -> None:
     files = tmp_path / "files"
     simulated = skymosaic(

@@ -25,6 +25,7 @@ def campaign(folder: Path, name: str, data: Path, **sections: object) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_a_campaign_with_variants(simulated_files: Path, tmp_path: Path) -> None:
     file = campaign(
         tmp_path,

@@ -197,6 +197,7 @@ def test_two_runs_at_once(server: S3Server, s3: S3Store, tmp_path: Path) -> None
     assert first.returncode == 0, err
 
 
+@pytest.mark.slow
 def test_restart_goes_on_with_the_stored_file(
     server: S3Server, s3: S3Store, tmp_path: Path
 ) -> None:
