@@ -55,21 +55,11 @@ from skymosaic.drizzle.onepass_differences import measure_patches
 from skymosaic.drizzle.onepass_run import drizzle_chips
 from skymosaic.drizzle.onepass_sky import SkySettings
 from skymosaic.exposure import read_exposure, wcs_headers
-from skymosaic.sky.differences import match_differences
+from skymosaic.sky.differences import centred, match_differences
 
 METHODS = ("localmin", "match", "globalmin+match", "match-differences", "Montage", "reproject")
 PARAMETERS = pars.resolve({"final_bits": "64", "final_rot": 257.0})
 SEED = 12812
-
-
-def centred(values: np.ndarray, groups: tuple[tuple[int, ...], ...]) -> np.ndarray:
-    """Return values less the mean of their group; NaN for one alone."""
-    found = np.full(len(values), np.nan)
-    for group in groups:
-        if len(group) > 1:
-            own = values[list(group)]
-            found[list(group)] = own - own.mean()
-    return found
 
 
 def plan(folder: Path, names: list[str]) -> Grid:

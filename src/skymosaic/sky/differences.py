@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
 from skymosaic.sky.chi_squared import exceeded_by_chance, median
-from skymosaic.sky.patches import Patch
+from skymosaic.sky.patches import Patch, pseudo_inverse
 
 Floats = NDArray[np.float64]
 Groups = tuple[tuple[int, ...], ...]
@@ -72,7 +72,7 @@ class MatchedSkies:
 
     def centred(self) -> MatchedSkies:
         """Return the same with the mean of each group at 0."""
-        return replace(self, offsets=_centred(self.offsets, self.groups))
+        return replace(self, offsets=centred(self.offsets, self.groups))
 
     def scaled(self, factors: Floats) -> MatchedSkies:
         """Return the same in other units, exposure by exposure."""
@@ -113,7 +113,7 @@ def match_differences(exposures: int, patches: Sequence[Patch], known: Floats) -
         fit.reweight(factor)
     factor = max(factor, fit.between_overlaps(factor))
     return MatchedSkies(
-        offsets=_centred(known + fit.offsets, fit.groups),
+        offsets=centred(known + fit.offsets, fit.groups),
         covariance=factor * fit.covariance(),
         groups=fit.groups,
         noise_factor=factor,
@@ -138,11 +138,7 @@ class _Equations:
 
     @staticmethod
     def _with(members: NDArray[np.intp], normal: Floats, right: Floats) -> _Equations:
-        values, vectors = np.linalg.eigh(normal)
-        kept = values > 1e-6 * max(float(values[-1]), 1e-300)
-        kept[0] = False  # a constant, which no difference tells
-        inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
-        return _Equations(members, normal, right, inverse, int(kept.sum()))
+        return _Equations(members, normal, right, *pseudo_inverse(normal))
 
     def misfit(self, offsets: Floats) -> float:
         """Return chi^2 of the patch, as if the noise of neighbouring pixels were independent."""
@@ -210,7 +206,7 @@ class _Fit:
             if len(group) > 1:
                 free, factors = self._factors(group)
                 self.offsets[free] = factors.solve(right[free])
-        self.offsets = np.nan_to_num(_centred(self.offsets, self.groups))
+        self.offsets = np.nan_to_num(centred(self.offsets, self.groups))
 
     def _factors(self, group: Sequence[int]) -> tuple[NDArray[np.int64], Any]:
         """Return the free exposures of a group, the best known one held, and their LU factors."""
@@ -317,7 +313,7 @@ def _groups(matrix: sparse.csr_array) -> Groups:
     return tuple(tuple(int(i) for i in group) for group in ordered)
 
 
-def _centred(offsets: Floats, groups: Groups) -> Floats:
+def centred(offsets: Floats, groups: Groups) -> Floats:
     """Return offsets whose mean is 0 in each group; NaN for an exposure alone."""
     centred = np.full(len(offsets), np.nan)
     for group in groups:

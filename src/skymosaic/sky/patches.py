@@ -78,12 +78,23 @@ class Patch:
 
     @cached_property
     def solved(self) -> tuple[Floats, int]:
-        """The pseudo-inverse of `normal`, and its rank: the differences that are known."""
-        values, vectors = np.linalg.eigh(self.normal)
-        kept = values > _SINGULAR * max(float(values[-1]), 1e-300)
-        kept[0] = False  # a constant, which no difference tells
-        inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
-        return inverse, int(kept.sum())
+        """`pseudo_inverse` of `normal`."""
+        return pseudo_inverse(self.normal)
+
+
+def pseudo_inverse(normal: Floats) -> tuple[Floats, int]:
+    """Return the pseudo-inverse of a normal matrix, and its rank: the differences that are known.
+
+    Parameters
+    ----------
+    normal : array, shape (exposures, exposures)
+        Its rows add up to 0.
+    """
+    values, vectors = np.linalg.eigh(normal)
+    kept = values > _SINGULAR * max(float(values[-1]), 1e-300)
+    kept[0] = False  # a constant, which no difference tells
+    inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+    return inverse, int(kept.sum())
 
 
 def noise_of(data: Singles, weight: Singles) -> float | None:
