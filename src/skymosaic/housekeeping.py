@@ -84,10 +84,15 @@ def status_of(place: Place) -> Status:
     if submission is not None and submission.error is not None:
         return _submitted(RunState.FAILED, submission)
     if submission is not None and submission.is_pending(place):
-        if why := handover.why_ended(submission):
-            error = as_record(ComputeError(f"the job ended before its run began. {why}"))
-            return _submitted(RunState.FAILED, replace(submission, error=error))
-        return _submitted(RunState.SUBMITTED, submission)
+        fate = handover.fate_of(submission)
+        # Its run may have begun, and even ended, while the cluster was asked.
+        if submission == submissions.read(place) and submission.is_pending(place):
+            told = "" if fate is None else fate.told
+            if fate is not None and not fate.alive and told:
+                error = as_record(ComputeError(f"it ended before its run began. {told}"))
+                return _submitted(RunState.FAILED, replace(submission, error=error))
+            return _submitted(RunState.SUBMITTED, submission, told)
+        return status_of(place)
     status = last_status(place)
     if status is None:
         where = place.store.where(place.campaign)
@@ -104,8 +109,9 @@ def settle(campaign: Campaign) -> None:
         submissions.forget(place)
 
 
-def _submitted(state: RunState, submission: Submission) -> Status:
+def _submitted(state: RunState, submission: Submission, told: str = "") -> Status:
     what = f"{submission.what or 'being handed over'}, by {submission.by}"
+    what += f". {told}" if told else ""
     return Status(state, submission.submitted, None, what, 0, [], submission.error)
 
 

@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from distributed import Client
 
 from tests.conftest import Ended, skymosaic, wait_for, write_campaign
-from tests.dask_cluster import DaskCluster, dask_cluster
+from tests.dask_cluster import DaskCluster, dask_cluster, stop
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,27 @@ def test_a_driver_that_cannot_begin_is_told_of(cluster: DaskCluster, tmp_path: P
     logs = skymosaic("logs", uri)
     assert "InputError" in logs.out
     wait_for(lambda: not list(cluster.folder.glob("skymosaic-*-driver-*")), "a clean end", 30)
+
+
+@pytest.mark.slow
+def test_a_submission_that_its_scheduler_has_lost_is_told_of(tmp_path: Path) -> None:
+    file = write_campaign(tmp_path / "demo.yaml", source={"kind": "simulated"})
+    uri = f"{tmp_path}/out/demo"
+    with dask_cluster(tmp_path) as cluster:
+        cluster.scale(1)
+        with Client(cluster.address) as client:
+            _held = client.submit(time.sleep, 20)  # the only worker has no thread for a driver
+            ended = dask_submit(cluster.address, file, "--store", "out", cwd=tmp_path)
+            assert ended.code == 0, ended.err
+            waiting = skymosaic("status", uri)
+            assert waiting.code == 24, waiting.out
+        stop(cluster.scheduler)
+        away = skymosaic("status", uri)
+        assert away.code == 24, away.out  # it may have begun somewhere: nobody can tell
+        cluster.start()
+        lost = skymosaic("status", uri)
+        assert lost.code == 21, lost.out
+        assert "does not know its task" in lost.out
 
 
 def test_ping_and_refusals(cluster: DaskCluster, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +13,8 @@ import yaml
 from skymosaic.config import load_campaign, resolved_yaml
 from skymosaic.errors import ComputeError, InstallationError, LockedError
 from skymosaic.submission import kubernetes
-from skymosaic.submission.job import Job
+from skymosaic.submission.job import Fate, Job
+from skymosaic.submission.record import Submission
 from tests.conftest import write_campaign
 
 Asked = Callable[[], list[dict[str, Any]]]
@@ -30,7 +30,8 @@ with (here / "asked").open("a") as asked:
 if (here / "error").exists():
     sys.exit((here / "error").read_text())
 if sys.argv[1] == "get":
-    print((here / "job").read_text() if (here / "job").exists() else "", end="")
+    file = here / sys.argv[2]
+    print(file.read_text() if file.exists() else "", end="")
 if sys.argv[1] == "apply":
     made = list(yaml.safe_load_all(given))
     for one in made:
@@ -67,6 +68,10 @@ def job(tmp_path: Path) -> Job:
     return Job(campaign, resolved_yaml(campaign))
 
 
+def handed_over(job: Job, what: str = "Kubernetes job") -> Submission:
+    return Submission("id", "kubernetes", 0, "now", "me", job.text, what=what)
+
+
 def job_state(condition: str | None) -> str:
     conditions = [] if condition is None else [{"type": condition, "status": "True"}]
     return json.dumps({"kind": "Job", "status": {"conditions": conditions}})
@@ -95,7 +100,7 @@ def test_a_job_that_is_at_work_is_left_alone(asked: Asked, job: Job, tmp_path: P
     with pytest.raises(LockedError, match="skymosaic-field is at work"):
         kubernetes.submit(job)
     assert [call["arguments"][0] for call in asked()] == ["get"]
-    assert kubernetes.is_known(SimpleNamespace(text=job.text))
+    assert kubernetes.fate(handed_over(job)) == Fate(True)
 
 
 @pytest.mark.parametrize("condition", ["Complete", "Failed"])
@@ -103,10 +108,51 @@ def test_a_job_that_has_ended_is_replaced(
     asked: Asked, job: Job, tmp_path: Path, condition: str
 ) -> None:
     (tmp_path / "job").write_text(job_state(condition))
-    assert not kubernetes.is_known(SimpleNamespace(text=job.text))
+    assert not kubernetes.fate(handed_over(job)).alive
     kubernetes.submit(job)
     verbs = [call["arguments"][0] for call in asked()]
     assert verbs == ["get", "get", "delete", "apply", "apply"]
+
+
+def test_why_a_job_ended_is_told_with_where_its_logs_are(
+    asked: Asked, job: Job, tmp_path: Path
+) -> None:
+    failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "late"}
+    (tmp_path / "job").write_text(json.dumps({"status": {"conditions": [failed]}}))
+    told = kubernetes.fate(handed_over(job)).told
+    assert "DeadlineExceeded: late" in told
+    assert "kubectl --namespace skymosaic logs" in told
+    (tmp_path / "job").unlink()
+    assert kubernetes.fate(handed_over(job)) == Fate(
+        False, "There is no Kubernetes job skymosaic-field in namespace skymosaic any more"
+    )
+    assert kubernetes.fate(handed_over(job, what="")) == Fate(False)  # being handed over
+
+
+def test_what_keeps_pods_from_starting_is_told(asked: Asked, job: Job, tmp_path: Path) -> None:
+    def pod(name: str, **status: Any) -> dict[str, Any]:
+        return {"metadata": {"name": name}, "status": status}
+
+    def waiting(reason: str, message: str = "") -> dict[str, Any]:
+        return {"state": {"waiting": {"reason": reason, "message": message}}}
+
+    unscheduled = {
+        **{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"},
+        "message": "0/3 nodes are available",
+    }
+    pods = [
+        pod("a", conditions=[unscheduled]),
+        pod("b", containerStatuses=[waiting("ImagePullBackOff", "no such\nimage")]),
+        pod("c", containerStatuses=[waiting("ContainerCreating")]),
+        pod("d", containerStatuses=[{"state": {"running": {}}}]),
+    ]
+    (tmp_path / "job").write_text(job_state(None))
+    (tmp_path / "pods").write_text(json.dumps({"items": pods}))
+    assert kubernetes.fate(handed_over(job)) == Fate(
+        True,
+        "Kubernetes says: pod a Unschedulable: 0/3 nodes are available; "
+        "pod b ImagePullBackOff: no such image",
+    )
 
 
 def test_cancel_removes_what_belongs_to_the_campaign_only(asked: Asked, job: Job) -> None:

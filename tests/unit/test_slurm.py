@@ -304,24 +304,28 @@ def test_what_happened_before_there_were_workers_is_heard(
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("listed", "said", "alive", "told"),
     [
-        ("JobId=7 JobState=FAILED Reason=NonZeroExitCode ExitCode=3:0", "job 7 FAILED"),
-        ("JobId=7 JobState=RUNNING Reason=None ExitCode=0:0", ""),
-        ("", ""),
+        ("", "JobId=7 JobState=FAILED Reason=NonZeroExitCode ExitCode=3:0", False, "job 7 FAILED"),
+        ("7|RUNNING|None", "", True, "job 7 RUNNING"),
+        ("7|PENDING|Resources", "", True, "job 7 PENDING (Resources)"),
+        ("7|PENDING|PartitionTimeLimit", "", True, "it would wait for ever"),
+        ("8|RUNNING|None", "", False, ""),
     ],
 )
-def test_why_a_submission_ended_is_told_while_slurm_knows(
-    said: str, told: str, tmp_path: Path, monkeypatch
+def test_the_fate_of_a_submission_is_told_while_slurm_knows(
+    listed: str, said: str, alive: bool, told: str, tmp_path: Path, monkeypatch
 ) -> None:
-    scontrol = tmp_path / "scontrol"
-    scontrol.write_text(f"#!/bin/sh\necho '{said}'\n")
-    scontrol.chmod(0o755)
+    for name, answer in (("squeue", listed), ("scontrol", said)):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\necho '{answer}'\n" if answer else "#!/bin/sh\n")
+        program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     text = resolved_yaml(campaign_of())
     handed_over = Submission("id", "slurm", 0, "now", "me", text, what="Slurm job 7")
-    found = submission.why_ended(handed_over)
-    assert told in found if told else found == ""
+    found = submission.fate(handed_over)
+    assert found.alive is alive
+    assert told in found.told if told else found.told == ""
 
 
 def test_slurm_is_asked_for_its_partition(tmp_path: Path, monkeypatch) -> None:

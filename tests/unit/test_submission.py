@@ -27,7 +27,7 @@ from skymosaic.records import Recorder, RunState, campaign_lock
 from skymosaic.steps import Place, as_record
 from skymosaic.store import lease
 from skymosaic.submission import following, handover, preparation, record
-from skymosaic.submission.job import Job, Submitted
+from skymosaic.submission.job import Fate, Job, Submitted
 from skymosaic.submission.record import Submission
 from skymosaic.supervision import locked, recorded
 from tests.conftest import wait_for
@@ -55,7 +55,7 @@ class Fake(types.ModuleType):
         super().__init__("skymosaic.submission.scheduler")
         self.jobs: list[Job] = []
         self.cancelled: list[Job] = []
-        self.known = True
+        self.known, self.told, self.silent = True, "", False
         self.fails: SkymosaicError | None = None
 
     def documents(self, job: Job) -> dict[str, str]:
@@ -70,8 +70,10 @@ class Fake(types.ModuleType):
     def cancel(self, job: Job) -> None:
         self.cancelled.append(job)
 
-    def is_known(self, _submission: Submission) -> bool:
-        return self.known
+    def fate(self, _submission: Submission) -> Fate:
+        if self.silent:
+            raise ComputeError("no answer")
+        return Fate(self.known, self.told)
 
 
 @pytest.fixture
@@ -110,6 +112,33 @@ def test_a_second_submission_is_refused(campaign, place, backend) -> None:
     backend.known = False  # the cluster has lost it
     handover.submit(campaign)
     assert len(backend.jobs) == 2
+
+
+def test_what_the_cluster_says_of_a_submission_is_told(campaign, place, backend) -> None:
+    handover.submit(campaign)
+    backend.told = "job 17 PENDING (Resources)"
+    waiting = housekeeping.find_status(uri(place))
+    assert waiting.state is RunState.SUBMITTED and waiting.holder.endswith(backend.told)
+    backend.silent = True
+    assert housekeeping.find_status(uri(place)).state is RunState.SUBMITTED
+    backend.silent, backend.known, backend.told = False, False, "job 17 FAILED"
+    ended = housekeeping.find_status(uri(place))
+    assert ended.state is RunState.FAILED and "job 17 FAILED" in ended.error["message"]
+    backend.told = ""  # it forgot: the job may have gone well
+    assert housekeeping.find_status(uri(place)).state is RunState.SUBMITTED
+
+
+def test_a_run_that_begins_while_the_cluster_is_asked_is_told(
+    campaign, place, backend, monkeypatch
+) -> None:
+    def run_meanwhile(_submission: Submission) -> Fate:
+        with locked(place, "run") as held, recorded(place, campaign, held):
+            pass
+        return Fate(False, "there is no such job any more")
+
+    handover.submit(campaign)
+    monkeypatch.setattr(backend, "fate", run_meanwhile)
+    assert housekeeping.find_status(uri(place)).state is RunState.DONE
 
 
 def test_a_running_campaign_is_not_submitted(campaign, place, backend) -> None:

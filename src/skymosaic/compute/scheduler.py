@@ -13,7 +13,7 @@ from skymosaic.config import Compute
 from skymosaic.errors import ComputeError
 from skymosaic.versions import versions
 
-_PATIENCE = 60  # s for the scheduler to answer and for the first worker to be there
+_PATIENCE = 60.0  # s for the scheduler to answer and for the first worker to be there
 
 
 @contextmanager
@@ -48,7 +48,9 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
 
 
 @contextmanager
-def connected(settings: Compute, workers: int = 1) -> Iterator[Client]:
+def connected(
+    settings: Compute, workers: int = 1, patience: float | None = None
+) -> Iterator[Client]:
     """Yield a client of a running scheduler that has workers, whatever they are.
 
     TLS is Dask's: what its configuration says under ``distributed.comm.tls``.
@@ -59,6 +61,8 @@ def connected(settings: Compute, workers: int = 1) -> Iterator[Client]:
         The campaign's.
     workers : int
         How many workers to wait for.
+    patience : float
+        How long to wait for an answer, s; default: a minute.
 
     Raises
     ------
@@ -68,7 +72,7 @@ def connected(settings: Compute, workers: int = 1) -> Iterator[Client]:
     address = str(settings.address)
     require_private(address, insecure=settings.insecure)
     try:
-        connection = Client(address, timeout=_PATIENCE)
+        connection = Client(address, timeout=patience or _PATIENCE)
     except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without certificates
         tls = ", or set its TLS files in Dask's configuration (distributed.comm.tls)"
         raise ComputeError(
@@ -86,7 +90,7 @@ def _wait_for(connection: Client, workers: int, address: str) -> None:
         connection.wait_for_workers(workers, timeout=_PATIENCE)
     except TimeoutError:
         raise ComputeError(
-            f"the scheduler at {address} has no workers after {_PATIENCE} s; start some with "
+            f"the scheduler at {address} has no workers after {_PATIENCE:.0f} s; start some with "
             f"`dask worker {address} --nthreads 1`"
         ) from None
 

@@ -13,7 +13,7 @@ from skymosaic.records import campaign_lock
 from skymosaic.steps import Place
 from skymosaic.store import lease
 from skymosaic.submission import record
-from skymosaic.submission.job import Job, Submitted
+from skymosaic.submission.job import Fate, Job, Submitted
 from skymosaic.submission.record import Submission
 
 _HANDING_OVER = 60.0  # s to wait for another submission of the same campaign to be handed over
@@ -109,21 +109,17 @@ def is_waiting(place: Place, submission: Submission) -> bool:
 
     Where the cluster cannot be asked, that is so until a first run has begun.
     """
-    ask: Any = getattr(_backend(submission.backend), "is_known", None)
-    try:
-        known = None if ask is None or submission.error else bool(ask(submission))
-    except SkymosaicError:  # it does not answer
-        known = None
-    return submission.is_pending(place) if known is None else known
+    found = None if submission.error else fate_of(submission)
+    return submission.is_pending(place) if found is None else found.alive
 
 
-def why_ended(submission: Submission) -> str:
-    """Return why a submission ended before a run of it began; empty where that is not known."""
-    ask: Any = getattr(_backend(submission.backend), "why_ended", None)
+def fate_of(submission: Submission) -> Fate | None:
+    """Return what the cluster knows of a submission; None where it cannot be asked from here."""
     try:
-        return "" if ask is None else str(ask(submission))
+        found: Fate = _backend(submission.backend).fate(submission)
     except SkymosaicError:  # it does not answer, or is out of reach from here
-        return ""
+        return None
+    return found
 
 
 def _backend(name: str) -> Any:

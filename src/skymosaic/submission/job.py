@@ -24,3 +24,13 @@ class Submitted:
     """Such as ``Slurm job 17``."""
     follow: str
     """The command that tells how it goes."""
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What a cluster knows of a campaign that was handed over to it."""
+
+    alive: bool
+    """Whether it waits or is at work there."""
+    told: str = ""
+    """What it waits for or why it ended, in the cluster's words; empty where nobody knows."""

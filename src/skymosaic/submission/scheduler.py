@@ -14,10 +14,11 @@ from skymosaic.config import load_campaign_text
 from skymosaic.errors import ComputeError
 from skymosaic.submission import record
 from skymosaic.submission.driver import drive
-from skymosaic.submission.job import Job, Submitted
+from skymosaic.submission.job import Fate, Job, Submitted
 from skymosaic.submission.record import Submission
 
 _PATIENCE = 30.0  # s for the scheduler to say that it has the task
+_GLANCE = 5.0  # s for it to answer those who only ask how things are
 
 
 def documents(job: Job) -> dict[str, str]:
@@ -79,12 +80,26 @@ def cancel(job: Job) -> None:
             client.cancel([_key(job.campaign.name, submission.id)], force=True)
 
 
-def is_known(submission: Submission) -> bool:
-    """Whether the scheduler has the task, waiting or at work."""
+def fate(submission: Submission) -> Fate:
+    """Return what the scheduler knows of the task.
+
+    Raises
+    ------
+    ComputeError
+        It does not answer.
+    """
     campaign = load_campaign_text(submission.text, f"submission {submission.id}", {})
-    with connected(campaign.compute, workers=0) as client:
+    with connected(campaign.compute, workers=0, patience=_GLANCE) as client:
         state = _state(client, _key(campaign.name, submission.id))
-    return state not in (None, "released", "forgotten", "memory", "erred")
+    where = f"the scheduler at {campaign.compute.address}"
+    if state in (None, "released", "forgotten"):
+        known = f"{where} does not know its task: it was started anew since, or the task was ended"
+        return Fate(False, known if submission.what else "")
+    if state == "erred":
+        return Fate(False, f"{where} gave its task up: the workers that took it died")
+    if state == "memory":
+        return Fate(False)
+    return Fate(True, "" if state == "processing" else f"{where} has no worker free for it")
 
 
 def _key(campaign: str, submission: str) -> str:

@@ -14,10 +14,16 @@ import jinja2
 
 from skymosaic.compute import local
 from skymosaic.compute.slurm import logs_root, memory_limit, memory_of, prologue
-from skymosaic.compute.slurm_commands import command, require_accepted, state_in_full, states_of
+from skymosaic.compute.slurm_commands import (
+    JobState,
+    command,
+    require_accepted,
+    state_in_full,
+    states_of,
+)
 from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.errors import CampaignError, ComputeError
-from skymosaic.submission.job import Job, Submitted
+from skymosaic.submission.job import Fate, Job, Submitted
 from skymosaic.submission.record import Submission
 
 _SECOND_THOUGHTS = 2.0  # s
@@ -82,20 +88,27 @@ def cancel(job: Job) -> None:
     command("scancel", "--state=RUNNING", "--batch", "--signal=TERM", *named)
 
 
-def is_known(submission: Submission) -> bool:
-    """Whether Slurm still has a submission's jobs, waiting or running."""
+def fate(submission: Submission) -> Fate:
+    """Return what Slurm knows of a submission's jobs.
+
+    Raises
+    ------
+    ComputeError
+        Slurm does not answer.
+    """
     ids = re.findall(r"[0-9]+", submission.what)
-    return any(state.alive for state in states_of(ids).values())
-
-
-def why_ended(submission: Submission) -> str:
-    """Return why a submission's jobs ended, in Slurm's words; empty where that is not known."""
-    states = [state_in_full(i) for i in re.findall(r"[0-9]+", submission.what)]
-    if any(state.alive or state.state == "UNKNOWN" for state in states):
-        return ""
+    waiting = [state for state in states_of(ids).values() if state.alive]
+    if waiting:
+        return Fate(True, _told(waiting))
+    ended = [state_in_full(i) for i in ids]
+    if not ended or any(state.state == "UNKNOWN" for state in ended):
+        return Fate(False)
     logs = load_campaign_text(submission.text, f"submission {submission.id}", {}).compute.slurm.logs
-    where = f". Logs: {logs}" if logs else ""
-    return f"Slurm says: {'; '.join(map(str, states))}{where}" if states else ""
+    return Fate(False, _told(ended) + (f". Logs: {logs}" if logs else ""))
+
+
+def _told(states: Sequence[JobState]) -> str:
+    return f"Slurm says: {'; '.join(map(str, states))}"
 
 
 def _require_hope(ids: Sequence[str]) -> None:

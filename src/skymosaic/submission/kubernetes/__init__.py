@@ -7,20 +7,24 @@ from typing import Any
 import yaml
 
 from skymosaic.errors import LockedError
-from skymosaic.submission.job import Job, Submitted
+from skymosaic.submission.job import Fate, Job, Submitted
 from skymosaic.submission.kubernetes import objects
 from skymosaic.submission.kubernetes.kubectl import kubectl, kubectl_json
 from skymosaic.submission.kubernetes.names import object_name
 from skymosaic.submission.kubernetes.planning import plan
 from skymosaic.submission.kubernetes.text import as_yaml
+from skymosaic.submission.record import Submission
 
-__all__ = ["cancel", "documents", "is_known", "submit"]
+__all__ = ["cancel", "documents", "fate", "submit"]
 
 NAMESPACE = "namespace.yaml"
 """What an administrator applies once; `submit` does not."""
 _KINDS = (
     "job,deployment,horizontalpodautoscaler,poddisruptionbudget,service,networkpolicy,configmap"
 )
+_LABEL = "app.kubernetes.io/instance"
+_STARTING = {"ContainerCreating", "PodInitializing"}
+_LONGEST = 300  # characters of why a pod does not start
 
 
 def documents(job: Job) -> dict[str, str]:
@@ -53,7 +57,7 @@ def submit(job: Job) -> Submitted:
     """
     planned = plan(job.campaign)
     last = _find_job(planned.name, planned.settings.namespace)
-    if last and not _has_ended(last):
+    if last and not _end(last):
         raise LockedError(
             f"the Kubernetes job {planned.name} is at work in namespace "
             f"{planned.settings.namespace}; wait for its end, or `skymosaic cancel` it"
@@ -67,7 +71,7 @@ def submit(job: Job) -> Submitted:
     return Submitted(
         f"Kubernetes job {planned.name} in namespace {planned.settings.namespace}",
         f"kubectl --namespace {planned.settings.namespace} get jobs,pods "
-        f"--selector app.kubernetes.io/instance={planned.name}",
+        f"--selector {_LABEL}={planned.name}",
     )
 
 
@@ -78,26 +82,37 @@ def cancel(job: Job) -> None:
         "delete",
         _KINDS,
         f"--namespace={namespace}",
-        f"--selector=app.kubernetes.io/instance={name}",
+        f"--selector={_LABEL}={name}",
         "--ignore-not-found",
         "--wait=false",
     )
 
 
-def is_known(submission: Any) -> bool:
-    """Tell whether the cluster has a Job of a submission that has not ended.
+def fate(submission: Submission) -> Fate:
+    """Return what the cluster knows of a submission's Job, and of pods that do not start.
 
-    Parameters
-    ----------
-    submission
-        Its `text` is the campaign file.
+    Raises
+    ------
+    InstallationError, ComputeError
+        There is no kubectl; the cluster does not answer.
     """
     campaign = yaml.safe_load(submission.text)
     name, namespace = _where(
         campaign["campaign"]["name"], campaign["compute"]["kubernetes"]["namespace"]
     )
-    found = _find_job(name, namespace)
-    return bool(found) and not _has_ended(found)
+    job, where = _find_job(name, namespace), f"namespace {namespace}"
+    if not job:
+        gone = f"There is no Kubernetes job {name} in {where} any more"
+        return Fate(False, gone if submission.what else "")
+    if ended := _end(job):
+        if ended["type"] == "Complete":
+            return Fate(False)
+        why = ": ".join(ended[key] for key in ("reason", "message") if ended.get(key))
+        logs = f"kubectl --namespace {namespace} logs --selector {_LABEL}={name} --tail=50"
+        return Fate(False, f"Kubernetes says: {why or 'Failed'}. Logs: {logs}")
+    pods = kubectl_json("get", "pods", f"--namespace={namespace}", f"--selector={_LABEL}={name}")
+    stuck = [told for pod in pods.get("items", []) if (told := _what_stops(pod))]
+    return Fate(True, f"Kubernetes says: {'; '.join(stuck)}" if stuck else "")
 
 
 def _where(campaign: str, namespace: str) -> tuple[str, str]:
@@ -108,12 +123,27 @@ def _find_job(name: str, namespace: str) -> dict[str, Any]:
     return kubectl_json("get", "job", name, f"--namespace={namespace}", "--ignore-not-found")
 
 
-def _has_ended(job: dict[str, Any]) -> bool:
+def _end(job: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the condition that says how a Job ended; None while it has not."""
     conditions = job.get("status", {}).get("conditions", [])
-    return any(
-        condition["type"] in ("Complete", "Failed") and condition["status"] == "True"
-        for condition in conditions
-    )
+    ends = (c for c in conditions if c["type"] in ("Complete", "Failed") and c["status"] == "True")
+    return next(ends, None)
+
+
+def _what_stops(pod: dict[str, Any]) -> str:
+    """Return why a pod does not start, in a line; empty where nothing stops it."""
+    status = pod.get("status", {})
+    found = [
+        (condition.get("reason"), condition.get("message"))
+        for condition in status.get("conditions", [])
+        if condition["type"] == "PodScheduled" and condition["status"] == "False"
+    ]
+    for container in status.get("containerStatuses", []):
+        waiting = container.get("state", {}).get("waiting", {})
+        if waiting.get("reason") not in (None, *_STARTING):
+            found.append((waiting["reason"], waiting.get("message")))
+    told = "; ".join(": ".join(word for word in words if word) for words in found)
+    return f"pod {pod['metadata']['name']} {' '.join(told.split())[:_LONGEST]}" if told else ""
 
 
 def _delete(kind: str, name: str, namespace: str) -> None:
