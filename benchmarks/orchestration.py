@@ -34,6 +34,7 @@ from skymosaic import compute, progress
 from skymosaic.archive.base import Parcel
 from skymosaic.compute import execution
 from skymosaic.config import Campaign, Compute
+from skymosaic.places import open_place
 from skymosaic.records import both
 from skymosaic.steps import Bench, Place, run_step
 from skymosaic.store import LocalStore
@@ -54,10 +55,8 @@ def sleeper(place: Place, number: int, seconds: float) -> str:
         return {}
 
     name = f"sleep/{number:06d}"
-    with progress.task(name, place.topic):
-        return run_step(
-            place, name, folder=name, inputs={}, parameters={}, versions={}, work=work
-        ).key
+    done = run_step(place, name, titles=[name], inputs={}, parameters={}, versions={}, work=work)
+    return done.key
 
 
 def empty(topic: str, number: int) -> int:
@@ -156,7 +155,7 @@ def drive(count: int) -> None:
                 "compute": {"workers": 2, "scratch": folder / "scratch"},
             }
         )
-        place, source = pipeline.open_place(campaign), NoPixels(count)
+        place, source = open_place(campaign), NoPixels(count)
         events: list[int] = [0]
 
         def hear(_event: Any) -> None:

@@ -8,6 +8,7 @@ or staged file may be left. `scripts/chaos` runs all scenarios and prints a tabl
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -29,6 +30,7 @@ import yaml
 
 from tests.faulty_proxy import Faults, faulty_proxy
 from tests.s3_server import BUCKET, S3Server, flip_byte, s3_server
+from tests.trials import NotTriedError, TrialError, play
 
 STAGES = {
     "retrieve": "pristine-",
@@ -47,10 +49,6 @@ _CAMPAIGN = {
 }
 _OUTAGE = 20.0  # s
 _LONGEST = 240.0  # s that a run may take
-
-
-class ChaosError(AssertionError):
-    """Something was not as it must be after a fault."""
 
 
 @dataclass
@@ -131,7 +129,7 @@ class Run:
             out, _ = self.process.communicate(timeout=_LONGEST)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            raise ChaosError(f"{self.name} did not end within {_LONGEST:.0f} s") from None
+            raise TrialError(f"{self.name} did not end within {_LONGEST:.0f} s") from None
         self.output += out
         return self.process.returncode
 
@@ -151,9 +149,9 @@ class Run:
             if found := condition():
                 return found
             if self.process and self.process.poll() is not None:
-                raise ChaosError(f"the run ended before {what}:\n{self.process.stdout.read()}")
+                raise TrialError(f"the run ended before {what}:\n{self.process.stdout.read()}")
             time.sleep(0.005)
-        raise ChaosError(f"waited in vain for {what}")
+        raise TrialError(f"waited in vain for {what}")
 
     def worker_in(self, folder: Path) -> psutil.Process:
         """Return the worker that works in a scratch folder: it holds the folder's lock open."""
@@ -192,7 +190,7 @@ class Run:
                 for product in json.loads(content)["products"].values():
                     found = objects.get(product["key"])
                     if found is None or hashlib.sha256(found).hexdigest() != product["sha256"]:
-                        raise ChaosError(f"{key} names {product['key']}, which is not that")
+                        raise TrialError(f"{key} names {product['key']}, which is not that")
                     count += 1
         return count
 
@@ -200,22 +198,22 @@ class Run:
         """Check all that must be so after the last run."""
         objects = self.objects()
         if objects.get("tiles/comparison/mdrizsky.csv") != self.stage.undisturbed:
-            raise ChaosError("the table is not the undisturbed one")
+            raise TrialError("the table is not the undisturbed one")
         self.check_whole(objects)
         if staged := [key for key in objects if key.startswith("tiles/staging/")]:
-            raise ChaosError(f"staged files are left: {staged}")
+            raise TrialError(f"staged files are left: {staged}")
         end = time.monotonic() + 20
         while alive := [p for p in self.seen.values() if _lives(p)]:
             if time.monotonic() > end:
-                raise ChaosError(f"processes are left: {[p.cmdline() for p in alive]}")
+                raise TrialError(f"processes are left: {[p.cmdline() for p in alive]}")
             time.sleep(0.2)
         # pymp-*: Python's own folder for the socket of the process that workers are forked from.
         names = (path.name for path in self.scratch.iterdir())
         if left := [name for name in names if not name.startswith("pymp-")]:
-            raise ChaosError(f"scratch is left: {left}")
+            raise TrialError(f"scratch is left: {left}")
         for secret in ("testSecretOfSkymosaic",):
             if secret in self.output or any(secret.encode() in v for v in objects.values()):
-                raise ChaosError("a credential is in a log, a manifest or a product")
+                raise TrialError("a credential is in a log, a manifest or a product")
 
 
 def _lives(process: psutil.Process) -> bool:
@@ -230,7 +228,7 @@ def _go_on(run: Run, what: str) -> str:
     run.check_whole(run.objects())  # what is visible is whole, even now
     run.start()
     if code := run.end():
-        raise ChaosError(f"the next run ended with {code}:\n{run.output}")
+        raise TrialError(f"the next run ended with {code}:\n{run.output}")
     return what
 
 
@@ -239,7 +237,7 @@ def kill_worker(run: Run, stage: str) -> str:
     run.start()
     run.worker_in(run.in_stage(stage)).send_signal(signal.SIGKILL)
     if code := run.end():
-        raise ChaosError(f"ended with {code}:\n{run.output}")
+        raise TrialError(f"ended with {code}:\n{run.output}")
     return "the run went on with other workers"
 
 
@@ -258,7 +256,7 @@ def terminate_worker(run: Run) -> str:
     run.start()
     run.worker_in(run.in_stage("drizzle")).send_signal(signal.SIGTERM)
     if code := run.end():
-        raise ChaosError(f"ended with {code}:\n{run.output}")
+        raise TrialError(f"ended with {code}:\n{run.output}")
     return "its work went to others"
 
 
@@ -278,9 +276,9 @@ def kill_drizzlepac(run: Run) -> str:
 
     run.wait_for(drizzling, "AstroDrizzle").send_signal(signal.SIGKILL)
     if code := run.end():
-        raise ChaosError(f"ended with {code}:\n{run.output}")
+        raise TrialError(f"ended with {code}:\n{run.output}")
     if "again, with 2 times the memory" not in run.output:
-        raise ChaosError(f"the second try was not told:\n{run.output}")
+        raise TrialError(f"the second try was not told:\n{run.output}")
     return "named, and run again with twice the memory"
 
 
@@ -292,7 +290,7 @@ def stop_server(run: Run) -> str:
     time.sleep(_OUTAGE)
     run.stage.server.start()
     if code := run.end():
-        raise ChaosError(f"ended with {code}:\n{run.output}")
+        raise TrialError(f"ended with {code}:\n{run.output}")
     return "the run waited for it"
 
 
@@ -304,9 +302,9 @@ def slow_down(run: Run) -> str:
     code = run.end()
     faults.every_nth_is_busy = 0
     if code:
-        raise ChaosError(f"ended with {code}:\n{run.output}")
+        raise TrialError(f"ended with {code}:\n{run.output}")
     if not faults.busy:
-        raise ChaosError("no request was refused")
+        raise TrialError("no request was refused")
     return f"{faults.busy} requests were sent again"
 
 
@@ -316,9 +314,9 @@ def truncated_upload(run: Run) -> str:
     faults.truncate_uploads, faults.truncated = 5, 0
     run.start()
     if code := run.end():
-        raise ChaosError(f"ended with {code}:\n{run.output}")
+        raise TrialError(f"ended with {code}:\n{run.output}")
     if faults.truncated != 5:
-        raise ChaosError(f"{faults.truncated} uploads were cut")
+        raise TrialError(f"{faults.truncated} uploads were cut")
     return "5 uploads were sent again"
 
 
@@ -339,9 +337,9 @@ def flipped_byte(run: Run) -> str:
     flip_byte(client, BUCKET, key)
     run.start()
     if code := run.end():
-        raise ChaosError(f"ended with {code}:\n{run.output}")
+        raise TrialError(f"ended with {code}:\n{run.output}")
     if "ibxl51eoq_flt.fits changed in the store" not in run.output:
-        raise ChaosError(f"the damage was not named:\n{run.output}")
+        raise TrialError(f"the damage was not named:\n{run.output}")
     return "found, named, put aside and made anew"
 
 
@@ -351,32 +349,28 @@ def full_scratch(run: Run) -> str:
         ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(run.scratch)], check=False
     )
     if mounted.returncode:
-        raise SkippedError("mounting a small file system is not permitted here")
+        raise NotTriedError("mounting a small file system is not permitted here")
     try:
         run.start()
         code = run.end()
     finally:
         subprocess.run(["umount", "--lazy", str(run.scratch)], check=True)
     if code != 9 or "no space left" not in run.output:
-        raise ChaosError(f"ended with {code}, not with 9 and 'no space left':\n{run.output}")
+        raise TrialError(f"ended with {code}, not with 9 and 'no space left':\n{run.output}")
     return _go_on(run, "refused by name (exit code 9); the next run, with more, went on")
 
 
 def wrong_clock(run: Run) -> str:
     """The host's clock is an hour off that of the S3 server."""
     if shutil.which("faketime") is None:
-        raise SkippedError("faketime is not installed (Debian: apt-get install faketime)")
+        raise NotTriedError("faketime is not installed (Debian: apt-get install faketime)")
     run.prefix = ("faketime", "-f", "+1h")
     run.start()
     if code := run.end():
-        raise ChaosError(f"ended with {code}:\n{run.output}")
+        raise TrialError(f"ended with {code}:\n{run.output}")
     if "clock is 36" not in run.output:
-        raise ChaosError(f"the clock was not named:\n{run.output}")
+        raise TrialError(f"the clock was not named:\n{run.output}")
     return "named, and signed with the server's time"
-
-
-class SkippedError(Exception):
-    """A scenario cannot be played on this machine."""
 
 
 def _in_each_stage(play: Callable[[Run, str], str], what: str) -> dict[str, Callable[[Run], str]]:
@@ -413,23 +407,24 @@ def stage() -> Iterator[Stage]:
             run = Run(made, "undisturbed")
             run.start()
             if code := run.end():
-                raise ChaosError(f"the undisturbed run ended with {code}:\n{run.output}")
+                raise TrialError(f"the undisturbed run ended with {code}:\n{run.output}")
             made.undisturbed = run.objects()["tiles/comparison/mdrizsky.csv"]
             run.check_end()
             yield made
 
 
-def play(where: Stage, scenario: str) -> str:
+def play_scenario(where: Stage, scenario: str, attempt: int = 1) -> str:
     """Play a scenario and check its end; return what came of it.
 
     Raises
     ------
-    ChaosError
+    TrialError
         Something was not as it must be.
-    SkippedError
+    NotTriedError
         It cannot be played here.
     """
-    run = Run(where, "".join(c if c.isalnum() else "-" for c in scenario))
+    name = scenario if attempt == 1 else f"{scenario} {attempt}"
+    run = Run(where, "".join(c if c.isalnum() else "-" for c in name))
     try:
         outcome = SCENARIOS[scenario](run)
         run.check_end()
@@ -437,27 +432,13 @@ def play(where: Stage, scenario: str) -> str:
         if run.process and run.process.poll() is None:
             run.process.kill()
             run.process.wait()
-    return outcome
+    return f"same table; {outcome}"
 
 
 def main() -> int:
-    """Play all scenarios, or those whose names hold a word that was given; print a table."""
-    chosen = [s for s in SCENARIOS if not sys.argv[1:] or any(w in s for w in sys.argv[1:])]
-    failures = 0
-    print(f"{'scenario':<38} {'time':>6}  outcome", flush=True)
+    """Play all scenarios, or those whose names hold a word that was given."""
     with stage() as where:
-        for scenario in chosen:
-            started = time.monotonic()
-            try:
-                outcome = "same table; " + play(where, scenario)
-            except SkippedError as why:
-                outcome = f"NOT PLAYED: {why}"
-            except ChaosError as why:
-                failures += 1
-                outcome = f"FAILED: {why}"
-            print(f"{scenario:<38} {time.monotonic() - started:5.0f}s  {outcome}", flush=True)
-    print(f"{len(chosen)} scenarios, {failures} failed")
-    return min(failures, 1)
+        return play(SCENARIOS, sys.argv[1:], functools.partial(play_scenario, where))
 
 
 if __name__ == "__main__":

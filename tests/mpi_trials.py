@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ import psutil
 import yaml
 
 from tests.conftest import REPOSITORY, command_line, wait_for
+from tests.s3_server import BUCKET, S3Server, s3_server
+from tests.trials import TrialError, play
 
 _LONGEST = 1200.0  # s that a run may take, on a busy machine
 MPIRUN = (
@@ -33,21 +35,28 @@ TILES = {
 }
 
 
-class TrialError(AssertionError):
-    """Something was not as it must be."""
-
-
 def environment() -> dict[str, str]:
     """Return that of mpirun, which lets root start processes only where it is told so."""
     return {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
 
-class Trial:
-    """One campaign in a folder of its own."""
+@dataclass(frozen=True)
+class Stage:
+    """Where a trial takes place: a folder of its own, a server that all share."""
 
-    def __init__(self, folder: Path, sections: dict[str, Any], backend: str = "mpi") -> None:
-        self.folder, self.name = folder, sections["campaign"]["name"]
+    folder: Path
+    s3: S3Server
+
+
+class Trial:
+    """One campaign, with a prefix of the bucket and a folder of its own."""
+
+    def __init__(self, stage: Stage, sections: dict[str, Any], backend: str = "mpi") -> None:
+        self.stage, self.sections, self.backend = stage, sections, backend
+        self.name = sections["campaign"]["name"]
+        folder = stage.folder / backend
         folder.mkdir(parents=True)
+        self._prefix = f"{stage.folder.name}-{backend}"
         compute = {"backend": backend}
         if backend == "mpi":
             compute["mpi"] = {"interface": "lo"}
@@ -57,13 +66,14 @@ class Trial:
     def start(self, processes: int) -> subprocess.Popen[str]:
         """Start the campaign; on 0 processes, without mpirun."""
         mpirun = [*MPIRUN, "-np", str(processes)] if processes else []
-        words = command_line("run", self.file, "--store", self.folder / "store", "--wait")
+        store = f"s3://{BUCKET}/{self._prefix}"
+        words = command_line("run", self.file, "--store", store, "--wait")
         return subprocess.Popen(
             [*mpirun, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=environment(),
+            env={**environment(), **self.stage.s3.environment},
         )
 
     def end(self, process: subprocess.Popen[str], code: int, *told: str) -> None:
@@ -77,48 +87,60 @@ class Trial:
         if process.returncode != code or missing:
             raise TrialError(f"ended with {process.returncode}; not told: {missing}:\n{out}")
 
-    def table(self) -> bytes:
-        """Return the table of sky values."""
-        return (self.folder / "store" / self.name / "comparison" / "mdrizsky.csv").read_bytes()
+    def has(self, name: str) -> bool:
+        """Whether the store has a file of the campaign."""
+        found = self._client.list_objects_v2(Bucket=BUCKET, Prefix=self._key(name))
+        return found["KeyCount"] > 0
 
-    def check_same(self, sections: dict[str, Any]) -> None:
+    def check_same(self) -> None:
         """Check that the table is the one of the local back end."""
-        other = Trial(self.folder / "local", sections, "local")
+        other = Trial(self.stage, self.sections, "local")
         other.end(other.start(0), 0)
-        if self.table() != other.table():
+        if self._table() != other._table():
             raise TrialError("the table is not that of the local back end")
 
+    def _table(self) -> bytes:
+        key = self._key("comparison/mdrizsky.csv")
+        content: bytes = self._client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        return content
 
-def demo(folder: Path) -> str:
+    @property
+    def _client(self) -> Any:
+        return self.stage.s3.client()
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}/{self.name}/{name}"
+
+
+def demo(stage: Stage) -> str:
     """The demo campaign on four processes."""
     sections = yaml.safe_load((REPOSITORY / "configs" / "horsehead-demo.yaml").read_text())
-    trial = Trial(folder, sections)
+    trial = Trial(stage, sections)
     trial.end(trial.start(4), 0)
-    trial.check_same(sections)
+    trial.check_same()
     return "same table"
 
 
-def too_few(folder: Path) -> str:
+def too_few(stage: Stage) -> str:
     """Two processes, and one without mpirun, are too few."""
-    trial = Trial(folder, TILES)
+    trial = Trial(stage, TILES)
     for processes in (2, 0):
         trial.end(trial.start(processes), 3, "mpirun -np N")
     return "refused with exit code 3"
 
 
-def error(folder: Path) -> str:
+def error(stage: Stage) -> str:
     """An error of the campaign has its exit code."""
-    trial = Trial(folder, {**TILES, "align": {"order": ["54"], "gates": {"max_rms_mas": 1e-6}}})
+    trial = Trial(stage, {**TILES, "align": {"order": ["54"], "gates": {"max_rms_mas": 1e-6}}})
     trial.end(trial.start(4), 5, "AlignmentError")
     return "exit code 5"
 
 
-def killed(folder: Path) -> str:
+def killed(stage: Stage) -> str:
     """A worker is killed: MPI ends all; the next run goes on."""
-    trial = Trial(folder, TILES)
+    trial = Trial(stage, TILES)
     process = trial.start(4)
-    runs = folder / "store" / "tiles" / "manifests" / "plan.json"
-    wait_for(runs.exists, "the plan", _LONGEST)
+    wait_for(lambda: trial.has("manifests/plan.json"), "the plan", _LONGEST)
     ranks = [
         child
         for child in psutil.Process(process.pid).children(recursive=True)
@@ -129,11 +151,11 @@ def killed(folder: Path) -> str:
     if process.returncode in (0, None):
         raise TrialError(f"ended with {process.returncode}:\n{out}")
     trial.end(trial.start(4), 0)
-    trial.check_same(TILES)
+    trial.check_same()
     return f"ended with {process.returncode}; run again; same table"
 
 
-TRIALS: dict[str, Callable[[Path], str]] = {
+TRIALS: dict[str, Callable[[Stage], str]] = {
     "mpirun -np 4: the demo": demo,
     "too few processes": too_few,
     "an error in the campaign": error,
@@ -142,21 +164,16 @@ TRIALS: dict[str, Callable[[Path], str]] = {
 
 
 def main() -> int:
-    """Run all trials, or those whose names hold a word that was given; print a table."""
-    chosen = [t for t in TRIALS if not sys.argv[1:] or any(w in t for w in sys.argv[1:])]
-    failures = 0
-    print(f"{'trial':<30} {'time':>6}  outcome", flush=True)
+    """Run all trials, or those whose names hold a word that was given."""
     with tempfile.TemporaryDirectory(prefix="mpi-trials-") as name:
-        for index, trial in enumerate(chosen):
-            started = time.monotonic()
-            try:
-                outcome = TRIALS[trial](Path(name) / str(index))
-            except Exception as why:
-                failures += 1
-                outcome = f"FAILED: {type(why).__name__}: {why}"
-            print(f"{trial:<30} {time.monotonic() - started:5.0f}s  {outcome}", flush=True)
-    print(f"{len(chosen)} trials, {failures} failed")
-    return min(failures, 1)
+        folder = Path(name)
+        with s3_server(folder / "s3") as s3:
+
+            def attempt(trial: str, number: int) -> str:
+                own = folder / f"{list(TRIALS).index(trial)}-{number}"
+                return TRIALS[trial](Stage(own, s3))
+
+            return play(TRIALS, sys.argv[1:], attempt)
 
 
 if __name__ == "__main__":

@@ -27,16 +27,13 @@ import psutil
 from tests.conftest import REPOSITORY
 from tests.dask_cluster import DaskCluster, dask_cluster
 from tests.s3_server import BUCKET, S3Server, s3_server
+from tests.trials import TrialError, play
 
 _NAME = "horsehead-demo"
 _DEMO = REPOSITORY / "configs" / f"{_NAME}.yaml"
 _BIN = Path(sys.executable).parent
 _LONGEST = 1500.0  # s that a campaign may take
 RUNNING, SUBMITTED, INTERRUPTED = 20, 24, 22
-
-
-class RoundError(AssertionError):
-    """Something was not as it must be."""
 
 
 @dataclass
@@ -71,9 +68,9 @@ class Round:
                 start_new_session=True,
             )
         if terminal.wait(180):
-            raise RoundError(f"dask-submit ended with {terminal.returncode}: {output.read_text()}")
+            raise TrialError(f"dask-submit ended with {terminal.returncode}: {output.read_text()}")
         if submitters := [p for p in psutil.process_iter(["cmdline"]) if _submits(p)]:
-            raise RoundError(f"dask-submit is still there: {submitters}")
+            raise TrialError(f"dask-submit is still there: {submitters}")
 
     def run(self, *arguments: str) -> tuple[int, str]:
         """Run skymosaic; return its exit code and what it printed."""
@@ -118,7 +115,7 @@ class Round:
             if code not in (RUNNING, SUBMITTED, INTERRUPTED) or interrupted > 20:
                 return code, told
             time.sleep(2)
-        raise RoundError(f"{self.name} did not end within {_LONGEST:.0f} s")
+        raise TrialError(f"{self.name} did not end within {_LONGEST:.0f} s")
 
     def wait_for(self, condition: Callable[[], Any], what: str) -> Any:
         """Return what `condition` gives as soon as it is true."""
@@ -127,7 +124,7 @@ class Round:
             if found := condition():
                 return found
             time.sleep(0.2)
-        raise RoundError(f"waited in vain for {what}")
+        raise TrialError(f"waited in vain for {what}")
 
     def drivers_worker(self) -> psutil.Process:
         """Return the worker process that the driver runs beside."""
@@ -135,7 +132,7 @@ class Round:
             for child in worker.children():
                 if "skymosaic.submission.driver" in " ".join(child.cmdline()):
                     return worker
-        raise RoundError("no worker has a driver")
+        raise TrialError("no worker has a driver")
 
     def worker_processes(self) -> list[psutil.Process]:
         """Return the worker processes, below their nannies."""
@@ -219,14 +216,14 @@ def cancelled(round_: Round) -> None:
 
 
 ROUNDS = {
-    play.__name__.replace("_", "-"): play
-    for play in (undisturbed, lost_worker, lost_driver, lost_scheduler, cancelled)
+    round_.__name__.replace("_", "-"): round_
+    for round_ in (undisturbed, lost_worker, lost_driver, lost_scheduler, cancelled)
 }
 
 
 def _require(truth: bool, told: str) -> None:
     if not truth:
-        raise RoundError(told)
+        raise TrialError(told)
 
 
 @contextmanager
@@ -241,7 +238,7 @@ def prepared(name: str, folder: Path, server: S3Server, options: list[str]) -> I
     end = time.monotonic() + 60
     while left := [p for p in psutil.process_iter(["environ"]) if _is_of(p, scratch)]:
         if time.monotonic() > end:
-            raise RoundError(f"processes are left: {[p.cmdline() for p in left]}")
+            raise TrialError(f"processes are left: {[p.cmdline() for p in left]}")
         time.sleep(0.5)
 
 
@@ -265,38 +262,29 @@ def reference(folder: Path, options: list[str]) -> bytes:
     return (folder / "store" / _NAME / "comparison" / "mdrizsky.csv").read_bytes()
 
 
-def main() -> None:
-    """Play the rounds that the command line names, all where it names none."""
+def main() -> int:
+    """Play the rounds whose names hold a word that the command line gives, all where none."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rounds", nargs="*", choices=[[], *ROUNDS], default=[])
+    parser.add_argument("words", nargs="*", help=f"words of rounds: {', '.join(ROUNDS)}")
     parser.add_argument("--full", action="store_true", help="frames of full size")
     given = parser.parse_args()
     options = [] if given.full else ["--set", "source.size=small"]
-    failed = 0
     with tempfile.TemporaryDirectory(prefix="skymosaic-rounds-") as name:
         folder = Path(name)
         print("a local run, to compare with ...", flush=True)
         table = reference(folder, options)
-        print(f"{'round':<16} {'seconds':>7}  outcome", flush=True)
         with s3_server(folder / "s3") as server:
-            for play in given.rounds or ROUNDS:
-                failed += not _play(play, folder / play, server, options, table)
-    sys.exit(1 if failed else 0)
 
+            def attempt(name: str, number: int) -> str:
+                own = f"{name}-{number}"
+                with prepared(own, folder / own, server, options) as round_:
+                    round_.submit()
+                    ROUNDS[name](round_)
+                    _require(round_.table() == table, "the table is not that of the local run")
+                return f"the same table; {round_.ended or 'as it should'}"
 
-def _play(name: str, folder: Path, server: S3Server, options: list[str], table: bytes) -> bool:
-    clock = time.monotonic()
-    try:
-        with prepared(name, folder, server, options) as round_:
-            round_.submit()
-            ROUNDS[name](round_)
-            _require(round_.table() == table, "the table is not that of the local run")
-        outcome, good = f"the same table; {round_.ended or 'as it should'}", True
-    except (RoundError, RuntimeError, subprocess.TimeoutExpired) as error:
-        outcome, good = f"FAILED: {error}", False
-    print(f"{name:<16} {time.monotonic() - clock:7.0f}  {outcome}", flush=True)
-    return good
+            return play(ROUNDS, given.words, attempt)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import yaml
 from tests.conftest import Ended, command_line
 from tests.s3_server import BUCKET, S3Server, s3_server
 from tests.slurm_server import SlurmServer, slurm_server
+from tests.trials import TrialError
 
 _ALIVE = {"PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "REQUEUED", "SUSPENDED"}
 _LONGEST = 1200.0  # s that a run may take, on a busy machine
@@ -29,10 +30,6 @@ TILES = {
 _SECRET = "testSecretOfSkymosaic"
 
 
-class TrialError(AssertionError):
-    """Something was not as it must be."""
-
-
 @dataclass
 class Stage:
     """Where the trials take place."""
@@ -40,17 +37,18 @@ class Stage:
     folder: Path
     s3: S3Server
     slurm: SlurmServer
-
-    def __post_init__(self) -> None:
-        self._tables: dict[str, bytes] = {}
+    attempt: int = 1
+    """A second one has folders and a prefix of its own."""
+    tables: dict[str, bytes] = field(default_factory=dict)
+    """Those that the local back end gave, by campaign."""
 
     def local_table(self, name: str, sections: dict[str, Any]) -> bytes:
         """Return the table that the local back end gives; made once."""
-        if name not in self._tables:
+        if name not in self.tables:
             trial = Trial(self, f"local-{name}", name, sections, backend="local")
             trial.must_end(trial.run("--workers", "2"), 0)
-            self._tables[name] = trial.table()
-        return self._tables[name]
+            self.tables[name] = trial.table()
+        return self.tables[name]
 
 
 class Trial:
@@ -66,7 +64,8 @@ class Trial:
         **slurm: Any,
     ) -> None:
         self.stage, self.name, self.sections = stage, name, sections
-        self.id = re.sub(r"[^a-z0-9]+", "-", title.lower())
+        again = f"-{stage.attempt}" if stage.attempt > 1 else ""
+        self.id = re.sub(r"[^a-z0-9]+", "-", title.lower()) + again
         self.folder = stage.folder / self.id
         self.scratch = self.folder / "scratch"
         self.scratch.mkdir(parents=True)

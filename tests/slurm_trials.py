@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -20,7 +21,8 @@ import yaml
 from tests.conftest import REPOSITORY, skymosaic
 from tests.integration.test_programs import rename
 from tests.mast_standin import Archive, configuration, mast_standin
-from tests.slurm_stage import TILES, Stage, Trial, TrialError, stage
+from tests.slurm_stage import TILES, Stage, Trial, stage
+from tests.trials import TrialError, play
 
 
 def demo_by_worker_jobs(stage: Stage) -> str:
@@ -246,7 +248,7 @@ def preempted(stage: Stage) -> str:
 
 def array(stage: Stage) -> str:
     """A program of three groups, shared out to an array of two tasks."""
-    folder, archive = stage.folder / "archive", Archive()
+    folder, archive = stage.folder / f"archive-{stage.attempt}", Archive()
     made = skymosaic("simulate", folder / "tile", "--size", "small", "--tile", "54")
     if made.code:
         raise TrialError(made.err)
@@ -306,23 +308,18 @@ TRIALS: dict[str, Callable[[Stage], str]] = {
 
 
 def main() -> int:
-    """Run all trials, or those whose names hold a word that was given; print a table."""
+    """Play all trials, or those whose names hold a word that was given."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    chosen = [t for t in TRIALS if not sys.argv[1:] or any(w in t for w in sys.argv[1:])]
-    failures = 0
-    print(f"{'trial':<42} {'time':>6}  outcome", flush=True)
     with stage() as where:
-        for name in chosen:
-            started = time.monotonic()
+
+        def attempt(name: str, number: int) -> str:
             try:
-                outcome = TRIALS[name](where)
-            except Exception as why:
-                failures += 1
-                outcome = f"FAILED: {type(why).__name__}: {why}"
+                return TRIALS[name](replace(where, attempt=number))
+            except Exception:
                 where.slurm.command("scancel", "--me", check=False)
-            print(f"{name:<42} {time.monotonic() - started:5.0f}s  {outcome}", flush=True)
-    print(f"{len(chosen)} trials, {failures} failed")
-    return min(failures, 1)
+                raise
+
+        return play(TRIALS, sys.argv[1:], attempt)
 
 
 if __name__ == "__main__":

@@ -4,42 +4,34 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from dask import delayed
-from dask.utils import parse_bytes
 from distributed import Client
 
-from skymosaic import compute, drizzlepac_process, gathering, scratch, stages
+from skymosaic import compute, gathering, stages
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.broken_off import reported_if_broken_off
 from skymosaic.compute import execution
 from skymosaic.config import (
     Campaign,
-    MastSource,
-    S3Source,
     SimulatedSource,
     load_campaign_text,
     resolved_yaml,
 )
-from skymosaic.errors import (
-    CampaignError,
-    StoreError,
-)
+from skymosaic.errors import CampaignError
 from skymosaic.exposure import Exposure
 from skymosaic.inspection import inspection_table
 from skymosaic.installation import require_match
 from skymosaic.methods import METHODS, OWN
-from skymosaic.outcomes import Outcome, outcome_of, outcome_so_far
-from skymosaic.progress import TOPIC
+from skymosaic.outcomes import Outcome, outcome_of
+from skymosaic.places import FAR, open_place
 from skymosaic.records import RunState, both, last_status
-from skymosaic.sources import open_mast, open_source
-from skymosaic.steps import NotFinishedError, Place, finished, recorded_parameters
-from skymosaic.store import cached, open_store
+from skymosaic.sources import open_source
+from skymosaic.steps import NotFinishedError, Place, recorded_parameters
 from skymosaic.store.lease import Holder
 from skymosaic.supervision import (
     Tell,
@@ -53,18 +45,13 @@ from skymosaic.supervision import (
 if TYPE_CHECKING:
     from astropy.table import Table
 
-    from skymosaic.archive.mast.query import Found
-    from skymosaic.archive.simulated.exposures import Simulation
 
 log = logging.getLogger(__name__)
 
 Expect = Callable[[int], None]
 
-_FAR = (MastSource, S3Source)
-"""Sources that files are downloaded from."""
 FOREVER = 1e9
 """Seconds to wait for another run, for who means to wait for its end."""
-_OUTDATED = "this comparison was made from another campaign file; run again to bring it up to date"
 
 
 @dataclass(frozen=True)
@@ -75,21 +62,6 @@ class Inspection:
     """By title: the exposures and the drizzled images."""
     folder: str
     """Where the tables are stored."""
-
-
-def open_place(campaign: Campaign) -> Place:
-    """Return where a campaign's products are and its tasks work."""
-    there, here = campaign.store, campaign.compute
-    store = open_store(there.uri, there.model_dump(exclude={"uri"}))
-    limit = parse_bytes(here.cache_limit)
-    return Place(
-        cached(store, here.scratch, here.cache, limit),
-        campaign.name,
-        here.scratch,
-        # Runs that share a scheduler do not hear each other.
-        topic=f"{TOPIC}-{uuid4().hex}",
-        downloads=campaign.source.downloads if isinstance(campaign.source, _FAR) else None,
-    )
 
 
 @dataclass(frozen=True)
@@ -255,7 +227,7 @@ def run(
 
 def tell_changes(campaign: Campaign, place: Place, parcels: Sequence[Parcel]) -> None:
     """Warn of files that the archive has changed since they were fetched: they are fetched anew."""
-    if not isinstance(campaign.source, _FAR):
+    if not isinstance(campaign.source, FAR):
         return
     for parcel in parcels:
         was = recorded_parameters(place, f"pristine/{parcel.name}")
@@ -305,79 +277,6 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
         tables={"exposures": exposures, "drizzled images": drizzled},
         folder=place.store.where(place.key("inspection")),
     )
-
-
-def query(campaign: Campaign) -> Found:
-    """Return what the archive has of what a campaign asks for; nothing is fetched.
-
-    Raises
-    ------
-    CampaignError
-        The campaign's source is not the archive.
-    InputError, UnreachableError
-        The archive has nothing, or too much; it does not answer.
-    """
-    if not isinstance(campaign.source, MastSource):
-        raise CampaignError(
-            f"source.kind is {campaign.source.kind}: only `kind: mast` has a query to show"
-        )
-    from skymosaic.archive.mast.query import find
-
-    return find(open_mast(campaign.source).query)
-
-
-def simulate(
-    folder: Path,
-    simulation: Simulation,
-    say: Callable[[str], None],
-) -> None:
-    """Write simulated exposures, their drizzled images and the truth into a folder.
-
-    Parameters
-    ----------
-    folder : Path
-        Made if absent; files of the same names are replaced.
-    simulation : Simulation
-        What to make.
-    say : callable
-        Gets a line for each visit.
-
-    Raises
-    ------
-    SkymosaicError
-        The simulation asks for what is not there, or AstroDrizzle failed.
-    """
-    from skymosaic.archive.simulated.source import SimulatedArchive
-
-    source = SimulatedArchive(simulation, drizzlepac_process.call)
-    folder.mkdir(parents=True, exist_ok=True)
-    for parcel in source.parcels():
-        with scratch.folder(None, "simulate") as work:
-            source.fetch(parcel, folder, work / "simulate.log")
-        say(f"{parcel.name}: {', '.join(sorted(p.name for p in folder.glob(parcel.name + '*')))}")
-
-
-def find_outcome(campaign: Campaign) -> Outcome:
-    """Return what the campaign's last finished run gave; nothing is run.
-
-    Raises
-    ------
-    StoreError
-        No run has come as far as to inspect the exposures.
-    """
-    place = open_place(campaign)
-    done = finished(place, "comparison")
-    if done is None:
-        if finished(place, "inspection") is not None:
-            return outcome_so_far(place)
-        raise StoreError(
-            f"{place.store.where(place.campaign)} holds no finished comparison; "
-            "make it with `skymosaic run`"
-        )
-    outcome = outcome_of(place, done, reused=True)
-    if gathering.asked_for(done) != gathering.what_is_asked(campaign):
-        return replace(outcome, warnings=[_OUTDATED, *outcome.warnings])
-    return outcome
 
 
 def whole_graph(campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]) -> Any:

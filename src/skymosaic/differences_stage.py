@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from skymosaic import progress, stages
+from skymosaic import stages
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.linear import KERNELS, WEIGHTS
@@ -57,7 +57,7 @@ def measure_differences(
         with stages.computing_slot(place):
             threads = processes_of(campaign, len(images.exposures))
             log = bench.scratch / "differences.log"
-            task.doing(f"differences of {len(images.exposures)} exposures")
+            bench.doing(f"differences of {len(images.exposures)} exposures")
             cut_outs, load = drizzle_chips(
                 bench.scratch,
                 log,
@@ -85,23 +85,20 @@ def measure_differences(
             }
         }
 
-    with progress.task(f"{place.label}differences", place.topic) as task:
-        done = run_step(
-            place,
-            STEP,
-            folder=STEP,
-            inputs=images.products,
-            parameters={
-                "engine": VERSION,
-                "methods": methods,
-                "grid": planned.result["grid"],
-                "astrodrizzle": parameters,
-            },
-            versions=versions(),
-            work=work,
-        )
-        task.reused = done.reused
-    return done
+    return run_step(
+        place,
+        STEP,
+        titles=["differences"],
+        inputs=images.products,
+        parameters={
+            "engine": VERSION,
+            "methods": methods,
+            "grid": planned.result["grid"],
+            "astrodrizzle": parameters,
+        },
+        versions=versions(),
+        work=work,
+    )
 
 
 def linear(parameters: Mapping[str, Any]) -> dict[str, Any]:

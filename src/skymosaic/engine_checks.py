@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dask import delayed
 
-from skymosaic import drizzlepac_process, progress, stages
+from skymosaic import drizzlepac_process, stages
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
@@ -63,7 +63,7 @@ def hear_witness(
     def work(bench: Bench) -> dict[str, Any]:
         images.fetch(bench)
         with stages.computing_slot(place):
-            task.doing(f"one drizzle of {len(images.exposures)} exposures")
+            bench.doing(f"one drizzle of {len(images.exposures)} exposures")
             cut_outs, load = drizzle_chips(
                 bench.scratch,
                 bench.out / "witness.log",
@@ -83,18 +83,15 @@ def hear_witness(
                 weight.unlink()
         return {"methods": found}
 
-    with progress.task(f"{place.label}witness", place.topic) as task:
-        done = run_step(
-            place,
-            WITNESS,
-            folder=WITNESS,
-            inputs={**images.products, **files},
-            parameters={"grid": planned.result["grid"], "astrodrizzle": parameters},
-            versions=versions(),
-            work=work,
-        )
-        task.reused = done.reused
-    return done
+    return run_step(
+        place,
+        WITNESS,
+        titles=["witness"],
+        inputs={**images.products, **files},
+        parameters={"grid": planned.result["grid"], "astrodrizzle": parameters},
+        versions=versions(),
+        work=work,
+    )
 
 
 def try_both(place: Place, campaign: Campaign, aligned: Finished, planned: Finished) -> Finished:
@@ -115,7 +112,7 @@ def try_both(place: Place, campaign: Campaign, aligned: Finished, planned: Finis
         log = bench.out / "engines.log"
         with stages.computing_slot(place):
             grid = _grid_of(bench.scratch, log, images.exposures, parameters)
-            task.doing(f"{' and '.join(sorted(names))} with both engines")
+            bench.doing(f"{' and '.join(sorted(names))} with both engines")
             theirs = {}
             for method in methods:
                 folder = _copies(bench.scratch, images.exposures, column(method))
@@ -136,18 +133,15 @@ def try_both(place: Place, campaign: Campaign, aligned: Finished, planned: Finis
             found = {m: asdict(largest_differences(theirs[m], ours[m])) for m in methods}
         return {"exposures": [e.rootname for e in images.exposures], "methods": found}
 
-    with progress.task(f"{place.label}both engines", place.topic) as task:
-        done = run_step(
-            place,
-            SAMPLE,
-            folder=SAMPLE,
-            inputs=images.products,
-            parameters={"methods": methods, "astrodrizzle": parameters},
-            versions=versions(),
-            work=work,
-        )
-        task.reused = done.reused
-    return done
+    return run_step(
+        place,
+        SAMPLE,
+        titles=["both engines"],
+        inputs=images.products,
+        parameters={"methods": methods, "astrodrizzle": parameters},
+        versions=versions(),
+        work=work,
+    )
 
 
 def sample_of(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from astropy.table import Table
 
-from skymosaic import progress
 from skymosaic.align.vectors import VECTORS
 from skymosaic.compare.reduction import Floats
 from skymosaic.config import Campaign
@@ -63,14 +62,14 @@ def gather(
             require_equal_weights(runs)
         skies = {method: sky_values(run) for method, run in runs.items()}
         images = read_previews(bench, runs)
-        task.doing("measuring the overlaps")
+        bench.doing("measuring the overlaps")
         measured = measure(
             bench, found.exposures, aligned, planned, skies, images, retrieved, parameters
         )
         evidence = None if measured is None else gather_evidence(measured)
         data = comparison_input(found, images, evidence)
         vectors = read_vectors(bench, aligned)
-        task.doing("drawing figures, writing the report")
+        bench.doing("drawing figures, writing the report")
         record = run_record(found, told, unit=data.unit, vectors=vectors)
         comparison = write_comparison(bench.out, data, record)
         return {
@@ -85,22 +84,19 @@ def gather(
             "card": dict(comparison.card),
         }
 
-    with progress.task(place.label + "gather", place.topic) as task:
-        done = run_step(
-            place,
-            "comparison",
-            folder="comparison",
-            inputs=_inputs(found),
-            parameters={
-                "campaign": what_is_asked(campaign),
-                "keys": [planned.key, aligned.key, *(step.key for step in checked.values())],
-                "told": told,
-            },
-            versions=versions(),
-            work=work,
-        )
-        task.reused = done.reused
-    return done
+    return run_step(
+        place,
+        "comparison",
+        titles=["gather"],
+        inputs=_inputs(found),
+        parameters={
+            "campaign": what_is_asked(campaign),
+            "keys": [planned.key, aligned.key, *(step.key for step in checked.values())],
+            "told": told,
+        },
+        versions=versions(),
+        work=work,
+    )
 
 
 def _of_cosmic_rays(campaign: Campaign) -> str:

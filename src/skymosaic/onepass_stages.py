@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from astropy.io import fits
 from dask import delayed
 from distributed.system import MEMORY_LIMIT
 
-from skymosaic import progress, stages
+from skymosaic import stages
 from skymosaic.compare.reduction import reduce_image
 from skymosaic.drizzle import astrodrizzle, onepass_memory
 from skymosaic.drizzle import parameters as pars
@@ -98,8 +97,7 @@ def drizzle_all_methods(
                 processes,
                 campaign.sky.mask_sources,
             )
-            for task in tasks:
-                task.doing(f"one drizzle of {len(images.exposures)} exposures for all methods")
+            bench.doing(f"one drizzle of {len(images.exposures)} exposures for all methods")
             made = drizzle_all(
                 bench.scratch,
                 bench.out / "onepass.log",
@@ -114,34 +112,24 @@ def drizzle_all_methods(
             )
         return {"runs": {name: _publish(bench, run) for name, run in made.items()}}
 
-    with ExitStack() as stack:
-        tasks = [
-            stack.enter_context(progress.task(f"{place.label}drizzle {method}", place.topic))
-            for method in campaign.sky.methods
-        ]
-        done = run_step(
-            place,
-            STEP,
-            folder=STEP,
-            inputs=images.products,
-            parameters={
-                "engine": _ENGINE,
-                **(
-                    {"differences": VERSION, "planes": campaign.sky.planes}
-                    if _differs(choices)
-                    else {}
-                ),
-                "skies": {name: asdict(choice) for name, choice in choices.items()},
-                **({"mask_sources": VERSION} if campaign.sky.mask_sources else {}),
-                "grid": planned.result["grid"],
-                "astrodrizzle": parameters,
-            },
-            versions=versions(),
-            work=work,
-        )
-        for task in tasks:
-            task.reused = done.reused
-    return done
+    return run_step(
+        place,
+        STEP,
+        titles=[f"drizzle {method}" for method in campaign.sky.methods],
+        inputs=images.products,
+        parameters={
+            "engine": _ENGINE,
+            **(
+                {"differences": VERSION, "planes": campaign.sky.planes} if _differs(choices) else {}
+            ),
+            "skies": {name: asdict(choice) for name, choice in choices.items()},
+            **({"mask_sources": VERSION} if campaign.sky.mask_sources else {}),
+            "grid": planned.result["grid"],
+            "astrodrizzle": parameters,
+        },
+        versions=versions(),
+        work=work,
+    )
 
 
 def processes_of(campaign: Campaign, exposures: int) -> int:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from skymosaic.steps import Finished, Place
+from skymosaic import gathering
+from skymosaic.config import Campaign
+from skymosaic.errors import StoreError
+from skymosaic.places import open_place
+from skymosaic.steps import Finished, Place, finished
+
+_OUTDATED = "this comparison was made from another campaign file; run again to bring it up to date"
 
 
 @dataclass(frozen=True)
@@ -44,3 +50,26 @@ def outcome_so_far(place: Place) -> Outcome:
     part = reporting.write_partial(place)
     folder = place.store.where(place.campaign)
     return Outcome(part.table, part.missing, part.where, folder, reused=True)
+
+
+def find_outcome(campaign: Campaign) -> Outcome:
+    """Return what the campaign's last finished run gave; nothing is run.
+
+    Raises
+    ------
+    StoreError
+        No run has come as far as to inspect the exposures.
+    """
+    place = open_place(campaign)
+    done = finished(place, "comparison")
+    if done is None:
+        if finished(place, "inspection") is not None:
+            return outcome_so_far(place)
+        raise StoreError(
+            f"{place.store.where(place.campaign)} holds no finished comparison; "
+            "make it with `skymosaic run`"
+        )
+    outcome = outcome_of(place, done, reused=True)
+    if gathering.asked_for(done) != gathering.what_is_asked(campaign):
+        return replace(outcome, warnings=[_OUTDATED, *outcome.warnings])
+    return outcome

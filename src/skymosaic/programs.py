@@ -26,6 +26,7 @@ from skymosaic.config import Campaign, resolved_yaml
 from skymosaic.errors import PartialError, SkymosaicError
 from skymosaic.installation import require_match
 from skymosaic.outcomes import Outcome, outcome_of
+from skymosaic.places import open_place
 from skymosaic.program_report import (
     INDEX,
     STATES,
@@ -104,7 +105,7 @@ def run(
     """
     compute.join(campaign.compute)
     require_match()
-    place = pipeline.open_place(campaign)
+    place = open_place(campaign)
     source = open_source(campaign.source, mixed=True)
     groups = split(source.parcels())
     _require_known(campaign, groups)
@@ -143,7 +144,7 @@ def find_outcome(campaign: Campaign) -> Outcome:
     MissingError
         No run has ended.
     """
-    place = pipeline.open_place(campaign)
+    place = open_place(campaign)
     states = read_states(place)
     if place.store.read_text(place.key(INDEX)) is None:
         return _outcome(place, "\n".join(_lines(states)), "one for each group, see above")
@@ -159,7 +160,7 @@ def report_text(campaign: Campaign, form: str) -> str:
     MissingError
         The store holds nothing of it.
     """
-    place = pipeline.open_place(campaign)
+    place = open_place(campaign)
     if campaign.groups is not None:
         return program_text(place, form)
     from skymosaic import reporting

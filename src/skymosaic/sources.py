@@ -1,15 +1,20 @@
-"""Which source a campaign file names; each is imported when it is asked for."""
+"""The source that a campaign file names, and what one can ask of it; imported when asked for."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skymosaic import drizzlepac_process
+from skymosaic import drizzlepac_process, scratch
 from skymosaic.archive.base import Source
-from skymosaic.config import AnySource, MastSource, S3Source, SimulatedSource
+from skymosaic.config import AnySource, Campaign, MastSource, S3Source, SimulatedSource
+from skymosaic.errors import CampaignError
 
 if TYPE_CHECKING:
+    from skymosaic.archive.mast.query import Found
     from skymosaic.archive.mast.source import MastArchive
+    from skymosaic.archive.simulated.exposures import Simulation
 
 
 def open_source(source: AnySource, *, mixed: bool = False) -> Source:
@@ -65,3 +70,53 @@ def _open_s3(source: S3Source) -> Source:
     name, _, prefix = source.uri.removeprefix("s3://").partition("/")
     bucket = Bucket(name, source.endpoint_url, source.region, source.profile, source.unsigned)
     return S3Folder(bucket, prefix and f"{prefix}/", source.names, source.kinds, source.max_files)
+
+
+def query(campaign: Campaign) -> Found:
+    """Return what the archive has of what a campaign asks for; nothing is fetched.
+
+    Raises
+    ------
+    CampaignError
+        The campaign's source is not the archive.
+    InputError, UnreachableError
+        The archive has nothing, or too much; it does not answer.
+    """
+    if not isinstance(campaign.source, MastSource):
+        raise CampaignError(
+            f"source.kind is {campaign.source.kind}: only `kind: mast` has a query to show"
+        )
+    from skymosaic.archive.mast.query import find
+
+    return find(open_mast(campaign.source).query)
+
+
+def simulate(
+    folder: Path,
+    simulation: Simulation,
+    say: Callable[[str], None],
+) -> None:
+    """Write simulated exposures, their drizzled images and the truth into a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if absent; files of the same names are replaced.
+    simulation : Simulation
+        What to make.
+    say : callable
+        Gets a line for each visit.
+
+    Raises
+    ------
+    SkymosaicError
+        The simulation asks for what is not there, or AstroDrizzle failed.
+    """
+    from skymosaic.archive.simulated.source import SimulatedArchive
+
+    source = SimulatedArchive(simulation, drizzlepac_process.call)
+    folder.mkdir(parents=True, exist_ok=True)
+    for parcel in source.parcels():
+        with scratch.folder(None, "simulate") as work:
+            source.fetch(parcel, folder, work / "simulate.log")
+        say(f"{parcel.name}: {', '.join(sorted(p.name for p in folder.glob(parcel.name + '*')))}")

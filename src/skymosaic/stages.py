@@ -87,18 +87,16 @@ def retrieve(place: Place, source: Source, parcel: Parcel) -> Finished:
                 images.append(image.to_dict())
         return {"images": images}
 
-    with progress.task(f"{place.label}retrieve {parcel.name}", place.topic) as task:
-        done = run_step(
-            place,
-            f"pristine/{parcel.name}",
-            folder="pristine",
-            inputs={},
-            parameters={"parcel": dict(parcel.identity), "record": RECORD},
-            versions=parcel.versions,
-            work=work,
-        )
-        task.reused = done.reused
-    return done
+    return run_step(
+        place,
+        f"pristine/{parcel.name}",
+        titles=[f"retrieve {parcel.name}"],
+        folder="pristine",
+        inputs={},
+        parameters={"parcel": dict(parcel.identity), "record": RECORD},
+        versions=parcel.versions,
+        work=work,
+    )
 
 
 def inspect(place: Place, retrieved: Sequence[Finished], mixed: bool) -> Finished:
@@ -123,17 +121,15 @@ def inspect(place: Place, retrieved: Sequence[Finished], mixed: bool) -> Finishe
             "drizzled": [image.to_dict() for image in drizzled],
         }
 
-    with progress.task(place.label + "inspect", place.topic) as task:
-        done = run_step(
-            place,
-            "inspection",
-            folder="inspection",
-            inputs=used,
-            parameters={"record": RECORD},
-            versions={},
-            work=work,
-        )
-        task.reused = done.reused
+    done = run_step(
+        place,
+        "inspection",
+        titles=["inspect"],
+        inputs=used,
+        parameters={"record": RECORD},
+        versions={},
+        work=work,
+    )
     # The files themselves are the business of the next steps.
     return Finished(**{**vars(done), "products": {**done.products, **used}})
 
@@ -158,7 +154,7 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
     def work(bench: Bench) -> dict[str, Any]:
         exposures.fetch(bench)
         drizzled.fetch(bench)
-        task.doing(f"TweakReg on {len(drizzled.exposures)} drizzled images")
+        bench.doing(f"TweakReg on {len(drizzled.exposures)} drizzled images")
         alignment, bench.peak_memory = align_folder(
             bench.scratch,
             bench.out / "align.log",
@@ -175,18 +171,15 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
         alignment.vectors.write(bench.out / VECTORS)
         return {"exposures": aligned, "alignment": alignment.to_dict()}
 
-    with progress.task(place.label + "align", place.topic) as task:
-        done = run_step(
-            place,
-            "aligned",
-            folder="aligned",
-            inputs={**exposures.products, **drizzled.products},
-            parameters=settings.model_dump(mode="json"),
-            versions=versions(),
-            work=work,
-        )
-        task.reused = done.reused
-    return done
+    return run_step(
+        place,
+        "aligned",
+        titles=["align"],
+        inputs={**exposures.products, **drizzled.products},
+        parameters=settings.model_dump(mode="json"),
+        versions=versions(),
+        work=work,
+    )
 
 
 def plan(place: Place, drizzle: Drizzle, aligned: Finished) -> Finished:
@@ -219,18 +212,15 @@ def plan(place: Place, drizzle: Drizzle, aligned: Finished) -> Finished:
             "groups": groups([e.rootname for e in images.exposures], pairs),
         }
 
-    with progress.task(place.label + "plan", place.topic) as task:
-        done = run_step(
-            place,
-            "plan",
-            folder="plan",
-            inputs=images.products,
-            parameters={"final": choice, "max_output_megapixels": drizzle.max_output_megapixels},
-            versions=versions(),
-            work=work,
-        )
-        task.reused = done.reused
-    return done
+    return run_step(
+        place,
+        "plan",
+        titles=["plan"],
+        inputs=images.products,
+        parameters={"final": choice, "max_output_megapixels": drizzle.max_output_megapixels},
+        versions=versions(),
+        work=work,
+    )
 
 
 def drizzle(
@@ -253,7 +243,7 @@ def drizzle(
     def work(bench: Bench) -> dict[str, Any]:
         images.fetch(bench)
         with computing_slot(place):
-            task.doing(f"AstroDrizzle on {len(images.exposures)} exposures")
+            bench.doing(f"AstroDrizzle on {len(images.exposures)} exposures")
             made = astrodrizzle.drizzle(
                 bench.scratch,
                 bench.out / "astrodrizzle.log",
@@ -282,23 +272,20 @@ def drizzle(
             **({} if made.told is None else {"differences": made.told}),
         }
 
-    with progress.task(f"{place.label}drizzle {method}", place.topic) as task:
-        done = run_step(
-            place,
-            f"runs/{column(method)}",
-            folder=f"runs/{column(method)}",
-            inputs=images.products,
-            parameters={
-                "method": method,
-                **({} if given is None else {"sky": list(given.subtracted)}),
-                "grid": planned.result["grid"],
-                "astrodrizzle": parameters,
-            },
-            versions=versions(),
-            work=work,
-        )
-        task.reused = done.reused
-    return done
+    return run_step(
+        place,
+        f"runs/{column(method)}",
+        titles=[f"drizzle {method}"],
+        inputs=images.products,
+        parameters={
+            "method": method,
+            **({} if given is None else {"sky": list(given.subtracted)}),
+            "grid": planned.result["grid"],
+            "astrodrizzle": parameters,
+        },
+        versions=versions(),
+        work=work,
+    )
 
 
 def sky_values(run: Finished) -> list[SkyValue]:

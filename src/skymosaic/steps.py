@@ -14,8 +14,8 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -109,15 +109,20 @@ class Finished:
 class Bench:
     """What the work of a step gets: a scratch folder, a folder for products, and its inputs."""
 
-    def __init__(self, place: Place, root: Path) -> None:
+    def __init__(self, place: Place, root: Path, tasks: Sequence[progress.Task] = ()) -> None:
         self.scratch = root / "work"
         self.out = root / "out"
         self.peak_memory = 0
         self.fetched: dict[str, int] = {}
         """Bytes of what was fetched, by SHA-256."""
-        self._place = place
+        self._place, self._tasks = place, tasks
         self.scratch.mkdir()
         self.out.mkdir()
+
+    def doing(self, detail: str) -> None:
+        """Tell what the step is doing now."""
+        for task in self._tasks:
+            task.doing(detail)
 
     def fetch(self, product: Product) -> Path:
         """Fetch a private, writable copy into the scratch folder, verifying its checksum.
@@ -151,13 +156,14 @@ def run_step(
     place: Place,
     step: str,
     *,
-    folder: str,
+    titles: Sequence[str] = (),
+    folder: str | None = None,
     inputs: Mapping[str, Product],
     parameters: Mapping[str, Any],
     versions: Mapping[str, str],
     work: Callable[[Bench], dict[str, Any]],
 ) -> Finished:
-    """Run a step, or take it from the store when it has been done.
+    """Run a step, or take it from the store when it has been done, and tell how it goes.
 
     Parameters
     ----------
@@ -165,8 +171,10 @@ def run_step(
         The campaign's store and scratch.
     step : str
         Its name, such as ``runs/match``; that of its manifest too.
-    folder : str
-        Folder of its products below the campaign's.
+    titles : sequence of str
+        What people know it as, such as ``drizzle match``: a task is told of for each.
+    folder : str, optional
+        Folder of its products below the campaign's; default: its name.
     inputs : mapping of str to Product
         Everything it reads.
     parameters : mapping
@@ -192,17 +200,34 @@ def run_step(
         "versions": dict(versions),
     }
     key = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
-    done = finished(place, step)
-    if done is not None and done.key == key:
-        return done
-    if place.must_be_finished:
-        raise NotFinishedError(step)
+    with ExitStack() as told:
+        tasks = [
+            told.enter_context(progress.task(place.label + title, place.topic)) for title in titles
+        ]
+        done = finished(place, step)
+        if done is None or done.key != key:
+            if place.must_be_finished:
+                raise NotFinishedError(step)
+            done = _make(place, step, folder or step, {**wanted, "key": key}, work, tasks)
+        for task in tasks:
+            task.reused = done.reused
+    return done
+
+
+def _make(
+    place: Place,
+    step: str,
+    folder: str,
+    wanted: Mapping[str, Any],
+    work: Callable[[Bench], dict[str, Any]],
+    tasks: Sequence[progress.Task],
+) -> Finished:
+    """Do the work of a step and publish it; `wanted` begins its manifest."""
     started, clock, before = datetime.now(UTC), time.monotonic(), traffic.moved()
 
     def record(bench: Bench | None) -> dict[str, Any]:
         return {
             **wanted,
-            "key": key,
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - clock, 3),
             "peak_memory": bench.peak_memory if bench else 0,
@@ -215,7 +240,7 @@ def run_step(
     bench = None
     try:
         with _scratch_errors(), scratch.folder(place.scratch, step.replace("/", "-")) as root:
-            bench = Bench(place, root)
+            bench = Bench(place, root, tasks)
             try:
                 result = work(bench)
             except UnreachableError:
@@ -224,7 +249,12 @@ def run_step(
                 _keep_logs(place, step, bench)
                 raise
             return _publish(
-                place, step, folder, bench, key, lambda: {**record(bench), "result": result}
+                place,
+                step,
+                folder,
+                bench,
+                wanted["key"],
+                lambda: {**record(bench), "result": result},
             )
     except UnreachableError:
         raise  # a record could not be written either, and each try would wait again

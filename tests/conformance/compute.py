@@ -33,11 +33,11 @@ from dask import delayed
 from distributed import Client, Worker, get_worker
 
 from skymosaic import progress, runlog
-from skymosaic.campaign import open_place
 from skymosaic.compute import client as start_client
 from skymosaic.compute import execution
 from skymosaic.config import Campaign, Compute
 from skymosaic.errors import ComputeError, SkyError
+from skymosaic.places import open_place
 from skymosaic.progress import Event, from_message
 from skymosaic.records import both
 from skymosaic.supervision import locked, recorded

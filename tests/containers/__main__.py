@@ -6,14 +6,13 @@ import argparse
 import signal
 import sys
 import tempfile
-import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.containers import hpc, image, stack
-from tests.containers.host import CheckError, engine, install_tools, obtain_images
+from tests.containers.host import engine, install_tools, obtain_images
 from tests.containers.image import Bench
+from tests.trials import play
 
 CHECKS: dict[str, Callable[[Bench], str]] = {
     "hadolint": image.lint,
@@ -48,27 +47,6 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _play(bench: Bench, words: list[str]) -> int:
-    """Do the checks; print each as it ends, then all of them; return how many failed."""
-    lines, failures = [], 0
-    for name, check in CHECKS.items():
-        if words and not any(word in name for word in words):
-            continue
-        started = time.monotonic()
-        try:
-            verdict, outcome = "pass", check(bench)
-        except Exception as error:  # whatever it was, the others are still to be tried
-            failures += 1
-            verdict, outcome = "FAIL", " ".join(str(error).split())
-            if not isinstance(error, CheckError):
-                traceback.print_exc()
-        lines.append(f"{verdict}  {name:<28} {time.monotonic() - started:5.0f} s  {outcome}")
-        print(lines[-1], flush=True)
-    print("\n" + "\n".join(line[:200] for line in lines))
-    print(f"{len(lines) - failures} passed, {failures} failed")
-    return failures
-
-
 def main() -> int:
     """Start what is needed, do the checks, stop it."""
     given = _arguments()
@@ -80,7 +58,8 @@ def main() -> int:
         tools = install_tools(folder)
         with engine(folder) as running:
             obtain_images(running, tools)
-            return min(_play(Bench(running, tools, folder, given.full), given.words), 1)
+            bench = Bench(running, tools, folder, given.full)
+            return play(CHECKS, given.words, lambda name, _number: CHECKS[name](bench))
 
 
 if __name__ == "__main__":

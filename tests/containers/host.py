@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.trials import TrialError
+
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "docker" / "Dockerfile"
 COMPOSE = ROOT / "docker" / "compose.yaml"
@@ -31,10 +33,6 @@ _DEBIAN = {
 
 
 _BUILDKIT = {"DOCKER_BUILDKIT": "1"}
-
-
-class CheckError(AssertionError):
-    """Something is not as it must be."""
 
 
 def run(
@@ -55,7 +53,7 @@ def run(
     )
     if done.returncode and not accept:
         end = (done.stdout + done.stderr)[-1500:]
-        raise CheckError(f"{' '.join(map(str, command))[:200]} ended with {done.returncode}: {end}")
+        raise TrialError(f"{' '.join(map(str, command))[:200]} ended with {done.returncode}: {end}")
     return done
 
 
@@ -178,7 +176,7 @@ def engine(folder: Path) -> Iterator[Engine]:
         end = time.monotonic() + 60
         while made.docker("info", accept=True).returncode:
             if daemon.poll() is not None or time.monotonic() > end:
-                raise CheckError(f"dockerd did not start; see {home / 'dockerd.log'}")
+                raise TrialError(f"dockerd did not start; see {home / 'dockerd.log'}")
             time.sleep(0.3)
         yield made
     finally:

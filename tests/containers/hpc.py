@@ -9,13 +9,13 @@ from pathlib import Path
 from tests.containers.host import (
     ROOT,
     STAND_IN_BASE,
-    CheckError,
     base_archive,
     build_settings,
     require,
     run,
 )
 from tests.containers.image import Bench
+from tests.trials import TrialError
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -59,7 +59,7 @@ def doctor(bench: Bench) -> str:
     inside = ("ch-run", "--set-env", f"--bind={scratch}:/scratch", image, "--")
     said = run(*inside, "skymosaic", "doctor", environment=environment).stdout
     if "good" not in said:
-        raise CheckError(said)
+        raise TrialError(said)
     made = run(
         *inside,
         *("sh", "-c", "touch /opt/skymosaic/x"),
@@ -67,5 +67,5 @@ def doctor(bench: Bench) -> str:
         accept=True,
     )
     if made.returncode == 0:
-        raise CheckError("its files can be written")
+        raise TrialError("its files can be written")
     return said.splitlines()[-1]

@@ -12,12 +12,12 @@ from tests.containers.host import (
     IMAGE,
     ROOT,
     TRIVY,
-    CheckError,
     Engine,
     build_settings,
     packaged,
     run,
 )
+from tests.trials import TrialError
 
 _LARGEST = 1e9  # bytes
 HARDENED = (
@@ -45,7 +45,7 @@ def lint(bench: Bench) -> str:
     """Hadolint on the Dockerfile: no finding."""
     found = run(bench.tools / "hadolint", DOCKERFILE, accept=True)
     if found.returncode:
-        raise CheckError(found.stdout + found.stderr)
+        raise TrialError(found.stdout + found.stderr)
     return "no finding; DL3008 is off where Debian's release fixes the versions"
 
 
@@ -58,7 +58,7 @@ def scan(bench: Bench) -> str:
     )
     [result] = [r for r in json.loads(report.read_text())["Results"] if "MisconfSummary" in r]
     if result["MisconfSummary"]["Failures"]:
-        raise CheckError(str([m["Title"] for m in result["Misconfigurations"]]))
+        raise TrialError(str([m["Title"] for m in result["Misconfigurations"]]))
     return f"{result['MisconfSummary']['Successes']} checks, no failure"
 
 
@@ -90,7 +90,7 @@ def size(bench: Bench) -> str:
     (bench.folder / "sizes.md").write_text(table)
     print(table)
     if found >= _LARGEST:
-        raise CheckError(f"{found / 1e6:.0f} MB")
+        raise TrialError(f"{found / 1e6:.0f} MB")
     return f"{found / 1e6:.0f} MB"
 
 
@@ -98,7 +98,7 @@ def doctor(bench: Bench) -> str:
     """Doctor in a container that may do nothing but compute."""
     said = bench.inside("skymosaic", "doctor")
     if "good" not in said:
-        raise CheckError(said)
+        raise TrialError(said)
     return said.splitlines()[-1]
 
 
@@ -119,14 +119,14 @@ def contents(bench: Bench) -> str:
     """A user, labels, no compilers, no installers, nothing of this host."""
     configuration = bench.engine.state(IMAGE)["Config"]
     if configuration["User"] != "10001:10001" or "/scratch" not in configuration["Volumes"]:
-        raise CheckError(f"user {configuration['User']}, volumes {configuration['Volumes']}")
+        raise TrialError(f"user {configuration['User']}, volumes {configuration['Volumes']}")
     if configuration["Labels"]["org.opencontainers.image.licenses"] != "BSD-3-Clause":
-        raise CheckError(str(configuration["Labels"]))
+        raise TrialError(str(configuration["Labels"]))
     unwanted = "for p in gcc cc g++ make pip pip3 git curl wget; do command -v $p; done; true"
     if found := bench.inside("sh", "-c", unwanted):
-        raise CheckError(f"it holds {found.split()}")
+        raise TrialError(f"it holds {found.split()}")
     if found := bench.inside("sh", "-c", "ls -d /build /etc/pip.conf /root/.cache 2>&- ; true"):
-        raise CheckError(f"it holds {found.split()}")
+        raise TrialError(f"it holds {found.split()}")
     bundle = build_settings(bench.folder) / "certificates.pem"
     shipped = bench.inside("sha256sum", "/etc/ssl/certs/ca-certificates.crt").split()[0]
     ours = hashlib.sha256(bundle.read_bytes()).hexdigest() if bundle.exists() else ""
@@ -137,7 +137,7 @@ def contents(bench: Bench) -> str:
     ).stdout.strip()
     bundled = bench.inside("sh", "-c", "wc -c < /etc/ssl/certs/ca-certificates.crt").strip()
     if plain != bundled:
-        raise CheckError(f"its certificates are {bundled} bytes, Debian's {plain}")
+        raise TrialError(f"its certificates are {bundled} bytes, Debian's {plain}")
     return f"user 10001, no compiler, no pip; {told}"
 
 
@@ -152,7 +152,7 @@ def health(bench: Bench) -> str:
     for options, message in ill:
         done = bench.engine.docker("run", *HARDENED, *options, IMAGE, *check, accept=True)
         if done.returncode != 1 or message not in done.stderr:
-            raise CheckError(f"{options}: exit code {done.returncode}, {done.stderr}")
+            raise TrialError(f"{options}: exit code {done.returncode}, {done.stderr}")
     return "a server that is silent and a scratch that is not writable are ill"
 
 
@@ -169,7 +169,7 @@ def refuses(bench: Bench) -> str:
     )
     done = bench.engine.docker("build", "--network=host", context, accept=True)
     if done.returncode == 0 or "does not work with stsci.skypac" not in done.stderr + done.stdout:
-        raise CheckError(f"exit code {done.returncode}: {done.stderr[-500:]}")
+        raise TrialError(f"exit code {done.returncode}: {done.stderr[-500:]}")
     return "the build ends with doctor's message"
 
 
@@ -187,7 +187,7 @@ def bill(bench: Bench) -> str:
     lock = (ROOT / "docker" / "requirements.lock").read_text().splitlines()
     wanted = {s.split("==")[0] for s in lock if "==" in s and ";" not in s}
     if missing := {w.lower() for w in wanted} - names:
-        raise CheckError(f"not in it: {sorted(missing)}")
+        raise TrialError(f"not in it: {sorted(missing)}")
     if "tini" not in names or listed["bomFormat"] != "CycloneDX":
-        raise CheckError("Debian's packages are not in it")
+        raise TrialError("Debian's packages are not in it")
     return f"CycloneDX {listed['specVersion']}, {len(listed['components'])} components"

@@ -21,11 +21,11 @@ from tests.containers.host import (
     IMAGE,
     PROJECT,
     ROOT,
-    CheckError,
     packaged,
     run,
 )
 from tests.containers.image import Bench
+from tests.trials import TrialError
 
 _LONGEST = 900.0  # s that a campaign may take
 _SERVICES = ("s3", "scheduler", "worker-1", "worker-2")
@@ -134,7 +134,7 @@ class Stack:
         end = time.monotonic() + _LONGEST
         while not (found := condition()):
             if time.monotonic() > end:
-                raise CheckError(f"waited in vain for {what}: {self.logs('campaign')[-1500:]}")
+                raise TrialError(f"waited in vain for {what}: {self.logs('campaign')[-1500:]}")
             time.sleep(0.5)
         return found
 
@@ -144,7 +144,7 @@ class Stack:
         if state["State"]["Status"] != "exited":
             return False
         if state["State"]["ExitCode"]:
-            raise CheckError(f"the campaign gave up: {self.logs('campaign')[-1500:]}")
+            raise TrialError(f"the campaign gave up: {self.logs('campaign')[-1500:]}")
         return True
 
     def table(self) -> bytes:
@@ -168,7 +168,7 @@ class Stack:
         """Compare with a local run, byte for byte."""
         found, wanted = self.table(), local_table(self.bench, self.played)
         if found != wanted:
-            raise CheckError(f"another table than the local run's: {found.decode()}")
+            raise TrialError(f"another table than the local run's: {found.decode()}")
         rows = list(csv.reader(wanted.decode().splitlines()))
         assert len(rows) > 2, "the local run made no table"
 
@@ -196,12 +196,12 @@ def demo(bench: Bench) -> str:
             _check_hardened(it.state(service), service)
         for service in _SERVICES:
             if it.state(service)["State"]["Health"]["Status"] != "healthy":
-                raise CheckError(f"{service} is not healthy")
+                raise TrialError(f"{service} is not healthy")
         _check_secrets(it)
         it.check_table()
         again = it.compose("run", "--rm", "-T", "--no-deps", "campaign")
         if "everything had been done before" not in again.stderr:
-            raise CheckError(f"a second run did work again: {again.stderr}")
+            raise TrialError(f"a second run did work again: {again.stderr}")
     return f"the local run's table, byte for byte; {_demo(bench).setting}, {seconds:.0f} s"
 
 
@@ -217,7 +217,7 @@ def _check_hardened(state: dict[str, Any], service: str) -> None:
         and not host["Privileged"]
         and not host["PortBindings"]
     ):
-        raise CheckError(f"{service} is not confined")
+        raise TrialError(f"{service} is not confined")
 
 
 def _check_secrets(it: Stack) -> None:
@@ -229,7 +229,7 @@ def _check_secrets(it: Stack) -> None:
     assert len(key) == 2
     told = it.logs() + json.dumps([it.state(s) for s in (*_SERVICES, "campaign", "credentials")])
     if any(secret in told for secret in key):
-        raise CheckError("the S3 server's key is in a log or a container's settings")
+        raise TrialError("the S3 server's key is in a log or a container's settings")
     refused = it.compose(
         *("exec", "-T", "worker", "python", "-c"),
         "import boto3; boto3.client('s3', aws_access_key_id='x', aws_secret_access_key='y')"
@@ -237,7 +237,7 @@ def _check_secrets(it: Stack) -> None:
         accept=True,
     )
     if refused.returncode == 0:
-        raise CheckError("the S3 server takes any key")
+        raise TrialError("the S3 server takes any key")
 
 
 def worker_killed(bench: Bench) -> str:
@@ -267,7 +267,7 @@ def scheduler_killed(bench: Bench) -> str:
         it.check_table()
         tries, said = 1 + it.state("campaign")["RestartCount"], it.logs("campaign")
     if tries > 1 and "the workers were lost" not in said:
-        raise CheckError(f"the driver did not say why it ended: {said[-1500:]}")
+        raise TrialError(f"the driver did not say why it ended: {said[-1500:]}")
     return f"workers and driver came back ({tries} runs of the driver); same table"
 
 
@@ -278,7 +278,7 @@ def memory_exceeded(bench: Bench) -> str:
         it.compose("stop", "--timeout", "5", "campaign")
         ended = it.compose("run", "--rm", "-T", "--no-deps", "campaign", accept=True)
         if ended.returncode == 0 or "memory" not in ended.stderr:
-            raise CheckError(f"ended with {ended.returncode}: {ended.stderr[-1500:]}")
+            raise TrialError(f"ended with {ended.returncode}: {ended.stderr[-1500:]}")
         it.variables.clear()
         it.compose("up", "--detach", "--no-build", "--wait", "worker")
         it.compose(

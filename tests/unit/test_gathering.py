@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from skymosaic.campaign import outcome_of
 from skymosaic.gathering import asked_for
+from skymosaic.outcomes import outcome_of
 from skymosaic.steps import Finished, Place
 from skymosaic.store import Product
 from skymosaic.store.local import LocalStore

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from skymosaic import cancellation, housekeeping
-from skymosaic.campaign import open_place
 from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.errors import (
     CampaignError,
@@ -22,6 +21,7 @@ from skymosaic.errors import (
     MissingError,
     SkymosaicError,
 )
+from skymosaic.places import open_place
 from skymosaic.progress import Event
 from skymosaic.records import Recorder, RunState, campaign_lock
 from skymosaic.steps import Place, as_record

@@ -120,8 +120,8 @@ def ping(
 
 def hand_over(campaign: Campaign, wait: bool, quiet: bool) -> None:
     """Submit a campaign, say what was handed over, and follow it where that is wanted."""
-    from skymosaic.campaign import open_place
     from skymosaic.display import Display, status_lines
+    from skymosaic.places import open_place
     from skymosaic.submission import following, handover
 
     submitted = handover.submit(campaign)

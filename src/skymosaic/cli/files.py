@@ -51,10 +51,10 @@ def schema() -> None:
 @ended_cleanly
 def query(config: Path) -> None:
     """Show what MAST has of what CONFIG asks for: files, bytes, groups; nothing is fetched."""
-    from skymosaic import campaign as pipeline
+    from skymosaic import sources
     from skymosaic.display import query_lines
 
-    found = pipeline.query(load_campaign(config))
+    found = sources.query(load_campaign(config))
     click.echo("\n".join(query_lines(found.files, found.refused)))
 
 
@@ -78,11 +78,11 @@ def simulate(
     scene: SceneName,
 ) -> None:
     """Write simulated WFC3/IR exposures, their drizzled images and the truth into FOLDER."""
-    from skymosaic import campaign as pipeline
+    from skymosaic import sources
     from skymosaic.archive.simulated.exposures import Simulation
 
     simulation = Simulation(seed=seed, size=size, tiles=tiles, dithers=dithers, scene=scene)
-    pipeline.simulate(folder, simulation, click.echo)
+    sources.simulate(folder, simulation, click.echo)
 
 
 @click.command()

@@ -78,8 +78,7 @@ def report(uri: str, s3: dict[str, Any], store: str | None, form: str | None) ->
     It is named by its campaign file, or as STORE/CAMPAIGN. Of one that has not finished, or
     failed, a report is made of what there is.
     """
-    from skymosaic import campaign as pipeline
-    from skymosaic import housekeeping, programs
+    from skymosaic import housekeeping, outcomes, programs
 
     if Path(uri).is_file() or Path(uri).suffix in (".yaml", ".yml"):
         campaign = load_campaign(Path(uri), {"store.uri": store})
@@ -88,7 +87,7 @@ def report(uri: str, s3: dict[str, Any], store: str | None, form: str | None) ->
     if form is not None:
         click.echo(programs.report_text(campaign, form), nl=False)
         return
-    find = pipeline.find_outcome if campaign.groups is None else programs.find_outcome
+    find = outcomes.find_outcome if campaign.groups is None else programs.find_outcome
     outcome = find(campaign)
     show(campaign, outcome)
     click.echo(f"report:   {outcome.report}")

@@ -21,9 +21,9 @@ from distributed import get_worker, secede
 from distributed.security import Security
 
 from skymosaic import scratch
-from skymosaic.campaign import open_place
 from skymosaic.config import load_campaign_text
 from skymosaic.errors import ComputeError, StoreError
+from skymosaic.places import open_place
 from skymosaic.processes import end_with_parent
 from skymosaic.steps import Place, as_record
 from skymosaic.submission import record

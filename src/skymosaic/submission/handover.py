@@ -6,9 +6,9 @@ import importlib
 from dataclasses import replace
 from typing import Any
 
-from skymosaic.campaign import open_place
 from skymosaic.config import Campaign, resolved_yaml
 from skymosaic.errors import CampaignError, LockedError, SkymosaicError
+from skymosaic.places import open_place
 from skymosaic.records import campaign_lock
 from skymosaic.steps import Place
 from skymosaic.store import lease

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dask.utils import format_bytes
 
 from skymosaic import programs
-from skymosaic.campaign import open_place
 from skymosaic.config import Campaign
 from skymosaic.drizzle.grid import Grid
 from skymosaic.methods import column
+from skymosaic.places import open_place
 from skymosaic.sources import open_source
 from skymosaic.steps import Finished, Place, finished
 from skymosaic.submission import handover

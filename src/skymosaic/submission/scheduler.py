@@ -7,11 +7,11 @@ import time
 
 from distributed import Client, fire_and_forget
 
-from skymosaic.campaign import open_place
 from skymosaic.compute.addresses import require_private
 from skymosaic.compute.scheduler import connected
 from skymosaic.config import load_campaign_text
 from skymosaic.errors import ComputeError
+from skymosaic.places import open_place
 from skymosaic.submission import record
 from skymosaic.submission.driver import drive
 from skymosaic.submission.job import Fate, Job, Submitted
