@@ -202,7 +202,7 @@ def test_every_error_is_one_message_and_its_code(invoke, config, monkeypatch, cl
     def fail(_: object) -> None:
         raise cls("a_flt.fits is wrong; do this")
 
-    monkeypatch.setattr(campaign, "find_outcome", fail)
+    monkeypatch.setattr(outcomes, "find_outcome", fail)
     result = invoke("report", config)
     assert result.exit_code == cls.exit_code
     assert result.stderr == f"{cls.__name__}: a_flt.fits is wrong; do this\n"
@@ -222,7 +222,7 @@ def test_an_unforeseen_error_is_one_line_too(invoke, config, monkeypatch) -> Non
     def fail(_: object) -> None:
         raise KeyError("surprise")
 
-    monkeypatch.setattr(campaign, "find_outcome", fail)
+    monkeypatch.setattr(outcomes, "find_outcome", fail)
     result = invoke("report", config)
     assert result.exit_code == 1
     assert "KeyError" in result.stderr
@@ -276,7 +276,7 @@ def test_logs_as_json_lines(invoke, config, monkeypatch) -> None:
             logging.getLogger("skymosaic.test").exception("it %s", "happened")
         return outcome(reused=True)
 
-    monkeypatch.setattr(campaign, "find_outcome", find_outcome)
+    monkeypatch.setattr(outcomes, "find_outcome", find_outcome)
     result = invoke("--log-json", "report", config)
     first, *_ = result.stderr.splitlines()
     entry = json.loads(first)
@@ -303,6 +303,6 @@ def test_how_much_is_told(invoke, config, monkeypatch, options, levels) -> None:
             getattr(logging.getLogger("skymosaic.test"), level)("level %s", level)
         return outcome(reused=True)
 
-    monkeypatch.setattr(campaign, "find_outcome", find_outcome)
+    monkeypatch.setattr(outcomes, "find_outcome", find_outcome)
     told = invoke(*options, "report", config).stderr.splitlines()
     assert [line.split()[-1] for line in told if "level" in line] == levels
