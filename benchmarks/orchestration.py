@@ -17,22 +17,25 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
-from dask import delayed
 from distributed import Client
 
 from skymosaic import campaign as pipeline
 from skymosaic import compute, progress
 from skymosaic.archive.base import Parcel
 from skymosaic.compute import execution
+from skymosaic.compute.execution import OnWorkers
 from skymosaic.config import Campaign, Compute
 from skymosaic.places import open_place
 from skymosaic.records import both
@@ -46,7 +49,7 @@ TARGETS = {"sleeping_to_ideal": 0.9, "empty_task_ms": 2.0, "driver_peak_mb": 100
 MB = 1_000_000
 
 
-def sleeper(place: Place, number: int, seconds: float) -> str:
+def sleeper(place: Place, seconds: float, number: int) -> str:
     """Sleep as a step of the project, with its events, its slot and its manifest."""
 
     def work(_bench: Bench) -> dict[str, Any]:
@@ -85,12 +88,13 @@ class Cost:
     """Of driver, scheduler and workers together, s; of others' load it tells little."""
 
 
-def timed(client: Client, tasks: list[Any]) -> Cost:
-    """Run tasks and gather them; return what they cost."""
-    started, before = time.monotonic(), _cpu()
-    assert execution.compute_on(client, delayed(total)(tasks)) == len(tasks)
+def timed(client: Client, work: Callable[[int], Any], numbers: range) -> Cost:
+    """Run a task for each number and gather them; return what they cost."""
+    started, before, calls = time.monotonic(), _cpu(), OnWorkers(client)
+    tasks = calls.each(work, numbers)
+    assert execution.result_of(calls.call(total, tasks)) == len(numbers)
     wall, cpu = time.monotonic() - started, _cpu() - before
-    return Cost(wall / len(tasks), cpu / len(tasks))
+    return Cost(wall / len(numbers), cpu / len(numbers))
 
 
 def _cpu() -> float:
@@ -100,19 +104,34 @@ def _cpu() -> float:
     return sum(time_.user + time_.system for time_ in times)
 
 
-def measure_steps(folder: Path, count: int) -> dict[str, float]:
-    """Measure sleeping steps, tasks without work and steps without work."""
+def median(costs: list[Cost]) -> Cost:
+    """Return the median of what repeats cost."""
+    return Cost(
+        statistics.median(cost.wall for cost in costs),
+        statistics.median(cost.cpu for cost in costs),
+    )
+
+
+def measure_steps(folder: Path, count: int, repeats: int) -> dict[str, Any]:
+    """Measure sleeping steps, tasks without work and steps without work.
+
+    Tasks without work alternate with those of Dask alone.
+    """
     heard: list[Any] = []
     place = Place(LocalStore(folder / "store"), "bench", folder / "scratch")
     place = replace(place, topic=f"{place.topic}-bench")
     with compute.client(Compute(workers=WORKERS, scratch=folder / "scratch"), WORKERS) as client:
         client.subscribe_topic(place.topic, heard.append)
         # Imports, connections.
-        timed(client, [delayed(sleeper)(place, 10**6 + i, 0.0) for i in range(4 * WORKERS)])
-        slept = timed(client, [delayed(sleeper)(place, i, 1.0) for i in range(SLEEPERS)])
-        bare = timed(client, [delayed(identity)(i) for i in range(count)])
-        nothing = timed(client, [delayed(empty)(place.topic, i) for i in range(count)])
-        stepped = timed(client, [delayed(sleeper)(place, 2 * 10**6 + i, 0.0) for i in range(count)])
+        timed(client, partial(sleeper, place, 0.0), range(2 * 10**6, 2 * 10**6 + 4 * WORKERS))
+        slept = timed(client, partial(sleeper, place, 1.0), range(SLEEPERS))
+        bares, nothings = [], []
+        for _ in range(repeats):
+            bares.append(timed(client, identity, range(count)))
+            nothings.append(timed(client, partial(empty, place.topic), range(count)))
+            print(f"a task: {bares[-1]} of Dask alone, {nothings[-1]} with events", flush=True)
+        bare, nothing = median(bares), median(nothings)
+        stepped = timed(client, partial(sleeper, place, 0.0), range(10**6, 10**6 + count))
     ideal = 1.0 / WORKERS
     return {
         "sleeping_s": round(slept.wall * SLEEPERS, 2),
@@ -121,6 +140,8 @@ def measure_steps(folder: Path, count: int) -> dict[str, float]:
         "bare_dask_task_cpu_ms": round(bare.cpu * 1000, 3),
         "empty_task_ms": round(nothing.wall * 1000, 3),
         "empty_task_cpu_ms": round(nothing.cpu * 1000, 3),
+        "empty_tasks_ms": [round(cost.wall * 1000, 3) for cost in nothings],
+        "empty_to_bare": round(nothing.wall / bare.wall, 3),
         "empty_step_with_manifest_ms": round(stepped.wall * 1000, 3),
         "empty_step_with_manifest_cpu_ms": round(stepped.cpu * 1000, 3),
         "events_heard": len(heard),
@@ -167,9 +188,10 @@ def drive(count: int) -> None:
             recorded(place, campaign, held) as recorder,
             workers(campaign, place, both(hear, recorder.tell), count) as client,
         ):
-            tasks = execution.start(client, pipeline.retrieve_each(place, source, source.parcels()))
+            calls = OnWorkers(client)
+            tasks = pipeline.retrieve_each(calls, place, source, source.parcels())
             execution.wait_for_all(tasks)
-            assert execution.compute_on(client, delayed(total)(tasks)) == count
+            assert execution.result_of(calls.call(total, tasks)) == count
             seconds = time.monotonic() - started
         peak = _peak()
         record = next((folder / "store" / "many" / "records").iterdir()).stat().st_size
@@ -206,6 +228,7 @@ def main() -> None:
     """Measure, print, and say which targets were missed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=10_000)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--exposures", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--drive", type=int)
     given = parser.parse_args()
@@ -214,7 +237,7 @@ def main() -> None:
         return
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="orchestration-") as name:
-        figures: dict[str, Any] = measure_steps(Path(name), given.steps)
+        figures: dict[str, Any] = measure_steps(Path(name), given.steps, given.repeats)
     print(figures, flush=True)
     drivers = measure_drivers(given.exposures)
     few, many = str(min(given.exposures)), str(max(given.exposures))

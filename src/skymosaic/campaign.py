@@ -7,15 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-from dask import delayed
 from distributed import Client
 
 from skymosaic import compute, gathering, stages
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.broken_off import reported_if_broken_off
 from skymosaic.compute import execution
+from skymosaic.compute.execution import Calls, Here, OnWorkers
 from skymosaic.config import (
     Campaign,
     SimulatedSource,
@@ -31,7 +30,7 @@ from skymosaic.outcomes import Outcome, outcome_of
 from skymosaic.places import FAR, open_place
 from skymosaic.records import RunState, both, last_status
 from skymosaic.sources import open_source
-from skymosaic.steps import NotFinishedError, Place, recorded_parameters
+from skymosaic.steps import Finished, NotFinishedError, Place, recorded_parameters
 from skymosaic.store.lease import Holder
 from skymosaic.supervision import (
     Tell,
@@ -74,38 +73,51 @@ class Prepared:
     planned: Any
 
 
-def retrieve_each(place: Place, source: Source, parcels: Sequence[Parcel]) -> list[Any]:
-    """Return the task of each parcel that a source has."""
+def retrieve_each(
+    calls: Calls, place: Place, source: Source, parcels: Sequence[Parcel]
+) -> list[Any]:
+    """Make a task of each parcel that a source has."""
     # Dask looks for tasks in arguments, one by one; what all have in common hides from it.
-    fetch = delayed(partial(stages.retrieve, place, source), pure=False)
-    return [fetch(parcel) for parcel in parcels]
+    return calls.each(partial(stages.retrieve, place, source), parcels)
 
 
-def prepare(campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Prepared:
-    """Return the tasks that inspect, align and plan what was retrieved."""
+def inspect_all(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Any:
+    """Make the task that inspects what was retrieved."""
     mixed = getattr(campaign.source, "allow_mixed", False)
-    inspected = delayed(stages.inspect)(place, retrieved, mixed)
-    aligned = delayed(stages.align)(place, campaign.align, inspected)
-    planned = delayed(stages.plan)(place, campaign.drizzle, aligned)
+    return calls.call(stages.inspect, place, retrieved, mixed)
+
+
+def prepare(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Prepared:
+    """Make the tasks that inspect, align and plan what was retrieved."""
+    inspected = inspect_all(calls, campaign, place, retrieved)
+    aligned = calls.call(stages.align, place, campaign.align, inspected)
+    planned = calls.call(stages.plan, place, campaign.drizzle, aligned)
     return Prepared(retrieved, inspected, aligned, planned)
 
 
-def drizzle_each(campaign: Campaign, place: Place, prepared: Prepared) -> list[Any]:
-    """Return the task of each sky method, in the campaign's order."""
+def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Prepared) -> list[Any]:
+    """Make the task of each sky method; return them in the campaign's order."""
     if campaign.drizzle.engine == "onepass":
         from skymosaic import onepass_stages  # with scipy, which takes half a second to import
 
-        return onepass_stages.drizzle_each(campaign, place, prepared)
-    given = {}
-    if own := [method for method in campaign.sky.methods if method in OWN]:
+        return onepass_stages.drizzle_each(calls, campaign, place, prepared)
+    methods, given = campaign.sky.methods, {}
+    if own := [method for method in methods if method in OWN]:
         from skymosaic import differences_stage  # likewise
 
-        skies = delayed(differences_stage.measure_differences)(
-            place, campaign, prepared.aligned, prepared.planned
+        skies = calls.call(
+            differences_stage.measure_differences,
+            place,
+            campaign,
+            prepared.aligned,
+            prepared.planned,
         )
-        given = {method: delayed(differences_stage.given_sky)(skies, method) for method in own}
-    return [
-        delayed(stages.drizzle)(
+        given = {method: calls.call(differences_stage.given_sky, skies, method) for method in own}
+    # The longest first, so that none of them is left alone at the end.
+    longest_first = sorted(methods, key=lambda method: not _looks_at_pairs(method))
+    drizzled = {
+        method: calls.call(
+            stages.drizzle,
             place,
             campaign.drizzle,
             campaign.sky,
@@ -113,27 +125,30 @@ def drizzle_each(campaign: Campaign, place: Place, prepared: Prepared) -> list[A
             prepared.planned,
             method,
             given.get(method),
-            # The name tells the scheduler how long it takes (compute/local.py).
-            dask_key_name=f"drizzle{'_pairs' if _looks_at_pairs(method) else ''}-{uuid4().hex}",
+            # It tells the scheduler how long this takes (compute/local.py).
+            name="drizzle_pairs" if _looks_at_pairs(method) else "drizzle",
         )
-        for method in campaign.sky.methods
-    ]
+        for method in longest_first
+    }
+    return [drizzled[method] for method in methods]
 
 
 def compare(
+    calls: Calls,
     campaign: Campaign,
     place: Place,
     source: Source,
     prepared: Prepared,
     drizzled: Sequence[Any],
 ) -> Any:
-    """Return the task that gathers the sky methods, and with it the whole graph."""
+    """Make the task that gathers the sky methods, which ends the campaign."""
     checked = {}
     if campaign.drizzle.checks:
         from skymosaic import engine_checks  # as in `drizzle_each`
 
-        checked = engine_checks.check_each(campaign, place, prepared, drizzled)
-    return delayed(gathering.gather)(
+        checked = engine_checks.check_each(calls, campaign, place, prepared, drizzled)
+    return calls.call(
+        gathering.gather,
         place,
         campaign,
         list(source.left_out),
@@ -194,15 +209,11 @@ def run(
     """
     compute.join(campaign.compute)
     require_match()
-    if campaign.drizzle.checks:
-        from skymosaic import engine_checks
-
-        engine_checks.require_checkable(campaign)
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
     done = None
     try:
-        done = execution.compute_here(whole_graph(campaign, place.only_finished(), source, parcels))
+        done = look_up(campaign, place, source, parcels)
         if is_told(campaign, place):
             return outcome_of(place, done, reused=True)
     except NotFinishedError as first:
@@ -265,10 +276,10 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
         workers(campaign, place, tell, len(parcels), drizzlepac=makes) as client,
     ):
         expect(len(parcels) + 1)
-        place = with_slots(place, client, campaign, 1)
-        retrieved = execution.start(client, retrieve_each(place, source, parcels))
+        place, calls = with_slots(place, client, campaign, 1), OnWorkers(client)
+        retrieved = retrieve_each(calls, place, source, parcels)
         execution.wait_for_all(retrieved)  # one file that cannot be had does not stop the others
-        done = execution.compute_on(client, prepare(campaign, place, retrieved).inspected)
+        done = execution.result_of(inspect_all(calls, campaign, place, retrieved))
     exposures, drizzled = (
         inspection_table([Exposure.from_dict(record) for record in done.result[kind]])
         for kind in ("exposures", "drizzled")
@@ -279,31 +290,46 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
     )
 
 
-def whole_graph(campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]) -> Any:
-    """Return the task that ends a campaign, with all that it needs."""
-    prepared = prepare(campaign, place, retrieve_each(place, source, parcels))
-    return compare(campaign, place, source, prepared, drizzle_each(campaign, place, prepared))
+def look_up(
+    campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]
+) -> Finished:
+    """Return the finished comparison of a campaign; nothing is run.
+
+    Raises
+    ------
+    NotFinishedError
+        The first step that would have to run.
+    DrizzleError
+        The campaign asks for what its engine, or the checks, cannot do.
+    """
+    if campaign.drizzle.engine == "onepass" or campaign.drizzle.checks:
+        from skymosaic import onepass_stages  # as in `drizzle_each`
+
+        onepass_stages.require_sums(campaign)
+    here, place = Here(), place.only_finished()
+    prepared = prepare(here, campaign, place, retrieve_each(here, place, source, parcels))
+    drizzled = drizzle_each(here, campaign, place, prepared)
+    done: Finished = compare(here, campaign, place, source, prepared, drizzled)
+    return done
 
 
 def compute_graph(
-    client: Client, campaign: Campaign, place: Place, source: Source, parcels: Any, share: int
-) -> Any:
+    client: Client,
+    campaign: Campaign,
+    place: Place,
+    source: Source,
+    parcels: Sequence[Parcel],
+    share: int,
+) -> Finished:
     """Compute the graph on the workers, in the order that keeps them all busy."""
-    place = with_slots(place, client, campaign, share)
-    retrieved = execution.start(client, retrieve_each(place, source, parcels))
-    prepared = prepare(campaign, place, retrieved)
-    inspected, aligned, planned = execution.start(
-        client, [prepared.inspected, prepared.aligned, prepared.planned]
+    place, calls = with_slots(place, client, campaign, share), OnWorkers(client)
+    retrieved = retrieve_each(calls, place, source, parcels)
+    prepared = prepare(calls, campaign, place, retrieved)
+    execution.wait_for_all([*retrieved, prepared.planned])
+    execution.hold_everywhere(client, [prepared.aligned, prepared.planned])
+    drizzled = drizzle_each(calls, campaign, place, prepared)
+    execution.wait_for_all(drizzled)
+    done: Finished = execution.result_of(
+        compare(calls, campaign, place, source, prepared, drizzled)
     )
-    execution.wait_for_all([*retrieved, planned])
-    execution.hold_everywhere(client, [aligned, planned])
-    prepared = Prepared(retrieved, inspected, aligned, planned)
-    methods = campaign.sky.methods
-    drizzled = dict(zip(methods, drizzle_each(campaign, place, prepared), strict=True))
-    # The longest first, so that none of them is left alone at the end.
-    longest_first = sorted(methods, key=lambda method: not _looks_at_pairs(method))
-    started = execution.start_in_order(client, [drizzled[method] for method in longest_first])
-    execution.wait_for_all(started)
-    drizzled = dict(zip(longest_first, started, strict=True))
-    in_order = [drizzled[method] for method in methods]
-    return execution.compute_on(client, compare(campaign, place, source, prepared, in_order))
+    return done

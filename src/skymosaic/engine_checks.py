@@ -8,13 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dask import delayed
-
 from skymosaic import drizzlepac_process, stages
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.linear import require_linear
 from skymosaic.drizzle.onepass_run import drizzle_all, drizzle_chips
 from skymosaic.drizzle.onepass_skies import SkyChoice
 from skymosaic.drizzle.sameness import largest_differences
@@ -26,19 +23,20 @@ from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
+    from skymosaic.compute.execution import Calls
     from skymosaic.config import Campaign
 
 WITNESS, SAMPLE = "witness", "engines"
 
 
 def check_each(
-    campaign: Campaign, place: Place, prepared: Any, drizzled: Sequence[Any]
+    calls: Calls, campaign: Campaign, place: Place, prepared: Any, drizzled: Sequence[Any]
 ) -> dict[str, Any]:
-    """Return the task of each step that a campaign asks for, by the step's name."""
+    """Make the task of each step that a campaign asks for; return them by the step's name."""
     shared = (place, campaign, prepared.aligned, prepared.planned)
     tasks = {
-        WITNESS: lambda: delayed(hear_witness)(*shared, drizzled),
-        SAMPLE: lambda: delayed(try_both)(*shared),
+        WITNESS: lambda: calls.call(hear_witness, *shared, drizzled),
+        SAMPLE: lambda: calls.call(try_both, *shared),
     }
     return {step: tasks[step]() for step in campaign.drizzle.checks}
 
@@ -186,14 +184,3 @@ def _copies(folder: Path, exposures: Sequence[Any], name: str) -> Path:
     for exposure in exposures:
         shutil.copy(folder / exposure.name, copies / exposure.name)
     return copies
-
-
-def require_checkable(campaign: Campaign) -> None:
-    """Refuse checks that need sums over chips where the drizzle is none.
-
-    Raises
-    ------
-    DrizzleError
-        It names the parameter.
-    """
-    require_linear(parameters_of(campaign))

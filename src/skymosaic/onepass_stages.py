@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 from astropy.io import fits
-from dask import delayed
 from distributed.system import MEMORY_LIMIT
 
 from skymosaic import stages
@@ -30,6 +29,7 @@ from skymosaic.store.traffic import Traffic
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
+    from skymosaic.compute.execution import Calls
     from skymosaic.config import Campaign, Sky
 
 STEP = "runs/onepass"
@@ -37,17 +37,21 @@ _ENGINE = 1
 """Version of what the engine does; part of its step's key."""
 
 
-def drizzle_each(campaign: Campaign, place: Place, prepared: Any) -> list[Any]:
-    """Return the task of each sky method, in the campaign's order, all of one task before them.
+def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) -> list[Any]:
+    """Make the task of each sky method, in the campaign's order, all of one task before them."""
+    made = calls.call(drizzle_all_methods, place, campaign, prepared.aligned, prepared.planned)
+    return [calls.call(as_run, made, method) for method in campaign.sky.methods]
+
+
+def require_sums(campaign: Campaign) -> None:
+    """Refuse a campaign whose mosaics are no sums over chips.
 
     Raises
     ------
     DrizzleError
-        The campaign asks for what is no sum over chips.
+        It names the parameter.
     """
     require_linear(parameters_of(campaign))
-    made = delayed(drizzle_all_methods)(place, campaign, prepared.aligned, prepared.planned)
-    return [delayed(as_run)(made, method) for method in campaign.sky.methods]
 
 
 def parameters_of(campaign: Campaign) -> dict[str, Any]:

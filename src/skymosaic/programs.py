@@ -21,7 +21,6 @@ from skymosaic import campaign as pipeline
 from skymosaic import compute
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.broken_off import report_broken_off
-from skymosaic.compute import execution
 from skymosaic.config import Campaign, resolved_yaml
 from skymosaic.errors import PartialError, SkymosaicError
 from skymosaic.installation import require_match
@@ -218,8 +217,7 @@ def _run_one(
         own = campaign.for_group(group.name)
         there.store.write_text(there.key("campaign.yaml"), resolved_yaml(own))
         try:
-            graph = pipeline.whole_graph(own, there.only_finished(), source, group.parcels)
-            done = execution.compute_here(graph)
+            done = pipeline.look_up(own, there, source, group.parcels)
         except NotFinishedError:
             pipeline.tell_changes(own, there, group.parcels)
             done = with_second_chances(

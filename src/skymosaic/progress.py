@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from distributed import get_worker
@@ -49,7 +49,7 @@ def emit(event: Event, topic: str = TOPIC) -> None:
         worker = get_worker()
     except ValueError:
         return  # not on a worker: the log has it
-    worker.log_event(topic, asdict(event))
+    worker.log_event(topic, dict(vars(event)))
 
 
 def from_message(message: tuple[float, Any]) -> Event:

@@ -25,16 +25,17 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
-from dask import delayed
 from distributed import Client, Worker, get_worker
 
 from skymosaic import progress, runlog
 from skymosaic.compute import client as start_client
 from skymosaic.compute import execution
+from skymosaic.compute.execution import OnWorkers
 from skymosaic.config import Campaign, Compute
 from skymosaic.errors import ComputeError, SkyError
 from skymosaic.places import open_place
@@ -139,14 +140,15 @@ class ComputeConformance:
 
     def test_it_runs_a_graph_and_leaves_nothing_behind(self, backend: Backend) -> None:
         with start_client(backend.settings(2), 4) as client:
-            parts = [delayed(sleep_and_tell)(0.0, number) for number in range(20)]
-            assert execution.compute_on(client, delayed(total)(parts)) == 190
+            calls = OnWorkers(client)
+            parts = calls.each(partial(sleep_and_tell, 0.0), range(20))
+            assert execution.result_of(calls.call(total, parts)) == 190
             threads = [w["nthreads"] for w in client.scheduler_info(-1)["workers"].values()]
             # What a step moves is counted by process, and drizzlepac runs in no second thread.
             assert set(threads) == {1}
             # An error keeps its class and its words.
             with pytest.raises(SkyError, match="hold it up"):
-                execution.compute_on(client, delayed(fail)())
+                execution.result_of(calls.call(fail))
         wait_for(lambda: not backend.left_behind(), "nothing to be left", backend.patience)
 
     def test_events_and_logs_of_workers_arrive_and_are_kept(
@@ -169,7 +171,7 @@ class ComputeConformance:
             client.forward_logging("skymosaic", logging.WARNING)
             hear = both(events.append, recorder.tell)
             client.subscribe_topic(place.topic, lambda message: hear(from_message(message)))
-            worker = execution.compute_on(client, delayed(warn_in_a_step)(place.topic))
+            worker = execution.result_of(OnWorkers(client).call(warn_in_a_step, place.topic))
             wait_for(lambda: len(events) >= 2, "the events", backend.patience)
             time.sleep(0.5)  # the log's line travels beside the events
         assert [event.state for event in events] == ["started", "finished"]
@@ -179,11 +181,11 @@ class ComputeConformance:
     def test_a_lost_worker_does_not_matter(self, backend: Backend, tmp_path: Path) -> None:
         with start_client(backend.settings(2), 2) as client:
             before = set(client.scheduler_info(-1)["workers"])
-            parts = [delayed(sleep_and_tell)(0.1, number) for number in range(10)]
-            killed = delayed(die_once)(tmp_path / "died")
-            *done, last = execution.start(client, [*parts, killed])
-            assert execution.compute_on(client, delayed(total)(done)) == 45
-            assert execution.compute_on(client, last)
+            calls = OnWorkers(client)
+            parts = calls.each(partial(sleep_and_tell, 0.1), range(10))
+            last = calls.call(die_once, tmp_path / "died")
+            assert execution.result_of(calls.call(total, parts)) == 45
+            assert execution.result_of(last)
             assert (tmp_path / "died").exists()
             wait_for(
                 lambda: set(client.scheduler_info(-1)["workers"]) != before,
@@ -196,11 +198,10 @@ class ComputeConformance:
             pytest.skip("no worker can join a run of this back end")
         with start_client(backend.settings(1), 1) as client:
             before = set(client.scheduler_info(-1)["workers"])
-            parts = [delayed(sleep_and_tell)(0.3, number) for number in range(40)]
-            started = execution.start(client, parts)
+            started = OnWorkers(client).each(partial(sleep_and_tell, 0.3), range(40))
             backend.add_worker(client)
             execution.wait_for_all(started)
-            done = client.gather(client.compute(started))
+            done = client.gather(started)
             assert sorted(number for _worker, number in done) == list(range(40))
             assert {worker for worker, _number in done} > before
 
@@ -236,12 +237,10 @@ class ComputeConformance:
     ) -> None:
         """One heavy task at a time, and the other workers go on with light ones meanwhile."""
         with start_client(backend.settings(2), 8) as client:
-            heavy = [
-                delayed(in_slot)(tmp_path, "heavy", number, 1, 0.4, priority=1)
-                for number in range(3)
-            ]
-            light = [delayed(in_slot)(tmp_path, "light", number, 4, 0.1) for number in range(8)]
-            spans = execution.compute_on(client, delayed(list)([*heavy, *light]))
+            calls = OnWorkers(client)
+            heavy = [calls.call(in_slot, tmp_path, "heavy", n, 1, 0.4) for n in range(3)]
+            light = [calls.call(in_slot, tmp_path, "light", n, 4, 0.1) for n in range(8)]
+            spans = execution.result_of(calls.call(list, [*heavy, *light]))
         by_kind: dict[str, list[tuple[float, float]]] = {"heavy": [], "light": []}
         for kind, start, end in spans:
             by_kind[kind].append((start, end))

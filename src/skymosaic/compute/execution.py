@@ -1,18 +1,17 @@
-"""How a graph is computed on a client's workers, or looked up without any."""
+"""How the calls of a graph are made on a client's workers, or looked up without any."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
+from uuid import uuid4
 
-from dask.base import compute
 from distributed import (
     Client,
     KilledWorker,
     Semaphore,
-    futures_of,
     get_client,
     get_worker,
     wait,
@@ -22,14 +21,60 @@ from distributed.client import FutureCancelledError, FuturesCancelledError
 from skymosaic.errors import ComputeError, OutOfMemoryError, SkymosaicError
 
 
-def compute_here(task: Any) -> Any:
-    """Compute a task's graph in this thread: for what only looks up finished steps."""
-    [result] = compute(task, scheduler="synchronous")
-    return result
+class Calls(Protocol):
+    """Who makes the calls that a campaign's graph is made of.
+
+    What a call gives can be an argument of the next one, by itself or in a list or a mapping.
+    """
+
+    def call(self, function: Callable[..., Any], *arguments: Any, name: str = "") -> Any:
+        """Make one call; `name`: what the scheduler knows it as, by default the function's."""
+
+    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """Make a call for each item."""
 
 
-def compute_on(client: Client, task: Any) -> Any:
-    """Compute a task's graph on the workers, and return its result.
+class Here:
+    """Calls in this thread, at once: for what only looks up finished steps."""
+
+    def call(self, function: Callable[..., Any], *arguments: Any, name: str = "") -> Any:
+        """Return what the function gives."""
+        return function(*arguments)
+
+    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """Return what the function gives for each item."""
+        return [function(item) for item in items]
+
+
+class OnWorkers:
+    """Calls on a client's workers, as tasks: what comes first is begun first.
+
+    Parameters
+    ----------
+    client : Client
+        Whose workers.
+    """
+
+    # Of `dask.delayed` each task is a layer of its own, and Dask takes time with the square of
+    # their number: 1 ms a task at 10,000 of them.
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def call(self, function: Callable[..., Any], *arguments: Any, name: str = "") -> Any:
+        """Return the future of the task; errors as `result_of`."""
+        key = f"{name}-{uuid4().hex}" if name else None
+        with _named_losses():
+            return self._client.submit(function, *arguments, key=key, pure=False)
+
+    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """Return the future of each task; errors as `result_of`."""
+        with _named_losses():
+            return list(self._client.map(function, items, pure=False))
+
+
+def result_of(future: Any) -> Any:
+    """Wait for a task, and return what it gave.
 
     Raises
     ------
@@ -38,22 +83,10 @@ def compute_on(client: Client, task: Any) -> Any:
     OutOfMemoryError
         A worker died again and again of the same task.
     SkymosaicError
-        What a task raised.
+        What the task raised.
     """
     with _named_losses():
-        return client.compute(task).result()
-
-
-def start(client: Client, tasks: Sequence[Any]) -> list[Any]:
-    """Start tasks on the workers; return them, held there."""
-    with _named_losses():
-        return list(client.persist(list(tasks)))
-
-
-def start_in_order(client: Client, tasks: Sequence[Any]) -> list[Any]:
-    """Start tasks on the workers in this order; return them, held there."""
-    with _named_losses():
-        return [client.persist(task) for task in tasks]
+        return future.result()
 
 
 def most_on_a_host(client: Client) -> int:
@@ -96,8 +129,8 @@ def slot(name: str, most: int) -> Iterator[None]:
         yield
 
 
-def hold_everywhere(client: Client, tasks: Sequence[Any]) -> None:
-    """Wait for started tasks, and give their results to every worker.
+def hold_everywhere(client: Client, futures: Sequence[Any]) -> None:
+    """Wait for tasks, and give what they gave to every worker.
 
     The scheduler starts a task where its input is. Were that one worker only, all tasks with this
     input would queue there while the others idle.
@@ -105,18 +138,17 @@ def hold_everywhere(client: Client, tasks: Sequence[Any]) -> None:
     Raises
     ------
     ComputeError, SkymosaicError
-        As `compute_on`.
+        As `result_of`.
     """
-    futures = futures_of(tasks)
     with _named_losses():
         client.gather(futures)
         client.replicate(futures)
 
 
-def wait_for_all(tasks: Sequence[Any]) -> None:
-    """Wait until started tasks have ended, well or not: one failure need not stop the others."""
+def wait_for_all(futures: Sequence[Any]) -> None:
+    """Wait until tasks have ended, well or not: one failure need not stop the others."""
     with _named_losses():
-        wait(futures_of(tasks))
+        wait(futures)
 
 
 @contextmanager
