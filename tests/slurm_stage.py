@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,18 @@ class Stage:
     """A second one has folders and a prefix of its own."""
     tables: dict[str, bytes] = field(default_factory=dict)
     """Those that the local back end gave, by campaign."""
+
+    def clear(self) -> None:
+        """End what a failed trial left: its commands, which would ask for jobs anew, and jobs."""
+        for process in psutil.process_iter(["environ"]):
+            folder = (process.info["environ"] or {}).get("TMPDIR", "")
+            if Path(folder).is_relative_to(self.folder):
+                with suppress(psutil.Error):
+                    process.kill()
+        end = time.monotonic() + 60
+        while self.slurm.command("squeue", "--noheader").strip() and time.monotonic() < end:
+            self.slurm.command("scancel", "--me", check=False)
+            time.sleep(1)
 
     def local_table(self, name: str, sections: dict[str, Any]) -> bytes:
         """Return the table that the local back end gives; made once."""

@@ -316,7 +316,7 @@ def main() -> int:
             try:
                 return TRIALS[name](replace(where, attempt=number))
             except Exception:
-                where.slurm.command("scancel", "--me", check=False)
+                where.clear()
                 raise
 
         return play(TRIALS, sys.argv[1:], attempt)

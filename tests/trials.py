@@ -6,9 +6,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 
-_TRIES = 2
-"""A host's first starts are slow, and a busy one's always. What fails twice is broken."""
-
 
 class TrialError(AssertionError):
     """Something was not as it must be."""
@@ -18,7 +15,9 @@ class NotTriedError(Exception):
     """It cannot be tried on this host."""
 
 
-def play(names: Iterable[str], words: Sequence[str], attempt: Callable[[str, int], str]) -> int:
+def play(
+    names: Iterable[str], words: Sequence[str], attempt: Callable[[str, int], str], tries: int = 2
+) -> int:
     """Try what words choose; print a line for each attempt; return 1 if something failed, else 0.
 
     Parameters
@@ -29,6 +28,8 @@ def play(names: Iterable[str], words: Sequence[str], attempt: Callable[[str, int
         Trials whose names hold one of these; none: all.
     attempt : callable
         Gets a trial's name and the number of the attempt; returns what came of it.
+    tries : int
+        How often to try what fails: a host's first starts are slow, and a busy one's always.
     """
     chosen = [name for name in names if not words or any(word in name for word in words)]
     if not chosen:
@@ -37,7 +38,7 @@ def play(names: Iterable[str], words: Sequence[str], attempt: Callable[[str, int
     width, failed, late = max(map(len, chosen)), [], []
     print(f"{'trial':<{width}} {'time':>6}  outcome", flush=True)
     for name in chosen:
-        for number in range(1, _TRIES + 1):
+        for number in range(1, tries + 1):
             started = time.monotonic()
             good, outcome = _try(name, number, attempt)
             print(f"{name:<{width}} {time.monotonic() - started:5.0f}s  {outcome}", flush=True)

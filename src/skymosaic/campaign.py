@@ -209,6 +209,7 @@ def run(
     """
     compute.join(campaign.compute)
     require_match()
+    require_possible(campaign)
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
     done = None
@@ -290,6 +291,20 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
     )
 
 
+def require_possible(campaign: Campaign) -> None:
+    """Refuse what the engine, or the checks, cannot do, before anything is asked of anybody.
+
+    Raises
+    ------
+    DrizzleError
+        It names the parameter.
+    """
+    if campaign.drizzle.engine == "onepass" or campaign.drizzle.checks:
+        from skymosaic import onepass_stages  # as in `drizzle_each`
+
+        onepass_stages.require_sums(campaign)
+
+
 def look_up(
     campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]
 ) -> Finished:
@@ -299,13 +314,7 @@ def look_up(
     ------
     NotFinishedError
         The first step that would have to run.
-    DrizzleError
-        The campaign asks for what its engine, or the checks, cannot do.
     """
-    if campaign.drizzle.engine == "onepass" or campaign.drizzle.checks:
-        from skymosaic import onepass_stages  # as in `drizzle_each`
-
-        onepass_stages.require_sums(campaign)
     here, place = Here(), place.only_finished()
     prepared = prepare(here, campaign, place, retrieve_each(here, place, source, parcels))
     drizzled = drizzle_each(here, campaign, place, prepared)

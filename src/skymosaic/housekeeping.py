@@ -68,8 +68,15 @@ def find_status(uri: str, s3: Mapping[str, Any] | None = None) -> Status:
     return status_of(find_place(uri, s3))
 
 
-def status_of(place: Place) -> Status:
+def status_of(place: Place, *, ask: bool = True) -> Status:
     """Return the status of a campaign's last run, or of its submission where none has begun.
+
+    Parameters
+    ----------
+    place : Place
+        The campaign's.
+    ask : bool
+        Whether to ask the cluster, too, what became of a submission.
 
     Raises
     ------
@@ -84,15 +91,15 @@ def status_of(place: Place) -> Status:
     if submission is not None and submission.error is not None:
         return _submitted(RunState.FAILED, submission)
     if submission is not None and submission.is_pending(place):
-        fate = handover.fate_of(submission)
+        fate = handover.fate_of(submission) if ask else None
         # Its run may have begun, and even ended, while the cluster was asked.
         if submission == submissions.read(place) and submission.is_pending(place):
             told = "" if fate is None else fate.told
-            if fate is not None and not fate.alive and told:
+            if fate is not None and fate.state == "ended" and told:
                 error = as_record(ComputeError(f"it ended before its run began. {told}"))
                 return _submitted(RunState.FAILED, replace(submission, error=error))
             return _submitted(RunState.SUBMITTED, submission, told)
-        return status_of(place)
+        return status_of(place, ask=ask)
     status = last_status(place)
     if status is None:
         where = place.store.where(place.campaign)

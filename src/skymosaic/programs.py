@@ -215,6 +215,7 @@ def _run_one(
     there = replace(place, campaign=place.key(group.folder), label=f"{group.name} ")
     try:
         own = campaign.for_group(group.name)
+        pipeline.require_possible(own)
         there.store.write_text(there.key("campaign.yaml"), resolved_yaml(own))
         try:
             done = pipeline.look_up(own, there, source, group.parcels)

@@ -1,4 +1,7 @@
-"""The source that a campaign file names, and what one can ask of it; imported when asked for."""
+"""Sources of exposures: the one that a campaign file names, what MAST has, simulated ones.
+
+Each is imported when it is asked for.
+"""
 
 from __future__ import annotations
 

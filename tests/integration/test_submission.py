@@ -65,13 +65,14 @@ def test_a_submission_that_its_scheduler_has_lost_is_told_of(tmp_path: Path) -> 
             assert ended.code == 0, ended.err
             waiting = skymosaic("status", uri)
             assert waiting.code == 24, waiting.out
+            assert "begins it when it is free" in waiting.out
         stop(cluster.scheduler)
         away = skymosaic("status", uri)
         assert away.code == 24, away.out  # it may have begun somewhere: nobody can tell
         cluster.start()
         lost = skymosaic("status", uri)
         assert lost.code == 21, lost.out
-        assert "does not know its task" in lost.out
+        assert "does not have its task any more" in lost.out
 
 
 def test_ping_and_refusals(cluster: DaskCluster, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_a_job_that_is_at_work_is_left_alone(asked: Asked, job: Job, tmp_path: P
     with pytest.raises(LockedError, match="skymosaic-field is at work"):
         kubernetes.submit(job)
     assert [call["arguments"][0] for call in asked()] == ["get"]
-    assert kubernetes.fate(handed_over(job)) == Fate(True)
+    assert kubernetes.fate(handed_over(job)) == Fate("alive")
 
 
 @pytest.mark.parametrize("condition", ["Complete", "Failed"])
@@ -108,7 +108,7 @@ def test_a_job_that_has_ended_is_replaced(
     asked: Asked, job: Job, tmp_path: Path, condition: str
 ) -> None:
     (tmp_path / "job").write_text(job_state(condition))
-    assert not kubernetes.fate(handed_over(job)).alive
+    assert kubernetes.fate(handed_over(job)).state == "ended"
     kubernetes.submit(job)
     verbs = [call["arguments"][0] for call in asked()]
     assert verbs == ["get", "get", "delete", "apply", "apply"]
@@ -122,11 +122,12 @@ def test_why_a_job_ended_is_told_with_where_its_logs_are(
     told = kubernetes.fate(handed_over(job)).told
     assert "DeadlineExceeded: late" in told
     assert "kubectl --namespace skymosaic logs" in told
+    # While it is handed over, that is the job of the last time.
+    assert kubernetes.fate(handed_over(job, what="")) == Fate("unknown")
     (tmp_path / "job").unlink()
-    assert kubernetes.fate(handed_over(job)) == Fate(
-        False, "There is no Kubernetes job skymosaic-field in namespace skymosaic any more"
-    )
-    assert kubernetes.fate(handed_over(job, what="")) == Fate(False)  # being handed over
+    gone = kubernetes.fate(handed_over(job))
+    assert gone.state == "unknown" and "skymosaic-field in namespace skymosaic" in gone.told
+    assert kubernetes.fate(handed_over(job, what="")) == Fate("unknown")
 
 
 def test_what_keeps_pods_from_starting_is_told(asked: Asked, job: Job, tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_what_keeps_pods_from_starting_is_told(asked: Asked, job: Job, tmp_path:
     (tmp_path / "job").write_text(job_state(None))
     (tmp_path / "pods").write_text(json.dumps({"items": pods}))
     assert kubernetes.fate(handed_over(job)) == Fate(
-        True,
+        "alive",
         "Kubernetes says: pod a Unschedulable: 0/3 nodes are available; "
         "pod b ImagePullBackOff: no such image",
     )

@@ -56,6 +56,7 @@ class Fake(types.ModuleType):
         self.jobs: list[Job] = []
         self.cancelled: list[Job] = []
         self.known, self.told, self.silent = True, "", False
+        self.gone = "unknown"
         self.fails: SkymosaicError | None = None
 
     def documents(self, job: Job) -> dict[str, str]:
@@ -73,7 +74,7 @@ class Fake(types.ModuleType):
     def fate(self, _submission: Submission) -> Fate:
         if self.silent:
             raise ComputeError("no answer")
-        return Fate(self.known, self.told)
+        return Fate("alive" if self.known else self.gone, self.told)
 
 
 @pytest.fixture
@@ -121,7 +122,10 @@ def test_what_the_cluster_says_of_a_submission_is_told(campaign, place, backend)
     assert waiting.state is RunState.SUBMITTED and waiting.holder.endswith(backend.told)
     backend.silent = True
     assert housekeeping.find_status(uri(place)).state is RunState.SUBMITTED
-    backend.silent, backend.known, backend.told = False, False, "job 17 FAILED"
+    backend.silent, backend.known, backend.told = False, False, "there is no job 17 here"
+    unknown = housekeeping.find_status(uri(place))  # it may be that another cluster is asked
+    assert unknown.state is RunState.SUBMITTED and unknown.holder.endswith(backend.told)
+    backend.gone, backend.told = "ended", "job 17 FAILED"
     ended = housekeeping.find_status(uri(place))
     assert ended.state is RunState.FAILED and "job 17 FAILED" in ended.error["message"]
     backend.told = ""  # it forgot: the job may have gone well
@@ -134,7 +138,7 @@ def test_a_run_that_begins_while_the_cluster_is_asked_is_told(
     def run_meanwhile(_submission: Submission) -> Fate:
         with locked(place, "run") as held, recorded(place, campaign, held):
             pass
-        return Fate(False, "there is no such job any more")
+        return Fate("ended", "there is no such job any more")
 
     handover.submit(campaign)
     monkeypatch.setattr(backend, "fate", run_meanwhile)

@@ -20,6 +20,8 @@ from distributed.client import FutureCancelledError, FuturesCancelledError
 
 from skymosaic.errors import ComputeError, OutOfMemoryError, SkymosaicError
 
+_SAME_TIME = "60s"
+
 
 class Calls(Protocol):
     """Who makes the calls that a campaign's graph is made of.
@@ -47,7 +49,10 @@ class Here:
 
 
 class OnWorkers:
-    """Calls on a client's workers, as tasks: what comes first is begun first.
+    """Calls on a client's workers, as tasks.
+
+    What comes first is begun first; but of mosaics that are made side by side, whose tasks come
+    within a minute, none goes before the others.
 
     Parameters
     ----------
@@ -65,12 +70,14 @@ class OnWorkers:
         """Return the future of the task; errors as `result_of`."""
         key = f"{name}-{uuid4().hex}" if name else None
         with _named_losses():
-            return self._client.submit(function, *arguments, key=key, pure=False)
+            return self._client.submit(
+                function, *arguments, key=key, pure=False, fifo_timeout=_SAME_TIME
+            )
 
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """Return the future of each task; errors as `result_of`."""
         with _named_losses():
-            return list(self._client.map(function, items, pure=False))
+            return list(self._client.map(function, items, pure=False, fifo_timeout=_SAME_TIME))
 
 
 def result_of(future: Any) -> Any:

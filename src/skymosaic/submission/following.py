@@ -11,7 +11,8 @@ from skymosaic.progress import Event, State
 from skymosaic.records import RunState, Status, TaskState
 from skymosaic.steps import Place
 
-_POLL = 2.0  # s between two looks
+_POLL = 2.0  # s between two looks at the store
+_PAUSE = 30.0  # s between two questions to the cluster
 _GRACE = 90.0  # s for a run that lost its driver to be taken up by another
 _STATES: dict[str, State] = {
     "running": "doing",
@@ -44,9 +45,11 @@ def follow(
         The store cannot be read.
     """
     seen: dict[str, TaskState] = {}
-    expected, alive = 0, time.monotonic()
+    expected, alive, next_question = 0, time.monotonic(), 0.0
     while True:
-        status = housekeeping.status_of(place)
+        ask = time.monotonic() >= next_question
+        status = housekeeping.status_of(place, ask=ask)
+        next_question = time.monotonic() + _PAUSE if ask else next_question
         if status.expected != expected:
             expected = status.expected
             expect(expected)

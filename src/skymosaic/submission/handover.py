@@ -110,7 +110,7 @@ def is_waiting(place: Place, submission: Submission) -> bool:
     Where the cluster cannot be asked, that is so until a first run has begun.
     """
     found = None if submission.error else fate_of(submission)
-    return submission.is_pending(place) if found is None else found.alive
+    return submission.is_pending(place) if found is None else found.state == "alive"
 
 
 def fate_of(submission: Submission) -> Fate | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from skymosaic.config import Campaign
 
@@ -30,7 +31,7 @@ class Submitted:
 class Fate:
     """What a cluster knows of a campaign that was handed over to it."""
 
-    alive: bool
-    """Whether it waits or is at work there."""
+    state: Literal["alive", "ended", "unknown"]
+    """Whether it waits or is at work there, has ended, or is not known (any more)."""
     told: str = ""
     """What it waits for or why it ended, in the cluster's words; empty where nobody knows."""

@@ -18,7 +18,7 @@ from skymosaic.submission.job import Fate, Job, Submitted
 from skymosaic.submission.record import Submission
 
 _PATIENCE = 30.0  # s for the scheduler to say that it has the task
-_GLANCE = 5.0  # s for it to answer those who only ask how things are
+_GLANCE = 15.0  # s for it to answer those who only ask how things are
 
 
 def documents(job: Job) -> dict[str, str]:
@@ -91,15 +91,18 @@ def fate(submission: Submission) -> Fate:
     campaign = load_campaign_text(submission.text, f"submission {submission.id}", {})
     with connected(campaign.compute, workers=0, patience=_GLANCE) as client:
         state = _state(client, _key(campaign.name, submission.id))
-    where = f"the scheduler at {campaign.compute.address}"
-    if state in (None, "released", "forgotten"):
-        known = f"{where} does not know its task: it was started anew since, or the task was ended"
-        return Fate(False, known if submission.what else "")
-    if state == "erred":
-        return Fate(False, f"{where} gave its task up: the workers that took it died")
-    if state == "memory":
-        return Fate(False)
-    return Fate(True, "" if state == "processing" else f"{where} has no worker free for it")
+    where = f"The scheduler at {campaign.compute.address}"
+    if state == "processing":
+        return Fate("alive", f"{where} gave it to a worker, which begins it when it is free")
+    if state in ("waiting", "queued", "no-worker"):
+        return Fate("alive", f"{where} has no workers for it")
+    if not submission.what:
+        return Fate("unknown")  # it is being handed over
+    return Fate(
+        "ended",
+        f"{where} does not have its task any more: the task failed (the workers' logs tell why), "
+        "or the scheduler was started anew",
+    )
 
 
 def _key(campaign: str, submission: str) -> str:
@@ -108,6 +111,11 @@ def _key(campaign: str, submission: str) -> str:
 
 def _state(client: Client, key: str) -> str | None:
     """Return what the scheduler knows of a task: its state, None where it has none."""
-    states = client.sync(client.scheduler.get_task_status, keys=[key])
+    try:
+        states = client.sync(client.scheduler.get_task_status, keys=[key], callback_timeout=_GLANCE)
+    except OSError as error:  # TimeoutError, CommClosedError
+        raise ComputeError(
+            f"the scheduler was lost, or does not answer ({type(error).__name__}); try again"
+        ) from None
     state: str | None = states[key]
     return state

@@ -97,14 +97,15 @@ def fate(submission: Submission) -> Fate:
         Slurm does not answer.
     """
     ids = re.findall(r"[0-9]+", submission.what)
-    waiting = [state for state in states_of(ids).values() if state.alive]
-    if waiting:
-        return Fate(True, _told(waiting))
-    ended = [state_in_full(i) for i in ids]
-    if not ended or any(state.state == "UNKNOWN" for state in ended):
-        return Fate(False)
+    states = list(states_of(ids).values())
+    if not any(state.alive for state in states):
+        states = [state_in_full(i) for i in ids]  # what has ended, and other people's jobs
+    if waiting := [state for state in states if state.alive]:
+        return Fate("alive", _told(waiting))
+    if not states or any(state.state == "UNKNOWN" for state in states):
+        return Fate("unknown")
     logs = load_campaign_text(submission.text, f"submission {submission.id}", {}).compute.slurm.logs
-    return Fate(False, _told(ended) + (f". Logs: {logs}" if logs else ""))
+    return Fate("ended", _told(states) + (f". Logs: {logs}" if logs else ""))
 
 
 def _told(states: Sequence[JobState]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from skymosaic.errors import LockedError
+from skymosaic.errors import ComputeError, LockedError
 from skymosaic.submission.job import Fate, Job, Submitted
 from skymosaic.submission.kubernetes import objects
 from skymosaic.submission.kubernetes.kubectl import kubectl, kubectl_json
@@ -100,19 +100,25 @@ def fate(submission: Submission) -> Fate:
     name, namespace = _where(
         campaign["campaign"]["name"], campaign["compute"]["kubernetes"]["namespace"]
     )
-    job, where = _find_job(name, namespace), f"namespace {namespace}"
+    job = _find_job(name, namespace)
+    ended = _end(job)
+    if not submission.what and (ended or not job):
+        return Fate("unknown")  # it is being handed over; a job may be there of the last time
     if not job:
-        gone = f"There is no Kubernetes job {name} in {where} any more"
-        return Fate(False, gone if submission.what else "")
-    if ended := _end(job):
+        # kubectl may look at another cluster now.
+        return Fate(
+            "unknown",
+            f"There is no Kubernetes job {name} in namespace {namespace} of the cluster that "
+            "`kubectl config current-context` names",
+        )
+    if ended:
         if ended["type"] == "Complete":
-            return Fate(False)
+            return Fate("ended")
         why = ": ".join(ended[key] for key in ("reason", "message") if ended.get(key))
         logs = f"kubectl --namespace {namespace} logs --selector {_LABEL}={name} --tail=50"
-        return Fate(False, f"Kubernetes says: {why or 'Failed'}. Logs: {logs}")
-    pods = kubectl_json("get", "pods", f"--namespace={namespace}", f"--selector={_LABEL}={name}")
-    stuck = [told for pod in pods.get("items", []) if (told := _what_stops(pod))]
-    return Fate(True, f"Kubernetes says: {'; '.join(stuck)}" if stuck else "")
+        return Fate("ended", f"Kubernetes says: {why or 'Failed'}. Logs: {logs}")
+    stuck = [told for pod in _pods(name, namespace) if (told := _what_stops(pod))]
+    return Fate("alive", f"Kubernetes says: {'; '.join(stuck)}" if stuck else "")
 
 
 def _where(campaign: str, namespace: str) -> tuple[str, str]:
@@ -121,6 +127,18 @@ def _where(campaign: str, namespace: str) -> tuple[str, str]:
 
 def _find_job(name: str, namespace: str) -> dict[str, Any]:
     return kubectl_json("get", "job", name, f"--namespace={namespace}", "--ignore-not-found")
+
+
+def _pods(name: str, namespace: str) -> list[dict[str, Any]]:
+    """Return a campaign's pods; none where the user may not see them."""
+    try:
+        found = kubectl_json(
+            "get", "pods", f"--namespace={namespace}", f"--selector={_LABEL}={name}"
+        )
+    except ComputeError:
+        return []
+    pods: list[dict[str, Any]] = found.get("items", [])
+    return pods
 
 
 def _end(job: dict[str, Any]) -> dict[str, Any] | None:
