@@ -243,7 +243,8 @@ def main() -> None:
     few, many = str(min(given.exposures)), str(max(given.exposures))
     figures["driver_peak_mb"] = drivers[many]["peak_mb"]
     figures["driver_kb_an_exposure"] = round(
-        (drivers[many]["peak_mb"] - drivers[few]["peak_mb"]) * 1000 / (int(many) - int(few)), 2
+        (drivers[many]["peak_mb"] - drivers[few]["peak_mb"]) * 1000 / max(1, int(many) - int(few)),
+        2,
     )
     missed = [
         name
