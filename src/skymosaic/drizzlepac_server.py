@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 from skymosaic import scratch
 from skymosaic.drizzlepac_calls import CALLS
 from skymosaic.processes import end_with_parent
+from skymosaic.skypac_polygons import give_back
 
 
 def _answer_error(error: BaseException) -> dict[str, Any]:
@@ -128,6 +129,7 @@ def main() -> None:
             import drizzlepac.tweakback
             import drizzlepac.tweakreg  # noqa: F401  (imported for the children to inherit)
 
+            give_back()
             # The children inherit what was imported: their garbage collector need not look at it
             # again and again, nor copy its pages by doing so.
             gc.freeze()

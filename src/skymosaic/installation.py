@@ -1,7 +1,7 @@
 """Whether this installation gives right answers.
 
 AstroDrizzle's `match` fails silently where stsci.skypac and spherical_geometry do not fit together:
-drizzlepac catches the error and computes `localmin` instead.
+drizzlepac catches the error and computes `localmin` instead (see `skypac_polygons`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from astropy.io import fits
+from packaging.version import Version
 
 from skymosaic import drizzlepac_process, scratch
 from skymosaic.archive.simulated.exposures import Simulation, simulate_visit, visit_files
@@ -20,6 +21,7 @@ from skymosaic.drizzle.grid import Grid
 from skymosaic.errors import InstallationError, SkyError, SkymosaicError
 from skymosaic.exposure import read_exposure, wcs_headers
 
+OLDEST_SPHERICAL_GEOMETRY = "1.4"
 SELF_TEST_OFFSET = 0.25
 """Sky that the self-test adds to one of its two exposures, electrons/s."""
 SELF_TEST_TOLERANCE = 0.01
@@ -29,20 +31,21 @@ SELF_TEST_TOLERANCE = 0.01
 def require_match() -> None:
     """Refuse an installation in which `match` cannot work.
 
-    skypac 1.0.12 walks the polygons of overlaps by a method that spherical_geometry 1.4.0 dropped.
+    spherical_geometry before 1.4 exchanges rows and columns of a chip's footprint: AstroDrizzle
+    then misses overlaps of chips that are not square.
 
     Raises
     ------
     InstallationError
-        The method is not there.
+        spherical_geometry is older.
     """
-    from spherical_geometry.polygon import SphericalPolygon
-
-    if not hasattr(SphericalPolygon, "iter_polygons_flat"):
+    found = version("spherical_geometry")
+    if Version(found) < Version(OLDEST_SPHERICAL_GEOMETRY):
         raise InstallationError(
-            f"spherical_geometry {version('spherical_geometry')} does not work with stsci.skypac "
-            f"{version('stsci.skypac')}: AstroDrizzle would silently compute localmin instead of "
-            "match. Install spherical_geometry<1.4 (requirements.lock has the right versions)"
+            f"spherical_geometry {found} exchanges rows and columns of a chip's footprint, so that "
+            "AstroDrizzle misses overlaps of chips that are not square. Install "
+            f"'spherical_geometry>={OLDEST_SPHERICAL_GEOMETRY}' (requirements.lock has the right "
+            "versions)"
         )
 
 

@@ -40,12 +40,7 @@ class Footprint:
 
 
 def chip_footprint(wcs: WCS) -> Footprint:
-    """Return the footprint that skypac gives to a chip.
-
-    spherical_geometry 1.3 (``SphericalPolygon.from_wcs``) takes the number of rows for the extent
-    in x and the number of columns for that in y. A chip that is not square gets a footprint that is
-    turned about the corner at its origin: AstroDrizzle looks for the overlaps of ACS/WFC and
-    WFC3/UVIS there, and so does this engine, whose values are to be AstroDrizzle's.
+    """Return the footprint that skypac gives to a chip: its outer corners.
 
     Parameters
     ----------
@@ -53,10 +48,10 @@ def chip_footprint(wcs: WCS) -> Footprint:
         With its distortion, and its ``array_shape``.
     """
     rows, columns = wcs.array_shape
-    x = np.array([0.0, rows, rows, 0.0]) - 0.5
-    y = np.array([0.0, 0.0, columns, columns]) - 0.5
+    x = np.array([0.0, columns, columns, 0.0]) - 0.5
+    y = np.array([0.0, 0.0, rows, rows]) - 0.5
     corners = _vectors(*wcs.all_pix2world(x, y, 0))
-    middle = wcs.all_pix2world([rows / 2 - 0.75], [columns / 2 - 0.75], 0)
+    middle = wcs.all_pix2world([(columns - 1.0) / 2], [(rows - 1.0) / 2], 0)
     points = np.concatenate([corners, corners[:1]])
     if not is_clockwise(points):
         points = points[::-1]

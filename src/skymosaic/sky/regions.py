@@ -113,7 +113,7 @@ def _by_library(a: Footprint, b: Footprint) -> tuple[Floats, ...]:
         return ()  # AstroDrizzle would run another sky method now, and say so in its log only
     return tuple(
         np.stack(polygon.to_lonlat(), axis=1)
-        for polygon in shared.iter_polygons_flat()
+        for polygon in shared
         if len(polygon.points) > 3
     )
 

@@ -1,0 +1,26 @@
+"""One name that stsci.skypac misses in spherical_geometry, given back in drizzlepac's process.
+
+skypac 1.0.12 walks the polygons of an overlap by ``iter_polygons_flat``. spherical_geometry 1.4
+iterates over a polygon instead. Without the name drizzlepac catches the AttributeError and computes
+``localmin`` where ``match`` was asked for.
+"""
+
+from __future__ import annotations
+
+NAME = "iter_polygons_flat"
+
+
+def give_back() -> bool:
+    """Give `SphericalPolygon` the name that skypac calls, where it has none.
+
+    Returns
+    -------
+    bool
+        Whether it was missing.
+    """
+    from spherical_geometry.polygon import SphericalPolygon
+
+    if hasattr(SphericalPolygon, NAME):
+        return False
+    setattr(SphericalPolygon, NAME, SphericalPolygon.__iter__)
+    return True
