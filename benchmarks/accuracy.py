@@ -54,7 +54,7 @@ from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass_differences import measure_patches
 from skymosaic.drizzle.onepass_run import drizzle_chips
 from skymosaic.drizzle.onepass_sky import SkySettings
-from skymosaic.exposure import read_exposure, wcs_headers
+from skymosaic.exposure import read_exposure
 from skymosaic.sky.differences import centred, match_differences
 
 METHODS = ("localmin", "match", "globalmin+match", "match-differences", "Montage", "reproject")
@@ -63,11 +63,7 @@ SEED = 12812
 
 
 def plan(folder: Path, names: list[str]) -> Grid:
-    chips = []
-    for name in names:
-        with (folder / name).open("rb") as file:
-            chips += wcs_headers(file)
-    arguments = {"chips": chips, "final": pars.grid_choice(PARAMETERS)}
+    arguments = {"files": names, "final": pars.grid_choice(PARAMETERS)}
     call = drizzlepac_process.call("output_grid", folder, arguments, folder / "plan.log")
     return Grid.from_call(call.value)
 

@@ -38,7 +38,6 @@ from four_methods import CHOICE, kept_exposures, measure
 from skymosaic import drizzlepac_process
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
-from skymosaic.exposure import wcs_headers
 from skymosaic.methods import ALL, METHODS, column
 
 TARGETS = {18: (4.0, 2.5), 72: (5.5, 4.5)}
@@ -102,13 +101,8 @@ def run_side(script: str, job: list, data: Path, folder: Path) -> dict:
 
 def plan(data: Path, names: list[str], scratch: Path) -> dict:
     """Return the output grid that both sides get."""
-    chips = []
-    for name in names:
-        with (data / name).open("rb") as file:
-            chips += wcs_headers(file)
-    choice = pars.grid_choice(pars.resolve(CHOICE))
-    arguments = {"chips": chips, "final": choice}
-    return drizzlepac_process.call("output_grid", scratch, arguments, scratch / "plan.log").value
+    arguments = {"files": names, "final": pars.grid_choice(pars.resolve(CHOICE))}
+    return drizzlepac_process.call("output_grid", data, arguments, scratch / "plan.log").value
 
 
 def compare(plain: Path, ours: Path) -> dict[str, float]:

@@ -32,7 +32,7 @@ from skymosaic.compare.reduction import reduce_image
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
-from skymosaic.exposure import read_exposure, wcs_headers
+from skymosaic.exposure import read_exposure
 
 CHIP = 1014**2  # pixels
 SAMPLE = 0.1  # s between two looks at the memory
@@ -57,13 +57,9 @@ def drizzle(folder: str, names: list[str], case: dict[str, Any], shape: Any) -> 
         choice["final_scale"] = case["scale"]
     parameters = pars.resolve(choice)
     exposures = [read_exposure(here / name) for name in names]
-    chips = []
-    for name in names:
-        with (here / name).open("rb") as file:
-            chips += wcs_headers(file)
     final = pars.grid_choice(parameters)
     planned = drizzlepac_process.call(
-        "output_grid", here, {"chips": chips, "final": final}, here / "plan.log"
+        "output_grid", here, {"files": names, "final": final}, here / "plan.log"
     )
     grid = Grid.from_call(planned.value)
     made = astrodrizzle.drizzle(

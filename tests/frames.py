@@ -16,7 +16,6 @@ from skymosaic.archive.simulated.headers import flt_file
 from skymosaic.archive.simulated.pointing import Exposure, LinearWcs, PointingError, Simulation
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
-from skymosaic.exposure import wcs_headers
 
 CENTRE = (85.25, -2.45)
 SCALE = 0.1283  # arcsec, of WFC3/IR
@@ -192,11 +191,7 @@ _ACS_PRIMARY = {
 
 def plan(folder: Path, names: Sequence[str], **final: Any) -> Grid:
     """Return the output grid of exposures, as a campaign plans it."""
-    chips = []
-    for name in names:
-        with (folder / name).open("rb") as file:
-            chips += wcs_headers(file)
     call = drizzlepac_process.call(
-        "output_grid", folder, {"chips": chips, "final": final}, folder / "plan.log"
+        "output_grid", folder, {"files": list(names), "final": final}, folder / "plan.log"
     )
     return Grid.from_call(call.value)

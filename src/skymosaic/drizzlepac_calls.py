@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from skymosaic import skypac_polygons
 from skymosaic.drizzlepac_onepass import onepass_chips, onepass_headers
 
 Values = dict[str, Any]
@@ -28,17 +29,19 @@ def astrodrizzle(files: list[str], output: str, parameters: Values) -> Values:
     """
     from drizzlepac import astrodrizzle as task
 
+    skypac_polygons.require()
     task.AstroDrizzle(files, output=output, **parameters)
     return {}
 
 
-def output_grid(chips: list[list[str]], final: Values) -> Values:
+def output_grid(files: list[str], final: Values) -> Values:
     """Compute the output grid that AstroDrizzle makes for exposures.
 
     Parameters
     ----------
-    chips : list of [str, str]
-        For each SCI extension of each exposure, its primary header and its own, as texts.
+    files : list of str
+        Names of exposures in the working folder, or of copies without pixels (`write_frame` of
+        `exposure`).
     final : dict
         User's choice, keys as in ``drizzlepac.wcs_functions.mergeWCS``: ``rot`` (degrees),
         ``scale`` (arcsec), ``ra``, ``dec`` (degrees), ``outnx``, ``outny``, ``crpix1``,
@@ -50,21 +53,10 @@ def output_grid(chips: list[list[str]], final: Values) -> Values:
         ``crval``, ``crpix``, ``cd`` (2 x 2, degrees), ``scale`` (arcsec), ``rot`` (degrees),
         ``shape`` (columns, rows).
     """
-    import numpy as np
-    from astropy.io import fits
     from drizzlepac import wcs_functions
     from stwcs.distortion.utils import output_wcs
-    from stwcs.wcsutil import HSTWCS
 
-    frames = []
-    for primary, science in chips:
-        header = fits.Header.fromstring(science)
-        # A header has its size only with pixels; these take no memory.
-        pixels = np.broadcast_to(np.float32(0), (header["NAXIS2"], header["NAXIS1"]))
-        hdus = fits.HDUList(
-            [fits.PrimaryHDU(header=fits.Header.fromstring(primary)), fits.ImageHDU(pixels, header)]
-        )
-        frames.append(HSTWCS(hdus, ext=1))
+    frames = [wcs for name in files for wcs in _chip_wcs(name)]
     keys = ("ra", "dec", "scale", "rot", "outnx", "outny", "crpix1", "crpix2")
     grid = wcs_functions.mergeWCS(output_wcs(frames), {key: final.get(key) for key in keys})
     return {
@@ -75,6 +67,24 @@ def output_grid(chips: list[list[str]], final: Values) -> Values:
         "rot": float(grid.orientat),
         "shape": [int(v) for v in grid.pixel_shape],
     }
+
+
+def _chip_wcs(name: str) -> list[Any]:
+    """Return the WCS of each chip of an exposure, with its tables."""
+    import numpy as np
+    from astropy.io import fits
+    from stwcs.wcsutil import HSTWCS
+
+    with fits.open(name, memmap=False) as hdus:
+        chips = [index for index, hdu in enumerate(hdus) if hdu.name == "SCI"]
+        for index in chips:
+            header = hdus[index].header
+            if "NPIX1" in header and header["NAXIS"] == 0:
+                # A header has its size only with pixels; these take no memory.
+                size = (header["NPIX2"], header["NPIX1"])
+                pixels = np.broadcast_to(np.float32(0), size)
+                hdus[index] = fits.ImageHDU(pixels, header)
+        return [HSTWCS(hdus, ext=index) for index in chips]
 
 
 def count_sources(files: list[str], parameters: Values, imagefind: Values) -> dict[str, int]:

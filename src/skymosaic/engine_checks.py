@@ -16,7 +16,6 @@ from skymosaic.drizzle.onepass_run import drizzle_all, drizzle_chips
 from skymosaic.drizzle.onepass_skies import SkyChoice
 from skymosaic.drizzle.sameness import largest_differences
 from skymosaic.drizzle.witness import require_agreement
-from skymosaic.exposure import wcs_headers
 from skymosaic.methods import METHODS, column
 from skymosaic.onepass_stages import parameters_of, processes_of
 from skymosaic.steps import Bench, Finished, Place, run_step
@@ -170,11 +169,8 @@ def sample_of(
 def _grid_of(
     folder: Path, log: Path, exposures: Sequence[Any], parameters: Mapping[str, Any]
 ) -> Grid:
-    chips = []
-    for exposure in exposures:
-        with (folder / exposure.name).open("rb") as file:
-            chips += wcs_headers(file)
-    arguments = {"chips": chips, "final": pars.grid_choice(parameters)}
+    names = [exposure.name for exposure in exposures]
+    arguments = {"files": names, "final": pars.grid_choice(parameters)}
     return Grid.from_call(drizzlepac_process.call("output_grid", folder, arguments, log).value)
 
 

@@ -21,7 +21,7 @@ RECORD = 1
 """Version of what is recorded of an exposure; part of the key of the steps that record it."""
 EXPOSURE_SUFFIXES = ("_flt", "_flc")
 DRIZZLED_SUFFIXES = ("_drz", "_drc")
-_LOOKUP_TABLES = ("CPDIS?", "DP?", "DP?.*", "CPERR?", "D2IM*", "AXISCORR")
+_TABLE_EXTENSIONS = ("D2IMARR", "WCSDVARR")
 _REFERS_TO_TABLE = re.compile(r"CPDIS\d|D2IMDIS\d|AXISCORR")
 # FITS WCS papers I to IV, SIP, and the lookup tables that astropy reads; of the primary WCS.
 _WCS_KEYWORDS = re.compile(
@@ -140,22 +140,31 @@ def read_exposure(path: Path) -> Exposure:
         ) from None
 
 
-def wcs_headers(file: Path | BinaryIO) -> list[tuple[str, str]]:
-    """Return the primary header and that of each SCI extension of an exposure, as texts.
+def write_frame(file: Path | BinaryIO, target: Path) -> None:
+    """Write a copy of an exposure without its pixels: what its WCS is made of.
 
-    What tables of small corrections the WCS may refer to (NPOL, D2IM) is left out: they lie in
-    other extensions.
+    The primary header, that of each SCI extension, and the tables of small corrections that a
+    detector's WCS refers to (D2IM, NPOL), which lie in extensions of their own. A SCI extension has
+    its size as ``NPIX1`` and ``NPIX2``, as HST's files tell it of arrays that were left out.
+
+    Parameters
+    ----------
+    file : Path or binary file
+        An exposure.
+    target : Path
+        Is replaced.
     """
-    with fits.open(file) as hdus:
-        primary = hdus[0].header.tostring()
-        chips = []
-        for hdu in hdus:
+    with fits.open(file, memmap=False) as hdus:
+        frame = fits.HDUList([fits.PrimaryHDU(header=hdus[0].header)])
+        for hdu in hdus[1:]:
             if hdu.name == "SCI":
                 header = hdu.header.copy()
-                for keyword in _LOOKUP_TABLES:
-                    header.remove(keyword, ignore_missing=True, remove_all=True)
-                chips.append((primary, header.tostring()))
-        return chips
+                size = {f"NPIX{axis}": header[f"NAXIS{axis}"] for axis in (1, 2)}
+                frame.append(fits.ImageHDU(None, header))
+                frame[-1].header.update(size)
+            elif hdu.name in _TABLE_EXTENSIONS:
+                frame.append(hdu.copy())
+        frame.writeto(target, overwrite=True)
 
 
 def _check_whole(path: Path, units: Sequence[HeaderUnit]) -> None:

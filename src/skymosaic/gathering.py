@@ -14,6 +14,7 @@ from skymosaic.differences_told import differences_told
 from skymosaic.drizzle import parameters as pars
 from skymosaic.exposure import Exposure
 from skymosaic.findings import Findings
+from skymosaic.footprints_told import footprints_told
 from skymosaic.run_record import alignment_warnings, check_lines, run_record
 from skymosaic.stages import read_previews, require_equal_weights, sky_values
 from skymosaic.steps import Bench, Finished, Place, run_step
@@ -47,7 +48,7 @@ def gather(
     if pars.has_cr_steps(parameters):
         told.append(_of_cosmic_rays(campaign))
 
-    told += differences_told(runs)
+    told += [*footprints_told(runs), *differences_told(runs)]
 
     def work(bench: Bench) -> dict[str, Any]:
         # Measuring and drawing are this task's business alone: the others start sooner without

@@ -19,7 +19,7 @@ from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
 from skymosaic.errors import InstallationError, SkyError, SkymosaicError
-from skymosaic.exposure import read_exposure, wcs_headers
+from skymosaic.exposure import read_exposure
 
 OLDEST_SPHERICAL_GEOMETRY = "1.4"
 SELF_TEST_OFFSET = 0.25
@@ -87,9 +87,8 @@ def _difference_found() -> float:
         names = [f"{rootname}_flt.fits" for rootname in rootnames]
         _shift_sky(truth[names[1]])
         exposures = [read_exposure(folder / name) for name in names]
-        chips = [chip for name in names for chip in wcs_headers(folder / name)]
         call = drizzlepac_process.call(
-            "output_grid", folder, {"chips": chips, "final": {"rot": 0.0}}, log
+            "output_grid", folder, {"files": names, "final": {"rot": 0.0}}, log
         )
         made = astrodrizzle.drizzle(
             folder, log, exposures, "doctor", "match", Grid.from_call(call.value), pars.resolve({})

@@ -113,6 +113,7 @@ def drizzle_all_methods(
                 processes=processes,
                 planes=campaign.sky.planes,
                 mask_sources=campaign.sky.mask_sources,
+                swapped_footprints=campaign.sky.footprints == "swapped",
             )
         return {"runs": {name: _publish(bench, run) for name, run in made.items()}}
 
@@ -128,6 +129,7 @@ def drizzle_all_methods(
             ),
             "skies": {name: asdict(choice) for name, choice in choices.items()},
             **({"mask_sources": VERSION} if campaign.sky.mask_sources else {}),
+            **({"footprints": "swapped"} if campaign.sky.footprints == "swapped" else {}),
             "grid": planned.result["grid"],
             "astrodrizzle": parameters,
         },
@@ -190,6 +192,7 @@ def _publish(bench: Bench, made: astrodrizzle.Drizzled) -> dict[str, Any]:
         "preview": preview,
         "weight_checksum": astrodrizzle.weight_checksum(weight),
         **({} if made.told is None else {"differences": made.told}),
+        **({} if made.footprints is None else {"footprints": made.footprints}),
     }
 
 

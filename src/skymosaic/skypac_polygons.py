@@ -7,6 +7,8 @@ iterates over a polygon instead. Without the name drizzlepac catches the Attribu
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 NAME = "iter_polygons_flat"
 
 
@@ -24,3 +26,21 @@ def give_back() -> bool:
         return False
     setattr(SphericalPolygon, NAME, SphericalPolygon.__iter__)
     return True
+
+
+def require() -> None:
+    """Refuse to work where skypac would miss the name.
+
+    Raises
+    ------
+    RuntimeError
+        It is missing.
+    """
+    from spherical_geometry.polygon import SphericalPolygon
+
+    if not hasattr(SphericalPolygon, NAME):
+        raise RuntimeError(
+            f"stsci.skypac {version('stsci.skypac')} calls SphericalPolygon.{NAME}, which "
+            f"spherical_geometry {version('spherical_geometry')} lacks: AstroDrizzle would "
+            "silently compute localmin instead of match"
+        )

@@ -26,7 +26,7 @@ from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid, bound_output
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, InputError, SkyError
-from skymosaic.exposure import RECORD, Exposure, read_exposure, suffix_of, wcs_headers
+from skymosaic.exposure import RECORD, Exposure, read_exposure, suffix_of, write_frame
 from skymosaic.inspection import inspection_table, require_one_kind
 from skymosaic.methods import column
 from skymosaic.sky.overlaps import groups, overlaps
@@ -188,15 +188,15 @@ def plan(place: Place, drizzle: Drizzle, aligned: Finished) -> Finished:
     choice = pars.grid_choice(pars.resolve(drizzle.parameters))
 
     def work(bench: Bench) -> dict[str, Any]:
-        chips = []
-        for exposure in images.exposures:
-            with bench.open(images.products[exposure.name]) as file:
-                chips += wcs_headers(file)
+        names = [exposure.name for exposure in images.exposures]
+        for name in names:
+            with bench.open(images.products[name]) as file:
+                write_frame(file, bench.scratch / name)
         try:
             call = drizzlepac_process.call(
                 "output_grid",
                 bench.scratch,
-                {"chips": chips, "final": choice},
+                {"files": names, "final": choice},
                 bench.scratch / "plan.log",
             )
         except DrizzlepacError as error:

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from skymosaic.drizzle.astrodrizzle import forget_sky
-from skymosaic.drizzle.sky_record import read_sky
+from skymosaic.drizzle.sky_record import read_sky, same_sky
 from skymosaic.errors import SkyError
 from skymosaic.exposure import read_exposure
 from tests.unit.small_fits import write_exposure
@@ -108,6 +110,38 @@ def test_the_order_is_that_of_the_exposures(make) -> None:
     run = make({"b": [1.0], "a": [2.0]})
     run.rows.reverse()
     assert list(run.read()) == [("b", 1), ("a", 1)]
+
+
+SKIES = st.floats(float(np.float32(1e-5)), 1e4, width=32)
+
+
+def spellings(sky: np.float32) -> tuple[float, float]:
+    """Return one sky as a header and as the log of AstroDrizzle tell it."""
+    card = fits.Card.fromstring(str(fits.Card("MDRIZSKY", sky)))
+    return float(card.value), float(f"{sky:0.6f}")
+
+
+@given(SKIES)
+@settings(max_examples=2000)
+def test_one_number_in_two_spellings_is_one(sky: float) -> None:
+    header, log = spellings(np.float32(sky))
+    assert same_sky(header, log)
+    assert same_sky(-header, -log)
+
+
+@given(SKIES)
+def test_a_sky_that_is_off_by_more_than_rounding_is_another(sky: float) -> None:
+    header, log = spellings(np.float32(sky))
+    off = 2.0 * max(1e-6, float(np.spacing(np.float32(sky))))
+    assert not same_sky(header + off, log)
+    assert not same_sky(header, log - off)
+
+
+def test_skies_of_many_electrons(make) -> None:
+    """68.47241 in the header is 68.472412 in the log: one float32."""
+    run = make({"a": [68.47241]}, unit="ELECTRONS")
+    run.lines = [line.replace("68.472410", "68.472412") for line in run.lines]
+    assert run.read() == {("a", 1): 68.47241}
 
 
 def test_rounding_in_the_log_is_no_disagreement(make) -> None:

@@ -284,6 +284,11 @@ class Campaign(Section):
                 "sky.mask_sources needs drizzle.engine: onepass, which has all exposures on one "
                 "grid before it measures a sky"
             )
+        if self.sky.footprints == "swapped" and self.drizzle.engine != "onepass":
+            raise ValueError(
+                "sky.footprints: swapped needs drizzle.engine: onepass: AstroDrizzle itself has "
+                "right footprints now"
+            )
         if self.sky.planes and self.drizzle.engine != "onepass":
             raise ValueError(
                 "sky.planes need drizzle.engine: onepass: AstroDrizzle subtracts constants"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -48,6 +48,13 @@ class Sky(OptionalSection):
     parameters: Parameters = Field(
         default_factory=dict,
         description="AstroDrizzle's parameters of the sky step and of the static mask.",
+    )
+    footprints: Literal["right", "swapped"] = Field(
+        default="right",
+        description=(
+            "swapped: the overlaps that AstroDrizzle found of wide chips with spherical_geometry "
+            "before 1.4, to reproduce older mosaics (drizzle.engine: onepass only)."
+        ),
     )
     mask_sources: bool = Field(
         default=False,

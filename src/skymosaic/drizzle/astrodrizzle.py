@@ -14,7 +14,7 @@ from astropy.io import fits
 from skymosaic import drizzlepac_process
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.sky_record import SkyCheck, read_checks, read_sky
+from skymosaic.drizzle.sky_record import SkyCheck, read_checks, read_sky, same_sky
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, SkyError
 from skymosaic.exposure import Exposure
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _ANGLE_TOLERANCE = 1e-9  # degrees, for CRVAL; a thousandth of a mas
 _PIXEL_TOLERANCE = 1e-6
-_SKY_TOLERANCE = 1e-6  # data units
 _SKYFILE = "sky.txt"
 _ROWS = 256  # read at a time
 
@@ -44,6 +43,8 @@ class Drizzled:
     """Bytes."""
     told: Mapping[str, Any] | None = None
     """What the differences on the common grid tell, where the method looks at them."""
+    footprints: Mapping[str, Any] | None = None
+    """What swapped footprints do to the overlaps, where they were used."""
 
 
 def drizzle(
@@ -122,7 +123,7 @@ def drizzle(
 def _as_given(method: str, applied: Sequence[SkyValue], given: AppliedSky) -> list[SkyValue]:
     """Return the values of the method, where AstroDrizzle subtracted what it was given."""
     for value, expected in zip(applied, given.subtracted, strict=True):
-        if value.mdrizsky is None or abs(value.mdrizsky - expected) > _SKY_TOLERANCE:
+        if value.mdrizsky is None or not same_sky(value.mdrizsky, expected):
             raise SkyError(
                 f"{method}: AstroDrizzle was given {expected} for the sky of {value.rootname}"
                 f"[SCI,{value.chip}] and subtracted {value.mdrizsky}; the mosaic cannot be trusted"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from skymosaic.drizzle.parameters import has_cr_steps
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, InputError
 from skymosaic.exposure import Exposure
+from skymosaic.footprints_told import as_result
 
 _BATCH = 4  # exposures a call: starting one costs some hundredths of a second
 
@@ -51,6 +52,7 @@ def drizzle_all(
     processes: int = 1,
     planes: bool = False,
     mask_sources: bool = False,
+    swapped_footprints: bool = False,
 ) -> dict[str, Drizzled]:
     """Drizzle the exposures in `folder` once, and make a mosaic for each choice of sky.
 
@@ -76,6 +78,8 @@ def drizzle_all(
         Whether this project's own methods subtract a plane from each exposure, too.
     mask_sources : bool
         Whether all methods leave out the pixels of sources, found on the common grid.
+    swapped_footprints : bool
+        Whether overlaps are looked for where spherical_geometry before 1.4 drew the chips.
 
     Returns
     -------
@@ -96,7 +100,9 @@ def drizzle_all(
         if not exposure.exptime > 0:
             raise InputError(f"{exposure.name} has no exposure time; leave it out")
     final = final_of(parameters)
-    pixels = Exposures(folder, exposures, int(final["resetbits"]))
+    pixels = Exposures(
+        folder, exposures, int(final["resetbits"]), swapped_footprints=swapped_footprints
+    )
     found = find_cosmic_rays(folder, log, exposures, method_of(choices), grid, parameters)
     masks = {**_save_masks(folder, pixels, parameters), **found.masks}
     first_name = next(iter(outputs.values()))
@@ -144,6 +150,9 @@ def drizzle_all(
     made = _write(folder, exposures, outputs, skies, grid, final, chips, first_name)
     for path in folder.glob("[0-9]*_[sw][ch][it].npy"):
         path.unlink()
+    if swapped_footprints:
+        overlaps = as_result(pixels)
+        made = {name: replace(one, footprints=overlaps) for name, one in made.items()}
     return made
 
 

@@ -24,6 +24,7 @@ from skymosaic.sky.samples import Sample
 from skymosaic.sky.sources import SourceMask
 from skymosaic.sky.static_mask import too_low
 from skymosaic.sky.statistics import Singles, Statistic
+from skymosaic.sky.swapped import SwappedOverlaps, swapped_overlaps
 from skymosaic.sky.values import SkyValue
 
 INSTRUMENTS = ("ACS", "WFC3")
@@ -144,8 +145,16 @@ def _read_wcs(path: Path, hdus: fits.HDUList, science: fits.ImageHDU) -> WCS:
 class Exposures:
     """The exposures of a folder, whose pixels are read once if memory allows."""
 
-    def __init__(self, folder: Path, exposures: Sequence[Exposure], resetbits: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        exposures: Sequence[Exposure],
+        resetbits: int,
+        *,
+        swapped_footprints: bool = False,
+    ) -> None:
         self.folder, self.exposures, self._resetbits = folder, exposures, resetbits
+        self._swapped = swapped_footprints
         self._held: dict[str, list[ChipPixels]] = {}
         self._room = HELD
         self._wcs: dict[str, list[WCS]] = {}
@@ -188,11 +197,18 @@ class Exposures:
 
     def layout(self) -> Layout:
         """Return the overlaps of all chips."""
+        return self._layout(swapped=self._swapped)
+
+    def swapped_overlaps(self) -> SwappedOverlaps:
+        """Return what exchanged rows and columns do to the overlaps."""
+        return swapped_overlaps(self._layout(swapped=False), self._layout(swapped=True))
+
+    def _layout(self, *, swapped: bool) -> Layout:
         chips, owners = [], []
         for index, found in enumerate(self.wcs()):
             chips += found
             owners += [index] * len(found)
-        return plan_layout(chips, owners)
+        return plan_layout(chips, owners, swapped=swapped)
 
 
 def measure_skies(

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from astropy.io import fits
 
 from skymosaic.errors import SkyError
@@ -35,18 +36,36 @@ class SkyCheck:
 
     @property
     def agree(self) -> bool:
-        """Whether all three say the same, to the six decimals of the log."""
+        """Whether all three are one number in three spellings."""
         # No keyword: nothing was subtracted, and the log says so with a zero.
         expected = self.header or 0.0
-        others = [self.hdrtab or 0.0, math.nan if self.log is None else self.log]
-        return all(abs(expected - other) <= _LOG_PRECISION for other in others)  # not for NaN
+        return same_sky(expected, self.hdrtab or 0.0) and same_sky(
+            expected, math.nan if self.log is None else self.log
+        )
 
 
-_LOG_PRECISION = 1e-6  # the log prints six decimals
+_LOG_PRECISION = 0.5e-6 + 1e-12  # half of the log's last digit, and what doubles lose of it
 _APPLYING = re.compile(r"Applying sky value of (\S+) to (\S+?)\[sci,(\d+)\]", re.IGNORECASE)
 _UNDETERMINED = re.compile(r"Image '([^'\[]+)\[?.*SKY = None \(undetermined\)")
 _FELL_BACK = "Reverting sky computation"
 _Values = dict[tuple[str, int], float | None]
+
+
+def same_sky(one: float, other: float) -> bool:
+    """Tell whether two records of a sky are one number.
+
+    skypac's sky is in single precision. astropy writes the shortest text for it into a header
+    (68.47241), the log six decimals (68.472412): the two differ by at most half of the log's last
+    digit or one step of single precision, whichever is larger.
+
+    Parameters
+    ----------
+    one, other : float
+        In the exposure's data units, whatever they are: the rule does not depend on them. NaN is
+        the same as nothing.
+    """
+    larger = max(abs(one), abs(other))
+    return abs(one - other) <= max(_LOG_PRECISION, float(np.spacing(np.float32(larger))))
 
 
 def read_sky(
@@ -164,7 +183,7 @@ def _must_agree(
     for (rootname, extver), expected in header.items():
         found = values[rootname, extver]
         # No keyword: nothing was subtracted, and the log says so with a zero.
-        if not abs((expected or 0.0) - (found or 0.0)) <= _LOG_PRECISION:  # NaN is refused, too
+        if not same_sky(expected or 0.0, found or 0.0):
             raise SkyError(
                 f"skymethod {method!r}: MDRIZSKY of {rootname}[SCI,{extver}] is {expected} in the "
                 f"FLT header and {found} in the {where}; the mosaic cannot be trusted"

@@ -39,15 +39,19 @@ class Footprint:
         return np.stack(vector.vector_to_lonlat(*self.points.T), axis=1)
 
 
-def chip_footprint(wcs: WCS) -> Footprint:
+def chip_footprint(wcs: WCS, *, swapped: bool = False) -> Footprint:
     """Return the footprint that skypac gives to a chip: its outer corners.
 
     Parameters
     ----------
     wcs : WCS
         With its distortion, and its ``array_shape``.
+    swapped : bool
+        Take rows for columns, as spherical_geometry before 1.4 did.
     """
     rows, columns = wcs.array_shape
+    if swapped:
+        rows, columns = columns, rows
     x = np.array([0.0, columns, columns, 0.0]) - 0.5
     y = np.array([0.0, 0.0, rows, rows]) - 0.5
     corners = _vectors(*wcs.all_pix2world(x, y, 0))

@@ -48,7 +48,7 @@ class Layout:
         return united(parts, shape)
 
 
-def plan_layout(chips: Sequence[WCS], exposures: Sequence[int]) -> Layout:
+def plan_layout(chips: Sequence[WCS], exposures: Sequence[int], *, swapped: bool = False) -> Layout:
     """Find the overlaps of chips.
 
     Parameters
@@ -57,8 +57,11 @@ def plan_layout(chips: Sequence[WCS], exposures: Sequence[int]) -> Layout:
         Each with its distortion and its ``array_shape``.
     exposures : sequence of int
         The exposure that each chip belongs to: chips of one exposure are not compared.
+    swapped : bool
+        Draw the chips as spherical_geometry before 1.4 did.
     """
-    shared = shared_regions([chip_footprint(wcs) for wcs in chips], exposures)
+    footprints = [chip_footprint(wcs, swapped=swapped) for wcs in chips]
+    shared = shared_regions(footprints, exposures)
     regions: list[dict[Pair, Vertices]] = [{} for _ in chips]
     for chip, wcs in enumerate(chips):
         mine = [

@@ -112,9 +112,7 @@ def _by_library(a: Footprint, b: Footprint) -> tuple[Floats, ...]:
     except (MalformedPolygonError, ValueError, RuntimeError, AssertionError):
         return ()  # AstroDrizzle would run another sky method now, and say so in its log only
     return tuple(
-        np.stack(polygon.to_lonlat(), axis=1)
-        for polygon in shared
-        if len(polygon.points) > 3
+        np.stack(polygon.to_lonlat(), axis=1) for polygon in shared if len(polygon.points) > 3
     )
 
 
