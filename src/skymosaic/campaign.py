@@ -91,7 +91,7 @@ def prepare(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[
     """Make the tasks that inspect, align and plan what was retrieved."""
     inspected = inspect_all(calls, campaign, place, retrieved)
     aligned = calls.call(stages.align, place, campaign.align, inspected)
-    planned = calls.call(stages.plan, place, campaign.drizzle, aligned)
+    planned = calls.call(stages.plan, place, campaign, aligned)
     return Prepared(retrieved, inspected, aligned, planned)
 
 
@@ -119,8 +119,6 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Prepa
         method: calls.call(
             stages.drizzle,
             place,
-            campaign.drizzle,
-            campaign.sky,
             prepared.aligned,
             prepared.planned,
             method,

@@ -43,7 +43,7 @@ def measure_differences(
     """
     images = stages.select(aligned.result["exposures"], aligned.products)
     grid = Grid.from_call(planned.result["grid"])
-    parameters = pars.resolve({**campaign.drizzle.parameters, **campaign.sky.parameters})
+    parameters = stages.order_of(planned).parameters
     methods = [method for method in campaign.sky.methods if method in OWN]
     for exposure in images.exposures:
         if exposure.instrument not in INSTRUMENTS:
@@ -94,7 +94,7 @@ def measure_differences(
             "engine": VERSION,
             "methods": methods,
             "grid": planned.result["grid"],
-            "astrodrizzle": parameters,
+            "astrodrizzle": dict(parameters),
         },
         versions=versions(),
         work=work,

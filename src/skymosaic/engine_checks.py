@@ -17,7 +17,7 @@ from skymosaic.drizzle.onepass_skies import SkyChoice
 from skymosaic.drizzle.sameness import largest_differences
 from skymosaic.drizzle.witness import require_agreement
 from skymosaic.methods import METHODS, column
-from skymosaic.onepass_stages import parameters_of, processes_of
+from skymosaic.onepass_stages import processes_of
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
@@ -49,7 +49,8 @@ def hear_witness(
 ) -> Finished:
     """Compare each method's mosaic with what the MDRIZSKY values in its headers predict."""
     images = stages.select(aligned.result["exposures"], aligned.products)
-    grid, parameters = Grid.from_call(planned.result["grid"]), parameters_of(campaign)
+    grid = Grid.from_call(planned.result["grid"])
+    parameters = dict(stages.order_of(planned).parameters)
     runs = dict(zip(campaign.sky.methods, drizzled, strict=True))
     files = {
         f"{run.step}/{kind}": run.products[run.result[kind]]
@@ -101,7 +102,7 @@ def try_both(place: Place, campaign: Campaign, aligned: Finished, planned: Finis
     )
     records = [one for one in aligned.result["exposures"] if one["rootname"] in names]
     images = stages.select(records, aligned.products)
-    parameters = parameters_of(campaign)
+    parameters = dict(stages.order_of(planned).parameters)
     methods = [method for method in campaign.sky.methods if method in METHODS]
 
     def work(bench: Bench) -> dict[str, Any]:

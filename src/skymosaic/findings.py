@@ -12,6 +12,7 @@ from skymosaic.errors import MissingError
 from skymosaic.exposure import Exposure
 from skymosaic.housekeeping import find_place
 from skymosaic.methods import column
+from skymosaic.stages import with_order
 from skymosaic.steps import Finished, Place, finished
 from skymosaic.store import open_store
 from skymosaic.store.base import checked_key
@@ -86,6 +87,9 @@ def read_findings(place: Place) -> Findings:
         reader.lack("plan", "not run")
     else:
         planned = reader.step("plan", "plan")
+    if aligned is not None and planned is not None:
+        exposures = [Exposure.from_dict(record) for record in aligned.result["exposures"]]
+        planned = with_order(planned, campaign, exposures)
     drizzled: dict[str, Finished] = {}
     for method in campaign.sky.methods:
         part = f"drizzle {method}"

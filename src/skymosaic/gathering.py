@@ -16,7 +16,7 @@ from skymosaic.exposure import Exposure
 from skymosaic.findings import Findings
 from skymosaic.footprints_told import footprints_told
 from skymosaic.run_record import alignment_warnings, check_lines, run_record
-from skymosaic.stages import read_previews, require_equal_weights, sky_values
+from skymosaic.stages import order_of, read_previews, require_equal_weights, sky_values
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.store import Product
 from skymosaic.versions import versions
@@ -43,8 +43,9 @@ def gather(
     """Compare the methods and write ``comparison/``: table, figures, report."""
     runs: dict[str, Finished] = dict(zip(campaign.sky.methods, drizzled, strict=True))
     found = Findings(place, campaign, retrieved, inspected, aligned, planned, runs, checked=checked)
-    parameters = _parameters(campaign)
-    told = [*left_out, *alignment_warnings(aligned)]
+    order = order_of(planned)
+    parameters = order.parameters
+    told = [*left_out, *alignment_warnings(aligned), *order.warnings]
     if pars.has_cr_steps(parameters):
         told.append(_of_cosmic_rays(campaign))
 
@@ -152,7 +153,7 @@ def comparison_input(
         polygons={exposure.rootname: exposure.polygons for exposure in exposures},
         images=images,
         unit=sky_unit(exposures),
-        image_unit=_COUNTS if _parameters(found.campaign).get("final_units") == "counts" else _RATE,
+        image_unit=_COUNTS if _in_counts(found.campaign) else _RATE,
         pairs={} if planned is None else {(a, b): area for a, b, area in planned.result["pairs"]},
         evidence=evidence,
     )
@@ -170,5 +171,5 @@ def read_vectors(bench: Bench, aligned: Finished | None) -> Table | None:
     return Table.read(bench.fetch(aligned.products[VECTORS]), format="ascii.ecsv")
 
 
-def _parameters(campaign: Campaign) -> Mapping[str, Any]:
-    return pars.resolve({**campaign.drizzle.parameters, **campaign.sky.parameters})
+def _in_counts(campaign: Campaign) -> bool:
+    return campaign.drizzle.parameters.get("final_units") == "counts"  # no detector decides it

@@ -23,6 +23,7 @@ from skymosaic.drizzle.linear import require_linear
 from skymosaic.drizzle.onepass_differences import VERSION
 from skymosaic.drizzle.onepass_run import drizzle_all
 from skymosaic.drizzle.onepass_skies import SkyChoice
+from skymosaic.drizzle.order import as_far_as_known
 from skymosaic.methods import OWN, column
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.store.traffic import Traffic
@@ -51,12 +52,9 @@ def require_sums(campaign: Campaign) -> None:
     DrizzleError
         It names the parameter.
     """
-    require_linear(parameters_of(campaign))
-
-
-def parameters_of(campaign: Campaign) -> dict[str, Any]:
-    """Return AstroDrizzle's parameters of a campaign."""
-    return pars.resolve({**campaign.drizzle.parameters, **campaign.sky.parameters})
+    given = {**campaign.drizzle.parameters, **campaign.sky.parameters}
+    # What its detector decides is not known yet: `stages.plan` asks again.
+    require_linear(as_far_as_known(given))
 
 
 def choices_of(sky: Sky) -> dict[str, SkyChoice]:
@@ -85,7 +83,8 @@ def drizzle_all_methods(
     """Drizzle every exposure once, and make the mosaics of all methods and variants."""
     images = stages.select(aligned.result["exposures"], aligned.products)
     grid = Grid.from_call(planned.result["grid"])
-    parameters, choices = parameters_of(campaign), choices_of(campaign.sky)
+    parameters = dict(stages.order_of(planned).parameters)
+    choices = choices_of(campaign.sky)
     root = place.campaign.replace("/", "_").lower()
 
     def work(bench: Bench) -> dict[str, Any]:

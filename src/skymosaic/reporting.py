@@ -20,7 +20,7 @@ from skymosaic.findings import Findings, read_findings
 from skymosaic.gathering import comparison_input, read_vectors, sky_unit
 from skymosaic.records import RunState, last_status
 from skymosaic.run_record import alignment_warnings, run_record
-from skymosaic.stages import read_previews
+from skymosaic.stages import order_of, read_previews
 from skymosaic.steps import Bench, Place
 
 FORMS = ("html", "json", "md")
@@ -119,6 +119,8 @@ def make_report(bench: Bench, found: Findings) -> Report:
         What the store knows of the campaign.
     """
     told = [] if found.aligned is None else alignment_warnings(found.aligned)
+    if found.planned is not None:
+        told += order_of(found.planned).warnings
     missing = [*found.missing, *_of_the_run(found)]
     unit = sky_unit(found.exposures)
     record = run_record(

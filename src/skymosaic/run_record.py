@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,10 +14,10 @@ from skymosaic.align.tweakreg import DEFAULTS, IMAGEFIND_DEFAULTS
 from skymosaic.compare.report.record import Missing, RunRecord
 from skymosaic.compare.report.sheet import Columns, sheet
 from skymosaic.compute import execution
-from skymosaic.config import Campaign, resolved_yaml
-from skymosaic.drizzle import parameters as pars
+from skymosaic.config import resolved_yaml
 from skymosaic.findings import Findings
 from skymosaic.inspection import inspection_table
+from skymosaic.stages import order_of
 from skymosaic.steps import Finished
 from skymosaic.transfers import transfers
 from skymosaic.versions import versions
@@ -68,6 +69,11 @@ _ENGINES: Columns = {
     "mosaic_in_tolerance": (float, None, "the same over 1e-4 of the noise, or 2e-6 of the pixel"),
     "weight": (float, None, "largest relative difference of their weights"),
 }
+_ORDER: Columns = {
+    "parameter": (str, None, "AstroDrizzle's name of it"),
+    "value": (str, None, "its value"),
+    "source": (str, None, "why it has that value"),
+}
 _STEPS: Columns = {
     "step": (str, None, "name of the step, that of its manifest"),
     "seconds": (float, "s", "wall time when it ran"),
@@ -118,6 +124,7 @@ def run_record(
         witness=_of_methods(found, "witness", _WITNESS, unit, _WITNESS_TITLE),
         engines=_of_methods(found, "engines", _ENGINES, unit, _engines_title(found)),
         steps=_steps(found.steps),
+        defaults=_defaults(found.planned),
         aligned=found.campaign.align.method != "none",
         output_grid={} if found.planned is None else _grid(found.planned),
         transfers=_transfers(found.steps),
@@ -127,7 +134,7 @@ def run_record(
             method: run.products[run.result["science"]].key.removeprefix(found.place.key(""))
             for method, run in found.drizzled.items()
         },
-        parameters=_parameters(found.campaign),
+        parameters=_parameters(found),
         campaign_file=resolved_yaml(found.campaign),
         warnings=told,
         missing=missing,
@@ -247,14 +254,27 @@ def _grid(planned: Finished) -> Mapping[str, object]:
     }
 
 
-def _parameters(campaign: Campaign) -> dict[str, Mapping[str, Any]]:
-    """Return what drizzlepac was called with, by program."""
-    chosen = pars.resolve({**campaign.drizzle.parameters, **campaign.sky.parameters})
-    found: dict[str, Mapping[str, Any]] = {"AstroDrizzle": dict(chosen)}
+def _parameters(found: Findings) -> dict[str, Mapping[str, Any]]:
+    """Return what drizzlepac was called with, by program; what the file says where that is all."""
+    campaign = found.campaign
+    if found.planned is None:
+        chosen = {**campaign.drizzle.parameters, **campaign.sky.parameters}
+    else:
+        chosen = dict(order_of(found.planned).parameters)
+    told: dict[str, Mapping[str, Any]] = {"AstroDrizzle": chosen}
     if campaign.align.method != "none":
-        found["TweakReg"] = {**DEFAULTS, **campaign.align.tweakreg}
-        found["imagefind"] = {**IMAGEFIND_DEFAULTS, **campaign.align.imagefind}
-    return found
+        told["TweakReg"] = {**DEFAULTS, **campaign.align.tweakreg}
+        told["imagefind"] = {**IMAGEFIND_DEFAULTS, **campaign.align.imagefind}
+    return told
+
+
+def _defaults(planned: Finished | None) -> Table | None:
+    """Return what was decided by detector; None where nothing was."""
+    order = None if planned is None else order_of(planned)
+    if order is None or not order.sources:
+        return None
+    rows = [(name, json.dumps(order.parameters[name]), why) for name, why in order.sources.items()]
+    return sheet("AstroDrizzle's parameters that were decided by detector", _ORDER, rows)
 
 
 def _steps(steps: Sequence[Finished]) -> Table:

@@ -6,10 +6,12 @@ What a stage does to pixels is written elsewhere; here it is fetched, done, and 
 from __future__ import annotations
 
 import json
+import logging
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astropy.io import fits
@@ -20,10 +22,14 @@ from skymosaic.align.vectors import VECTORS
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.compare.reduction import Floats, reduce_image
 from skymosaic.compute import execution
-from skymosaic.config import Align, Drizzle, Sky
+from skymosaic.config import Align, Campaign
 from skymosaic.drizzle import astrodrizzle
+from skymosaic.drizzle import order as ordering
 from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.depth import Depth, depth_of
 from skymosaic.drizzle.grid import Grid, bound_output
+from skymosaic.drizzle.linear import require_linear
+from skymosaic.drizzle.order import Order
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, InputError, SkyError
 from skymosaic.exposure import RECORD, Exposure, read_exposure, suffix_of, write_frame
@@ -37,6 +43,11 @@ from skymosaic.versions import versions
 
 if TYPE_CHECKING:
     from skymosaic.drizzle.onepass_skies import AppliedSky
+
+log = logging.getLogger(__name__)
+
+_DEPTH = 1
+"""Version of how depth is measured; part of the key of `plan` where its result depends on it."""
 
 
 @dataclass(frozen=True)
@@ -182,16 +193,30 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
     )
 
 
-def plan(place: Place, drizzle: Drizzle, aligned: Finished) -> Finished:
-    """Compute the output grid of all methods, bound it, and find the groups that overlap."""
+def plan(place: Place, campaign: Campaign, aligned: Finished) -> Finished:
+    """Compute the output grid of all methods, bound it, and find the groups that overlap.
+
+    Then it is known what AstroDrizzle is to be asked for: `order_of` tells it of what this returns.
+
+    Raises
+    ------
+    DrizzleError
+        There is no such grid, it is too large, or the order is one that an engine or a check that
+        the campaign asks for cannot do.
+    """
     images = select(aligned.result["exposures"], aligned.products)
-    choice = pars.grid_choice(pars.resolve(drizzle.parameters))
+    choice = pars.grid_choice(pars.resolve(campaign.drizzle.parameters))
+    bound = campaign.drizzle.max_output_megapixels
+    infrared = all(ordering.is_infrared(one) for one in _detectors(images.exposures))
 
     def work(bench: Bench) -> dict[str, Any]:
-        names = [exposure.name for exposure in images.exposures]
-        for name in names:
-            with bench.open(images.products[name]) as file:
-                write_frame(file, bench.scratch / name)
+        names, started = [exposure.name for exposure in images.exposures], []
+        for exposure in images.exposures:
+            frame = bench.scratch / exposure.name
+            with bench.open(images.products[exposure.name]) as file:
+                write_frame(file, frame)
+            if ordering.changes_with_date((exposure.instrument, exposure.detector)):
+                started += _start(frame)
         try:
             call = drizzlepac_process.call(
                 "output_grid",
@@ -204,29 +229,83 @@ def plan(place: Place, drizzle: Drizzle, aligned: Finished) -> Finished:
         bench.peak_memory = call.peak_memory
         grid = Grid.from_call(call.value)
         (bench.out / "grid.json").write_text(json.dumps(call.value, indent=1) + "\n")
-        bound_output(images.exposures, grid, drizzle.max_output_megapixels)
+        bound_output(images.exposures, grid, bound)
         pairs = overlaps({e.rootname: e.polygons for e in images.exposures})
-        return {
+        depth = depth_of((e.polygons for e in images.exposures), grid)
+        result = {
             "grid": call.value,
             "pairs": [[a, b, area] for (a, b), area in pairs.items()],
             "groups": groups([e.rootname for e in images.exposures], pairs),
+            "depth": [list(one) for one in depth.points],
+            "started": min(started, default=None),
         }
+        for warning in _decide(campaign, images.exposures, result).warnings:
+            log.warning("%s", warning)
+        return result
 
-    return run_step(
+    done = run_step(
         place,
         "plan",
         titles=["plan"],
         inputs=images.products,
-        parameters={"final": choice, "max_output_megapixels": drizzle.max_output_megapixels},
+        parameters={
+            "final": choice,
+            "max_output_megapixels": bound,
+            # The order of WFC3/IR needs no depth: what was planned without it stays good.
+            **({} if infrared else {"depth": _DEPTH}),
+        },
         versions=versions(),
         work=work,
     )
+    done = with_order(done, campaign, images.exposures)
+    _require_possible(campaign, order_of(done))
+    return done
+
+
+def with_order(planned: Finished, campaign: Campaign, exposures: Sequence[Exposure]) -> Finished:
+    """Return what was planned with what AstroDrizzle is asked for, by `drizzle.order`.
+
+    The step tells facts of the exposures. What the campaign makes of them is no part of its key, so
+    that another parameter of AstroDrizzle's does not plan anew.
+    """
+    order = _decide(campaign, exposures, planned.result)
+    return replace(planned, result={**planned.result, "order": order.to_dict()})
+
+
+def order_of(planned: Finished) -> Order:
+    """Return what AstroDrizzle is asked for, as `plan` or `with_order` returned it."""
+    return Order.from_dict(planned.result["order"])
+
+
+def _decide(campaign: Campaign, exposures: Sequence[Exposure], facts: Mapping[str, Any]) -> Order:
+    points = facts.get("depth")  # older versions did not look at it
+    return ordering.decide(
+        _detectors(exposures),
+        None if points is None else Depth(tuple((n, count) for n, count in points)),
+        {**campaign.drizzle.parameters, **campaign.sky.parameters},
+        facts.get("started"),
+    )
+
+
+def _require_possible(campaign: Campaign, order: Order) -> None:
+    if campaign.drizzle.engine == "onepass" or campaign.drizzle.checks:
+        require_linear(order.parameters)
+    if "witness" in campaign.drizzle.checks:
+        ordering.require_witness(order)
+
+
+def _detectors(exposures: Sequence[Exposure]) -> list[ordering.Detector]:
+    return [(exposure.instrument, exposure.detector) for exposure in exposures]
+
+
+def _start(path: Path) -> list[float]:
+    """Return when an exposure began, MJD (days); nothing where its primary header lacks that."""
+    start = fits.getheader(path).get("EXPSTART")
+    return [float(start)] if isinstance(start, int | float) else []
 
 
 def drizzle(
     place: Place,
-    settings: Drizzle,
-    sky: Sky,
     aligned: Finished,
     planned: Finished,
     method: str,
@@ -238,7 +317,7 @@ def drizzle(
     """
     images = select(aligned.result["exposures"], aligned.products)
     grid = Grid.from_call(planned.result["grid"])
-    parameters = pars.resolve({**settings.parameters, **sky.parameters})
+    parameters = dict(order_of(planned).parameters)
 
     def work(bench: Bench) -> dict[str, Any]:
         images.fetch(bench)

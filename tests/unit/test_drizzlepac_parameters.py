@@ -174,7 +174,7 @@ def test_all_wrong_parameters_are_named_at_once() -> None:
 
 
 def test_a_damaged_installation_is_named(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(dp, "_parameters_folder", lambda: tmp_path)
+    monkeypatch.setattr(dp, "parameters_folder", lambda: tmp_path)
     dp.known_parameters.cache_clear()
     try:
         with pytest.raises(InstallationError, match=r"tweakreg\.cfgspc"):

@@ -77,7 +77,7 @@ def known_parameters(task: Task) -> Mapping[str, Parameter]:
     InstallationError
         drizzlepac is not installed, or its definitions are missing or unreadable.
     """
-    path = _parameters_folder() / _SPECIFICATIONS[task]
+    path = parameters_folder() / _SPECIFICATIONS[task]
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -165,7 +165,14 @@ def check_parameters(task: Task, given: Mapping[str, object]) -> dict[str, Param
     return checked
 
 
-def _parameters_folder() -> Path:
+def parameters_folder() -> Path:
+    """Return drizzlepac's folder of parameters, without importing drizzlepac.
+
+    Raises
+    ------
+    InstallationError
+        drizzlepac is not installed.
+    """
     found = importlib.util.find_spec("drizzlepac")
     if found is None or found.origin is None:
         raise InstallationError("drizzlepac is not installed: install skymosaic's dependencies")

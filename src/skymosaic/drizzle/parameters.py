@@ -1,4 +1,7 @@
-"""AstroDrizzle's parameters: the project's defaults, the user's, and what only the project sets."""
+"""AstroDrizzle's parameters: the project's defaults, the user's, and what only the project sets.
+
+What they are for a campaign is decided in `order`.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,13 @@ _GRID = {
 }
 
 
-def resolve(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the user's parameters over the defaults.
+def resolve(given: Mapping[str, Any], defaults: Mapping[str, Any] = DEFAULTS) -> dict[str, Any]:
+    """Return the user's parameters over the defaults; without others, over those of WFC3/IR.
 
     ``resetbits`` clears cosmic-ray flags in DQ even with the CR steps off, so it is 0 there unless
     the user sets it.
     """
-    parameters = {**DEFAULTS, **given}
+    parameters = {**defaults, **given}
     if not has_cr_steps(parameters):
         parameters.setdefault("resetbits", 0)
     for name in ("final_bits", "sky_bits", "driz_sep_bits", "resetbits"):

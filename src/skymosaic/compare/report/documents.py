@@ -92,6 +92,7 @@ def markdown(report: Report) -> str:
         "engines": "Both engines on a sample",
         "alignment": "Alignment",
         "gates": "Gates of the alignment",
+        "defaults": "How the drizzle was set up",
         "steps": "Time and memory",
     }
     for name, title in titles.items():

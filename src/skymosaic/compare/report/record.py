@@ -42,10 +42,11 @@ class RunRecord:
         Name of the campaign.
     created : str
         When the report was made, as it is to be printed.
-    exposures, alignment, gates, vectors, checks, steps, witness, engines : Table or None
+    exposures, alignment, gates, vectors, checks, steps, witness, engines, defaults : Table or None
         Tables of `sheets`; None where nothing is known. `checks` says for every method and chip
         what its records of the sky said; `witness` how well each mosaic agrees with its headers;
-        `engines` by how much both engines differ on a sample.
+        `engines` by how much both engines differ on a sample; `defaults` what was decided by
+        detector of AstroDrizzle's parameters.
     engine : str
         The engine that made the mosaics; empty where that is not known.
     aligned : bool or None
@@ -79,6 +80,7 @@ class RunRecord:
     checks: Table | None = None
     witness: Table | None = None
     engines: Table | None = None
+    defaults: Table | None = None
     steps: Table | None = None
     engine: str = ""
     aligned: bool | None = None

@@ -90,6 +90,7 @@ def sheets(report: Report) -> dict[str, Table]:
         "alignment": record.alignment,
         "gates": record.gates,
         "vectors": record.vectors,
+        "defaults": record.defaults,
         "steps": record.steps,
     }
     return {name: table for name, table in found.items() if table is not None and len(table)}

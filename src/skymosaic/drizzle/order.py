@@ -1,0 +1,242 @@
+"""How a campaign is drizzled: AstroDrizzle's parameters, decided once its exposures are known.
+
+What the user sets stands above all. The rest is decided by detector and by depth. Exposures of
+WFC3/IR come with cosmic rays removed, by the ramp; those of CCDs do not, and where two or more of
+them cover a point, cosmic rays are what they do not have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from skymosaic.config.hap_parameters import Era, hap_parameters
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.depth import Depth
+from skymosaic.errors import DrizzleError
+
+_HAP = {
+    ("ACS", "WFC"): "acs_wfc",
+    ("ACS", "HRC"): "acs_hrc",
+    ("WFC3", "UVIS"): "wfc3_uvis",
+    ("WFPC2", ""): "wfpc2_pc",
+}
+"""CCDs by instrument and detector, and drizzlepac's name of each."""
+_LIKE_ACS = {("STIS", "CCD")}
+"""CCDs that drizzlepac has no defaults for. Their flags in DQ are others than those of ACS."""
+_FLAGS = ("sky_bits", "driz_sep_bits", "final_bits")
+# 2012-11-08T02:59:15 UTC: from then on exposures of WFC3/UVIS may have a flash before them, and
+# drizzlepac takes other flags of DQ (haputils/config_utils.py).
+UVIS_CHANGED = 56239 + (2 * 3600 + 59 * 60 + 15) / 86400  # MJD, days
+_MOST_FOR_MINMED = 6
+"""`minmed` is low where many exposures overlap, and good pixels then look like cosmic rays."""
+
+Detector = tuple[str, str]
+"""INSTRUME and DETECTOR."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What AstroDrizzle, or the one-pass engine in its place, is asked for.
+
+    Parameters
+    ----------
+    parameters : mapping of str to object
+        AstroDrizzle's, as `parameters.resolve` returns them; all but grid and sky method.
+    sources : mapping of str to str
+        Where the value of each parameter is from that was decided by detector.
+    warnings : sequence of str
+        What a reader of the mosaics must know.
+    """
+
+    parameters: Mapping[str, Any]
+    sources: Mapping[str, str]
+    warnings: Sequence[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Order:
+        """Return the order that `to_dict` described."""
+        return Order(values["parameters"], values["sources"], values["warnings"])
+
+
+def is_infrared(detector: Detector) -> bool:
+    """Tell whether exposures are of WFC3/IR."""
+    return detector == ("WFC3", "IR")
+
+
+def is_ccd(detector: Detector) -> bool:
+    """Tell whether exposures are of a CCD, in which cosmic rays stay."""
+    return _named(detector) in _HAP or detector in _LIKE_ACS
+
+
+def changes_with_date(detector: Detector) -> bool:
+    """Tell whether the defaults of a detector depend on when an exposure was made."""
+    return detector == ("WFC3", "UVIS")
+
+
+def decide(
+    detectors: Sequence[Detector],
+    depth: Depth | None,
+    given: Mapping[str, Any],
+    started: float | None = None,
+) -> Order:
+    """Decide what AstroDrizzle is asked for.
+
+    Parameters
+    ----------
+    detectors : sequence of (str, str)
+        INSTRUME and DETECTOR of the exposures, each pair once or more.
+    depth : Depth or None
+        How many exposures cover the output; None where that is not known, of WFC3/IR alone.
+    given : mapping
+        AstroDrizzle's parameters that the user sets.
+    started : float or None
+        When the first exposure began, MJD (days), for detectors that `changes_with_date`; None:
+        after the change.
+
+    Raises
+    ------
+    InstallationError
+        drizzlepac's defaults cannot be read.
+    """
+    several = sorted(set(detectors))
+    ours, sources = dict(pars.DEFAULTS), dict[str, str]()
+    if len(several) == 1 and is_ccd(several[0]) and depth is not None:
+        decided, sources = _of_ccd(several[0], depth, given, started)
+        ours |= decided
+        sources = {name: text for name, text in sources.items() if name not in given}
+    parameters = pars.resolve(given, ours)
+    warnings = _warnings(several, depth, given, parameters)
+    return Order(parameters, sources, warnings)
+
+
+def require_witness(order: Order) -> None:
+    """Refuse a witness of runs that look for cosmic rays: the masks that they find are not kept.
+
+    Raises
+    ------
+    DrizzleError
+        It names what to change.
+    """
+    if pars.has_cr_steps(order.parameters):
+        why = order.sources.get("driz_cr")
+        raise DrizzleError(
+            "drizzle.witness: there is no witness of runs that look for cosmic rays, because their "
+            f"masks are not kept{f' (driz_cr is on by default: {why})' if why else ''}; leave "
+            "drizzle.witness out, or set driz_cr, driz_separate, median and blot to false in "
+            "drizzle.parameters"
+        )
+
+
+def as_far_as_known(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what parameters will be, of any detector, as far as a campaign file alone tells.
+
+    Steps against cosmic rays that the file does not name are taken to follow those that it does.
+    """
+    return pars.resolve(given, pars.DEFAULTS | dict.fromkeys(pars.CR_STEPS, _asked(given) or False))
+
+
+def _asked(given: Mapping[str, Any]) -> bool | None:
+    """Return whether the user wants cosmic rays looked for; None where he does not say."""
+    named = [bool(given[step]) for step in pars.CR_STEPS if step in given]
+    return all(named) if named else None
+
+
+def _label(detector: Detector) -> str:
+    return "/".join(filter(None, detector))
+
+
+def _named(detector: Detector) -> Detector:
+    # WFPC2 has no DETECTOR in its primary header; in the others it is the number of a chip.
+    return ("WFPC2", "") if detector[0] == "WFPC2" else detector
+
+
+def _of_ccd(
+    detector: Detector, depth: Depth, given: Mapping[str, Any], started: float | None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the defaults of a CCD, and where each is from."""
+    asked, median = _asked(given), depth.median
+    looked_for = median >= 2 if asked is None else asked
+    # Who looks for cosmic rays does it where there are two exposures, however few such places.
+    compared = max(median, 2 if looked_for else 1)
+    told = f"median depth {median}"
+    era: Era = ""
+    if changes_with_date(detector):
+        era = "pre" if started is not None and started < UVIS_CHANGED else "post"
+    alike = detector in _LIKE_ACS
+    hap = hap_parameters("acs_wfc" if alike else _HAP[_named(detector)], compared, era)
+    found, source = dict(hap.parameters), f"drizzlepac's {hap.file}; {told}"
+    if alike:
+        source += "; those of ACS/WFC, as drizzlepac has none of this detector"
+    sources = dict.fromkeys(found, source)
+    if alike:
+        own = "AstroDrizzle's own: the flags of this detector are not those of ACS"
+        found |= dict.fromkeys(_FLAGS, "0")
+        sources |= dict.fromkeys(_FLAGS, own)
+    if asked is None:
+        why = f"{_label(detector)} is a CCD: true from a median depth of 2 on; it is {median}"
+    else:
+        why = "as the other steps against cosmic rays in the campaign file"
+    steps = dict.fromkeys(pars.CR_STEPS, looked_for)
+    return found | steps, sources | dict.fromkeys(steps, why)
+
+
+def _warnings(
+    detectors: Sequence[Detector],
+    depth: Depth | None,
+    given: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+) -> list[str]:
+    if pars.has_cr_steps(parameters):
+        return _of_masks(depth, parameters)
+    ccds = [detector for detector in detectors if is_ccd(detector)]
+    if not ccds or _asked(given) is not None:
+        return []
+    if len(detectors) > 1:
+        names = ", ".join(map(_label, detectors))
+        return [
+            f"Cosmic rays stay in the exposures of CCDs: the exposures are of several detectors "
+            f"({names}), for which there are no common defaults. Set drizzle.parameters: "
+            "{driz_separate: true, median: true, blot: true, driz_cr: true} to look for them."
+        ]
+    told = "Cosmic rays stay in the mosaics: most of the area has one exposure only, and they are "
+    told += "found where exposures differ."
+    if depth is not None and depth.share(2) > 0:
+        told += (
+            " Set drizzle.parameters: {driz_cr: true} to look for them in the "
+            f"{_percent(depth.share(2))} that two exposures or more cover."
+        )
+    if "final_bits" not in given:
+        told += (
+            f" Pixels with flags are used as drizzlepac uses them of one exposure (final_bits "
+            f"{parameters['final_bits']})."
+        )
+    return [told]
+
+
+def _of_masks(depth: Depth | None, parameters: Mapping[str, Any]) -> list[str]:
+    """Return what the masks of cosmic rays lack, and what they have too much."""
+    told = []
+    if depth is not None and (single := depth.share(1, 1)) > 0:
+        told.append(
+            f"Cosmic rays stay in {_percent(single)} of the area, which one exposure alone covers: "
+            "they are found where exposures differ."
+        )
+    kind = str(parameters.get("combine_type", "minmed"))  # AstroDrizzle's own default
+    deep = 0.0 if depth is None else depth.share(_MOST_FOR_MINMED + 1)
+    if kind in ("minmed", "iminmed") and deep > 0:
+        told.append(
+            f"combine_type {kind} takes good pixels for cosmic rays where more than "
+            f"{_MOST_FOR_MINMED} exposures overlap, in {_percent(deep)} of the area; set "
+            "drizzle.parameters: {combine_type: median}."
+        )
+    return told
+
+
+def _percent(share: float) -> str:
+    return "less than 0.1%" if share < 0.001 else f"{100 * share:.3g}%"
