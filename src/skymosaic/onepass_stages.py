@@ -16,6 +16,7 @@ from distributed.system import MEMORY_LIMIT
 
 from skymosaic import stages
 from skymosaic.compare.reduction import reduce_image
+from skymosaic.config.detectors import named_detectors
 from skymosaic.drizzle import astrodrizzle, onepass_memory
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
@@ -54,7 +55,7 @@ def require_sums(campaign: Campaign) -> None:
     """
     given = {**campaign.drizzle.parameters, **campaign.sky.parameters}
     # What its detector decides is not known yet: `stages.plan` asks again.
-    require_linear(as_far_as_known(given))
+    require_linear(as_far_as_known(named_detectors(campaign.source), given))
 
 
 def choices_of(sky: Sky) -> dict[str, SkyChoice]:

@@ -15,8 +15,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from astropy.io import fits
+
 from skymosaic.config import Campaign, DirectorySource, MastSource, S3Source
-from skymosaic.drizzle import parameters as pars
+from skymosaic.config.detectors import named_detectors
+from skymosaic.drizzle.order import as_far_as_known, may_look_for_cosmic_rays
 from skymosaic.exposure import suffix_of
 
 BASELINE = 380e6
@@ -101,7 +104,11 @@ def of_campaign(campaign: Campaign) -> Needs:
     Nothing is read but the names and sizes of a folder's files. Where the file does not tell how
     large the mosaic is, it is as large as ``drizzle.max_output_megapixels`` allows.
     """
-    parameters = pars.resolve({**campaign.drizzle.parameters, **campaign.sky.parameters})
+    given = {**campaign.drizzle.parameters, **campaign.sky.parameters}
+    detectors = named_detectors(campaign.source)
+    if isinstance(campaign.source, DirectorySource):
+        detectors = detectors or _detector_in(campaign.source.path)
+    parameters = as_far_as_known(detectors, given)
     chips, pixels, known_by = _inputs(campaign)
     most = int(campaign.drizzle.max_output_megapixels * 1e6)
     if campaign.source.kind == "simulated":
@@ -116,7 +123,7 @@ def of_campaign(campaign: Campaign) -> Needs:
             input_pixels=pixels,
             output_pixels=most,
             context=bool(parameters.get("context")),
-            cosmic_rays=pars.has_cr_steps(parameters),
+            cosmic_rays=may_look_for_cosmic_rays(detectors, given),
             known_by=known_by,
         )
     )
@@ -137,6 +144,21 @@ def _inputs(campaign: Campaign) -> tuple[int, int, str]:
         return count * chips, count * chips * each, why
     count = (len(source.tiles) or 9) * source.dithers
     return count, count * (_IR_PIXELS if source.size == "full" else 256**2), "the simulation"
+
+
+def _detector_in(folder: Path) -> list[tuple[str, str]]:
+    """Return INSTRUME and DETECTOR of a folder's first exposure.
+
+    Where none is seen they are taken for WFC3/IR's, as in `_in_folder`.
+    """
+    try:
+        paths = [path for path in folder.iterdir() if suffix_of(path.name) in ("_flt", "_flc")]
+        if paths:
+            header = fits.getheader(min(paths))
+            return [(str(header.get("INSTRUME", "")), str(header.get("DETECTOR", "")))]
+    except OSError:  # seen from the workers only, or damaged, of which inspect tells
+        pass
+    return [("WFC3", "IR")]
 
 
 def _in_folder(folder: Path) -> tuple[int, int, str]:

@@ -29,10 +29,9 @@ def check(config: Path, store: str | None) -> None:
 def _drizzlepac_defaults(campaign: Campaign) -> list[str]:
     """Return what drizzlepac is called with where neither file nor drizzlepac says otherwise."""
     from skymosaic.align import tweakreg
-    from skymosaic.drizzle import parameters as pars
+    from skymosaic.drizzle.order_told import told_before
 
-    chosen = pars.resolve({**campaign.drizzle.parameters, **campaign.sky.parameters})
-    lines = [f"AstroDrizzle, for each sky method: {chosen}"]
+    lines = told_before(campaign)
     if campaign.align.method != "none":
         lines.append(f"TweakReg: { {**tweakreg.DEFAULTS, **campaign.align.tweakreg} }")
         lines.append(f"imagefind: { {**tweakreg.IMAGEFIND_DEFAULTS, **campaign.align.imagefind} }")

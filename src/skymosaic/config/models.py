@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from skymosaic.config.compute import Compute
 from skymosaic.config.fields import (
@@ -21,6 +21,7 @@ from skymosaic.config.fields import (
 from skymosaic.config.sections import OptionalSection, Section
 from skymosaic.config.sky import Sky
 from skymosaic.config.sources import MastSource, Source
+from skymosaic.errors import CampaignError
 
 # Fields where a plain number in the file is meant as text: tile 050 is '050', not octal 40.
 TEXT_FIELDS = frozenset(
@@ -145,6 +146,9 @@ def _align_from_word(value: Any) -> Any:
     raise ValueError("must be none, or a mapping such as {method: tweakreg}")
 
 
+_CR_STEPS = ("driz_separate", "median", "blot", "driz_cr")
+
+
 class Drizzle(OptionalSection):
     """How the exposures are drizzled, the same for every sky method."""
 
@@ -176,6 +180,16 @@ class Drizzle(OptionalSection):
             "differences; null: do not."
         ),
     )
+
+    @model_validator(mode="after")
+    def _a_witness_needs_masks_that_are_kept(self) -> Self:
+        on = [step for step in _CR_STEPS if self.parameters.get(step)]
+        if "witness" in self.checks and on:
+            raise ValueError(
+                f"witness cannot be had with {' and '.join(on)}: the masks of the cosmic rays that "
+                "a run finds are not kept; leave witness out, or set these steps to false"
+            )
+        return self
 
     @property
     def checks(self) -> tuple[str, ...]:
@@ -307,13 +321,22 @@ class Campaign(Section):
         ----------
         name
             ``TARGET/FILTER``.
+
+        Raises
+        ------
+        CampaignError
+            What the group has of its own does not go together with the rest of the file.
         """
         given = self.model_dump(exclude={"groups"}, exclude_unset=True)
         own = self.groups.parameters.get(name) if self.groups else None
         for section, values in (own.model_dump(exclude_unset=True) if own else {}).items():
             if values is not None:
                 given[section] = _merged(given.get(section, {}), values)
-        return Campaign.model_validate(given)
+        try:
+            return Campaign.model_validate(given)
+        except ValidationError as error:
+            wrong = "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
+            raise CampaignError(f"groups.parameters.{name}: {wrong}") from None
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -133,12 +133,27 @@ def require_witness(order: Order) -> None:
         )
 
 
-def as_far_as_known(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what parameters will be, of any detector, as far as a campaign file alone tells.
+def as_far_as_known(detectors: Sequence[Detector], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what parameters will be as far as is known before the exposures are.
 
-    Steps against cosmic rays that the file does not name are taken to follow those that it does.
+    Parameters
+    ----------
+    detectors : sequence of (str, str)
+        Those of which exposures may be; none where they may be of any. Of CCDs, steps against
+        cosmic rays that the file does not name follow those that it does.
+    given : mapping
+        AstroDrizzle's parameters that the user sets.
     """
+    if detectors and not any(map(is_ccd, detectors)):
+        return pars.resolve(given)
     return pars.resolve(given, pars.DEFAULTS | dict.fromkeys(pars.CR_STEPS, _asked(given) or False))
+
+
+def may_look_for_cosmic_rays(detectors: Sequence[Detector], given: Mapping[str, Any]) -> bool:
+    """Tell whether cosmic rays may be looked for; parameters as for `as_far_as_known`."""
+    if _asked(given) is None:
+        return not detectors or any(map(is_ccd, detectors))
+    return pars.has_cr_steps(as_far_as_known(detectors, given))
 
 
 def _asked(given: Mapping[str, Any]) -> bool | None:
@@ -147,7 +162,8 @@ def _asked(given: Mapping[str, Any]) -> bool | None:
     return all(named) if named else None
 
 
-def _label(detector: Detector) -> str:
+def label(detector: Detector) -> str:
+    """Return a detector's name, such as ACS/WFC."""
     return "/".join(filter(None, detector))
 
 
@@ -179,7 +195,7 @@ def _of_ccd(
         found |= dict.fromkeys(_FLAGS, "0")
         sources |= dict.fromkeys(_FLAGS, own)
     if asked is None:
-        why = f"{_label(detector)} is a CCD: true from a median depth of 2 on; it is {median}"
+        why = f"{label(detector)} is a CCD: true from a median depth of 2 on; it is {median}"
     else:
         why = "as the other steps against cosmic rays in the campaign file"
     steps = dict.fromkeys(pars.CR_STEPS, looked_for)
@@ -198,7 +214,7 @@ def _warnings(
     if not ccds or _asked(given) is not None:
         return []
     if len(detectors) > 1:
-        names = ", ".join(map(_label, detectors))
+        names = ", ".join(map(label, detectors))
         return [
             f"Cosmic rays stay in the exposures of CCDs: the exposures are of several detectors "
             f"({names}), for which there are no common defaults. Set drizzle.parameters: "

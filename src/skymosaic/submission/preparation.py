@@ -9,6 +9,7 @@ from dask.utils import format_bytes
 from skymosaic import programs
 from skymosaic.config import Campaign
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.order_told import decided_at_plan
 from skymosaic.methods import column
 from skymosaic.places import open_place
 from skymosaic.sources import open_source
@@ -49,6 +50,7 @@ def lines(campaign: Campaign) -> list[str]:
         f"groups: {len(groups) or 'one mosaic'}",
         *(f"  {group.name}: {len(group.parcels)} files" for group in groups),
         *_memory(campaign, place, mosaics),
+        *decided_at_plan(campaign),
     ]
     if campaign.compute.backend == "local":
         return [*told, "documents: none; `skymosaic run` runs it here"]

@@ -1,0 +1,50 @@
+"""What is known of a drizzle before its exposures are: what a campaign file decides, in words."""
+
+from __future__ import annotations
+
+from skymosaic.config import Campaign
+from skymosaic.config.detectors import named_detectors
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.order import is_ccd, label, may_look_for_cosmic_rays
+
+
+def told_before(campaign: Campaign) -> list[str]:
+    """Return what AstroDrizzle will be called with, and what is decided once exposures are known.
+
+    A line each, for `check`.
+    """
+    given = {**campaign.drizzle.parameters, **campaign.sky.parameters}
+    detectors = named_detectors(campaign.source)
+    lines = []
+    if not detectors or not all(map(is_ccd, detectors)):
+        which = "" if _decided(campaign) else ", of WFC3/IR"
+        lines.append(f"AstroDrizzle, for each sky method{which}: {pars.resolve(given)}")
+    return lines + decided_at_plan(campaign)
+
+
+def decided_at_plan(campaign: Campaign) -> list[str]:
+    """Return what the step `plan` decides by detector, a line each; none for WFC3/IR."""
+    if _decided(campaign):
+        return []
+    given = {**campaign.drizzle.parameters, **campaign.sky.parameters}
+    ccds = [label(one) for one in named_detectors(campaign.source) if is_ccd(one)]
+    lines = [
+        f"AstroDrizzle, of {' and '.join(ccds) or 'CCDs'}: decided by detector, at plan, where the "
+        "file does not set it: the steps against cosmic rays are on if at least half of the area "
+        "has two exposures or more; their parameters, sky_bits and final_bits are drizzlepac's "
+        f"(hap_pars) for that number of exposures; set are {given}"
+    ]
+    if "witness" in campaign.drizzle.checks and may_look_for_cosmic_rays(
+        named_detectors(campaign.source), given
+    ):
+        lines.append(
+            "drizzle.witness: plan refuses it if these steps are on; to have it, set "
+            f"{', '.join(pars.CR_STEPS)} to false in drizzle.parameters"
+        )
+    return lines
+
+
+def _decided(campaign: Campaign) -> bool:
+    """Whether the file tells that nothing is decided by detector."""
+    detectors = named_detectors(campaign.source)
+    return bool(detectors) and not any(map(is_ccd, detectors))
