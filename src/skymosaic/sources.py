@@ -30,12 +30,16 @@ def open_source(source: AnySource, *, mixed: bool = False) -> Source:
 
         return SimulatedArchive(
             Simulation(
-                source.seed,
-                source.size,
-                source.tiles,
-                source.dithers,
-                source.displace,
-                source.scene,
+                seed=source.seed,
+                size=source.size,
+                tiles=source.tiles,
+                dithers=source.dithers,
+                displace=source.displace,
+                scene=source.scene,
+                instrument=source.instrument,
+                chip_step=source.chip_step,
+                sky=source.sky,
+                cosmic_rays=source.cosmic_rays,
             ),
             drizzlepac_process.call,
         )

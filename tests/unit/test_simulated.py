@@ -12,8 +12,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from skymosaic.archive.simulated.detector import DARK, READ_NOISE
+from skymosaic.archive.simulated.drizzled import parameters
 from skymosaic.archive.simulated.exposures import (
-    DRZ_PARAMETERS,
     Simulation,
     association_name,
     simulate_visit,
@@ -230,10 +230,11 @@ def test_a_small_mosaic_is_the_full_one_shrunk_about_the_reference_tile() -> Non
 
 
 def test_the_drizzle_parameters_avoid_what_a_simulation_has_not() -> None:
-    assert DRZ_PARAMETERS["mdriztab"] is False
-    assert DRZ_PARAMETERS["resetbits"] == 0
-    assert DRZ_PARAMETERS["num_cores"] == 1
-    assert not any(DRZ_PARAMETERS[step] for step in ("median", "blot", "driz_cr"))
+    chosen = parameters(Simulation())
+    assert chosen["mdriztab"] is False
+    assert chosen["resetbits"] == 0
+    assert chosen["num_cores"] == 1
+    assert not any(chosen[step] for step in ("median", "blot", "driz_cr"))
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason=f"no published tables in {SHARED}")

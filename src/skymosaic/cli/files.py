@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from skymosaic.archive.simulated.names import SCENES, SceneName
+from skymosaic.archive.simulated.names import INSTRUMENTS, SCENES, InstrumentName, SceneName
 from skymosaic.cli.common import campaign_file, ended_cleanly, store_option
 from skymosaic.config import Campaign, json_schema, load_campaign, resolved_yaml
 
@@ -59,28 +59,67 @@ def query(config: Path) -> None:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--instrument", type=click.Choice(INSTRUMENTS), default="wfc3-ir", show_default=True)
 @click.option("--seed", default=12812, show_default=True, help="Same seed, same pixels.")
 @click.option("--size", type=click.Choice(["full", "small"]), default="full", show_default=True)
-@click.option("--tile", "tiles", multiple=True, help="A tile such as 54, once each; default: all.")
-@click.option("--dithers", default=2, show_default=True, type=click.IntRange(min=1))
 @click.option(
-    "--scene", type=click.Choice(SCENES), default="horsehead", show_default=True,
-    help="What there is to see; the others favour one sky method or another.",
+    "--tile",
+    "tiles",
+    multiple=True,
+    help="A tile such as 54, once each; default: all. Of CCDs such as 03; default: 01 and 02.",
+)
+@click.option(
+    "--dithers",
+    type=click.IntRange(min=1),
+    help="Exposures of each tile; default: 2, of CCDs 3.",
+)
+@click.option(
+    "--scene",
+    type=click.Choice(SCENES),
+    help="What there is to see; default: horsehead, of CCDs sparse. "
+    "The others favour one sky method or another.",
+)
+@click.option(
+    "--chip-step",
+    default=0.0,
+    show_default=True,
+    help="Of CCDs: sky of chip 2 minus that of chip 1, as share of their mean.",
+)
+@click.option(
+    "--sky", type=float, help="Of CCDs: mean sky, electrons/s a pixel; default: what is usual."
+)
+@click.option(
+    "--cosmic-rays/--no-cosmic-rays", default=True, show_default=True,
+    help="Of CCDs: whether cosmic rays hit them.",
 )  # fmt: skip
 @ended_cleanly
 def simulate(
     folder: Path,
+    instrument: InstrumentName,
     seed: int,
     size: Literal["full", "small"],
     tiles: tuple[str, ...],
-    dithers: int,
-    scene: SceneName,
+    dithers: int | None,
+    scene: SceneName | None,
+    chip_step: float,
+    sky: float | None,
+    cosmic_rays: bool,
 ) -> None:
-    """Write simulated WFC3/IR exposures, their drizzled images and the truth into FOLDER."""
+    """Write simulated exposures, their drizzled images and the truth into FOLDER."""
     from skymosaic import sources
     from skymosaic.archive.simulated.exposures import Simulation
 
-    simulation = Simulation(seed=seed, size=size, tiles=tiles, dithers=dithers, scene=scene)
+    simulation = Simulation(
+        seed=seed,
+        size=size,
+        tiles=tiles,
+        dithers=dithers,
+        scene=scene,
+        instrument=instrument,
+        chip_step=chip_step,
+        sky=sky,
+        cosmic_rays=cosmic_rays,
+    )
     sources.simulate(folder, simulation, click.echo)
 
 

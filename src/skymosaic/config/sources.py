@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from skymosaic.archive.simulated.names import SceneName
+from skymosaic.archive.simulated.names import (
+    CCDS,
+    DEFAULT_SCENES,
+    DITHERS,
+    InstrumentName,
+    SceneName,
+)
 from skymosaic.config.fields import (
     Count,
     Endpoint,
@@ -30,25 +36,72 @@ class SimulatedSource(Section):
     """Exposures made by the program itself, with known sky and known pointing errors."""
 
     kind: Literal["simulated"] = Field(description="Make the exposures.")
+    instrument: InstrumentName = Field(default="wfc3-ir", description="What observes.")
     seed: Seed = Field(
         default=12812, description="Seed of the random numbers: the same seed, the same pixels."
     )
     size: Literal["full", "small"] = Field(
         default="full",
-        description="full: 1014 x 1014 pixels; small: the 256 x 256 subarray, quick to run.",
+        description=(
+            "full: the whole detector; small, quick to run: a 256 x 256 subarray, of CCDs "
+            "256 x 512 pixels of both chips."
+        ),
     )
     tiles: Names = Field(
-        default=(), description="Tiles to make, such as ['54', '51']; empty means all of them."
+        default=(),
+        description=(
+            "Tiles to make, such as ['54', '51']; empty means all nine. Of CCDs such as "
+            "['01', '02', '03']; empty means the first two."
+        ),
     )
-    dithers: Count = Field(default=2, description="Exposures of each tile (count).")
+    dithers: Count = Field(
+        default=2, description="Exposures of each tile (count); of CCDs 3 where not given."
+    )
     displace: Mapping[Text, tuple[Number, Number]] = Field(
         default_factory=dict,
         description="True offset of a tile on the sky, as tile: [east, north] (arcsec).",
     )
     scene: SceneName = Field(
         default="horsehead",
-        description="What there is to see; the others favour one sky method or another.",
+        description=(
+            "What there is to see; the others favour one sky method or another. Of CCDs sparse "
+            "where not given."
+        ),
     )
+    chip_step: Number = Field(
+        default=0.0,
+        gt=-1.0,
+        lt=1.0,
+        description="Of CCDs: sky of chip 2 minus that of chip 1, as share of their mean.",
+    )
+    sky: Number | None = Field(
+        default=None,
+        ge=0.0,
+        lt=1e6,
+        description=(
+            "Of CCDs: mean sky of the visits (electrons/s a pixel); null: usual for the instrument."
+        ),
+    )
+    cosmic_rays: bool = Field(default=True, description="Of CCDs: whether cosmic rays hit them.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_for_the_instrument(cls, given: Any) -> Any:
+        instrument = given.get("instrument") if isinstance(given, Mapping) else None
+        if instrument not in CCDS:
+            return given
+        usual = {"dithers": DITHERS[instrument], "scene": DEFAULT_SCENES[instrument]}
+        return {**usual, **given}
+
+    @model_validator(mode="after")
+    def _ccd_options_are_for_ccds(self) -> Self:
+        for name, usual in (("chip_step", 0.0), ("sky", None), ("cosmic_rays", True)):
+            if self.instrument not in CCDS and getattr(self, name) != usual:
+                raise ValueError(
+                    f"{name} is for CCDs alone: leave it out, or set instrument to "
+                    f"{' or '.join(CCDS)}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _displaced_tiles_are_made(self) -> Self:

@@ -1,4 +1,6 @@
-"""Simulated exposures: a WFC3/IR mosaic like HST proposal 12812, with the truth beside the data.
+"""Simulated exposures, with the truth beside the data.
+
+WFC3/IR: a mosaic like HST proposal 12812. ACS/WFC and WFC3/UVIS: see `ccd`.
 
 The files need no reference file: their headers carry the distortion, as the archive's do.
 """
@@ -11,6 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from skymosaic.archive.simulated import pointing
+from skymosaic.archive.simulated.ccd import exposures as ccd
+from skymosaic.archive.simulated.ccd import pointing as ccd_pointing
 from skymosaic.archive.simulated.detector import expose
 from skymosaic.archive.simulated.headers import (
     association_name,
@@ -19,51 +24,23 @@ from skymosaic.archive.simulated.headers import (
     reference_scale,
     scene_file,
 )
-from skymosaic.archive.simulated.pointing import (
-    Exposure,
-    Simulation,
-    plan_exposure,
-    rootnames_of,
-    visits_of,
-)
+from skymosaic.archive.simulated.pointing import Exposure, Simulation, plan_exposure
 from skymosaic.archive.simulated.scene import render
 from skymosaic.archive.simulated.scenes import ghost
 
-__all__ = ["DRZ_PARAMETERS", "Simulation", "association_name", "simulate_visit", "visit_files"]
-
-# By these AstroDrizzle makes the drizzled file of one association, as the archive's pipeline does;
-# the cosmic-ray steps are off because calwf3 has removed the hits by its fit up the ramp.
-DRZ_PARAMETERS: dict[str, Any] = {
-    "build": True,
-    "clean": True,
-    "context": False,
-    "preserve": False,
-    "mdriztab": False,
-    "updatewcs": False,
-    "in_memory": False,
-    "num_cores": 1,
-    "resetbits": 0,
-    "static": True,
-    "skysub": True,
-    "skymethod": "localmin",
-    "driz_separate": False,
-    "median": False,
-    "blot": False,
-    "driz_cr": False,
-    "driz_combine": True,
-    "final_wcs": True,
-    "final_scale": 0.12825,
-    "final_rot": None,
-    "final_pixfrac": 1.0,
-    "final_kernel": "square",
-    "final_bits": 64,
-    "final_wht_type": "EXP",
-}
+__all__ = ["Simulation", "association_name", "simulate_visit", "visit_files"]
 
 
 def visit_files(simulation: Simulation) -> dict[str, list[str]]:
-    """Return the FLTs' rootnames by visit: ``{'ibxl50': ['ibxl50clq', 'ibxl50cqq'], ...}``."""
-    return {visit: rootnames_of(simulation, visit) for visit in visits_of(simulation)}
+    """Return the exposures' rootnames by visit: ``{'ibxl50': ['ibxl50clq', 'ibxl50cqq'], ...}``."""
+    if simulation.is_ccd:
+        return {
+            visit: ccd_pointing.rootnames_of(simulation, visit)
+            for visit in ccd_pointing.visits_of(simulation)
+        }
+    return {
+        visit: pointing.rootnames_of(simulation, visit) for visit in pointing.visits_of(simulation)
+    }
 
 
 def simulate_visit(simulation: Simulation, visit: str, folder: Path) -> list[Path]:
@@ -83,17 +60,21 @@ def simulate_visit(simulation: Simulation, visit: str, folder: Path) -> list[Pat
     list of Path
         For each exposure ``<rootname>_flt.fits``; ``<rootname>_truth.json`` with the sky
         (e-/s), the pointing error (header minus truth: arcsec and degrees) and the true WCS; and
-        ``<rootname>_scene.fits`` with the scene free of noise and sky (e-/s).
+        ``<rootname>_scene.fits`` with the scene free of noise and sky (e-/s). Of CCDs what
+        `ccd.exposures.simulate_exposure` tells.
 
     Raises
     ------
     CampaignError
         The visit is not in the simulation.
     """
-    names = rootnames_of(simulation, visit)
+    names = (ccd_pointing if simulation.is_ccd else pointing).rootnames_of(simulation, visit)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
+    paths: list[Path] = []
     for dither in range(len(names)):
+        if simulation.is_ccd:
+            paths += ccd.simulate_exposure(simulation, visit, dither, folder)
+            continue
         paths += _simulate_exposure(simulation, plan_exposure(simulation, visit, dither), folder)
     return paths
 

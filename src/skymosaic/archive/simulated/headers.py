@@ -26,15 +26,14 @@ _CADENCE = 0.01  # days between the starts of exposures
 
 
 @functools.cache
-def _template_text(name: str) -> str:
-    source = (
-        importlib.resources.files("skymosaic.archive.simulated") / "data" / f"wfc3_ir_{name}.hdr"
-    )
+def read_template(path: str) -> str:
+    """Return the text of a header template, one card a line; `path` is within this package."""
+    source = importlib.resources.files("skymosaic.archive.simulated").joinpath(*path.split("/"))
     return source.read_text(encoding="ascii")
 
 
 def _template(name: str) -> fits.Header:
-    return fits.Header.fromstring(_template_text(name), sep="\n")
+    return fits.Header.fromstring(read_template(f"data/wfc3_ir_{name}.hdr"), sep="\n")
 
 
 def association_name(visit: str) -> str:
@@ -50,11 +49,12 @@ def reference_scale() -> float:
 def distorted_wcs(linear: LinearWcs) -> WCS:
     """Return the WCS of a detector frame: the linear part with WFC3/IR's SIP distortion."""
     header = _template("sci")
-    _set_linear(header, linear)
+    set_linear(header, linear)
     return WCS(header)
 
 
-def _set_linear(header: fits.Header, wcs: LinearWcs, alternate: str = "") -> None:
+def set_linear(header: fits.Header, wcs: LinearWcs, alternate: str = "") -> None:
+    """Put the linear part of a WCS into a header, in place."""
     for axis in (1, 2):
         header[f"CRPIX{axis}{alternate}"] = wcs.crpix[axis - 1]
         header[f"CRVAL{axis}{alternate}"] = wcs.crval[axis - 1]
@@ -98,7 +98,7 @@ def science_header(simulation: Simulation, exposure: Exposure) -> fits.Header:
     header = _template("sci")
     wcs = exposure.header_wcs
     for alternate in ("", "A", "O"):
-        _set_linear(header, wcs, alternate)
+        set_linear(header, wcs, alternate)
     header.update(_common_keywords(simulation, exposure))
     header.update(
         {
@@ -126,6 +126,23 @@ def _common_keywords(simulation: Simulation, exposure: Exposure) -> dict[str, ob
     }
 
 
+def good_pixel_statistics(
+    science: NDArray[np.float32], error: NDArray[np.float32], flags: NDArray[np.int16]
+) -> dict[str, int | float]:
+    """Return NGOODPIX, GOODMIN, ... SNRMEAN of the pixels without a flag."""
+    good = flags == 0
+    values, ratio = science[good], science[good] / error[good]
+    return {
+        "NGOODPIX": int(good.sum()),
+        "GOODMIN": float(values.min()),
+        "GOODMAX": float(values.max()),
+        "GOODMEAN": float(values.mean()),
+        "SNRMIN": float(ratio.min()),
+        "SNRMAX": float(ratio.max()),
+        "SNRMEAN": float(ratio.mean()),
+    }
+
+
 def flt_file(
     simulation: Simulation,
     exposure: Exposure,
@@ -145,22 +162,8 @@ def flt_file(
         DQ flags.
     """
     header = science_header(simulation, exposure)
-    good = flags == 0
-    statistics = {
-        "NGOODPIX": int(good.sum()),
-        "GOODMIN": float(science[good].min()),
-        "GOODMAX": float(science[good].max()),
-        "GOODMEAN": float(science[good].mean()),
-    }
-    ratio = science[good] / error[good]
+    statistics = good_pixel_statistics(science, error, flags)
     header.update(statistics)
-    header.update(
-        {
-            "SNRMIN": float(ratio.min()),
-            "SNRMAX": float(ratio.max()),
-            "SNRMEAN": float(ratio.mean()),
-        }
-    )
     samples = np.full(science.shape, _READS, dtype=np.int16)
     times = np.full(science.shape, exposure.exptime, dtype=np.float32)
     extensions: list[tuple[str, str, NDArray[np.float32] | NDArray[np.int16]]] = [
@@ -175,7 +178,7 @@ def flt_file(
     ]
     for name, unit, data in extensions:
         other = _template("extension")
-        _set_linear(other, exposure.header_wcs)
+        set_linear(other, exposure.header_wcs)
         other.update(_common_keywords(simulation, exposure))
         other["BUNIT"] = unit
         if name in ("ERR", "DQ"):

@@ -1,4 +1,4 @@
-"""The names of the simulated scenes; cheap to import, for those who only offer them."""
+"""Names of what can be simulated; cheap to import, for those who only offer them."""
 
 from __future__ import annotations
 
@@ -8,3 +8,15 @@ SceneName = Literal[
     "horsehead", "sparse", "nebula", "equal-skies", "one-sided", "filled", "saturated"
 ]
 SCENES: tuple[SceneName, ...] = get_args(SceneName)
+
+InstrumentName = Literal["wfc3-ir", "acs-wfc", "wfc3-uvis"]
+INSTRUMENTS: tuple[InstrumentName, ...] = get_args(InstrumentName)
+CCDS: tuple[InstrumentName, ...] = ("acs-wfc", "wfc3-uvis")
+
+# Where nothing is asked for: exposures of each tile, and what there is to see.
+DITHERS: dict[InstrumentName, int] = {"wfc3-ir": 2, "acs-wfc": 3, "wfc3-uvis": 3}
+DEFAULT_SCENES: dict[InstrumentName, SceneName] = {
+    "wfc3-ir": "horsehead",
+    "acs-wfc": "sparse",
+    "wfc3-uvis": "sparse",
+}

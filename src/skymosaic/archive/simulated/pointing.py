@@ -12,7 +12,15 @@ from typing import Literal
 
 import numpy as np
 
-from skymosaic.archive.simulated.names import SCENES, SceneName
+from skymosaic.archive.simulated.names import (
+    CCDS,
+    DEFAULT_SCENES,
+    DITHERS,
+    INSTRUMENTS,
+    SCENES,
+    InstrumentName,
+    SceneName,
+)
 from skymosaic.archive.simulated.plane import FloatArray, deproject, project
 from skymosaic.errors import CampaignError
 
@@ -20,6 +28,7 @@ DETECTOR_SIZE = 1014
 SUBARRAY_SIZE = 256
 REFERENCE_TILE = "54"
 MAXIMUM_DITHERS = 28
+CCD_TILES = ("01", "02", "03", "04", "05", "06", "07", "08", "09")
 
 _VISIT_PREFIX = "ibxl"
 _POINTING_RMS = 0.18  # arcsec an axis: with two axes, 2 pixels rms
@@ -43,36 +52,62 @@ class Simulation:
     size : {'full', 'small'}
         ``full``: 1014 x 1014 pixels. ``small``: the 256 x 256 subarray; the mosaic's pattern and
         the scene shrink about the reference tile by the same factor, the point-spread function
-        does not.
+        does not. Of CCDs: both chips, or a part of 256 x 512 pixels of each, at the gap.
     tiles : tuple of str
-        Last two characters of the visits to make, such as ``('54', '51')``; empty means all nine.
-    dithers : int
-        Exposures a visit. The first two are the published ones; further ones are generated.
+        Last two characters of the visits to make, such as ``('54', '51')``; empty means all nine,
+        of CCDs the first two of ``('01', ..., '09')``.
+    dithers : int or None
+        Exposures a visit; None: two, of CCDs three. WFC3/IR: the first two are the published
+        ones; further ones are generated.
     displace : mapping of str to (float, float)
         True offset of a tile on the sky, (east, north) in arcsec, added to its published place.
-    scene : str
-        What is there to see, and what the skies are. ``horsehead``: a nebula everywhere.
+    scene : str or None
+        What is there to see, and what the skies are; None: ``horsehead``, of CCDs ``sparse``.
+        ``horsehead``: a nebula everywhere.
         ``sparse``: stars only. ``nebula``: one in the middle. ``equal-skies``: the same, and all
         skies are one. ``one-sided``: emission that rises towards one side. ``filled``: emission
         everywhere, over skies that were subtracted before but for a rest. ``saturated``: stars,
         one of them saturated in the overlap of tiles 54 and 51, with a ghost in the exposures of
-        51 alone.
+        51 alone; of CCDs tiles 01 and 02.
+    instrument : {'wfc3-ir', 'acs-wfc', 'wfc3-uvis'}
+        What observes. The others' options are those of the two CCD cameras:
+    chip_step : float
+        Sky of chip 2 (SCI,1) minus sky of chip 1 (SCI,2), over their mean.
+    sky : float or None
+        Mean sky of the visits, e-/s a pixel; None: what is usual for the instrument.
+    cosmic_rays : bool
+        Whether there are any.
     """
 
     seed: int = 12812
     size: Literal["full", "small"] = "full"
     tiles: tuple[str, ...] = ()
-    dithers: int = 2
+    dithers: int | None = None
     displace: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    scene: SceneName = "horsehead"
+    scene: SceneName | None = None
+    instrument: InstrumentName = "wfc3-ir"
+    chip_step: float = 0.0
+    sky: float | None = None
+    cosmic_rays: bool = True
 
     def __post_init__(self) -> None:
-        known = tiles_of_proposal()
+        if self.instrument not in INSTRUMENTS:
+            raise CampaignError(
+                f"simulated instrument: {self.instrument!r} is unknown; "
+                f"choose from {', '.join(INSTRUMENTS)}"
+            )
+        dithers = DITHERS[self.instrument] if self.dithers is None else self.dithers
+        object.__setattr__(self, "dithers", dithers)
+        if self.scene is None:
+            object.__setattr__(self, "scene", DEFAULT_SCENES[self.instrument])
+        self._check_ccd_options()
+        known = CCD_TILES if self.is_ccd else tiles_of_proposal()
         for name, wanted in (("tiles", self.tiles), ("displace", tuple(self.displace))):
             unknown = [tile for tile in wanted if tile not in known]
             if unknown:
                 raise CampaignError(
-                    f"simulated {name}: no tile {unknown[0]!r} in proposal 12812; "
+                    f"simulated {name}: no tile {unknown[0]!r} in "
+                    f"{'the pattern' if self.is_ccd else 'proposal 12812'}; "
                     f"choose from {', '.join(known)}"
                 )
         if len(set(self.tiles)) != len(self.tiles):
@@ -83,13 +118,35 @@ class Simulation:
             raise CampaignError(
                 f"simulated scene: {self.scene!r} is unknown; choose from {', '.join(SCENES)}"
             )
-        if not 1 <= self.dithers <= MAXIMUM_DITHERS:
+        if not 1 <= dithers <= MAXIMUM_DITHERS:
             raise CampaignError(
-                f"simulated dithers: {self.dithers} is out of range; "
+                f"simulated dithers: {dithers} is out of range; "
                 f"choose 1 to {MAXIMUM_DITHERS} exposures a visit"
             )
         if self.seed < 0:
             raise CampaignError(f"simulated seed: {self.seed} is negative; choose 0 or above")
+
+    def _check_ccd_options(self) -> None:
+        plain = self.chip_step == 0.0 and self.sky is None and self.cosmic_rays
+        if not self.is_ccd and not plain:
+            raise CampaignError(
+                f"simulated instrument: chip_step, sky and cosmic_rays are not for "
+                f"{self.instrument}; leave them out, or choose {' or '.join(CCDS)}"
+            )
+        if not -1.0 < self.chip_step < 1.0:
+            raise CampaignError(
+                f"simulated chip_step: {self.chip_step} is no share of the sky; "
+                "choose one between -1 and 1, such as 0.01"
+            )
+        if self.sky is not None and not 0.0 <= self.sky < 1e6:
+            raise CampaignError(
+                f"simulated sky: {self.sky} is out of range; choose 0 to 1e6 e-/s a pixel"
+            )
+
+    @property
+    def is_ccd(self) -> bool:
+        """Whether the instrument has CCDs: two chips, electrons, cosmic rays."""
+        return self.instrument in CCDS
 
     @property
     def pixels(self) -> int:
@@ -206,7 +263,12 @@ def pointing_error(simulation: Simulation, visit: str) -> PointingError:
     """Return the error all exposures of a visit share; the reference tile has none."""
     if visit.endswith(REFERENCE_TILE):
         return PointingError()
-    random = generator(simulation.seed, visit, "pointing")
+    return draw_pointing_error(simulation.seed, visit)
+
+
+def draw_pointing_error(seed: int, visit: str) -> PointingError:
+    """Return a visit's error, as large as those of guide stars."""
+    random = generator(seed, visit, "pointing")
     shift = random.normal(0.0, _POINTING_RMS, 2)
     shift *= min(1.0, _POINTING_LIMIT / float(np.hypot(*shift)))
     roll = random.uniform(-_ROLL_LIMIT, _ROLL_LIMIT)

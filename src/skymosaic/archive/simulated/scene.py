@@ -30,7 +30,7 @@ _CELLS = {"full": 5, "small": 6}  # along each side of a block
 _SPARSE_CELLS = 2  # in the other scenes
 _WITHIN_CELL = (0.25, 0.75)  # no two stars closer than half a cell
 _FAINTEST, _BRIGHTEST, _SLOPE = 12.0, 2.0e4, 0.64  # e-/s
-_STAMP = 6  # pixels each side of a star: 12 sigma
+STAMP = 6  # pixels each side of a star: 12 sigma
 
 # (u, v, width u, width v, brightness): arcsec, e-/s
 _KNOTS = (
@@ -87,7 +87,7 @@ def nebula(simulation: Simulation, u: FloatArray, v: FloatArray) -> FloatArray:
     return light * texture(simulation.seed, u, v)
 
 
-def _mosaic_axes() -> FloatArray:
+def mosaic_axes() -> FloatArray:
     """Return the matrix from (east, north) to the mosaic's (x, y) axes."""
     angle = np.radians(_ORIENTATION)
     # The detector is seen as on the sky: x runs west of its y axis.
@@ -96,7 +96,7 @@ def _mosaic_axes() -> FloatArray:
 
 def _footprint(wcs: WCS, pixels: int) -> tuple[FloatArray, FloatArray]:
     """Return (ra, dec) along the edge of an exposure, as a closed line of points."""
-    steps = np.linspace(-1.0 - _STAMP, pixels + _STAMP, 9)
+    steps = np.linspace(-1.0 - STAMP, pixels + STAMP, 9)
     x, y = np.meshgrid(steps, steps)
     ra, dec = wcs.all_pix2world(x.ravel(), y.ravel(), 0)
     return ra, dec
@@ -108,28 +108,54 @@ def stars_near(simulation: Simulation, wcs: WCS) -> Stars:
     The plane is divided into square blocks, and the stars of a block depend on the seed and the
     block's place only.
     """
-    center = field_center()
     ra, dec = _footprint(wcs, simulation.pixels)
+    cells = _CELLS[simulation.size] if simulation.scene == "horsehead" else _SPARSE_CELLS
     block = _BLOCK * simulation.shrink
+    return stars_about(simulation.seed, ra, dec, block, cells, (_FAINTEST, _BRIGHTEST))
+
+
+def stars_about(
+    seed: int,
+    ra: FloatArray,
+    dec: FloatArray,
+    block: float,
+    cells: int,
+    limits: tuple[float, float],
+) -> Stars:
+    """Return the stars of the blocks in which points lie, and of those between.
+
+    Parameters
+    ----------
+    seed : int
+        Of the simulation.
+    ra, dec : array, shape (n,)
+        Points, degrees.
+    block : float
+        Length of a block's side, arcsec.
+    cells : int
+        Cells along a side; each has one star.
+    limits : (float, float)
+        Flux of the faintest and of the brightest star, e-/s.
+    """
+    center = field_center()
     plane = project(ra, dec, center)
     first = np.floor(plane.min(axis=1) / block).astype(int)
     last = np.floor(plane.max(axis=1) / block).astype(int)
-    cells = _CELLS[simulation.size] if simulation.scene == "horsehead" else _SPARSE_CELLS
     cell = np.stack(np.meshgrid(np.arange(cells), np.arange(cells))).reshape(2, -1)
     places, fluxes = [], []
     for i in range(first[0], last[0] + 1):
         for j in range(first[1], last[1] + 1):
-            random = generator(simulation.seed, "stars", i, j)
+            random = generator(seed, "stars", i, j)
             within = (cell + random.uniform(*_WITHIN_CELL, size=cell.shape)) / cells
             places.append((within + np.array([[i], [j]])) * block)
-            fluxes.append(_fluxes(random, cell.shape[1]))
+            fluxes.append(_fluxes(random, cell.shape[1], limits))
     ra, dec = deproject(np.concatenate(places, axis=1), center)
     return Stars(ra, dec, np.concatenate(fluxes))
 
 
-def _fluxes(random: np.random.Generator, count: int) -> FloatArray:
+def _fluxes(random: np.random.Generator, count: int, limits: tuple[float, float]) -> FloatArray:
     """Draw fluxes from a power law cut at both ends, by the inverse of its distribution."""
-    low, high = _FAINTEST**-_SLOPE, _BRIGHTEST**-_SLOPE
+    low, high = limits[0] ** -_SLOPE, limits[1] ** -_SLOPE
     return np.asarray((low + random.uniform(size=count) * (high - low)) ** (-1.0 / _SLOPE))
 
 
@@ -180,22 +206,46 @@ def add_stars(image: FloatArray, stars: Stars, wcs: WCS, reference_scale: float)
     """
     x, y = wcs.all_world2pix(stars.ra, stars.dec, 0, tolerance=1e-5, quiet=True)
     ny, nx = image.shape
-    inside = (x > -_STAMP) & (x < nx + _STAMP) & (y > -_STAMP) & (y < ny + _STAMP)
+    inside = (x > -STAMP) & (x < nx + STAMP) & (y > -STAMP) & (y < ny + STAMP)
     x, y, flux = x[inside], y[inside], stars.flux[inside]
     flux = flux * reference_scale**2 / pixel_area(wcs, x, y)
     scale_x, scale_y = np.hypot(*wcs.wcs.cd) * 3600.0
-    reach = np.arange(-_STAMP, _STAMP + 1)
+    add_stamps(image, x, y, flux, (_SIGMA / scale_x, _SIGMA / scale_y))
+
+
+def add_stamps(
+    image: FloatArray,
+    x: FloatArray,
+    y: FloatArray,
+    flux: FloatArray,
+    sigma: tuple[float, float],
+) -> None:
+    """Add Gaussian stars to an image, in place.
+
+    Parameters
+    ----------
+    image : array, shape (ny, nx)
+        Any unit.
+    x, y : array, shape (n,)
+        Pixel positions, counted from 0; a star may lie outside and reach in.
+    flux : array, shape (n,)
+        The unit of the image.
+    sigma : (float, float)
+        Width along x and y, pixels.
+    """
+    ny, nx = image.shape
+    reach = np.arange(-STAMP, STAMP + 1)
     column = np.rint(x).astype(int)[:, None] + reach
     row = np.rint(y).astype(int)[:, None] + reach
-    profile_x = _share(column - x[:, None], _SIGMA / scale_x)
-    profile_y = _share(row - y[:, None], _SIGMA / scale_y)
+    profile_x = gaussian_share(column - x[:, None], sigma[0])
+    profile_y = gaussian_share(row - y[:, None], sigma[1])
     stamps = flux[:, None, None] * profile_y[:, :, None] * profile_x[:, None, :]
     rows, columns = np.broadcast_arrays(row[:, :, None], column[:, None, :])
     seen = (rows >= 0) & (rows < ny) & (columns >= 0) & (columns < nx)
     np.add.at(image, (rows[seen], columns[seen]), stamps[seen])
 
 
-def _share(distance: NDArray[np.float64], sigma: float) -> FloatArray:
+def gaussian_share(distance: NDArray[np.float64], sigma: float) -> FloatArray:
     """Return what share of a unit Gaussian falls in pixels at a distance from its centre."""
     from scipy.special import erf  # takes long to import, and few need it
 
@@ -224,7 +274,7 @@ def render(simulation: Simulation, wcs: WCS, reference_scale: float) -> FloatArr
     y, x = np.mgrid[0:pixels, 0:pixels].astype(float)
     ra, dec = wcs.all_pix2world(x.ravel(), y.ravel(), 0)
     plane = project(ra, dec, field_center())
-    u, v = (_mosaic_axes() @ plane / simulation.shrink).reshape(2, pixels, pixels)
+    u, v = (mosaic_axes() @ plane / simulation.shrink).reshape(2, pixels, pixels)
     # A shrunk nebula is steeper; made fainter too, it changes little across the narrow overlaps.
     light = nebula if simulation.scene == "horsehead" else diffuse
     image = light(simulation, u, v) * np.sqrt(simulation.shrink)

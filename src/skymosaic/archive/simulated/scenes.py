@@ -52,7 +52,7 @@ def diffuse(simulation: Simulation, u: FloatArray, v: FloatArray) -> FloatArray:
     array, shape of `u`
         Brightness in e-/s a pixel, not negative.
     """
-    random = generator(simulation.seed, simulation.scene, "diffuse")
+    random = generator(simulation.seed, str(simulation.scene), "diffuse")
     match simulation.scene:
         case "nebula" | "equal-skies":
             strength = random.uniform(1.0, 2.5)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from skymosaic.archive.base import Parcel
+from skymosaic.archive.simulated.drizzled import parameters
 from skymosaic.archive.simulated.exposures import (
-    DRZ_PARAMETERS,
     Simulation,
     association_name,
     simulate_visit,
@@ -50,6 +50,9 @@ class SimulatedArchive:
     def parcels(self) -> list[Parcel]:
         """Return a parcel for each visit, sorted by name."""
         identity = {**asdict(self.simulation), "kind": "simulated"}
+        if not self.simulation.is_ccd:  # stores made before there were others stay valid
+            for name in ("instrument", "chip_step", "sky", "cosmic_rays"):
+                del identity[name]
         return [
             Parcel(visit, {**identity, "visit": visit}, versions())
             for visit in sorted(visit_files(self.simulation))
@@ -59,7 +62,9 @@ class SimulatedArchive:
         """Make the exposures of a visit with their truth, and drizzle them as the archive does."""
         simulate_visit(self.simulation, parcel.name, folder)
         work = log.parent
-        names = [f"{rootname}_flt.fits" for rootname in visit_files(self.simulation)[parcel.name]]
+        suffix, drizzled = ("flc", "drc") if self.simulation.is_ccd else ("flt", "drz")
+        rootnames = visit_files(self.simulation)[parcel.name]
+        names = [f"{rootname}_{suffix}.fits" for rootname in rootnames]
         for name in names:  # AstroDrizzle changes the headers of its input
             (work / name).write_bytes((folder / name).read_bytes())
         output = association_name(parcel.name)
@@ -70,7 +75,7 @@ class SimulatedArchive:
                 {
                     "files": names,
                     "output": output,
-                    "parameters": {**DRZ_PARAMETERS, "runfile": f"{output}.log"},
+                    "parameters": {**parameters(self.simulation), "runfile": f"{output}.log"},
                 },
                 log,
             )
@@ -78,5 +83,5 @@ class SimulatedArchive:
             raise
         except SkymosaicError as error:
             raise InputError(f"the drizzled image of {parcel.name} was not made: {error}") from None
-        (work / f"{output}_drz.fits").rename(folder / f"{output}_drz.fits")
+        (work / f"{output}_{drizzled}.fits").rename(folder / f"{output}_{drizzled}.fits")
         return done.peak_memory

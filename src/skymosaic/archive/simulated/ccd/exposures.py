@@ -1,0 +1,91 @@
+"""Simulated exposures of a CCD camera, with the truth beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from astropy.io import fits
+
+from skymosaic.archive.simulated.ccd.cosmic_rays import cosmic_rays
+from skymosaic.archive.simulated.ccd.detector import READ_TIME, expose
+from skymosaic.archive.simulated.ccd.headers import (
+    ChipPixels,
+    distorted_wcs,
+    flc_file,
+    image_file,
+)
+from skymosaic.archive.simulated.ccd.pointing import CcdExposure, plan_exposure
+from skymosaic.archive.simulated.ccd.scene import ghost, render
+from skymosaic.archive.simulated.headers import association_name
+from skymosaic.archive.simulated.pointing import Simulation
+
+
+def simulate_exposure(simulation: Simulation, visit: str, dither: int, folder: Path) -> list[Path]:
+    """Make one exposure, `dither` counted from 0; the folder must exist.
+
+    Returns
+    -------
+    list of Path
+        ``<rootname>_flc.fits``; ``<rootname>_truth.json``; ``<rootname>_scene.fits`` with the scene
+        free of noise and sky (SCI, e-/s); ``<rootname>_cosmic_rays.fits`` with what cosmic rays
+        added (CR, e-). The last two have an image a chip, with its true WCS.
+    """
+    exposure = plan_exposure(simulation, visit, dither)
+    pixels, scenes, all_hits = [], [], []
+    for view in exposure.views:
+        wcs = distorted_wcs(view.chip, view.true_wcs)
+        scene = render(simulation, view, wcs)
+        light = scene + view.sky + ghost(simulation, visit, view, wcs)
+        hits = cosmic_rays(simulation, exposure.rootname, view.chip, exposure.exptime + READ_TIME)
+        made = expose(simulation, exposure.rootname, view.chip, light, hits, exposure.exptime)
+        pixels.append(ChipPixels(*made))
+        scenes.append(scene)
+        all_hits.append(hits)
+    files: dict[str, fits.HDUList] = {
+        "flc": flc_file(simulation, exposure, tuple(pixels)),
+        "scene": image_file(exposure, "SCI", "ELECTRONS/S", list(scenes)),
+        "cosmic_rays": image_file(exposure, "CR", "ELECTRONS", list(all_hits)),
+    }
+    paths = []
+    for kind, units in files.items():
+        paths.append(folder / f"{exposure.rootname}_{kind}.fits")
+        units.writeto(paths[-1], overwrite=True)
+    truth = folder / f"{exposure.rootname}_truth.json"
+    text = json.dumps(_truth(simulation, exposure), indent=2)
+    truth.write_text(text + "\n", encoding="utf-8")
+    return [paths[0], truth, *paths[1:]]
+
+
+def _truth(simulation: Simulation, exposure: CcdExposure) -> dict[str, Any]:
+    return {
+        "rootname": exposure.rootname,
+        "association": association_name(exposure.visit),
+        "instrument": simulation.instrument,
+        "seed": simulation.seed,
+        "size": simulation.size,
+        "scene": simulation.scene,
+        "exptime": exposure.exptime,
+        "sky": exposure.sky,
+        "chip_step": simulation.chip_step,
+        "pointing_error": {
+            "dra_cosdec": exposure.error.dra,
+            "ddec": exposure.error.ddec,
+            "roll": exposure.error.roll,
+        },
+        "chips": [
+            {
+                "extver": view.chip.extver,
+                "ccdchip": view.chip.number,
+                "sky": view.sky,
+                "sky_electrons": view.sky * exposure.exptime,
+                "true_wcs": {
+                    "crval": view.true_wcs.crval,
+                    "crpix": view.true_wcs.crpix,
+                    "cd": view.true_wcs.cd,
+                },
+            }
+            for view in exposure.views
+        ],
+    }
