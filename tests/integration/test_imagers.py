@@ -63,7 +63,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def of(imager: str) -> Path:
         if imager not in made:
             folder = tmp_path_factory.mktemp(imager)
-            options = ("--size", "small", "--instrument", imager, *TILES[imager])
+            options = ("--size", "small", "--instrument", imager, "--dithers", "2", *TILES[imager])
             ended = skymosaic("--quiet", "simulate", folder, *options)
             assert ended.code == 0, ended.err
             made[imager] = folder
@@ -161,7 +161,7 @@ def _compare(case: Case, folder: Path, data: Path, methods: tuple[str, ...]) -> 
 def test_what_a_campaign_makes_is_what_astrodrizzle_makes(
     case: Case, data: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    _compare(case, tmp_path, data(case.imager), ("match", MASKED_BY))
+    _compare(case, tmp_path, data(case.imager), (MASKED_BY,))
 
 
 @pytest.mark.slow
