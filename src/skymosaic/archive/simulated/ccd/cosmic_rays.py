@@ -23,9 +23,9 @@ from skymosaic.archive.simulated.scene import gaussian_share
 AFFECTED = 15.0  # e-: about 4 times the read noise; pixels with more count as affected
 
 _CHARGE, _SCATTER = 700.0, 0.25  # e- of a hit along the normal; natural logarithm
-_DIFFUSION = 0.42  # pixels: width of the charge that spreads from a point
+_DIFFUSION = 0.33  # pixels: width of the charge that spreads from a point
 _LONGEST = 300.0  # pixels
-_PIXELS_A_HIT = 7.6  # that a hit affects in the mean: measured, with what is above
+_PIXELS_A_HIT = 6.6  # that a hit affects in the mean: measured, with what is above
 _REACH = np.arange(-2, 3)  # pixels about a point to which its charge spreads
 _STEP = 0.5  # pixels along a track
 
