@@ -135,8 +135,15 @@ def asked_for(gathered: Finished) -> dict[str, Any]:
     """Return `what_is_asked` of the campaign file that a comparison was made from."""
     asked = dict(gathered.result.get("campaign", {}))
     if asked.get("source", {}).get("kind") == "simulated":
-        # Older versions had one scene, and did not name it.
-        asked["source"] = {"scene": "horsehead", **asked["source"]}
+        # Older versions had one scene and one instrument, and did not name them.
+        asked["source"] = {
+            "scene": "horsehead",
+            "instrument": "wfc3-ir",
+            "chip_step": 0.0,
+            "sky": None,
+            "cosmic_rays": True,
+            **asked["source"],
+        }
     return asked
 
 

@@ -141,8 +141,7 @@ def _truth(
         if product is None:
             return None
         with bench.open(product) as file:
-            sky = float(json.load(file)["sky"])
-        true[exposure.rootname] = (
-            sky * exposure.brightness_factor(exposure.chips[0].extver) * scale**2
-        )
+            sky = float(json.load(file)["sky"])  # e-/s, whatever the unit of the pixels
+        own = exposure.chips[0].idcscale
+        true[exposure.rootname] = sky if own is None else sky * (scale / own) ** 2
     return true

@@ -14,10 +14,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from astropy.io import fits
 
-from skymosaic.config import Campaign, DirectorySource, MastSource, S3Source
+from skymosaic.archive.simulated.names import CCDS
+from skymosaic.config import (
+    Campaign,
+    DirectorySource,
+    MastSource,
+    S3Source,
+    SimulatedSource,
+)
 from skymosaic.config.detectors import named_detectors
 from skymosaic.drizzle.order import as_far_as_known, may_look_for_cosmic_rays
 from skymosaic.exposure import suffix_of
@@ -43,6 +51,10 @@ _IR_PIXELS, _IR_SCALE = 1014**2, 0.12825  # pixels of a WFC3/IR chip, and their 
 _CCD_PIXELS = 2051 * 4096  # of a WFC3/UVIS or ACS/WFC chip
 # The simulated field has 2946 x 3047 pixels; turned by 45 degrees its box has twice as many.
 _SIMULATED_PIXELS = 2 * 2946 * 3047
+# A simulated CCD camera's side with its dithers, small and full, and its scale, pixels and arcsec.
+_CCD_SIDES = {"small": 690, "full": 4350}
+_CCD_SCALES = {"acs-wfc": 0.05, "wfc3-uvis": 0.0396}
+_CCD_SMALL = 256 * 512
 
 
 @dataclass(frozen=True)
@@ -112,9 +124,7 @@ def of_campaign(campaign: Campaign) -> Needs:
     chips, pixels, known_by = _inputs(campaign)
     most = int(campaign.drizzle.max_output_megapixels * 1e6)
     if campaign.source.kind == "simulated":
-        share = _IR_PIXELS if campaign.source.size == "full" else 256**2
-        finer = (_IR_SCALE / float(parameters.get("final_scale") or _IR_SCALE)) ** 2
-        most = min(most, int(_SIMULATED_PIXELS * share / _IR_PIXELS * finer))
+        most = min(most, _simulated_output(campaign.source, parameters.get("final_scale")))
     else:
         known_by += f"; the mosaic has {most / 1e6:g} megapixels, as drizzle allows at most"
     return needs(
@@ -142,8 +152,27 @@ def _inputs(campaign: Campaign) -> tuple[int, int, str]:
         chips, each = (1, _IR_PIXELS) if infrared else (2, _CCD_PIXELS)
         why = "source.max_files" if bounded else f"taken for {_MANY_EXPOSURES} exposures"
         return count * chips, count * chips * each, why
-    count = (len(source.tiles) or 9) * source.dithers
-    return count, count * (_IR_PIXELS if source.size == "full" else 256**2), "the simulation"
+    if source.instrument in CCDS:
+        count = 2 * (len(source.tiles) or 2) * source.dithers
+        each = _CCD_PIXELS if source.size == "full" else _CCD_SMALL
+    else:
+        count = (len(source.tiles) or 9) * source.dithers
+        each = _IR_PIXELS if source.size == "full" else 256**2
+    return count, count * each, "the simulation"
+
+
+def _simulated_output(source: SimulatedSource, final_scale: Any) -> int:
+    """Return the pixels of the mosaic of a simulation."""
+    if source.instrument not in CCDS:
+        share = _IR_PIXELS if source.size == "full" else 256**2
+        finer = (_IR_SCALE / float(final_scale or _IR_SCALE)) ** 2
+        return int(_SIMULATED_PIXELS * share / _IR_PIXELS * finer)
+    scale = _CCD_SCALES[source.instrument]
+    # Tiles are half a camera apart in a square of three by three; a turned box is twice as large.
+    last = max((int(tile) for tile in source.tiles), default=2)
+    tiles = min(4.0, 0.5 + 0.6 * last)
+    finer = (scale / float(final_scale or scale)) ** 2
+    return int(2 * tiles * _CCD_SIDES[source.size] ** 2 * finer)
 
 
 def _detector_in(folder: Path) -> list[tuple[str, str]]:

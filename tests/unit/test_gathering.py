@@ -37,8 +37,16 @@ def test_a_comparison_of_an_older_version_has_none(tmp_path: Path) -> None:
     assert told.table == "rootname ..."
 
 
-def test_an_older_comparison_of_simulated_data_was_made_of_the_one_scene_there_was() -> None:
+def test_an_older_comparison_of_simulated_data_names_what_there_was_one_of() -> None:
     old = comparison(campaign={"source": {"kind": "simulated", "seed": 1}})
-    assert asked_for(old)["source"] == {"kind": "simulated", "seed": 1, "scene": "horsehead"}
+    assert asked_for(old)["source"] == {
+        "kind": "simulated",
+        "seed": 1,
+        "scene": "horsehead",
+        "instrument": "wfc3-ir",
+        "chip_step": 0.0,
+        "sky": None,
+        "cosmic_rays": True,
+    }
     real = comparison(campaign={"source": {"kind": "directory"}})
     assert asked_for(real)["source"] == {"kind": "directory"}

@@ -11,8 +11,7 @@ def named_detectors(source: AnySource) -> list[tuple[str, str]]:
     The file of a folder or a bucket does not tell what lies there.
     """
     if isinstance(source, SimulatedSource):
-        name = str(getattr(source, "instrument", "wfc3-ir"))
-        return [_pair(name.upper(), "-")]
+        return [_pair(source.instrument.upper(), "-")]
     if isinstance(source, MastSource):
         plain = all("/" in name and "*" not in name for name in source.instrument)
         return [_pair(name.upper(), "/") for name in source.instrument] if plain else []

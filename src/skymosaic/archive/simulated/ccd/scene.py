@@ -30,6 +30,7 @@ _GRID = 16  # pixels between the points at which diffuse light is worked out
 _NEAR = 150.0  # pixels: about the largest distortion
 _STAR, _GHOST, _GHOST_RADIUS = 1.0e5, 0.25, 14.0  # e-/s; arcsec at full size
 _GHOSTLY = CCD_TILES[1]
+_ASIDE = 0.4  # of the distance of two tiles: where the star is, away from the gap
 
 
 def pixel_area(wcs: WCS, x: FloatArray, y: FloatArray) -> FloatArray:
@@ -132,8 +133,10 @@ def _on_mosaic(simulation: Simulation, wcs: WCS, x: FloatArray, y: FloatArray) -
 
 
 def _crossing(simulation: Simulation) -> FloatArray:
-    """Return the middle between tiles 01 and 02, (east, north) in arcsec."""
-    return np.mean([visit_center(simulation, tile) for tile in CCD_TILES[:2]], axis=0)
+    """Return a place that tiles 01 and 02 share, away from the gap, (east, north) in arcsec."""
+    first, second = (visit_center(simulation, tile) for tile in CCD_TILES[:2])
+    along = second - first  # the other axis of the camera is at right angles to it
+    return np.asarray((first + second) / 2.0 + _ASIDE * np.array([along[1], -along[0]]))
 
 
 def ghost(simulation: Simulation, visit: str, view: ChipView, wcs: WCS) -> FloatArray:
