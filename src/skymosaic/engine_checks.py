@@ -128,7 +128,10 @@ def try_both(place: Place, campaign: Campaign, aligned: Finished, planned: Finis
                 parameters,
                 processes=processes_of(campaign, len(images.exposures)),
             )
-            found = {m: asdict(largest_differences(theirs[m], ours[m])) for m in methods}
+            found = {
+                m: asdict(largest_differences(theirs[m], ours[m], images.exposures))
+                for m in methods
+            }
         return {"exposures": [e.rootname for e in images.exposures], "methods": found}
 
     return run_step(

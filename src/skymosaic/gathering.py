@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from astropy.table import Table
 
+from skymosaic import masks_told
 from skymosaic.align.vectors import VECTORS
 from skymosaic.compare.reduction import Floats
 from skymosaic.config import Campaign
 from skymosaic.differences_told import differences_told
 from skymosaic.drizzle import parameters as pars
-from skymosaic.exposure import Exposure
 from skymosaic.findings import Findings
 from skymosaic.footprints_told import footprints_told
 from skymosaic.run_record import alignment_warnings, check_lines, run_record
 from skymosaic.stages import order_of, read_previews, require_equal_weights, sky_values
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.store import Product
+from skymosaic.units import as_told, header_unit
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 _COUNTS = "electron"
 _RATE = "electron / s"
+# Versions of what is told of some runs; part of the step's key.
+_RATES_SHOWN = 1  # skies of data in counts
+_WEIGHTS_TOLD = 1  # where each method has masks of its own
 
 
 def gather(
@@ -46,8 +50,10 @@ def gather(
     order = order_of(planned)
     parameters = order.parameters
     told = [*left_out, *alignment_warnings(aligned), *order.warnings]
-    if pars.has_cr_steps(parameters):
-        told.append(_of_cosmic_rays(campaign))
+    looked_for = pars.has_cr_steps(parameters)
+    at_once = campaign.drizzle.engine == "onepass"
+    if looked_for and at_once:
+        told.append(masks_told.once(runs, _method_of_masks(campaign, runs)))
 
     told += [*footprints_told(runs), *differences_told(runs)]
 
@@ -57,11 +63,17 @@ def gather(
         from skymosaic.compare.evidence import gather_evidence
         from skymosaic.compare.evidence_files import summary_lines
         from skymosaic.compare.gather import write_comparison
-        from skymosaic.compare.mdrizsky import format_table
+        from skymosaic.compare.mdrizsky import axis_label, format_table
         from skymosaic.measuring import measure
 
-        if not pars.has_cr_steps(parameters):
+        warned, weights = list(told), None
+        if not looked_for:
             require_equal_weights(runs)
+        elif not at_once:
+            bench.doing("comparing the weights of the methods")
+            reference, apart = masks_told.compare_weights(bench, runs)
+            warned.append(masks_told.each(apart, reference))
+            weights = masks_told.weight_sheet(apart, reference)
         skies = {method: sky_values(run) for method, run in runs.items()}
         images = read_previews(bench, runs)
         bench.doing("measuring the overlaps")
@@ -72,11 +84,12 @@ def gather(
         data = comparison_input(found, images, evidence)
         vectors = read_vectors(bench, aligned)
         bench.doing("drawing figures, writing the report")
-        record = run_record(found, told, unit=data.unit, vectors=vectors)
+        record = run_record(found, warned, unit=data.unit, vectors=vectors, weights=weights)
         comparison = write_comparison(bench.out, data, record)
         return {
             "table": format_table(comparison.table),
-            "warnings": [*comparison.warnings, *told],
+            "title": axis_label(comparison.table),
+            "warnings": [*comparison.warnings, *warned],
             "campaign": what_is_asked(campaign),
             "evidence": None if evidence is None else evidence.to_dict(),
             "summary": [
@@ -95,26 +108,28 @@ def gather(
             "campaign": what_is_asked(campaign),
             "keys": [planned.key, aligned.key, *(step.key for step in checked.values())],
             "told": told,
+            **({"rates": _RATES_SHOWN} if _in_counts(found) else {}),
+            **({"weights": _WEIGHTS_TOLD} if looked_for and not at_once else {}),
         },
         versions=versions(),
         work=work,
     )
 
 
-def _of_cosmic_rays(campaign: Campaign) -> str:
-    if campaign.drizzle.engine == "onepass":
-        from skymosaic.drizzle.cosmic_rays import method_of
-        from skymosaic.onepass_stages import choices_of
+def _in_counts(found: Findings) -> bool:
+    return any(chip.counts for exposure in found.exposures for chip in exposure.chips)
 
-        method = method_of(choices_of(campaign.sky))
-        return (
-            f"Cosmic rays were looked for once, with the sky of {method} as AstroDrizzle has it; "
-            "the mosaics of all methods have the masks that were found."
-        )
-    return (
-        "Cosmic rays were looked for in each run, so the methods may differ in the pixels that "
-        "they masked, not in the sky alone."
-    )
+
+def _method_of_masks(campaign: Campaign, runs: Mapping[str, Finished]) -> str:
+    """Return the method under whose sky onepass looked for cosmic rays."""
+    recorded = masks_told.method_recorded(runs)
+    if recorded is not None:
+        return recorded
+    # Runs of older versions did not record it.
+    from skymosaic.drizzle.cosmic_rays import method_of
+    from skymosaic.onepass_stages import choices_of
+
+    return method_of(choices_of(campaign.sky))
 
 
 def _inputs(found: Findings) -> dict[str, Product]:
@@ -155,20 +170,15 @@ def comparison_input(
 
     planned, exposures = found.planned, found.exposures
     return ComparisonInput(
-        runs={method: sky_values(run) for method, run in found.drizzled.items()},
+        runs={m: as_told(sky_values(run), exposures) for m, run in found.drizzled.items()},
         groups=() if planned is None else planned.result["groups"],
         polygons={exposure.rootname: exposure.polygons for exposure in exposures},
         images=images,
-        unit=sky_unit(exposures),
-        image_unit=_COUNTS if _in_counts(found.campaign) else _RATE,
+        unit=header_unit(exposures),
+        image_unit=_COUNTS if _mosaics_in_counts(found.campaign) else _RATE,
         pairs={} if planned is None else {(a, b): area for a, b, area in planned.result["pairs"]},
         evidence=evidence,
     )
-
-
-def sky_unit(exposures: Sequence[Exposure]) -> str:
-    """Return the unit of MDRIZSKY, that of the exposures' pixels."""
-    return _COUNTS if exposures and exposures[0].chips[0].counts else _RATE
 
 
 def read_vectors(bench: Bench, aligned: Finished | None) -> Table | None:
@@ -178,5 +188,5 @@ def read_vectors(bench: Bench, aligned: Finished | None) -> Table | None:
     return Table.read(bench.fetch(aligned.products[VECTORS]), format="ascii.ecsv")
 
 
-def _in_counts(campaign: Campaign) -> bool:
+def _mosaics_in_counts(campaign: Campaign) -> bool:
     return campaign.drizzle.parameters.get("final_units") == "counts"  # no detector decides it

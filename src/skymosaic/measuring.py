@@ -77,7 +77,9 @@ def measure(
         return None
     # A drizzled pixel holds the brightness times its own area.
     area = (scale / planned_grid.scale) ** 2
-    rate = parameters.get("final_units", "cps") != "counts"
+    # AstroDrizzle's counts are rates times the exposure time of all exposures together.
+    counts = parameters.get("final_units", "cps") == "counts"
+    seconds = sum(exposure.exptime for exposure in exposures) if counts else 1.0
     return Measured(
         cells=found,
         grid=grid,
@@ -85,9 +87,8 @@ def measure(
         pixel_scale=scale,
         cell=side * planned_grid.scale,
         mosaics={
-            method: in_cells(image, side // block, grid.shape) * area
+            method: in_cells(image, side // block, grid.shape) * (area / seconds)
             for method, image in previews.items()
-            if rate  # a mosaic in counts says nothing of brightness where exposure times differ
         },
         truth=_truth(bench, retrieved, exposures, scale),
         unseen=[e.rootname for e in exposures if e.rootname not in {c.rootname for c in found}],

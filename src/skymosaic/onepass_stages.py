@@ -193,6 +193,7 @@ def _publish(bench: Bench, made: astrodrizzle.Drizzled) -> dict[str, Any]:
         "weight_checksum": astrodrizzle.weight_checksum(weight),
         **({} if made.told is None else {"differences": made.told}),
         **({} if made.footprints is None else {"footprints": made.footprints}),
+        **({} if made.cosmic_rays is None else {"cosmic_rays": made.cosmic_rays}),
     }
 
 

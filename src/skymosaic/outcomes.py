@@ -29,6 +29,8 @@ class Outcome:
     """Whether everything had been finished before."""
     summary: Sequence[str] = ()
     """Which method to trust, and the numbers that say so, in lines; empty where not measured."""
+    title: str = ""
+    """What the table holds, with its unit; empty where that is not known."""
 
 
 def outcome_of(place: Place, done: Finished, *, reused: bool) -> Outcome:
@@ -40,6 +42,7 @@ def outcome_of(place: Place, done: Finished, *, reused: bool) -> Outcome:
         folder=place.store.where(place.campaign),
         reused=reused,
         summary=done.result.get("summary", ()),  # comparisons of older versions have none
+        title=done.result.get("title", ""),
     )
 
 
@@ -49,7 +52,7 @@ def outcome_so_far(place: Place) -> Outcome:
 
     part = reporting.write_partial(place)
     folder = place.store.where(place.campaign)
-    return Outcome(part.table, part.missing, part.where, folder, reused=True)
+    return Outcome(part.table, part.missing, part.where, folder, reused=True, title=part.title)
 
 
 def find_outcome(campaign: Campaign) -> Outcome:

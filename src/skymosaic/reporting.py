@@ -13,15 +13,16 @@ from skymosaic.compare.gather import (
     write_documents,
 )
 from skymosaic.compare.invariants import check_invariants, failures
-from skymosaic.compare.mdrizsky import format_table
+from skymosaic.compare.mdrizsky import axis_label, format_table
 from skymosaic.compare.report.record import Missing, Report
 from skymosaic.errors import MissingError, SkyError
 from skymosaic.findings import Findings, read_findings
-from skymosaic.gathering import comparison_input, read_vectors, sky_unit
+from skymosaic.gathering import comparison_input, read_vectors
 from skymosaic.records import RunState, last_status
 from skymosaic.run_record import alignment_warnings, run_record
 from skymosaic.stages import order_of, read_previews
 from skymosaic.steps import Bench, Place
+from skymosaic.units import header_unit
 
 FORMS = ("html", "json", "md")
 PARTIAL = "partial-report"
@@ -70,6 +71,8 @@ class Partial:
     """Where the page is."""
     table: str
     """MDRIZSKY of the methods that have finished, as text."""
+    title: str
+    """What the table holds, with its unit; empty where there is none."""
     missing: Sequence[str]
     """What is missing, and why."""
 
@@ -95,6 +98,7 @@ def write_partial(place: Place) -> Partial:
         table="no sky method has finished"
         if report.mdrizsky is None
         else format_table(report.mdrizsky),
+        title="" if report.mdrizsky is None else axis_label(report.mdrizsky),
         missing=[
             f"{one.part}: {one.state}{f', {one.why}' if one.why else ''}"
             for one in report.record.missing
@@ -122,7 +126,7 @@ def make_report(bench: Bench, found: Findings) -> Report:
     if found.planned is not None:
         told += order_of(found.planned).warnings
     missing = [*found.missing, *_of_the_run(found)]
-    unit = sky_unit(found.exposures)
+    unit = header_unit(found.exposures)
     record = run_record(
         found, told, unit=unit, vectors=read_vectors(bench, found.aligned), missing=missing
     )

@@ -17,6 +17,8 @@ from skymosaic.compute import execution
 from skymosaic.config import resolved_yaml
 from skymosaic.findings import Findings
 from skymosaic.inspection import inspection_table
+from skymosaic.masks_told import hit_sheet
+from skymosaic.sky.values import rate_unit
 from skymosaic.stages import order_of
 from skymosaic.steps import Finished
 from skymosaic.transfers import transfers
@@ -49,6 +51,7 @@ _CHECKS: Columns = {
     "header": (float, "{unit}", "MDRIZSKY in the header of the exposure"),
     "hdrtab": (float, "{unit}", "MDRIZSKY in HDRTAB of the mosaic"),
     "log": (float, "{unit}", "sky value that the log says was applied"),
+    "rate": (float, "{rate}", "MDRIZSKY in the header over EXPTIME"),
     "agree": (bool, None, "whether all three say the same"),
 }
 _WITNESS: Columns = {
@@ -64,7 +67,7 @@ _WITNESS: Columns = {
 }
 _ENGINES: Columns = {
     "method": (str, None, "sky method"),
-    "sky": (float, "{unit}", "largest difference of the engines' sky values"),
+    "sky": (float, "{rate}", "largest difference of the engines' sky values"),
     "mosaic": (float, None, "largest difference of their mosaics, in the mosaics' unit"),
     "mosaic_in_tolerance": (float, None, "the same over 1e-4 of the noise, or 2e-6 of the pixel"),
     "weight": (float, None, "largest relative difference of their weights"),
@@ -92,6 +95,7 @@ def run_record(
     *,
     unit: str,
     vectors: Table | None = None,
+    weights: Table | None = None,
     missing: Sequence[Missing] = (),
 ) -> RunRecord:
     """Return what the run itself knows, for the report.
@@ -103,9 +107,11 @@ def run_record(
     told : sequence of str
         What the reader is to know first.
     unit : str
-        Unit of MDRIZSKY.
+        Unit of MDRIZSKY in the headers.
     vectors : astropy.table.Table, optional
         Residuals of the sources that the alignment matched.
+    weights : astropy.table.Table, optional
+        How the methods' weights differ, of `masks_told.weight_sheet`.
     missing : sequence of Missing
         What failed or was not run.
     """
@@ -119,7 +125,9 @@ def run_record(
         alignment=None if alignment is None else _fits(alignment),
         gates=None if alignment is None else _gates(alignment),
         vectors=vectors,
-        checks=_checks(found.drizzled, unit),
+        checks=_checks(found, unit),
+        cosmic_rays=hit_sheet(found.drizzled),
+        weights=weights,
         engine=found.campaign.drizzle.engine,
         witness=_of_methods(found, "witness", _WITNESS, unit, _WITNESS_TITLE),
         engines=_of_methods(found, "engines", _ENGINES, unit, _engines_title(found)),
@@ -178,17 +186,31 @@ def _gates(alignment: Mapping[str, Any]) -> Table:
     return sheet("Gates that the alignment had to pass", _GATES, rows)
 
 
-def _checks(runs: Mapping[str, Finished], unit: str) -> Table | None:
+def _checks(found: Findings, unit: str) -> Table | None:
     """Return what the records of the sky said; None where a run did not keep them."""
+    runs = found.drizzled
     if not runs or not all("checks" in run.result for run in runs.values()):
         return None
-    columns = {name: (k, u and u.format(unit=unit), d) for name, (k, u, d) in _CHECKS.items()}
-    rows = [
-        [{**check, "method": method}[name] for name in _CHECKS]
-        for method, run in runs.items()
-        for check in run.result["checks"]
-    ]
+    rate = rate_unit(unit)
+    # Records are compared as they stand; exposures of different times by rates.
+    names = [name for name in _CHECKS if name != "rate" or rate != unit]
+    columns = _with_units({name: _CHECKS[name] for name in names}, unit)
+    seconds = {exposure.rootname: exposure.exptime for exposure in found.exposures}
+    rows = []
+    for method, run in runs.items():
+        for check in run.result["checks"]:
+            header, time = check["header"], seconds.get(check["rootname"])
+            its = {**check, "method": method}
+            its["rate"] = None if header is None or time is None else header / time
+            rows.append([its[name] for name in names])
     return sheet("What the three records of the sky say of each value", columns, rows)
+
+
+def _with_units(columns: Columns, unit: str) -> Columns:
+    return {
+        name: (kind, told and told.format(unit=unit, rate=rate_unit(unit)), description)
+        for name, (kind, told, description) in columns.items()
+    }
 
 
 _WITNESS_TITLE = (
@@ -210,8 +232,7 @@ def _of_methods(
         return None
     methods = found.checked[name].result["methods"]
     rows = [[{**its, "method": method}[one] for one in columns] for method, its in methods.items()]
-    filled = {one: (k, u and u.format(unit=unit), d) for one, (k, u, d) in columns.items()}
-    return sheet(title, filled, rows)
+    return sheet(title, _with_units(columns, unit), rows)
 
 
 def check_lines(checked: Mapping[str, Finished]) -> list[str]:

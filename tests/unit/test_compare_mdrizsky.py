@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from skymosaic.compare.mdrizsky import format_table, mdrizsky_table, write_table
+from skymosaic.compare.mdrizsky import axis_label, format_table, mdrizsky_table, write_table
 from skymosaic.errors import SkyError
 from skymosaic.sky.values import SkyValue
 
@@ -39,10 +39,50 @@ def test_rows_are_sorted_and_columns_are_the_methods_that_were_run():
 
 def test_chips_of_an_exposure_are_rows_of_their_own_in_number_order():
     values = [sky("a", 2.0, chip=10), sky("a", 1.0, chip=2)]
-    table = mdrizsky_table({"localmin": values}, unit="electron")
+    table = mdrizsky_table({"localmin": values})
     assert table["chip"].tolist() == [2, 10]
     assert table["localmin"].tolist() == [1.0, 2.0]
-    assert str(table["localmin"].unit) == "electron"
+
+
+def in_counts():
+    """Return skies of 0.1 electron/s in exposures of different times, in electrons."""
+    made = {"a": (360.0, 36.0), "b": (500.0, 50.0)}
+    values = [
+        replace(sky(name, counts, factor=400.0 / time, chip=chip), seconds=time, error=counts / 9)
+        for name, (time, counts) in made.items()
+        for chip in (1, 2)
+    ]
+    undetermined = [replace(value, mdrizsky=None, error=None) for value in values]
+    return {"localmin": values, "match": undetermined}
+
+
+def test_counts_are_shown_as_rates_and_kept_as_in_the_headers(tmp_path):
+    table = mdrizsky_table(in_counts(), unit="electron")
+    assert table.colnames == [
+        *("rootname", "chip", "exptime", "localmin", "localmin_error", "match"),
+        *("localmin_mdrizsky", "match_mdrizsky"),
+    ]
+    assert table["localmin"].tolist() == pytest.approx([0.1] * 4)
+    assert table["localmin_error"].tolist() == pytest.approx([0.1 / 9] * 4)
+    assert table["localmin_mdrizsky"].tolist() == [36.0, 36.0, 50.0, 50.0]
+    assert table["exptime"].tolist() == [360.0, 360.0, 500.0, 500.0]
+    assert table["match"].mask.all() and table["match_mdrizsky"].mask.all()
+    assert {n: str(table[n].unit) for n in ("localmin", "localmin_error", "localmin_mdrizsky")} == {
+        "localmin": "electron / s",
+        "localmin_error": "electron / s",
+        "localmin_mdrizsky": "electron",
+    }
+    read = Table.read(write_table(table, tmp_path)[0])
+    assert read["localmin_mdrizsky"].tolist() == [36.0, 36.0, 50.0, 50.0]
+    assert str(read["localmin"].unit) == "electron / s"
+    assert axis_label(table) == "MDRIZSKY / EXPTIME [electron / s]"
+    assert axis_label(mdrizsky_table(runs())) == "MDRIZSKY [electron / s]"
+    assert "36" not in format_table(table)
+
+
+def test_an_exposure_without_time_is_refused():
+    with pytest.raises(SkyError, match="a, chip 1 has EXPTIME 0"):
+        mdrizsky_table({"match": [replace(sky("a", 1.0), seconds=0.0)]}, unit="electron")
 
 
 def test_files_keep_every_digit_and_are_the_same_for_any_order(tmp_path):

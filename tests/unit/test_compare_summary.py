@@ -39,8 +39,23 @@ def test_data_of_unlike_exposures_are_compared_in_brightness():
     assert unit == BRIGHTNESS_UNIT
     assert skies["localmin"]["a"] == 30.0
     skies, unit = exposure_skies(made(SKIES), "electron")
-    assert unit == "electron"
+    assert unit == "electron / s"
     assert skies["localmin"]["a"] == 1.0
+
+
+def test_counts_are_compared_as_rates():
+    values = [
+        SkyValue("a", 1, 36.0, 400.0 / 360.0, seconds=360.0),
+        SkyValue("b", 1, 50.0, 400.0 / 500.0, seconds=500.0),
+    ]
+    skies, unit = exposure_skies({"localmin": values}, "electron")
+    assert unit == "electron / s"
+    assert skies["localmin"] == {"a": 0.1, "b": 0.1}
+    text = " ".join(sentences({"localmin": values}, [["a", "b"]], "electron"))
+    assert "Values are in electron / s: MDRIZSKY divided by EXPTIME." in text
+    assert "a spread of 0." in text
+    plain = " ".join(sentences(made(SKIES), GROUPS))
+    assert "Values are in electron / s." in plain
 
 
 def test_warnings_name_undetermined_exposures_and_separate_groups():

@@ -25,7 +25,7 @@ from skymosaic.config import Campaign, load_campaign
 if TYPE_CHECKING:
     from skymosaic.outcomes import Outcome
 
-TABLE_TITLE = "MDRIZSKY, in the units of the exposures (WFC3/IR: electrons/s)"
+TABLE_TITLE = "MDRIZSKY, in the units of the exposures"
 
 
 @click.command()
@@ -87,7 +87,7 @@ def restart(
 
 def show(campaign: Campaign, outcome: Outcome) -> None:
     """Print the table of a campaign, what it warns of, and which method to trust."""
-    title = f"{TABLE_TITLE}\n" if campaign.groups is None else ""
+    title = f"{outcome.title or TABLE_TITLE}\n" if campaign.groups is None else ""
     click.echo(f"{title}{outcome.table}")
     for warning in outcome.warnings:
         click.echo(f"warning: {warning}", err=True)

@@ -49,12 +49,22 @@ def save(figure: Figure, path: Path, *, pdf: bool = True) -> list[Path]:
 
 def row_labels(table: Table) -> list[str]:
     """Return the names of the rows: rootnames, with the chip where an exposure has several."""
-    several = len(set(table["rootname"])) < len(table)
+    several = has_several_chips(table)
     return [f"{row['rootname']}[{row['chip']}]" if several else row["rootname"] for row in table]
 
 
+def has_several_chips(table: Table) -> bool:
+    """Tell whether an exposure of the table has more than one row."""
+    return len(set(table["rootname"])) < len(table)
+
+
+def row_kind(table: Table) -> str:
+    """Return what a row of the table is: an exposure, or a chip of one."""
+    return "chip" if has_several_chips(table) else "exposure"
+
+
 def scatter(table: Table) -> Figure:
-    """Draw MDRIZSKY of every exposure under every method.
+    """Draw the sky of every chip under every method.
 
     Parameters
     ----------
@@ -79,14 +89,14 @@ def scatter(table: Table) -> Figure:
         )  # fmt: skip
     _mark_undetermined(axes, table, labels)
     axes.set_ylabel(axis_label(table))
-    axes.set_title("Sky subtracted from each exposure by each method")
+    axes.set_title(f"Sky subtracted from each {row_kind(table)} by each method")
     axes.grid(axis="y", color="0.88", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.margins(x=0.02, y=0.1)
     if len(table) <= MOST_LABELS:
         axes.set_xticks(index, labels, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
     else:
-        axes.set_xlabel("index of the exposure, in the order of the table")
+        axes.set_xlabel(f"index of the {row_kind(table)}, in the order of the table")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return figure
 

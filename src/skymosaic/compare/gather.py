@@ -51,7 +51,7 @@ class ComparisonInput:
         The mosaic of each method, reduced by `reduction.reduce_image`. Empty where there are none;
         with one alone there is neither blink nor difference.
     unit : str
-        Unit of MDRIZSKY.
+        Unit of MDRIZSKY in the headers; skies are shown as rates.
     image_unit : str
         Unit of the mosaics.
     pairs : mapping of (str, str) to float

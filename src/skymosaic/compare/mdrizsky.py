@@ -1,4 +1,4 @@
-"""The MDRIZSKY table: one row a chip, one column a sky method."""
+"""The MDRIZSKY table: one row a chip, one column a sky method, as rates that compare."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from astropy.table import MaskedColumn, Table
 
 from skymosaic.errors import SkyError
 from skymosaic.methods import ALL, column
-from skymosaic.sky.values import SkyValue
+from skymosaic.sky.values import SkyValue, rate_unit
 
 UNDETERMINED = "undetermined"
 
@@ -78,6 +78,8 @@ def _index(method: str, values: Sequence[SkyValue]) -> dict[Chip, SkyValue]:
                 f"{where} has MDRIZSKY = {value.mdrizsky}, not a finite number; "
                 "look at the pixels and the data quality of that exposure"
             )
+        if not (math.isfinite(value.seconds) and value.seconds > 0):
+            raise SkyError(f"{where} has EXPTIME {value.seconds}; it must be positive")
         if not (math.isfinite(value.brightness_factor) and value.brightness_factor > 0):
             raise SkyError(
                 f"{where} has brightness factor {value.brightness_factor}; it must be positive: "
@@ -110,20 +112,22 @@ def _require_same_chips(
 
 
 def mdrizsky_table(runs: Runs, unit: str = "electron / s") -> Table:
-    """Return MDRIZSKY of every chip under every method that was run.
+    """Return the sky of every chip under every method that was run, as rates.
 
     Parameters
     ----------
     runs : mapping of str to sequence of SkyValue
         The sky values of each method that was run.
     unit : str
-        Unit of MDRIZSKY, that of the exposures' data.
+        Unit of MDRIZSKY in the headers, that of the exposures' data.
 
     Returns
     -------
     astropy.table.Table
         Rows sorted by rootname and chip; columns ``rootname``, ``chip`` and one float64 column a
-        method in the order of ALL, masked where undetermined.
+        method in the order of ALL, in electron/s, masked where undetermined. Where the data are in
+        counts there are also ``exptime`` and for each method ``METHOD_mdrizsky``, the value in the
+        header; where they are rates, the method's own column is that value.
 
     Raises
     ------
@@ -131,32 +135,73 @@ def mdrizsky_table(runs: Runs, unit: str = "electron / s") -> Table:
         See `by_chip`.
     """
     checked = by_chip(runs)
-    chips = list(next(iter(checked.values())))
+    first = next(iter(checked.values()))
+    shown = rate_unit(unit)
+    counts = shown != unit
+    quantity = _QUANTITIES[counts]
     table = Table(masked=False)
-    table["rootname"] = [rootname for rootname, _ in chips]
-    table["chip"] = np.array([chip for _, chip in chips], dtype=np.int64)
+    table["rootname"] = [rootname for rootname, _ in first]
+    table["chip"] = np.array([chip for _, chip in first], dtype=np.int64)
     table["rootname"].description = "rootname of the exposure"
     table["chip"].description = "EXTVER of the SCI extension"
+    if counts:
+        table[EXPTIME] = np.array([value.seconds for value in first.values()], dtype=np.float64)
+        table[EXPTIME].unit = "s"
+        table[EXPTIME].description = "exposure time, by which MDRIZSKY is divided"
     for method, values in checked.items():
-        skies = [value.mdrizsky for value in values.values()]
-        table[column(method)] = MaskedColumn(
-            np.array([0.0 if sky is None else sky for sky in skies], dtype=np.float64),
-            mask=[sky is None for sky in skies],
-            unit=unit,
-            description=f"MDRIZSKY under skymethod {method}: {DESCRIPTIONS[method]}",
+        table[column(method)] = _column(
+            [value.rate for value in values.values()],
+            shown,
+            f"{quantity} under skymethod {method}: {DESCRIPTIONS[method]}",
         )
-        errors = [value.error for value in values.values()]
+        errors = [
+            None if value.error is None else value.error / value.seconds
+            for value in values.values()
+        ]
         if any(error is not None for error in errors):
-            table[error_column(method)] = MaskedColumn(
-                np.array([0.0 if error is None else error for error in errors], dtype=np.float64),
-                mask=[error is None for error in errors],
-                unit=unit,
-                description=f"standard error of {method} against the mean of its overlap group",
+            table[error_column(method)] = _column(
+                errors, shown, f"standard error of {method} against the mean of its overlap group"
             )
-    table.meta["title"] = "MDRIZSKY, the sky that AstroDrizzle subtracted from each chip"
+    if counts:
+        for method, values in checked.items():
+            table[header_column(method)] = _column(
+                [value.mdrizsky for value in values.values()],
+                unit,
+                f"MDRIZSKY under skymethod {method} as it stands in the header",
+            )
+    table.meta["title"] = f"{quantity}, the sky that AstroDrizzle subtracted from each chip"
     table.meta["methods"] = {column(method): method for method in checked}
     table.meta["empty"] = "a value that the method could not determine"
     return table
+
+
+EXPTIME = "exptime"
+_QUANTITIES = {False: "MDRIZSKY", True: "MDRIZSKY / EXPTIME"}
+
+
+def _column(values: Sequence[float | None], unit: str, description: str) -> MaskedColumn:
+    return MaskedColumn(
+        np.array([0.0 if value is None else value for value in values], dtype=np.float64),
+        mask=[value is None for value in values],
+        unit=unit,
+        description=description,
+    )
+
+
+def quantity_of(table: Table) -> str:
+    """Return what the methods' columns hold: MDRIZSKY, or for data in counts the rate of it."""
+    return _QUANTITIES[EXPTIME in table.colnames]
+
+
+def header_column(method: str) -> str:
+    """Return the name of the column that holds MDRIZSKY as in the header, for data in counts."""
+    return f"{column(method)}_mdrizsky"
+
+
+def header_columns(table: Table) -> list[str]:
+    """Return the columns of MDRIZSKY as in the headers; none where the skies are that."""
+    names = [header_column(method) for method in method_columns(table)]
+    return [name for name in names if name in table.colnames]
 
 
 def error_column(method: str) -> str:
@@ -170,21 +215,21 @@ def method_columns(table: Table) -> dict[str, str]:
 
 
 def skies(table: Table) -> dict[str, np.ma.MaskedArray]:
-    """Return MDRIZSKY of each method in a table of `mdrizsky_table`, masked where undetermined."""
+    """Return each method's skies in a table of `mdrizsky_table`, masked where undetermined."""
     return {
         method: np.ma.masked_array(table[name]) for method, name in method_columns(table).items()
     }
 
 
 def unit_of(table: Table) -> str:
-    """Return the unit of MDRIZSKY in a table of `mdrizsky_table`; empty where it has none."""
+    """Return the unit of the skies in a table of `mdrizsky_table`; empty where it has none."""
     return str(table[next(iter(method_columns(table).values()))].unit or "")
 
 
 def axis_label(table: Table) -> str:
-    """Return what stands at an axis of MDRIZSKY."""
-    unit = unit_of(table)
-    return f"MDRIZSKY [{unit}]" if unit else "MDRIZSKY"
+    """Return what stands at an axis of the skies."""
+    unit, quantity = unit_of(table), quantity_of(table)
+    return f"{quantity} [{unit}]" if unit else quantity
 
 
 def write_table(table: Table, folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from skymosaic.compare.mdrizsky import Runs, by_chip
 from skymosaic.compare.wording import listed
 from skymosaic.methods import OWN
+from skymosaic.sky.values import rate_unit
 
 BRIGHTNESS_UNIT = "electron / (s arcsec2)"
 
@@ -28,26 +29,29 @@ def exposure_skies(runs: Runs, unit: str) -> tuple[Skies, str]:
     runs : mapping of str to sequence of SkyValue
         The sky values of each method that was run.
     unit : str
-        Unit of MDRIZSKY.
+        Unit of MDRIZSKY in the headers.
 
     Returns
     -------
     skies : mapping of str to mapping of str to float or None
-        By method and rootname. MDRIZSKY itself where all chips have one brightness factor, else
-        the brightness: counts of different exposure times or pixel sizes do not compare.
+        By method and rootname. The rate in a pixel where all chips have pixels of one size, else
+        the brightness. MDRIZSKY in counts does not compare between exposure times.
     unit : str
         Unit of the skies.
     """
     checked = by_chip(runs)
-    factors = [value.brightness_factor for value in next(iter(checked.values())).values()]
-    same = all(math.isclose(factor, factors[0], rel_tol=1e-6) for factor in factors)
+    # brightness = rate / area of a pixel
+    areas = [v.brightness_factor * v.seconds for v in next(iter(checked.values())).values()]
+    same = all(math.isclose(area, areas[0], rel_tol=1e-6) for area in areas)
     skies: dict[str, dict[str, float | None]] = {}
     for method, values in checked.items():
         skies[method] = {}
         for value in values.values():
-            sky = value.mdrizsky if same else value.brightness
+            sky = value.rate if same else value.brightness
             skies[method].setdefault(value.rootname, sky)
-    return skies, unit if same else BRIGHTNESS_UNIT
+    return skies, rate_unit(unit) if same else BRIGHTNESS_UNIT.replace(
+        "electron", unit.removesuffix(" / s")
+    )
 
 
 def sentences(runs: Runs, groups: Sequence[Sequence[str]], unit: str = "electron / s") -> list[str]:
@@ -60,19 +64,20 @@ def sentences(runs: Runs, groups: Sequence[Sequence[str]], unit: str = "electron
     groups : sequence of sequences of str
         Rootnames of the exposures that overlap one another, directly or through others.
     unit : str
-        Unit of MDRIZSKY.
+        Unit of MDRIZSKY in the headers.
 
     Returns
     -------
     list of str
     """
-    skies, unit = exposure_skies(runs, unit)
+    skies, shown = exposure_skies(runs, unit)
+    divided = ": MDRIZSKY divided by EXPTIME" if shown == rate_unit(unit) != unit else ""
     said = [
         f"{_count(len(next(iter(skies.values()))), 'exposure')} compared under "
-        f"{_count(len(skies), 'sky method')}: {', '.join(skies)}. Values are in {unit}."
+        f"{_count(len(skies), 'sky method')}: {', '.join(skies)}. Values are in {shown}{divided}."
     ]
     for tell in (_tell_localmin, _tell_match, _tell_localmin_match, _tell_constants, _tell_own):
-        said += tell(skies, groups, unit)
+        said += tell(skies, groups, shown)
     said.append(
         "These numbers compare the methods with one another. They do not tell the true level of "
         "the sky, nor which part of it comes from the sources; which method suits depends on what "

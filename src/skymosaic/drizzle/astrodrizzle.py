@@ -45,6 +45,8 @@ class Drizzled:
     """What the differences on the common grid tell, where the method looks at them."""
     footprints: Mapping[str, Any] | None = None
     """What swapped footprints do to the overlaps, where they were used."""
+    cosmic_rays: Mapping[str, Any] | None = None
+    """How cosmic rays were looked for once for all methods; see `cosmic_rays.CosmicRays.told`."""
 
 
 def drizzle(

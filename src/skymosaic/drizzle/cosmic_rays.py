@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from astropy.io import fits
+
 from skymosaic import drizzlepac_process
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.astrodrizzle import forget_sky
@@ -37,10 +40,15 @@ class CosmicRays:
         number of the chip as ``NAME_EXTVER``.
     peak_memory : int
         Of the run that looked for them, bytes.
+    told : mapping or None
+        Plain values for the report: ``method``, the one whose sky was subtracted, and ``chips``,
+        for each its ``rootname``, ``chip``, ``pixels`` and ``hit``, how many were masked (None
+        where it was compared with nothing). None where none were looked for.
     """
 
     masks: Mapping[str, str]
     peak_memory: int
+    told: Mapping[str, Any] | None = None
 
 
 def method_of(choices: Mapping[str, SkyChoice]) -> str:
@@ -111,12 +119,17 @@ def find_cosmic_rays(
         printed.write("\n===== cosmic rays: astrodrizzle.log =====\n")
         printed.write((work / asked["runfile"]).read_text())
     require_no_fallback(method, log.read_text())
-    masks = {}
+    masks, chips = {}, []
     for exposure in exposures:
         for chip in exposure.chips:
             name = f"{exposure.name.rsplit('_', 1)[0]}_sci{chip.extver}_crmask.fits"
+            hit, pixels = None, None
             if (work / name).exists():  # not where one exposure is alone
                 (work / name).rename(folder / name)
                 masks[f"{exposure.name}_{chip.extver}"] = name
+                mask = fits.getdata(folder / name)
+                hit, pixels = int(np.count_nonzero(mask == 0)), int(mask.size)
+            one = {"rootname": exposure.rootname, "chip": chip.extver}
+            chips.append({**one, "pixels": pixels, "hit": hit})
     shutil.rmtree(work)
-    return CosmicRays(masks, call.peak_memory)
+    return CosmicRays(masks, call.peak_memory, {"method": method, "chips": chips})

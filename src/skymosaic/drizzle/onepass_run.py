@@ -150,6 +150,7 @@ def drizzle_all(
     made = _write(folder, exposures, outputs, skies, grid, final, chips, first_name)
     for path in folder.glob("[0-9]*_[sw][ch][it].npy"):
         path.unlink()
+    made = {name: replace(one, cosmic_rays=found.told) for name, one in made.items()}
     if swapped_footprints:
         overlaps = as_result(pixels)
         made = {name: replace(one, footprints=overlaps) for name, one in made.items()}

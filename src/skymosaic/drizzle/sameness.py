@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ from astropy.io import fits
 from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.witness import NOISE, RELATIVE, pixel_noise
 from skymosaic.errors import DrizzleError
+from skymosaic.exposure import Exposure
+from skymosaic.units import as_told
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Differences:
     """The largest differences of two mosaics of one method."""
 
     sky: float
-    """Of the sky values, in the exposures' units."""
+    """Of the sky values, electrons/s in a pixel of the exposure."""
     mosaic: float
     """Of the mosaics, in their units."""
     mosaic_in_tolerance: float
@@ -26,8 +29,10 @@ class Differences:
     """Of the weights, relative."""
 
 
-def largest_differences(one: Drizzled, other: Drizzled) -> Differences:
-    """Return the largest differences of two mosaics on one grid.
+def largest_differences(
+    one: Drizzled, other: Drizzled, exposures: Sequence[Exposure]
+) -> Differences:
+    """Return the largest differences of two mosaics of the exposures on one grid.
 
     Raises
     ------
@@ -44,18 +49,17 @@ def largest_differences(one: Drizzled, other: Drizzled) -> Differences:
             f"{one.science.name} and {other.science.name}: the engines' mosaics do not cover the "
             "same pixels"
         )
-    pairs = list(zip(one.sky, other.sky, strict=True))
-    if any((p.mdrizsky is None) != (q.mdrizsky is None) for p, q in pairs):
+    pairs = [
+        (p.rate, q.rate)
+        for p, q in zip(as_told(one.sky, exposures), as_told(other.sky, exposures), strict=True)
+    ]
+    if any((p is None) != (q is None) for p, q in pairs):
         raise DrizzleError(f"{one.science.name}: the engines leave different skies undetermined")
     off = np.abs(a[seen].astype(np.float64) - b[seen])
     allowed = np.maximum(NOISE * pixel_noise(a, wa), RELATIVE * np.abs(a[seen]))
     return Differences(
         sky=max(
-            (
-                abs(p.mdrizsky - q.mdrizsky)
-                for p, q in pairs
-                if p.mdrizsky is not None and q.mdrizsky is not None
-            ),
+            (abs(p - q) for p, q in pairs if p is not None and q is not None),
             default=0.0,
         ),
         mosaic=float(off.max(initial=0.0)),

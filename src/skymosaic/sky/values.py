@@ -24,6 +24,8 @@ class SkyValue:
     error : float or None
         Standard error of ``mdrizsky`` against the mean of the exposures that overlaps link, in the
         same units; None where the method tells none.
+    seconds : float
+        EXPTIME for data in counts, by which MDRIZSKY is a rate; 1 for data that are rates.
     """
 
     rootname: str
@@ -31,8 +33,20 @@ class SkyValue:
     mdrizsky: float | None
     brightness_factor: float
     error: float | None = None
+    seconds: float = 1.0
+
+    @property
+    def rate(self) -> float | None:
+        """Sky in electron/s in a pixel of the exposure, None where undetermined."""
+        # For rates the number of the header itself, digit by digit.
+        return None if self.mdrizsky is None else self.mdrizsky / self.seconds
 
     @property
     def brightness(self) -> float | None:
         """Sky in electron/s/arcsec^2, None where undetermined."""
         return None if self.mdrizsky is None else float(self.mdrizsky) * self.brightness_factor
+
+
+def rate_unit(unit: str) -> str:
+    """Return the unit of the rate of what is in `unit`, counts or already a rate."""
+    return unit if unit.endswith("/ s") else f"{unit} / s"

@@ -90,6 +90,7 @@ def markdown(report: Report) -> str:
         "invariants": "Invariants",
         "witness": "The mosaics against their headers",
         "engines": "Both engines on a sample",
+        "weights": "Weights of the methods",
         "alignment": "Alignment",
         "gates": "Gates of the alignment",
         "defaults": "How the drizzle was set up",

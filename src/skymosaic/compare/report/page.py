@@ -33,6 +33,8 @@ _SHOWN = {
     "invariants": "{:.2e}",
     "witness": "{:.2g}",
     "engines": "{:.2g}",
+    "cosmic_rays": "{:.3g}",
+    "weights": "{:.3g}",
 }
 CONTENTS = {
     "mosaics": "Mosaics",

@@ -42,11 +42,13 @@ class RunRecord:
         Name of the campaign.
     created : str
         When the report was made, as it is to be printed.
-    exposures, alignment, gates, vectors, checks, steps, witness, engines, defaults : Table or None
+    exposures, alignment, gates, vectors, checks, steps, witness, engines, cosmic_rays, weights,
+    defaults : Table or None
         Tables of `sheets`; None where nothing is known. `checks` says for every method and chip
         what its records of the sky said; `witness` how well each mosaic agrees with its headers;
-        `engines` by how much both engines differ on a sample; `defaults` what was decided by
-        detector of AstroDrizzle's parameters.
+        `engines` by how much both engines differ on a sample; `cosmic_rays` how many pixels of
+        each chip were masked for all methods; `weights` by how much the methods' weights differ;
+        `defaults` what was decided by detector of AstroDrizzle's parameters.
     engine : str
         The engine that made the mosaics; empty where that is not known.
     aligned : bool or None
@@ -81,6 +83,8 @@ class RunRecord:
     witness: Table | None = None
     engines: Table | None = None
     defaults: Table | None = None
+    cosmic_rays: Table | None = None
+    weights: Table | None = None
     steps: Table | None = None
     engine: str = ""
     aligned: bool | None = None

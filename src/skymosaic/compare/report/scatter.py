@@ -17,8 +17,15 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
-from skymosaic.compare.figures import MOST_LABELS, row_labels
-from skymosaic.compare.mdrizsky import UNDETERMINED, axis_label, format_cell, skies
+from skymosaic.compare.figures import MOST_LABELS, row_kind, row_labels
+from skymosaic.compare.mdrizsky import (
+    UNDETERMINED,
+    axis_label,
+    format_cell,
+    quantity_of,
+    skies,
+    unit_of,
+)
 from skymosaic.compare.report.embedding import new_chart
 from skymosaic.compare.styles import METHODS
 from skymosaic.methods import ascribed
@@ -39,8 +46,8 @@ def scatter_chart(table: Table) -> figure:
         undetermined is a cross at the level of the lowest one. The renderers of a method have its
         name, so that a page can hide them, too.
     """
-    labels, every = row_labels(table), skies(table)
-    chart = new_chart("Sky subtracted from each exposure by each method", height=470)
+    labels, every, kind = row_labels(table), skies(table), row_kind(table)
+    chart = new_chart(f"Sky subtracted from each {kind} by each method", height=470)
     chart.yaxis.axis_label = axis_label(table)
     lowest = min((float(v.min()) for v in every.values() if v.count()), default=0.0)
     items = [
@@ -52,9 +59,9 @@ def scatter_chart(table: Table) -> figure:
     legend.label_text_font_size = "13px"
     chart.add_layout(legend, "above")
     drawn = [renderer for item in items for renderer in item.renderers]
-    tips = [("exposure", "@exposure"), ("method", "@method"), (axis_label(table), "@sky")]
+    tips = [(kind, "@exposure"), ("method", "@method"), (axis_label(table), "@sky")]
     chart.add_tools(HoverTool(renderers=drawn, tooltips=tips))
-    _name_exposures(chart, labels)
+    _name_rows(chart, labels, kind)
     return chart
 
 
@@ -97,13 +104,13 @@ def _draw(
     return drawn
 
 
-def _name_exposures(chart: figure, labels: Sequence[str]) -> None:
+def _name_rows(chart: figure, labels: Sequence[str], kind: str) -> None:
     if len(labels) <= MOST_LABELS:
         chart.xaxis.ticker = FixedTicker(ticks=list(range(len(labels))))
         chart.xaxis.major_label_overrides = dict(enumerate(labels))
         chart.xaxis.major_label_orientation = pi / 3
     else:
-        chart.xaxis.axis_label = "index of the exposure, in the order of the table"
+        chart.xaxis.axis_label = f"index of the {kind}, in the order of the table"
 
 
 def alternative(table: Table) -> str:
@@ -114,7 +121,8 @@ def alternative(table: Table) -> str:
         else f"{method} {UNDETERMINED}"
         for method, values in skies(table).items()
     ]
+    unit = f" in {unit_of(table)}" if unit_of(table) else ""
     return (
-        f"Scatter plot of MDRIZSKY of {len(table)} chips, one colour and mark a method: "
-        f"{'; '.join(told)}. The table holds the values."
+        f"Scatter plot of {quantity_of(table)}{unit} of {len(table)} {row_kind(table)}s, one "
+        f"colour and mark a method: {'; '.join(told)}. The table holds the values."
     )

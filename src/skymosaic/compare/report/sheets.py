@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from astropy.table import MaskedColumn, Table
 
-from skymosaic.compare.mdrizsky import method_columns, skies
+from skymosaic.compare.mdrizsky import method_columns, quantity_of, skies
 from skymosaic.compare.report.evidence_sheets import pair_sheet, quality_sheet, seam_sheet
 from skymosaic.compare.report.record import Report
 from skymosaic.compare.report.sheet import Columns, sheet
@@ -36,7 +36,7 @@ def reference_of(table: Table) -> str:
 
 
 def differences(table: Table) -> Table:
-    """Return MDRIZSKY of each method minus that of the reference, chip by chip.
+    """Return the sky of each method minus that of the reference, chip by chip.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ def differences(table: Table) -> Table:
         undetermined; none of them where one method was run.
     """
     methods, reference = method_columns(table), reference_of(table)
-    result = table["rootname", "chip"].copy()
-    result.meta = {"title": f"MDRIZSKY of each method minus that of {reference}"}
+    result, quantity = table["rootname", "chip"].copy(), quantity_of(table)
+    result.meta = {"title": f"{quantity} of each method minus that of {reference}"}
     every = skies(table)
     for method, name in methods.items():
         if method == reference:
@@ -59,7 +59,7 @@ def differences(table: Table) -> Table:
         result[f"{name}_minus_{column(reference)}"] = MaskedColumn(
             every[method] - every[reference],
             unit=table[name].unit,
-            description=f"MDRIZSKY under {method} minus that under {reference}",
+            description=f"{quantity} under {method} minus that under {reference}",
         )
     return result
 
@@ -71,6 +71,8 @@ def sheets(report: Report) -> dict[str, Table]:
         "mdrizsky": report.mdrizsky,
         "differences": None if report.mdrizsky is None else differences(report.mdrizsky),
         "checks": record.checks,
+        "cosmic_rays": record.cosmic_rays,
+        "weights": record.weights,
         "witness": record.witness,
         "engines": record.engines,
         "quality": None if evidence is None else quality_sheet(evidence),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
-from skymosaic.compare.mdrizsky import UNDETERMINED, method_columns
+from skymosaic.compare.mdrizsky import EXPTIME, UNDETERMINED, header_columns, method_columns
 from skymosaic.compare.report.record import Report
 from skymosaic.compare.report.sheets import differences, plain, reference_of
 from skymosaic.methods import ALL, ascribed, column
@@ -131,11 +131,15 @@ def typeset(text: str) -> str:
 
 
 def sky_view(report: Report) -> TableView | None:
-    """Return MDRIZSKY with the differences from the reference and the result of the check."""
+    """Return the skies with the differences from the reference and the result of the check."""
     table = report.mdrizsky
     if table is None:
         return None
-    view = table_view("mdrizsky", table, UNDETERMINED, "{:.6f}".format)
+    # Values in counts stand in the table's file, and among the checks: side by side with rates
+    # they would be compared.
+    in_headers = header_columns(table)
+    shown = table[[name for name in table.colnames if name not in (EXPTIME, *in_headers)]]
+    view = table_view("mdrizsky", shown, UNDETERMINED, "{:.6f}".format)
     headings, rows = list(view.headings), [list(row) for row in view.rows]
     if len(method_columns(table)) > 1:
         apart = table_view("differences", differences(table), "–", "{:+.6f}".format)
@@ -148,11 +152,14 @@ def sky_view(report: Report) -> TableView | None:
             row.append(cell(of.get(str(row[0].value))))
     told = _checked(report)
     if told:
-        why = "records of the sky (FLT header, HDRTAB, log) that agree, over the methods"
+        why = "records of the sky (exposure's header, HDRTAB, log) that agree, over the methods"
         headings.append(Heading("records agree", "", why, False))
         for row in rows:
             row.append(told.get((str(row[0].value), int(row[1].value or 0)), cell(None)))
     caption = f"{view.caption}; differences are from {reference_of(table)}"
+    if in_headers:
+        unit = table[in_headers[0]].unit
+        caption += f"; MDRIZSKY as in the headers, in {unit}, is in mdrizsky.ecsv"
     return TableView("mdrizsky", caption, headings, rows)
 
 
