@@ -54,11 +54,11 @@ def once(runs: Mapping[str, Finished], method: str) -> str:
     )
     if not others:
         return said
-    same = f"Its mosaic of {method} has these masks; those" if method in runs else "Its mosaics"
+    its = f"Its mosaic of {method} has these masks; those" if method in runs else "Its mosaics"
     return (
         f"{said} The mosaics of all methods leave the same pixels out, so they differ in their sky "
-        f"alone. Plain AstroDrizzle looks anew under each method, with its sky. {same} of "
-        f"{listed(others)} would have other masks, too. How much that changes a mosaic was "
+        f"alone. Plain AstroDrizzle looks anew under each method, with its sky. {its} of "
+        f"{listed(others)} would have others. How much that changes a mosaic was "
         f"measured: {MEASURED}."
     )
 

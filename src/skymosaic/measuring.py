@@ -134,7 +134,10 @@ def _by_exposure(values: Sequence[SkyValue], scale: float) -> dict[str, float | 
 def _truth(
     bench: Bench, retrieved: Sequence[Finished], exposures: Sequence[Exposure], scale: float
 ) -> dict[str, float] | None:
-    """Return the true skies that the simulator wrote beside its exposures; None for real data."""
+    """Return the true skies that the simulator wrote beside its exposures; None for real data.
+
+    It writes rates, also for cameras whose files are in electrons.
+    """
     products = {name: p for step in retrieved for name, p in step.products.items()}
     true = {}
     for exposure in exposures:

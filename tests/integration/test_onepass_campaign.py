@@ -152,7 +152,63 @@ def test_cosmic_rays_are_looked_for_once(simulated_files: Path, tmp_path: Path) 
     folder = tmp_path / "store" / "rays"
     report = (folder / "comparison" / "report.html").read_text()
     assert "Cosmic rays were looked for once, with the sky of match" in report
+    assert "those of localmin would have others" in report
+    hits = Table.read(folder / "comparison" / "cosmic_rays.ecsv")
+    assert hits["hit"].max() < 0.1 * hits["pixels"].min()
     assert (folder / "runs/onepass/onepass.log").read_text().count("===== cosmic rays:") == 1
+
+
+@pytest.mark.slow
+def test_levels_do_not_depend_on_the_unit_of_the_mosaics(
+    simulated_files: Path, tmp_path: Path
+) -> None:
+    seams = {}
+    for units in ("cps", "counts"):
+        file = campaign(
+            tmp_path,
+            units,
+            simulated_files,
+            sky={"methods": ["localmin", "match"]},
+            drizzle={"engine": "onepass", "parameters": {"final_units": units}},
+        )
+        ended = skymosaic("run", file, "--store", tmp_path / "store", "--workers", "2")
+        assert ended.code == 0, ended.err
+        comparison = tmp_path / "store" / units / "comparison"
+        seams[units] = Table.read(comparison / "seams.ecsv")
+    assert len(seams["counts"]) > 0
+    assert seams["counts"]["step"].unit == "electron / s"
+    # Of single precision, as the mosaics are.
+    np.testing.assert_allclose(seams["counts"]["step"], seams["cps"]["step"], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_masks_of_each_method_are_told_by_their_weights(
+    simulated_files: Path, tmp_path: Path
+) -> None:
+    steps = dict.fromkeys(("driz_separate", "median", "blot", "driz_cr"), True)
+    file = campaign(
+        tmp_path,
+        "each",
+        simulated_files,
+        sky={"methods": ["localmin", "match"]},
+        drizzle={"engine": "astrodrizzle", "parameters": steps},
+    )
+    ended = skymosaic("run", file, "--store", tmp_path / "store", "--workers", "2")
+    assert ended.code == 0, ended.err
+    folder = tmp_path / "store" / "each"
+    weights = [
+        fits.getdata(next((folder / "runs" / method).glob("*_wht.fits")))
+        for method in ("localmin", "match")
+    ]
+    [row] = Table.read(folder / "comparison" / "weights.ecsv")
+    assert (row["method"], row["reference"]) == ("localmin", "match")
+    either = (weights[0] > 0) | (weights[1] > 0)
+    differ = np.abs(weights[0] - weights[1]) > 1e-5 * np.maximum(*weights)
+    assert row["share"] == pytest.approx(differ.sum() / either.sum())
+    said = f"localmin in {100 * row['share']:.2f}% of the pixels"
+    for place in ((folder / "comparison" / "report.md").read_text(), ended.err):
+        assert "Cosmic rays were looked for in each run" in place
+        assert said in place or "are equal" in place
 
 
 def test_what_onepass_cannot_do_is_refused_before_anything_runs(

@@ -169,14 +169,14 @@ def test_a_record_that_disagrees_with_the_header_is_named(make, how) -> None:
 def test_a_stale_header_is_found(make) -> None:
     run = make({"a": [0.5]})
     run.header("a", 1, 0.9)
-    with pytest.raises(SkyError, match=r"a\[SCI,1\] is 0\.9 in the FLT header and 0\.5"):
+    with pytest.raises(SkyError, match=r"a\[SCI,1\] is 0\.9 in the exposure's header and 0\.5"):
         run.read()
 
 
 def test_a_header_without_a_value_where_one_was_subtracted(make) -> None:
     run = make({"a": [0.5]})
     run.header("a", 1, None)
-    with pytest.raises(SkyError, match=r"a\[SCI,1\] is None in the FLT header"):
+    with pytest.raises(SkyError, match=r"a\[SCI,1\] is None in the exposure's header"):
         run.read()
 
 

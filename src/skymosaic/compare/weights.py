@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Singles = NDArray[np.float32]
+_ROUNDING = 1e-5  # relative: sums of single precision
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,9 @@ def weight_difference(parts: Iterable[tuple[Singles, Singles]]) -> WeightDiffere
     apart = total = 0.0
     for one, other in parts:
         pixels += int(np.count_nonzero((one > 0) | (other > 0)))
-        other_than += int(np.count_nonzero(one != other))
+        other_than += int(
+            np.count_nonzero(np.abs(one - other) > _ROUNDING * np.maximum(one, other))
+        )
         apart += float(np.abs(one.astype(np.float64) - other).sum())
         total += float(other.sum(dtype=np.float64))
     return WeightDifference(

@@ -28,7 +28,7 @@ class SkyCheck:
     chip: int
     """EXTVER of the SCI extension."""
     header: float | None
-    """MDRIZSKY in the FLT header, in the exposure's data units; None: there is none."""
+    """MDRIZSKY in the header of the exposure, in its data units; None: there is none."""
     hdrtab: float | None
     """MDRIZSKY in HDRTAB of the mosaic; None: there is none."""
     log: float | None
@@ -186,5 +186,5 @@ def _must_agree(
         if not same_sky(expected or 0.0, found or 0.0):
             raise SkyError(
                 f"skymethod {method!r}: MDRIZSKY of {rootname}[SCI,{extver}] is {expected} in the "
-                f"FLT header and {found} in the {where}; the mosaic cannot be trusted"
+                f"exposure's header and {found} in the {where}; the mosaic cannot be trusted"
             )
