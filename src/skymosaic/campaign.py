@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from distributed import Client
 
 from skymosaic import compute, gathering, stages
+from skymosaic.admission import require_admissible, rules_of
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.broken_off import reported_if_broken_off
 from skymosaic.compute import execution
@@ -61,6 +62,8 @@ class Inspection:
     """By title: the exposures and the drizzled images."""
     folder: str
     """Where the tables are stored."""
+    warnings: list[str]
+    """What to know of the exposures."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,7 @@ def retrieve_each(
 
 def inspect_all(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Any:
     """Make the task that inspects what was retrieved."""
-    mixed = getattr(campaign.source, "allow_mixed", False)
-    return calls.call(stages.inspect, place, retrieved, mixed)
+    return calls.call(stages.inspect, place, retrieved, rules_of(campaign))
 
 
 def prepare(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Prepared:
@@ -266,6 +268,7 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
     unwatched = campaign.compute.model_copy(update={"dashboard": False})
     campaign = campaign.model_copy(update={"compute": unwatched})
     compute.join(campaign.compute)
+    require_admissible(campaign)
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
     tell_changes(campaign, place, parcels)
@@ -286,6 +289,7 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
     return Inspection(
         tables={"exposures": exposures, "drizzled images": drizzled},
         folder=place.store.where(place.key("inspection")),
+        warnings=list(done.result["warnings"]),
     )
 
 
@@ -296,7 +300,10 @@ def require_possible(campaign: Campaign) -> None:
     ------
     DrizzleError
         It names the parameter.
+    InputError
+        It names an imager or filter.
     """
+    require_admissible(campaign)
     if campaign.drizzle.engine == "onepass" or campaign.drizzle.checks:
         from skymosaic import onepass_stages  # as in `drizzle_each`
 

@@ -17,12 +17,11 @@ from skymosaic.drizzle.linear import KERNELS, WEIGHTS
 from skymosaic.drizzle.onepass_differences import VERSION, matched_on_grid
 from skymosaic.drizzle.onepass_run import drizzle_chips
 from skymosaic.drizzle.onepass_skies import AppliedSky, SkyChoice, find_skies
-from skymosaic.drizzle.onepass_sky import INSTRUMENTS
-from skymosaic.errors import CampaignError
 from skymosaic.methods import OWN
 from skymosaic.onepass_stages import processes_of
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps import Bench, Finished, Place, run_step
+from skymosaic.usable import require_engine
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
@@ -38,19 +37,14 @@ def measure_differences(
 
     Raises
     ------
-    CampaignError
+    InputError
         The exposures are of an instrument whose data AstroDrizzle converts to electrons.
     """
     images = stages.select(aligned.result["exposures"], aligned.products)
     grid = Grid.from_call(planned.result["grid"])
     parameters = stages.order_of(planned).parameters
     methods = [method for method in campaign.sky.methods if method in OWN]
-    for exposure in images.exposures:
-        if exposure.instrument not in INSTRUMENTS:
-            raise CampaignError(
-                f"sky.methods: {methods[0]} takes exposures of {' and '.join(INSTRUMENTS)} only, "
-                f"and {exposure.name} is of {exposure.instrument}; leave the method out"
-            )
+    require_engine(images.exposures, f"sky.methods: {methods[0]}")
 
     def work(bench: Bench) -> dict[str, Any]:
         images.fetch(bench)

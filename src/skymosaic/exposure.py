@@ -17,10 +17,10 @@ from pydantic import TypeAdapter
 from skymosaic.errors import InputError
 from skymosaic.headers import HeaderUnit, TruncatedError, read_headers
 
-RECORD = 1
+RECORD = 2
 """Version of what is recorded of an exposure; part of the key of the steps that record it."""
 EXPOSURE_SUFFIXES = ("_flt", "_flc")
-DRIZZLED_SUFFIXES = ("_drz", "_drc")
+DRIZZLED_SUFFIXES = ("_drz", "_drc", "_drw")
 _TABLE_EXTENSIONS = ("D2IMARR", "WCSDVARR")
 _REFERS_TO_TABLE = re.compile(r"CPDIS\d|D2IMDIS\d|AXISCORR")
 # FITS WCS papers I to IV, SIP, and the lookup tables that astropy reads; of the primary WCS.
@@ -30,8 +30,9 @@ _WCS_KEYWORDS = re.compile(
     r"|[AB]P?_\w+|CPDIS\d|CPERR\d|DP\d.*|D2IM\w*.*|AXISCORR|A_DMAX|B_DMAX)"
 )
 _USED_KEYWORDS = re.compile(
-    r"TELESCOP|INSTRUME|DETECTOR|ROOTNAME|ASN_ID|FILTER\d?|EXPTIME|POSTARG[12]|D\d{3}DATA"
-    rf"|BUNIT|IDCSCALE|WCSNAME|{_WCS_KEYWORDS.pattern}"
+    r"TELESCOP|INSTRUME|DETECTOR|CAMERA|ROOTNAME|ASN_ID|FILTER\d?|FILTNAM\d|EXPTIME|POSTARG[12]"
+    r"|D\d{3}DATA|OBSTYPE|IMAGETYP|EXPFLAG|QUALITY|DGEOFILE|NPOLFILE|BUNIT|IDCSCALE|PAMSCALE"
+    rf"|IDCV2REF|WCSNAME|{_WCS_KEYWORDS.pattern}"
 )
 _ROOTNAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -48,9 +49,20 @@ class Chip:
     orientation: float
     """Position angle of the image's y axis, degrees east of north."""
     idcscale: float | None
-    """Pixel scale of the distortion model, arcsec; None for a drizzled image."""
+    """Pixel scale of the distortion model, arcsec; None where there is none in the header."""
     counts: bool
     """Whether pixels hold counts and not count rates (BUNIT)."""
+    bunit: str = ""
+    """BUNIT in capitals; empty where there is none."""
+    has_model: bool = False
+    """Whether the header tells of a distortion model (IDCV2REF), whose scale is IDCSCALE."""
+    nominal_scale: float | None = None
+    """Pixel scale that skypac takes where there is no IDCSCALE, arcsec."""
+
+    @property
+    def scale(self) -> float | None:
+        """Pixel scale, arcsec; None where nothing tells it, or a model lacks its own."""
+        return self.idcscale if self.idcscale or self.has_model else self.nominal_scale
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,16 @@ class Exposure:
     chips: tuple[Chip, ...]
     members: tuple[str, ...] = ()
     """Rootnames of the exposures that a drizzled image was made from."""
+    obstype: str = ""
+    """OBSTYPE: IMAGING, SPECTROSCOPIC, CORONAGRAPHIC, INTERNAL; empty where there is none."""
+    imagetyp: str = ""
+    """IMAGETYP: EXT for the sky, or what was calibrated; empty where there is none."""
+    expflag: str = ""
+    """EXPFLAG: NORMAL, or what came in between; empty where there is none."""
+    quality: str = ""
+    """QUALITY: remarks of who looked at it; empty where there are none."""
+    dgeofile: str = ""
+    """DGEOFILE where there is no NPOLFILE, which AstroDrizzle asks its user about."""
 
     @property
     def name(self) -> str:
@@ -89,13 +111,21 @@ class Exposure:
         return [np.array(chip.footprint) for chip in self.chips]
 
     def brightness_factor(self, extver: int) -> float:
-        """Return the factor from data units to electrons/s/arcsec^2 (skypac's brightness)."""
+        """Return the factor from data units to skypac's brightness, data units/s/arcsec^2.
+
+        Raises
+        ------
+        InputError
+            The header has a distortion model without its scale.
+        """
         chip = next(chip for chip in self.chips if chip.extver == extver)
-        if chip.idcscale is None:
-            raise InputError(
-                f"{self.name}[SCI,{extver}] has no IDCSCALE; recalibrate or fetch it again"
-            )
-        return 1.0 / chip.idcscale**2 / (self.exptime if chip.counts else 1.0)
+        if not chip.scale:
+            raise InputError(self.without_scale(extver))
+        return 1.0 / chip.scale**2 / (self.exptime if chip.counts else 1.0)
+
+    def without_scale(self, extver: int, name: str | None = None) -> str:
+        """Return what to say of a chip whose distortion model has no scale."""
+        return f"{name or self.name}[SCI,{extver}] has no IDCSCALE; recalibrate or fetch it again"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as manifests hold them."""
@@ -111,7 +141,7 @@ _ADAPTER = TypeAdapter(Exposure)
 
 
 def suffix_of(name: str) -> str | None:
-    """Return ``_flt``, ``_flc``, ``_drz`` or ``_drc`` where the file name ends so, else None."""
+    """Return ``_flt``, ``_flc``, ``_drz``, ``_drc`` or ``_drw`` where the name ends so, or None."""
     stem = name.lower().removesuffix(".fits")
     return stem[-4:] if stem[-4:] in EXPOSURE_SUFFIXES + DRIZZLED_SUFFIXES else None
 
@@ -184,9 +214,12 @@ def _from_headers(path: Path, units: Sequence[HeaderUnit]) -> Exposure:
     suffix = suffix_of(path.name)
     if suffix is None:
         raise InputError(
-            f"{path}: the name does not end in _flt, _flc, _drz or _drc.fits; rename it"
+            f"{path}: the name does not end in _flt, _flc, _drz, _drc or _drw.fits; rename it"
         )
     drizzled = suffix in DRIZZLED_SUFFIXES
+    instrument = str(header["INSTRUME"]).strip()
+    # Where several exposures share a file (STIS) each has its own time and flags in its extension.
+    first = next((unit.header for unit in units if unit.name == "SCI"), header)
     # A drizzled image is known by its file: AstroDrizzle's ROOTNAME may be that of an exposure.
     rootname = path.name[: -len(".fits") - 4] if drizzled else str(header["ROOTNAME"]).strip()
     rootname = rootname.lower()
@@ -196,15 +229,32 @@ def _from_headers(path: Path, units: Sequence[HeaderUnit]) -> Exposure:
         rootname=rootname,
         suffix=suffix,
         asn_id=_association(header),
-        instrument=str(header["INSTRUME"]).strip(),
-        detector=str(header.get("DETECTOR", "")).strip(),
+        instrument=instrument,
+        detector=_detector(header, instrument),
         filter=_filter(header),
-        exptime=_number(path, header, "EXPTIME"),
+        exptime=_number(path, first if instrument == "STIS" else header, "EXPTIME"),
         postarg1=_number(path, header, "POSTARG1", 0.0),
         postarg2=_number(path, header, "POSTARG2", 0.0),
         chips=_chips(path, units, drizzled),
         members=tuple(_members(header)) if drizzled else (),
+        obstype=_text(header, "OBSTYPE"),
+        imagetyp=_text(header, "IMAGETYP"),
+        expflag=_text(first if "EXPFLAG" in first else header, "EXPFLAG"),
+        quality=_text(first if "QUALITY" in first else header, "QUALITY"),
+        dgeofile="" if "NPOLFILE" in header else _text(header, "DGEOFILE", nothing=("N/A", "n/a")),
     )
+
+
+def _text(header: fits.Header, name: str, nothing: Sequence[str] = ()) -> str:
+    value = header.get(name, "")
+    text = value.strip() if isinstance(value, str) else ""  # a card may have no value
+    return "" if text in nothing else text
+
+
+def _detector(header: fits.Header, instrument: str) -> str:
+    if instrument == "NICMOS" and "CAMERA" in header:
+        return f"NIC{header['CAMERA']}"
+    return str(header.get("DETECTOR", "")).strip()
 
 
 def _number(path: Path, header: fits.Header, name: str, default: float | None = None) -> float:
@@ -221,8 +271,10 @@ def _association(header: fits.Header) -> str:
 
 
 def _filter(header: fits.Header) -> str:
-    names = [str(header[key]).strip() for key in ("FILTER", "FILTER1", "FILTER2") if key in header]
-    used = [name for name in names if name and not name.startswith("CLEAR")]
+    # WFPC2's FILTER1 and FILTER2 are numbers; the names are beside them.
+    keys = ("FILTNAM1", "FILTNAM2") if "FILTNAM1" in header else ("FILTER", "FILTER1", "FILTER2")
+    names = [str(header[key]).strip() for key in keys if key in header]
+    used = [name for name in names if name and not name.upper().startswith("CLEAR")]
     return "+".join(used) or "CLEAR"
 
 
@@ -246,8 +298,8 @@ def _chips(path: Path, units: Sequence[HeaderUnit], drizzled: bool) -> tuple[Chi
                     raise InputError(f"{path} has no {name},{unit.ver} extension; fetch it again")
     if any(_REFERS_TO_TABLE.fullmatch(keyword) for unit in sci for keyword in unit.header):
         with fits.open(path) as hdus:  # the tables are read from other extensions
-            return tuple(_chip(path, unit, hdus) for unit in sci)
-    return tuple(_chip(path, unit) for unit in sci)
+            return tuple(_chip(path, unit, units[0].header, hdus) for unit in sci)
+    return tuple(_chip(path, unit, units[0].header) for unit in sci)
 
 
 def _wcs_cards(header: fits.Header) -> fits.Header:
@@ -255,7 +307,9 @@ def _wcs_cards(header: fits.Header) -> fits.Header:
     return fits.Header([card for card in header.cards if _WCS_KEYWORDS.fullmatch(card.keyword)])
 
 
-def _chip(path: Path, unit: HeaderUnit, tables: fits.HDUList | None = None) -> Chip:
+def _chip(
+    path: Path, unit: HeaderUnit, primary: fits.Header, tables: fits.HDUList | None = None
+) -> Chip:
     header = unit.header
     try:
         with warnings.catch_warnings():
@@ -278,4 +332,21 @@ def _chip(path: Path, unit: HeaderUnit, tables: fits.HDUList | None = None) -> C
         orientation=float(np.degrees(np.arctan2(cd[0, 1], cd[1, 1]))) % 360.0,
         idcscale=_number(path, header, "IDCSCALE") if "IDCSCALE" in header else None,
         counts="/S" not in str(header.get("BUNIT", "")).upper(),
+        bunit=_text(header, "BUNIT").upper(),
+        has_model="IDCV2REF" in header,
+        nominal_scale=_nominal_scale(path, header, primary, cd),
     )
+
+
+def _nominal_scale(
+    path: Path, header: fits.Header, primary: fits.Header, cd: np.ndarray
+) -> float | None:
+    """Return what skypac takes for IDCSCALE where the extension has none, arcsec.
+
+    As ``SkyLineMember._get_pixel_scale`` of stsci.skypac 1.0.12.
+    """
+    for where, name in ((header, "PAMSCALE"), (primary, "PAMSCALE"), (primary, "IDCSCALE")):
+        if name in where:
+            return _number(path, where, name)
+    scale = 3600.0 * float(np.sqrt(abs(np.linalg.det(cd))))
+    return scale if scale > 0 else None

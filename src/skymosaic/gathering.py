@@ -19,15 +19,13 @@ from skymosaic.run_record import alignment_warnings, check_lines, run_record
 from skymosaic.stages import order_of, read_previews, require_equal_weights, sky_values
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.store import Product
-from skymosaic.units import as_told, header_unit
+from skymosaic.units import as_told, header_unit, mosaic_unit
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
     from skymosaic.compare.evidence import Evidence
     from skymosaic.compare.gather import ComparisonInput
 
-_COUNTS = "electron"
-_RATE = "electron / s"
 # Versions of what is told of some runs; part of the step's key.
 _RATES_SHOWN = 1  # skies of data in counts
 _WEIGHTS_TOLD = 1  # where each method has masks of its own
@@ -49,7 +47,12 @@ def gather(
     found = Findings(place, campaign, retrieved, inspected, aligned, planned, runs, checked=checked)
     order = order_of(planned)
     parameters = order.parameters
-    told = [*left_out, *alignment_warnings(aligned), *order.warnings]
+    told = [
+        *left_out,
+        *inspected.result["warnings"],
+        *alignment_warnings(aligned),
+        *order.warnings,
+    ]
     looked_for = pars.has_cr_steps(parameters)
     at_once = campaign.drizzle.engine == "onepass"
     if looked_for and at_once:
@@ -175,7 +178,7 @@ def comparison_input(
         polygons={exposure.rootname: exposure.polygons for exposure in exposures},
         images=images,
         unit=header_unit(exposures),
-        image_unit=_COUNTS if _mosaics_in_counts(found.campaign) else _RATE,
+        image_unit=mosaic_unit(exposures, in_counts=_mosaics_in_counts(found.campaign)),
         pairs={} if planned is None else {(a, b): area for a, b, area in planned.result["pairs"]},
         evidence=evidence,
     )

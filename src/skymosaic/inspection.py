@@ -1,13 +1,15 @@
-"""Tables of what is known of the exposures and of the drizzled images."""
+"""What may be mosaicked, and tables of what is known of the exposures and drizzled images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from astropy.table import Table
 
 from skymosaic.errors import InputError
 from skymosaic.exposure import Exposure
+from skymosaic.usable import Allowed, require_engine, require_usable
 
 _COLUMNS: dict[str, tuple[type, str | None, str]] = {
     "rootname": (str, None, "IPPPSSOOT of the exposure; file stem of a drizzled image"),
@@ -21,6 +23,29 @@ _COLUMNS: dict[str, tuple[type, str | None, str]] = {
     "wcsname": (str, None, "name of the primary WCS of the first chip"),
 }
 _SHOWN = {"exptime": ".1f", "postarg1": ".2f", "postarg2": ".2f", "orientation": ".3f"}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a campaign file says of the exposures that it takes."""
+
+    mixed: bool = False
+    """There may be several detectors and filters."""
+    allowed: Allowed = field(default_factory=Allowed)
+    needs: str | None = None
+    """What in the file needs exposures that the one-pass engine takes; None: nothing."""
+
+
+def find_refusal(images: Sequence[Exposure], rules: Rules) -> InputError | None:
+    """Return why images are refused; None: they are taken."""
+    try:
+        require_usable(images, rules.allowed)
+        require_engine(images, rules.needs)
+        if not rules.mixed:
+            require_one_kind(images)
+    except InputError as error:
+        return error
+    return None
 
 
 def require_one_kind(images: Sequence[Exposure]) -> None:

@@ -57,7 +57,7 @@ def measure(
         AstroDrizzle's.
     """
     planned_grid = Grid.from_call(planned.result["grid"])
-    scale = exposures[0].chips[0].idcscale
+    scale = exposures[0].chips[0].scale
     if scale is None:  # brightness_factor refuses it, too
         return None
     columns, rows = planned_grid.shape

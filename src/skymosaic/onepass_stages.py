@@ -160,7 +160,7 @@ def _require_memory(
             for chip in exposure.chips:
                 header = hdus["SCI", chip.extver].header
                 pixels.append(header["NAXIS1"] * header["NAXIS2"])
-                scales.append(chip.idcscale or grid.scale)
+                scales.append(chip.scale or grid.scale)
     projection = onepass_memory.project(
         grid,
         pixels,

@@ -122,7 +122,8 @@ def make_report(bench: Bench, found: Findings) -> Report:
     found : Findings
         What the store knows of the campaign.
     """
-    told = [] if found.aligned is None else alignment_warnings(found.aligned)
+    told = [] if found.inspected is None else list(found.inspected.result.get("warnings", ()))
+    told += [] if found.aligned is None else alignment_warnings(found.aligned)
     if found.planned is not None:
         told += order_of(found.planned).warnings
     missing = [*found.missing, *_of_the_run(found)]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skymosaic import drizzlepac_process, scratch
+from skymosaic.admission import allowed_by
 from skymosaic.archive.base import Source
 from skymosaic.config import AnySource, Campaign, MastSource, S3Source, SimulatedSource
 from skymosaic.errors import CampaignError
@@ -53,6 +54,7 @@ def open_source(source: AnySource, *, mixed: bool = False) -> Source:
         filter=source.filter,
         detector=source.detector,
         allow_mixed=source.allow_mixed,
+        allowed=allowed_by(source),
     )
 
 

@@ -33,12 +33,14 @@ from skymosaic.drizzle.order import Order
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, InputError, SkyError
 from skymosaic.exposure import RECORD, Exposure, read_exposure, suffix_of, write_frame
-from skymosaic.inspection import inspection_table, require_one_kind
+from skymosaic.imsets import split_imsets
+from skymosaic.inspection import Rules, find_refusal, inspection_table
 from skymosaic.methods import column
 from skymosaic.sky.overlaps import groups, overlaps
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.store import Product
+from skymosaic.usable import warnings_of
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
@@ -95,7 +97,10 @@ def retrieve(place: Place, source: Source, parcel: Parcel) -> Finished:
                 image = read_exposure(path)
                 if image.name != path.name:
                     raise InputError(f"{path.name} says that it is {image.name}; fetch it again")
-                images.append(image.to_dict())
+                if image.instrument == "STIS" and not image.drizzled:
+                    images += [read_exposure(part).to_dict() for part in split_imsets(path)]
+                else:
+                    images.append(image.to_dict())
         return {"images": images}
 
     return run_step(
@@ -110,19 +115,23 @@ def retrieve(place: Place, source: Source, parcel: Parcel) -> Finished:
     )
 
 
-def inspect(place: Place, retrieved: Sequence[Finished], mixed: bool) -> Finished:
+def inspect(place: Place, retrieved: Sequence[Finished], rules: Rules) -> Finished:
     """Tell the exposures from the drizzled images, and tabulate both.
 
-    `mixed`: there may be several detectors and filters.
+    Raises
+    ------
+    InputError
+        The rules refuse an image.
     """
     records = [record for step in retrieved for record in step.result["images"]]
     products = {name: p for step in retrieved for name, p in step.products.items()}
     used = {name: p for name, p in products.items() if suffix_of(name) is not None}
+    images = [Exposure.from_dict(record) for record in records]
+    refused = find_refusal(images, rules)
 
     def work(bench: Bench) -> dict[str, Any]:
-        images = [Exposure.from_dict(record) for record in records]
-        if not mixed:
-            require_one_kind(images)
+        if refused is not None:
+            raise refused
         exposures = sorted((i for i in images if not i.drizzled), key=lambda i: i.rootname)
         drizzled = sorted((i for i in images if i.drizzled), key=lambda i: i.rootname)
         inspection_table(exposures).write(bench.out / "exposures.ecsv")
@@ -130,6 +139,7 @@ def inspect(place: Place, retrieved: Sequence[Finished], mixed: bool) -> Finishe
         return {
             "exposures": [exposure.to_dict() for exposure in exposures],
             "drizzled": [image.to_dict() for image in drizzled],
+            "warnings": warnings_of(images),
         }
 
     done = run_step(
@@ -137,7 +147,8 @@ def inspect(place: Place, retrieved: Sequence[Finished], mixed: bool) -> Finishe
         "inspection",
         titles=["inspect"],
         inputs=used,
-        parameters={"record": RECORD},
+        # What the rules refuse now a former run, under others, may have finished.
+        parameters={"record": RECORD} | ({"refused": str(refused)} if refused else {}),
         versions={},
         work=work,
     )

@@ -10,19 +10,30 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from skymosaic.exposure import Exposure
+from skymosaic.imagers import imager_of
 from skymosaic.sky.values import SkyValue
-
-IN_ELECTRONS = ("ACS", "WFC3")
-"""Instruments whose files are in electrons; of others MDRIZSKY is in the detector's counts."""
 
 
 def header_unit(exposures: Sequence[Exposure]) -> str:
     """Return the unit of MDRIZSKY in the headers, that of the exposures' pixels."""
     if not exposures:
         return "electron / s"
-    first = exposures[0]
-    base = "electron" if first.instrument in IN_ELECTRONS else "count"
-    return base if first.chips[0].counts else f"{base} / s"
+    quantum = _quantum(exposures)
+    return quantum if exposures[0].chips[0].counts else f"{quantum} / s"
+
+
+def mosaic_unit(exposures: Sequence[Exposure], *, in_counts: bool) -> str:
+    """Return the unit of the mosaics' pixels: AstroDrizzle leaves counts what they are.
+
+    `in_counts`: ``final_units: counts`` was asked for.
+    """
+    quantum = _quantum(exposures)
+    return quantum if in_counts else f"{quantum} / s"
+
+
+def _quantum(exposures: Sequence[Exposure]) -> str:
+    imager = imager_of(exposures[0].instrument, exposures[0].detector) if exposures else None
+    return "electron" if imager is None else imager.pixels.removesuffix(" / s")
 
 
 def as_told(values: Iterable[SkyValue], exposures: Iterable[Exposure]) -> list[SkyValue]:

@@ -234,3 +234,50 @@ def test_a_file_that_went_away_is_named(folder, tmp_path) -> None:
     (folder / "ibxl54aaq_flt.fits").unlink()
     with pytest.raises(InputError, match=r"ibxl54aaq_flt\.fits cannot be read any longer"):
         source.fetch(parcel, tmp_path, tmp_path / "log")
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("u40x010hm_c0m.fits", "wfpc2_to_flt('u40x010hm_c0m.fits')"),
+        ("n4k101abq_cal.fits", ""),
+        ("ibxl54ccq_raw.fits", ""),
+        ("ibxl54ccq_flt.fits.gz", "unpack"),
+        ("u40x0101t.c0h", ""),
+    ],
+)
+def test_what_looks_like_an_exposure_is_not_passed_over_in_silence(
+    folder, caplog, name, remedy
+) -> None:
+    (folder / name).write_bytes(b"")
+    source = Directory(folder)
+    assert len(names(source)) == 3
+    [line] = source.left_out
+    assert name in line and remedy in line
+    assert name in caplog.text
+
+
+def test_other_products_of_exposures_that_are_taken_are_no_loss(folder) -> None:
+    for suffix in ("raw", "ima", "spt"):
+        (folder / f"ibxl54aaq_{suffix}.fits").write_bytes(b"")
+    source = Directory(folder)
+    names(source)
+    assert source.left_out == []
+
+
+def test_a_folder_of_others_alone_names_them(tmp_path) -> None:
+    (tmp_path / "u40x010hm_c0m.fits").write_bytes(b"")
+    with pytest.raises(InputError, match=r"no calibrated exposures.*u40x010hm_c0m\.fits"):
+        Directory(tmp_path).parcels()
+
+
+def test_a_spectrum_is_refused_or_left_out_or_not_wanted(folder) -> None:
+    write_exposure(folder / "ibxl54ccq_flt.fits", primary={"FILTER": "G141"})
+    with pytest.raises(InputError, match=r"ibxl54ccq_flt\.fits.*G141.*on_bad_file: leave_out"):
+        Directory(folder).parcels()
+    source = Directory(folder, leave_out_bad=True)
+    assert len(names(source)) == 3
+    assert "G141" in source.left_out[0]
+    source = Directory(folder, filter="F160W")
+    assert len(names(source)) == 3
+    assert source.left_out == []

@@ -95,6 +95,11 @@ def test_a_rootname_that_is_no_name_is_refused(tmp_path, rootname) -> None:
         ({"FILTER": None, "FILTER1": "CLEAR1L", "FILTER2": "F606W"}, "F606W"),
         ({"FILTER": None, "FILTER1": "F550M", "FILTER2": "POL60V"}, "F550M+POL60V"),
         ({"FILTER": None, "FILTER1": "CLEAR1L", "FILTER2": "CLEAR2L"}, "CLEAR"),
+        ({"FILTER": "Clear"}, "CLEAR"),  # STIS
+        (
+            {"FILTER": None, "FILTER1": 25, "FILTER2": 0, "FILTNAM1": "F555W", "FILTNAM2": ""},
+            "F555W",
+        ),  # WFPC2
     ],
 )
 def test_filter(tmp_path, filters, expected) -> None:
@@ -121,10 +126,28 @@ def test_brightness_of_counts_is_a_rate(tmp_path, unit) -> None:
     assert exposure.brightness_factor(1) == 4.0 / 200.0
 
 
-def test_brightness_without_the_scale_is_refused(tmp_path) -> None:
-    path = write_exposure(tmp_path / "a_flt.fits", science={"IDCSCALE": None})
+def test_brightness_by_a_model_without_its_scale_is_refused(tmp_path) -> None:
+    path = write_exposure(tmp_path / "a_flt.fits", science={"IDCSCALE": None, "IDCV2REF": 1.0})
     with pytest.raises(InputError, match=r"a_flt\.fits\[SCI,1\] has no IDCSCALE"):
         read_exposure(path).brightness_factor(1)
+
+
+@pytest.mark.parametrize(
+    ("science", "primary", "scale"),
+    [
+        ({}, {}, SCALE),  # of the CD matrix
+        ({"PAMSCALE": 0.2}, {"PAMSCALE": 0.3}, 0.2),
+        ({}, {"PAMSCALE": 0.3, "IDCSCALE": 0.4}, 0.3),
+        ({}, {"IDCSCALE": 0.4}, 0.4),
+    ],
+)
+def test_without_a_model_the_scale_is_that_of_skypac(tmp_path, science, primary, scale) -> None:
+    path = write_exposure(
+        tmp_path / "a_flt.fits", science={"IDCSCALE": None, **science}, primary=primary
+    )
+    exposure = read_exposure(path)
+    assert exposure.chips[0].scale == pytest.approx(scale, rel=1e-9)
+    assert exposure.brightness_factor(1) == pytest.approx(1 / scale**2, rel=1e-9)
 
 
 @pytest.mark.parametrize("build", [True, False])
@@ -263,6 +286,7 @@ def test_the_footprint_is_that_of_the_whole_headers_wcs(tmp_path) -> None:
         ("A_FLC.FITS", "_flc"),
         ("ibxl54030_drz.fits", "_drz"),
         ("x_drc.fits", "_drc"),
+        ("x_drw.fits", "_drw"),
         ("a_flt.fits.part", None),
         ("a_raw.fits", None),
         ("truth.json", None),

@@ -1,24 +1,26 @@
-"""A folder of FLT/FLC and DRZ/DRC files as source."""
+"""A folder of FLT/FLC and DRZ/DRC/DRW files as source."""
 
 from __future__ import annotations
 
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from skymosaic.archive.base import Parcel
+from skymosaic.archive.passed_over import passed_over
 from skymosaic.errors import InputError
 from skymosaic.exposure import Exposure, read_exposure, suffix_of
+from skymosaic.usable import Allowed, why_refused
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Directory:
-    """All exposures and drizzled images of a folder; other files are not looked at.
+    """All exposures and drizzled images of a folder; what else looks like one is named.
 
     Parameters
     ----------
@@ -30,6 +32,8 @@ class Directory:
         Take these only.
     allow_mixed : bool
         Allow exposures of several filters and detectors.
+    allowed : Allowed
+        What is taken that is refused otherwise.
     """
 
     path: Path
@@ -37,6 +41,7 @@ class Directory:
     filter: str | None = None
     detector: str | None = None
     allow_mixed: bool = False
+    allowed: Allowed = field(default_factory=Allowed)
     left_out: list[str] = field(default_factory=list, compare=False)
     """What `parcels` left out, and why."""
 
@@ -46,19 +51,23 @@ class Directory:
         Raises
         ------
         InputError
-            No exposures; or a file that is damaged, doubled, not HST's or of another filter or
-            detector, unless such files are left out.
+            No exposures; or a file that is damaged, doubled, not HST's, of another filter or
+            detector, or cannot be used, unless such files are left out.
         """
         self.left_out.clear()
         found = self._readable()
-        found = self._wanted(found)
+        over = passed_over((path.name for path in self.path.iterdir()), _names_of(found))
+        found = self._usable(self._wanted(found))
         found = self._unique(found)
         found = self._of_one_kind(found)
         if not any(not image.drizzled for image in found.values()):
             raise InputError(
                 f"no calibrated exposures (*_flt.fits, *_flc.fits) to use in {self.path}; "
-                "source.path names the folder that holds them"
+                "source.path names the folder that holds them" + (f". {over}" if over else "")
             )
+        if over:
+            log.warning("%s: %s", self.path, over)
+            self.left_out.append(over)
         return sorted(
             (self._parcel(path, image) for path, image in found.items()), key=lambda p: p.name
         )
@@ -104,6 +113,16 @@ class Directory:
             and (self.detector is None or image.detector == self.detector)
         }
 
+    def _usable(self, found: dict[Path, Exposure]) -> dict[Path, Exposure]:
+        usable = {}
+        for path, image in found.items():
+            why = why_refused(image, self.allowed, str(path))
+            if why is None:
+                usable[path] = image
+            else:
+                self._refuse(path, why)
+        return usable
+
     def _unique(self, found: dict[Path, Exposure]) -> dict[Path, Exposure]:
         unique: dict[str, Path] = {}
         for path, image in found.items():
@@ -147,6 +166,12 @@ class Directory:
             # Size and time stand for the content: a campaign's second run need not read it all.
             identity={"path": str(path), "size": status.st_size, "mtime_ns": status.st_mtime_ns},
         )
+
+
+def _names_of(found: Mapping[Path, Exposure]) -> set[str]:
+    """Return what files and headers call the images, for files beside them."""
+    files = {path.name.lower().rsplit("_", 1)[0] for path in found}
+    return files | {image.rootname for image in found.values()}
 
 
 _KINDS: dict[str, Callable[[Exposure], str]] = {

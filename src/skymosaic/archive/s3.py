@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,8 +12,11 @@ from pathlib import Path
 from skymosaic.archive.base import Parcel
 from skymosaic.archive.bucket import Bucket
 from skymosaic.archive.download import fetch, parts_folder
+from skymosaic.archive.passed_over import passed_over
 from skymosaic.errors import InputError
 from skymosaic.exposure import suffix_of
+
+log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.fits")
 
@@ -72,10 +76,13 @@ class S3Folder:
         ForbiddenError, UnreachableError
             The bucket may not be listed; it does not answer.
         """
+        self.left_out.clear()
         found: dict[str, S3Object] = {}
+        others: list[str] = []
         for entry in self.bucket.list(self.prefix):
             name = entry.key.rsplit("/", 1)[-1]
             if not self._is_wanted(name):
+                others.append(name)
                 continue
             file = S3Object(name, entry.size, entry.key, entry.etag)
             first = found.setdefault(name, file)
@@ -89,11 +96,17 @@ class S3Folder:
                     f"{self.where} has more than {self.max_files} files (source.max_files); "
                     "narrow source.uri or source.names, or raise the limit"
                 )
+        taken = {name.rsplit("_", 1)[0] for name in found}
+        over = passed_over(filter(self._is_named, others), taken)
         if not any(name.endswith(("_flt.fits", "_flc.fits")) for name in found):
             raise InputError(
                 f"no calibrated exposures (*_flt.fits, *_flc.fits) to use in {self.where}; "
                 "source.uri, source.names and source.kinds say which"
+                + (f". {over}" if over else "")
             )
+        if over:
+            log.warning("%s: %s", self.where, over)
+            self.left_out.append(over)
         return [
             Parcel(
                 name.removesuffix(".fits"),
@@ -118,5 +131,8 @@ class S3Folder:
         suffix = suffix_of(name) if name.endswith(".fits") else None
         if suffix is None or suffix[1:].upper() not in self.kinds:
             return False
-        rootname = name[: -len(suffix) - len(".fits")]
+        return self._is_named(name)
+
+    def _is_named(self, name: str) -> bool:
+        rootname = name.rsplit("_", 1)[0]
         return not self.names or any(fnmatch.fnmatchcase(rootname, p) for p in self.names)

@@ -19,7 +19,10 @@ from skymosaic.config import Campaign, json_schema, load_campaign, resolved_yaml
 @ended_cleanly
 def check(config: Path, store: str | None) -> None:
     """Validate CONFIG and print it with all defaults; the data are not looked at."""
+    from skymosaic.admission import require_admissible
+
     campaign = load_campaign(config, {"store.uri": store})
+    require_admissible(campaign)
     click.echo(resolved_yaml(campaign), nl=False)
     for line in _drizzlepac_defaults(campaign):
         click.echo(f"# {line}")

@@ -139,4 +139,6 @@ def inspect(obj: dict[str, bool], config: Path, store: str | None, workers: int 
     for title, table in inspection.tables.items():
         click.echo(f"{title}: {len(table)}")
         click.echo("\n".join(table.pformat(max_lines=-1, max_width=-1)) + "\n")
+    for warning in inspection.warnings:
+        click.echo(f"warning: {warning}", err=True)
     click.echo(f"tables: {inspection.folder}")

@@ -129,6 +129,14 @@ class DirectorySource(Section):
     allow_mixed: bool = Field(
         default=False, description="Allow exposures of several filters or detectors in one mosaic."
     )
+    allow_untried: bool = Field(
+        default=False,
+        description="Take exposures of imagers that nothing was tried on, such as ACS/SBC.",
+    )
+    allow_non_imaging: bool = Field(
+        default=False,
+        description="Take spectra (grisms, prisms), ramps, and what is no exposure of the sky.",
+    )
 
 
 class MastSource(Section):
@@ -172,6 +180,14 @@ class MastSource(Section):
     bucket_endpoint_url: Endpoint | None = Field(
         default=None, description="Address of the bucket's server; null: what AWS's settings say."
     )
+    allow_untried: bool = Field(
+        default=False,
+        description="Take exposures of imagers that nothing was tried on, such as ACS/SBC.",
+    )
+    allow_non_imaging: bool = Field(
+        default=False,
+        description="Take spectra (grisms, prisms), ramps, and what is no exposure of the sky.",
+    )
     downloads: Count = Field(default=8, description="Files fetched at once at most (count).")
 
     @model_validator(mode="after")
@@ -196,6 +212,14 @@ class S3Source(Section):
     max_files: Count = Field(default=2000, description="Most files that there may be (count).")
     allow_mixed: bool = Field(
         default=False, description="Allow exposures of several filters or detectors in one mosaic."
+    )
+    allow_untried: bool = Field(
+        default=False,
+        description="Take exposures of imagers that nothing was tried on, such as ACS/SBC.",
+    )
+    allow_non_imaging: bool = Field(
+        default=False,
+        description="Take spectra (grisms, prisms), ramps, and what is no exposure of the sky.",
     )
     profile: Text | None = Field(
         default=None, description="Profile of ~/.aws; null: what AWS's own settings say."

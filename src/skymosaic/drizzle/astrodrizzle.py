@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -159,13 +160,15 @@ def weight_checksum(path: Path) -> str:
 
 
 def _products(folder: Path, output: str) -> tuple[Path, Path]:
-    # AstroDrizzle names its products _drc where it corrected CTE (FLC input), else _drz.
-    for suffix in ("drz", "drc"):
-        science, weight = (folder / f"{output}_{suffix}_{kind}.fits" for kind in ("sci", "wht"))
-        if science.exists() and weight.exists():
+    # _drz, _drc or _drw, as AstroDrizzle finds right: the files themselves tell.
+    made = sorted(folder.glob(f"{glob.escape(output)}_dr[a-z]_sci.fits"))
+    for science in made:
+        weight = science.with_name(science.name.replace("_sci.fits", "_wht.fits"))
+        if weight.exists():
             return science, weight
     raise DrizzleError(
-        f"AstroDrizzle ended without an error but wrote no {output}_drz_sci.fits; its log tells why"
+        f"AstroDrizzle ended without an error but wrote no {output}_dr*_sci.fits with its weight "
+        "map; its log tells why"
     )
 
 

@@ -29,6 +29,7 @@ from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, InputError
 from skymosaic.exposure import Exposure
 from skymosaic.footprints_told import as_result
+from skymosaic.imagers import product_suffix
 
 _BATCH = 4  # exposures a call: starting one costs some hundredths of a second
 
@@ -297,7 +298,8 @@ def _headers(
 
 
 def _suffix(exposures: Sequence[Exposure]) -> str:
-    return "drc" if exposures[0].suffix == "_flc" else "drz"
+    first = exposures[0]
+    return product_suffix(first.instrument, first.detector, first.suffix)
 
 
 def _told(exposures: Sequence[Exposure], skies: Mapping[str, AppliedSky]) -> str:

@@ -14,7 +14,6 @@ from astropy.nddata.bitmask import interpret_bit_flags
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from skymosaic.errors import InputError
 from skymosaic.exposure import Exposure
 from skymosaic.methods import METHODS
 from skymosaic.sky.layout import Layout, plan_layout
@@ -26,9 +25,8 @@ from skymosaic.sky.static_mask import too_low
 from skymosaic.sky.statistics import Singles, Statistic
 from skymosaic.sky.swapped import SwappedOverlaps, swapped_overlaps
 from skymosaic.sky.values import SkyValue
+from skymosaic.usable import require_engine
 
-INSTRUMENTS = ("ACS", "WFC3")
-"""Those whose files are in electrons: for others AstroDrizzle converts, and masks more pixels."""
 HELD = 400_000_000
 """Bytes of pixels that are kept from the first reading for the second one."""
 _WCS = re.compile(
@@ -106,11 +104,8 @@ def read_chips(
     InputError
         The instrument's data are not in electrons.
     """
-    if exposure.instrument not in INSTRUMENTS:
-        raise InputError(
-            f"{exposure.name} is of {exposure.instrument}: drizzle.engine onepass takes "
-            f"{' and '.join(INSTRUMENTS)} only; use drizzle.engine: astrodrizzle"
-        )
+    # AstroDrizzle converts the data of others to electrons, and masks more pixels.
+    require_engine([exposure], "drizzle.engine: onepass")
     chips, found = [], []
     with fits.open(path, memmap=False) as hdus:
         for chip in exposure.chips:

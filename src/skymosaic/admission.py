@@ -1,0 +1,79 @@
+"""What a campaign file says of the exposures that it takes, before any of them is looked at."""
+
+from __future__ import annotations
+
+from skymosaic.config import AnySource, Campaign, DirectorySource, MastSource
+from skymosaic.errors import InputError
+from skymosaic.imagers import PAGE, Imager, detectors_named, imagers_named, onepass_imagers
+from skymosaic.inspection import Rules
+from skymosaic.methods import OWN
+from skymosaic.usable import Allowed, no_image_through
+
+
+def allowed_by(source: AnySource) -> Allowed:
+    """Return what a source takes that is refused otherwise."""
+    return Allowed(
+        getattr(source, "allow_untried", False), getattr(source, "allow_non_imaging", False)
+    )
+
+
+def needs_onepass(campaign: Campaign) -> str | None:
+    """Return what in a campaign file needs exposures that the one-pass engine takes, or None."""
+    if campaign.drizzle.engine == "onepass":
+        return "drizzle.engine: onepass"
+    if own := [method for method in campaign.sky.methods if method in OWN]:
+        return f"sky.methods: {own[0]}"
+    return f"drizzle.{campaign.drizzle.checks[0]}" if campaign.drizzle.checks else None
+
+
+def rules_of(campaign: Campaign) -> Rules:
+    """Return what is asked of a campaign's exposures when they are inspected."""
+    mixed = getattr(campaign.source, "allow_mixed", False)
+    return Rules(mixed, allowed_by(campaign.source), needs_onepass(campaign))
+
+
+def require_admissible(campaign: Campaign) -> None:
+    """Refuse imagers and filters that the file names, before anything is fetched.
+
+    Raises
+    ------
+    InputError
+        As their exposures would be refused.
+    """
+    source, allowed = campaign.source, allowed_by(campaign.source)
+    for key, name, imagers in _imagers_of(source):
+        if imagers and not any(imager.tried for imager in imagers) and not allowed.untried:
+            raise InputError(
+                f"{key} is {name}: no exposure of it was ever tried ({PAGE}); choose another, or "
+                "set source.allow_untried: true to try all the same"
+            )
+        needs = needs_onepass(campaign)
+        if needs and imagers and not any("onepass" in imager.engines for imager in imagers):
+            raise InputError(
+                f"{key} is {name}, and {needs} takes {onepass_imagers()} only; use "
+                "drizzle.engine: astrodrizzle, with AstroDrizzle's own methods, and without "
+                "witness and sample"
+            )
+    for key, name in _filters_of(source):
+        what = no_image_through(name)
+        if what is not None and not allowed.non_imaging:
+            raise InputError(
+                f"{key}: {what}; choose another, or set source.allow_non_imaging: true to drizzle "
+                "it all the same"
+            )
+
+
+def _imagers_of(source: AnySource) -> list[tuple[str, str, list[Imager]]]:
+    if isinstance(source, MastSource):
+        return [("source.instrument", name, imagers_named(name)) for name in source.instrument]
+    if isinstance(source, DirectorySource) and source.detector is not None:
+        return [("source.detector", source.detector, detectors_named(source.detector))]
+    return []
+
+
+def _filters_of(source: AnySource) -> list[tuple[str, str]]:
+    if isinstance(source, MastSource):
+        return [("source.filters", name) for name in source.filters]
+    if isinstance(source, DirectorySource) and source.filter is not None:
+        return [("source.filter", source.filter)]
+    return []

@@ -1,0 +1,46 @@
+"""Files that look like HST's exposures and are not taken: they are named, never passed over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_FEW = 5  # names that are told
+# What pipelines make of exposures: raw, in steps between, of WFPC2 and NICMOS; and what was packed.
+_LIKE_EXPOSURES = re.compile(
+    r"(?P<root>\w+)(?:_(?:raw|ima|crj|crc|cal|mos|sx2|[cd]0[fm])\.fits(?:\.gz|\.fz|\.Z)?"
+    r"|_(?:flt|flc|drz|drc|drw)\.fits(?:\.gz|\.fz|\.Z)|\.[cd]0h)",
+    re.IGNORECASE,
+)
+_WFPC2 = re.compile(r"\w+_c0m\.fits")
+
+
+def passed_over(names: Iterable[str], taken: Iterable[str]) -> str:
+    """Return a line on files that look like exposures and are not taken; empty: there are none.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of files.
+    taken : iterable of str
+        Rootnames of the images that are taken: what else there is of them is no loss.
+    """
+    known = set(taken)
+    found = [
+        name
+        for name in sorted(names)
+        if (match := _LIKE_EXPOSURES.fullmatch(name)) and match["root"].lower() not in known
+    ]
+    if not found:
+        return ""
+    more = f" and {len(found) - _FEW} more" if len(found) > _FEW else ""
+    line = f"Passed over, being no FLT, FLC, DRZ, DRC or DRW: {', '.join(found[:_FEW])}{more}"
+    wfpc2 = next((name for name in found if _WFPC2.fullmatch(name)), None)
+    if wfpc2 is not None:
+        line += (
+            '; of c0m and c1m make FLTs: python -c "from drizzlepac.wfpc2Data import wfpc2_to_flt; '
+            f"wfpc2_to_flt('{wfpc2}')\", then go on as docs/instruments.md tells"
+        )
+    if any(name.lower().endswith((".gz", ".fz", ".z")) for name in found):
+        line += "; unpack those that are packed"
+    return line

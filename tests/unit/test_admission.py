@@ -1,0 +1,76 @@
+"""What is refused by what a campaign file says, before anything is fetched."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from skymosaic.admission import needs_onepass, require_admissible
+from skymosaic.cli import main
+from skymosaic.config import load_campaign
+from skymosaic.errors import InputError
+
+
+def campaign(tmp_path, source, drizzle=None, sky=None):
+    content = {"campaign": {"name": "field"}, "source": source, "align": "none"}
+    content |= {"drizzle": drizzle or {"engine": "astrodrizzle"}, "sky": sky or {}}
+    path = tmp_path / "field.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def mast(**more):
+    return {"kind": "mast", "proposal_id": ["12812"], **more}
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "key"),
+    [
+        (mast(instrument=["ACS/SBC"]), "ACS/SBC", "allow_untried"),
+        (mast(instrument=["NICMOS/NIC2"]), "NICMOS/NIC2", "allow_untried"),
+        ({"kind": "directory", "path": "x", "detector": "SBC"}, "SBC", "allow_untried"),
+        (mast(filters=["G141"]), "G141", "allow_non_imaging"),
+        ({"kind": "directory", "path": "x", "filter": "FR459M"}, "FR459M", "allow_non_imaging"),
+    ],
+)
+def test_check_refuses_with_exit_4_and_a_key_that_allows_it(tmp_path, source, name, key) -> None:
+    ended = CliRunner().invoke(main, ["check", str(campaign(tmp_path, source))])
+    assert ended.exit_code == 4
+    assert name in ended.output and f"source.{key}: true" in ended.output
+    allowed = campaign(tmp_path, {**source, key: True})
+    assert CliRunner().invoke(main, ["check", str(allowed)]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        mast(instrument=["WFC3/IR"], filters=["F160W"]),
+        mast(instrument=["ACS*"]),
+        mast(instrument=["WFPC2/WFC"]),
+        mast(),
+        {"kind": "directory", "path": "x", "detector": "UVIS", "filter": "F606W"},
+    ],
+)
+def test_what_was_tried_is_admitted(tmp_path, source) -> None:
+    loaded = load_campaign(campaign(tmp_path, source))
+    require_admissible(loaded)
+    assert needs_onepass(loaded) is None
+
+
+@pytest.mark.parametrize(
+    ("drizzle", "sky", "what"),
+    [
+        ({"engine": "onepass"}, {}, "drizzle.engine: onepass"),
+        (None, {"methods": ["match", "match-differences"]}, "sky.methods: match-differences"),
+        ({"engine": "astrodrizzle", "witness": True}, {}, "drizzle.witness"),
+    ],
+)
+def test_the_one_pass_engine_is_refused_for_other_imagers(tmp_path, drizzle, sky, what) -> None:
+    source = mast(instrument=["WFPC2/WFC"])
+    with pytest.raises(InputError, match="WFPC2/WFC") as caught:
+        require_admissible(load_campaign(campaign(tmp_path, source, drizzle, sky)))
+    assert what in str(caught.value)
+    require_admissible(
+        load_campaign(campaign(tmp_path, mast(instrument=["ACS/WFC"]), drizzle, sky))
+    )

@@ -1,0 +1,177 @@
+"""Which exposures are refused and which are warned of, by small files with the telling keywords."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skymosaic.errors import InputError
+from skymosaic.exposure import Exposure, read_exposure
+from skymosaic.usable import Allowed, require_engine, require_usable, warnings_of, why_refused
+from tests.unit.small_fits import write_drizzled, write_exposure
+
+NOTHING = Allowed()
+
+
+def made(
+    folder: Path, science: dict[str, Any] | None = None, chips: int = 1, **primary: Any
+) -> Exposure:
+    """Return an exposure with these keywords over those of a WFC3/IR exposure in F160W."""
+    name = f"i{len(list(folder.iterdir()))}_flt.fits"
+    path = write_exposure(folder / name, primary=primary, science=science, chips=chips)
+    return read_exposure(path)
+
+
+def of(instrument: str, detector: str) -> dict[str, Any]:
+    return {"INSTRUME": instrument, "DETECTOR": detector}
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {},
+        {"OBSTYPE": "IMAGING", "IMAGETYP": "EXT", "EXPFLAG": "NORMAL", "QUALITY": ""},
+        of("WFC3", "UVIS"),
+        of("ACS", "WFC"),
+        of("ACS", "HRC"),
+        of("STIS", "CCD"),
+        {**of("WFPC2", "PC"), "NPOLFILE": "N/A", "DGEOFILE": "uref$s8f1222cu_dxy.fits"},
+        {**of("WFPC2", "PC"), "DGEOFILE": "N/A"},
+        {"FILTER": None, "FILTER1": "F606W", "FILTER2": "CLEAR2L"},
+    ],
+)
+def test_images_of_imagers_that_were_tried_are_taken(tmp_path, keywords) -> None:
+    in_science = {"EXPTIME": 150.0} if keywords.get("INSTRUME") == "STIS" else {}
+    image = made(tmp_path, in_science, **keywords)
+    assert why_refused(image, NOTHING) is None
+    assert image.expflag in ("", "NORMAL")
+
+
+@pytest.mark.parametrize(
+    "imager", [("ACS", "SBC"), ("STIS", "NUV-MAMA"), ("STIS", "FUV-MAMA")], ids="/".join
+)
+def test_an_untried_imager_is_refused_with_the_key_that_allows_it(tmp_path, imager) -> None:
+    image = made(tmp_path, {"EXPTIME": 10.0}, **of(*imager))
+    why = why_refused(image, NOTHING)
+    assert why is not None and image.name in why and "/".join(imager) in why
+    assert "source.allow_untried: true" in why
+    assert why_refused(image, Allowed(untried=True)) is None
+    assert any("/".join(imager) in line and "ever tried" in line for line in warnings_of([image]))
+
+
+def test_the_cameras_of_nicmos(tmp_path) -> None:
+    image = made(tmp_path, INSTRUME="NICMOS", DETECTOR=None, CAMERA=2)
+    assert image.detector == "NIC2"
+    assert "NICMOS/NIC2" in (why_refused(image, NOTHING) or "")
+    assert why_refused(image, Allowed(untried=True)) is None
+
+
+def test_what_astrodrizzle_does_not_know_is_refused_always(tmp_path) -> None:
+    image = made(tmp_path, **of("FOC", "F/96"))
+    assert "AstroDrizzle does not know" in (why_refused(image, Allowed(True, True)) or "")
+
+
+@pytest.mark.parametrize(
+    ("keywords", "value"),
+    [
+        ({"FILTER": "G141", "OBSTYPE": "SPECTROSCOPIC"}, "SPECTROSCOPIC"),
+        ({"FILTER": "G102"}, "G102"),
+        ({**of("WFC3", "UVIS"), "FILTER": "G280"}, "G280"),
+        ({**of("ACS", "WFC"), "FILTER": None, "FILTER1": "G800L", "FILTER2": "CLEAR2L"}, "G800L"),
+        ({**of("ACS", "HRC"), "FILTER": None, "FILTER1": "CLEAR1S", "FILTER2": "PR200L"}, "PR200L"),
+        ({**of("ACS", "WFC"), "FILTER": None, "FILTER1": "CLEAR1L", "FILTER2": "FR914M"}, "FR914M"),
+        ({**of("WFPC2", "PC"), "FILTNAM1": "FR533P15", "FILTNAM2": ""}, "FR533P15"),
+        ({"OBSTYPE": "INTERNAL"}, "INTERNAL"),
+        ({"IMAGETYP": "DARK"}, "DARK"),
+    ],
+)
+def test_what_is_no_image_is_refused_with_the_key_that_allows_it(tmp_path, keywords, value) -> None:
+    image = made(tmp_path, **keywords)
+    why = why_refused(image, NOTHING)
+    assert why is not None and image.name in why and value in why
+    assert "source.allow_non_imaging: true" in why
+    assert why_refused(image, Allowed(non_imaging=True)) is None
+    assert any(value in line for line in warnings_of([image]))
+
+
+def test_a_drizzled_spectrum_is_refused_too(tmp_path) -> None:
+    path = write_drizzled(tmp_path / "ibxl54030_drz.fits", primary={"FILTER": "G141"})
+    assert "G141" in (why_refused(read_exposure(path), NOTHING) or "")
+
+
+@pytest.mark.parametrize(
+    ("keywords", "value"),
+    [
+        ({**of("ACS", "WFC"), "FILTER": None, "FILTER1": "F606W", "FILTER2": "POL60V"}, "POL60V"),
+        ({**of("WFC3", "UVIS"), "FILTER": "FQ437N"}, "FQ437N"),
+        ({"OBSTYPE": "CORONAGRAPHIC"}, "CORONAGRAPHIC"),
+        ({"EXPFLAG": "INTERRUPTED"}, "EXPFLAG: INTERRUPTED"),
+        ({"QUALITY": "LOCKLOST"}, "QUALITY: LOCKLOST"),
+    ],
+)
+def test_what_is_only_warned_of(tmp_path, keywords, value) -> None:
+    image, other = made(tmp_path, **keywords), made(tmp_path, **keywords)
+    assert why_refused(image, NOTHING) is None
+    [line] = warnings_of([image, other])
+    assert value in line and image.name in line and other.name in line
+
+
+def test_nothing_is_warned_of_where_all_is_well(tmp_path) -> None:
+    assert warnings_of([made(tmp_path, EXPFLAG="NORMAL", QUALITY="OK", OBSTYPE="IMAGING")]) == []
+
+
+def test_a_model_without_its_scale_is_refused_and_no_model_warned_of(tmp_path) -> None:
+    without = made(tmp_path, {"IDCSCALE": None, "IDCV2REF": 1.0, "IDCV3REF": 0.5})
+    assert why_refused(without, NOTHING) == (
+        "i0_flt.fits[SCI,1] has no IDCSCALE; recalibrate or fetch it again"
+    )
+    old = made(tmp_path, {"IDCSCALE": None}, **of("ACS", "HRC"))
+    assert why_refused(old, NOTHING) is None
+    assert any("CD matrix" in line for line in warnings_of([old]))
+
+
+def test_pixels_of_unknown_unit_are_refused(tmp_path) -> None:
+    image = made(tmp_path, {"BUNIT": None}, **of("WFPC2", "PC"))
+    assert "[SCI,1] has no BUNIT" in (why_refused(image, NOTHING) or "")
+    assert "'COUNTS'" in (why_refused(image, NOTHING) or "")
+
+
+def test_the_question_that_astrodrizzle_would_ask_is_answered_before(tmp_path) -> None:
+    image = made(tmp_path, **of("WFPC2", "PC"), DGEOFILE="uref$s8f1222cu_dxy.fits")
+    why = why_refused(image, NOTHING)
+    assert why is not None and "uref$s8f1222cu_dxy.fits" in why and "NPOLFILE" in why
+
+
+@pytest.mark.parametrize(
+    ("imager", "chips", "refused"),
+    [
+        (("WFC3", "IR"), 2, True),
+        (("ACS", "WFC"), 2, False),
+        (("ACS", "WFC"), 3, True),
+        (("WFPC2", "PC"), 4, False),
+        (("STIS", "CCD"), 3, False),  # it will be taken apart
+    ],
+)
+def test_more_chips_than_the_imager_has(tmp_path, imager, chips, refused) -> None:
+    image = made(tmp_path, {"EXPTIME": 10.0}, chips=chips, **of(*imager))
+    why = why_refused(image, NOTHING)
+    assert (why is not None and f"{chips} SCI extensions" in why) is refused
+
+
+def test_all_that_is_refused_is_named(tmp_path) -> None:
+    images = [made(tmp_path, FILTER="G141") for _ in range(3)]
+    require_usable(images[:0], NOTHING)
+    with pytest.raises(InputError, match=r"i0_flt\.fits.*Likewise: i1_flt\.fits, i2_flt\.fits"):
+        require_usable(images, NOTHING)
+
+
+@pytest.mark.parametrize("imager", [("WFPC2", "PC"), ("STIS", "CCD"), ("ACS", "SBC")], ids="/".join)
+def test_the_one_pass_engine_refuses_others_by_name(tmp_path, imager) -> None:
+    image = made(tmp_path, {"EXPTIME": 10.0}, **of(*imager))
+    require_engine([image], None)
+    with pytest.raises(InputError, match=r"drizzle\.engine: onepass") as caught:
+        require_engine([made(tmp_path), image], "drizzle.engine: onepass")
+    assert image.name in str(caught.value)
+    assert "drizzle.engine: astrodrizzle" in str(caught.value)
