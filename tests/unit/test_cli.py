@@ -98,6 +98,10 @@ def test_check_prints_the_resolved_campaign_which_loads_again(invoke, config, tm
     printed = yaml.safe_load(result.stdout)
     assert printed["source"] == {
         "kind": "simulated",
+        "instrument": "wfc3-ir",
+        "chip_step": 0.0,
+        "sky": None,
+        "cosmic_rays": True,
         "seed": 12812,
         "size": "full",
         "tiles": [],
