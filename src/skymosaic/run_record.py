@@ -294,7 +294,10 @@ def _defaults(planned: Finished | None) -> Table | None:
     order = None if planned is None else order_of(planned)
     if order is None or not order.sources:
         return None
-    rows = [(name, json.dumps(order.parameters[name]), why) for name, why in order.sources.items()]
+    rows = []
+    for name, why in order.sources.items():
+        value = order.parameters[name]
+        rows.append((name, value if isinstance(value, str) else json.dumps(value), why))
     return sheet("AstroDrizzle's parameters that were decided by detector", _ORDER, rows)
 
 

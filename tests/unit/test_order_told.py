@@ -1,0 +1,102 @@
+"""What a campaign file alone tells of the drizzle, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skymosaic import projection
+from skymosaic.config import Campaign, load_campaign
+from skymosaic.config.detectors import named_detectors
+from skymosaic.drizzle.order_told import decided_at_plan, told_before
+from skymosaic.drizzle.parameters import CR_STEPS, resolve
+from skymosaic.errors import CampaignError
+from tests.conftest import write_campaign
+from tests.unit.small_fits import write_exposure
+
+FOLDER = {"kind": "directory", "path": "data"}
+ACS = {"kind": "mast", "proposal_id": ["1"], "instrument": ["ACS/WFC"]}
+
+
+def campaign(folder: Path, source: dict[str, Any], **sections: Any) -> Campaign:
+    (folder / "data").mkdir(exist_ok=True)
+    return load_campaign(write_campaign(folder / "field.yaml", source=source, **sections))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({"kind": "simulated"}, [("WFC3", "IR")]),
+        (FOLDER, []),
+        ({**FOLDER, "detector": "ir"}, [("WFC3", "IR")]),
+        ({**FOLDER, "detector": "WFC"}, []),
+        (ACS, [("ACS", "WFC")]),
+        ({**ACS, "instrument": ["ACS/WFC", "WFC3/UVIS"]}, [("ACS", "WFC"), ("WFC3", "UVIS")]),
+        ({**ACS, "instrument": ["ACS*"]}, []),
+        ({**ACS, "instrument": []}, []),
+        ({"kind": "s3", "uri": "s3://bucket/folder"}, []),
+    ],
+)
+def test_the_detectors_that_a_file_names(
+    source: dict[str, Any], expected: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    assert named_detectors(campaign(tmp_path, source).source) == expected
+
+
+def test_of_wfc3_ir_the_file_tells_all(tmp_path: Path) -> None:
+    one = campaign(tmp_path, {"kind": "simulated"})
+    assert told_before(one) == [f"AstroDrizzle, for each sky method: {resolve({})}"]
+    assert decided_at_plan(one) == []
+
+
+def test_of_ccds_it_tells_what_is_decided_when(tmp_path: Path) -> None:
+    [told] = told_before(campaign(tmp_path, ACS))
+    assert "of ACS/WFC: decided by detector, at plan" in told
+    either = told_before(campaign(tmp_path, FOLDER, drizzle={"parameters": {"final_scale": 0.04}}))
+    assert "of WFC3/IR" in either[0] and "of CCDs: decided by detector, at plan" in either[1]
+    assert either[1].endswith("set are {'final_scale': 0.04}")
+
+
+def test_it_tells_that_a_witness_may_be_refused(tmp_path: Path) -> None:
+    off = dict.fromkeys(CR_STEPS, False)
+    asked = told_before(campaign(tmp_path, ACS, drizzle={"witness": True}))
+    assert asked[-1].startswith("drizzle.witness: plan refuses it")
+    sure = told_before(campaign(tmp_path, ACS, drizzle={"witness": True, "parameters": off}))
+    assert not any(line.startswith("drizzle.witness") for line in sure)
+
+
+@pytest.mark.parametrize("step", CR_STEPS)
+def test_a_witness_of_cosmic_ray_steps_is_refused_by_the_file(step: str, tmp_path: Path) -> None:
+    refused = {"witness": True, "parameters": {step: True}}
+    with pytest.raises(CampaignError, match=rf"line 3: drizzle: witness cannot be had with {step}"):
+        campaign(tmp_path, FOLDER, drizzle=refused)
+    campaign(tmp_path, FOLDER, drizzle={**refused, "parameters": {step: False}})
+    campaign(tmp_path, FOLDER, drizzle={**refused, "engine": "onepass"})  # it needs no witness
+
+
+def test_so_it_is_in_a_group(tmp_path: Path) -> None:
+    mast = {"kind": "mast", "proposal_id": ["1"]}
+    own = {"drizzle": {"parameters": {"driz_cr": True}}}
+    whole = campaign(
+        tmp_path, mast, drizzle={"witness": True}, groups={"parameters": {"M 1/F606W": own}}
+    )
+    with pytest.raises(CampaignError, match=r"groups\.parameters\.M 1/F606W: witness cannot be"):
+        whole.for_group("M 1/F606W")
+    assert whole.for_group("M 1/F814W").drizzle.witness
+
+
+def test_memory_is_projected_for_what_may_be_decided(tmp_path: Path) -> None:
+    def looked_for(source: dict[str, Any], **parameters: Any) -> bool:
+        one = campaign(tmp_path, source, drizzle={"parameters": parameters})
+        return projection.of_campaign(one).work.cosmic_rays
+
+    assert not looked_for({"kind": "simulated"})
+    assert looked_for(ACS)
+    assert not looked_for(ACS, driz_cr=False)
+    assert not looked_for({**ACS, "instrument": ["WFC3/IR"]})
+    assert not looked_for(FOLDER)  # taken for WFC3/IR exposures, where none is seen
+    write_exposure(tmp_path / "data" / "j_flt.fits", primary={"INSTRUME": "ACS", "DETECTOR": "WFC"})
+    assert looked_for(FOLDER)
+    assert not looked_for(FOLDER, driz_cr=False)
