@@ -14,11 +14,18 @@ from skymosaic.drizzle.linear import require_linear
 from skymosaic.drizzle.order import Order, decide, require_witness
 from skymosaic.drizzle.parameters import CR_STEPS, has_cr_steps, resolve
 from skymosaic.errors import DrizzleError
+from skymosaic.imagers import IMAGERS, Imager
 
 IR, WFC, UVIS, HRC = ("WFC3", "IR"), ("ACS", "WFC"), ("WFC3", "UVIS"), ("ACS", "HRC")
 WFPC2, STIS = ("WFPC2", "1"), ("STIS", "CCD")
 CCDS = [WFC, UVIS, HRC, WFPC2, STIS]
 ON, OFF = dict.fromkeys(CR_STEPS, True), dict.fromkeys(CR_STEPS, False)
+
+
+@pytest.mark.parametrize("imager", IMAGERS, ids=lambda imager: imager.name)
+def test_an_imager_that_keeps_its_cosmic_rays_has_defaults_against_them(imager: Imager) -> None:
+    for detector in imager.detectors:
+        assert ordering.is_ccd((imager.instrument, detector)) == imager.cosmic_rays
 
 
 def depth(*points: tuple[int, int]) -> Depth:

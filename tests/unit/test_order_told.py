@@ -34,7 +34,12 @@ def campaign(folder: Path, source: dict[str, Any], **sections: Any) -> Campaign:
         ({**FOLDER, "detector": "WFC"}, []),
         (ACS, [("ACS", "WFC")]),
         ({**ACS, "instrument": ["ACS/WFC", "WFC3/UVIS"]}, [("ACS", "WFC"), ("WFC3", "UVIS")]),
-        ({**ACS, "instrument": ["ACS*"]}, []),
+        (
+            {**ACS, "instrument": ["acs*", "ACS/WFC"]},
+            [("ACS", "WFC"), ("ACS", "HRC"), ("ACS", "SBC")],
+        ),
+        ({"kind": "simulated", "instrument": "acs-wfc"}, [("ACS", "WFC")]),
+        ({"kind": "simulated", "instrument": "wfc3-uvis"}, [("WFC3", "UVIS")]),
         ({**ACS, "instrument": []}, []),
         ({"kind": "s3", "uri": "s3://bucket/folder"}, []),
     ],

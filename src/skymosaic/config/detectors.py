@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from skymosaic.config.sources import AnySource, DirectorySource, MastSource, SimulatedSource
+from skymosaic.imagers import imagers_named
 
 
 def named_detectors(source: AnySource) -> list[tuple[str, str]]:
@@ -11,15 +12,11 @@ def named_detectors(source: AnySource) -> list[tuple[str, str]]:
     The file of a folder or a bucket does not tell what lies there.
     """
     if isinstance(source, SimulatedSource):
-        return [_pair(source.instrument.upper(), "-")]
+        instrument, _, detector = source.instrument.upper().partition("-")
+        return [(instrument, detector)]
     if isinstance(source, MastSource):
-        plain = all("/" in name and "*" not in name for name in source.instrument)
-        return [_pair(name.upper(), "/") for name in source.instrument] if plain else []
+        meant = [imager for name in source.instrument for imager in imagers_named(name)]
+        return list(dict.fromkeys((one.instrument, one.detectors[0]) for one in meant))
     if isinstance(source, DirectorySource) and (source.detector or "").upper() == "IR":
         return [("WFC3", "IR")]  # no other instrument has a detector of that name
     return []
-
-
-def _pair(name: str, between: str) -> tuple[str, str]:
-    instrument, _, detector = name.partition(between)
-    return instrument, detector
