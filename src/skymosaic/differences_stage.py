@@ -6,7 +6,7 @@ exposures on the common grid anyway.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from skymosaic.drizzle.linear import KERNELS, WEIGHTS
 from skymosaic.drizzle.onepass_differences import VERSION, matched_on_grid
 from skymosaic.drizzle.onepass_run import drizzle_chips
 from skymosaic.drizzle.onepass_skies import AppliedSky, SkyChoice, find_skies
+from skymosaic.exposure import Exposure
 from skymosaic.methods import OWN
 from skymosaic.onepass_stages import processes_of
 from skymosaic.sky.values import SkyValue
@@ -25,7 +26,7 @@ from skymosaic.usable import require_engine
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
-    from skymosaic.config import Campaign
+    from skymosaic.config import Campaign, Sky
 
 STEP = "differences"
 
@@ -65,7 +66,9 @@ def measure_differences(
                 images.exposures,
                 {method: SkyChoice(method) for method in methods},
                 parameters,
-                differences=lambda: matched_on_grid(grid, cut_outs, load, images.exposures),
+                differences=lambda: matched_on_grid(
+                    grid, cut_outs, load, images.exposures, per_chip=campaign.sky.per_chip
+                ),
             )
         return {
             "skies": {
@@ -87,12 +90,18 @@ def measure_differences(
         parameters={
             "engine": VERSION,
             "methods": methods,
+            **per_chip_of(campaign.sky, images.exposures),
             "grid": planned.result["grid"],
             "astrodrizzle": dict(parameters),
         },
         versions=versions(),
         work=work,
     )
+
+
+def per_chip_of(sky: Sky, exposures: Sequence[Exposure]) -> dict[str, Any]:
+    """Return `sky.per_chip` as a parameter of a step: where exposures have several chips."""
+    return {"per_chip": sky.per_chip} if any(len(e.chips) > 1 for e in exposures) else {}
 
 
 def linear(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import hypot
+from typing import Any
 
 from skymosaic.methods import OWN
 from skymosaic.steps import Finished
@@ -17,7 +18,7 @@ def differences_told(runs: Mapping[str, Finished]) -> list[str]:
     runs : mapping of str to Finished
         The drizzle step of each method.
     """
-    told = next((runs[m].result.get("differences") for m in OWN if m in runs), None)
+    told = _told(runs)
     if told is None:
         return []
     said = []
@@ -44,6 +45,22 @@ def differences_told(runs: Mapping[str, Finished]) -> list[str]:
             "at fault, or less. Look for ghosts, trails and persistence."
         )
     return said
+
+
+def chips_told(runs: Mapping[str, Finished]) -> Mapping[str, Any] | None:
+    """Return what the differences tell of the skies of chips; None where nothing.
+
+    Parameters
+    ----------
+    runs : mapping of str to Finished
+        The drizzle step of each method.
+    """
+    told = _told(runs)
+    return None if told is None else told.get("chips")
+
+
+def _told(runs: Mapping[str, Finished]) -> Mapping[str, Any] | None:
+    return next((runs[m].result.get("differences") for m in OWN if m in runs), None)
 
 
 _MANY = 0.02  # share of patches, from which on a reader is told

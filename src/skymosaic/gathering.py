@@ -11,7 +11,7 @@ from skymosaic import masks_told
 from skymosaic.align.vectors import VECTORS
 from skymosaic.compare.reduction import Floats
 from skymosaic.config import Campaign
-from skymosaic.differences_told import differences_told
+from skymosaic.differences_told import chips_told, differences_told
 from skymosaic.drizzle import parameters as pars
 from skymosaic.findings import Findings
 from skymosaic.footprints_told import footprints_told
@@ -81,7 +81,15 @@ def gather(
         images = read_previews(bench, runs)
         bench.doing("measuring the overlaps")
         measured = measure(
-            bench, found.exposures, aligned, planned, skies, images, retrieved, parameters
+            bench,
+            found.exposures,
+            aligned,
+            planned,
+            skies,
+            images,
+            retrieved,
+            parameters,
+            chips_told(runs),
         )
         evidence = None if measured is None else gather_evidence(measured)
         data = comparison_input(found, images, evidence)

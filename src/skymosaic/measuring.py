@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from astropy.io import fits
 from astropy.nddata.bitmask import bitfield_to_boolean_mask
 from astropy.wcs import WCS, FITSFixedWarning
 
+from skymosaic.chip_steps import steps_in_cells, steps_of
 from skymosaic.compare.cells import CellGrid, Cells, Chip, cell_side, measure_cells
 from skymosaic.compare.evidence import Measured
 from skymosaic.compare.mosaic import in_cells
@@ -36,6 +38,7 @@ def measure(
     previews: Mapping[str, Floats],
     retrieved: Sequence[Finished],
     parameters: Mapping[str, Any],
+    chips: Mapping[str, Any] | None = None,
 ) -> Measured | None:
     """Return the exposures and the mosaics in cells; None where no exposure has a valid pixel.
 
@@ -55,6 +58,9 @@ def measure(
         Where the truth lies, if the data are simulated.
     parameters : mapping
         AstroDrizzle's.
+    chips : mapping or None
+        What the differences on the common grid tell of the skies of chips; None where they were
+        not looked at there.
     """
     planned_grid = Grid.from_call(planned.result["grid"])
     scale = exposures[0].chips[0].scale
@@ -67,11 +73,29 @@ def measure(
     side = cell_side(planned_grid.scale, scale, widest, block)
     grid = CellGrid(planned_grid.wcs(), side, (-(-rows // side), -(-columns // side)))
 
+    def pixels(exposure: Exposure) -> list[Chip]:
+        return _read(bench, aligned.products[exposure.name], exposure, scale, parameters)
+
+    def cells_of(exposure: Exposure, parts: Sequence[Chip]) -> Cells | None:
+        return measure_cells(exposure.rootname, parts, grid, exposure.exptime)
+
     def read(exposure: Exposure) -> Cells | None:
-        chips = _read(bench, aligned.products[exposure.name], exposure, scale, parameters)
-        return measure_cells(exposure.rootname, chips, grid, exposure.exptime)
+        # A step between chips is no gradient: it is told by itself.
+        steps = steps_of(chips, exposure)
+        parts = pixels(exposure)
+        level = [
+            replace(part, science=part.science - np.float32(step / part.factor)) if step else part
+            for part, step in zip(parts, steps, strict=True)
+        ]
+        return cells_of(exposure, level)
+
+    def read_chips(exposure: Exposure) -> list[Cells | None]:
+        return [cells_of(exposure, [part]) for part in pixels(exposure)]
 
     with ThreadPoolExecutor(min(_AT_ONCE, len(os.sched_getaffinity(0)))) as pool:
+        if chips is None and any(_has_chips(exposure) for exposure in exposures):
+            each = [one for its in pool.map(read_chips, exposures) for one in its]
+            chips = steps_in_cells(exposures, each, grid.shape)
         found = [one for one in pool.map(read, exposures) if one is not None]
     if not found:
         return None
@@ -91,8 +115,14 @@ def measure(
             for method, image in previews.items()
         },
         truth=_truth(bench, retrieved, exposures, scale),
+        chips=chips,
         unseen=[e.rootname for e in exposures if e.rootname not in {c.rootname for c in found}],
     )
+
+
+def _has_chips(exposure: Exposure) -> bool:
+    # A file of STIS holds one chip at several times.
+    return len(exposure.chips) > 1 and exposure.instrument != "STIS"
 
 
 def _read(
@@ -123,11 +153,16 @@ def _read(
 
 
 def _by_exposure(values: Sequence[SkyValue], scale: float) -> dict[str, float | None]:
-    """Return one sky an exposure, e-/s in a pixel of the common size: all chips have the same."""
-    found: dict[str, float | None] = {}
+    """Return one sky an exposure, e-/s in a pixel of the common size: the mean of its chips'."""
+    each: dict[str, list[float | None]] = {}
     for value in values:
-        brightness = value.brightness
-        found.setdefault(value.rootname, None if brightness is None else brightness * scale**2)
+        each.setdefault(value.rootname, []).append(value.brightness)
+    found: dict[str, float | None] = {}
+    for rootname, skies in each.items():
+        known = [sky for sky in skies if sky is not None]
+        same = len(set(known)) == 1  # and no mean that rounding moves
+        mean = None if not known else known[0] if same else sum(known) / len(known)
+        found[rootname] = None if mean is None else mean * scale**2
     return found
 
 

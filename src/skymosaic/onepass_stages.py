@@ -6,7 +6,7 @@ To the tasks that follow it looks as if each method had been a run of its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from skymosaic.drizzle.onepass_differences import VERSION
 from skymosaic.drizzle.onepass_run import drizzle_all
 from skymosaic.drizzle.onepass_skies import SkyChoice
 from skymosaic.drizzle.order import as_far_as_known
+from skymosaic.exposure import Exposure
 from skymosaic.methods import OWN, column
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.store.traffic import Traffic
@@ -72,6 +73,15 @@ def _differs(choices: Mapping[str, SkyChoice]) -> bool:
     return any(choice.method in OWN for choice in choices.values())
 
 
+def _needs_grid(campaign: Campaign, choices: Mapping[str, SkyChoice]) -> bool:
+    return campaign.sky.mask_sources or _differs(choices)
+
+
+def _per_chip(sky: Sky, exposures: Sequence[Exposure]) -> dict[str, Any]:
+    """Return `sky.per_chip` as a parameter of the step: where exposures have several chips."""
+    return {"per_chip": sky.per_chip} if any(len(e.chips) > 1 for e in exposures) else {}
+
+
 def _word(name: str) -> str:
     if name.startswith("variant:"):
         return name.replace("variant:", "variant_").replace("+", "_").lower()
@@ -114,6 +124,7 @@ def drizzle_all_methods(
                 planes=campaign.sky.planes,
                 mask_sources=campaign.sky.mask_sources,
                 swapped_footprints=campaign.sky.footprints == "swapped",
+                per_chip=campaign.sky.per_chip,
             )
         return {"runs": {name: _publish(bench, run) for name, run in made.items()}}
 
@@ -127,6 +138,7 @@ def drizzle_all_methods(
             **(
                 {"differences": VERSION, "planes": campaign.sky.planes} if _differs(choices) else {}
             ),
+            **(_per_chip(campaign.sky, images.exposures) if _needs_grid(campaign, choices) else {}),
             "skies": {name: asdict(choice) for name, choice in choices.items()},
             **({"mask_sources": VERSION} if campaign.sky.mask_sources else {}),
             **({"footprints": "swapped"} if campaign.sky.footprints == "swapped" else {}),

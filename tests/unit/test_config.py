@@ -151,7 +151,7 @@ def test_every_text_field_exists(load) -> None:
         (
             "source: {kind: simulated}\nsky: {<<: 1}\n",
             "FILE line 3: sky.<<: unknown key, the known ones are methods, "
-            "parameters, footprints, mask_sources, planes, variants",
+            "parameters, footprints, mask_sources, planes, per_chip, variants",
         ),
         (
             "source: {kind: simulatd}\n",

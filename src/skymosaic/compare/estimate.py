@@ -74,8 +74,9 @@ def estimate(called: Called, subtracted: Floats) -> Estimate:
     square = float(np.mean(off**2))
     # Noise adds to the mean square; where it makes all of it, the error is that of the noise.
     rms = float(np.sqrt(max(square - noise, 0.0)))
-    slope = float(np.sqrt(off @ called.covariance @ off)) / size
-    return Estimate(rms, slope / float(np.sqrt(max(square, noise))), float(np.mean(off)))
+    slope = float(np.sqrt(max(float(off @ called.covariance @ off), 0.0))) / size
+    scale = float(np.sqrt(max(square, noise)))
+    return Estimate(rms, slope / scale if scale > 0 else 0.0, float(np.mean(off)))
 
 
 @dataclass(frozen=True)

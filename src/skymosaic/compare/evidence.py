@@ -46,6 +46,9 @@ class Measured:
         The true skies, where they are known.
     unseen : sequence of str
         Exposures without a valid pixel.
+    chips : mapping or None
+        What the differences tell of the skies of chips: a step between chips is taken out of
+        `cells`. None where exposures have one chip.
     """
 
     cells: Sequence[Cells]
@@ -56,6 +59,7 @@ class Measured:
     mosaics: Mapping[str, Floats] = field(default_factory=dict)
     truth: Mapping[str, float] | None = None
     unseen: Sequence[str] = ()
+    chips: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,7 @@ def gather_evidence(measured: Measured) -> Evidence:
         empty_share=empty_share,
         noise=noise,
         unseen=measured.unseen,
+        chips=measured.chips,
     )
     return Evidence(
         unit=UNIT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from scipy.stats import norm
 
@@ -45,6 +46,8 @@ class Facts:
         Of one pixel, e-/s.
     unseen : sequence of str
         Exposures without a valid pixel.
+    chips : mapping or None
+        What the differences tell of the skies of chips; None where exposures have one chip.
     """
 
     quality: Mapping[str, MethodQuality]
@@ -57,6 +60,7 @@ class Facts:
     empty_share: float | None
     noise: float
     unseen: Sequence[str] = ()
+    chips: Mapping[str, Any] | None = None
 
     @property
     def negligible(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skymosaic.compare import overlap_findings
+from skymosaic.compare import chip_findings, overlap_findings
 from skymosaic.compare.advice import Finding
 from skymosaic.compare.facts import SIGMAS, SMALL_SHARE, Facts
 from skymosaic.compare.residuals import Residual
@@ -28,7 +28,8 @@ def find(facts: Facts) -> list[Finding]:
         _seams_disagree,
         _truth,
     )
-    return overlap_findings.find(facts) + [one for rule in rules for one in rule(facts)]
+    graph, chips = overlap_findings.find(facts), chip_findings.find(facts)
+    return graph + chips + [one for rule in rules for one in rule(facts)]
 
 
 def _significant(facts: Facts, method: str) -> list[Residual]:

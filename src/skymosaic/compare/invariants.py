@@ -12,9 +12,10 @@ from functools import partial
 
 from skymosaic.compare.mdrizsky import Chip, Runs, by_chip
 from skymosaic.errors import SkyError
-from skymosaic.methods import column
+from skymosaic.methods import OWN, column
 
 Levels = Mapping[str, Mapping[Chip, float | None]]
+_ROUNDING = 1e-6  # relative; skies are kept in single precision
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def _spread(values: Sequence[float]) -> float:
 
 def _one_sky(levels: Levels, _groups: int) -> list[_Check]:
     spreads = []
-    for method in levels:
+    methods = [method for method in levels if method not in OWN]  # they may have a sky a chip
+    for method in methods:
         exposures: dict[str, list[float]] = {}
         for (rootname, _), sky in _known(levels, method).items():
             exposures.setdefault(rootname, []).append(sky)
@@ -137,10 +139,19 @@ def _one_sky(levels: Levels, _groups: int) -> list[_Check]:
     if not spreads:
         return []
     why = (
-        "Each method finds one sky brightness for an exposure and subtracts it from all its chips; "
-        f"checked for {', '.join(levels)}."
+        "AstroDrizzle's methods find one sky brightness for an exposure and subtract it from all "
+        f"its chips; checked for {', '.join(methods)}."
     )
     return [("one_sky_per_exposure", "chips of an exposure have one brightness", max(spreads), why)]
+
+
+def _differ_by_chip(skies: Mapping[Chip, float | None]) -> bool:
+    """Tell whether chips of one exposure have skies of their own."""
+    exposures: dict[str, set[float]] = {}
+    for (rootname, _), sky in skies.items():
+        if sky is not None:
+            exposures.setdefault(rootname, set()).add(sky)
+    return any(max(its) - min(its) > _ROUNDING * max(map(abs, its)) for its in exposures.values())
 
 
 def _globalmin(levels: Levels, _groups: int) -> list[_Check]:
@@ -198,6 +209,13 @@ def _globalmin_match(levels: Levels, groups: int, *, method: str) -> list[_Check
     found = [(f"one_constant_above_match{end}", formula, _spread([*offsets.values()]), why)]
     if local:
         expected = min(sky - matched[chip] for chip, sky in local.items())
+        if _differ_by_chip(levels[method]):
+            # localmin is the lowest of an exposure's chips, and tells no more than a bound of what
+            # is left of the others.
+            deviation = max(0.0, expected - min(offsets.values()))
+            why = f"No chip has less sky left than its exposure's lowest, less {method}.{aside}"
+            formula = f"(globalmin+{method}) - {method} >= min(localmin - {method})"
+            return [*found, (f"constant_is_lowest_rest{end}", formula, deviation, why)]
         deviation = max(abs(offset - expected) for offset in offsets.values())
         why = f"The constant is the lowest sky that is left once {method} is subtracted.{aside}"
         formula = f"(globalmin+{method}) - {method} = min(localmin - {method})"

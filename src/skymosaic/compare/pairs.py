@@ -13,6 +13,7 @@ from scipy.stats import chi2
 
 from skymosaic.compare.cells import Cells, Floats
 from skymosaic.compare.residuals import PairDifference
+from skymosaic.compare.rounding import rounding_of
 
 LEAST_CELLS = 6  # fewer tell no scatter
 CLIP = 4.0  # standard deviations: stars in cells that the two exposures share but in part
@@ -63,13 +64,15 @@ def pair_difference(a: Cells, b: Cells) -> PairDifference | None:
     patched = _patched(differences[kept], row[kept], column[kept], scatter)
     # The median of n pixels of noise s scatters by 1.2533 s / sqrt(n), in each of two exposures.
     noise = scatter * float(np.sqrt(np.mean(pixels) / 2.0)) / MEDIAN
+    # Copies of one exposure do not scatter at all.
+    least = rounding_of(level_a[valid], level_b[valid])
     return PairDifference(
         a=a.rootname,
         b=b.rootname,
         difference=median,
-        error=max(statistical, patched.error),
+        error=max(statistical, patched.error, least),
         mad=scatter,
-        noise=noise,
+        noise=max(noise, least),
         unevenness=patched.unevenness,
         cells=cells,
         pixels=round(float(pixels.sum())),

@@ -12,6 +12,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 
+def _in_errors(value: float, error: float) -> float:
+    """Return the size of a value in standard errors; 0 of 0."""
+    if error > 0:
+        return abs(value) / error
+    return float("inf") if value else 0.0
+
+
 @dataclass(frozen=True)
 class PairDifference:
     """The measured difference of two exposures in their overlap, with no sky subtracted."""
@@ -56,7 +63,7 @@ class Residual:
     @property
     def significance(self) -> float:
         """Size of the residual in standard errors."""
-        return abs(self.residual) / self.error if self.error > 0 else float("inf")
+        return _in_errors(self.residual, self.error)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -87,7 +94,7 @@ class Seam:
     @property
     def significance(self) -> float:
         """Size of the step in standard errors."""
-        return abs(self.step) / self.error if self.error > 0 else float("inf")
+        return _in_errors(self.step, self.error)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

@@ -12,6 +12,7 @@ from scipy.ndimage import binary_erosion
 from skymosaic.compare.cells import CellGrid, Cells, Floats
 from skymosaic.compare.pairs import MEDIAN, clipped_median
 from skymosaic.compare.residuals import Seam
+from skymosaic.compare.rounding import rounding_of
 
 LEAST_STENCILS = 12
 _ARM = 3  # cells on each side of an edge
@@ -158,7 +159,7 @@ def steps(image: Floats, edges: Sequence[Edge]) -> list[tuple[float, float, int]
     list of (float, float, int)
         In the units of the image, inside minus outside; NaN where too few stencils are valid.
     """
-    values = image.ravel()
+    values, least = image.ravel(), rounding_of(image)
     found = []
     for edge in edges:
         reach = np.asarray(0.5 * (edge.gap + 1.0), dtype=np.float64)
@@ -169,7 +170,8 @@ def steps(image: Floats, edges: Sequence[Edge]) -> list[tuple[float, float, int]
             continue
         median, scatter, kept = clipped_median(step)
         # Neighbouring stencils along the edge share no cell.
-        found.append((median, MEDIAN * scatter / float(np.sqrt(kept.sum())), int(kept.sum())))
+        error = MEDIAN * scatter / float(np.sqrt(kept.sum()))
+        found.append((median, max(error, least), int(kept.sum())))
     return found
 
 

@@ -55,6 +55,12 @@ def _size(text: str) -> str:
     return text
 
 
+def _switch_or_auto(value: Any) -> Any:
+    if value == "auto" or isinstance(value, bool):
+        return value
+    raise ValueError(f"must be true, false or auto, not {value!r}")
+
+
 def _workers(value: Any) -> Any:
     if value == "auto":
         return value
@@ -175,6 +181,10 @@ Size = Annotated[
 Workers = Annotated[
     int | Literal["auto"],
     BeforeValidator(_workers, json_schema_input_type=Literal["auto"] | Annotated[int, Field(ge=1)]),
+]
+PerChip = Annotated[
+    bool | Literal["auto"],
+    BeforeValidator(_switch_or_auto, json_schema_input_type=Literal["auto"] | bool),
 ]
 Moment = Annotated[float, BeforeValidator(_moment, json_schema_input_type=float | str)]
 S3Uri = Annotated[Text, AfterValidator(_s3_uri)]

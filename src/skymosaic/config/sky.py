@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from skymosaic.config.fields import Method, Methods, Name, Number, Parameters, Text
+from skymosaic.config.fields import Method, Methods, Name, Number, Parameters, PerChip, Text
 from skymosaic.config.sections import OptionalSection, Section
 
 
@@ -68,6 +68,14 @@ class Sky(OptionalSection):
         description=(
             "Whether skymosaic's own methods subtract a plane from each exposure, not a constant "
             "alone (drizzle.engine: onepass only)."
+        ),
+    )
+    per_chip: PerChip = Field(
+        default="auto",
+        description=(
+            "Whether skymosaic's own methods find a sky for each chip, not for each exposure: "
+            "true, false, or auto, where the differences of the exposures show that chips have "
+            "skies of their own. Detectors of one chip know no difference."
         ),
     )
     variants: Mapping[Name, Variant] = Field(

@@ -11,6 +11,13 @@ from numpy.typing import NDArray
 
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass import CutOut, Load, Singles, Tilt
+from skymosaic.drizzle.onepass_chips import (
+    ChipFit,
+    PerChip,
+    match_beside_planes,
+    told_of_chips,
+    within_exposures,
+)
 from skymosaic.errors import SkyError
 from skymosaic.exposure import Exposure
 from skymosaic.sky.differences import MatchedSkies, match_differences
@@ -152,8 +159,8 @@ class OnGrid:
     Parameters
     ----------
     matched : MatchedSkies
-        The skies that fit the differences, electron/s/arcsec^2; with planes in the middle of each
-        exposure.
+        The sky of each chip, by number, that fits the differences, electron/s/arcsec^2; with planes
+        in the middle of each exposure.
     tilts : tuple of Tilt
         For each chip by number, what is to be subtracted beside its sky; empty without planes.
     told : mapping
@@ -173,6 +180,7 @@ def matched_on_grid(
     *,
     mask: NDArray[np.bool_] | None = None,
     planes: bool = False,
+    per_chip: PerChip = "auto",
 ) -> OnGrid:
     """Return the skies that fit the differences of exposures on the grid.
 
@@ -184,6 +192,8 @@ def matched_on_grid(
         All, in the order of their chips' cut-outs.
     planes : bool
         Whether to subtract a plane from each exposure, too.
+    per_chip : bool or "auto"
+        Whether chips have skies of their own, as `chips.match_chips`.
     cut_outs, load, mask
         As for `measure_patches`.
 
@@ -197,13 +207,23 @@ def matched_on_grid(
     for index, exposure in enumerate(exposures):
         factors = [next(chips).factor for _ in exposure.chips]
         owners += [index] * len(factors)
-        # One sky brightness for all chips of an exposure.
-        scales.append(exposure.brightness_factor(exposure.chips[0].extver) / factors[0])
+        scales += [
+            exposure.brightness_factor(chip.extver) / factor
+            for chip, factor in zip(exposure.chips, factors, strict=True)
+        ]
         areas.append(factors[0] * (exposure.exptime if exposure.chips[0].counts else 1.0))
-    patches, known = measure_patches(grid.shape, cut_outs, load, owners, mask=mask)
-    matched = match_differences(len(exposures), patches, known)
-    middles, sides = _boxes(cut_outs, owners, len(exposures))
-    found = fit_planes(len(exposures), patches, middles, sides, matched.groups)
+    several = len(cut_outs) > len(exposures)
+    patches, known = measure_patches(
+        grid.shape, cut_outs, load, range(len(cut_outs)) if several else owners, mask=mask
+    )
+    middles, sides = boxes_of(cut_outs, owners, len(exposures))
+    if several:
+        fit = match_beside_planes(exposures, owners, patches, known, per_chip, middles, sides)
+    else:
+        matched = match_differences(len(exposures), patches, known)
+        plain = fit_planes(len(exposures), patches, middles, sides, matched.groups)
+        fit = ChipFit(matched, matched.groups, known, np.zeros(len(cut_outs)), plain, None)
+    matched, found = fit.matched, fit.planes
     told = {
         "noise_factor": matched.noise_factor,
         "patches": matched.patches,
@@ -211,6 +231,8 @@ def matched_on_grid(
         "planes": None if found is None else _told(found, exposures, np.array(areas)),
         "planes_subtracted": planes,
     }
+    if fit.chips is not None:
+        told["chips"] = told_of_chips(fit.chips, exposures, areas) | {"per_chip": per_chip}
     tilts: tuple[Tilt, ...] = ()
     if planes:
         if found is None:
@@ -218,14 +240,20 @@ def matched_on_grid(
                 "sky.planes: the exposures overlap too little to tell a plane of each; leave it out"
             )
         alone = np.isnan(matched.offsets)
-        offsets = np.where(alone, np.nan, known + found.constants)
-        matched = replace(matched, offsets=offsets, covariance=found.covariance).centred()
+        offsets = (fit.known + found.constants)[owners] + fit.steps
+        covariance = found.covariance[np.ix_(owners, owners)]
+        if several:
+            within = within_exposures(owners)
+            covariance = covariance + within @ matched.covariance @ within.T
+        matched = replace(
+            matched, offsets=np.where(alone, np.nan, offsets), covariance=covariance
+        ).centred()
         slopes = np.nan_to_num(found.slopes) / sides
         tilts = tuple(Tilt(*middles[owner].tolist(), *slopes[owner].tolist()) for owner in owners)
     return OnGrid(matched.scaled(np.array(scales)), tilts, told)
 
 
-def _boxes(
+def boxes_of(
     cut_outs: Sequence[CutOut], owners: Sequence[int], exposures: int
 ) -> tuple[Floats, Floats]:
     """Return the middle of each exposure on the grid, and its extent, shape (exposures, 2)."""

@@ -19,6 +19,7 @@ from skymosaic.drizzle.cosmic_rays import find_cosmic_rays, method_of
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.linear import require_linear
 from skymosaic.drizzle.onepass import CutOut, Load, Singles, bands, planes_of
+from skymosaic.drizzle.onepass_chips import PerChip
 from skymosaic.drizzle.onepass_differences import matched_on_grid
 from skymosaic.drizzle.onepass_parameters import final_of
 from skymosaic.drizzle.onepass_skies import AppliedSky, SkyChoice, find_skies
@@ -54,6 +55,7 @@ def drizzle_all(
     planes: bool = False,
     mask_sources: bool = False,
     swapped_footprints: bool = False,
+    per_chip: PerChip = "auto",
 ) -> dict[str, Drizzled]:
     """Drizzle the exposures in `folder` once, and make a mosaic for each choice of sky.
 
@@ -81,6 +83,8 @@ def drizzle_all(
         Whether all methods leave out the pixels of sources, found on the common grid.
     swapped_footprints : bool
         Whether overlaps are looked for where spherical_geometry before 1.4 drew the chips.
+    per_chip : bool or "auto"
+        Whether chips have skies of their own by this project's own methods.
 
     Returns
     -------
@@ -124,7 +128,7 @@ def drizzle_all(
         try:
             sources = None
             if mask_sources:
-                sources = sources_on_grid(grid, drizzled().cut_outs, load, exposures)
+                sources = sources_on_grid(grid, drizzled().cut_outs, load, exposures, per_chip)
             skies = find_skies(
                 folder,
                 exposures,
@@ -138,6 +142,7 @@ def drizzle_all(
                     exposures,
                     mask=None if sources is None else sources.mask,
                     planes=planes,
+                    per_chip=per_chip,
                 ),
                 sources,
             )

@@ -8,6 +8,7 @@ import numpy as np
 
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass import CutOut, Load, bands
+from skymosaic.drizzle.onepass_chips import PerChip
 from skymosaic.drizzle.onepass_differences import matched_on_grid
 from skymosaic.exposure import Exposure
 from skymosaic.sky.sources import SourceMask, source_mask
@@ -18,20 +19,18 @@ def sources_on_grid(
     cut_outs: Sequence[CutOut],
     load: Load,
     exposures: Sequence[Exposure],
+    per_chip: PerChip = "auto",
 ) -> SourceMask:
     """Find the sources on the mosaic of all exposures, matched by their differences.
 
     Parameters
     ----------
-    grid, cut_outs, load, exposures
+    grid, cut_outs, load, exposures, per_chip
         As for `onepass_differences.matched_on_grid`.
     """
-    matched = matched_on_grid(grid, cut_outs, load, exposures).matched
-    skies = [
-        offset / exposure.brightness_factor(chip.extver)
-        for exposure, offset in zip(exposures, np.nan_to_num(matched.offsets), strict=True)
-        for chip in exposure.chips
-    ]
+    matched = matched_on_grid(grid, cut_outs, load, exposures, per_chip=per_chip).matched
+    factors = [e.brightness_factor(chip.extver) for e in exposures for chip in e.chips]
+    skies = (np.nan_to_num(matched.offsets) / factors).tolist()
     found = list(bands(grid.shape, cut_outs, load, {"matched": skies}))
     image = np.concatenate([band.mosaics["matched"] for band in found])
     weight = np.concatenate([band.weight for band in found])

@@ -57,12 +57,14 @@ def largest_differences(
         raise DrizzleError(f"{one.science.name}: the engines leave different skies undetermined")
     off = np.abs(a[seen].astype(np.float64) - b[seen])
     allowed = np.maximum(NOISE * pixel_noise(a, wa), RELATIVE * np.abs(a[seen]))
+    # Where nothing is allowed, as at pixels of 0 without noise, nothing is what there must be.
+    in_tolerance = np.divide(off, allowed, out=np.where(off > 0, np.inf, 0.0), where=allowed > 0)
     return Differences(
         sky=max(
             (abs(p - q) for p, q in pairs if p is not None and q is not None),
             default=0.0,
         ),
         mosaic=float(off.max(initial=0.0)),
-        mosaic_in_tolerance=float((off / allowed).max(initial=0.0)),
+        mosaic_in_tolerance=float(in_tolerance.max(initial=0.0)),
         weight=float((np.abs(wa[seen] - wb[seen]) / wa[seen]).max(initial=0.0)),
     )

@@ -28,6 +28,9 @@ Groups = tuple[tuple[int, ...], ...]
 CORRELATED = 2.25
 """Variance of a sum of drizzled pixels, in that of independent ones: for the square kernel with
 pixels of the input's size 1.5^2 (Casertano et al. 2000, AJ 120, 2747, appendix A)."""
+LEAST_NOISE = 1e-6
+"""Least variance of patches, in that of independent pixels. Exposures that are copies of each other
+differ by rounding alone, of which no test is to make anything."""
 _CHANCE = 1e-4  # that noise alone makes a patch stand out as much as what is held to be bad
 _UNEVEN = 1e-3  # likewise, for all overlaps together
 _ITERATIONS = 20
@@ -55,6 +58,9 @@ class MatchedSkies:
         How many patches tell a difference.
     doubtful : int
         Of these, how many disagreed with the rest and count without one exposure, or less.
+    assumed : array, shape (exposures,), or None
+        For chips: by how much of a step between chips that no overlap tells each may be off, beside
+        `covariance`. None: nothing is assumed.
     """
 
     offsets: Floats
@@ -63,6 +69,7 @@ class MatchedSkies:
     noise_factor: float
     patches: int
     doubtful: int
+    assumed: Floats | None = None
 
     @property
     def errors(self) -> Floats:
@@ -88,6 +95,26 @@ class MatchedSkies:
         return tuple(int(i) for i in np.flatnonzero(np.isnan(self.offsets)))
 
 
+@dataclass(frozen=True)
+class Sums:
+    """The equations of all patches together, each weighted as the fit ends.
+
+    Parameters
+    ----------
+    normal, right : array, shape (n, n), (n,)
+        Of corrections to the offsets that are known; variances as if pixels were independent.
+    noise_factor : float
+        By how much variances are larger.
+    freedom : int
+        Degrees of freedom that tell `noise_factor`; 0 where it is assumed.
+    """
+
+    normal: Floats
+    right: Floats
+    noise_factor: float
+    freedom: int
+
+
 def match_differences(exposures: int, patches: Sequence[Patch], known: Floats) -> MatchedSkies:
     """Return the skies that fit the patches best.
 
@@ -100,6 +127,19 @@ def match_differences(exposures: int, patches: Sequence[Patch], known: Floats) -
     known : array, shape (exposures,)
         The offsets that the patches' equations correct.
     """
+    return match_with_sums(exposures, patches, known)[0]
+
+
+def match_with_sums(
+    exposures: int, patches: Sequence[Patch], known: Floats
+) -> tuple[MatchedSkies, Sums]:
+    """Return the skies that fit the patches best, and the equations that they solve.
+
+    Parameters
+    ----------
+    exposures, patches, known
+        As for `match_differences`.
+    """
     equations = [_Equations.of(patch) for patch in patches if patch.used]
     equations = [one for one in equations if one.freedom]
     fit = _Fit(exposures, equations)
@@ -111,8 +151,11 @@ def match_differences(exposures: int, patches: Sequence[Patch], known: Floats) -
             break
         chi_squared = fit.chi_squared()
         fit.reweight(factor)
-    factor = max(factor, fit.between_overlaps(factor))
-    return MatchedSkies(
+    freedom = fit.freedom_left()
+    uneven, overlaps = fit.between_overlaps(factor)
+    if uneven > factor:
+        factor, freedom = uneven, overlaps
+    matched = MatchedSkies(
         offsets=centred(known + fit.offsets, fit.groups),
         covariance=factor * fit.covariance(),
         groups=fit.groups,
@@ -120,6 +163,7 @@ def match_differences(exposures: int, patches: Sequence[Patch], known: Floats) -
         patches=len(equations),
         doubtful=fit.doubtful,
     )
+    return matched, Sums(*fit.sums(), factor, freedom)
 
 
 @dataclass(frozen=True)
@@ -172,6 +216,7 @@ class _Fit:
         self.offsets = np.zeros(exposures)
         self.groups: Groups = ()
         self._matrix = sparse.csr_array((exposures, exposures))
+        self._right = np.zeros(exposures)
         self._members = np.zeros(exposures, dtype=np.int64)
         for one in equations:
             self._members[one.members] += 1
@@ -191,6 +236,7 @@ class _Fit:
             columns.append(np.tile(one.members, len(one.members)))
             values.append(weight * one.normal.ravel())
             np.add.at(right, one.members, weight * one.right)
+        self._right = right
         nothing = np.zeros(0, dtype=np.intp)
         self._matrix = sparse.coo_array(
             (
@@ -221,6 +267,10 @@ class _Fit:
             options={"SymmetricMode": True},
         )
 
+    def sums(self) -> tuple[Floats, Floats]:
+        """Return the normal equations of all patches."""
+        return self._matrix.toarray(), self._right
+
     def covariance(self) -> Floats:
         """Return the inverse of the equations, each group's mean held at 0."""
         covariance = np.zeros((self._exposures, self._exposures))
@@ -245,17 +295,26 @@ class _Fit:
         """Return what the fit leaves."""
         return float(self._weights @ self._misfits()) if len(self._weights) else 0.0
 
+    def freedom_left(self) -> int:
+        """Return the degrees of freedom that tell the noise; 0 where they are too few."""
+        freedom = self._freedom()
+        left = int(freedom[self._usable()].sum()) + self._groups_fitted()
+        return left if left >= _LEAST_FREEDOM else 0
+
+    def _usable(self) -> NDArray[np.bool_]:
+        return (self._freedom() > 0) & (self._weights == 1.0)
+
     def noise_factor(self, *, robust: bool) -> float:
         """Return the variance of the patches in that of independent pixels."""
-        misfits, freedom = self._misfits(), self._freedom()
-        fitted = self._exposures - len(self.groups)
-        usable = (freedom > 0) & (self._weights == 1.0)
-        left = int(freedom[usable].sum()) - fitted
-        if left < _LEAST_FREEDOM:
+        misfits, freedom, usable = self._misfits(), self._freedom(), self._usable()
+        left = self.freedom_left()
+        if not left:
             return CORRELATED
         if robust:
-            return float(np.median(misfits[usable] / median(freedom[usable])))
-        return float(misfits[usable].sum()) / left
+            factor = float(np.median(misfits[usable] / median(freedom[usable])))
+        else:
+            factor = float(misfits[usable].sum()) / left
+        return max(factor, LEAST_NOISE)
 
     def reweight(self, factor: float) -> None:
         """Find the patches that disagree, and by which exposure."""
@@ -277,8 +336,10 @@ class _Fit:
             misfit = one.misfit(self.offsets)
             self._weights[index] = limit / misfit if misfit > limit else 1.0
 
-    def between_overlaps(self, factor: float) -> float:
-        """Return the variance between whole overlaps, 0 where it may be that of their patches.
+    def between_overlaps(self, factor: float) -> tuple[float, int]:
+        """Return the variance between whole overlaps and its degrees of freedom.
+
+        0 where it may be that of their patches.
 
         A gradient, or a region that differs, is larger than a patch: patches that share it are not
         independent.
@@ -295,8 +356,8 @@ class _Fit:
             misfit += joined.misfit(self.offsets)
             freedom += joined.freedom
         if freedom < 1 or misfit <= factor * float(exceeded_by_chance(_UNEVEN, freedom)):
-            return 0.0
-        return misfit / freedom
+            return 0.0, 0
+        return misfit / freedom, freedom
 
     def _groups_fitted(self) -> int:
         return len(self.groups) - self._exposures

@@ -94,7 +94,7 @@ def matched_skies(
     layout, chips, brightness
         As for `compute_skies`.
     matched : MatchedSkies
-        The skies that fit the differences, in electron/s/arcsec^2.
+        The skies of chips that fit the differences, in electron/s/arcsec^2.
     methods : iterable of str
         Which of OWN.
 
@@ -106,10 +106,15 @@ def matched_skies(
     offsets = matched.offsets.copy()
     known = np.isfinite(offsets)
     offsets[known] -= np.amin(offsets[known], initial=0.0)
-    problem = _Problem(layout, chips, brightness, Solution(offsets, matched.groups))
+    problem = _Problem(layout, chips, brightness, Solution(offsets, matched.groups), True)
+    stated = matched.errors
+    if matched.assumed is not None:
+        stated = np.hypot(
+            stated, matched.assumed * _usual_step(layout.exposures, chips, brightness)
+        )
     errors = tuple(
-        None if not known[exposure] else float(matched.errors[exposure] / factor)
-        for exposure, factor in zip(layout.exposures, brightness, strict=True)
+        float(stated[chip] / factor) if known[chip] else None
+        for chip, factor in enumerate(brightness)
     )
     return {
         method: replace(
@@ -117,6 +122,22 @@ def matched_skies(
         )
         for method in methods
     }
+
+
+def _usual_step(
+    owners: Sequence[int], chips: Sequence[ChipSky], brightness: Sequence[float]
+) -> float:
+    """Return how far apart the chips of an exposure are by their own skies, rms of exposures.
+
+    A part of that is the scene's. It is the size of what is assumed where no overlap relates the
+    chips of an exposure.
+    """
+    skies: dict[int, list[float]] = {}
+    for owner, chip, factor in zip(owners, chips, brightness, strict=True):
+        if chip.whole.value is not None:
+            skies.setdefault(owner, []).append(float(chip.whole.value) * factor)
+    apart = [max(own) - min(own) for own in skies.values() if len(own) > 1]
+    return float(np.sqrt(np.mean(np.square(apart)))) if apart else 0.0
 
 
 def _plain(value: Number) -> float:
@@ -169,12 +190,15 @@ class _Problem:
         chips: Sequence[ChipSky],
         brightness: Sequence[float],
         solution: Solution | None = None,
+        by_chip: bool = False,
     ) -> None:
+        """With `by_chip` a given solution is of chips, not of exposures."""
         self._chips = chips
         self._exposures = layout.exposures
         self._brightness = brightness
         count = max(layout.exposures, default=-1) + 1
         self.solution = solution or solve(count, list(_differences(layout, chips, brightness)))
+        self._solved = range(len(chips)) if by_chip else layout.exposures
         whole = [chip.whole.value for chip in chips]
         self._lowest = self._by_exposure(
             [_bright(value, factor) for value, factor in zip(whole, brightness, strict=True)]
@@ -202,11 +226,13 @@ class _Problem:
                 lowest[exposure] = value
         return lowest
 
-    def _as_data(self, skies: Sequence[Number | None]) -> list[Number | None]:
+    def _as_data(
+        self, skies: Sequence[Number | None], owners: Sequence[int] | None = None
+    ) -> list[Number | None]:
         """Turn the brightness of each exposure into the units of each chip's data."""
         return [
-            None if (sky := skies[exposure]) is None else sky / factor
-            for exposure, factor in zip(self._exposures, self._brightness, strict=True)
+            None if (sky := skies[owner]) is None else sky / factor
+            for owner, factor in zip(owners or self._exposures, self._brightness, strict=True)
         ]
 
     def _localmin(self) -> _Found:
@@ -219,7 +245,9 @@ class _Problem:
 
     def _match(self) -> _Found:
         offsets = self.solution.offsets
-        values = self._as_data([None if np.isnan(offset) else offset for offset in offsets])
+        values = self._as_data(
+            [None if np.isnan(offset) else offset for offset in offsets], self._solved
+        )
         return values, _zero_for_none(values)
 
     def _globalmin_match(self) -> _Found:

@@ -14,7 +14,7 @@ more cover the same pixels; and their solution reaches the Cramer-Rao limit of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -75,6 +75,24 @@ class Patch:
     y: float
     used: int
     rejected: int
+
+    def joined(self, owners: NDArray[np.intp], known: Floats) -> Patch:
+        """Return the equations where some of the unknowns are one, and correct other offsets.
+
+        Parameters
+        ----------
+        owners : array of int
+            For each of the unknowns, which of fewer it is.
+        known : array
+            For each of the former unknowns: by how much what is corrected now exceeds what was.
+        """
+        right = self.right - self.normal @ known[self.members]
+        members, index = np.unique(owners[self.members], return_inverse=True)
+        join = np.zeros((len(members), len(self.members)))
+        join[index, np.arange(len(self.members))] = 1.0
+        return replace(
+            self, members=members, normal=join @ self.normal @ join.T, right=join @ right
+        )
 
     @cached_property
     def solved(self) -> tuple[Floats, int]:

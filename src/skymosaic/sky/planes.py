@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc, fdtrc
 
 from skymosaic.sky.chi_squared import exceeded_by_chance, median
+from skymosaic.sky.differences import LEAST_NOISE
 from skymosaic.sky.patches import Patch
 
 Floats = NDArray[np.float64]
@@ -49,6 +50,9 @@ class Planes:
         Of noise alone to make a slope as large; NaN where none is known.
     chance : float
         Of noise alone to make planes fit so much better than constants.
+    gain : float
+        By how much chi^2 is smaller than that of constants, beyond what as many unknowns take by
+        noise alone (Akaike's criterion).
     """
 
     constants: Floats
@@ -57,6 +61,7 @@ class Planes:
     errors: Floats
     chances: Floats
     chance: float
+    gain: float = 0.0
 
     @property
     def significant(self) -> bool:
@@ -101,7 +106,7 @@ def fit_planes(
         after = _solve(exposures, used, 3)
         misfits = np.array([part.misfit(after.solution) for part in used])
         freedom = np.array([part.freedom for part in used])
-        factor = float(np.median(misfits / median(freedom)))
+        factor = max(float(np.median(misfits / median(freedom))), LEAST_NOISE)
         kept = misfits <= factor * exceeded_by_chance(_CHANCE, freedom)
         if kept.all():
             break
@@ -116,7 +121,7 @@ def fit_planes(
         return None
     total = sum(part.explained for part in used)
     # As if the noise of neighbouring pixels were independent: of chi^2 only ratios are used.
-    left = max(total - after.explained, 1e-300) / freedom_left
+    left = max((total - after.explained) / freedom_left, LEAST_NOISE)
     better = max(after.explained - before.explained, 0.0) / gained
     free = _free(exposures, middles, sides, groups)
     solution = (free @ after.solution).reshape(exposures, 3)
@@ -137,6 +142,7 @@ def fit_planes(
         errors=errors,
         chances=chances,
         chance=float(fdtrc(gained, freedom_left, better / left)),
+        gain=gained * (better / left - 2.0),
     )
 
 
