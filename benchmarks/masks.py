@@ -3,8 +3,8 @@
 Exposures of a CCD camera are simulated, with the true WCS in their headers, as if aligned. Plain
 AstroDrizzle drizzles them with its cosmic-ray steps once for each sky method, each with the masks
 that it finds under that method's sky; onepass drizzles them for all methods with the masks of one.
-The parameters are those that drizzlepac itself (its pars/hap_pars) has for six exposures or more of
-ACS/WFC; the output grid is the same. For each method the last line tells
+The parameters are those that a campaign decides by detector and depth; the output grid is the same.
+For each method the last line tells
 
 masks      of the pixels of all chips: the share whose mask is another; hit for AstroDrizzle alone,
            hit for onepass alone
@@ -20,7 +20,8 @@ level      median of onepass minus median of AstroDrizzle, e-/s and in noise
 
     python benchmarks/masks.py                     # ACS/WFC, 2 visits of 3, parts of the chips
     python benchmarks/masks.py --size full --dithers 3
-    python benchmarks/masks.py --folder FOLDER --sky 0.3 --scene horsehead
+    python benchmarks/masks.py --sky 0.25                      # 90 to 125 e- a pixel
+    python benchmarks/masks.py --folder FOLDER --scene horsehead
 
 With `--folder` the simulated exposures stay there, and are taken from there the next time.
 The last line is one JSON object.
@@ -31,8 +32,8 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 import tempfile
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -43,31 +44,18 @@ from skymosaic import drizzlepac_process
 from skymosaic.archive.simulated.exposures import Simulation, simulate_visit, visit_files
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.cosmic_rays import method_of
+from skymosaic.drizzle.depth import depth_of
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass_run import drizzle_all
 from skymosaic.drizzle.onepass_skies import SkyChoice
+from skymosaic.drizzle.order import decide
 from skymosaic.drizzle.witness import pixel_noise
 from skymosaic.exposure import Exposure, read_exposure, write_frame
 from skymosaic.methods import METHODS, column
 
-HAP = "pars/hap_pars/svm_parameters/acs/wfc/acs_wfc_astrodrizzle_any_n6.json"
-TAKEN = (
-    *("sky_bits", "driz_sep_bits", "combine_type", "combine_nlow", "combine_nhigh"),
-    *("driz_cr_snr", "driz_cr_scale", "driz_cr_grow", "final_bits", "resetbits"),
-)
 BRIGHT = 6.0  # sigma, from which on a cosmic ray counts
+TOLD = ("combine_type", "driz_cr_snr", "driz_cr_scale", "sky_bits", "driz_sep_bits", "final_bits")
 ROUNDING = 1e-5  # relative: the engines sum weights in another order
-
-
-def hap_parameters() -> dict[str, Any]:
-    """Return drizzlepac's own choice of what concerns masks."""
-    text = (files("drizzlepac") / HAP).read_text()
-    steps = json.loads(text)
-    plain: dict[str, Any] = {}
-    for section in steps.values():
-        for name, value in (section if isinstance(section, dict) else {}).items():
-            plain |= value if isinstance(value, dict) else {name: value}
-    return {name: plain[name] for name in TAKEN if name in plain}
 
 
 def make_exposures(folder: Path, simulation: Simulation) -> list[str]:
@@ -88,13 +76,13 @@ def make_exposures(folder: Path, simulation: Simulation) -> list[str]:
     return names
 
 
-def plan(data: Path, names: list[str], scratch: Path, parameters: dict[str, Any]) -> Grid:
+def plan(data: Path, names: list[str], scratch: Path) -> Grid:
     """Return the output grid that both sides get."""
     folder = scratch / "plan"
     folder.mkdir()
     for name in names:
         write_frame(data / name, folder / name)
-    arguments = {"files": names, "final": pars.grid_choice(parameters)}
+    arguments = {"files": names, "final": pars.grid_choice(pars.resolve({}))}
     return Grid.from_call(
         drizzlepac_process.call("output_grid", folder, arguments, scratch / "plan.log").value
     )
@@ -219,9 +207,12 @@ def main() -> None:
             finished.write_text(json.dumps(names))
         names = json.loads(finished.read_text())
         exposures = [read_exposure(data / name) for name in names]
-        steps = dict.fromkeys(pars.CR_STEPS, True)
-        parameters = pars.resolve({**hap_parameters(), **steps})
-        grid = plan(data, names, scratch, parameters)
+        grid = plan(data, names, scratch)
+        depth = depth_of((exposure.polygons for exposure in exposures), grid)
+        detectors = [(exposure.instrument, exposure.detector) for exposure in exposures]
+        parameters = dict(decide(detectors, depth, {}).parameters)
+        if not pars.has_cr_steps(parameters):
+            sys.exit("too few exposures overlap to look for cosmic rays: take more --dithers")
         choices = {method: SkyChoice(method) for method in METHODS}
         ours = copies(data, names, scratch / "onepass")
         outputs = {method: f"out_{column(method)}" for method in METHODS}
@@ -236,6 +227,10 @@ def main() -> None:
             }
             print(method, json.dumps(found[method]), flush=True)
             shutil.rmtree(theirs)
+        sky = [
+            round(json.loads(truth.read_text())["chips"][0]["sky_electrons"], 2)
+            for truth in sorted(data.glob("*_truth.json"))
+        ]
     print(
         json.dumps(
             {
@@ -243,12 +238,8 @@ def main() -> None:
                 "size": options.size,
                 "scene": options.scene,
                 "exposures": len(names),
-                "sky_electrons": [
-                    round(json.loads(one.read_text())["chips"][0]["sky_electrons"], 2)
-                    for one in sorted(data.glob("*_truth.json"))
-                ]
-                if data.exists()
-                else None,
+                "sky_electrons": sky,
+                "parameters": {name: parameters.get(name) for name in TOLD},
                 "masks_of": method_of(choices),
                 "methods": found,
             }
