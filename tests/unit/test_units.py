@@ -133,13 +133,14 @@ def test_rates_are_what_the_header_holds_to_the_last_digit() -> None:
 
 
 def test_units_are_those_of_the_pixels() -> None:
-    for instrument, counts, unit, rate in (
-        ("ACS", True, "electron", "electron / s"),
-        ("WFC3", False, "electron / s", "electron / s"),
-        ("WFPC2", True, "count", "count / s"),
-        ("NICMOS", False, "count / s", "count / s"),
+    for instrument, detector, counts, unit, rate in (
+        ("ACS", "WFC", True, "electron", "electron / s"),
+        ("WFC3", "IR", False, "electron / s", "electron / s"),
+        ("WFPC2", "1", True, "count", "count / s"),
+        ("NICMOS", "NIC3", False, "count / s", "count / s"),
     ):
-        found = header_unit([camera("a", 500.0, instrument=instrument, counts=counts)])
+        one = replace(camera("a", 500.0, instrument=instrument, counts=counts), detector=detector)
+        found = header_unit([one])
         assert (found, rate_unit(found)) == (unit, rate)
     assert header_unit([]) == "electron / s"
 
