@@ -483,6 +483,24 @@ def test_every_campaign_of_the_project_loads(path) -> None:
     assert campaign.campaign.description
 
 
+def test_a_simulated_ccd_has_its_own_usual_values(tmp_path) -> None:
+    file = tmp_path / "ccd.yaml"
+    start = "campaign: {name: ccd}\nsource: {kind: simulated, instrument: wfc3-uvis"
+    file.write_text(start + "}\n")
+    source = load_campaign(file).source
+    assert (source.dithers, source.scene, source.cosmic_rays) == (3, "sparse", True)
+    assert "dithers: 3" in resolved_yaml(load_campaign(file))
+    file.write_text(start + ", dithers: 2, scene: nebula, sky: 0.2, chip_step: 0.01}\n")
+    source = load_campaign(file).source
+    assert (source.dithers, source.scene, source.sky, source.chip_step) == (2, "nebula", 0.2, 0.01)
+
+
+def test_ccd_options_are_refused_for_infrared(refused) -> None:
+    [line] = refused("campaign: {name: demo}\nsource: {kind: simulated, chip_step: 0.01}\n")
+    assert "chip_step is for CCDs alone" in line
+    assert "set instrument to acs-wfc or wfc3-uvis" in line
+
+
 def test_a_query_must_ask_for_something(refused) -> None:
     [line] = refused("campaign: {name: demo}\nsource: {kind: mast, kinds: [FLT]}\n")
     assert "needs at least one of proposal_id, filters, instrument, target, obs_id" in line

@@ -65,6 +65,19 @@ def test_the_demo(tmp_path: Path) -> None:
     assert work_of(tmp_path, {"kind": "simulated", "tiles": ["54"], "dithers": 4}).chips == 4
 
 
+def test_simulated_ccds_have_two_chips(tmp_path: Path) -> None:
+    source = {"kind": "simulated", "instrument": "acs-wfc"}
+    work = work_of(tmp_path, source)
+    assert (work.chips, work.input_pixels) == (12, 12 * 2051 * 4096)
+    assert work.output_pixels > 1.5 * 4200**2  # two squares that share a half
+    assert work.cosmic_rays
+    small = work_of(tmp_path, {**source, "size": "small", "tiles": ["01"], "dithers": 2})
+    assert (small.chips, small.input_pixels) == (4, 4 * 256 * 512)
+    assert 565 * 565 < small.output_pixels < work.output_pixels / 20
+    more = work_of(tmp_path, {**source, "tiles": ["01", "09"]})
+    assert more.output_pixels > 4 * 4200**2
+
+
 def test_the_allowed_output_bounds_what_is_not_known(tmp_path: Path) -> None:
     mast = {"kind": "mast", "proposal_id": [12812], "instrument": ["WFC3/IR"], "max_files": 27}
     work = work_of(tmp_path, mast, drizzle={"max_output_megapixels": 20})

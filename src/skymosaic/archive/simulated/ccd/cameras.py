@@ -40,9 +40,9 @@ class Camera:
     """Share of the pixels that cosmic rays affect in 1000 s: least and most."""
 
 
-# ACS Instrument Handbook: full well section 4.3.1, dark and read noise tables 4.1 and 4.3, cosmic
-# rays section 4.3.7 (1.5 to 3% in 1000 s), sky in F814W section 9.4. The offset is that of the
-# chips' reference points in headers made with the IDCTAB 11d1433lj.
+# ACS Instrument Handbook, section 4.3, CCD operations and limitations: saturation (4.3.1), cosmic
+# rays (1.5 to 3% of the pixels in 1000 s). Read noise as in headers of 2018. The offset is that of
+# the chips' reference points in headers made with the IDCTAB 11d1433lj.
 ACS_WFC = Camera(
     name="acs_wfc",
     letter="j",
@@ -57,8 +57,8 @@ ACS_WFC = Camera(
     full_well=77400.0,
     hit_share=(0.015, 0.03),
 )
-# WFC3 Instrument Handbook: table 5.2 and sections 5.4.5 to 5.4.8; cosmic rays section 5.4.10 (5 to
-# 9% in 1800 s); point-spread function table 6.7. The offset follows from the IDCTAB 2731450pi.
+# WFC3 Instrument Handbook, section 5.4: saturation (5.4.5), read noise (5.4.7), cosmic rays
+# (5.4.10: 5 to 9% of the pixels in 1800 s). The offset follows from the IDCTAB 2731450pi.
 WFC3_UVIS = Camera(
     name="wfc3_uvis",
     letter="i",

@@ -1,6 +1,6 @@
 """Cosmic rays: tracks through the silicon of a CCD, with the charge that diffuses from them.
 
-From the ACS Instrument Handbook, section 4.3.7, and ISR ACS 2002-07: a hit leaves 500 electrons or
+From the ACS Instrument Handbook, section 4.3, and ISR ACS 2002-07: a hit leaves 500 electrons or
 more, 1,000 in the median; it affects 4 to 5 pixels most often, with a long tail of longer tracks;
 most affected pixels are not hit themselves, charge diffuses to them. How many pixels are affected
 is in the handbooks of both cameras, see `cameras`.

@@ -11,7 +11,7 @@ from skymosaic.archive.simulated.ccd.cameras import Chip
 from skymosaic.archive.simulated.plane import FloatArray
 from skymosaic.archive.simulated.pointing import Simulation, generator
 
-# Flags of the DQ array: ACS Data Handbook, table 3.4; WFC3 Data Handbook, table 3.3.
+# Flags of the DQ array: ACS Data Handbook, chapter 3; WFC3 Data Handbook, table 3.3.
 BAD, HOT, UNSTABLE, WARM, BAD_COLUMN, SATURATED, SINK = 4, 16, 32, 64, 128, 256, 1024
 
 READ_TIME = 40.0  # s: half of the readout, in which dark current and cosmic rays come, too
