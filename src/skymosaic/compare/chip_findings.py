@@ -61,7 +61,7 @@ def _step(facts: Facts, chips: Mapping[str, Any]) -> Iterator[Finding]:
         "note" if taken and not theirs else "warning",
         f"The chips of an exposure have skies of their own: {listed(parts)} in the mean of "
         f"{len(chips['steps'])} exposures{alike}.{how} This is a step at the gap between chips, no "
-        f"gradient. {'; '.join(done)}.".replace(". add", ". Add"),
+        f"gradient. {'; '.join(done)}.",
         {
             "model": chips["model"],
             "used": chips.get("used"),

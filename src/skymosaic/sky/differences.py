@@ -28,7 +28,7 @@ Groups = tuple[tuple[int, ...], ...]
 CORRELATED = 2.25
 """Variance of a sum of drizzled pixels, in that of independent ones: for the square kernel with
 pixels of the input's size 1.5^2 (Casertano et al. 2000, AJ 120, 2747, appendix A)."""
-LEAST_NOISE = 1e-6
+LEAST_NOISE = 1e-3
 """Least variance of patches, in that of independent pixels. Exposures that are copies of each other
 differ by rounding alone, of which no test is to make anything."""
 _CHANCE = 1e-4  # that noise alone makes a patch stand out as much as what is held to be bad
