@@ -214,6 +214,12 @@ def test_what_is_wrong_is_said_with_its_line(refused, text, expected) -> None:
     assert refused("campaign: {name: demo}\n" + text) == [expected]
 
 
+@pytest.mark.parametrize("per_chip", ["1", "maybe", "null", "[true]", "'true'"])
+def test_per_chip_is_a_switch_or_auto(refused, per_chip) -> None:
+    [line] = refused(MINIMAL + f"sky: {{per_chip: {per_chip}}}\n")
+    assert line.startswith("FILE line 3: sky.per_chip: must be true, false or auto, not ")
+
+
 @pytest.mark.parametrize("workers", ["0", "-1", "1.5", "true", "many", "null", "[2]"])
 def test_workers_are_a_count_or_auto(refused, workers) -> None:
     [line] = refused(MINIMAL + f"compute: {{workers: {workers}}}\n")

@@ -41,6 +41,8 @@ Model = Literal["exposures", "step", "chips"]
 
 SIGNIFICANT = 1e-4
 """Chance that noise alone makes the skies of chips fit so much better."""
+SUSPECT = 0.05
+"""Likewise; from here on what may be a step is in the errors, also where it is not subtracted."""
 MOST = 2000
 """Chips of which models are compared: the equations are solved as full matrices."""
 _SINGULAR = 1e-9
@@ -173,8 +175,10 @@ def match_chips(
     used: Model = found.model if per_chip == "auto" else "chips" if per_chip else "exposures"
     if used == "exposures":
         matched = plain
-        if per_chip == "auto":
-            matched = problem.as_one_at_risk() if found.known else problem.unrelated()
+        if per_chip == "auto" and not found.known:
+            matched = problem.unrelated()
+        elif per_chip == "auto" and found.chance_step < SUSPECT:
+            matched = problem.as_one_at_risk()
     elif used == "step":
         matched = problem.stepped()
     else:
