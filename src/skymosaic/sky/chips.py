@@ -46,6 +46,7 @@ SUSPECT = 0.05
 MOST = 2000
 """Chips of which models are compared: the equations are solved as full matrices."""
 _SINGULAR = 1e-9
+_WEAK = 2.0  # times the errors of skies, from which on a step is hardly known
 _APART = 5.0  # errors by which skies must differ, for a step that is in proportion to them
 
 
@@ -177,8 +178,8 @@ def match_chips(
         matched = plain
         if per_chip == "auto" and not found.known:
             matched = problem.unrelated()
-        elif per_chip == "auto" and found.chance_step < SUSPECT:
-            matched = problem.as_one_at_risk()
+        elif per_chip == "auto":
+            matched = problem.as_one_at_risk(found.chance_step < SUSPECT)
     elif used == "step":
         matched = problem.stepped()
     else:
@@ -350,20 +351,30 @@ class _Models:
         """Return one sky an exposure, with the error that a step has which no overlap tells."""
         return replace(self._as_one, assumed=self.assumed())
 
-    def as_one_at_risk(self) -> MatchedSkies:
+    def as_one_at_risk(self, suspect: bool) -> MatchedSkies:
         """Return one sky an exposure, with the error of a step that is not told from noise.
 
-        Of the step that fits best, squared, noise makes as much as the step has unknowns.
+        Of the step that fits best, squared, noise makes as much as the step has unknowns. Where the
+        step is known far worse than the skies, it may be larger than what fits best, too.
+
+        Parameters
+        ----------
+        suspect : bool
+            Whether noise alone would rarely give the step that fits best.
         """
         one, step = self._solved("exposures"), self._solved("step")
-        skies, _ = self.solution("step")
+        skies, covariance = self.solution("step")
+        within = np.eye(len(self._owner)) - self._exposures @ np.linalg.pinv(self._exposures)
+        covariance = within @ covariance @ within.T
+        weak = np.trace(covariance) > _WEAK**2 * np.trace(self._as_one.covariance)
+        if not suspect and not weak:
+            return self._as_one
         away = _within(np.where(np.isnan(self._as_one.offsets), 0.0, skies), self._owner)
         gained = max(step.rank - one.rank, 1)
         better = max((step.explained - one.explained) / self._sums.noise_factor, 1e-300)
         share = max(1.0 - gained / better, 0.0)
-        return replace(
-            self._as_one, covariance=self._as_one.covariance + share * np.outer(away, away)
-        )
+        risk = share * np.outer(away, away) + (covariance if weak else 0.0)
+        return replace(self._as_one, covariance=self._as_one.covariance + risk)
 
     def _parts(self) -> Floats:
         """Return which chips overlaps relate, shape (chips, parts)."""
