@@ -14,7 +14,7 @@ from astropy.io import fits
 from skymosaic.config.hap_parameters import hap_parameters
 from skymosaic.drizzle.parameters import CR_STEPS
 from tests.conftest import manifests, skymosaic, write_campaign
-from tests.frames import Frame, write_two_chip_frames
+from tests.frames import Frame, write_frames, write_two_chip_frames
 
 DEEP = [Frame(0, 0, 0, 1.0), Frame(3, 2, 0, 1.2), Frame(2, 5, 0, 0.8), Frame(5, 4, 0, 0.9)]
 SHALLOW = [Frame(0, 0, 0, 1.0), Frame(70, 2, 0, 1.2), Frame(3, 75, 0, 0.8)]
@@ -101,10 +101,14 @@ def test_a_witness_is_heard_once_the_steps_are_off(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_engine_that_cannot_do_what_was_asked_for_is_told_at_plan(tmp_path: Path) -> None:
-    file = ccd_campaign(tmp_path, DEEP[:2], engine="onepass", parameters={"driz_cr": True})
-    for path in (tmp_path / "data").iterdir():  # of WFC3/IR, whose other steps stay off
-        with fits.open(path, mode="update") as hdus:
-            hdus[0].header.update({"INSTRUME": "WFC3", "DETECTOR": "IR"})
+    (tmp_path / "data").mkdir()
+    write_frames(tmp_path / "data", DEEP[:2])  # of WFC3/IR, whose other steps stay off
+    file = write_campaign(
+        tmp_path / "ir.yaml",
+        source={"kind": "directory", "path": str(tmp_path / "data")},
+        align="none",
+        drizzle={"engine": "onepass", "parameters": {"driz_cr": True}},
+    )
     ended = skymosaic("run", file, "--store", tmp_path / "store", "--workers", "1")
     assert ended.code == 6
     assert "onepass does not do driz_cr without driz_separate" in ended.err

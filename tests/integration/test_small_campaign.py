@@ -14,6 +14,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from skymosaic import load
+from skymosaic.drizzle.parameters import DEFAULTS
 from skymosaic.methods import METHODS, column
 from tests.conftest import ORDER, SECRETS, SMALL, manifests, skymosaic, tree, write_campaign
 
@@ -148,6 +149,18 @@ def test_exposures_moved_as_their_drizzled_images_did(small: Path) -> None:
     assert max(alignment["unlike_motion"].values()) < 1.0  # mas
     assert alignment["order"] == [f"ibxl{tile}030" for tile in ORDER]
     assert [fit["place"] for fit in alignment["fits"]] == list(range(9))
+
+
+def test_of_wfc3_ir_no_detector_decides_and_keys_are_what_they_were(small: Path) -> None:
+    """Stores of versions that had one set of defaults stay valid."""
+    steps = manifests(small)
+    assert set(steps["plan"]["parameters"]) == {"final", "max_output_megapixels"}
+    asked = steps["runs/match"]["parameters"]["astrodrizzle"]
+    # As the campaign file sets them, over the defaults.
+    assert asked | DEFAULTS | {"final_rot": asked["final_rot"], "resetbits": "0"} == asked
+    report = json.loads((small / "comparison" / "report.json").read_text())
+    assert "defaults" not in report["tables"]
+    assert not any("osmic rays" in warning for warning in report["warnings"])
 
 
 def test_second_run_does_nothing_again(small: Path) -> None:
