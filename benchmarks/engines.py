@@ -46,6 +46,8 @@ TARGETS = {18: (4.0, 2.5), 72: (5.5, 4.5)}
 PLAIN = """
 import json, time
 from drizzlepac import astrodrizzle
+from skymosaic.skypac_polygons import give_back
+give_back()  # without it AstroDrizzle would silently compute localmin instead of match
 started = time.monotonic()
 names, parameters, methods = json.load(open("job.json"))
 walls = {}
