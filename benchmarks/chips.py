@@ -61,7 +61,7 @@ def try_seed(simulation: Simulation, jobs: int) -> dict[str, Any]:
         folder = Path(scratch) / "data"
         folder.mkdir()
         names = sorted(make_exposures(folder, simulation))
-        grid = plan(folder, names, Path(scratch), PARAMETERS)
+        grid = plan(folder, names, Path(scratch))
         exposures = [read_exposure(folder / name) for name in names]
         true, times = [], []
         for exposure in exposures:
