@@ -60,6 +60,8 @@ PLAIN = (
     TIMER
     + """
 from drizzlepac import adrizzle, astrodrizzle, cdriz, sky, processInput
+from skymosaic.skypac_polygons import give_back
+give_back()
 time_all([
     ("resampling and mapping", "drizzlepac.cdriz:tdriz"),
     ("sky", "drizzlepac.sky:subtractSky"),
