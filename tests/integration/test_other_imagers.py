@@ -28,9 +28,11 @@ from tests.frames import plan
 from tests.imager_files import write_hrc, write_stis, write_wfpc2
 
 PARAMETERS: dict[str, Any] = {
-    **{"final_scale": 0.2, "final_bits": 64, "final_rot": 0.0, "sky_bits": 0},
+    **{"final_scale": 0.2, "final_bits": 64, "final_rot": 0.0},
     **dict.fromkeys(pars.CR_STEPS, False),  # what is usual for CCDs is tried elsewhere
 }
+
+SKY = {"sky_bits": 0}
 
 
 def hrc(folder: Path) -> None:
@@ -64,7 +66,7 @@ def campaign(folder: Path, data: Path, engine: str) -> Path:
         "campaign": {"name": "field"},
         "source": {"kind": "directory", "path": str(data)},
         "align": "none",
-        "sky": {"methods": ["match"]},
+        "sky": {"methods": ["match"], "parameters": SKY},
         "drizzle": {"engine": engine, "parameters": PARAMETERS},
         "store": {"uri": str(folder / "store")},
     }
@@ -82,7 +84,7 @@ def both(folder: Path, write: Callable[[Path], None]) -> Sides:
     assert ended.code == 0, ended.err
     made = folder / "store" / "field"
     grid = Grid.from_call(json.loads((made / "plan" / "grid.json").read_text()))
-    asked = pars.for_method(pars.resolve(PARAMETERS), grid.final_parameters(), "match")
+    asked = pars.for_method(pars.resolve({**PARAMETERS, **SKY}), grid.final_parameters(), "match")
     names = sorted(path.name for path in plain.iterdir())
     call: dict[str, Any] = {"files": names, "output": "plain", "parameters": asked}
     drizzlepac_process.call("astrodrizzle", plain, call, folder / "plain.log")
@@ -134,7 +136,7 @@ def test_hrc_without_a_distortion_model_in_both_engines(tmp_path) -> None:
     exposures = [read_exposure(tmp_path / name) for name in names]
     [line] = warnings_of(exposures)
     assert "no IDCSCALE" in line
-    parameters = pars.resolve(PARAMETERS)
+    parameters = pars.resolve({**PARAMETERS, **SKY})
     grid = plan(tmp_path, names, **pars.grid_choice(parameters))
     made = drizzle_all(
         *(tmp_path, tmp_path / "log", exposures, {"match": "ours"}, {"match": SkyChoice("match")}),

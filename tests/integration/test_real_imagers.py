@@ -23,7 +23,7 @@ from tests.conftest import REPOSITORY, skymosaic
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 HEADERS = "SKYMOSAIC_REAL_HEADERS"
 # What is usual for CCDs is tried elsewhere.
-PARAMETERS = {"final_bits": 64, "sky_bits": 0, **dict.fromkeys(CR_STEPS, False)}
+PARAMETERS = {"final_bits": 64, **dict.fromkeys(CR_STEPS, False)}
 STIS, WFPC2, GRISM = "o4k19a010_flt.fits", "u40x010hm_c0f.fits", "acs_test_file.fits"
 
 # The archive's files of WFPC2 come as c0m; the package has an older form, a plane a chip.
@@ -60,7 +60,7 @@ def campaign(folder: Path) -> Path:
         "campaign": {"name": "real"},
         "source": {"kind": "directory", "path": str(folder / "data")},
         "align": "none",
-        "sky": {"methods": ["localmin", "match"]},
+        "sky": {"methods": ["localmin", "match"], "parameters": {"sky_bits": 0}},
         "drizzle": {"parameters": PARAMETERS},
         "store": {"uri": str(folder / "store")},
     }
