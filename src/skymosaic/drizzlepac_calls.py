@@ -11,6 +11,7 @@ from typing import Any
 
 from skymosaic import skypac_polygons
 from skymosaic.drizzlepac_onepass import onepass_chips, onepass_headers
+from skymosaic.finite_positions import leave_out_positions_without_a_number
 
 Values = dict[str, Any]
 
@@ -100,6 +101,7 @@ def count_sources(files: list[str], parameters: Values, imagefind: Values) -> di
     from drizzlepac import imgclasses, tweakreg, tweakutils
     from stsci.tools import teal
 
+    leave_out_positions_without_a_number()
     config = teal.load(tweakreg.__taskname__, defaults=True)
     tweakreg._managePsets(
         config, tweakreg.PSET_SECTION, "imagefindpars", iparsobj=dict(imagefind), input_dict={}
@@ -135,6 +137,7 @@ def tweakreg(files: list[str], parameters: Values, imagefind: Values) -> Values:
     """
     from drizzlepac import tweakreg as task
 
+    leave_out_positions_without_a_number()
     task.TweakReg(files, imagefindcfg=dict(imagefind), **parameters)
     return {}
 

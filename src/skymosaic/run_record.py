@@ -10,7 +10,7 @@ from typing import Any
 from astropy.table import Table
 
 from skymosaic.align.align import UNITS
-from skymosaic.align.tweakreg import DEFAULTS, IMAGEFIND_DEFAULTS
+from skymosaic.align.tweakreg import DEFAULTS
 from skymosaic.compare.report.record import Missing, RunRecord
 from skymosaic.compare.report.sheet import Columns, sheet
 from skymosaic.compute import execution
@@ -37,6 +37,7 @@ _FITS: Columns = {
     "scale": (float, None, "ratio of scales"),
     "rms_ra": (float, UNITS["rms_ra"], "rms residual in right ascension"),
     "rms_dec": (float, UNITS["rms_dec"], "rms residual in declination"),
+    "chance": (float, None, "fits as good as this that are expected by chance"),
 }
 _GATES: Columns = {
     "name": (str, None, "name of the gate"),
@@ -174,8 +175,10 @@ def _fits(alignment: Mapping[str, Any]) -> Table:
         status = "reference" if fit["place"] == 0 else "aligned"
         status = "not aligned" if fit["tile"] in alignment["kept"] else status
         status = "dropped" if fit["tile"] in alignment["dropped"] else status
-        rows.append([{**fit, "status": status}[name] for name in _FITS])
-    return sheet("How the drizzled images were aligned", _FITS, rows)
+        rows.append([{"chance": None, **fit, "status": status}[name] for name in _FITS])
+    why = alignment.get("finding", {}).get("why")
+    title = "How the drizzled images were aligned"
+    return sheet(f"{title}: {why}" if why else title, _FITS, rows)
 
 
 def _gates(alignment: Mapping[str, Any]) -> Table:
@@ -284,8 +287,15 @@ def _parameters(found: Findings) -> dict[str, Mapping[str, Any]]:
         chosen = dict(order_of(found.planned).parameters)
     told: dict[str, Mapping[str, Any]] = {"AstroDrizzle": chosen}
     if campaign.align.method != "none":
-        told["TweakReg"] = {**DEFAULTS, **campaign.align.tweakreg}
-        told["imagefind"] = {**IMAGEFIND_DEFAULTS, **campaign.align.imagefind}
+        alignment = (found.aligned and found.aligned.result.get("alignment")) or {}
+        finding = alignment.get("finding", {})
+        told["TweakReg"] = {
+            **DEFAULTS,
+            "minobj": campaign.align.gates.min_matches,
+            **finding.get("tweakreg", {}),
+            **campaign.align.tweakreg,
+        }
+        told["imagefind"] = finding.get("parameters", campaign.align.imagefind)
     return told
 
 

@@ -13,6 +13,7 @@ from skymosaic.config import Gates
 GATES = Gates(
     min_matches=10,
     max_rms_mas=100,
+    max_chance=0.001,
     max_shift_arcsec=5,
     max_rotation_deg=0.5,
     max_scale_change=0.01,
@@ -29,6 +30,7 @@ GOOD = TileFit(
     rms_ra=17.0,
     rms_dec=19.0,
     shift=0.06,
+    chance=1e-30,
 )
 NAN = math.nan
 REFERENCE = TileFit("ibxl54030", 0, 300, 0.0, 0.0, 0.0, 1.0, 0, NAN, NAN, 0.0)
@@ -47,6 +49,7 @@ def test_good_tiles_pass_all() -> None:
         "fitted",
         "matches",
         "rms",
+        "chance",
         "shift",
         "rotation",
         "scale",
@@ -59,6 +62,7 @@ def test_each_gate_says_what_it_asks() -> None:
     assert "7 sources found" in asks["sources"]
     assert "10 sources matched" in asks["matches"]
     assert "100 mas" in asks["rms"]
+    assert "0.001 such fits" in asks["chance"]
     assert "5 arcsec" in asks["shift"]
     assert "0.5 degrees" in asks["rotation"]
     assert "0.01" in asks["scale"]
@@ -71,6 +75,7 @@ def test_each_gate_says_what_it_asks() -> None:
         ("matches", {"matches": 10}, {"matches": 9}),
         ("rms", {"rms_ra": 100.0}, {"rms_ra": 100.1}),
         ("rms", {"rms_dec": 100.0}, {"rms_dec": 100.1}),
+        ("chance", {"chance": 0.001}, {"chance": 0.0011}),
         ("shift", {"shift": 5.0}, {"shift": 5.01}),
         ("rotation", {"rotation": 0.5}, {"rotation": 0.51}),
         ("rotation", {"rotation": -0.5}, {"rotation": -0.51}),
@@ -96,6 +101,11 @@ def test_nan_in_the_fit_is_called_no_fit(value) -> None:
 def test_an_unfitted_tile_fails_whatever_else_holds() -> None:
     assert UNFITTED.tile in failed(UNFITTED)["fitted"]
     assert failed(replace(GOOD, place=-1)) == {"fitted": (GOOD.tile,)}
+
+
+def test_chance_is_no_gate_where_it_was_not_counted() -> None:
+    """As with a catalogue of the user's."""
+    assert failed(replace(GOOD, chance=NAN)) == {}
 
 
 def test_the_reference_needs_sources_and_nothing_else() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -11,8 +12,9 @@ from astropy.table import Table
 
 from skymosaic import drizzlepac_process
 from skymosaic.align import tweakreg
+from skymosaic.align.finding import Finding, advice, choose_finding
 from skymosaic.align.gates import Criterion, TileFit, check_gates
-from skymosaic.align.order import choose_order
+from skymosaic.align.order import choose_order, overlap_shares
 from skymosaic.align.proof import read_wcs, unlike_motion
 from skymosaic.align.tweakreg import REFERENCE_WCS
 from skymosaic.align.vectors import read_vectors
@@ -20,6 +22,8 @@ from skymosaic.config import Align
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import AlignmentError, CampaignError
 from skymosaic.exposure import Exposure
+
+log_ = logging.getLogger(__name__)
 
 MAX_UNLIKE_MOTION = 1.0  # mas; an exposure that moved otherwise was not moved by TweakBack
 
@@ -43,6 +47,8 @@ class Alignment:
     """By exposure: how its motion differs from its drizzled image's, mas."""
     vectors: Table
     """Where matched sources lie relative to the reference; see `vectors.read_vectors`."""
+    finding: Finding
+    """How sources were found, and why so."""
 
     def uses(self, rootname: str) -> bool:
         """Tell whether an exposure goes on to the mosaic."""
@@ -61,6 +67,8 @@ class Alignment:
         """Return TweakReg's results with units, a row a tile, in the order asked for."""
         table = Table(rows=[asdict(fit) for fit in self.fits])
         table.rename_column("place", "order")
+        table.meta["imagefind"] = self.finding.parameters
+        table.meta["finding"] = self.finding.why
         table["status"] = [self._status(fit) for fit in self.fits]
         for name, unit in UNITS.items():
             table[name].unit = unit
@@ -93,6 +101,7 @@ class _Work:
     drizzled: dict[str, Exposure]
     exposures: Sequence[Exposure]
     settings: Align
+    finding: Finding
     peak_memory: int = 0
     excluded: list[str] = field(default_factory=list)
 
@@ -137,16 +146,23 @@ def align(
         A tile failed a gate and the policy is to stop, fewer than two tiles are left, or an
         exposure did not move as its tile did.
     """
-    work = _Work(folder, log, {tile.rootname: tile for tile in drizzled}, exposures, settings)
     members = {tile.rootname: members_of(tile, exposures) for tile in drizzled}
     _check_members(exposures, members)
     try:
         order = choose_order({tile.rootname: tile.polygons for tile in drizzled}, settings.order)
     except CampaignError as error:  # found when files had been retrieved already
         raise AlignmentError(str(error)) from None
-    original_names = {
-        name: tweakreg.name_original(folder / work.drizzled[name].name) for name in order
-    }
+    by_name = {tile.rootname: tile for tile in drizzled}
+    paths = {name: folder / by_name[name].name for name in order}
+    finding = choose_finding(
+        paths,
+        drizzled,
+        overlap_shares({name: by_name[name].polygons for name in order}, order),
+        settings.imagefind,
+    )
+    log_.info(finding.why)
+    work = _Work(folder, log, by_name, exposures, settings, finding)
+    original_names = {name: tweakreg.name_original(path) for name, path in paths.items()}
     wcsname = tweakreg.unused_name(
         [folder / image.name for image in (*drizzled, *exposures)], "TWEAK"
     )
@@ -167,6 +183,7 @@ def align(
         members={tile: [e.rootname for e in its] for tile, its in members.items()},
         unlike_motion=unlike,
         vectors=read_vectors(tweaked.folder, [fit.tile for fit in tweaked.fits], REFERENCE_WCS),
+        finding=finding,
     )
     return alignment, work.peak_memory
 
@@ -212,7 +229,7 @@ def _fit_until_gates_hold(
         {
             "files": [work.drizzled[name].name for name in order],
             "parameters": {},
-            "imagefind": {**tweakreg.IMAGEFIND_DEFAULTS, **settings.imagefind},
+            "imagefind": work.finding.parameters,
         },
     )
     counts = {name: sources[work.drizzled[name].name] for name in order}
@@ -223,8 +240,8 @@ def _fit_until_gates_hold(
         if len(tiles) < 2:
             raise AlignmentError(
                 f"{len(tiles)} of {len(order)} drizzled images can be aligned, at least 2 are "
-                f"needed ({_table(list(fits.values()))}); lower align.imagefind threshold or "
-                "align.min_sources, or set `align: none`"
+                f"needed ({_table(list(fits.values()))}). {_advice(work, work.excluded)}; or set "
+                "`align: none`"
             )
         tweaked = _tweakreg(work, tiles, counts, wcsname)
         fits.update({fit.tile: fit for fit in tweaked.fits})
@@ -245,8 +262,12 @@ def _tweakreg(
             {name: work.folder / work.drizzled[name].name for name in tiles},
             [work.drizzled[name] for name in tiles],
             counts,
-            work.settings.tweakreg,
-            work.settings.imagefind,
+            {
+                "minobj": work.settings.gates.min_matches,
+                **work.finding.tweakreg,
+                **work.settings.tweakreg,
+            },
+            work.finding.parameters,
             wcsname,
             work.log,
         )
@@ -264,10 +285,15 @@ def _apply_policy(work: _Work, failed: list[TileFit]) -> None:
         broken = [f"{c.name} ({c.asks}): {', '.join(c.failed)}" for c in table if c.failed]
         raise AlignmentError(
             f"gates of the alignment failed: {'; '.join(broken)}. "
-            f"Found: {_table(failed)}. Change align.tweakreg, align.imagefind or align.gates, or "
-            "set align.on_failure to drop or keep"
+            f"Found: {_table(failed)}. {_advice(work, [fit.tile for fit in failed])}; or set "
+            "align.on_failure to drop or keep"
         )
     work.excluded += [fit.tile for fit in failed]
+
+
+def _advice(work: _Work, tiles: Sequence[str]) -> str:
+    images = {name: work.folder / tile.name for name, tile in work.drizzled.items()}
+    return advice(work.finding, images, tiles or list(images))
 
 
 def _unfitted(tile: str, sources: int) -> TileFit:

@@ -36,6 +36,8 @@ class TileFit:
     """Rms residual in Dec, mas."""
     shift: float
     """Length of the shift, arcsec."""
+    chance: float = math.nan
+    """Fits as good as this one that are expected by chance; NaN where none was counted."""
 
     @property
     def reference(self) -> bool:
@@ -78,6 +80,12 @@ def check_gates(fits: Sequence[TileFit], gates: Gates, min_sources: int) -> list
             "rms",
             f"rms residual at most {gates.max_rms_mas:g} mas in RA and in Dec",
             lambda fit: fit.reference or max(fit.rms_ra, fit.rms_dec) <= gates.max_rms_mas,
+        ),
+        (
+            "chance",
+            f"at most {gates.max_chance:g} such fits expected by chance",
+            # NaN: the reference, or sources of a catalogue of the user's, whose density is unknown.
+            lambda fit: fit.reference or not fit.chance > gates.max_chance,
         ),
         (
             "shift",

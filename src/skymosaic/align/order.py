@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from skymosaic.errors import CampaignError
-from skymosaic.sky.overlaps import Polygon, overlaps
+from skymosaic.sky.overlaps import Polygon, overlap_area, overlaps
 
 
 def choose_order(footprints: Mapping[str, Sequence[Polygon]], wanted: Sequence[str]) -> list[str]:
@@ -41,6 +41,29 @@ def choose_order(footprints: Mapping[str, Sequence[Polygon]], wanted: Sequence[s
         rest = sorted(set(footprints) - set(order))
         order.append(max(rest, key=lambda name: sum(shared[name].get(done, 0.0) for done in order)))
     return order
+
+
+def overlap_shares(
+    footprints: Mapping[str, Sequence[Polygon]], order: Sequence[str]
+) -> dict[str, float]:
+    """Return what part of each image (0 to 1) overlaps those before it; of the first, the rest.
+
+    Parameters
+    ----------
+    footprints : mapping
+        Rootname of each drizzled image to its footprints.
+    order : sequence of str
+        All rootnames, in the order of their alignment.
+    """
+    shared = dict.fromkeys(order, 0.0)
+    for (a, b), area in overlaps({name: footprints[name] for name in order}).items():
+        shared[b] += area
+        if a == order[0]:
+            shared[a] += area
+    whole = {
+        name: sum(overlap_area(polygon, polygon) for polygon in footprints[name]) for name in order
+    }
+    return {name: min(1.0, shared[name] / whole[name]) for name in order}
 
 
 def _identify(word: str, names: Sequence[str]) -> str:

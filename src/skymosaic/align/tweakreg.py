@@ -7,13 +7,16 @@ import math
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from astropy.io import fits
+from numpy.typing import NDArray
 
 from skymosaic import drizzlepac_process
+from skymosaic.align.chance import count_pairs, expected_by_chance, read_positions
 from skymosaic.align.gates import TileFit
 from skymosaic.align.proof import centre_motion, read_wcs
 from skymosaic.exposure import Exposure
@@ -26,12 +29,10 @@ DEFAULTS: dict[str, Any] = {
     "expand_refcat": True,
     "enforce_user_order": True,
     "searchrad": 1.0,
-    "minobj": 10,
     "tolerance": 3.0,
     "nclip": 5,
     "sigma": 2.5,
 }
-IMAGEFIND_DEFAULTS: dict[str, Any] = {"conv_width": 3.5, "threshold": 10.0}
 REFERENCE_WCS = "shifts_wcs.fits"
 """File with the WCS of the frame that the fits are made in."""
 _OURS: dict[str, Any] = {
@@ -124,7 +125,7 @@ def run_tweakreg(
     sources : mapping of str to int
         Sources found in each, by rootname.
     parameters, imagefind : mapping
-        TweakReg's and imagefind's parameters over the defaults.
+        TweakReg's over the defaults, and all of imagefind's.
     wcsname : str
         Name of the new WCS.
     log : Path
@@ -145,7 +146,7 @@ def run_tweakreg(
         {
             "files": [tile.name for tile in tiles],
             "parameters": {**DEFAULTS, **parameters, **_OURS, "wcsname": wcsname},
-            "imagefind": {**IMAGEFIND_DEFAULTS, **imagefind},
+            "imagefind": dict(imagefind),
         },
         log,
     )
@@ -158,6 +159,9 @@ def run_tweakreg(
         _tile_fit(tile, folder, originals[tile.rootname], shifts, order, sources, tiles[0])
         for tile in tiles
     ]
+    fits_of = _with_chances(
+        fits_of, {tile.rootname: tile.name for tile in tiles}, folder, {**DEFAULTS, **parameters}
+    )
     return Tweaked(folder, fits_of, call.seconds, call.peak_memory)
 
 
@@ -171,6 +175,40 @@ def read_shifts(text: str) -> dict[str, list[float]]:
     """Return dx, dy, rotation, scale, xrms, yrms by file name from a TweakReg shift file."""
     rows = [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"]
     return {row[0]: [float(value) for value in row[1:7]] for row in rows}
+
+
+def _with_chances(
+    fits_of: Sequence[TileFit], names: Mapping[str, str], folder: Path, used: Mapping[str, Any]
+) -> list[TileFit]:
+    """Return the fits with how many as good are expected by chance.
+
+    Without them where the sources to match with come from a catalogue of the user's.
+
+    Parameters
+    ----------
+    names : mapping of str to str
+        Rootname to file name.
+    used : mapping
+        TweakReg's parameters.
+    """
+    if used.get("refcat") or used.get("searchunits", "arcseconds") != "arcseconds":
+        return list(fits_of)
+    radius = float(used["searchrad"])
+    chances: dict[str, float] = {}
+    before: list[NDArray[np.float64]] = []
+    for fit in sorted((fit for fit in fits_of if fit.place >= 0), key=lambda fit: fit.place):
+        stem = names[fit.tile].removesuffix(".fits")
+        positions = read_positions(folder / f"{stem}_sky_catalog.coo")
+        if not fit.reference and math.isfinite(fit.rms_ra + fit.rms_dec):
+            chances[fit.tile] = expected_by_chance(
+                count_pairs(positions, before, radius),
+                radius,
+                fit.matches,
+                max(fit.rms_ra, fit.rms_dec) / 1000.0,
+            )
+        if fit.reference or used["expand_refcat"]:
+            before.append(positions)
+    return [replace(fit, chance=chances.get(fit.tile, math.nan)) for fit in fits_of]
 
 
 def _tile_fit(

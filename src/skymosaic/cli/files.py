@@ -36,8 +36,10 @@ def _drizzlepac_defaults(campaign: Campaign) -> list[str]:
 
     lines = told_before(campaign)
     if campaign.align.method != "none":
-        lines.append(f"TweakReg: { {**tweakreg.DEFAULTS, **campaign.align.tweakreg} }")
-        lines.append(f"imagefind: { {**tweakreg.IMAGEFIND_DEFAULTS, **campaign.align.imagefind} }")
+        defaults = {**tweakreg.DEFAULTS, "minobj": campaign.align.gates.min_matches}
+        lines.append(f"TweakReg: { {**defaults, **campaign.align.tweakreg} }")
+        chosen = "; what is not given is chosen from the images"
+        lines.append(f"imagefind: {dict(campaign.align.imagefind)}{chosen}")
     return lines
 
 

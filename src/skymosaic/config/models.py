@@ -86,12 +86,19 @@ class Gates(OptionalSection):
     """What a tile must pass for its alignment to be kept."""
 
     min_matches: Count = Field(
-        default=10, description="Fewest sources matched with the reference (count)."
+        default=4, description="Fewest sources matched with the reference (count)."
     )
     max_rms_mas: PositiveNumber = Field(
         default=40,
         description=(
             "Largest rms of the fit in either axis (milliarcsec). Chance matches scatter by more."
+        ),
+    )
+    max_chance: PositiveNumber = Field(
+        default=0.0001,
+        description=(
+            "Largest number of fits, with as many matches within as small residuals, that are "
+            "expected by chance from the density of sources (dimensionless)."
         ),
     )
     max_shift_arcsec: PositiveNumber = Field(
