@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from astropy.table import Table
 
 from skymosaic import drizzlepac_process
@@ -335,9 +336,16 @@ def _move_members(
     unlike = {}
     for exposure, path in paths.items():
         after = read_wcs(path)
-        unlike[exposure.rootname] = max(
-            unlike_motion((drizzled_before, drizzled_after), (before[exposure][v], after[v]))
-            for v in after
+        # Of all chips; numpy's maximum, because that of Python can lose a NaN.
+        unlike[exposure.rootname] = float(
+            np.max(
+                [
+                    unlike_motion(
+                        (drizzled_before, drizzled_after), (before[exposure][v], after[v])
+                    )
+                    for v in after
+                ]
+            )
         )
         if not unlike[exposure.rootname] <= MAX_UNLIKE_MOTION:
             raise AlignmentError(
