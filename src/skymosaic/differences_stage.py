@@ -6,7 +6,7 @@ exposures on the common grid anyway.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +17,15 @@ from skymosaic.drizzle.linear import KERNELS, WEIGHTS
 from skymosaic.drizzle.onepass_differences import VERSION, matched_on_grid
 from skymosaic.drizzle.onepass_run import drizzle_chips
 from skymosaic.drizzle.onepass_skies import AppliedSky, SkyChoice, find_skies
-from skymosaic.exposure import Exposure
 from skymosaic.methods import OWN
-from skymosaic.onepass_stages import processes_of
+from skymosaic.onepass_stages import per_chip_of, processes_of
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.usable import require_engine
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
-    from skymosaic.config import Campaign, Sky
+    from skymosaic.config import Campaign
 
 STEP = "differences"
 
@@ -97,11 +96,6 @@ def measure_differences(
         versions=versions(),
         work=work,
     )
-
-
-def per_chip_of(sky: Sky, exposures: Sequence[Exposure]) -> dict[str, Any]:
-    """Return `sky.per_chip` as a parameter of a step: where exposures have several chips."""
-    return {"per_chip": sky.per_chip} if any(len(e.chips) > 1 for e in exposures) else {}
 
 
 def linear(parameters: Mapping[str, Any]) -> dict[str, Any]:

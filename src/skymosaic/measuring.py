@@ -93,7 +93,7 @@ def measure(
         return [cells_of(exposure, [part]) for part in pixels(exposure)]
 
     with ThreadPoolExecutor(min(_AT_ONCE, len(os.sched_getaffinity(0)))) as pool:
-        if chips is None and any(_has_chips(exposure) for exposure in exposures):
+        if chips is None and any(len(exposure.chips) > 1 for exposure in exposures):
             each = [one for its in pool.map(read_chips, exposures) for one in its]
             chips = steps_in_cells(exposures, each, grid.shape)
         found = [one for one in pool.map(read, exposures) if one is not None]
@@ -118,11 +118,6 @@ def measure(
         chips=chips,
         unseen=[e.rootname for e in exposures if e.rootname not in {c.rootname for c in found}],
     )
-
-
-def _has_chips(exposure: Exposure) -> bool:
-    # A file of STIS holds one chip at several times.
-    return len(exposure.chips) > 1 and exposure.instrument != "STIS"
 
 
 def _read(

@@ -77,8 +77,8 @@ def _needs_grid(campaign: Campaign, choices: Mapping[str, SkyChoice]) -> bool:
     return campaign.sky.mask_sources or _differs(choices)
 
 
-def _per_chip(sky: Sky, exposures: Sequence[Exposure]) -> dict[str, Any]:
-    """Return `sky.per_chip` as a parameter of the step: where exposures have several chips."""
+def per_chip_of(sky: Sky, exposures: Sequence[Exposure]) -> dict[str, Any]:
+    """Return `sky.per_chip` as a parameter of a step: where exposures have several chips."""
     return {"per_chip": sky.per_chip} if any(len(e.chips) > 1 for e in exposures) else {}
 
 
@@ -138,7 +138,11 @@ def drizzle_all_methods(
             **(
                 {"differences": VERSION, "planes": campaign.sky.planes} if _differs(choices) else {}
             ),
-            **(_per_chip(campaign.sky, images.exposures) if _needs_grid(campaign, choices) else {}),
+            **(
+                per_chip_of(campaign.sky, images.exposures)
+                if _needs_grid(campaign, choices)
+                else {}
+            ),
             "skies": {name: asdict(choice) for name, choice in choices.items()},
             **({"mask_sources": VERSION} if campaign.sky.mask_sources else {}),
             **({"footprints": "swapped"} if campaign.sky.footprints == "swapped" else {}),

@@ -37,6 +37,8 @@ _SPECIFICATIONS: Mapping[Task, str] = MappingProxyType(
         "imagefind": "imagefindpars.cfgspc",
     }
 )
+CR_STEPS = ("driz_separate", "median", "blot", "driz_cr")
+"""AstroDrizzle's switches of the steps that look for cosmic rays."""
 # The static mask is an input of the sky statistics (use_static), so it is set with them.
 SKY_SECTIONS = ("STEP 1: STATIC MASK", "STEP 2: SKY SUBTRACTION")
 # drizzlepac documents None as "do not use the DQ array" for these strings of DQ flags.

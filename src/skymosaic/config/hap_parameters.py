@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from skymosaic.config.drizzlepac_parameters import (
+    CR_STEPS,
     ParameterValue,
     check_parameters,
     parameters_folder,
@@ -31,7 +32,6 @@ Era = Literal["", "pre", "post"]
 _PIPELINE = "svm_parameters"
 _STEP = re.compile(r"STEP [3-6]:")
 """Separate images, their median, its blots, cosmic rays. Not 3a, whose grid is ours."""
-_SWITCHES = frozenset({"driz_separate", "median", "blot", "driz_cr"})
 _BITS = ("sky_bits", "final_bits")
 """Taken from other steps: which flags of DQ are no fault."""
 
@@ -98,7 +98,7 @@ def _taken(content: Mapping[str, Any]) -> dict[str, Any]:
             continue
         steps = _STEP.match(title) is not None
         for name, value in section.items():
-            if name in _BITS or (steps and name not in _SWITCHES):
+            if name in _BITS or (steps and name not in CR_STEPS):
                 found[name] = value
     return found
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from skymosaic.config.compute import Compute
+from skymosaic.config.drizzlepac_parameters import CR_STEPS
 from skymosaic.config.fields import (
     Count,
     Endpoint,
@@ -153,9 +154,6 @@ def _align_from_word(value: Any) -> Any:
     raise ValueError("must be none, or a mapping such as {method: tweakreg}")
 
 
-_CR_STEPS = ("driz_separate", "median", "blot", "driz_cr")
-
-
 class Drizzle(OptionalSection):
     """How the exposures are drizzled, the same for every sky method."""
 
@@ -190,7 +188,7 @@ class Drizzle(OptionalSection):
 
     @model_validator(mode="after")
     def _a_witness_needs_masks_that_are_kept(self) -> Self:
-        on = [step for step in _CR_STEPS if self.parameters.get(step)]
+        on = [step for step in CR_STEPS if self.parameters.get(step)]
         if "witness" in self.checks and on:
             raise ValueError(
                 f"witness cannot be had with {' and '.join(on)}: the masks of the cosmic rays that "

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from skymosaic.config.drizzlepac_parameters import CR_STEPS as CR_STEPS
+
 # Those of STScI's tutorial 'Sky Matching for HST Mosaics' for WFC3/IR, whose exposures come with
 # cosmic rays removed: no CR steps, so one sky value is the only thing in which two runs differ.
 DEFAULTS: dict[str, Any] = {
@@ -19,7 +21,6 @@ DEFAULTS: dict[str, Any] = {
     "final_rot": 0.0,
     "context": False,
 }
-CR_STEPS = ("driz_separate", "median", "blot", "driz_cr")
 _GRID = {
     "final_rot": "rot",
     "final_scale": "scale",
