@@ -38,6 +38,11 @@ class Imager:
     """On what kind of files it was tried; empty: not at all."""
     cosmic_rays: bool
     """Whether calibrated exposures still have cosmic rays in them (CCDs)."""
+    scale: float | None = None
+    """Width of a pixel, arcsec, from the instrument's handbook; of WFPC2 of its three wide-field
+    chips. None where nothing needs it."""
+    hap: str = ""
+    """drizzlepac's name of it, by which its own defaults are found; empty: it has none."""
     note: str = ""
 
     @property
@@ -55,27 +60,28 @@ _FLT, _BOTH_FILES = ("flt",), ("flt", "flc")
 IMAGERS = (
     Imager(
         "WFC3", ("IR",), "electron / s", "ELECTRONS/S", 1, _FLT, ("drz",), BOTH,
-        "real exposures; simulated ones", cosmic_rays=False,
+        "real exposures; simulated ones", cosmic_rays=False, scale=0.12825,
     ),
     Imager(
         "WFC3", ("UVIS",), "electron", "ELECTRONS", 2, _BOTH_FILES, ("drz", "drc"), BOTH,
-        "made exposures, real headers", cosmic_rays=True,
+        "made exposures, real headers", cosmic_rays=True, scale=0.0396, hap="wfc3_uvis",
     ),
     Imager(
         "ACS", ("WFC",), "electron", "ELECTRONS", 2, _BOTH_FILES, ("drz", "drc"), BOTH,
-        "made exposures, real headers", cosmic_rays=True,
+        "made exposures, real headers", cosmic_rays=True, scale=0.05, hap="acs_wfc",
     ),
     Imager(
         "ACS", ("HRC",), "electron", "ELECTRONS", 1, _FLT, ("drz",), BOTH,
-        "made exposures", cosmic_rays=True,
+        "made exposures", cosmic_rays=True, scale=0.026, hap="acs_hrc",
     ),
     Imager(
         "WFPC2", ("PC", "WFC", "1"), "count", "COUNTS", 4, _FLT, ("drw",), REFERENCE,
-        "a real exposure", cosmic_rays=True, note="FLTs are made from c0m and c1m: see below",
+        "a real exposure", cosmic_rays=True, scale=0.0996, hap="wfpc2_pc",
+        note="FLTs are made from c0m and c1m: see below",
     ),
     Imager(
         "STIS", ("CCD",), "count", "COUNTS", 1, _FLT, ("drz",), REFERENCE,
-        "a real exposure", cosmic_rays=True,
+        "a real exposure", cosmic_rays=True, scale=0.0507,
         note="a file of several exposures is split into them",
     ),
     Imager(

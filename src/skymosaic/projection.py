@@ -29,6 +29,7 @@ from skymosaic.config import (
 from skymosaic.config.detectors import named_detectors
 from skymosaic.drizzle.order import as_far_as_known, may_look_for_cosmic_rays
 from skymosaic.exposure import suffix_of
+from skymosaic.imagers import imager_of
 
 BASELINE = 380e6
 """Bytes of a worker, the drizzlepac process and its child with everything imported."""
@@ -47,13 +48,12 @@ _LEAST_DISK = 2e9
 # Where the number of files is not bounded by who asked for them.
 _MANY_EXPOSURES = 100
 _MOST_FILES = MastSource.model_fields["max_files"].default
-_IR_PIXELS, _IR_SCALE = 1014**2, 0.12825  # pixels of a WFC3/IR chip, and their size in arcsec
+_IR_PIXELS = 1014**2  # of a WFC3/IR chip
 _CCD_PIXELS = 2051 * 4096  # of a WFC3/UVIS or ACS/WFC chip
 # The simulated field has 2946 x 3047 pixels; turned by 45 degrees its box has twice as many.
 _SIMULATED_PIXELS = 2 * 2946 * 3047
-# A simulated CCD camera's side with its dithers, small and full, and its scale, pixels and arcsec.
+# A simulated CCD camera's side with its dithers, small and full, in pixels.
 _CCD_SIDES = {"small": 690, "full": 4350}
-_CCD_SCALES = {"acs-wfc": 0.05, "wfc3-uvis": 0.0396}
 _CCD_SMALL = 256 * 512
 
 
@@ -163,15 +163,16 @@ def _inputs(campaign: Campaign) -> tuple[int, int, str]:
 
 def _simulated_output(source: SimulatedSource, final_scale: Any) -> int:
     """Return the pixels of the mosaic of a simulation."""
+    [detector] = named_detectors(source)
+    imager = imager_of(*detector)
+    assert imager is not None and imager.scale is not None  # of all that is simulated it is known
+    finer = (imager.scale / float(final_scale or imager.scale)) ** 2
     if source.instrument not in CCDS:
         share = _IR_PIXELS if source.size == "full" else 256**2
-        finer = (_IR_SCALE / float(final_scale or _IR_SCALE)) ** 2
         return int(_SIMULATED_PIXELS * share / _IR_PIXELS * finer)
-    scale = _CCD_SCALES[source.instrument]
     # Tiles are half a camera apart in a square of three by three; a turned box is twice as large.
     last = max((int(tile) for tile in source.tiles), default=2)
     tiles = min(4.0, 0.5 + 0.6 * last)
-    finer = (scale / float(final_scale or scale)) ** 2
     return int(2 * tiles * _CCD_SIDES[source.size] ** 2 * finer)
 
 

@@ -22,18 +22,19 @@ CCDS = [WFC, UVIS, HRC, WFPC2, STIS]
 ON, OFF = dict.fromkeys(CR_STEPS, True), dict.fromkeys(CR_STEPS, False)
 
 
-@pytest.mark.parametrize("imager", IMAGERS, ids=lambda imager: imager.name)
-def test_an_imager_that_keeps_its_cosmic_rays_has_defaults_against_them(imager: Imager) -> None:
-    for detector in imager.detectors:
-        assert ordering.is_ccd((imager.instrument, detector)) == imager.cosmic_rays
-
-
 def depth(*points: tuple[int, int]) -> Depth:
     return Depth(points)
 
 
 ONE, TWO, THREE = depth((1, 90), (2, 10)), depth((1, 20), (2, 80)), depth((1, 12), (3, 88))
 EIGHT = depth((1, 5), (2, 5), (8, 90))
+
+
+@pytest.mark.parametrize("imager", IMAGERS, ids=lambda imager: imager.name)
+def test_an_imager_that_keeps_its_cosmic_rays_has_defaults_against_them(imager: Imager) -> None:
+    for detector in imager.detectors:
+        sources = decide([(imager.instrument, detector)], THREE, {}).sources
+        assert ("driz_cr" in sources) == imager.cosmic_rays
 
 
 @pytest.mark.parametrize("given", [{}, {"final_bits": "8", "final_scale": 0.06}, ON])
@@ -149,6 +150,14 @@ def test_where_one_exposure_is_alone_its_cosmic_rays_stay_and_the_reader_is_told
     assert decide([WFC], depth((2, 100)), {}).warnings == []
     [slight] = decide([WFC], depth((1, 1), (2, 9999)), {}).warnings
     assert "less than 0.1%" in slight
+
+
+def test_what_an_older_version_made_of_ccds_is_not_said_to_be_shallow() -> None:
+    order = decide([WFC], None, {})
+    assert order.parameters == resolve({})  # those that it was made with
+    [told] = order.warnings
+    assert told.startswith("Cosmic rays stay in the mosaics: an older version of skymosaic")
+    assert decide([WFC], None, {"driz_cr": False}).warnings == []
 
 
 def test_a_single_layer_is_told_of_with_what_can_be_done() -> None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from skymosaic.align.proof import read_wcs
 from skymosaic.errors import AlignmentError
 from skymosaic.exposure import Exposure
+from skymosaic.imagers import imager_of
 
 THRESHOLDS = (100.0, 50.0, 30.0, 20.0, 10.0, 7.0)
 """Tried from the highest, in units of the noise of a pixel; below, the noise itself has peaks."""
@@ -32,15 +33,6 @@ FEW = 20
 """With fewer sources there a shift is fitted alone; see docs/decisions/0006-gates.md."""
 _CONV_WIDTH = 3.5  # of the detector's pixels; what was measured is in docs/decisions/0006-gates.md
 _THRESHOLD = 10.0  # where the campaign sets the noise, and nothing else
-# Arcsec: the instruments' handbooks. WFPC2's is that of its three wide-field chips.
-_PIXELS: Mapping[tuple[str, str], float] = {
-    ("ACS", "WFC"): 0.05,
-    ("ACS", "HRC"): 0.026,
-    ("WFC3", "UVIS"): 0.0396,
-    ("WFC3", "IR"): 0.12825,
-    ("WFPC2", ""): 0.0996,
-    ("STIS", "CCD"): 0.0507,
-}
 _NOISE_IS_GIVEN = frozenset({"threshold", "computesig", "skysigma"})
 _APART = 8  # pixels: so far apart drizzled pixels share no input pixel
 _FWHM = np.sqrt(8 * np.log(2))
@@ -155,13 +147,12 @@ def _in_overlap(counts: Mapping[str, int], shares: Mapping[str, float]) -> int:
 
 def _width(exposure: Exposure, path: Path) -> float:
     """Return the width of the finder's kernel, in pixels of a drizzled image."""
-    detector = "" if exposure.instrument == "WFPC2" else exposure.detector
-    scale = _PIXELS.get((exposure.instrument, detector))
-    if scale is None:
+    imager = imager_of(exposure.instrument, exposure.detector)
+    if imager is None or imager.scale is None:
         return _CONV_WIDTH
     [wcs] = read_wcs(path).values()
     drizzled = np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix))) * 3600.0
-    return float(max(2.0, round(_CONV_WIDTH * scale / drizzled, 1)))
+    return float(max(2.0, round(_CONV_WIDTH * imager.scale / drizzled, 1)))
 
 
 def read_pixels(path: Path) -> NDArray[np.float32]:

@@ -15,16 +15,10 @@ from skymosaic.config.hap_parameters import Era, hap_parameters
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.depth import Depth
 from skymosaic.errors import DrizzleError
+from skymosaic.imagers import imager_of
 
-_HAP = {
-    ("ACS", "WFC"): "acs_wfc",
-    ("ACS", "HRC"): "acs_hrc",
-    ("WFC3", "UVIS"): "wfc3_uvis",
-    ("WFPC2", ""): "wfpc2_pc",
-}
-"""CCDs by instrument and detector, and drizzlepac's name of each."""
-_LIKE_ACS = {("STIS", "CCD")}
-"""CCDs that drizzlepac has no defaults for. Their flags in DQ are others than those of ACS."""
+_ALIKE = "acs_wfc"
+"""Whose defaults CCDs have that drizzlepac has none for, but for flags of DQ."""
 _FLAGS = ("sky_bits", "driz_sep_bits", "final_bits")
 # 2012-11-08T02:59:15 UTC: from then on exposures of WFC3/UVIS may have a flash before them, and
 # drizzlepac takes other flags of DQ (haputils/config_utils.py).
@@ -71,7 +65,8 @@ def is_infrared(detector: Detector) -> bool:
 
 def is_ccd(detector: Detector) -> bool:
     """Tell whether exposures are of a CCD, in which cosmic rays stay."""
-    return _named(detector) in _HAP or detector in _LIKE_ACS
+    imager = imager_of(*detector)
+    return imager is not None and imager.cosmic_rays
 
 
 def changes_with_date(detector: Detector) -> bool:
@@ -92,7 +87,7 @@ def decide(
     detectors : sequence of (str, str)
         INSTRUME and DETECTOR of the exposures, each pair once or more.
     depth : Depth or None
-        How many exposures cover the output; None where that is not known, of WFC3/IR alone.
+        How many exposures cover the output; None where an older version planned it.
     given : mapping
         AstroDrizzle's parameters that the user sets.
     started : float or None
@@ -167,11 +162,6 @@ def label(detector: Detector) -> str:
     return "/".join(filter(None, detector))
 
 
-def _named(detector: Detector) -> Detector:
-    # WFPC2 has no DETECTOR in its primary header; in the others it is the number of a chip.
-    return ("WFPC2", "") if detector[0] == "WFPC2" else detector
-
-
 def _of_ccd(
     detector: Detector, depth: Depth, given: Mapping[str, Any], started: float | None
 ) -> tuple[dict[str, Any], dict[str, str]]:
@@ -184,8 +174,10 @@ def _of_ccd(
     era: Era = ""
     if changes_with_date(detector):
         era = "pre" if started is not None and started < UVIS_CHANGED else "post"
-    alike = detector in _LIKE_ACS
-    hap = hap_parameters("acs_wfc" if alike else _HAP[_named(detector)], compared, era)
+    imager = imager_of(*detector)
+    own_name = "" if imager is None else imager.hap
+    alike = not own_name  # STIS, whose flags in DQ are others than those of ACS
+    hap = hap_parameters(own_name or _ALIKE, compared, era)
     found, source = dict(hap.parameters), f"drizzlepac's {hap.file}; {told}"
     if alike:
         source += "; those of ACS/WFC, as drizzlepac has none of this detector"
@@ -220,9 +212,14 @@ def _warnings(
             f"({names}), for which there are no common defaults. Set drizzle.parameters: "
             "{driz_separate: true, median: true, blot: true, driz_cr: true} to look for them."
         ]
+    if depth is None:
+        return [
+            "Cosmic rays stay in the mosaics: an older version of skymosaic made them, and looked "
+            "for none unless the campaign file asked for it. `skymosaic run` makes them anew."
+        ]
     told = "Cosmic rays stay in the mosaics: most of the area has one exposure only, and they are "
     told += "found where exposures differ."
-    if depth is not None and depth.share(2) > 0:
+    if depth.share(2) > 0:
         told += (
             " Set drizzle.parameters: {driz_cr: true} to look for them in the "
             f"{_percent(depth.share(2))} that two exposures or more cover."
