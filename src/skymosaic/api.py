@@ -89,12 +89,16 @@ class Run:
 
     @property
     def mdrizsky(self) -> Table:
-        """MDRIZSKY of each chip: ``rootname``, ``chip``, and a column a method."""
+        """The sky of each chip, electrons/s: ``rootname``, ``chip``, and a column a method.
+
+        Where the data are in counts also ``exptime``, and MDRIZSKY as in the headers, such as
+        ``match_mdrizsky``.
+        """
         return self.table("mdrizsky")
 
     @property
     def differences(self) -> Table:
-        """MDRIZSKY of each method minus that of the reference."""
+        """The sky of each method minus that of the reference, electrons/s."""
         return self.table("differences")
 
     @property

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from skymosaic.compare.report.record import Missing
-from skymosaic.config import Campaign, load_campaign_text
+from skymosaic.config import Align, Campaign, load_campaign_text
 from skymosaic.errors import MissingError
 from skymosaic.exposure import Exposure
 from skymosaic.housekeeping import find_place
@@ -79,7 +81,9 @@ def read_findings(place: Place) -> Findings:
         aligned = None if inspected is None else replace(inspected, step="aligned", seconds=0.0)
     else:
         asked = campaign.align.model_dump(mode="json")
-        aligned = reader.step("aligned", "align", asked) if inspected is not None else None
+        aligned = (
+            None if inspected is None else reader.step("aligned", "align", asked, _with_defaults)
+        )
         if aligned is None and inspected is None:
             reader.lack("align", "not run")
     planned = None
@@ -118,6 +122,14 @@ def read_findings(place: Place) -> Findings:
     )
 
 
+def _with_defaults(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings of an alignment; what its version did not know has its default."""
+    try:
+        return Align.model_validate(settings).model_dump(mode="json")
+    except ValidationError:  # a version with other settings
+        return settings
+
+
 class _Reader:
     """Reads steps in the order of a run, and takes down what is missing."""
 
@@ -141,7 +153,11 @@ class _Reader:
         return done
 
     def step(
-        self, name: str, part: str, parameters: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        part: str,
+        parameters: Mapping[str, Any] | None = None,
+        completed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     ) -> Finished | None:
         """Return a step that finished, from the files that there are now; else take it down.
 
@@ -153,6 +169,8 @@ class _Reader:
             What people call it.
         parameters : mapping, optional
             What it must have been made with.
+        completed : callable, optional
+            Adds to what it was made with what its version did not know.
         """
         failed = self._place.store.read_json(self._place.key("failed", f"{name}.json"))
         done = finished(self._place, name)
@@ -163,7 +181,7 @@ class _Reader:
             self.lack(part, "not run")
             return None
         manifest = self._place.store.read_json(self._place.key("manifests", f"{name}.json"))
-        inputs, made_with = manifest["inputs"], manifest["parameters"]
+        inputs, made_with = manifest["inputs"], completed(manifest["parameters"])
         if any(self._checksums.get(file) != sha256 for file, sha256 in inputs.items()) or any(
             made_with.get(key) != value for key, value in (parameters or {}).items()
         ):

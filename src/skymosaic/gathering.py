@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from astropy.table import Table
+from pydantic import ValidationError
 
 from skymosaic import masks_told
 from skymosaic.align.vectors import VECTORS
@@ -45,20 +46,10 @@ def gather(
     """Compare the methods and write ``comparison/``: table, figures, report."""
     runs: dict[str, Finished] = dict(zip(campaign.sky.methods, drizzled, strict=True))
     found = Findings(place, campaign, retrieved, inspected, aligned, planned, runs, checked=checked)
-    order = order_of(planned)
-    parameters = order.parameters
-    told = [
-        *left_out,
-        *inspected.result["warnings"],
-        *alignment_warnings(aligned),
-        *order.warnings,
-    ]
+    parameters = order_of(planned).parameters
     looked_for = pars.has_cr_steps(parameters)
     at_once = campaign.drizzle.engine == "onepass"
-    if looked_for and at_once:
-        told.append(masks_told.once(runs, _method_of_masks(campaign, runs)))
-
-    told += [*footprints_told(runs), *differences_told(runs)]
+    told = [*left_out, *told_first(found)]
 
     def work(bench: Bench) -> dict[str, Any]:
         # Measuring and drawing are this task's business alone: the others start sooner without
@@ -127,6 +118,28 @@ def gather(
     )
 
 
+def told_first(found: Findings) -> list[str]:
+    """Return what the reader of a comparison must know first, from the steps that have finished."""
+    inspected, aligned, planned, runs = (
+        found.inspected,
+        found.aligned,
+        found.planned,
+        found.drizzled,
+    )
+    told: list[str] = []
+    if inspected is not None:
+        told += inspected.result.get("warnings", ())  # older versions had none
+    if aligned is not None:
+        told += alignment_warnings(aligned)
+    if planned is not None:
+        order = order_of(planned)
+        told += order.warnings
+        looked_for = pars.has_cr_steps(order.parameters)
+        if runs and looked_for and found.campaign.drizzle.engine == "onepass":
+            told.append(masks_told.once(runs, _method_of_masks(found.campaign, runs)))
+    return [*told, *footprints_told(runs), *differences_told(runs)]
+
+
 def _in_counts(found: Findings) -> bool:
     return any(chip.counts for exposure in found.exposures for chip in exposure.chips)
 
@@ -158,19 +171,15 @@ def what_is_asked(campaign: Campaign) -> dict[str, Any]:
 
 
 def asked_for(gathered: Finished) -> dict[str, Any]:
-    """Return `what_is_asked` of the campaign file that a comparison was made from."""
+    """Return `what_is_asked` of the campaign file that a comparison was made from.
+
+    What the version that made it did not know has its default.
+    """
     asked = dict(gathered.result.get("campaign", {}))
-    if asked.get("source", {}).get("kind") == "simulated":
-        # Older versions had one scene and one instrument, and did not name them.
-        asked["source"] = {
-            "scene": "horsehead",
-            "instrument": "wfc3-ir",
-            "chip_step": 0.0,
-            "sky": None,
-            "cosmic_rays": True,
-            **asked["source"],
-        }
-    return asked
+    try:
+        return what_is_asked(Campaign.model_validate(asked))
+    except ValidationError:  # a version that asked for something else
+        return asked
 
 
 def comparison_input(

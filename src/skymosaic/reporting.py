@@ -17,10 +17,10 @@ from skymosaic.compare.mdrizsky import axis_label, format_table
 from skymosaic.compare.report.record import Missing, Report
 from skymosaic.errors import MissingError, SkyError
 from skymosaic.findings import Findings, read_findings
-from skymosaic.gathering import comparison_input, read_vectors
+from skymosaic.gathering import comparison_input, read_vectors, told_first
 from skymosaic.records import RunState, last_status
-from skymosaic.run_record import alignment_warnings, run_record
-from skymosaic.stages import order_of, read_previews
+from skymosaic.run_record import run_record
+from skymosaic.stages import read_previews
 from skymosaic.steps import Bench, Place
 from skymosaic.units import header_unit
 
@@ -122,14 +122,14 @@ def make_report(bench: Bench, found: Findings) -> Report:
     found : Findings
         What the store knows of the campaign.
     """
-    told = [] if found.inspected is None else list(found.inspected.result.get("warnings", ()))
-    told += [] if found.aligned is None else alignment_warnings(found.aligned)
-    if found.planned is not None:
-        told += order_of(found.planned).warnings
     missing = [*found.missing, *_of_the_run(found)]
     unit = header_unit(found.exposures)
     record = run_record(
-        found, told, unit=unit, vectors=read_vectors(bench, found.aligned), missing=missing
+        found,
+        told_first(found),
+        unit=unit,
+        vectors=read_vectors(bench, found.aligned),
+        missing=missing,
     )
     data = comparison_input(found, read_previews(bench, found.drizzled))
     try:

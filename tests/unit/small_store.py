@@ -57,6 +57,17 @@ class SmallStore:
             "inspection", "inspection", lambda _: {"exposures": records, "drizzled": []}, self.files
         )
 
+    def align(self, settings: dict[str, object]) -> None:
+        """Align the exposures, as they are, with settings."""
+        records = [one.to_dict() for one in EXPOSURES]
+        self._step(
+            "aligned",
+            "aligned",
+            lambda _: {"exposures": records, "alignment": None},
+            self.files,
+            settings,
+        )
+
     def plan(self, scale: float = 0.13) -> None:
         """Plan the output grid."""
         grid = {"shape": list(SHAPE[::-1]), "scale": scale, "rot": 0.0}
@@ -66,8 +77,10 @@ class SmallStore:
         result = {"grid": grid, "pairs": pairs, "groups": [["a", "b", "c"]]}
         self._step("plan", "plan", lambda _: result, self.files, {"scale": scale})
 
-    def drizzle(self, method: str, skies: dict[str, float] | None = None) -> None:
-        """Drizzle with one sky method."""
+    def drizzle(
+        self, method: str, skies: dict[str, float] | None = None, **further: object
+    ) -> None:
+        """Drizzle with one sky method; `further` is in the step's result, too."""
         sky = SKIES[method] if skies is None else skies
 
         def work(bench: Bench) -> dict[str, object]:
@@ -95,10 +108,12 @@ class SmallStore:
                 "weight": f"{stem}_wht.fits",
                 "preview": f"{stem}_preview.fits",
                 "weight_checksum": "same",
+                **further,
             }
 
         folder = f"runs/{method}"
-        self._step(folder, folder, work, self.files, {"grid": self.grid, "method": method})
+        made_with = {"grid": self.grid, "method": method, "further": sorted(further)}
+        self._step(folder, folder, work, self.files, made_with)
 
     def fail(self, step: str, message: str) -> None:
         """Take down that a step failed."""

@@ -12,6 +12,7 @@ import pytest
 import skymosaic
 from skymosaic import reporting
 from skymosaic.broken_off import report_broken_off, reported_if_broken_off
+from skymosaic.config import Align
 from skymosaic.errors import CampaignError, LockedError, MissingError, SkyError
 from skymosaic.findings import read_findings
 from tests.unit.small_store import SmallStore
@@ -134,6 +135,26 @@ def test_a_mosaic_on_a_former_grid_is_outdated(store) -> None:
     store.plan(scale=0.2)
     store.drizzle("localmin")
     assert states(store) == {"drizzle match": "outdated"}
+
+
+def test_an_alignment_of_an_older_version_is_no_outdated_one(store) -> None:
+    text = store.place.store.read_text("field/campaign.yaml")
+    aligned = text.replace("align: none", "align: {method: tweakreg}")
+    store.place.store.write_text("field/campaign.yaml", aligned)
+    settings = Align().model_dump(mode="json")
+    del settings["gates"]["max_chance"]
+    store.align(settings)
+    assert "align" not in states(store)
+    store.align({**settings, "min_sources": 11})
+    assert states(store)["align"] == "outdated"
+
+
+def test_what_a_reader_must_know_first_is_in_a_report_of_a_part(store) -> None:
+    store.fail("runs/match", "the records disagree")
+    missed = {"overlap": 2, "missed": [["a[SCI,1]", "b[SCI,1]"]], "groups": [["a", "b", "c"]]}
+    store.drizzle("localmin", footprints=missed)
+    report = json.loads(skymosaic.load(store.where).report("json"))
+    assert any("sky.footprints: swapped" in told for told in report["warnings"])
 
 
 def test_a_report_on_demand_tells_what_there_is(store) -> None:

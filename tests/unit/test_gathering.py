@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from skymosaic.gathering import asked_for
+import pytest
+
+from skymosaic.config import Campaign
+from skymosaic.gathering import asked_for, what_is_asked
 from skymosaic.outcomes import outcome_of
 from skymosaic.steps import Finished, Place
 from skymosaic.store import Product
@@ -37,16 +43,33 @@ def test_a_comparison_of_an_older_version_has_none(tmp_path: Path) -> None:
     assert told.table == "rootname ..."
 
 
-def test_an_older_comparison_of_simulated_data_names_what_there_was_one_of() -> None:
-    old = comparison(campaign={"source": {"kind": "simulated", "seed": 1}})
-    assert asked_for(old)["source"] == {
-        "kind": "simulated",
-        "seed": 1,
-        "scene": "horsehead",
-        "instrument": "wfc3-ir",
-        "chip_step": 0.0,
-        "sky": None,
-        "cosmic_rays": True,
+def campaign(source: dict[str, Any]) -> Campaign:
+    return Campaign.model_validate({"campaign": {"name": "field"}, "source": source})
+
+
+@pytest.mark.parametrize(
+    ("source", "unknown"),
+    [
+        ({"kind": "simulated", "seed": 1}, ("scene", "instrument", "chip_step", "cosmic_rays")),
+        ({"kind": "directory", "path": "data"}, ("allow_untried", "allow_non_imaging")),
+        ({"kind": "mast", "instrument": ["WFC3/IR"]}, ("allow_untried",)),
+    ],
+)
+def test_what_an_older_version_did_not_know_has_its_default(
+    source: dict[str, Any], unknown: Sequence[str]
+) -> None:
+    now = what_is_asked(campaign(source))
+    old = copy.deepcopy(now)
+    for section, names in (("source", unknown), ("sky", ("per_chip", "footprints"))):
+        for name in names:
+            del old[section][name]
+    del old["align"]["gates"]["max_chance"]
+    assert asked_for(comparison(campaign=old)) == now
+    old["align"]["gates"]["min_matches"] += 1
+    assert asked_for(comparison(campaign=old)) != now
+
+
+def test_what_no_version_knows_stays_what_it_is() -> None:
+    assert asked_for(comparison(campaign={"source": {"kind": "tape"}})) == {
+        "source": {"kind": "tape"}
     }
-    real = comparison(campaign={"source": {"kind": "directory"}})
-    assert asked_for(real)["source"] == {"kind": "directory"}
