@@ -369,13 +369,25 @@ def drizzle(
         inputs=images.products,
         parameters={
             "method": method,
-            **({} if given is None else {"sky": list(given.subtracted)}),
+            **key_of_given(given),
             "grid": planned.result["grid"],
             "astrodrizzle": parameters,
         },
         versions=versions(),
         work=work,
     )
+
+
+def key_of_given(given: AppliedSky | None) -> dict[str, Any]:
+    """Return what of given skies the result of a drizzle depends on, as a part of its key."""
+    if given is None:
+        return {}
+    key: dict[str, Any] = {"sky": list(given.subtracted)}
+    chips = (given.told or {}).get("chips")
+    if chips is not None:
+        # With another sky.per_chip the same skies may have other errors, and other is told of them.
+        key |= {"per_chip": chips["per_chip"], "errors": [value.error for value in given.values]}
+    return key
 
 
 def sky_values(run: Finished) -> list[SkyValue]:

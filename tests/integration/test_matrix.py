@@ -122,7 +122,8 @@ def _require_same(case: Case, method: str, ours: Mosaic, plain: Mosaic, times: A
         np.testing.assert_array_equal(ours.weight > 0, seen)
         np.testing.assert_allclose(ours.weight, plain.weight, rtol=2e-6)
     else:  # masks found under another method's sky: compared where they are the same
-        seen &= np.isclose(ours.weight, plain.weight, rtol=2e-6)
+        seen = seen & np.isclose(ours.weight, plain.weight, rtol=2e-6)
+        assert seen.sum() > 0.5 * (plain.weight > 0).sum()
     off = np.abs(ours.science - plain.science)[seen]
     noise = pixel_noise(plain.science, plain.weight)
     allowed = np.maximum(NOISE * noise, RELATIVE * np.abs(plain.science[seen]))

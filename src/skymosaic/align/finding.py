@@ -27,8 +27,9 @@ THRESHOLDS = (100.0, 50.0, 30.0, 20.0, 10.0, 7.0)
 WANTED = 300
 """Sources that an image should have in its overlap with those before it."""
 NEEDED = 10
-"""Sources there for which thresholds below `SAFE` are tried, where defects of pixels are found."""
+"""Sources that it must have there: with fewer at `SAFE` a lower threshold is tried, too."""
 SAFE = 10.0
+"""At lower thresholds defects of pixels are found as well."""
 FEW = 20
 """With fewer sources there a shift is fitted alone; see docs/decisions/0006-gates.md."""
 _CONV_WIDTH = 3.5  # of the detector's pixels; what was measured is in docs/decisions/0006-gates.md

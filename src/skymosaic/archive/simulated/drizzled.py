@@ -53,7 +53,7 @@ _COSMIC_RAY_STEPS: dict[str, Any] = {
     "driz_cr_snr": "3.5 3.0",
     "driz_cr_scale": "1.5 1.2",
 }
-_MANY = 6  # exposures, from which on minmed masks good pixels and the median is meant
+_MANY = 6  # exposures, from which on drizzlepac takes the median
 
 
 def parameters(simulation: Simulation) -> dict[str, Any]:
