@@ -22,7 +22,7 @@ from skymosaic.compare.mosaic import in_cells
 from skymosaic.compare.reduction import Floats, block_side
 from skymosaic.drizzle.grid import Grid
 from skymosaic.exposure import Exposure
-from skymosaic.sky.values import SkyValue
+from skymosaic.sky.values import SkyValue, mean_of_chips
 from skymosaic.steps import Bench, Finished
 from skymosaic.store import Product
 
@@ -152,13 +152,8 @@ def _by_exposure(values: Sequence[SkyValue], scale: float) -> dict[str, float | 
     each: dict[str, list[float | None]] = {}
     for value in values:
         each.setdefault(value.rootname, []).append(value.brightness)
-    found: dict[str, float | None] = {}
-    for rootname, skies in each.items():
-        known = [sky for sky in skies if sky is not None]
-        same = len(set(known)) == 1  # and no mean that rounding moves
-        mean = None if not known else known[0] if same else sum(known) / len(known)
-        found[rootname] = None if mean is None else mean * scale**2
-    return found
+    means = {rootname: mean_of_chips(skies) for rootname, skies in each.items()}
+    return {name: None if mean is None else mean * scale**2 for name, mean in means.items()}
 
 
 def _truth(

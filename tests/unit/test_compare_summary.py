@@ -58,6 +58,14 @@ def test_counts_are_compared_as_rates():
     assert "Values are in electron / s." in plain
 
 
+def test_an_exposure_whose_chips_have_skies_of_their_own_counts_with_their_mean():
+    values = [SkyValue("a", chip, sky, 400.0) for chip, sky in ((1, 0.1), (2, 0.2), (3, None))]
+    skies, _ = exposure_skies({"match-differences": values}, "electron / s")
+    assert abs(skies["match-differences"]["a"] - 0.15) < 1e-12
+    skies, _ = exposure_skies({"match": [SkyValue("a", 1, None, 400.0)]}, "electron / s")
+    assert skies["match"]["a"] is None
+
+
 def test_warnings_name_undetermined_exposures_and_separate_groups():
     lone = {
         "localmin": {"a": 1.0, "b": 1.1, "c": 1.3},

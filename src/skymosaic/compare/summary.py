@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from skymosaic.compare.mdrizsky import Runs, by_chip
 from skymosaic.compare.wording import listed
 from skymosaic.methods import OWN
-from skymosaic.sky.values import rate_unit
+from skymosaic.sky.values import mean_of_chips, rate_unit
 
 BRIGHTNESS_UNIT = "electron / (s arcsec2)"
 
@@ -34,8 +34,9 @@ def exposure_skies(runs: Runs, unit: str) -> tuple[Skies, str]:
     Returns
     -------
     skies : mapping of str to mapping of str to float or None
-        By method and rootname. The rate in a pixel where all chips have pixels of one size, else
-        the brightness. MDRIZSKY in counts does not compare between exposure times.
+        By method and rootname, the mean of the exposure's chips. The rate in a pixel where all
+        chips have pixels of one size, else the brightness. MDRIZSKY in counts does not compare
+        between exposure times.
     unit : str
         Unit of the skies.
     """
@@ -45,10 +46,11 @@ def exposure_skies(runs: Runs, unit: str) -> tuple[Skies, str]:
     same = all(math.isclose(area, areas[0], rel_tol=1e-6) for area in areas)
     skies: dict[str, dict[str, float | None]] = {}
     for method, values in checked.items():
-        skies[method] = {}
+        chips: dict[str, list[float | None]] = {}
         for value in values.values():
             sky = value.rate if same else value.brightness
-            skies[method].setdefault(value.rootname, sky)
+            chips.setdefault(value.rootname, []).append(sky)
+        skies[method] = {rootname: mean_of_chips(its) for rootname, its in chips.items()}
     return skies, rate_unit(unit) if same else BRIGHTNESS_UNIT.replace(
         "electron", unit.removesuffix(" / s")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -45,6 +46,15 @@ class SkyValue:
     def brightness(self) -> float | None:
         """Sky in electron/s/arcsec^2, None where undetermined."""
         return None if self.mdrizsky is None else float(self.mdrizsky) * self.brightness_factor
+
+
+def mean_of_chips(skies: Sequence[float | None]) -> float | None:
+    """Return the mean of the skies of an exposure's chips; None where none of them has one."""
+    known = [sky for sky in skies if sky is not None]
+    if not known:
+        return None
+    same = len(set(known)) == 1  # and no mean that rounding moves
+    return known[0] if same else sum(known) / len(known)
 
 
 def rate_unit(unit: str) -> str:
