@@ -30,6 +30,14 @@ from skymosaic.config.sections import Section
 
 _KINDS = "Products: FLT and DRZ, or FLC and DRC."
 Kinds = Annotated[tuple[Literal["FLT", "FLC", "DRZ", "DRC"], ...], Field(min_length=1)]
+Untried = Annotated[
+    bool,
+    Field(description="Take exposures of imagers that nothing was tried on, such as ACS/SBC."),
+]
+NonImaging = Annotated[
+    bool,
+    Field(description="Take spectra (grisms, prisms), ramps, and what is no exposure of the sky."),
+]
 
 
 class SimulatedSource(Section):
@@ -129,14 +137,8 @@ class DirectorySource(Section):
     allow_mixed: bool = Field(
         default=False, description="Allow exposures of several filters or detectors in one mosaic."
     )
-    allow_untried: bool = Field(
-        default=False,
-        description="Take exposures of imagers that nothing was tried on, such as ACS/SBC.",
-    )
-    allow_non_imaging: bool = Field(
-        default=False,
-        description="Take spectra (grisms, prisms), ramps, and what is no exposure of the sky.",
-    )
+    allow_untried: Untried = False
+    allow_non_imaging: NonImaging = False
 
 
 class MastSource(Section):
@@ -180,14 +182,8 @@ class MastSource(Section):
     bucket_endpoint_url: Endpoint | None = Field(
         default=None, description="Address of the bucket's server; null: what AWS's settings say."
     )
-    allow_untried: bool = Field(
-        default=False,
-        description="Take exposures of imagers that nothing was tried on, such as ACS/SBC.",
-    )
-    allow_non_imaging: bool = Field(
-        default=False,
-        description="Take spectra (grisms, prisms), ramps, and what is no exposure of the sky.",
-    )
+    allow_untried: Untried = False
+    allow_non_imaging: NonImaging = False
     downloads: Count = Field(default=8, description="Files fetched at once at most (count).")
 
     @model_validator(mode="after")
@@ -213,14 +209,8 @@ class S3Source(Section):
     allow_mixed: bool = Field(
         default=False, description="Allow exposures of several filters or detectors in one mosaic."
     )
-    allow_untried: bool = Field(
-        default=False,
-        description="Take exposures of imagers that nothing was tried on, such as ACS/SBC.",
-    )
-    allow_non_imaging: bool = Field(
-        default=False,
-        description="Take spectra (grisms, prisms), ramps, and what is no exposure of the sky.",
-    )
+    allow_untried: Untried = False
+    allow_non_imaging: NonImaging = False
     profile: Text | None = Field(
         default=None, description="Profile of ~/.aws; null: what AWS's own settings say."
     )
