@@ -220,6 +220,7 @@ def _from_headers(path: Path, units: Sequence[HeaderUnit]) -> Exposure:
     instrument = str(header["INSTRUME"]).strip()
     # Where several exposures share a file (STIS) each has its own time and flags in its extension.
     first = next((unit.header for unit in units if unit.name == "SCI"), header)
+    timed = first if instrument == "STIS" and "EXPTIME" in first else header
     # A drizzled image is known by its file: AstroDrizzle's ROOTNAME may be that of an exposure.
     rootname = path.name[: -len(".fits") - 4] if drizzled else str(header["ROOTNAME"]).strip()
     rootname = rootname.lower()
@@ -232,7 +233,7 @@ def _from_headers(path: Path, units: Sequence[HeaderUnit]) -> Exposure:
         instrument=instrument,
         detector=_detector(header, instrument),
         filter=_filter(header),
-        exptime=_number(path, first if instrument == "STIS" else header, "EXPTIME"),
+        exptime=_number(path, timed, "EXPTIME"),
         postarg1=_number(path, header, "POSTARG1", 0.0),
         postarg2=_number(path, header, "POSTARG2", 0.0),
         chips=_chips(path, units, drizzled),

@@ -9,7 +9,7 @@ from astropy.io import fits
 from skymosaic.errors import InputError
 from skymosaic.exposure import read_exposure
 from skymosaic.imsets import split_imsets
-from tests.unit.small_fits import write_exposure
+from tests.unit.small_fits import write_drizzled, write_exposure
 
 STIS = {"INSTRUME": "STIS", "DETECTOR": "CCD", "FILTER": "Clear", "EXPTIME": None}
 
@@ -32,6 +32,11 @@ def test_the_time_lies_in_the_extension(tmp_path) -> None:
     exposure = read_exposure(write_stis(tmp_path / "o4k19a010_flt.fits"))
     assert (exposure.exptime, exposure.expflag) == (100.0, "NORMAL")
     assert exposure.chips[0].counts
+
+
+def test_a_drizzled_image_has_its_time_in_the_primary_header(tmp_path) -> None:
+    image = {"INSTRUME": "STIS", "DETECTOR": "CCD", "FILTER": "Clear", "EXPTIME": 300.0}
+    assert read_exposure(write_drizzled(tmp_path / "o4k_drz.fits", primary=image)).exptime == 300.0
 
 
 def test_each_exposure_gets_its_own_file(tmp_path) -> None:

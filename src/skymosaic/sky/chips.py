@@ -187,19 +187,6 @@ def match_chips(
     return ChipSkies(matched, used, found)
 
 
-def compare_models(
-    owners: Sequence[int], patches: Sequence[Patch], known: Floats
-) -> ChipSteps | None:
-    """Return what the differences tell of the skies of chips, None where there are too many.
-
-    Parameters
-    ----------
-    owners, patches, known
-        As for `match_chips`.
-    """
-    return match_chips(owners, patches, known, "auto").found
-
-
 def exposure_groups(groups: Groups, owners: Sequence[int]) -> Groups:
     """Return groups of chips as groups of their exposures."""
     return tuple(tuple(sorted({int(owners[chip]) for chip in group})) for group in groups)
