@@ -1,7 +1,10 @@
-"""What a campaign file says of the exposures that it takes, before any of them is looked at."""
+"""What is known of the exposures of a campaign before any of them is fetched: what is refused."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from skymosaic.archive.base import Parcel
 from skymosaic.config import AnySource, Campaign, DirectorySource, MastSource
 from skymosaic.errors import InputError
 from skymosaic.imagers import PAGE, Imager, detectors_named, imagers_named, onepass_imagers
@@ -32,8 +35,16 @@ def rules_of(campaign: Campaign) -> Rules:
     return Rules(mixed, allowed_by(campaign.source), needs_onepass(campaign))
 
 
-def require_admissible(campaign: Campaign) -> None:
+def require_admissible(campaign: Campaign, parcels: Sequence[Parcel] = ()) -> None:
     """Refuse imagers and filters that the file names, before anything is fetched.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        What its file says.
+    parcels : sequence of Parcel
+        What its source has, if that is known: an archive's list tells the imager and the filter of
+        each file.
 
     Raises
     ------
@@ -41,7 +52,7 @@ def require_admissible(campaign: Campaign) -> None:
         As their exposures would be refused.
     """
     source, allowed = campaign.source, allowed_by(campaign.source)
-    for key, name, imagers in _imagers_of(source):
+    for key, name, imagers in (*_imagers_of(source), *_imagers_listed(parcels)):
         if imagers and not any(imager.tried for imager in imagers) and not allowed.untried:
             raise InputError(
                 f"{key} is {name}: no exposure of it was ever tried ({PAGE}); choose another, or "
@@ -54,8 +65,8 @@ def require_admissible(campaign: Campaign) -> None:
                 "drizzle.engine: astrodrizzle, with AstroDrizzle's own methods, and without "
                 "witness and sample"
             )
-    for key, name in _filters_of(source):
-        what = no_image_through(name)
+    for key, name in (*_filters_of(source), *_listed(parcels, "filter")):
+        what = no_image_through(name.replace(";", "+"))  # MAST's "CLEAR1L;G800L"
         if what is not None and not allowed.non_imaging:
             raise InputError(
                 f"{key}: {what}; choose another, or set source.allow_non_imaging: true to drizzle "
@@ -69,6 +80,19 @@ def _imagers_of(source: AnySource) -> list[tuple[str, str, list[Imager]]]:
     if isinstance(source, DirectorySource) and source.detector is not None:
         return [("source.detector", source.detector, detectors_named(source.detector))]
     return []
+
+
+def _imagers_listed(parcels: Sequence[Parcel]) -> list[tuple[str, str, list[Imager]]]:
+    return [(key, name, imagers_named(name)) for key, name in _listed(parcels, "instrument")]
+
+
+def _listed(parcels: Sequence[Parcel], what: str) -> list[tuple[str, str]]:
+    """Return what an archive's list says of files; of each value the first file that has it."""
+    first: dict[str, str] = {}
+    for parcel in parcels:
+        if value := parcel.identity.get("file", {}).get(what):
+            first.setdefault(value, parcel.name)
+    return [(f"{what} of {name}", value) for value, name in first.items()]
 
 
 def _filters_of(source: AnySource) -> list[tuple[str, str]]:

@@ -212,6 +212,7 @@ def run(
     require_possible(campaign)
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
+    require_admissible(campaign, parcels)
     done = None
     try:
         done = look_up(campaign, place, source, parcels)
@@ -271,6 +272,7 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
     require_admissible(campaign)
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
+    require_admissible(campaign, parcels)
     tell_changes(campaign, place, parcels)
     makes = isinstance(campaign.source, SimulatedSource)
     with (

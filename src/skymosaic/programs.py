@@ -19,6 +19,7 @@ from distributed import Client
 
 from skymosaic import campaign as pipeline
 from skymosaic import compute
+from skymosaic.admission import require_admissible
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.broken_off import report_broken_off
 from skymosaic.config import Campaign, resolved_yaml
@@ -216,6 +217,7 @@ def _run_one(
     try:
         own = campaign.for_group(group.name)
         pipeline.require_possible(own)
+        require_admissible(own, group.parcels)
         there.store.write_text(there.key("campaign.yaml"), resolved_yaml(own))
         try:
             done = pipeline.look_up(own, there, source, group.parcels)

@@ -7,6 +7,7 @@ import yaml
 from click.testing import CliRunner
 
 from skymosaic.admission import needs_onepass, require_admissible
+from skymosaic.archive.base import Parcel
 from skymosaic.cli import main
 from skymosaic.config import load_campaign
 from skymosaic.errors import InputError
@@ -74,3 +75,35 @@ def test_the_one_pass_engine_is_refused_for_other_imagers(tmp_path, drizzle, sky
     require_admissible(
         load_campaign(campaign(tmp_path, mast(instrument=["ACS/WFC"]), drizzle, sky))
     )
+
+
+def listed(instrument: str, filter_: str) -> list[Parcel]:
+    named = {"instrument": instrument, "filter": filter_}
+    return [
+        Parcel("j8aa01aaq_flt", {"file": {"instrument": "ACS/WFC", "filter": "F606W;CLEAR2L"}}),
+        Parcel("j8aa02aaq_flt", {"file": named}),
+        Parcel("refused", {}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("instrument", "filter_", "key"),
+    [
+        ("ACS/SBC", "F140LP", "allow_untried"),
+        ("ACS/WFC", "CLEAR1L;G800L", "allow_non_imaging"),
+    ],
+)
+def test_what_the_archive_lists_is_refused_before_it_is_fetched(
+    tmp_path, instrument, filter_, key
+) -> None:
+    parcels = listed(instrument, filter_)
+    with pytest.raises(InputError, match=rf"of j8aa02aaq_flt.*source\.{key}: true"):
+        require_admissible(load_campaign(campaign(tmp_path, mast())), parcels)
+    require_admissible(load_campaign(campaign(tmp_path, mast(**{key: True}))), parcels)
+    require_admissible(load_campaign(campaign(tmp_path, mast())), listed("WFC3/IR", "F160W"))
+
+
+def test_what_the_archive_lists_is_refused_for_the_one_pass_engine(tmp_path) -> None:
+    one = load_campaign(campaign(tmp_path, mast(), {"engine": "onepass"}))
+    with pytest.raises(InputError, match="instrument of j8aa02aaq_flt is WFPC2/WFC"):
+        require_admissible(one, listed("WFPC2/WFC", "F555W"))
