@@ -95,7 +95,8 @@ def measure(
     with ThreadPoolExecutor(min(_AT_ONCE, len(os.sched_getaffinity(0)))) as pool:
         if chips is None and any(len(exposure.chips) > 1 for exposure in exposures):
             each = [one for its in pool.map(read_chips, exposures) for one in its]
-            chips = steps_in_cells(exposures, each, grid.shape)
+            if any(one is not None for one in each):
+                chips = steps_in_cells(exposures, each, grid.shape)
         found = [one for one in pool.map(read, exposures) if one is not None]
     if not found:
         return None
