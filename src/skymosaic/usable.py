@@ -5,6 +5,7 @@ The headers decide; no pixel is read.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,17 @@ def _not_drizzled_right(image: Exposure, chips: int, bunit: str, name: str) -> s
         return (
             f"{name} has {len(image.chips)} SCI extensions, and an exposure of {image.instrument}/"
             f"{image.detector} has at most {chips}; take it apart into exposures, or leave it out"
+        )
+    if not 0 < image.exptime < math.inf:
+        return (
+            f"{name}: EXPTIME is {image.exptime:g} s, and AstroDrizzle leaves such an exposure out "
+            "without a word; leave it out"
+        )
+    if sorted(chip.extver for chip in image.chips) != list(range(1, len(image.chips) + 1)):
+        found = ", ".join(f"SCI,{chip.extver}" for chip in image.chips)
+        return (
+            f"{name} has {found}, and AstroDrizzle looks for SCI,1 to SCI,{len(image.chips)}: "
+            "number the chips from 1 in EXTVER of SCI, ERR and DQ, or fetch the file again"
         )
     if image.dgeofile:
         return (

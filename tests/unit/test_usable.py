@@ -160,6 +160,22 @@ def test_more_chips_than_the_imager_has(tmp_path, imager, chips, refused) -> Non
     assert (why is not None and f"{chips} SCI extensions" in why) is refused
 
 
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+def test_an_exposure_without_time_is_refused(tmp_path, seconds) -> None:
+    why = why_refused(made(tmp_path, EXPTIME=seconds), NOTHING)
+    assert why is not None and f"i0_flt.fits: EXPTIME is {seconds:g} s" in why
+    assert "leave it out" in why
+
+
+def test_chips_that_are_not_numbered_from_1_are_refused(tmp_path) -> None:
+    without = [(kind, 1) for kind in ("SCI", "ERR", "DQ")]
+    path = tmp_path / "j1_flc.fits"
+    write_exposure(path, primary=of("ACS", "WFC"), chips=2, without=without)
+    why = why_refused(read_exposure(path), NOTHING)
+    assert why is not None and "j1_flc.fits has SCI,2, and AstroDrizzle looks for SCI,1" in why
+    assert "EXTVER" in why
+
+
 def test_all_that_is_refused_is_named(tmp_path) -> None:
     images = [made(tmp_path, FILTER="G141") for _ in range(3)]
     require_usable(images[:0], NOTHING)

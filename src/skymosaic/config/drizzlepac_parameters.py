@@ -43,6 +43,9 @@ CR_STEPS = ("driz_separate", "median", "blot", "driz_cr")
 SKY_SECTIONS = ("STEP 1: STATIC MASK", "STEP 2: SKY SUBTRACTION")
 # drizzlepac documents None as "do not use the DQ array" for these strings of DQ flags.
 _FLAGS_OR_NONE = frozenset({"sky_bits", "driz_sep_bits", "final_bits", "dqbits"})
+# drizzlepac takes any number for these. Of other numbers it makes no mosaic, or one of few pixels.
+_POSITIVE = frozenset({"final_scale", "driz_sep_scale"})
+_NOT_NEGATIVE = frozenset({"final_pixfrac", "driz_sep_pixfrac"})
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,8 @@ def checked_value(task: Task, name: str, value: object) -> ParameterValue:
     Raises
     ------
     CampaignError
-        The name is unknown or reserved, or the value has a wrong type or is not an option.
+        The name is unknown or reserved, or the value has a wrong type, is not an option or is a
+        size that no pixel has.
     """
     label = TASK_NAMES[task]
     if name in RESERVED[task]:
@@ -136,7 +140,12 @@ def checked_value(task: Task, name: str, value: object) -> ParameterValue:
         raise CampaignError(f"must be {_expected(parameter)}, not {value!r}")
     if parameter.type == "string":
         return _text(parameter, value)
-    return _number(parameter, value)
+    number = _number(parameter, value)
+    if number is not None and name in _POSITIVE and number <= 0:
+        raise CampaignError(f"must be above 0, not {value!r}")
+    if number is not None and name in _NOT_NEGATIVE and number < 0:
+        raise CampaignError(f"must be 0 or above, not {value!r}")
+    return number
 
 
 def check_parameters(task: Task, given: Mapping[str, object]) -> dict[str, ParameterValue]:
