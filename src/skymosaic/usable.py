@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from skymosaic.errors import InputError
 from skymosaic.exposure import Exposure
-from skymosaic.imagers import PAGE, imager_of, onepass_imagers
+from skymosaic.imagers import PAGE, Imager, imager_of, onepass_imagers
 
 # Of all instruments: WFC3 G102, G141, G280; ACS G800L, PR110L, PR130L, PR200L; STIS G430L, ...
 _DISPERSES = re.compile(r"(G\d{3}[A-Z]?|PR\d{3}[A-Z]|(?i:PRISM)\w*)")
@@ -63,11 +63,12 @@ def why_refused(image: Exposure, allowed: Allowed, name: str | None = None) -> s
             f"{name} is no image of the sky in one filter: {what}; leave it out (source.filter and "
             "the like choose), or set source.allow_non_imaging: true to drizzle it all the same"
         )
-    return None if image.drizzled else _not_drizzled_right(image, imager.chips, imager.bunit, name)
+    return None if image.drizzled else _not_drizzled_right(image, imager, name)
 
 
-def _not_drizzled_right(image: Exposure, chips: int, bunit: str, name: str) -> str | None:
+def _not_drizzled_right(image: Exposure, imager: Imager, name: str) -> str | None:
     """Return what AstroDrizzle would fail at, or do wrong without a word."""
+    chips, bunit = imager.chips, imager.bunit
     # A file of STIS holds several exposures, until it is retrieved.
     if len(image.chips) > chips and image.instrument != "STIS":
         return (
@@ -99,6 +100,14 @@ def _not_drizzled_right(image: Exposure, chips: int, bunit: str, name: str) -> s
                 f"{name}[SCI,{chip.extver}] has no BUNIT: AstroDrizzle would take its pixels for "
                 f"rates in the mosaic, whatever they are. Set BUNIT to {bunit!r} in each SCI "
                 "header, if that is what they hold"
+            )
+        # Of other imagers AstroDrizzle turns rates into counts where it looks at the noise.
+        if bunit == "ELECTRONS" and not chip.counts:
+            return (
+                f"{name}[SCI,{chip.extver}] has BUNIT {chip.bunit!r}: AstroDrizzle takes pixels of "
+                f"{image.instrument}/{image.detector} for electrons when it weighs their noise, "
+                "and would find next to no cosmic rays in rates. Multiply SCI and ERR by EXPTIME, "
+                f"and set their BUNIT to {bunit!r}; or fetch the file again"
             )
     return None
 

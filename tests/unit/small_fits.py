@@ -72,6 +72,7 @@ def write_exposure(
         "POSTARG2": -2.5,
         **(primary or {}),
     }
+    unit = "ELECTRONS" if header["DETECTOR"] in ("WFC", "HRC", "SBC", "UVIS") else "ELECTRONS/S"
     hdus = fits.HDUList([fits.PrimaryHDU(header=_header(header))])
     for version in range(1, chips + 1):
         for name in ("SCI", "ERR", "DQ"):
@@ -79,7 +80,7 @@ def write_exposure(
                 continue
             keywords = dict(wcs or wcs_keywords(side=side)) if name == "SCI" else {}
             if name == "SCI":
-                keywords |= {"BUNIT": "ELECTRONS/S", "IDCSCALE": 0.1282500028610229}
+                keywords |= {"BUNIT": unit, "IDCSCALE": 0.1282500028610229}
                 keywords |= science or {}
             data = np.zeros((side, side), np.int16 if name == "DQ" else np.float32)
             hdus.append(fits.ImageHDU(data, _header(keywords), name=name, ver=version))

@@ -138,6 +138,17 @@ def test_pixels_of_unknown_unit_are_refused(tmp_path) -> None:
     assert "'COUNTS'" in (why_refused(image, NOTHING) or "")
 
 
+@pytest.mark.parametrize("imager", [("ACS", "WFC"), ("WFC3", "UVIS"), ("WFC3", "IR")], ids="/".join)
+def test_rates_of_a_ccd_are_refused_as_their_noise_would_be_mistaken(tmp_path, imager) -> None:
+    image = made(tmp_path, {"BUNIT": "ELECTRONS/S"}, **of(*imager))
+    why = why_refused(image, NOTHING)
+    if imager == ("WFC3", "IR"):
+        assert why is None
+        return
+    assert why is not None and "i0_flt.fits[SCI,1] has BUNIT 'ELECTRONS/S'" in why
+    assert "EXPTIME" in why and "'ELECTRONS'" in why
+
+
 def test_the_question_that_astrodrizzle_would_ask_is_answered_before(tmp_path) -> None:
     image = made(tmp_path, **of("WFPC2", "PC"), DGEOFILE="uref$s8f1222cu_dxy.fits")
     why = why_refused(image, NOTHING)
