@@ -100,7 +100,7 @@ def read_findings(place: Place) -> Findings:
         if planned is None:
             reader.lack(part, "not run")
             continue
-        run = reader.step(f"runs/{column(method)}", part, {"grid": planned.result["grid"]})
+        run = reader.run_of(method, part, campaign, planned)
         if run is not None:
             drizzled[method] = run
     for name, part in (
@@ -190,6 +190,33 @@ class _Reader:
         if name == "aligned":
             self._take_over(done)
         return done
+
+    def run_of(
+        self, method: str, part: str, campaign: Campaign, planned: Finished
+    ) -> Finished | None:
+        """Return the run of a method; of the one-pass engine, its part of the one step.
+
+        Parameters
+        ----------
+        method, part : str
+            The method, and what people call its run.
+        campaign : Campaign
+            Whose engine it is.
+        planned : Finished
+            Has the grid that the run must be on.
+        """
+        parameters = {"grid": planned.result["grid"]}
+        if campaign.drizzle.engine != "onepass":
+            return self.step(f"runs/{column(method)}", part, parameters)
+        from skymosaic import onepass_stages  # with scipy, which takes half a second to import
+
+        every = self.step(onepass_stages.STEP, part, parameters)
+        if every is None:
+            return None
+        if method not in every.result["runs"]:  # the file has asked for it since
+            self.lack(part, "not run")
+            return None
+        return onepass_stages.as_run(every, method)
 
     def failure(self, name: str, part: str) -> None:
         """Take down where a step failed; parameters as for `step`."""

@@ -37,10 +37,11 @@ EXPOSURES = [exposure("a", 0.0), exposure("b", 0.05), exposure("c", 0.1)]
 class SmallStore:
     """A store in a folder, and the steps that are put into it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: str = "astrodrizzle") -> None:
         self.place = Place(open_store(str(folder)), "field", None)
         self.where = folder / "field"
-        self.place.store.write_text("field/campaign.yaml", CAMPAIGN)
+        text = f"{CAMPAIGN}drizzle: {{engine: {engine}}}\n"
+        self.place.store.write_text("field/campaign.yaml", text)
 
     def inspect(self) -> None:
         """Retrieve and inspect the exposures."""
@@ -84,36 +85,47 @@ class SmallStore:
         sky = SKIES[method] if skies is None else skies
 
         def work(bench: Bench) -> dict[str, object]:
-            wcs = WCS(naxis=2)
-            wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-            wcs.wcs.crval, wcs.wcs.crpix = self.grid["crval"], self.grid["crpix"]
-            wcs.wcs.cdelt = [-1e-3, 1e-3]
-            header = wcs.to_header()
-            header["BUNIT"] = "ELECTRONS/S"
-            data = np.full(SHAPE, 2.0 - np.mean(list(sky.values())), np.float32)
-            data[0] += 0.5
-            for kind, values in (("sci", data), ("wht", np.ones(SHAPE, np.float32))):
-                fits.writeto(bench.out / f"field_{method}_drz_{kind}.fits", values, header)
-            fits.writeto(bench.out / f"field_{method}_drz_preview.fits", data)
-            stem = f"field_{method}_drz"
-            values = [asdict(SkyValue(name, 1, value, 60.0)) for name, value in sky.items()]
-            told = {"header", "hdrtab", "log"}
-            return {
-                "sky": values,
-                "checks": [
-                    {"rootname": n, "chip": 1, "agree": True, **dict.fromkeys(told, v)}
-                    for n, v in sky.items()
-                ],
-                "science": f"{stem}_sci.fits",
-                "weight": f"{stem}_wht.fits",
-                "preview": f"{stem}_preview.fits",
-                "weight_checksum": "same",
-                **further,
-            }
+            return {**self._made(bench, method, sky), **further}
 
         folder = f"runs/{method}"
         made_with = {"grid": self.grid, "method": method, "further": sorted(further)}
         self._step(folder, folder, work, self.files, made_with)
+
+    def drizzle_at_once(self, *methods: str) -> None:
+        """Drizzle with the one-pass engine, whose one step holds all methods."""
+
+        def work(bench: Bench) -> dict[str, object]:
+            return {"runs": {one: self._made(bench, one, SKIES[one]) for one in methods}}
+
+        step, parameters = "runs/onepass", {"grid": self.grid, "skies": list(methods)}
+        self._step(step, step, work, self.files, parameters)
+
+    def _made(self, bench: Bench, method: str, sky: dict[str, float]) -> dict[str, object]:
+        wcs = WCS(naxis=2)
+        wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+        wcs.wcs.crval, wcs.wcs.crpix = self.grid["crval"], self.grid["crpix"]
+        wcs.wcs.cdelt = [-1e-3, 1e-3]
+        header = wcs.to_header()
+        header["BUNIT"] = "ELECTRONS/S"
+        data = np.full(SHAPE, 2.0 - np.mean(list(sky.values())), np.float32)
+        data[0] += 0.5
+        for kind, values in (("sci", data), ("wht", np.ones(SHAPE, np.float32))):
+            fits.writeto(bench.out / f"field_{method}_drz_{kind}.fits", values, header)
+        fits.writeto(bench.out / f"field_{method}_drz_preview.fits", data)
+        stem = f"field_{method}_drz"
+        values = [asdict(SkyValue(name, 1, value, 60.0)) for name, value in sky.items()]
+        told = {"header", "hdrtab", "log"}
+        return {
+            "sky": values,
+            "checks": [
+                {"rootname": n, "chip": 1, "agree": True, **dict.fromkeys(told, v)}
+                for n, v in sky.items()
+            ],
+            "science": f"{stem}_sci.fits",
+            "weight": f"{stem}_wht.fits",
+            "preview": f"{stem}_preview.fits",
+            "weight_checksum": "same",
+        }
 
     def fail(self, step: str, message: str) -> None:
         """Take down that a step failed."""

@@ -65,6 +65,23 @@ def test_a_run_gives_its_tables_and_mosaics(store) -> None:
     assert run.preview("match").shape == (20, 30)
 
 
+def test_a_run_of_the_one_pass_engine_gives_its_methods_too(tmp_path) -> None:
+    store = SmallStore(tmp_path, engine="onepass")
+    store.inspect()
+    store.plan()
+    assert states(store) == {"drizzle localmin": "not run", "drizzle match": "not run"}
+    store.drizzle_at_once("localmin")
+    assert states(store) == {"drizzle match": "not run"}
+    store.drizzle_at_once("localmin", "match")
+    run = skymosaic.load(store.where)
+    assert not run.missing
+    assert run.methods == ("localmin", "match")
+    assert run.mdrizsky["match"].tolist() == [0.0, 0.5, 0.25]
+    assert run.mosaic("match").data.shape == (20, 30)
+    store.fail("runs/onepass", "no sky")
+    assert states(store) == {"drizzle localmin": "failed", "drizzle match": "failed"}
+
+
 def test_tables_become_data_frames(store) -> None:
     frame = skymosaic.load(store.where).mdrizsky.to_pandas()
     assert list(frame.columns) == ["rootname", "chip", "localmin"]
