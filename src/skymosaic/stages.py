@@ -261,7 +261,9 @@ def plan(place: Place, campaign: Campaign, aligned: Finished) -> Finished:
         inputs=images.products,
         parameters={
             "final": choice,
-            "max_output_megapixels": bound,
+            # 500 and 500.0 are one number: the file that is stored with a run, which `restart`
+            # reads, has another form than the default.
+            "max_output_megapixels": int(bound) if bound == int(bound) else bound,
             # The order of WFC3/IR needs no depth: what was planned without it stays good.
             **({} if infrared else {"depth": _DEPTH}),
         },

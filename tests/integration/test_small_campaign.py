@@ -172,6 +172,14 @@ def test_second_run_does_nothing_again(small: Path) -> None:
     assert "ibxl58svq" in ended.out
 
 
+def test_restart_of_what_is_done_does_nothing_again(small: Path) -> None:
+    before = tree(small)
+    ended = skymosaic("restart", small)
+    assert ended.code == 0
+    assert "nothing was run again" in ended.err
+    assert tree(small) == before
+
+
 def test_changed_parameter_runs_only_what_depends_on_it(small: Path, tmp_path: Path) -> None:
     shutil.copytree(small, tmp_path / "store" / "small")
     file = write_campaign(

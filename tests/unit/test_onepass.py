@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,18 @@ def test_image_file_is_fits(tmp_path: Path) -> None:
         kept = [hdus[0].header[name] for name in ("FILENAME", "D001OUDA", "D001VER")]
         assert kept == ["bb_drz_sci.fits", "bb_drz.fits", "version 1"]
         np.testing.assert_array_equal(hdus["HDRTAB"].data["MDRIZSKY"], [0.5, np.nan])
+
+
+def test_a_long_name_cuts_the_comment_without_a_word(tmp_path: Path) -> None:
+    header = fits.PrimaryHDU(np.zeros((1, 1), dtype=np.float32)).header
+    header["D001OUDA"] = ("a_drc.fits", "Drizzle, output data image")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        long = "a" * 40
+        ImageFile(tmp_path / "x.fits", completed(header, "a", long, "1"), (1, 1)).finish()
+    written = fits.getheader(tmp_path / "x.fits")
+    assert written["D001OUDA"] == f"{long}_drc.fits"
+    assert "Drizzle, output data image".startswith(written.comments["D001OUDA"])
 
 
 def test_memory_is_projected_and_refused() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+from astropy.io.fits.verify import VerifyWarning
 from numpy.typing import NDArray
 
 _BLOCK = 2880
@@ -39,8 +41,12 @@ class ImageFile:
         for axis in range(1, header["NAXIS"] + 1):
             after = "NAXIS" if axis == 1 else f"NAXIS{axis - 1}"
             header.set(f"NAXIS{axis}", shape[-axis], after=after)
+        with warnings.catch_warnings():
+            # Beside a long name of a product there is no room for all of AstroDrizzle's comment.
+            warnings.filterwarnings("ignore", "Card is too long", VerifyWarning)
+            cards = header.tostring().encode("ascii")
         with path.open("wb") as file:
-            file.write(header.tostring().encode("ascii"))
+            file.write(cards)
             self._start = file.tell()
             size = int(np.prod(shape)) * 4
             file.truncate(self._start + -(-size // _BLOCK) * _BLOCK)
