@@ -559,6 +559,13 @@ def test_the_campaigns_of_the_project_are_what_they_say() -> None:
     assert {campaign.sky.methods for campaign in (demo, real, pair)} == {METHODS}
 
 
+def test_a_sample_needs_a_method_that_both_engines_have(load) -> None:
+    sample = "drizzle: {sample: 2}\n"
+    with pytest.raises(CampaignError, match=r"drizzle\.sample .* add one of localmin, match"):
+        load(f"{MINIMAL}sky: {{methods: [match-differences]}}\n{sample}")
+    assert load(f"{MINIMAL}sky: {{methods: [match-differences, match]}}\n{sample}").drizzle.sample
+
+
 @pytest.mark.parametrize("option", ["planes", "mask_sources"])
 def test_what_astrodrizzle_cannot_do_to_a_sky_needs_onepass(refused, option) -> None:
     start = "campaign: {name: demo}\nsource: {kind: simulated}\n"

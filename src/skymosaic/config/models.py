@@ -23,6 +23,7 @@ from skymosaic.config.sections import OptionalSection, Section
 from skymosaic.config.sky import Sky
 from skymosaic.config.sources import MastSource, Source
 from skymosaic.errors import CampaignError
+from skymosaic.methods import METHODS
 
 # Fields where a plain number in the file is meant as text: tile 050 is '050', not octal 40.
 TEXT_FIELDS = frozenset(
@@ -311,6 +312,16 @@ class Campaign(Section):
         if self.sky.planes and self.drizzle.engine != "onepass":
             raise ValueError(
                 "sky.planes need drizzle.engine: onepass: AstroDrizzle subtracts constants"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_sample_needs_a_method_of_both_engines(self) -> Self:
+        if self.drizzle.sample is not None and not set(self.sky.methods) & set(METHODS):
+            raise ValueError(
+                "drizzle.sample compares the engines under AstroDrizzle's own sky methods, and "
+                f"sky.methods names none of them: add one of {', '.join(METHODS)}, or leave "
+                "drizzle.sample out"
             )
         return self
 
