@@ -29,7 +29,8 @@ def names(*keys: str, **options) -> list[str]:
 def test_exposures_and_drizzled_images_below_the_folder() -> None:
     keys = ("a/x_flt.fits", "a/deep/er/y_drz.fits", "a/z_flc.fits", "a/x_raw.fits", "b/w_flt.fits",
             "a/", "a/notes")  # fmt: skip
-    assert names(*keys) == ["x_flt", "y_drz"]
+    assert names(*keys) == ["x_flt", "y_drz", "z_flc"]
+    assert names(*keys, "a/x_flc.fits") == ["x_flc", "y_drz", "z_flc"]
     assert names(*keys, kinds=("FLC",)) == ["z_flc"]
 
 

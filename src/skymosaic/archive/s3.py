@@ -13,6 +13,7 @@ from skymosaic.archive.base import Parcel
 from skymosaic.archive.bucket import Bucket
 from skymosaic.archive.download import fetch, parts_folder
 from skymosaic.archive.passed_over import passed_over
+from skymosaic.archive.twins import KINDS, uncorrected_twins
 from skymosaic.errors import InputError
 from skymosaic.exposure import suffix_of
 
@@ -62,7 +63,7 @@ class S3Folder:
     bucket: Bucket
     prefix: str = ""
     names: Sequence[str] = ()
-    kinds: Sequence[str] = ("FLT", "DRZ")
+    kinds: Sequence[str] = KINDS
     max_files: int = 2000
     left_out: list[str] = field(default_factory=list, compare=False)
 
@@ -96,6 +97,8 @@ class S3Folder:
                     f"{self.where} has more than {self.max_files} files (source.max_files); "
                     "narrow source.uri or source.names, or raise the limit"
                 )
+        for name in uncorrected_twins(found):
+            del found[name]
         taken = {name.rsplit("_", 1)[0] for name in found}
         over = passed_over(filter(self._is_named, others), taken)
         if not any(name.endswith(("_flt.fits", "_flc.fits")) for name in found):

@@ -15,6 +15,7 @@ from skymosaic.archive.simulated.names import (
     InstrumentName,
     SceneName,
 )
+from skymosaic.archive.twins import KINDS, Kind
 from skymosaic.config.fields import (
     Count,
     Endpoint,
@@ -28,8 +29,11 @@ from skymosaic.config.fields import (
 )
 from skymosaic.config.sections import Section
 
-_KINDS = "Products: FLT and DRZ, or FLC and DRC."
-Kinds = Annotated[tuple[Literal["FLT", "FLC", "DRZ", "DRC"], ...], Field(min_length=1)]
+_KINDS = (
+    "Products to take. Of an exposure that is there with its charge transfer corrected (FLC, DRC), "
+    "that file alone is taken."
+)
+Kinds = Annotated[tuple[Kind, ...], Field(min_length=1)]
 Untried = Annotated[
     bool,
     Field(description="Take exposures of imagers that nothing was tried on, such as ACS/SBC."),
@@ -163,13 +167,13 @@ class MastSource(Section):
         default=None, description="Latest start of exposures: a date (UTC), or MJD (days)."
     )
     projects: Names = Field(
-        default=("CALWF3",),
+        default=("CALWF3", "CALACS"),
         description=(
             "What made the products: calibration pipelines such as CALWF3 and CALACS; HAP's own "
             "mosaics are made and aligned another way, and are left out."
         ),
     )
-    kinds: Kinds = Field(default=("FLT", "DRZ"), description=_KINDS)
+    kinds: Kinds = Field(default=KINDS, description=_KINDS)
     min_files: Count = Field(default=1, description="Fewest files that the query may find (count).")
     max_files: Count = Field(
         default=2000, description="Most files that the query may find (count)."
@@ -204,7 +208,7 @@ class S3Source(Section):
     names: Names = Field(
         default=(), description="Rootnames, such as ibxl54*; * stands for anything; empty: all."
     )
-    kinds: Kinds = Field(default=("FLT", "DRZ"), description=_KINDS)
+    kinds: Kinds = Field(default=KINDS, description=_KINDS)
     max_files: Count = Field(default=2000, description="Most files that there may be (count).")
     allow_mixed: bool = Field(
         default=False, description="Allow exposures of several filters or detectors in one mosaic."

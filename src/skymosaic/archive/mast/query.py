@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from skymosaic.archive.mast.files import ArchiveFile, file_name
+from skymosaic.archive.twins import KINDS, uncorrected_twins
 from skymosaic.errors import InputError, UnreachableError
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
-KINDS = ("FLT", "FLC", "DRZ", "DRC")
 _MJD_OF_UNIX = 40587.0
 _SHOWN = 5
 
@@ -36,7 +36,7 @@ class Query:
     """Earliest start of an observation, MJD."""
     end: float | None = None
     """Latest start of an observation, MJD."""
-    projects: tuple[str, ...] = ("CALWF3",)
+    projects: tuple[str, ...] = ("CALWF3", "CALACS")
     """What made the products: the calibration pipelines (CALWF3, CALACS, ...), or HAP's mosaics."""
     kinds: tuple[str, ...] = KINDS
     min_files: int = 1
@@ -105,6 +105,8 @@ def find(query: Query) -> Found:
             continue
         # An exposure is a product of its own observation and of its association.
         found.setdefault(file.name, file)
+    for name in uncorrected_twins(found):
+        del found[name]
     _check_count(query, len(found) + len(refused), projects)
     return Found(sorted(found.values(), key=lambda file: file.name), sorted(set(refused)))
 
