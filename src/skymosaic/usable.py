@@ -81,9 +81,10 @@ def _not_drizzled_right(image: Exposure, imager: Imager, name: str) -> str | Non
             "without a word; leave it out"
         )
     if sorted(chip.extver for chip in image.chips) != list(range(1, len(image.chips) + 1)):
-        found = ", ".join(f"SCI,{chip.extver}" for chip in image.chips)
+        found = " and ".join(f"SCI,{chip.extver}" for chip in image.chips)
+        wanted = " and ".join(f"SCI,{number}" for number in range(1, len(image.chips) + 1))
         return (
-            f"{name} has {found}, and AstroDrizzle looks for SCI,1 to SCI,{len(image.chips)}: "
+            f"{name} has {found}, and AstroDrizzle looks for {wanted}: "
             "number the chips from 1 in EXTVER of SCI, ERR and DQ, or fetch the file again"
         )
     if image.dgeofile:
