@@ -180,6 +180,12 @@ def test_minmed_of_many_exposures_is_warned_of(detector: tuple[str, str], kind: 
         assert not [one for one in told if "combine_type" in one]
 
 
+def test_a_median_without_a_search_does_not_pass_for_one() -> None:
+    order = decide([WFC], depth((1, 20), (2, 80)), {"median": True, "driz_cr": False})
+    assert order.parameters["median"] and not order.warnings
+    require_witness(order)
+
+
 def test_a_default_of_minmed_is_warned_of_too() -> None:
     told = decide([WFC], depth((2, 90), (9, 10)), {}).warnings
     assert [one for one in told if "combine_type minmed" in one and "in 10% of the area" in one]

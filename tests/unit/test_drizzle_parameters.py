@@ -44,11 +44,17 @@ def test_without_cosmic_ray_steps_no_flag_is_reset() -> None:
     assert resolve({"resetbits": 4096})["resetbits"] == "4096"
 
 
-@pytest.mark.parametrize("step", CR_STEPS)
-def test_with_a_cosmic_ray_step_the_flags_are_left_to_astrodrizzle(step) -> None:
-    resolved = resolve({step: True})
+def test_where_cosmic_rays_are_looked_for_the_flags_are_left_to_astrodrizzle() -> None:
+    resolved = resolve({"driz_cr": True})
     assert has_cr_steps(resolved)
     assert "resetbits" not in resolved
+
+
+@pytest.mark.parametrize("step", [step for step in CR_STEPS if step != "driz_cr"])
+def test_images_that_the_search_would_need_are_no_search(step) -> None:
+    resolved = resolve({step: True})
+    assert not has_cr_steps(resolved)
+    assert resolved["resetbits"] == "0"  # what is cleared would not be found again
 
 
 def test_cosmic_ray_steps() -> None:

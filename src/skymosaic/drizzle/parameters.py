@@ -43,8 +43,11 @@ def resolve(given: Mapping[str, Any], defaults: Mapping[str, Any] = DEFAULTS) ->
 
 
 def has_cr_steps(parameters: Mapping[str, Any]) -> bool:
-    """Tell whether cosmic rays are looked for, whose masks may differ from method to method."""
-    return any(parameters.get(step, True) for step in CR_STEPS)
+    """Tell whether cosmic rays are looked for, whose masks may differ from method to method.
+
+    ``driz_cr`` finds them; the steps before it, without it, only make images that it would need.
+    """
+    return bool(parameters.get("driz_cr", True))
 
 
 def grid_choice(parameters: Mapping[str, Any]) -> dict[str, Any]:
