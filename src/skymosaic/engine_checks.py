@@ -132,7 +132,12 @@ def try_both(place: Place, campaign: Campaign, aligned: Finished, planned: Finis
                 m: asdict(largest_differences(theirs[m], ours[m], images.exposures))
                 for m in methods
             }
-        return {"exposures": [e.rootname for e in images.exposures], "methods": found}
+        told = [made.cosmic_rays for made in ours.values() if made.cosmic_rays is not None]
+        return {
+            "exposures": [e.rootname for e in images.exposures],
+            "methods": found,
+            "masks_of": told[0]["method"] if told else None,
+        }
 
     return run_step(
         place,

@@ -13,6 +13,7 @@ from skymosaic.align.align import UNITS
 from skymosaic.align.tweakreg import DEFAULTS
 from skymosaic.compare.report.record import Missing, RunRecord
 from skymosaic.compare.report.sheet import Columns, sheet
+from skymosaic.compare.wording import listed
 from skymosaic.compute import execution
 from skymosaic.config import resolved_yaml
 from skymosaic.findings import Findings
@@ -223,8 +224,17 @@ _WITNESS_TITLE = (
 
 def _engines_title(found: Findings) -> str:
     step = found.checked.get("engines")
-    names = "" if step is None else ", ".join(step.result["exposures"])
-    return f"The largest differences of both engines, astrodrizzle and onepass, on {names}"
+    if step is None:
+        return ""
+    names = ", ".join(step.result["exposures"])
+    said = f"The largest differences of both engines, astrodrizzle and onepass, on {names}"
+    masks_of = step.result.get("masks_of")
+    if masks_of is None:
+        return said
+    return (
+        f"{said}; onepass has the masks of cosmic rays of {masks_of} for all methods, AstroDrizzle "
+        f"finds them under each, so more than rounding differs unless it is {masks_of}"
+    )
 
 
 def _of_methods(
@@ -250,18 +260,38 @@ def check_lines(checked: Mapping[str, Finished]) -> list[str]:
             f"{its[worst]['rms']:.2g}, the noise {its[worst]['noise']:.2g}"
         )
     if "engines" in checked:
-        result = checked["engines"].result
-        its = result["methods"].values()
-        sky, mosaic, part, weight = (
-            max((one[name] for one in its), default=0.0)
-            for name in ("sky", "mosaic", "mosaic_in_tolerance", "weight")
-        )
-        lines.append(
-            f"engines: on {len(result['exposures'])} exposures astrodrizzle and onepass differ at "
-            f"most by {sky:.2g} in sky, {mosaic:.2g} in the mosaics ({part:.2g} of what is "
-            f"allowed), {weight:.2g} relative in weight"
-        )
+        lines.append(_both_engines(checked["engines"].result))
     return lines
+
+
+def _both_engines(result: Mapping[str, Any]) -> str:
+    """Return by how much both engines differ; methods with masks of their own are told apart.
+
+    With steps against cosmic rays AstroDrizzle finds masks under each method, and onepass has
+    those of one method for all: under the others the mosaics differ by more than rounding.
+    """
+    its = result["methods"]
+    masks_of = result.get("masks_of")
+    alike = {masks_of: its[masks_of]} if masks_of in its else its
+    sky, mosaic, part, weight = (
+        max((one[name] for one in alike.values()), default=0.0)
+        for name in ("sky", "mosaic", "mosaic_in_tolerance", "weight")
+    )
+    where = f"under {masks_of}, where both mask the same pixels, " if alike is not its else ""
+    said = (
+        f"engines: on {len(result['exposures'])} exposures {where}astrodrizzle and onepass differ "
+        f"at most by {sky:.2g} e-/s in sky, {mosaic:.2g} in the mosaics' unit ({part:.2g} of what "
+        f"is allowed), {weight:.2g} relative in weight"
+    )
+    others = [method for method in its if method not in alike]
+    if not others:
+        return said
+    sky, mosaic = (max(its[method][name] for method in others) for name in ("sky", "mosaic"))
+    return (
+        f"{said}. Under {listed(others)} AstroDrizzle finds other cosmic rays, with their skies: "
+        f"the skies differ at most by {sky:.2g} e-/s, single pixels of the mosaics by up to "
+        f"{mosaic:.2g}"
+    )
 
 
 def _grid(planned: Finished) -> Mapping[str, object]:

@@ -208,3 +208,20 @@ def test_a_run_that_fails_leaves_a_report_and_its_error(store, tmp_path) -> None
     empty = SmallStore(tmp_path / "empty")
     assert report_broken_off(empty.place) == ""
     assert not (empty.where / "comparison").exists()
+
+
+def test_a_run_of_onepass_gives_the_mosaics_of_all_methods(tmp_path) -> None:
+    made = SmallStore(tmp_path, engine="onepass")
+    made.inspect()
+    made.plan()
+    made.drizzle_at_once("localmin", "match")
+    run = skymosaic.load(made.where)
+    assert run.methods == ("localmin", "match")
+    assert not run.missing
+    assert run.mdrizsky["match"].tolist() == [0.0, 0.5, 0.25]
+    assert run.mosaic("match").data.shape == (20, 30)
+    page = reporting.report_text(made.place, "html")
+    assert "there are no three records of AstroDrizzle" in page
+    assert "Every value of this run passed that check" not in page
+    with pytest.raises(MissingError, match="has no table 'checks'"):
+        _ = run.checks

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from skymosaic.engine_checks import sample_of
+from skymosaic.run_record import check_lines
+from skymosaic.steps import Finished
 
 PAIRS = [("a", "b", 3.0), ("b", "c", 5.0), ("c", "d", 1.0), ("a", "d", 1.5)]
 
@@ -16,3 +18,26 @@ def test_the_pair_that_shares_most_comes_first_then_who_shares_most_with_it() ->
 def test_it_takes_all_where_there_are_not_more_and_any_where_none_overlap() -> None:
     assert sample_of("ab", PAIRS[:1], 9) == {"a", "b"}
     assert len(sample_of("xyz", [], 2)) == 2
+
+
+def told(masks_of: str | None) -> str:
+    rounding = {"sky": 1e-9, "mosaic": 2e-5, "mosaic_in_tolerance": 0.2, "weight": 3e-7}
+    masks = {"sky": 2e-9, "mosaic": 0.21, "mosaic_in_tolerance": 4e5, "weight": 1.2}
+    methods = {"globalmin+match": rounding, "match": rounding if masks_of is None else masks}
+    result = {"exposures": ["a", "b"], "methods": methods, "masks_of": masks_of}
+    [line] = check_lines({"engines": Finished("engines", "key", {}, result, 1.0, 0, False)})
+    return line
+
+
+def test_engines_are_compared_where_both_mask_the_same_pixels() -> None:
+    line = told("globalmin+match")
+    assert "under globalmin+match, where both mask the same pixels, " in line
+    assert "1e-09 e-/s in sky, 2e-05 in the mosaics' unit (0.2 of what is allowed)" in line
+    assert "Under match AstroDrizzle finds other cosmic rays" in line
+    assert "single pixels of the mosaics by up to 0.21" in line
+
+
+def test_without_steps_against_cosmic_rays_all_methods_are_compared() -> None:
+    line = told(None)
+    assert "(0.2 of what is allowed), 3e-07 relative in weight" in line
+    assert "cosmic rays" not in line

@@ -169,7 +169,7 @@ def mdrizsky_table(runs: Runs, unit: str = "electron / s") -> Table:
                 unit,
                 f"MDRIZSKY under skymethod {method} as it stands in the header",
             )
-    table.meta["title"] = f"{quantity}, the sky that AstroDrizzle subtracted from each chip"
+    table.meta["title"] = f"{quantity}, the sky that each method subtracted from each chip"
     table.meta["methods"] = {column(method): method for method in checked}
     table.meta["empty"] = "a value that the method could not determine"
     return table

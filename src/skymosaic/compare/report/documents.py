@@ -11,6 +11,7 @@ from skymosaic.compare.report.record import Report
 from skymosaic.compare.report.sheets import as_plain, plain, sheets
 from skymosaic.compare.report.verdict import advised_warnings, facts, verdict
 from skymosaic.compare.report.view import TableView, sky_view, table_view, text_of
+from skymosaic.methods import ascribed
 
 FORMAT = "skymosaic report 1"
 """Changes when a program that reads the document would have to."""
@@ -73,6 +74,10 @@ def markdown(report: Report) -> str:
     parts = [f"# {record.campaign}: {said.headline}", made, said.sentence]
     if said.sure:
         parts.append(f"How sure: {said.sure}")
+    if said.file:
+        parts.append(
+            f"The mosaic of {ascribed(said.best)}: `{said.file}` in the campaign's folder."
+        )
     parts.append(_listed([f"{_SIGNS[fact.mark]}{fact.text}" for fact in facts(report)]))
     if record.missing:
         missing = [f"**{one.part}**: {one.state}. {one.why}".strip() for one in record.missing]
@@ -82,7 +87,7 @@ def markdown(report: Report) -> str:
         parts += ["## Read first", _listed(warnings)]
     sky = sky_view(report)
     if sky is not None:
-        parts += ["## MDRIZSKY", _as_markdown(sky), "## What the numbers say"]
+        parts += ["## MDRIZSKY", f"{sky.caption}.", _as_markdown(sky), "## What the numbers say"]
         parts.append(_listed(list(report.summary)))
     tables = sheets(report)
     titles = {
@@ -98,7 +103,8 @@ def markdown(report: Report) -> str:
     }
     for name, title in titles.items():
         if name in tables:
-            parts += [f"## {title}", _as_markdown(table_view(name, tables[name]))]
+            view = table_view(name, tables[name])
+            parts += [f"## {title}", f"{view.caption}.", _as_markdown(view)]
     if record.versions:
         versions = [f"{name} {text_of(value)}" for name, value in record.versions.items()]
         parts += ["## Software", _listed(versions)]
