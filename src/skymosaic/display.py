@@ -96,7 +96,7 @@ class Display:
         self._overall.advance(self._all)
         what = {"finished": "done", "reused": "had been done", "failed": "FAILED"}[event.state]
         self._console.print(
-            f"  {event.task:<25} {what:<14} {event.seconds:6.1f} s", highlight=False
+            f"  {event.task:<35} {what:<14} {event.seconds:6.1f} s", highlight=False
         )
 
 
@@ -112,7 +112,7 @@ def status_lines(status: Status) -> list[str]:
         lines.append(f"metrics: {status.metrics}")
     for task in status.tasks:
         detail = f"  {task.detail}" if task.detail and task.state != "done" else ""
-        lines.append(f"  {task.name:<25} {task.state:<10} {task.seconds:6.1f} s{detail}")
+        lines.append(f"  {task.name:<35} {task.state:<10} {task.seconds:6.1f} s{detail}")
     waiting = status.expected - len(status.tasks)
     if waiting > 0:
         lines.append(f"  {waiting} tasks not started")

@@ -61,7 +61,7 @@ def test_of_ccds_it_tells_what_is_decided_when(tmp_path: Path) -> None:
     assert "of ACS/WFC: decided by detector, at plan" in told
     either = told_before(campaign(tmp_path, FOLDER, drizzle={"parameters": {"final_scale": 0.04}}))
     assert "of WFC3/IR" in either[0] and "of CCDs: decided by detector, at plan" in either[1]
-    assert either[1].endswith("set are {'final_scale': 0.04}")
+    assert either[1].endswith("the file sets {'final_scale': 0.04}")
 
 
 def test_it_tells_that_a_witness_may_be_refused(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def _drizzlepac_defaults(campaign: Campaign) -> list[str]:
     if campaign.align.method != "none":
         defaults = {**tweakreg.DEFAULTS, "minobj": campaign.align.gates.min_matches}
         lines.append(f"TweakReg: { {**defaults, **campaign.align.tweakreg} }")
-        chosen = "; what is not given is chosen from the images"
+        chosen = "; conv_width, the noise and the threshold are chosen from the images by align"
         lines.append(f"imagefind: {dict(campaign.align.imagefind)}{chosen}")
     return lines
 

@@ -17,7 +17,7 @@ def told_before(campaign: Campaign) -> list[str]:
     detectors = named_detectors(campaign.source)
     lines = []
     if not detectors or not all(map(is_ccd, detectors)):
-        which = "" if _decided(campaign) else ", of WFC3/IR"
+        which = "" if _decided(campaign) else ", if the exposures are of WFC3/IR"
         lines.append(f"AstroDrizzle, for each sky method{which}: {pars.resolve(given)}")
     return lines + decided_at_plan(campaign)
 
@@ -28,11 +28,12 @@ def decided_at_plan(campaign: Campaign) -> list[str]:
         return []
     given = {**campaign.drizzle.parameters, **campaign.sky.parameters}
     ccds = [label(one) for one in named_detectors(campaign.source) if is_ccd(one)]
+    which = f"of {' and '.join(ccds)}" if ccds else "if they are of CCDs"
     lines = [
-        f"AstroDrizzle, of {' and '.join(ccds) or 'CCDs'}: decided by detector, at plan, where the "
+        f"AstroDrizzle, {which}: decided by detector, at plan, where the "
         "file does not set it: the steps against cosmic rays are on if at least half of the area "
         "has two exposures or more; their parameters, sky_bits and final_bits are drizzlepac's "
-        f"(hap_pars) for that number of exposures; set are {given}"
+        f"(hap_pars) for that number of exposures; the report lists them; the file sets {given}"
     ]
     if "witness" in campaign.drizzle.checks and may_look_for_cosmic_rays(
         named_detectors(campaign.source), given
