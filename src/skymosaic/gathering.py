@@ -16,7 +16,7 @@ from skymosaic.differences_told import chips_told, differences_told
 from skymosaic.drizzle import parameters as pars
 from skymosaic.findings import Findings
 from skymosaic.footprints_told import footprints_told
-from skymosaic.run_record import alignment_warnings, check_lines, run_record
+from skymosaic.run_record import alignment_lines, alignment_warnings, check_lines, run_record
 from skymosaic.stages import order_of, read_previews, require_equal_weights, sky_values
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.store import Product
@@ -96,6 +96,7 @@ def gather(
             "evidence": None if evidence is None else evidence.to_dict(),
             "summary": [
                 *([] if evidence is None else summary_lines(evidence)),
+                *alignment_lines(aligned),
                 *check_lines(checked),
             ],
             "card": dict(comparison.card),

@@ -170,6 +170,24 @@ def alignment_warnings(aligned: Finished) -> list[str]:
     return told
 
 
+def alignment_lines(aligned: Finished) -> list[str]:
+    """Return how the drizzled images were aligned, for a terminal; nothing of `align: none`."""
+    alignment = aligned.result.get("alignment")
+    if alignment is None:
+        return []
+    failed = {*alignment["kept"], *alignment["dropped"]}
+    fits = [fit for fit in alignment["fits"] if fit["tile"] not in failed]
+    said = f"alignment: {len(fits)} of {len(alignment['fits'])} drizzled images aligned"
+    moved = [fit for fit in fits if fit["place"] != 0]  # all but the reference
+    if not moved:
+        return [said]
+    rms = max(fit[name] for fit in moved for name in ("rms_ra", "rms_dec"))
+    return [
+        f"{said}; {min(fit['matches'] for fit in moved)} matched sources or more in each, rms at "
+        f"most {rms:.1f} mas, shift at most {max(fit['shift'] for fit in moved):.3f} arcsec"
+    ]
+
+
 def _fits(alignment: Mapping[str, Any]) -> Table:
     rows = []
     for fit in alignment["fits"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from skymosaic.engine_checks import sample_of
-from skymosaic.run_record import check_lines
+from skymosaic.run_record import alignment_lines, check_lines
 from skymosaic.steps import Finished
 
 PAIRS = [("a", "b", 3.0), ("b", "c", 5.0), ("c", "d", 1.0), ("a", "d", 1.5)]
@@ -41,3 +41,19 @@ def test_without_steps_against_cosmic_rays_all_methods_are_compared() -> None:
     line = told(None)
     assert "(0.2 of what is allowed), 3e-07 relative in weight" in line
     assert "cosmic rays" not in line
+
+
+def test_the_alignment_is_told_by_its_worst_values() -> None:
+    def fit(tile: str, place: int, matches: int, rms: float, shift: float) -> dict[str, object]:
+        its = {"rms_ra": rms, "rms_dec": rms / 2, "shift": shift, "matches": matches}
+        return {"tile": tile, "place": place, **its}
+
+    fits = [fit("a", 0, 0, 0.0, 0.0), fit("b", 1, 93, 4.46, 0.05), fit("c", 2, 60, 3.0, 0.5)]
+    lost = {"tile": "d", "place": -1, "matches": 1, "rms_ra": None, "rms_dec": None, "shift": 9.0}
+    result = {"alignment": {"fits": [*fits, lost], "kept": ["d"], "dropped": []}}
+    assert alignment_lines(Finished("aligned", "key", {}, result, 1.0, 0, False)) == [
+        "alignment: 3 of 4 drizzled images aligned; 60 matched sources or more in each, rms at "
+        "most 4.5 mas, shift at most 0.500 arcsec"
+    ]
+    nothing = Finished("aligned", "key", {}, {"alignment": None}, 1.0, 0, False)
+    assert alignment_lines(nothing) == []
