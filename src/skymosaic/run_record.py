@@ -306,7 +306,7 @@ def _both_engines(result: Mapping[str, Any]) -> str:
         return said
     sky, mosaic = (max(its[method][name] for method in others) for name in ("sky", "mosaic"))
     return (
-        f"{said}. Under {listed(others)} AstroDrizzle finds other cosmic rays, with their skies: "
+        f"{said}. Under {listed(others)} AstroDrizzle may find other cosmic rays, with their skies: "
         f"the skies differ at most by {sky:.2g} e-/s, single pixels of the mosaics by up to "
         f"{mosaic:.2g}"
     )
