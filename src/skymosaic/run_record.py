@@ -251,7 +251,7 @@ def _engines_title(found: Findings) -> str:
         return said
     return (
         f"{said}; onepass has the masks of cosmic rays of {masks_of} for all methods, AstroDrizzle "
-        f"finds them under each, so more than rounding differs unless it is {masks_of}"
+        f"finds them under each, so under others more than rounding may differ"
     )
 
 
@@ -306,7 +306,7 @@ def _both_engines(result: Mapping[str, Any]) -> str:
         return said
     sky, mosaic = (max(its[method][name] for method in others) for name in ("sky", "mosaic"))
     return (
-        f"{said}. Under {listed(others)} AstroDrizzle may find other cosmic rays, with their skies: "
+        f"{said}. Under {listed(others)} AstroDrizzle may find other cosmic rays: "
         f"the skies differ at most by {sky:.2g} e-/s, single pixels of the mosaics by up to "
         f"{mosaic:.2g}"
     )
