@@ -149,6 +149,12 @@ def align(
     """
     members = {tile.rootname: members_of(tile, exposures) for tile in drizzled}
     _check_members(exposures, members)
+    if len(drizzled) == 1:
+        raise AlignmentError(
+            f"{drizzled[0].name} is the only drizzled image, and there is no other to align it "
+            "with: set `align: none` to take its exposures with the WCS that they have, or add "
+            "the DRZ/DRC and exposures of other visits to the source"
+        )
     try:
         order = choose_order({tile.rootname: tile.polygons for tile in drizzled}, settings.order)
     except CampaignError as error:  # found when files had been retrieved already
