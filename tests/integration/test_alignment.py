@@ -44,7 +44,9 @@ def aligned_by_default(folder: Path, simulation: Simulation) -> Alignment:
 LIKE = ("_fl", "_dr")
 
 
-@pytest.mark.parametrize("instrument", ["acs-wfc", "wfc3-uvis"])
+@pytest.mark.parametrize(
+    "instrument", ["acs-wfc", pytest.param("wfc3-uvis", marks=pytest.mark.slow)]
+)
 def test_both_chips_of_ccds_are_aligned_within_3_mas(instrument: str, tmp_path: Path) -> None:
     done = aligned_by_default(tmp_path, Simulation(seed=4, size="small", instrument=instrument))
     reference, moved = done.order

@@ -106,6 +106,7 @@ def match(sides: Sides) -> Table:
     return Table.read(sides.folder / "comparison" / "mdrizsky.ecsv")
 
 
+@pytest.mark.slow
 def test_wfpc2(tmp_path) -> None:
     sides = both(tmp_path, wfpc2)
     assert sides.science.name == "plain_drw_sci.fits"

@@ -93,6 +93,7 @@ def test_groups_that_do_not_meet(tmp_path: Path) -> None:
     assert skies.solution.groups == ((0, 1, 2), (3, 4))
 
 
+@pytest.mark.slow
 def test_exposures_of_two_chips_in_counts(tmp_path: Path) -> None:
     names = write_two_chip_frames(tmp_path, LAYOUT)
     skies = require_equal(tmp_path, names)
