@@ -6,21 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from skymosaic.drizzle.onepass_sky import Exposures
     from skymosaic.steps import Finished
 
 _MOST = 6  # pairs and exposures of a group that are named
-
-
-def as_result(pixels: Exposures) -> dict[str, Any]:
-    """Return what exchanged rows and columns do to the overlaps of exposures, as plain values."""
-    found = pixels.swapped_overlaps()
-    chips = [f"{e.rootname}[SCI,{chip.extver}]" for e in pixels.exposures for chip in e.chips]
-    return {
-        "overlap": found.overlap,
-        "missed": [[chips[a], chips[b]] for a, b in found.missed],
-        "groups": [[pixels.exposures[i].rootname for i in group] for group in found.groups],
-    }
 
 
 def footprints_told(runs: Mapping[str, Finished]) -> list[str]:

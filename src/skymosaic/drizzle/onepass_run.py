@@ -29,7 +29,6 @@ from skymosaic.drizzle.parameters import has_cr_steps
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, InputError
 from skymosaic.exposure import Exposure
-from skymosaic.footprints_told import as_result
 from skymosaic.imagers import product_suffix
 
 _BATCH = 4  # exposures a call: starting one costs some hundredths of a second
@@ -158,7 +157,7 @@ def drizzle_all(
         path.unlink()
     made = {name: replace(one, cosmic_rays=found.told) for name, one in made.items()}
     if swapped_footprints:
-        overlaps = as_result(pixels)
+        overlaps = pixels.swapped_by_name()
         made = {name: replace(one, footprints=overlaps) for name, one in made.items()}
     return made
 

@@ -198,6 +198,16 @@ class Exposures:
         """Return what exchanged rows and columns do to the overlaps."""
         return swapped_overlaps(self._layout(swapped=False), self._layout(swapped=True))
 
+    def swapped_by_name(self) -> dict[str, Any]:
+        """Return the same as plain values, with the names of chips and exposures."""
+        found = self.swapped_overlaps()
+        chips = [f"{e.rootname}[SCI,{chip.extver}]" for e in self.exposures for chip in e.chips]
+        return {
+            "overlap": found.overlap,
+            "missed": [[chips[a], chips[b]] for a, b in found.missed],
+            "groups": [[self.exposures[i].rootname for i in group] for group in found.groups],
+        }
+
     def _layout(self, *, swapped: bool) -> Layout:
         chips, owners = [], []
         for index, found in enumerate(self.wcs()):
