@@ -109,10 +109,15 @@ def test_numbers_stand_for_themselves_where_text_is_meant(load) -> None:
     assert campaign.align.order == ("54", "050")
 
 
-def test_every_text_field_exists(load) -> None:
-    schema = json.dumps(json_schema())
-    for field in TEXT_FIELDS:
-        assert f'"{field.removesuffix(".*").split(".")[-1]}"' in schema
+def test_keys_that_hold_text_are_known_by_their_types() -> None:
+    text = {".".join(field) for field in TEXT_FIELDS}
+    assert {
+        *("campaign.name", "source.path", "source.tiles.*", "source.names.*", "align.order.*"),
+        *("compute.share", "compute.scratch", "compute.slurm.walltime", "store.kms_key"),
+        *("compute.kubernetes.spot_nodes.*", "groups.parameters.*.align.order.*"),
+    } <= text
+    assert not text & {"compute.workers", "source.start", "source.seed", "source.kind"}
+    assert not any("parameters.final_bits" in field for field in text)
 
 
 @pytest.mark.parametrize(
@@ -182,12 +187,16 @@ def test_every_text_field_exists(load) -> None:
         ),
         (
             "source: {kind: simulated, seed: yes}\n",
+            "FILE line 2: source.seed: must be a whole number, not 'yes'",
+        ),
+        (
+            "source: {kind: simulated, seed: true}\n",
             "FILE line 2: source.seed: must be a number, not a boolean",
         ),
         (
             "source: {kind: simulated, dithers: 010}\n",
-            "FILE line 2: source.dithers: YAML does not read 010 as a decimal number: "
-            "write it without leading zeros and colons, or in quotes as '010'",
+            "FILE line 2: source.dithers: 010 can be read as a decimal or an octal number: "
+            "write it without leading zeros",
         ),
         (
             "source: {kind: simulated, tiles: ['54'], displace: {'55': [1, 1]}}\n",
@@ -214,7 +223,7 @@ def test_what_is_wrong_is_said_with_its_line(refused, text, expected) -> None:
     assert refused("campaign: {name: demo}\n" + text) == [expected]
 
 
-@pytest.mark.parametrize("per_chip", ["1", "maybe", "null", "[true]", "'true'"])
+@pytest.mark.parametrize("per_chip", ["1", "maybe", "null", "[true]"])
 def test_per_chip_is_a_switch_or_auto(refused, per_chip) -> None:
     [line] = refused(MINIMAL + f"sky: {{per_chip: {per_chip}}}\n")
     assert line.startswith("FILE line 3: sky.per_chip: must be true, false or auto, not ")
@@ -237,7 +246,7 @@ def test_a_gate_is_a_positive_number(refused, gate, value) -> None:
     assert line.startswith(f"FILE line 5: align.gates.{gate}: ")
 
 
-@pytest.mark.parametrize("value", ["yes", "no", "on", "true"])
+@pytest.mark.parametrize("value", ["true", "FALSE"])
 @pytest.mark.parametrize("key", ["filter", "detector", "path"])
 def test_a_boolean_where_text_is_meant_is_named(refused, key, value) -> None:
     lines = refused(
@@ -292,9 +301,14 @@ def test_keys_given_twice_are_refused_with_both_lines(refused) -> None:
         ("a: &x {b: 1}\nc: *x\n", "FILE line 2: is not valid YAML: aliases"),
         ("? [a, b]\n: 1\n", "FILE line 1: is not valid YAML: a key must be plain text"),
         ("a: !!python/object:os.system x\n", "FILE line 1: is not valid YAML"),
-        ("a: 0x_\n", "FILE: holds a value that YAML cannot read"),
+        ("a: !!int '7'\n", "FILE line 1: is not valid YAML: tags"),
+        ("a: ! 7\n", "FILE line 1: is not valid YAML: tags"),
+        ('a: "\\UFFFFFFFF"\n', "is not valid YAML"),
         ("a: \x07\n", "FILE: character 3 is not allowed"),
-        ("a: " + "[" * 5000, "FILE: holds a value that YAML cannot read"),
+        ("a: " + "[" * 5000, "FILE line 1: is not valid YAML: it is nested deeper than 30 levels"),
+        ("a: " + "[" * 90 + "]" * 90, "is not valid YAML: it is nested deeper than 30 levels"),
+        ("- " * 40 + "a", "is not valid YAML: it is nested deeper than 30 levels"),
+        ("#" * 5_000_000, "FILE: is no campaign file: it is longer than"),
     ],
 )
 def test_a_file_that_is_no_campaign(refused, text, said) -> None:

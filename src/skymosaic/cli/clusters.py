@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 import click
 from rich.console import Console
@@ -14,7 +15,6 @@ from skymosaic.cli.common import (
     campaign_file,
     ended_cleanly,
     set_option,
-    settings_of,
     store_option,
 )
 from skymosaic.config import Campaign, load_campaign
@@ -79,9 +79,9 @@ def dask_submit(
     *addresses, config = what
     if len(addresses) > 1:
         raise click.UsageError("give one ADDRESS at most, and one CAMPAIGN.yaml")
-    given = tuple(f"compute.address={address}" for address in addresses or _default_address())
-    settings = (*settings, "compute.backend=scheduler", *given)
-    hand_over(_load(Path(config), settings, store, insecure), wait, quiet)
+    address = next(iter(addresses or _default_address()), None)
+    given = {"compute.backend": "scheduler", "compute.address": address}
+    hand_over(_load(Path(config), settings, store, insecure, given), wait, quiet)
 
 
 @click.command()
@@ -139,10 +139,14 @@ def hand_over(campaign: Campaign, wait: bool, quiet: bool) -> None:
 
 
 def _load(
-    config: Path, settings: tuple[str, ...], store: str | None, insecure: bool = False
+    config: Path,
+    settings: tuple[str, ...],
+    store: str | None,
+    insecure: bool = False,
+    given: Mapping[str, str | None] = MappingProxyType({}),
 ) -> Campaign:
-    given: dict[str, Any] = {"store.uri": store, "compute.insecure": insecure or None}
-    return load_campaign(config, {**settings_of(settings), **given})
+    options = {"store.uri": store, "compute.insecure": insecure or None}
+    return load_campaign(config, {**options, **given}, settings)
 
 
 def _default_address() -> list[str]:

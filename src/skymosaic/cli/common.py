@@ -27,12 +27,23 @@ workers_option = click.option(
 )
 
 scratch_option = click.option("--scratch", metavar="DIR", help="Folder for temporary files.")
+
+
+def _key_and_value(_: Any, __: Any, settings: tuple[str, ...]) -> tuple[str, ...]:
+    for setting in settings:
+        if "=" not in setting:
+            raise click.BadParameter(f"{setting!r} is not KEY=VALUE")
+    return settings
+
+
 set_option = click.option(
     "--set",
     "settings",
     metavar="KEY=VALUE",
     multiple=True,
-    help="A value that goes before the file's, such as source.download=mast; may be repeated.",
+    callback=_key_and_value,
+    help="Override a value of the campaign file, such as --set source.download=mast. May be given "
+    "several times.",
 )
 wait_option = click.option(
     "--wait", is_flag=True, help="Wait while another run of the campaign is at work."
@@ -87,21 +98,3 @@ def ended_cleanly(command: Callable[..., Any]) -> Callable[..., Any]:
             sys.exit(SkymosaicError.exit_code)
 
     return wrapped
-
-
-def settings_of(settings: tuple[str, ...]) -> dict[str, Any]:
-    """Return the values of ``--set KEY=VALUE`` by dotted key."""
-    import yaml
-
-    given = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise click.BadParameter(f"{setting!r} is not KEY=VALUE", param_hint="--set")
-        try:
-            given[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise click.BadParameter(
-                f"the value of {key} is not YAML", param_hint="--set"
-            ) from None
-    return given

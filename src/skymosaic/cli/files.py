@@ -9,19 +9,20 @@ from typing import Literal
 import click
 
 from skymosaic.archive.simulated.names import INSTRUMENTS, SCENES, InstrumentName, SceneName
-from skymosaic.cli.common import campaign_file, ended_cleanly, store_option
+from skymosaic.cli.common import campaign_file, ended_cleanly, set_option, store_option
 from skymosaic.config import Campaign, json_schema, load_campaign, resolved_yaml
 
 
 @click.command()
 @campaign_file
 @store_option
+@set_option
 @ended_cleanly
-def check(config: Path, store: str | None) -> None:
+def check(config: Path, settings: tuple[str, ...], store: str | None) -> None:
     """Validate CONFIG and print it with all defaults; the data are not looked at."""
     from skymosaic.admission import require_admissible
 
-    campaign = load_campaign(config, {"store.uri": store})
+    campaign = load_campaign(config, {"store.uri": store}, settings)
     require_admissible(campaign)
     click.echo(resolved_yaml(campaign), nl=False)
     for line in _drizzlepac_defaults(campaign):
@@ -52,13 +53,14 @@ def schema() -> None:
 
 @click.command()
 @campaign_file
+@set_option
 @ended_cleanly
-def query(config: Path) -> None:
+def query(config: Path, settings: tuple[str, ...]) -> None:
     """Show what MAST has of what CONFIG asks for: files, bytes, groups; nothing is fetched."""
     from skymosaic import sources
     from skymosaic.display import query_lines
 
-    found = sources.query(load_campaign(config))
+    found = sources.query(load_campaign(config, settings=settings))
     click.echo("\n".join(query_lines(found.files, found.refused)))
 
 

@@ -14,7 +14,6 @@ from skymosaic.cli.common import (
     ended_cleanly,
     scratch_option,
     set_option,
-    settings_of,
     store_option,
     stored_campaign,
     wait_option,
@@ -48,8 +47,7 @@ def run(
 ) -> None:
     """Run the campaign in CONFIG, or what is not yet finished of it."""
     options = {"store.uri": store, "compute.workers": workers, "compute.scratch": scratch}
-    given = {key: value for key, value in options.items() if value is not None}
-    _run(load_campaign(config, {**settings_of(settings), **given}), wait, obj["quiet"])
+    _run(load_campaign(config, options, settings), wait, obj["quiet"])
 
 
 @click.command()
@@ -124,11 +122,18 @@ def _run(campaign: Campaign, wait: bool, quiet: bool) -> None:
 @campaign_file
 @store_option
 @workers_option
+@set_option
 @click.pass_obj
 @ended_cleanly
-def inspect(obj: dict[str, bool], config: Path, store: str | None, workers: int | None) -> None:
+def inspect(
+    obj: dict[str, bool],
+    config: Path,
+    settings: tuple[str, ...],
+    store: str | None,
+    workers: int | None,
+) -> None:
     """Retrieve the exposures of CONFIG and tabulate them; nothing is aligned or drizzled."""
-    campaign = load_campaign(config, {"store.uri": store, "compute.workers": workers})
+    campaign = load_campaign(config, {"store.uri": store, "compute.workers": workers}, settings)
     compute.warm(campaign.compute)  # while the rest is imported
 
     from skymosaic import campaign as pipeline

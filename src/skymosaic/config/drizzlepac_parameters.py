@@ -41,6 +41,8 @@ CR_STEPS = ("driz_separate", "median", "blot", "driz_cr")
 """AstroDrizzle's switches of the steps that look for cosmic rays."""
 # The static mask is an input of the sky statistics (use_static), so it is set with them.
 SKY_SECTIONS = ("STEP 1: STATIC MASK", "STEP 2: SKY SUBTRACTION")
+# Words that YAML 1.1 reads as booleans, and YAML 1.2 as text.
+_SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 # drizzlepac documents None as "do not use the DQ array" for these strings of DQ flags.
 _FLAGS_OR_NONE = frozenset({"sky_bits", "driz_sep_bits", "final_bits", "dqbits"})
 # drizzlepac takes any number for these. Of other numbers it makes no mosaic, or one of few pixels.
@@ -126,14 +128,12 @@ def checked_value(task: Task, name: str, value: object) -> ParameterValue:
         raise CampaignError(f"unknown {label} parameter{_hint(task, name)}")
     parameter = parameters[name]
     if parameter.type == "boolean":
-        if isinstance(value, bool):
-            return value
+        switch = as_switch(value)
+        if switch is not None:
+            return switch
         raise CampaignError(f"must be true or false, not {value!r}")
     if isinstance(value, bool):
-        raise CampaignError(
-            f"must be {_expected(parameter)}, not a boolean: YAML reads yes, no, on and off as "
-            "booleans, put the word in quotes if you mean it"
-        )
+        raise CampaignError(f"must be {_expected(parameter)}, not a boolean")
     if parameter.type == "option":
         if value in parameter.options:
             return str(value)
@@ -174,6 +174,13 @@ def check_parameters(task: Task, given: Mapping[str, object]) -> dict[str, Param
     if problems:
         raise CampaignError("\n".join(problems))
     return checked
+
+
+def as_switch(value: object) -> bool | None:
+    """Return the boolean that a value stands for, yes, no, on and off among them; None if none."""
+    if isinstance(value, str):
+        return _SWITCHES.get(value.lower())
+    return value if isinstance(value, bool) else None
 
 
 def parameters_folder() -> Path:
@@ -250,7 +257,7 @@ def _number(parameter: Parameter, value: object) -> int | float | None:
         return None
     convert = int if parameter.type.startswith("integer") else float
     try:
-        # YAML 1.1 reads 1e-3 as text, so text that is a number is taken as one.
+        # A number in quotes is taken as one.
         if isinstance(value, (int, str)) and math.isfinite(number := convert(value)):
             return number
         if isinstance(value, float) and math.isfinite(value) and convert(value) == value:

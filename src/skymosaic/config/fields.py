@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from skymosaic.config.drizzlepac_parameters import ParameterValue
+from skymosaic.config.drizzlepac_parameters import ParameterValue, as_switch
 
 _Item = TypeVar("_Item", bound=Hashable)
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -20,10 +20,7 @@ _MEMORY = r"^(auto|[0-9]+([.][0-9]+)? ?[kMGT]i?B)$"
 
 def _to_text(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError(
-            "must be text, not a boolean: YAML reads yes, no, on and off as booleans, "
-            "put the word in quotes if you mean it"
-        )
+        raise ValueError("must be text, not a boolean: put the word in quotes if you mean it")
     return str(value) if isinstance(value, (int, float)) else value
 
 
@@ -56,8 +53,9 @@ def _size(text: str) -> str:
 
 
 def _switch_or_auto(value: Any) -> Any:
-    if value == "auto" or isinstance(value, bool):
-        return value
+    switch = "auto" if value == "auto" else as_switch(value)
+    if switch is not None:
+        return switch
     raise ValueError(f"must be true, false or auto, not {value!r}")
 
 

@@ -7,11 +7,10 @@ each with its line.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from skymosaic.config.document import (
@@ -19,7 +18,9 @@ from skymosaic.config.document import (
     KeyPath,
     Problem,
     parse_document,
+    parse_value,
     read_document,
+    to_yaml,
 )
 from skymosaic.config.drizzlepac_parameters import Task, checked_value, known_parameters
 from skymosaic.config.models import TEXT_FIELDS, Campaign, Store
@@ -35,7 +36,11 @@ _PARAMETER_KEYS: tuple[tuple[str, str, Task], ...] = (
 )
 
 
-def load_campaign(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Campaign:
+def load_campaign(
+    path: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    settings: Sequence[str] = (),
+) -> Campaign:
     """Read a campaign file, apply what the command line says, and check all of it.
 
     Parameters
@@ -43,8 +48,11 @@ def load_campaign(path: str | Path, overrides: Mapping[str, Any] | None = None) 
     path
         The YAML file.
     overrides
-        Values by dotted key, such as ``{"store.uri": "out", "compute.workers": 2}``. They go
-        before the file; None stands for an option that was not given.
+        Values by dotted key, such as ``{"store.uri": "out", "compute.workers": 2}``. They override
+        the file; None stands for an option that was not given.
+    settings
+        ``KEY=VALUE`` each, as after ``--set``. They override the file, and `overrides` override
+        them; their values are read as those of the file are.
 
     Returns
     -------
@@ -61,7 +69,8 @@ def load_campaign(path: str | Path, overrides: Mapping[str, Any] | None = None) 
         drizzlepac's definitions of its parameters cannot be found.
     """
     path = Path(path)
-    return _campaign(read_document(path, TEXT_FIELDS), path, path.parent, overrides or {})
+    document = read_document(path, TEXT_FIELDS)
+    return _campaign(document, path, path.parent, overrides or {}, settings)
 
 
 def load_campaign_text(text: str, where: str, overrides: Mapping[str, Any]) -> Campaign:
@@ -74,17 +83,23 @@ def load_campaign_text(text: str, where: str, overrides: Mapping[str, Any]) -> C
     where
         Tells people where it is from. Relative paths in it are relative to the current folder.
     overrides
-        Values by dotted key, which go before the text.
+        Values by dotted key, which override the text.
     """
     return _campaign(parse_document(text, where, TEXT_FIELDS), where, Path.cwd(), overrides)
 
 
 def _campaign(
-    document: Document, path: Path | str, folder: Path, overrides: Mapping[str, Any]
+    document: Document,
+    path: Path | str,
+    folder: Path,
+    overrides: Mapping[str, Any],
+    settings: Sequence[str] = (),
 ) -> Campaign:
     data = copy.deepcopy(document.data)
     problems = list(document.problems)
-    overridden = _apply(data, overrides, problems)
+    given = _read_settings(settings, problems)
+    given |= {_split(name): value for name, value in overrides.items() if value is not None}
+    overridden = _apply(data, given, problems)
 
     def base_of(key: KeyPath) -> Path:
         given = any(key[: len(override)] == override for override in overridden)
@@ -106,9 +121,7 @@ def resolved_yaml(campaign: Campaign) -> str:
 
     Loading that text gives an equal campaign, wherever the file lies.
     """
-    return yaml.safe_dump(
-        campaign.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100
-    )
+    return to_yaml(campaign.model_dump(mode="json"))
 
 
 def json_schema() -> dict[str, Any]:
@@ -120,16 +133,26 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def _read_settings(settings: Sequence[str], problems: list[Problem]) -> dict[tuple[str, ...], Any]:
+    """Return the values of ``KEY=VALUE`` by key; of a key that is repeated, the last."""
+    given: dict[tuple[str, ...], Any] = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        value, wrong = parse_value(text, _split(name), TEXT_FIELDS)
+        problems += wrong
+        given[_split(name)] = value
+    return given
+
+
+def _split(dotted: str) -> tuple[str, ...]:
+    return tuple(dotted.strip().split("."))
+
+
 def _apply(
-    data: dict[str, Any], overrides: Mapping[str, Any], problems: list[Problem]
+    data: dict[str, Any], given: Mapping[tuple[str, ...], Any], problems: list[Problem]
 ) -> set[KeyPath]:
     """Put the values of the command line into the data; return their keys."""
-    applied: set[KeyPath] = set()
-    for dotted, value in overrides.items():
-        if value is None:
-            continue
-        key = tuple(dotted.split("."))
-        applied.add(key)
+    for key, value in given.items():
         holder = data
         for depth, part in enumerate(key[:-1], start=1):
             inner = holder.get(part)
@@ -138,13 +161,14 @@ def _apply(
             if inner is None:
                 inner = {}
             if not isinstance(inner, dict):
-                problems.append(Problem(key, f"{'.'.join(key[:depth])} is not a mapping"))
+                above = ".".join(key[:depth])
+                problems.append(Problem(key, f"{above} is not a mapping"))
                 break
             holder[part] = inner
             holder = inner
         else:
             holder[key[-1]] = value
-    return applied
+    return set(given)
 
 
 def _default_store(data: dict[str, Any]) -> None:

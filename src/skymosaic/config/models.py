@@ -22,57 +22,9 @@ from skymosaic.config.fields import (
 from skymosaic.config.sections import OptionalSection, Section
 from skymosaic.config.sky import Sky
 from skymosaic.config.sources import MastSource, Source
+from skymosaic.config.text_fields import text_fields
 from skymosaic.errors import CampaignError
 from skymosaic.methods import METHODS
-
-# Fields where a plain number in the file is meant as text: tile 050 is '050', not octal 40.
-TEXT_FIELDS = frozenset(
-    {
-        "campaign.name",
-        "campaign.description",
-        "source.path",
-        "source.filter",
-        "source.detector",
-        "source.tiles.*",
-        "source.proposal_id.*",
-        "source.filters.*",
-        "source.instrument.*",
-        "source.target.*",
-        "source.obs_id.*",
-        "source.projects.*",
-        "source.names.*",
-        "source.uri",
-        "source.profile",
-        "source.region",
-        "align.order.*",
-        "store.uri",
-        "compute.memory_limit",
-        "compute.scratch",
-        "compute.cache",
-        "compute.cache_limit",
-        "compute.metrics_host",
-        "compute.kubernetes.namespace",
-        "compute.kubernetes.cpu",
-        "compute.kubernetes.memory",
-        "compute.kubernetes.scratch_size",
-        "store.profile",
-        "store.region",
-        "store.kms_key",
-        "compute.share",
-        "compute.slurm.partition",
-        "compute.slurm.account",
-        "compute.slurm.qos",
-        "compute.slurm.walltime",
-        "compute.slurm.memory",
-        "compute.slurm.interface",
-        "compute.slurm.prologue.*",
-        "compute.slurm.command.*",
-        "compute.slurm.python",
-        "compute.slurm.scratch",
-        "compute.slurm.logs",
-        "compute.mpi.interface",
-    }
-)
 
 
 class Identity(Section):
@@ -361,3 +313,7 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         nested = isinstance(value, Mapping) and isinstance(both.get(key), Mapping)
         both[key] = _merged(both[key], value) if nested else value
     return both
+
+
+TEXT_FIELDS = text_fields(Campaign)
+"""Keys whose plain numbers are meant as text: tile 050 is '050', not 50."""

@@ -29,6 +29,14 @@ _SECRET_KEY = re.compile(
 _SECRET_VALUE = re.compile(
     r"[a-z][a-z0-9+.-]*://[^/\s@]*:[^/\s@]+@|\b(AKIA|ASIA)[0-9A-Z]{16}\b", re.I
 )
+_EXPECTED = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size"), "a whole number"),
+    **dict.fromkeys(("int_from_float",), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "a finite number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("string_type", "path_type"), "text"),
+}
+"""What pydantic asks for by the kind of its error, in fewer words than its own."""
 _REMEDY = "a campaign file holds none: keep it in the environment or the settings of its own tool"
 _SHOWN = 60
 
@@ -87,6 +95,8 @@ def from_pydantic(error: ErrorDetails) -> Problem:
         return Problem(key, f"must be a mapping of keys and values, not {_shown(given)}")
     if kind == "tuple_type":
         return Problem(key, f"must be a list such as [a, b], not {_shown(given)}")
+    if kind in _EXPECTED:
+        return Problem(key, f"must be {_EXPECTED[kind]}, not {_shown(given)}")
     text = error["msg"].replace("Input should", "must").replace("should", "must")
     return Problem(key, f"{text[0].lower()}{text[1:]}, not {_shown(given)}")
 
