@@ -67,7 +67,7 @@ class Chip:
 
 @dataclass(frozen=True)
 class Exposure:
-    """A calibrated exposure (FLT, FLC) or a drizzled image (DRZ, DRC)."""
+    """A calibrated exposure (FLT, FLC) or a drizzled image (DRZ, DRC, DRW)."""
 
     rootname: str
     suffix: str

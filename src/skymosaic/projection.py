@@ -12,13 +12,16 @@ measures a worker's processes on simulated exposures and prints this formula bes
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from astropy.io import fits
 
+from skymosaic.archive.packing import plain_name
 from skymosaic.archive.simulated.names import CCDS
+from skymosaic.archive.tree import files_below
 from skymosaic.config import (
     Campaign,
     DirectorySource,
@@ -28,7 +31,8 @@ from skymosaic.config import (
 )
 from skymosaic.config.detectors import named_detectors
 from skymosaic.drizzle.order import as_far_as_known, may_look_for_cosmic_rays
-from skymosaic.exposure import suffix_of
+from skymosaic.errors import InputError
+from skymosaic.exposure import EXPOSURE_SUFFIXES, suffix_of
 from skymosaic.imagers import imager_of
 
 BASELINE = 380e6
@@ -36,6 +40,7 @@ BASELINE = 380e6
 INPUT = 10.5
 """Bytes that AstroDrizzle keeps of each input pixel: measured."""
 _PLANE = 4  # bytes per pixel, float32 or int32
+_UNPACKED = 3  # times the size of a packed exposure: more than what was seen
 _CHIPS_PER_CONTEXT = 32
 MARGIN = 1.3
 """What a worker gets is this times what is projected: transfers, and what no benchmark saw."""
@@ -182,24 +187,30 @@ def _detector_in(folder: Path) -> list[tuple[str, str]]:
     Where none is seen they are taken for WFC3/IR's, as in `_in_folder`.
     """
     try:
-        paths = [path for path in folder.iterdir() if suffix_of(path.name) in ("_flt", "_flc")]
+        paths = _exposures_below(folder)
         if paths:
             header = fits.getheader(min(paths))
             return [(str(header.get("INSTRUME", "")), str(header.get("DETECTOR", "")))]
-    except OSError:  # seen from the workers only, or damaged, of which inspect tells
+    except OSError:  # damaged, of which inspect tells
         pass
     return [("WFC3", "IR")]
 
 
-def _in_folder(folder: Path) -> tuple[int, int, str]:
+def _exposures_below(folder: Path) -> list[Path]:
+    """Return the exposures of a folder and of those below; none where workers alone see it."""
     try:
-        sizes = [
-            path.stat().st_size
-            for path in folder.iterdir()
-            if suffix_of(path.name) in ("_flt", "_flc")
-        ]
-    except OSError:  # it is seen from the workers only
-        sizes = []
+        files = files_below(folder, lambda _path, _why: None)
+    except InputError:  # of which inspect tells
+        return []
+    return [path for path in files if suffix_of(plain_name(path.name)) in EXPOSURE_SUFFIXES]
+
+
+def _in_folder(folder: Path) -> tuple[int, int, str]:
+    sizes = []
+    for path in _exposures_below(folder):
+        with contextlib.suppress(OSError):
+            packed = plain_name(path.name) != path.name
+            sizes.append(path.stat().st_size * (_UNPACKED if packed else 1))
     if not sizes:
         pixels = _MANY_EXPOSURES * _IR_PIXELS
         return _MANY_EXPOSURES, pixels, f"taken for {_MANY_EXPOSURES} WFC3/IR exposures"

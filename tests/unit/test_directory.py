@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import os
+import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
+from astropy.io import fits
 
+from skymosaic import projection
+from skymosaic.archive import packing, tree
 from skymosaic.archive.directory import Directory
 from skymosaic.errors import InputError
 from tests.unit.small_fits import write_drizzled, write_exposure
@@ -92,14 +100,10 @@ def _no_dq(folder: Path) -> str:
 
 
 def _doubled(folder: Path) -> str:
-    write_exposure(folder / "ibxl54bbq_again_flt.fits", primary={"ROOTNAME": "ibxl54bbq"})
-    return "both ibxl54bbq"
-
-
-def _flc_of_an_flt(folder: Path) -> str:
-    # Sorted before the FLT, so that it is the FLT that is one too many.
-    write_exposure(folder / "ibxl54bbq_flc.fits")
-    return "both ibxl54bbq"
+    write_exposure(
+        folder / "ibxl54bbq_again_flt.fits", primary={"ROOTNAME": "ibxl54bbq", "EXPTIME": 1.0}
+    )
+    return "both ibxl54bbq, and differ"
 
 
 def _other_filter(folder: Path) -> str:
@@ -118,7 +122,6 @@ BAD = [
     _truncated,
     _no_dq,
     _doubled,
-    _flc_of_an_flt,
     _other_filter,
     _other_detector,
 ]
@@ -242,7 +245,8 @@ def test_a_file_that_went_away_is_named(folder, tmp_path) -> None:
         ("u40x010hm_c0m.fits", "wfpc2_to_flt('u40x010hm_c0m.fits')"),
         ("n4k101abq_cal.fits", ""),
         ("ibxl54ccq_raw.fits", ""),
-        ("ibxl54ccq_flt.fits.gz", "unpack"),
+        ("ibxl54ccq_flt.fits.fz", "unpack"),
+        ("ibxl54ccq_raw.fits.gz", ""),
         ("u40x0101t.c0h", ""),
     ],
 )
@@ -281,3 +285,174 @@ def test_a_spectrum_is_refused_or_left_out_or_not_wanted(folder) -> None:
     source = Directory(folder, filter="F160W")
     assert len(names(source)) == 3
     assert source.left_out == []
+
+
+def _pack(path: Path, how: str) -> Path:
+    """Replace a file by a packed one."""
+    packed = path.with_name(f"{path.name}.{how}")
+    if how == "zip":
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(path, path.name)
+    else:
+        module = {"gz": gzip, "bz2": bz2, "xz": lzma}[how]
+        with module.open(packed, "wb") as file:
+            file.write(path.read_bytes())
+    path.unlink()
+    return packed
+
+
+@pytest.mark.parametrize("how", ["gz", "bz2", "xz", "zip"])
+def test_a_packed_file_is_taken_as_the_plain_one(folder, tmp_path, how) -> None:
+    plain = folder / "ibxl54bbq_flt.fits"
+    content = plain.read_bytes()
+    _pack(plain, how)
+    source = Directory(folder)
+    assert names(source) == ["ibxl54030_drz", "ibxl54aaq_flt", "ibxl54bbq_flt"]
+    assert source.left_out == []
+    source.fetch(source.parcels()[2], tmp_path, tmp_path / "log")
+    assert (tmp_path / "ibxl54bbq_flt.fits").read_bytes() == content
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_a_file_holds_tells_whether_it_is_packed(folder, tmp_path, packed) -> None:
+    # Some browsers unpack a download and keep its name, or the other way round.
+    path = folder / "ibxl54bbq_flt.fits"
+    content = path.read_bytes()
+    if packed:
+        _pack(path, "gz").rename(path)
+    else:
+        path.rename(f"{path}.gz")
+    source = Directory(folder)
+    assert names(source) == ["ibxl54030_drz", "ibxl54aaq_flt", "ibxl54bbq_flt"]
+    source.fetch(source.parcels()[2], tmp_path, tmp_path / "log")
+    assert (tmp_path / "ibxl54bbq_flt.fits").read_bytes() == content
+
+
+def test_of_a_file_and_its_packed_copy_the_plain_one_is_taken(folder) -> None:
+    path = folder / "ibxl54bbq_flt.fits"
+    content = path.read_bytes()
+    _pack(path, "gz")
+    path.write_bytes(content)
+    source = Directory(folder)
+    assert [p.identity["path"] for p in source.parcels()][2] == str(path)
+    [line] = source.left_out
+    assert line.endswith("taken: ibxl54bbq_flt.fits.gz (as ibxl54bbq_flt.fits)")
+    write_exposure(folder / "new_flt.fits", primary={"ROOTNAME": "ibxl54bbq", "EXPTIME": 9.0})
+    (folder / "new_flt.fits").rename(path)
+    with pytest.raises(InputError, match=r"flt\.fits\.gz and .*_flt\.fits are both ibxl54bbq, and"):
+        source.parcels()
+
+
+@pytest.mark.parametrize("how", ["gz", "bz2", "xz", "zip"])
+def test_a_damaged_packed_file_is_refused_by_name(folder, how) -> None:
+    truncate_by_half(_pack(folder / "ibxl54bbq_flt.fits", how))
+    with pytest.raises(InputError, match=rf"{folder}/ibxl54bbq_flt\.fits\.{how} cannot be unp"):
+        Directory(folder).parcels()
+    source = Directory(folder, leave_out_bad=True)
+    assert names(source) == ["ibxl54030_drz", "ibxl54aaq_flt"]
+    assert len(source.left_out) == 1
+
+
+def test_a_packed_file_that_is_no_exposure_is_named_as_it_is(folder) -> None:
+    path = write_exposure(folder / "ibxl54ccq_flt.fits", without=[("DQ", 1)])
+    packed = _pack(path, "gz")
+    with pytest.raises(InputError, match="has no DQ,1 extension") as caught:
+        Directory(folder).parcels()
+    assert str(caught.value).startswith(f"{packed} has no DQ,1")
+
+
+def test_what_unpacks_without_end_is_refused(folder, monkeypatch) -> None:
+    monkeypatch.setattr(packing, "MOST_BYTES", 10_000)
+    _pack(folder / "ibxl54bbq_flt.fits", "gz")
+    with pytest.raises(InputError, match="unpacks to more than"):
+        Directory(folder).parcels()
+
+
+def truncate_by_half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_corrected_exposures_are_taken_rather_than_others(folder) -> None:
+    write_exposure(folder / "ibxl54bbq_flc.fits")
+    write_drizzled(folder / "ibxl54030_drc.fits")
+    source = Directory(folder)
+    assert names(source) == ["ibxl54030_drc", "ibxl54aaq_flt", "ibxl54bbq_flc"]
+    [line] = source.left_out
+    assert "ibxl54bbq_flt.fits" in line and "ibxl54030_drz.fits" in line
+
+
+@pytest.fixture
+def download(folder, tmp_path) -> Path:
+    """The same files as astroquery leaves them: an exposure lies under its association, too."""
+    root = tmp_path / "mine"
+    for observation, *files in (
+        ("ibxl54030", "ibxl54030_drz.fits", "ibxl54aaq_flt.fits"),
+        ("ibxl54aaq", "ibxl54aaq_flt.fits"),
+        ("ibxl54bbq", "ibxl54bbq_flt.fits"),
+    ):
+        into = root / "mastDownload" / "HST" / observation
+        into.mkdir(parents=True)
+        for name in files:
+            shutil.copyfile(folder / name, into / name)
+    return root
+
+
+def test_folders_are_looked_through(download) -> None:
+    source = Directory(download)
+    assert names(source) == ["ibxl54030_drz", "ibxl54aaq_flt", "ibxl54bbq_flt"]
+    [line] = source.left_out
+    assert "HST/ibxl54aaq/ibxl54aaq_flt.fits (as mastDownload/HST/ibxl54030/ibxl54aaq" in line
+
+
+def test_files_of_one_name_that_differ_are_refused_with_both_places(download) -> None:
+    path = download / "mastDownload" / "HST" / "ibxl54aaq" / "ibxl54aaq_flt.fits"
+    with fits.open(path, mode="update") as hdus:
+        hdus["SCI"].data += 1
+    with pytest.raises(InputError, match="are both ibxl54aaq, and differ; take one out") as caught:
+        Directory(download).parcels()
+    assert str(path) in str(caught.value) and "HST/ibxl54030/ibxl54aaq" in str(caught.value)
+    assert len(names(Directory(download, leave_out_bad=True))) == 3
+
+
+def test_links_in_a_circle_are_looked_through_once(download) -> None:
+    (download / "again").symlink_to(download)
+    (download / "itself").symlink_to(download / "itself")
+    (download / "mastDownload" / "other").symlink_to(download / "mastDownload" / "HST")
+    source = Directory(download)
+    assert len(names(source)) == 3
+    assert len(source.left_out) == 1
+
+
+def test_our_own_copies_and_hidden_folders_are_not_looked_through(folder) -> None:
+    for name in ("store/field/pristine", "store/field/aligned", ".snapshot/old", "skymosaic-0-run"):
+        (folder / name).mkdir(parents=True)
+        write_exposure(folder / name / "ibxl54aaq_flt.fits", primary={"EXPTIME": 1.0})
+    (folder / "store" / "field" / "manifests").mkdir()
+    source = Directory(folder)
+    assert len(names(source)) == 3
+    assert source.left_out == []
+    # Who asks for them gets them.
+    assert names(Directory(folder / "store" / "field" / "aligned")) == ["ibxl54aaq_flt"]
+
+
+def test_too_large_a_tree_is_refused(download, monkeypatch) -> None:
+    monkeypatch.setattr(tree, "MOST_ENTRIES", 5)
+    with pytest.raises(InputError, match=r"more than 5 files and folders; set source\.path"):
+        Directory(download).parcels()
+    monkeypatch.undo()
+    monkeypatch.setattr(tree, "DEEPEST", 2)
+    with pytest.raises(InputError, match=r"more than 2 deep, such as .*HST/ibxl54030"):
+        Directory(download).parcels()
+
+
+def test_a_pipe_is_not_waited_for(folder) -> None:
+    os.mkfifo(folder / "ibxl54ccq_flt.fits")
+    with pytest.raises(InputError, match=r"ibxl54ccq_flt\.fits is a pipe"):
+        Directory(folder).parcels()
+
+
+def test_what_is_projected_counts_the_files_of_all_folders(download) -> None:
+    bare = projection._in_folder(download)
+    assert bare[0] == 2 * 3 and bare[1] > 0
+    _pack(download / "mastDownload" / "HST" / "ibxl54bbq" / "ibxl54bbq_flt.fits", "gz")
+    assert projection._in_folder(download)[0] == 2 * 3

@@ -32,6 +32,7 @@ def test_exposures_and_drizzled_images_below_the_folder() -> None:
     assert names(*keys) == ["x_flt", "y_drz", "z_flc"]
     assert names(*keys, "a/x_flc.fits") == ["x_flc", "y_drz", "z_flc"]
     assert names(*keys, kinds=("FLC",)) == ["z_flc"]
+    assert names(*keys, "a/v_drw.fits") == ["v_drw", "x_flt", "y_drz", "z_flc"]
 
 
 def test_patterns_of_rootnames() -> None:

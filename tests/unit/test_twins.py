@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from skymosaic.archive.twins import uncorrected_twins
+from skymosaic.archive.mast.files import file_name
+from skymosaic.archive.twins import KINDS, uncorrected_twins
+from skymosaic.exposure import DRIZZLED_SUFFIXES, EXPOSURE_SUFFIXES
 
 
 def test_what_is_there_corrected_is_left_out() -> None:
@@ -12,3 +14,11 @@ def test_what_is_there_corrected_is_left_out() -> None:
 
 def test_an_infrared_exposure_has_no_other() -> None:
     assert uncorrected_twins(["ibxl54bgq_flt.fits", "ibxl54030_drz.fits"]) == set()
+
+
+def test_all_kinds_that_are_read_can_be_asked_for() -> None:
+    suffixes = [f"_{kind.lower()}" for kind in KINDS]
+    assert sorted(suffixes) == sorted(EXPOSURE_SUFFIXES + DRIZZLED_SUFFIXES)
+    for suffix in suffixes:
+        name = f"u40x0101m{suffix}.fits"
+        assert file_name(f"mast:HST/product/{name}") == name

@@ -1,18 +1,22 @@
-"""A folder of FLT/FLC and DRZ/DRC/DRW files as source."""
+"""A folder of FLT/FLC and DRZ/DRC/DRW files, and those below it, as source."""
 
 from __future__ import annotations
 
 import logging
-import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from skymosaic import scratch
 from skymosaic.archive.base import Parcel
-from skymosaic.archive.passed_over import passed_over
+from skymosaic.archive.packing import copy_plain, is_image, is_packed, plain_name, same_content
+from skymosaic.archive.passed_over import few, passed_over
+from skymosaic.archive.tree import files_below
+from skymosaic.archive.twins import uncorrected_twins
 from skymosaic.errors import InputError
-from skymosaic.exposure import Exposure, read_exposure, suffix_of
+from skymosaic.exposure import Exposure, read_exposure
 from skymosaic.usable import Allowed, why_refused
 
 log = logging.getLogger(__name__)
@@ -21,6 +25,9 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Directory:
     """All exposures and drizzled images of a folder; what else looks like one is named.
+
+    All folders below it are looked through, as `files_below` tells. Packed files are taken as the
+    plain files that they hold.
 
     Parameters
     ----------
@@ -55,28 +62,35 @@ class Directory:
             detector, or cannot be used, unless such files are left out.
         """
         self.left_out.clear()
-        found = self._readable()
-        over = passed_over((path.name for path in self.path.iterdir()), _names_of(found))
+        if not self.path.is_dir():
+            raise InputError(f"{self.path} is not a folder; source.path must name one")
+        files = files_below(self.path, self._refuse)
+        found = self._readable([path for path in files if is_image(path.name)])
+        others = (path.name for path in files if not is_image(path.name))
+        over = passed_over(others, _names_of(found))
         found = self._usable(self._wanted(found))
         found = self._unique(found)
         found = self._of_one_kind(found)
         if not any(not image.drizzled for image in found.values()):
             raise InputError(
-                f"no calibrated exposures (*_flt.fits, *_flc.fits) to use in {self.path}; "
-                "source.path names the folder that holds them" + (f". {over}" if over else "")
+                f"no calibrated exposures (*_flt.fits, *_flc.fits) to use in {self.path} and "
+                "below; source.path names the folder that holds them"
+                + (f". {over}" if over else "")
             )
         if over:
-            log.warning("%s: %s", self.path, over)
-            self.left_out.append(over)
+            self._note(over)
         return sorted(
             (self._parcel(path, image) for path, image in found.items()), key=lambda p: p.name
         )
 
     def fetch(self, parcel: Parcel, folder: Path, log: Path) -> int:
-        """Copy the file of a parcel into `folder` under the name that its ROOTNAME calls for."""
+        """Copy the file of a parcel into `folder` under the name that its ROOTNAME calls for.
+
+        It is unpacked where it is packed.
+        """
         path = Path(parcel.identity["path"])
         try:
-            shutil.copyfile(path, folder / f"{parcel.name}.fits")
+            copy_plain(path, folder / f"{parcel.name}.fits")
         except OSError as error:
             if error.filename != str(path):  # it is the copy that failed, not the original
                 raise
@@ -92,17 +106,18 @@ class Directory:
         log.warning("left out: %s", message)
         self.left_out.append(f"{path.name}: {message}")
 
-    def _readable(self) -> dict[Path, Exposure]:
-        if not self.path.is_dir():
-            raise InputError(f"{self.path} is not a folder; source.path must name one")
+    def _note(self, line: str) -> None:
+        log.warning("%s: %s", self.path, line)
+        self.left_out.append(line)
+
+    def _readable(self, files: Sequence[Path]) -> dict[Path, Exposure]:
         found = {}
-        for path in sorted(self.path.iterdir()):
-            if path.suffix.lower() != ".fits" or suffix_of(path.name) is None:
-                continue
-            try:
-                found[path] = read_exposure(path)
-            except InputError as error:
-                self._refuse(path, str(error))
+        with scratch.folder(None, "unpack") as work:
+            for path in files:
+                try:
+                    found[path] = _read(path, work / plain_name(path.name))
+                except InputError as error:
+                    self._refuse(path, str(error))
         return found
 
     def _wanted(self, found: dict[Path, Exposure]) -> dict[Path, Exposure]:
@@ -124,17 +139,57 @@ class Directory:
         return usable
 
     def _unique(self, found: dict[Path, Exposure]) -> dict[Path, Exposure]:
-        unique: dict[str, Path] = {}
+        """Return one file of each exposure and drizzled image; refuse others that differ."""
+        files: dict[str, list[Path]] = {}
         for path, image in found.items():
-            # FLT and FLC of one exposure are the same photons.
+            files.setdefault(image.name, []).append(path)
+        taken: dict[str, Path] = {}
+        told = []
+        for name, paths in files.items():
+            # The plain file rather than the packed one, its own name rather than another.
+            taken[name], *others = sorted(
+                paths,
+                key=partial(_rank, name),
+            )
+            told += [
+                f"{self._where(path)} (as {self._where(taken[name])})"
+                for path in self._equal(found[taken[name]].rootname, taken[name], others)
+            ]
+        if told:
+            self._note(f"left out, being equal to files that are taken: {few(told)}")
+        twins = sorted(uncorrected_twins(taken))
+        if twins:
+            self._note(
+                "left out, being there with the charge transfer corrected (FLC, DRC): "
+                f"{few([self._where(taken.pop(name)) for name in twins])}"
+            )
+        unique: dict[str, Path] = {}
+        for path in taken.values():
+            image = found[path]
             first = unique.setdefault(f"{image.rootname} {image.drizzled}", path)
             if first != path:
+                self._refuse(path, f"{path} and {first} are both {image.rootname}; take one out")
+        return {path: found[path] for path in unique.values()}
+
+    def _equal(self, rootname: str, taken: Path, others: Sequence[Path]) -> list[Path]:
+        """Return the files that hold what the one that is taken holds; refuse those that do not."""
+        if not others:
+            return []
+        equal = []
+        with scratch.folder(None, "unpack") as work:
+            for path in others:
+                if same_content(taken, path, work):
+                    equal.append(path)
+                    continue
                 self._refuse(
                     path,
-                    f"{path.name} and {first.name} are both {image.rootname}; take one out of "
-                    f"{self.path}",
+                    f"{path} and {taken} are both {rootname}, and differ; take one out, "
+                    "or set source.path to the folder of one",
                 )
-        return {path: found[path] for path in unique.values()}
+        return equal
+
+    def _where(self, path: Path) -> str:
+        return str(path.relative_to(self.path))
 
     def _of_one_kind(self, found: dict[Path, Exposure]) -> dict[Path, Exposure]:
         if self.allow_mixed:
@@ -168,9 +223,33 @@ class Directory:
         )
 
 
+def _rank(name: str, path: Path) -> tuple[bool, bool]:
+    """Return what the files of one image are sorted by; the first is taken."""
+    plain = plain_name(path.name)
+    return plain != path.name, plain != name
+
+
+def _read(path: Path, plain: Path) -> Exposure:
+    """Read the headers of a file; `plain` is for its unpacked copy, which is removed."""
+    if not path.is_file():  # a pipe would be waited for
+        raise InputError(f"{path} is a pipe, a device or a link to nothing; take it out")
+    try:
+        if path.name == plain.name and not is_packed(path):
+            return read_exposure(path)
+        copy_plain(path, plain)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); fetch it again") from None
+    try:
+        return read_exposure(plain)
+    except InputError as error:
+        raise InputError(str(error).replace(str(plain), str(path))) from None
+    finally:
+        plain.unlink()
+
+
 def _names_of(found: Mapping[Path, Exposure]) -> set[str]:
     """Return what files and headers call the images, for files beside them."""
-    files = {path.name.lower().rsplit("_", 1)[0] for path in found}
+    files = {path.name.lower().rsplit("_", 1)[0] for path in found}  # also of packed ones
     return files | {image.rootname for image in found.values()}
 
 

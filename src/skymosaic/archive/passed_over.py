@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _FEW = 5  # names that are told
 # What pipelines make of exposures: raw, in steps between, of WFPC2 and NICMOS; and what was packed.
+_PACKED = r"\.(?:gz|bz2|xz|zip|fz|Z)"
 _LIKE_EXPOSURES = re.compile(
-    r"(?P<root>\w+)(?:_(?:raw|ima|crj|crc|cal|mos|sx2|[cd]0[fm])\.fits(?:\.gz|\.fz|\.Z)?"
-    r"|_(?:flt|flc|drz|drc|drw)\.fits(?:\.gz|\.fz|\.Z)|\.[cd]0h)",
+    rf"(?P<root>\w+)(?:_(?:raw|ima|crj|crc|cal|mos|sx2|[cd]0[fm])\.fits(?:{_PACKED})?"
+    rf"|_(?:flt|flc|drz|drc|drw)\.fits(?P<packed>{_PACKED})|\.[cd]0h)",
     re.IGNORECASE,
 )
 _WFPC2 = re.compile(r"\w+_c0m\.fits")
@@ -26,21 +27,24 @@ def passed_over(names: Iterable[str], taken: Iterable[str]) -> str:
         Rootnames of the images that are taken: what else there is of them is no loss.
     """
     known = set(taken)
-    found = [
-        name
-        for name in sorted(names)
-        if (match := _LIKE_EXPOSURES.fullmatch(name)) and match["root"].lower() not in known
-    ]
+    matches = {name: match for name in sorted(names) if (match := _LIKE_EXPOSURES.fullmatch(name))}
+    found = {name: match for name, match in matches.items() if match["root"].lower() not in known}
     if not found:
         return ""
-    more = f" and {len(found) - _FEW} more" if len(found) > _FEW else ""
-    line = f"Passed over, being no FLT, FLC, DRZ, DRC or DRW: {', '.join(found[:_FEW])}{more}"
+    line = f"Passed over, being no FLT, FLC, DRZ, DRC or DRW: {few(list(found))}"
     wfpc2 = next((name for name in found if _WFPC2.fullmatch(name)), None)
     if wfpc2 is not None:
         line += (
             '; of c0m and c1m make FLTs: python -c "from drizzlepac.wfpc2Data import wfpc2_to_flt; '
             f"wfpc2_to_flt('{wfpc2}')\", then go on as docs/instruments.md tells"
         )
-    if any(name.lower().endswith((".gz", ".fz", ".z")) for name in found):
-        line += "; unpack those that are packed"
+    packed = next((name for name, match in found.items() if match["packed"]), None)
+    if packed is not None:
+        line += f"; unpack those that are packed, such as {packed}"
     return line
+
+
+def few(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return ", ".join(names[:_FEW]) + more

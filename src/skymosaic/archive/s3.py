@@ -55,7 +55,7 @@ class S3Folder:
     names : sequence of str
         Patterns of rootnames, such as ``ibxl5*``; empty for all.
     kinds : sequence of str
-        FLT, FLC, DRZ, DRC: which products to take.
+        FLT, FLC, DRZ, DRC, DRW: which products to take.
     max_files : int
         Most files that there may be.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, get_args
 
-Kind = Literal["FLT", "FLC", "DRZ", "DRC"]
+Kind = Literal["FLT", "FLC", "DRZ", "DRC", "DRW"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """Kinds of files, as the archive names them."""
 _CORRECTED = {"_flt.fits": "_flc.fits", "_drz.fits": "_drc.fits"}

@@ -127,7 +127,12 @@ class DirectorySource(Section):
     """Exposures and drizzled tiles that are already in a folder."""
 
     kind: Literal["directory"] = Field(description="Take the files of a folder.")
-    path: Path = Field(description="The folder; relative to the folder of the campaign file.")
+    path: Path = Field(
+        description=(
+            "The folder, relative to the folder of the campaign file; all folders below are looked "
+            "through."
+        )
+    )
     on_bad_file: Literal["refuse", "leave_out"] = Field(
         default="refuse",
         description="A damaged file stops the campaign (refuse), or is left out and reported.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from skymosaic.errors import InputError
 
-_NAME = re.compile(r"(?P<obs>[a-z0-9]{9})_(?P<kind>flt|flc|drz|drc)\.fits")
+_NAME = re.compile(r"(?P<obs>[a-z0-9]{9})_(?P<kind>flt|flc|drz|drc|drw)\.fits")
 _URI = "mast:HST/product/"
 
 
@@ -21,7 +21,7 @@ class ArchiveFile:
     size: int
     """Bytes, as the archive says; 0 where it does not."""
     kind: str
-    """FLT, FLC, DRZ or DRC."""
+    """FLT, FLC, DRZ, DRC or DRW."""
     proposal: str
     target: str
     instrument: str
@@ -36,8 +36,8 @@ class ArchiveFile:
         if _NAME.fullmatch(self.name) is None:
             raise InputError(
                 f"the archive names a file {self.name!r}, which is not the name of an HST exposure "
-                "or drizzled image (nine letters or digits, _flt, _flc, _drz or _drc, .fits); "
-                "it was not fetched"
+                "or drizzled image (nine letters or digits, _flt, _flc, _drz, _drc or _drw, "
+                ".fits); it was not fetched"
             )
 
     @property
