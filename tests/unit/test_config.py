@@ -565,8 +565,19 @@ def test_the_campaigns_of_the_project_are_what_they_say() -> None:
     assert tuple(name.removeprefix("ibxl") for name in real.align.order) == demo.align.order
     assert (real.source.kind, real.source.proposal_id) == ("mast", ("12812",))
     assert real.source.projects == ("CALWF3",)
+    # As STScI's tutorial of December 2018 has it; docs/tutorial.md tells where each value stands.
+    assert demo.align.tweakreg == real.align.tweakreg == {
+        "minobj": 5,
+        "expand_refcat": True,
+        "enforce_user_order": True,
+        "searchrad": 3.0,
+        "ylimit": 0.5,
+    }  # fmt: skip
+    found = {"threshold": 10.0, "conv_width": 4.5, "peakmin": 1.0}
+    assert demo.align.imagefind == real.align.imagefind == found
     assert demo.drizzle == real.drizzle
-    assert demo.drizzle.parameters == {"final_rot": 257.0, "final_bits": "64"}
+    off = dict.fromkeys(("driz_separate", "median", "blot", "driz_cr"), False)
+    assert demo.drizzle.parameters == {"final_rot": 257.0, "final_bits": "64", **off}
     assert pair.align.method == "none"
     assert pair.source.allow_mixed and pair.source.filter is None
     assert pair.drizzle.parameters == {"final_rot": 0.0, "final_bits": "64"}
