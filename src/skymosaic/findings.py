@@ -10,14 +10,14 @@ from pydantic import ValidationError
 
 from skymosaic.compare.report.record import Missing
 from skymosaic.config import Align, Campaign, load_campaign_text
-from skymosaic.errors import MissingError
+from skymosaic.errors import CampaignError, MissingError
 from skymosaic.exposure import Exposure
 from skymosaic.housekeeping import find_place
 from skymosaic.methods import column
+from skymosaic.places import parse_place
 from skymosaic.stages import with_order
 from skymosaic.steps import Finished, Place, finished
 from skymosaic.store import open_store
-from skymosaic.store.base import checked_key
 
 _OUTDATED = "It was made before what it depends on changed; `skymosaic run` makes it anew."
 
@@ -259,10 +259,11 @@ def find_run(uri: str, s3: Mapping[str, Any] | None = None) -> Place:
         See `housekeeping.find_place`.
     """
     place = find_place(uri, s3)
-    root, *name = uri.rstrip("/").rsplit("/", 4)
-    if len(name) == 4 and root not in ("s3:", "s3:/", ""):
-        above = Place(open_store(root, s3), checked_key("/".join(name)), None)
-        # Only a program keeps its groups below its own folder.
-        if above.store.read_text(f"{name[0]}/groups.json") is not None:
-            return above
-    return place
+    try:
+        root, name = parse_place(uri, 4)
+    except CampaignError:  # too short for a group
+        return place
+    above = Place(open_store(root, s3), name, None)
+    # Only a program keeps its groups below its own folder.
+    program = name.split("/")[0]
+    return place if above.store.read_text(f"{program}/groups.json") is None else above

@@ -9,10 +9,10 @@ from typing import Any
 from skymosaic import cancellation, scratch
 from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.errors import CampaignError, ComputeError, LockedError, MissingError
+from skymosaic.places import parse_place
 from skymosaic.records import RunState, Status, campaign_lock, last_status
 from skymosaic.steps import Place, as_record
 from skymosaic.store import Store, lease, open_store
-from skymosaic.store.base import checked_key
 from skymosaic.submission import record as submissions
 from skymosaic.submission.record import Submission
 
@@ -51,13 +51,8 @@ def find_place(uri: str, s3: Mapping[str, Any] | None = None) -> Place:
     MissingError
         There is no campaign.
     """
-    root, _, name = uri.rstrip("/").rpartition("/")
-    if not name or name == "s3:" or root in ("s3:", "s3:/"):
-        raise CampaignError(
-            f"{uri!r} names no campaign: write STORE/CAMPAIGN, such as store/horsehead-demo or "
-            "s3://bucket/prefix/horsehead-demo"
-        )
-    place = Place(open_store(root or ".", s3), checked_key(name), None)
+    root, name = parse_place(uri)
+    place = Place(open_store(root, s3), name, None)
     if _text(place) is None:
         raise MissingError(f"{place.store.where(name)} holds no campaign; run one there first")
     return place
@@ -187,15 +182,22 @@ def submitted_campaign(
 def _load(
     place: Place, text: str, s3: Mapping[str, Any] | None, overrides: Mapping[str, Any] | None
 ) -> Campaign:
-    return load_campaign_text(
+    where = place.store.where(place.key("campaign.yaml"))
+    campaign = load_campaign_text(
         text,
-        place.store.where(place.key("campaign.yaml")),
+        where,
         {
             **(overrides or {}),
             **{f"store.{name}": value for name, value in (s3 or {}).items()},
             "store.uri": place.store.uri,
         },
     )
+    if campaign.name != place.campaign:
+        raise CampaignError(
+            f"{where} is the file of {campaign.name}, not of {place.campaign}: a group of a "
+            "program goes with its program; a folder that was renamed needs its old name"
+        )
+    return campaign
 
 
 def _text(place: Place) -> str | None:

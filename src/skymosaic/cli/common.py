@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
+from skymosaic.config import Campaign, load_campaign
 from skymosaic.errors import SkymosaicError
 
 INTERRUPTED = 130
@@ -20,7 +22,7 @@ campaign_file = click.argument("config", type=click.Path(path_type=Path))
 store_option = click.option(
     "--store",
     metavar="URI",
-    help="Where the products go: a folder or s3://BUCKET/PREFIX; stands above the campaign file's.",
+    help="Where the products are: a folder or s3://BUCKET/PREFIX. Overrides the campaign file.",
 )
 workers_option = click.option(
     "--workers", type=click.IntRange(min=1), help="Worker processes; default: as many as fit."
@@ -48,27 +50,6 @@ set_option = click.option(
 wait_option = click.option(
     "--wait", is_flag=True, help="Wait while another run of the campaign is at work."
 )
-_STORED = (
-    click.argument("uri", metavar="STORE/CAMPAIGN"),
-    click.option("--profile", help="S3: profile of ~/.aws."),
-    click.option("--region", help="S3: region."),
-    click.option("--endpoint-url", metavar="URL", help="S3: address of a server, if not AWS's."),
-    click.option("--unsigned", is_flag=True, help="S3: a public bucket, without credentials."),
-)
-
-
-def stored_campaign(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command a campaign that a store holds, as `uri` and `s3`."""
-
-    @wraps(command)
-    def wrapped(*args: Any, **options: Any) -> None:
-        names = ("profile", "region", "endpoint_url", "unsigned")
-        given = {name: options.pop(name) for name in names}
-        command(*args, s3={name: value for name, value in given.items() if value}, **options)
-
-    for option in reversed(_STORED):
-        wrapped = option(wrapped)
-    return wrapped
 
 
 def ended_cleanly(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -98,3 +79,67 @@ def ended_cleanly(command: Callable[..., Any]) -> Callable[..., Any]:
             sys.exit(SkymosaicError.exit_code)
 
     return wrapped
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A campaign that a store holds, as the command line names it."""
+
+    uri: str
+    """``STORE/CAMPAIGN``."""
+    s3: Mapping[str, Any]
+    """How to reach the store."""
+    campaign: Campaign | None
+    """What its file says, where it is named by a file."""
+
+
+_STORED = (
+    click.argument("named", metavar="STORE/CAMPAIGN|CONFIG"),
+    store_option,
+    click.option("--profile", help="S3: profile of ~/.aws."),
+    click.option("--region", help="S3: region."),
+    click.option("--endpoint-url", metavar="URL", help="S3: address of a server, if not AWS's."),
+    click.option("--unsigned", is_flag=True, help="S3: a public bucket, without credentials."),
+)
+
+
+def stored_campaign(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command a campaign that a store holds, as `stored`; it ends cleanly.
+
+    People name it as STORE/CAMPAIGN, or by its campaign file.
+    """
+
+    @wraps(command)
+    def wrapped(*args: Any, named: str, store: str | None, **options: Any) -> None:
+        names = ("profile", "region", "endpoint_url", "unsigned")
+        given = {name: options.pop(name) for name in names}
+        s3 = {name: value for name, value in given.items() if value}
+        command(*args, stored=_find(named, store, s3), **options)
+
+    given: Callable[..., Any] = ended_cleanly(wrapped)
+    for option in reversed(_STORED):
+        given = option(given)
+    return given
+
+
+def _find(named: str, store: str | None, s3: Mapping[str, Any]) -> Stored:
+    path = Path(named)
+    if not _is_file(path, named):
+        if store is not None:
+            raise click.UsageError("--store goes with a campaign file: STORE/CAMPAIGN names both")
+        return Stored(named, s3, None)
+    overrides = {"store.uri": store, **{f"store.{name}": value for name, value in s3.items()}}
+    campaign = load_campaign(path, overrides)
+    there = campaign.store
+    uri = f"{there.uri.rstrip('/')}/{campaign.name}"
+    return Stored(uri, there.model_dump(exclude={"uri"}), campaign)
+
+
+def _is_file(path: Path, named: str) -> bool:
+    """Whether a campaign is named by its file, which need not be there."""
+    try:
+        # A campaign may have a name that ends so; then its folder is there.
+        called = path.suffix in (".yaml", ".yml") and "://" not in named and not path.is_dir()
+        return called or path.is_file()
+    except OSError:  # a name that is too long for a file
+        return False

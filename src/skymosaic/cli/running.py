@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
 from skymosaic import compute
 from skymosaic.cli.common import (
+    Stored,
     campaign_file,
     ended_cleanly,
     scratch_option,
@@ -57,11 +58,9 @@ def run(
 @wait_option
 @click.option("--detached", is_flag=True, help="Submit it again, and return.")
 @click.pass_obj
-@ended_cleanly
 def restart(
     obj: dict[str, bool],
-    uri: str,
-    s3: dict[str, Any],
+    stored: Stored,
     workers: int | None,
     scratch: str | None,
     wait: bool,
@@ -74,13 +73,20 @@ def restart(
     """
     from skymosaic import housekeeping
 
+    if stored.campaign is not None:
+        raise click.UsageError(
+            "restart takes STORE/CAMPAIGN, and the campaign file that the store holds; `skymosaic "
+            "run CONFIG` goes on with CONFIG, from where the last run ended"
+        )
     overrides = {"compute.workers": workers, "compute.scratch": scratch}
     if detached:
         from skymosaic.cli.clusters import hand_over
 
-        hand_over(housekeeping.submitted_campaign(uri, s3, overrides), wait, obj["quiet"])
+        hand_over(
+            housekeeping.submitted_campaign(stored.uri, stored.s3, overrides), wait, obj["quiet"]
+        )
         return
-    _run(housekeeping.stored_campaign(uri, s3, overrides), wait, obj["quiet"])
+    _run(housekeeping.stored_campaign(stored.uri, stored.s3, overrides), wait, obj["quiet"])
 
 
 def show(campaign: Campaign, outcome: Outcome) -> None:

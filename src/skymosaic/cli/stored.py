@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
 import click
 
-from skymosaic.cli.common import ended_cleanly, store_option, stored_campaign
+from skymosaic.cli.common import Stored, ended_cleanly, stored_campaign
 from skymosaic.cli.running import show
-from skymosaic.config import load_campaign
 
 
 @click.command()
 @stored_campaign
 @click.option("--json", "as_json", is_flag=True, help="Print all that is known as JSON.")
-@ended_cleanly
-def status(uri: str, s3: dict[str, Any], as_json: bool) -> None:
+def status(stored: Stored, as_json: bool) -> None:
     """Tell what is done, running and failed in STORE/CAMPAIGN.
 
     The exit code tells the state: 0 done, 20 running, 21 failed, 22 interrupted,
@@ -28,7 +24,7 @@ def status(uri: str, s3: dict[str, Any], as_json: bool) -> None:
     from skymosaic import housekeeping
     from skymosaic.display import status_lines
 
-    found = housekeeping.find_status(uri, s3)
+    found = housekeeping.find_status(stored.uri, stored.s3)
     if as_json:
         click.echo(json.dumps({**asdict(found), "state": found.state.word}, indent=1))
     else:
@@ -40,50 +36,44 @@ def status(uri: str, s3: dict[str, Any], as_json: bool) -> None:
 @stored_campaign
 @click.option("--run", "number", type=click.IntRange(min=1), help="Number of a run; default: last.")
 @click.option("--json", "as_json", is_flag=True, help="Print the lines as JSON.")
-@ended_cleanly
-def logs(uri: str, s3: dict[str, Any], number: int | None, as_json: bool) -> None:
+def logs(stored: Stored, number: int | None, as_json: bool) -> None:
     """Print what was logged by the last run of STORE/CAMPAIGN, on its driver and its workers."""
     from skymosaic import housekeeping, runlog
 
-    for line in runlog.lines(housekeeping.find_place(uri, s3), number, as_json=as_json):
+    for line in runlog.lines(
+        housekeeping.find_place(stored.uri, stored.s3), number, as_json=as_json
+    ):
         click.echo(line)
 
 
 @click.command()
 @stored_campaign
-@ended_cleanly
-def cancel(uri: str, s3: dict[str, Any]) -> None:
+def cancel(stored: Stored) -> None:
     """End the run of STORE/CAMPAIGN in order, or take back its submission.
 
     Finished steps are kept: `skymosaic restart` goes on.
     """
     from skymosaic import housekeeping
 
-    click.echo(housekeeping.cancel(uri, s3))
+    click.echo(housekeeping.cancel(stored.uri, stored.s3))
 
 
 @click.command()
 @stored_campaign
-@store_option
 @click.option(
     "--format",
     "form",
     type=click.Choice(["html", "json", "md"]),
     help="Print the whole report in this form instead.",
 )
-@ended_cleanly
-def report(uri: str, s3: dict[str, Any], store: str | None, form: str | None) -> None:
+def report(stored: Stored, form: str | None) -> None:
     """Print the table of a campaign and where its report is; nothing is run.
 
-    It is named by its campaign file, or as STORE/CAMPAIGN. Of one that has not finished, or
-    failed, a report is made of what there is.
+    Of one that has not finished, or failed, a report is made of what there is.
     """
     from skymosaic import housekeeping, outcomes, programs
 
-    if Path(uri).is_file() or Path(uri).suffix in (".yaml", ".yml"):
-        campaign = load_campaign(Path(uri), {"store.uri": store})
-    else:
-        campaign = housekeeping.stored_campaign(uri, s3)
+    campaign = stored.campaign or housekeeping.stored_campaign(stored.uri, stored.s3)
     if form is not None:
         click.echo(programs.report_text(campaign, form), nl=False)
         return
@@ -98,14 +88,13 @@ def report(uri: str, s3: dict[str, Any], store: str | None, form: str | None) ->
 @click.option("--all", "everything", is_flag=True, help="Remove the whole campaign: its products.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be removed, and remove nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@ended_cleanly
-def clean(uri: str, s3: dict[str, Any], everything: bool, dry_run: bool, yes: bool) -> None:
+def clean(stored: Stored, everything: bool, dry_run: bool, yes: bool) -> None:
     """Remove from STORE/CAMPAIGN what no manifest names, and scratch folders of dead processes."""
     from skymosaic import housekeeping
 
     if everything and not (dry_run or yes):
-        click.confirm(f"remove {uri} with all products?", abort=True)
-    cleaned = housekeeping.clean(uri, s3, everything=everything, pretend=dry_run)
+        click.confirm(f"remove {stored.uri} with all products?", abort=True)
+    cleaned = housekeeping.clean(stored.uri, stored.s3, everything=everything, pretend=dry_run)
     for key in cleaned.keys:
         click.echo(key)
     click.echo(
@@ -137,7 +126,7 @@ def verify(name: str, store: str, tolerance: float | None) -> None:
     from skymosaic.published import TOLERANCE
 
     limit = TOLERANCE if tolerance is None else tolerance
-    compared = verification.verify(f"{store.rstrip('/')}/{name}", name)
+    compared = verification.verify(f"{store or '.'}/{name}", name)
     for comparison in compared:
         verdict = "agrees" if comparison.agrees(limit) else "differs"
         click.echo(f"{verdict:<8} {comparison.source}")

@@ -68,22 +68,6 @@ def _workers(value: Any) -> Any:
     raise ValueError(f"must be auto or a whole number of at least 1, not {value!r}")
 
 
-def _store_uri(uri: str) -> str:
-    scheme = uri_scheme(uri)
-    if scheme == "s3":
-        if not re.fullmatch(_S3_URI, uri):
-            raise ValueError(
-                f"must be s3://BUCKET/PREFIX, of letters, digits and . _ + - only, not {uri!r}"
-            )
-        return uri.rstrip("/")
-    if scheme not in ("", "file"):
-        raise ValueError(
-            f"{scheme}: stores are not known: give a folder (a path, or file:PATH) or "
-            "s3://BUCKET/PREFIX"
-        )
-    return uri
-
-
 def _s3_uri(uri: str) -> str:
     if not re.fullmatch(_S3_URI, uri):
         raise ValueError(
@@ -134,6 +118,29 @@ def _no_repeats(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
 
 def _empty_if_none(value: Any) -> Any:
     return {} if value is None else value
+
+
+def checked_store_uri(uri: str) -> str:
+    """Return the URI of a store, without a slash at its end, if there can be a store there.
+
+    Raises
+    ------
+    ValueError
+        Its scheme is not known, or it is no bucket's name.
+    """
+    scheme = uri_scheme(uri)
+    if scheme == "s3":
+        if not re.fullmatch(_S3_URI, uri):
+            raise ValueError(
+                f"must be s3://BUCKET/PREFIX, of letters, digits and . _ + - only, not {uri!r}"
+            )
+        return uri.rstrip("/")
+    if scheme not in ("", "file"):
+        raise ValueError(
+            f"{scheme}: stores are not known: give a folder (a path, or file:PATH; ./{scheme}:... "
+            "where the folder's name has a colon) or s3://BUCKET/PREFIX"
+        )
+    return uri
 
 
 def uri_scheme(uri: str) -> str:
@@ -187,7 +194,7 @@ PerChip = Annotated[
 Moment = Annotated[float, BeforeValidator(_moment, json_schema_input_type=float | str)]
 S3Uri = Annotated[Text, AfterValidator(_s3_uri)]
 Share = Annotated[Text, AfterValidator(_share)]
-StoreUri = Annotated[Text, AfterValidator(_store_uri)]
+StoreUri = Annotated[Text, AfterValidator(checked_store_uri)]
 Endpoint = Annotated[Text, AfterValidator(_endpoint)]
 Parameters = Annotated[
     Mapping[str, ParameterValue],

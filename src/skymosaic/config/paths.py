@@ -45,8 +45,13 @@ def resolve_paths(data: dict[str, Any], base_of: Callable[[KeyPath], Path]) -> l
         value = holder.get(key[-1]) if isinstance(holder, dict) else None
         if not isinstance(value, (str, Path)) or not str(value):
             continue
+        is_uri = key == ("store", "uri")
+        if not is_uri and "://" in str(value):
+            hint = ": use source.kind: s3" if key[0] == "source" else ""
+            problems.append(Problem(key, f"must be a path, not {str(value)!r}{hint}"))
+            continue
         try:
-            holder[key[-1]] = absolute(str(value), base_of(key), is_uri=key == ("store", "uri"))
+            holder[key[-1]] = absolute(str(value), base_of(key), is_uri=is_uri)
         except (OSError, ValueError, RuntimeError) as error:
             problems.append(Problem(key, f"{str(value)!r} cannot be a path: {error}"))
     return problems
