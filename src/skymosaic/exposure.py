@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +18,7 @@ from pydantic import TypeAdapter
 
 from skymosaic.errors import InputError
 from skymosaic.headers import HeaderUnit, TruncatedError, read_headers
+from skymosaic.health import ChipHealth, measure_chips
 
 RECORD = 2
 """Version of what is recorded of an exposure; part of the key of the steps that record it."""
@@ -32,7 +35,7 @@ _WCS_KEYWORDS = re.compile(
 _USED_KEYWORDS = re.compile(
     r"TELESCOP|INSTRUME|DETECTOR|CAMERA|ROOTNAME|ASN_ID|FILTER\d?|FILTNAM\d|EXPTIME|POSTARG[12]"
     r"|D\d{3}DATA|OBSTYPE|IMAGETYP|EXPFLAG|QUALITY|DGEOFILE|NPOLFILE|BUNIT|IDCSCALE|PAMSCALE"
-    rf"|IDCV2REF|WCSNAME|{_WCS_KEYWORDS.pattern}"
+    rf"|IDCV2REF|WCSNAME|XTENSION|BITPIX|{_WCS_KEYWORDS.pattern}"
 )
 _ROOTNAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -94,6 +97,10 @@ class Exposure:
     """QUALITY: remarks of who looked at it; empty where there are none."""
     dgeofile: str = ""
     """DGEOFILE where there is no NPOLFILE, which AstroDrizzle asks its user about."""
+    lacks: tuple[str, ...] = ()
+    """Keywords that AstroDrizzle needs of this detector, and that the file has not."""
+    health: tuple[ChipHealth, ...] = ()
+    """What was seen in the pixels of each chip; empty where nobody looked."""
 
     @property
     def name(self) -> str:
@@ -156,13 +163,12 @@ def read_exposure(path: Path) -> Exposure:
         drizzlepac needs.
     """
     try:
-        with path.open("rb") as file:
+        with _open(path) as file:
             units = read_headers(file, _USED_KEYWORDS)
-        _check_whole(path, units)
         return _from_headers(path, units)
     except TruncatedError as error:
         raise InputError(f"{path} is {error}; fetch it again") from None
-    except (OSError, fits.VerifyError) as error:
+    except (OSError, ValueError, fits.VerifyError) as error:
         raise InputError(f"{path} cannot be read as FITS ({error}); fetch it again") from None
     except KeyError as error:
         raise InputError(
@@ -197,12 +203,58 @@ def write_frame(file: Path | BinaryIO, target: Path) -> None:
         frame.writeto(target, overwrite=True)
 
 
-def _check_whole(path: Path, units: Sequence[HeaderUnit]) -> None:
-    expected, found = units[-1].end, path.stat().st_size
-    if found < expected:
-        raise InputError(
-            f"{path} is truncated: {found} bytes of at least {expected}; fetch it again"
-        )
+def with_health(exposure: Exposure, path: Path, ignored: int | None) -> Exposure:
+    """Return an exposure with what is seen in its pixels; a drizzled image as it is.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        As `read_exposure` returned it.
+    path : Path
+        Its file.
+    ignored : int or None
+        Sum of the flags of DQ that do not make a pixel bad for the sky; None: DQ is not used.
+
+    Raises
+    ------
+    InputError
+        As from `health.measure_chips`.
+    """
+    if exposure.drizzled:
+        return exposure
+    extvers = [chip.extver for chip in exposure.chips]
+    return replace(exposure, health=tuple(measure_chips(path, extvers, ignored)))
+
+
+def require_file(path: Path) -> None:
+    """Refuse what is no file: who opened a FIFO would wait for ever.
+
+    Raises
+    ------
+    InputError
+        It is something else.
+    OSError
+        There is nothing, or it may not be looked at.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = next((name for test, name in _KINDS if test(mode)), "something else")
+        raise InputError(f"{path} is {kind}, not a file; take it out of the folder")
+
+
+def _open(path: Path) -> BinaryIO:
+    require_file(path)
+    # It may have become a FIFO meanwhile.
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+
+
+_KINDS = (
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 
 def _from_headers(path: Path, units: Sequence[HeaderUnit]) -> Exposure:
@@ -292,15 +344,40 @@ def _chips(path: Path, units: Sequence[HeaderUnit], drizzled: bool) -> tuple[Chi
     if not sci:
         raise InputError(f"{path} has no SCI extension; fetch it again")
     if not drizzled:
-        have = {(unit.name, unit.ver) for unit in units}
+        have = {(u.name, u.ver): u for u in units if u.name in ("SCI", "ERR", "DQ")}
         for unit in sci:
             for name in ("ERR", "DQ"):
                 if (name, unit.ver) not in have:
                     raise InputError(f"{path} has no {name},{unit.ver} extension; fetch it again")
+            _check_arrays(path, unit, have["DQ", unit.ver])
     if any(_REFERS_TO_TABLE.fullmatch(keyword) for unit in sci for keyword in unit.header):
         with fits.open(path) as hdus:  # the tables are read from other extensions
             return tuple(_chip(path, unit, units[0].header, hdus) for unit in sci)
     return tuple(_chip(path, unit, units[0].header) for unit in sci)
+
+
+def _check_arrays(path: Path, science: HeaderUnit, flags: HeaderUnit) -> None:
+    """Refuse a chip that is no image, or whose DQ are no whole numbers of the same shape."""
+    shape, flagged = _shape(science.header), _shape(flags.header)
+    if shape is None:
+        raise InputError(
+            f"{path}[SCI,{science.ver}] is no image with rows and columns "
+            f"(NAXIS {science.header.get('NAXIS')}); fetch it again"
+        )
+    if flagged != shape or flags.header["BITPIX"] < 0:
+        what = "no array" if flagged is None else f"{flagged[0]} x {flagged[1]}"
+        raise InputError(
+            f"{path}[DQ,{science.ver}] is {what} with BITPIX {flags.header['BITPIX']}, and has to "
+            f"be {shape[0]} x {shape[1]} whole numbers, as SCI is; fetch the file again"
+        )
+
+
+def _shape(header: fits.Header) -> tuple[int, int] | None:
+    """Return columns and rows; None: this is no image, or one that is packed."""
+    if _text(header, "XTENSION") != "IMAGE" or header["NAXIS"] != 2:
+        return None
+    columns, rows = int(header["NAXIS1"]), int(header["NAXIS2"])
+    return (columns, rows) if columns and rows else None
 
 
 def _wcs_cards(header: fits.Header) -> fits.Header:

@@ -5,23 +5,28 @@ astropy parses all of them, which takes longer than to fetch a small file.
 
 from __future__ import annotations
 
+import io
 import math
 import re
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from astropy.io import fits
+from astropy.io.fits.card import Undefined
 
 _BLOCK = 2880  # bytes
 _CARD = 80  # bytes
 _END = "END".ljust(_CARD)
 _FIRST, _LATER = b"SIMPLE  =", b"XTENSION"  # how the first header begins, and all others
-_SIZE = re.compile(r"(BITPIX|NAXIS\d*|PCOUNT|GCOUNT) *= *(-?\d+)")
+_SIZE = re.compile(r"(BITPIX|NAXIS\d*|PCOUNT|GCOUNT) *= *([^/]*)")
+_INTEGER = re.compile(r"[+-]?\d{1,19}")
+_BITPIX = (8, 16, 32, 64, -32, -64)
+_MOST_AXES = 999
 _NAME = re.compile(r"SIMPLE|EXTNAME|EXTVER")
 
 
 class TruncatedError(OSError):
-    """A file ends within a header."""
+    """A file ends within a header, or before its data end."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,18 @@ class HeaderUnit:
 
     @property
     def ver(self) -> int:
-        """EXTVER; 1 where there is none."""
-        return int(self.header.get("EXTVER", 1))
+        """EXTVER; 1 where there is none.
+
+        Raises
+        ------
+        OSError
+            It is no whole number.
+        """
+        value = self.header.get("EXTVER", 1)
+        if isinstance(value, bool) or not isinstance(value, int):
+            shown = "blank" if value is None or isinstance(value, Undefined) else f"{value!r}"
+            raise OSError(f"EXTVER of a {self.name} extension is {shown}, not a whole number")
+        return value
 
 
 def read_headers(file: BinaryIO, wanted: re.Pattern[str]) -> list[HeaderUnit]:
@@ -64,14 +79,18 @@ def read_headers(file: BinaryIO, wanted: re.Pattern[str]) -> list[HeaderUnit]:
     Raises
     ------
     OSError
-        This is no FITS file.
+        This is no FITS file, or a header tells of no size that data can have.
     TruncatedError
-        The file ends within a header.
+        The file ends within a header, or before its data end.
     """
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
     units: list[HeaderUnit] = []
     while (text := _read_text(file, len(units))) is not None:
         header = fits.Header.fromstring(_choose(text, wanted))
-        units.append(HeaderUnit(header, file.tell() + _data_size(text)))
+        units.append(HeaderUnit(header, file.tell() + _data_size(text, len(units))))
+        if units[-1].end > size:  # a seek there can fail, or find nothing
+            raise TruncatedError(f"truncated: {size} bytes of at least {units[-1].end}")
         file.seek(units[-1].end)
     return units
 
@@ -109,14 +128,27 @@ def _choose(text: str, wanted: re.Pattern[str]) -> str:
     return "".join(chosen)
 
 
-def _data_size(text: str) -> int:
+def _data_size(text: str, number: int) -> int:
     """Return the bytes of the data in whole blocks (FITS standard 4.0, equations 1 and 2)."""
     cards = map(_SIZE.match, (text[at : at + _CARD] for at in range(0, len(text), _CARD)))
-    given = {card[1]: int(card[2]) for card in cards if card}
+    given: dict[str, int] = {}
+    for card in cards:
+        if card and card[1] not in given:  # astropy takes the first, too
+            given[card[1]] = _size(card[1], card[2].strip(), number)
     try:
+        if given["NAXIS"] > _MOST_AXES:
+            raise OSError(f"NAXIS of extension {number} is {given['NAXIS']}")
         axes = [given[f"NAXIS{axis + 1}"] for axis in range(given["NAXIS"])]
         bits = abs(given["BITPIX"]) * given.get("GCOUNT", 1)
     except KeyError as error:
-        raise OSError(f"a header lacks {error.args[0]}") from None
+        raise OSError(f"the header of extension {number} lacks {error.args[0]}") from None
     bits *= given.get("PCOUNT", 0) + math.prod(axes) if axes else 0
-    return math.ceil(bits / 8 / _BLOCK) * _BLOCK
+    return -(-bits // (8 * _BLOCK)) * _BLOCK  # in whole numbers, however large
+
+
+def _size(keyword: str, text: str, number: int) -> int:
+    """Return a number that tells of the size of data, which has a sign in BITPIX alone."""
+    value = int(text) if _INTEGER.fullmatch(text) else None
+    if value is None or (value not in _BITPIX if keyword == "BITPIX" else value < 0):
+        raise OSError(f"{keyword} of extension {number} is {text or 'blank'}")
+    return value

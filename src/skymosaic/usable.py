@@ -1,6 +1,6 @@
 """Which exposures a mosaic is made of: what is refused, and what is only warned of.
 
-The headers decide; no pixel is read.
+The headers decide, and what was seen in the pixels when the file was retrieved.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from skymosaic.errors import InputError
 from skymosaic.exposure import Exposure
+from skymosaic.health import why_unmeasurable
 from skymosaic.imagers import PAGE, Imager, imager_of, onepass_imagers
 
 # Of all instruments: WFC3 G102, G141, G280; ACS G800L, PR110L, PR130L, PR200L; STIS G430L, ...
@@ -63,7 +64,9 @@ def why_refused(image: Exposure, allowed: Allowed, name: str | None = None) -> s
             f"{name} is no image of the sky in one filter: {what}; leave it out (source.filter and "
             "the like choose), or set source.allow_non_imaging: true to drizzle it all the same"
         )
-    return None if image.drizzled else _not_drizzled_right(image, imager, name)
+    if image.drizzled:
+        return None
+    return _not_drizzled_right(image, imager, name) or why_unmeasurable(image.health, name)
 
 
 def _not_drizzled_right(image: Exposure, imager: Imager, name: str) -> str | None:

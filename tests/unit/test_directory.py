@@ -7,9 +7,11 @@ import gzip
 import lzma
 import os
 import shutil
+import socket
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from astropy.io import fits
 
@@ -116,7 +118,76 @@ def _other_detector(folder: Path) -> str:
     return "detector WFC3/UVIS"
 
 
+def _fifo(folder: Path) -> str:
+    os.mkfifo(folder / "bad_flt.fits")  # nobody ever writes into it
+    return "bad_flt.fits is a FIFO"
+
+
+def _socket(folder: Path) -> str:
+    place = Path.cwd()
+    os.chdir(folder)  # the path of a socket must be short
+    try:
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind("bad_flt.fits")
+    finally:
+        os.chdir(place)
+    return "bad_flt.fits is a socket"
+
+
+def _device(folder: Path) -> str:
+    (folder / "bad_flt.fits").symlink_to("/dev/zero")
+    return "bad_flt.fits is a device"
+
+
+def _nowhere(folder: Path) -> str:
+    (folder / "bad_flt.fits").symlink_to("nothing")
+    return "No such file"
+
+
+def _no_time(folder: Path) -> str:
+    write_exposure(folder / "bad_flt.fits", primary={"EXPTIME": 0.0})
+    return "EXPTIME is 0 s"
+
+
+def _no_scale(folder: Path) -> str:
+    write_exposure(folder / "bad_flt.fits", science={"IDCSCALE": None, "IDCV2REF": 1.0})
+    return "has no IDCSCALE"
+
+
+def _no_unit(folder: Path) -> str:
+    write_exposure(folder / "bad_flt.fits", science={"BUNIT": None})
+    return "has no BUNIT"
+
+
+def _flags_of_another_shape(folder: Path) -> str:
+    with fits.open(write_exposure(folder / "bad_flt.fits"), mode="update") as hdus:
+        hdus["DQ"].data = np.zeros((16, 8), np.int16)
+    return "is 8 x 16 with BITPIX 16"
+
+
+def _flags_that_are_no_whole_numbers(folder: Path) -> str:
+    with fits.open(write_exposure(folder / "bad_flt.fits"), mode="update") as hdus:
+        hdus["DQ"].data = np.zeros((16, 16), np.float32)
+    return "with BITPIX -32"
+
+
+def _no_image(folder: Path) -> str:
+    with fits.open(write_exposure(folder / "bad_flt.fits"), mode="update") as hdus:
+        hdus["SCI"].data = np.zeros((2, 16, 16), np.float32)
+    return "is no image with rows and columns"
+
+
 BAD = [
+    _fifo,
+    _socket,
+    _device,
+    _nowhere,
+    _no_time,
+    _no_scale,
+    _no_unit,
+    _flags_of_another_shape,
+    _flags_that_are_no_whole_numbers,
+    _no_image,
     _jwst,
     _not_fits,
     _truncated,

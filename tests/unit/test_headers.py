@@ -10,6 +10,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from skymosaic.errors import InputError
 from skymosaic.exposure import read_exposure
 from skymosaic.headers import TruncatedError, read_headers
 from tests.unit.small_fits import write_exposure
@@ -67,6 +68,47 @@ def test_a_header_without_the_size_of_its_data_is_refused() -> None:
     content = _file().replace(b"NAXIS ", b"NOAXIS", 1)
     with pytest.raises(OSError, match="lacks NAXIS"):
         read_headers(io.BytesIO(content), WANTED)
+
+
+def _with_card(content: bytes, unit: int, keyword: str, value: str) -> bytes:
+    """Return a file with another value of a card in the header that has this number."""
+    start = read_headers(io.BytesIO(content), WANTED)[unit - 1].end if unit else 0
+    at = content.index(keyword.ljust(8).encode() + b"=", start)
+    return content[:at] + f"{keyword:<8}= {value}".ljust(80).encode() + content[at + 80 :]
+
+
+@pytest.mark.parametrize("value", ["-5", "-9223372036854775808", "'16'", "1.5", "", "T"])
+@pytest.mark.parametrize("keyword", ["NAXIS", "NAXIS1", "BITPIX"])
+def test_a_size_that_data_cannot_have_is_refused(keyword, value) -> None:
+    """A negative one led back to a header that had been read, for ever."""
+    content = _with_card(_file((3, 5)), 1, keyword, value)
+    with pytest.raises(OSError, match=rf"{keyword} of extension 1 is {value or 'blank'}"):
+        read_headers(io.BytesIO(content), WANTED)
+
+
+@pytest.mark.parametrize("value", [10**6, 2**62, 2**63 - 1, 2**63, 10**18])
+def test_data_that_the_file_is_too_short_for(value) -> None:
+    content = _with_card(_file((3, 5)), 1, "NAXIS1", str(value))
+    with pytest.raises(TruncatedError, match=rf"{len(content)} bytes of at least \d{{7,}}"):
+        read_headers(io.BytesIO(content), WANTED)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [("'one'", "'one'"), ("", "blank"), ("1.5", "1.5"), ("T", "True")]
+)
+def test_a_version_that_is_no_whole_number_is_refused(tmp_path, value, told) -> None:
+    path = write_exposure(tmp_path / "a_flt.fits")
+    path.write_bytes(_with_card(path.read_bytes(), 1, "EXTVER", value))
+    with pytest.raises(InputError, match=rf"a_flt\.fits .*EXTVER of a SCI extension is {told}"):
+        read_exposure(path)
+
+
+def test_other_extensions_may_have_any_version(tmp_path) -> None:
+    path = write_exposure(tmp_path / "a_flt.fits")
+    with fits.open(path, mode="append") as hdus:
+        hdus.append(fits.ImageHDU(np.zeros((2, 2)), name="WCSCORR"))
+        hdus[-1].header["EXTVER"] = "one"
+    assert [chip.extver for chip in read_exposure(path).chips] == [1]
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>Down</html>" * 300, b"XTENSION" + b" " * 3000])

@@ -16,7 +16,7 @@ from skymosaic.archive.passed_over import few, passed_over
 from skymosaic.archive.tree import files_below
 from skymosaic.archive.twins import uncorrected_twins
 from skymosaic.errors import InputError
-from skymosaic.exposure import Exposure, read_exposure
+from skymosaic.exposure import Exposure, read_exposure, require_file
 from skymosaic.usable import Allowed, why_refused
 
 log = logging.getLogger(__name__)
@@ -231,9 +231,8 @@ def _rank(name: str, path: Path) -> tuple[bool, bool]:
 
 def _read(path: Path, plain: Path) -> Exposure:
     """Read the headers of a file; `plain` is for its unpacked copy, which is removed."""
-    if not path.is_file():  # a pipe would be waited for
-        raise InputError(f"{path} is a pipe, a device or a link to nothing; take it out")
     try:
+        require_file(path)
         if path.name == plain.name and not is_packed(path):
             return read_exposure(path)
         copy_plain(path, plain)

@@ -1,0 +1,148 @@
+"""What the pixels of an exposure are like: whether a sky can be measured in them.
+
+AstroDrizzle does not ask. The sky of a chip without a usable pixel is 0 to it, that of a chip of
+zeros too, and one value that is no number takes a chip out of the search for the lowest sky.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from skymosaic.errors import InputError
+
+_BAD_PIXEL = (4, 1, 2, 8, 16, 32, 128, 256, 512)
+"""Flags of DQ that a user may set: the first stands for a bad pixel with all of HST's imagers."""
+
+
+@dataclass(frozen=True)
+class ChipHealth:
+    """What was seen in the pixels of one chip."""
+
+    extver: int
+    """EXTVER of the SCI extension."""
+    ignored: int | None
+    """Sum of the flags of DQ that do not make a pixel bad for the sky; None: DQ is not used."""
+    pixels: int
+    good: int
+    """Pixels that DQ does not take from the sky."""
+    missing: int
+    """Good pixels that are no number: NaN, or infinite."""
+    flagged_missing: int
+    """Flagged pixels that are no number."""
+    lowest: float | None
+    """Of the good pixels, in the units of the file; None where there is none."""
+    highest: float | None
+
+
+def measure_chips(path: Path, extvers: Sequence[int], ignored: int | None) -> list[ChipHealth]:
+    """Look at the pixels of an exposure.
+
+    Parameters
+    ----------
+    path : Path
+        An exposure, whose headers have been looked at.
+    extvers : sequence of int
+        EXTVER of its chips.
+    ignored : int or None
+        Sum of the flags of DQ that do not make a pixel bad for the sky; None: DQ is not used.
+
+    Raises
+    ------
+    InputError
+        SCI holds no numbers, or DQ no whole numbers of the same shape.
+    """
+    found = []
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            for extver in extvers:
+                science, flags = hdus["SCI", extver].data, hdus["DQ", extver].data
+                found.append(
+                    _measure(f"{path.name}[SCI,{extver}]", extver, science, flags, ignored)
+                )
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: its pixels cannot be read ({error}); fetch it again") from None
+    return found
+
+
+def _measure(
+    name: str,
+    extver: int,
+    science: np.ndarray | None,
+    flags: np.ndarray | None,
+    ignored: int | None,
+) -> ChipHealth:
+    if science is None or science.ndim != 2 or science.dtype.kind not in "fiu":
+        raise InputError(f"{name} holds no image; fetch the file again")
+    if flags is None or flags.shape != science.shape or flags.dtype.kind not in "iu":
+        raise InputError(
+            f"{name}: its DQ is no array of whole numbers of the same shape; fetch the file again"
+        )
+    good = usable(flags, ignored)
+    finite = np.isfinite(science)
+    values = science[good & finite]
+    return ChipHealth(
+        extver=extver,
+        ignored=ignored,
+        pixels=science.size,
+        good=int(np.count_nonzero(good)),
+        missing=int(np.count_nonzero(good & ~finite)),
+        flagged_missing=int(np.count_nonzero(~good & ~finite)),
+        lowest=float(values.min()) if values.size else None,
+        highest=float(values.max()) if values.size else None,
+    )
+
+
+def usable(flags: np.ndarray, ignored: int | None) -> np.ndarray:
+    """Return where DQ has no flag but those that are ignored; None: everywhere."""
+    if ignored is None:
+        return np.ones(flags.shape, dtype=bool)
+    return np.asarray((flags.astype(np.int64, copy=False) & 0xFFFF & ~ignored) == 0)
+
+
+def why_unmeasurable(chips: Sequence[ChipHealth], name: str) -> str | None:
+    """Return why no sky can be measured in an exposure, and what to do; None: it can.
+
+    Parameters
+    ----------
+    chips : sequence of ChipHealth
+        What was seen of its chips; none where nobody looked.
+    name : str
+        What to call it.
+    """
+    for chip in chips:
+        where = f"{name}[SCI,{chip.extver}]"
+        if not chip.good:
+            return (
+                f"{where}: DQ flags every pixel (of {chip.pixels}), so it has no sky to measure; "
+                f"leave the file out, or fetch it again{_or_ignore(chip)}"
+            )
+        if chip.missing:
+            return (
+                f"{where}: {chip.missing} of {chip.good} pixels that DQ calls good are no numbers "
+                f"(NaN or infinite), and would spread into the mosaic; {_flag_them(chip)}, fetch "
+                "the file again, or leave it out"
+            )
+        if chip.lowest == chip.highest:
+            return (
+                f"{where}: every good pixel ({chip.good}) is {chip.lowest:g}, which is no "
+                "exposure of the sky; fetch the file again, or leave it out"
+            )
+    return None
+
+
+def _or_ignore(chip: ChipHealth) -> str:
+    return "; sky.parameters: {sky_bits: ...} names flags that do not matter"
+
+
+def _flag_them(chip: ChipHealth) -> str:
+    if chip.ignored is None:
+        return "do not set sky_bits to null"
+    flag = next((flag for flag in _BAD_PIXEL if not flag & chip.ignored), None)
+    if flag is None:
+        return f"ignore fewer flags of DQ than sky_bits and resetbits do ({chip.ignored})"
+    return f"add flag {flag} to DQ where SCI is not finite"
