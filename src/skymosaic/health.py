@@ -64,7 +64,9 @@ def measure_chips(path: Path, extvers: Sequence[int], ignored: int | None) -> li
                 found.append(
                     _measure(f"{path.name}[SCI,{extver}]", extver, science, flags, ignored)
                 )
-    except (OSError, ValueError, TypeError) as error:
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # astropy raises many kinds for broken headers
         raise InputError(f"{path}: its pixels cannot be read ({error}); fetch it again") from None
     return found
 

@@ -518,7 +518,7 @@ def test_too_large_a_tree_is_refused(download, monkeypatch) -> None:
 
 def test_a_pipe_is_not_waited_for(folder) -> None:
     os.mkfifo(folder / "ibxl54ccq_flt.fits")
-    with pytest.raises(InputError, match=r"ibxl54ccq_flt\.fits is a pipe"):
+    with pytest.raises(InputError, match=r"ibxl54ccq_flt\.fits is a FIFO"):
         Directory(folder).parcels()
 
 
