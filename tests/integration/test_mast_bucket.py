@@ -14,8 +14,9 @@ import pytest
 from astropy.io import fits
 
 from skymosaic.archive.bucket import Bucket
-from skymosaic.archive.download import fetch
+from skymosaic.archive.download import fetch, part_name
 from skymosaic.archive.mast.files import ArchiveFile
+from skymosaic.archive.sharing import Unfinished
 from skymosaic.errors import InputError
 from tests.conftest import manifests, skymosaic, write_campaign
 from tests.mast_standin import Archive, configuration, mast_standin
@@ -50,6 +51,15 @@ def file(path: Path) -> ArchiveFile:
     )
 
 
+def leave(server: S3Server, source: Path, parts: Path, content: bytes, md5: str) -> None:
+    """Leave what a killed download leaves."""
+    left = Unfinished(parts, part_name(Bucket(BUCKET, server.url), file(source)))
+    parts.mkdir(exist_ok=True)
+    left.part.write_bytes(content)
+    about = {"etag": f'"{md5}"', "modified": "", "size": source.stat().st_size}
+    left.about.write_text(json.dumps(about))
+
+
 def test_a_file_comes_without_credentials_and_goes_on_where_it_stopped(
     server: S3Server, simulated_files: Path, tmp_path: Path, monkeypatch
 ) -> None:
@@ -58,11 +68,8 @@ def test_a_file_comes_without_credentials_and_goes_on_where_it_stopped(
     source = simulated_files / "ibxl54bgq_flt.fits"
     content = source.read_bytes()
     parts = tmp_path / "parts"
-    parts.mkdir()
-    part = parts / f"{source.name}.{len(content)}.part"
-    part.write_bytes(content[:100_000])
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    part.with_suffix(".etag").write_text(f'"{md5}"')
+    leave(server, source, parts, content[:100_000], md5)
     fetch(Bucket(BUCKET, server.url), file(source), tmp_path / "fetched", parts)
     assert (tmp_path / "fetched").read_bytes() == content
     assert list(parts.iterdir()) == []
@@ -72,9 +79,7 @@ def test_a_part_of_another_version_is_not_gone_on_with(
     server: S3Server, simulated_files: Path, tmp_path: Path
 ) -> None:
     source = simulated_files / "ibxl54bgq_flt.fits"
-    part = tmp_path / f"{source.name}.{source.stat().st_size}.part"
-    part.write_bytes(b"x" * 100_000)
-    part.with_suffix(".etag").write_text('"0123456789abcdef0123456789abcdef"')
+    leave(server, source, tmp_path, b"x" * 100_000, "0123456789abcdef0123456789abcdef")
     fetch(Bucket(BUCKET, server.url), file(source), tmp_path / "fetched", tmp_path)
     assert (tmp_path / "fetched").read_bytes() == source.read_bytes()
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from skymosaic.archive.download import AgainError, Reply, Wanted
+from skymosaic.archive.download import AgainError, Reply, Version, Wanted
 from skymosaic.errors import ForbiddenError, InputError, UnreachableError
 
 _BLOCK = 1 << 16  # what is lost at most when a connection breaks off
+_WINDOW = 60.0  # s for a page of a list to begin
+_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})")
 
 
 @dataclass(frozen=True)
@@ -55,26 +58,30 @@ class Bucket:
         """What people call it."""
         return f"s3://{self.bucket}"
 
+    @property
+    def address(self) -> str:
+        """The server's, and the bucket's name."""
+        return f"{self.endpoint_url or ''} {self.bucket}"
+
     @contextmanager
-    def open(self, file: Wanted, start: int, etag: str) -> Iterator[Reply]:
+    def open(self, file: Wanted, start: int, version: Version, window: float) -> Iterator[Reply]:
         """Ask for a file from a byte on; as `download.Place` says."""
-        from botocore.exceptions import BotoCoreError, ClientError
-        from urllib3.exceptions import HTTPError
+        from botocore.exceptions import ClientError
 
         asked = {"Range": f"bytes={start}-"} if start else {}
-        if etag:
-            asked["IfMatch"] = etag
+        if version.etag:
+            asked["IfMatch"] = version.etag
         try:
-            answer = _client(self, os.getpid()).get_object(
+            answer = _client(self, os.getpid(), window).get_object(
                 Bucket=self.bucket, Key=file.key, **asked
             )
         except ClientError as error:
             raise self._error(file.name, error) from None
-        except (BotoCoreError, HTTPError) as error:
+        except _passing() as error:
             raise AgainError(type(error).__name__) from None
         body = answer["Body"]
         with body:  # as a context it gives its raw stream, not itself
-            yield Reply(answer["ETag"], start, start + answer["ContentLength"], _blocks(body))
+            yield _reply(answer, bool(start))
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """Yield what is below a prefix, by key.
@@ -84,11 +91,10 @@ class Bucket:
         InputError, ForbiddenError, UnreachableError
             There is no such bucket; it may not be listed; it does not answer.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
-        from urllib3.exceptions import HTTPError
+        from botocore.exceptions import ClientError
 
         try:
-            pages = _client(self, os.getpid()).get_paginator("list_objects_v2")
+            pages = _client(self, os.getpid(), _WINDOW).get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
                 for item in page.get("Contents", ()):
                     yield Entry(item["Key"], item["Size"], item["ETag"])
@@ -97,7 +103,7 @@ class Bucket:
             if isinstance(known, AgainError):
                 known = UnreachableError(f"{self.name} cannot be listed ({known}); try again")
             raise known from None
-        except (BotoCoreError, HTTPError) as error:
+        except _passing() as error:
             raise UnreachableError(
                 f"{self.name} cannot be listed ({type(error).__name__}: {error}); are region, "
                 "endpoint_url and AWS's settings right?"
@@ -115,23 +121,42 @@ class Bucket:
         return AgainError(code)
 
 
-def _blocks(body: Any) -> Iterator[bytes]:
+def _passing() -> tuple[type[Exception], ...]:
+    """Return what boto3 raises of connections that fail, and of answers that are not S3's."""
     from botocore.exceptions import BotoCoreError
+    from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
 
+    return (BotoCoreError, ResponseParserError, HTTPError, OSError, ValueError, KeyError)
+
+
+def _reply(answer: Mapping[str, Any], is_part: bool) -> Reply:
+    start, size = 0, answer.get("ContentLength")
+    if told := answer.get("ContentRange"):
+        found = _RANGE.fullmatch(told)
+        if found is None:
+            raise AgainError("it sent a part without saying which", afresh=True)
+        start, size = int(found[1]), int(found[2])
+    elif is_part and answer["ResponseMetadata"].get("HTTPStatusCode") == 206:
+        raise AgainError("it sent a part without saying which", afresh=True)
+    changed = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("last-modified", "")
+    return Reply(Version(answer.get("ETag", ""), changed), start, size, _blocks(answer["Body"]))
+
+
+def _blocks(body: Any) -> Iterator[bytes]:
     try:
         yield from body.iter_chunks(_BLOCK)
-    except (BotoCoreError, HTTPError, ConnectionError):
-        return  # it broke off: what came is kept, and the size tells
+    except _passing() as error:
+        raise AgainError(f"it broke off ({type(error).__name__})") from None
 
 
 @functools.cache
-def _client(bucket: Bucket, _process: int) -> Any:
+def _client(bucket: Bucket, _process: int, window: float) -> Any:
     import boto3
     from botocore import UNSIGNED
     from botocore.config import Config
 
-    config = Config(connect_timeout=10, read_timeout=60)
+    config = Config(connect_timeout=10, read_timeout=window)
     if bucket.unsigned:
         config = config.merge(Config(signature_version=UNSIGNED))
     return boto3.Session(profile_name=bucket.profile).client(

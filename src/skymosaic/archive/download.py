@@ -1,43 +1,95 @@
-"""Bring one file here, by HTTP or from a bucket: resumed, checked, tried again."""
+"""Bring one file here, by HTTP or from a bucket: resumed, checked, tried again, within bounds.
+
+A place may break off, stall, send another file or another part than it was asked for, or more than
+there is. What came is gone on with only where the place says that it is still the same file.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import json
 import logging
 import os
 import random
 import re
+import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
+from email.utils import parsedate_to_datetime
+from io import RawIOBase
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from skymosaic.errors import ForbiddenError, InputError, UnreachableError
+from skymosaic.archive.sharing import Unfinished, fetched_once
+from skymosaic.disk import free_space, no_space
+from skymosaic.errors import ForbiddenError, InputError, StoreError, UnreachableError
 
 log = logging.getLogger(__name__)
 
-TRIES = 6
-_TRIES_ELSEWHERE = 2  # where there is another place to ask
-_LONGEST_PAUSE = 20.0  # s
-_BLOCK = 1 << 18
+_MOST_BYTES = 64 * 10**9
+"""The largest file that is fetched: HST's largest drizzled images have a tenth of that."""
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
-_FITS = b"SIMPLE  ="
+_FITS, _GZIP = b"SIMPLE  =", b"\x1f\x8b"
+_FITS_BLOCK = 2880  # bytes
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a place is waited for."""
+
+    tries: int = 6
+    """How often what may pass is tried."""
+    longest_pause: float = 20.0
+    """Longest pause between two tries, s."""
+    longest_asked: float = 60.0
+    """Longest pause that a place may ask for, s."""
+    window: float = 60.0
+    """Time in which an answer begins, and then `least` bytes come, s."""
+    least: int = 60_000
+    """Bytes that come within `window` at least, unless the file is at its end."""
+    longest_wait: float = 300.0
+    """How long to wait for another process that fetches the same file and gets nothing, s."""
+
+
+PATIENCE = Patience()
+_ELSEWHERE = Patience(tries=2)  # where there is another place to ask
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a place says of a file's content, to tell it from another one of the same name."""
+
+    etag: str = ""
+    """The file's tag; equal tags mean equal content, but for weak ones (``W/``)."""
+    modified: str = ""
+    """When it was changed last, as the place writes that."""
+
+    @property
+    def strong(self) -> str:
+        """The tag, if equal tags mean equal bytes."""
+        return "" if self.etag.startswith("W/") else self.etag
+
+    def is_same(self, other: Version) -> bool:
+        """Tell whether both are certainly the same bytes."""
+        if self.strong and other.strong:
+            return self.strong == other.strong
+        return bool(self.modified) and self.modified == other.modified and self.etag == other.etag
 
 
 @dataclass(frozen=True)
 class Reply:
     """What a place answers: the rest of a file."""
 
-    etag: str
-    """The file's tag; equal tags mean equal content. Empty where the place gives none."""
+    version: Version
     start: int
     """Where the rest begins: as asked for, or 0 where the place cannot do that."""
     size: int | None
     """Bytes of the whole file, as the place says."""
     blocks: Iterator[bytes]
-    """The content from `start` on."""
+    """The content from `start` on; raises AgainError where it breaks off."""
 
 
 class Wanted(Protocol):
@@ -70,13 +122,19 @@ class Place(Protocol[File]):
     def name(self) -> str:
         """What people call it."""
 
-    def open(self, file: File, start: int, etag: str) -> AbstractContextManager[Reply]:
-        """Ask for a file from a byte on, provided that it has this tag, if any is given.
+    @property
+    def address(self) -> str:
+        """What tells it from all other places."""
+
+    def open(
+        self, file: File, start: int, version: Version, window: float
+    ) -> AbstractContextManager[Reply]:
+        """Ask for a file from a byte on, provided that it is this version, if any is given.
 
         Raises
         ------
         AgainError
-            It failed in a way that may pass.
+            It failed in a way that may pass; or the answer did not begin within `window` (s).
         InputError, ForbiddenError
             It is not there; it may not be had.
         """
@@ -93,8 +151,13 @@ class AgainError(Exception):
         """Whether what came so far is of no use to go on with."""
 
 
-def fetch(place: Place[File], file: File, target: Path, parts: Path, tries: int = TRIES) -> None:
+def fetch(
+    place: Place[File], file: File, target: Path, parts: Path, patience: Patience = PATIENCE
+) -> None:
     """Fetch a file, going on with what an earlier try left in `parts`.
+
+    Where another process fetches the same file into the same `parts`, this one waits for it and
+    takes what came.
 
     Parameters
     ----------
@@ -103,64 +166,165 @@ def fetch(place: Place[File], file: File, target: Path, parts: Path, tries: int 
     file : Wanted
         What.
     target : Path
-        Where to; it appears whole.
+        Where to; it is whole when this returns.
     parts : Path
         Folder of unfinished files.
-    tries : int
-        How often to try what may pass.
+    patience : Patience
+        How long to wait, and how often to try.
 
     Raises
     ------
     UnreachableError
-        The place did not answer, or broke off, at every try.
+        The place did not answer, broke off, or was too slow, at every try.
     InputError
         What came is not the file: another size, another checksum, no FITS.
     ForbiddenError
         It is not public yet.
+    StoreError
+        There is no room for it, or the folder of unfinished files cannot be used.
     """
-    parts.mkdir(parents=True, exist_ok=True)
-    part = parts / f"{file.name}.{file.size}.part"
-    for tries_left in reversed(range(tries)):
-        try:
-            _try(place, file, part)
-            part.replace(target)
-            part.with_suffix(".etag").unlink(missing_ok=True)
+    with (
+        _disk_errors(file, target, parts),
+        fetched_once(parts, part_name(place, file), target, patience.longest_wait) as mine,
+    ):
+        if mine is None:
+            log.info("%s was fetched by another process meanwhile", file.name)
             return
-        except AgainError as error:
-            if error.afresh:
-                part.unlink(missing_ok=True)
-            if not tries_left:
-                raise UnreachableError(
-                    f"{file.name} did not come from {place.name} in {tries} tries: {error}; run "
-                    "again, and it goes on from where it stopped"
-                ) from None
-            pause = error.pause if error.pause is not None else _pause(tries - tries_left)
-            log.info("%s from %s: %s; again in %.1f s", file.name, place.name, error, pause)
-            time.sleep(pause)
+        for tries_left in reversed(range(patience.tries)):
+            try:
+                _try(place, file, mine, patience)
+                break
+            except AgainError as error:
+                if error.afresh:
+                    mine.forget()
+                if not tries_left:
+                    raise UnreachableError(
+                        f"{file.name} did not come from {place.name} in {patience.tries} tries: "
+                        f"{error}; run again, and it goes on from where it stopped"
+                    ) from None
+                pause = _pause(error.pause, patience.tries - tries_left, patience)
+                log.info("%s from %s: %s; again in %.1f s", file.name, place.name, error, pause)
+                time.sleep(pause)
 
 
-def _pause(tries: int) -> float:
-    # Full jitter: those that failed together do not come back together.
-    return random.uniform(0.1, min(_LONGEST_PAUSE, 0.5 * 2**tries))  # noqa: S311
+def seconds_asked(retry_after: str) -> float | None:
+    """Return how long a ``Retry-After`` asks to wait, s; None where it says nothing that is known.
 
-
-def _try(place: Place[File], file: File, part: Path) -> None:
-    tag = part.with_suffix(".etag")
-    have = part.stat().st_size if part.exists() and tag.exists() else 0
-    with place.open(file, have, tag.read_text() if have else file.etag) as reply:
-        if reply.etag:
-            tag.write_text(reply.etag)
-        with part.open("r+b" if reply.start else "wb", buffering=0) as writer:
-            writer.seek(reply.start)
-            for block in reply.blocks:
-                writer.write(block)
-            writer.truncate()
-        size, etag = reply.size, reply.etag
+    Parameters
+    ----------
+    retry_after : str
+        Seconds, or a date as HTTP writes it.
+    """
+    if retry_after.isascii() and retry_after.isdecimal():
+        return float(retry_after)
     try:
-        _check(file, part, size, etag)
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _pause(asked: float | None, tries: int, patience: Patience) -> float:
+    if asked is not None:
+        return min(asked, patience.longest_asked)
+    # Full jitter: those that failed together do not come back together.
+    longest = min(patience.longest_pause, 0.5 * 2**tries)
+    return random.uniform(min(0.1, longest), longest)  # noqa: S311
+
+
+def part_name(place: Place[File], file: File) -> str:
+    """Return a name for the unfinished file; another place's is another file."""
+    told = json.dumps([place.address, file.key, file.size, file.etag])
+    return f"{file.name}.{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+
+def _try(place: Place[File], file: File, mine: Unfinished, patience: Patience) -> None:
+    have, known, told = _left(mine)
+    wanted = known if have else Version(file.etag)
+    with place.open(file, have, wanted, patience.window) as reply:
+        _require_fitting(reply, file, have, known, told)
+        size = reply.size if reply.size is not None else file.size or None
+        _require_room(file, mine.part, (size or 0) - reply.start)
+        if not reply.start:
+            mine.about.unlink(missing_ok=True)
+        with mine.part.open("r+b" if reply.start else "wb", buffering=0) as writer:
+            if not reply.start and (reply.version.strong or reply.version.modified):
+                # Now that nothing of another version is left.
+                about = {**asdict(reply.version), "size": reply.size}
+                mine.about.write_text(json.dumps(about))
+            end = writer.seek(reply.start)
+            for block in _not_too_slow(reply.blocks, patience):
+                end += len(block)
+                if end > (most := size or _MOST_BYTES):
+                    raise AgainError(f"more came than the {most} bytes that it may be", afresh=True)
+                _write_all(writer, block)
+            writer.truncate()
+    try:
+        _check(file, mine.part, size, reply.version.etag)
     except InputError:
-        part.unlink()
+        mine.forget()
         raise
+
+
+def _write_all(writer: RawIOBase, block: bytes) -> None:
+    # Unbuffered, so that a killed process loses nothing; then a disk that is nearly full takes less
+    # than it is given.
+    rest = memoryview(block)
+    while rest:
+        rest = rest[writer.write(rest) :]
+
+
+def _left(mine: Unfinished) -> tuple[int, Version, int | None]:
+    """Return the bytes that an earlier try left, of which version, and of how many."""
+    try:
+        about = json.loads(mine.about.read_text())
+        size = about["size"]
+        version = Version(str(about["etag"]), str(about["modified"]))
+        have = mine.part.stat().st_size
+    except (OSError, ValueError, TypeError, KeyError):
+        return 0, Version(), None
+    return have, version, size if isinstance(size, int) else None
+
+
+def _require_fitting(
+    reply: Reply, file: Wanted, have: int, known: Version, told: int | None
+) -> None:
+    """Require that a reply goes on with what is there, or begins anew, with the file wanted."""
+    if reply.start not in (0, have):
+        raise AgainError(
+            f"it sent what follows byte {reply.start}, where it was asked for what follows {have}",
+            afresh=True,
+        )
+    if reply.start and not known.is_same(reply.version):
+        raise AgainError("it does not say that its file is the same as before", afresh=True)
+    if reply.start and told is not None and reply.size != told:
+        raise AgainError(f"its file had {told} bytes, and has {reply.size} now", afresh=True)
+    if file.size and reply.size is not None and reply.size != file.size:
+        raise InputError(_other_size(file, reply.size))
+    if max(reply.size or 0, file.size) > _MOST_BYTES:
+        raise InputError(
+            f"{file.name}: it is said to have {max(reply.size or 0, file.size)} bytes, more than "
+            f"the {_MOST_BYTES} that are fetched at most; is that an HST file? Leave it out of the "
+            "query"
+        )
+
+
+def _require_room(file: Wanted, part: Path, more: int) -> None:
+    free = shutil.disk_usage(part.parent).free
+    if more > free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(part))
+
+
+def _not_too_slow(blocks: Iterator[bytes], patience: Patience) -> Iterator[bytes]:
+    """Yield blocks while at least `patience.least` bytes come within each window."""
+    came, since = 0, time.monotonic()
+    for block in blocks:
+        yield block
+        came += len(block)
+        now = time.monotonic()
+        if now - since > patience.window:
+            if came < patience.least:
+                raise AgainError(f"it is too slow: {came} bytes in {now - since:.0f} s")
+            came, since = 0, now
 
 
 def _check(file: Wanted, part: Path, size: int | None, etag: str) -> None:
@@ -168,16 +332,21 @@ def _check(file: Wanted, part: Path, size: int | None, etag: str) -> None:
     if size is not None and found < size:
         raise AgainError(f"it broke off after {found} of {size} bytes")
     with part.open("rb") as reader:
-        if reader.read(len(_FITS)) != _FITS:
-            raise InputError(
-                f"{file.name}: what came is not FITS (a page of the archive, perhaps); is the "
-                "archive under maintenance? Try again later"
-            )
-    if file.size and found != file.size:
+        begin = reader.read(len(_FITS))
+    if begin.startswith(_GZIP):
         raise InputError(
-            f"{file.name}: {found} bytes came, the list says {file.size}; the archive is being "
-            "changed, try again later"
+            f"{file.name}: what came is compressed, which was not asked for; is there a proxy on "
+            "the way that compresses? Set no_proxy for the archive's server"
         )
+    if begin != _FITS:
+        raise InputError(
+            f"{file.name}: what came is not FITS (a page of the archive, perhaps); is the "
+            "archive under maintenance? Try again later"
+        )
+    if file.size and found != file.size:
+        raise InputError(_other_size(file, found))
+    if not file.size and found % _FITS_BLOCK:
+        raise AgainError(f"it broke off after {found} bytes: FITS comes in blocks of {_FITS_BLOCK}")
     told = _MD5.fullmatch(etag)
     if told:
         with part.open("rb") as reader:
@@ -186,10 +355,57 @@ def _check(file: Wanted, part: Path, size: int | None, etag: str) -> None:
             raise AgainError("what came is not what the place's checksum says", afresh=True)
 
 
+def _other_size(file: Wanted, size: int) -> str:
+    return (
+        f"{file.name}: {size} bytes came, the list says {file.size}; the archive is being "
+        "changed, try again later"
+    )
+
+
+@contextmanager
+def _disk_errors(file: Wanted, target: Path, parts: Path) -> Iterator[None]:
+    """Make the folder of unfinished files, and tell what the disk refuses."""
+    try:
+        parts.mkdir(parents=True, exist_ok=True)
+        yield
+    except StoreError:  # said in our words already; some are OSErrors, too
+        raise
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        named = error.filename2 or error.filename
+        if full or named is None:
+            # What was written is not named, as a rule: it is the one with the least room.
+            folder = min((parts, target.parent), key=lambda path: free_space(path))
+        else:
+            folder = parts if Path(os.fsdecode(named)).is_relative_to(parts) else target.parent
+        remedy = "set compute.scratch to a folder with more"
+        if folder == parts:
+            remedy = "set the environment variable XDG_CACHE_HOME to a folder with more"
+        raise (
+            no_space(error, file.name, folder, remedy)
+            or StoreError(
+                f"{file.name} cannot be kept at {named or folder} ({error.strerror}); "
+                + remedy.replace(" with more", " of yours")
+            )
+        ) from None
+
+
 def parts_folder() -> Path:
-    """Return the user's folder of unfinished downloads, which survives runs that were killed."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "skymosaic" / "downloads"
+    """Return the user's folder of unfinished downloads, which survives runs that were killed.
+
+    Raises
+    ------
+    StoreError
+        The user has no home folder.
+    """
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a container may run as a number without a home
+        raise StoreError(
+            "this user has no home folder for unfinished downloads; set XDG_CACHE_HOME to a folder "
+            "of yours"
+        ) from None
+    return base / "skymosaic" / "downloads"
 
 
 def first_that_can(places: Sequence[Place[File]], file: File, target: Path, parts: Path) -> str:
@@ -197,13 +413,13 @@ def first_that_can(places: Sequence[Place[File]], file: File, target: Path, part
 
     Raises
     ------
-    UnreachableError, InputError, ForbiddenError
+    UnreachableError, InputError, ForbiddenError, StoreError
         What the last place said, as `fetch`.
     """
     *first, last = places
     for place in first:
         try:
-            fetch(place, file, target, parts, _TRIES_ELSEWHERE)
+            fetch(place, file, target, parts, _ELSEWHERE)
             return place.name
         except (InputError, UnreachableError, ForbiddenError) as error:
             log.warning("%s; asking the next place", error)

@@ -22,9 +22,10 @@ from typing import IO, BinaryIO
 from uuid import uuid4
 
 from skymosaic import scratch
+from skymosaic.disk import SCRATCH_REMEDY, no_space
 from skymosaic.errors import StoreError
 from skymosaic.store.base import PART, Product, Store
-from skymosaic.store.copying import copy_open, no_space
+from skymosaic.store.copying import copy_open
 from skymosaic.store.local import LocalStore
 
 log = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class CachedStore(Store):
                 sha256, _ = copy_open(reader, path)
             except OSError as error:
                 path.unlink(missing_ok=True)
-                full = no_space(error, product.key, path.parent, scratch=True)
+                full = no_space(error, product.key, path.parent, SCRATCH_REMEDY)
                 raise full or StoreError(f"{path}: {error}") from None
         if sha256 != product.sha256:
             # The local disk changed it since it was fetched; what the store has may be good.

@@ -5,12 +5,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
-import shutil
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
-
-from skymosaic.errors import StoreError
 
 _FICLONE = 0x40049409  # linux/fs.h: make one file share all blocks of another
 _CANNOT = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EPERM}
@@ -60,30 +57,3 @@ def share_blocks(reader: BinaryIO, writer: BinaryIO) -> bool:
             return False
         raise
     return True
-
-
-def no_space(error: OSError, what: str, folder: Path, *, scratch: bool) -> StoreError | None:
-    """Return the error to raise where a disk ran full, None where something else is wrong.
-
-    Parameters
-    ----------
-    error : OSError
-        What the system said.
-    what : str
-        What was being written.
-    folder : Path
-        Where.
-    scratch : bool
-        Whether that is a folder for copies, and not the store.
-    """
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return None
-    free = shutil.disk_usage(folder if folder.exists() else "/").free
-    remedy = (
-        "set compute.scratch to a folder with more"
-        if scratch
-        else "choose another place with --store"
-    )
-    return StoreError(
-        f"no space left for {what} in {folder} ({free / 1e6:.0f} MB free); free some, or {remedy}"
-    )

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from skymosaic.disk import SCRATCH_REMEDY, STORE_REMEDY, no_space
 from skymosaic.errors import ForbiddenError, MissingError, SkymosaicError, StoreError
 from skymosaic.store import traffic
 from skymosaic.store.base import PART, Product, Store, checked_key, require_unchanged
-from skymosaic.store.copying import copy_file, no_space
+from skymosaic.store.copying import copy_file
 
 _TRIES = 100
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -260,5 +261,6 @@ def _store_errors(key: str, path: Path, copy: Path | None = None) -> Iterator[No
     except PermissionError as error:
         raise ForbiddenError(f"no permission for {error.filename or path}") from None
     except OSError as error:
-        full = no_space(error, key, (copy or path).parent, scratch=copy is not None)
+        remedy = STORE_REMEDY if copy is None else SCRATCH_REMEDY
+        full = no_space(error, key, (copy or path).parent, remedy)
         raise full or StoreError(f"{path}: {error}") from None

@@ -34,6 +34,7 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 from s3transfer.exceptions import RetriesExceededError, S3ValidationError
 from urllib3.exceptions import HTTPError
 
+from skymosaic.disk import SCRATCH_REMEDY, no_space
 from skymosaic.errors import (
     ForbiddenError,
     MissingError,
@@ -42,7 +43,6 @@ from skymosaic.errors import (
     UnreachableError,
 )
 from skymosaic.store import clock, traffic
-from skymosaic.store.copying import no_space
 
 log = logging.getLogger(__name__)
 
@@ -214,7 +214,7 @@ def s3_errors(where: str, path: Path | None = None) -> Iterator[None]:
     except BotoCoreError as error:
         raise StoreError(f"{where}: {_brief(error)}") from None
     except OSError as error:
-        full = no_space(error, where, path.parent if path else Path.cwd(), scratch=True)
+        full = no_space(error, where, path.parent if path else Path.cwd(), SCRATCH_REMEDY)
         raise full or StoreError(
             f"{where}: {path or error.filename}: {error.strerror or error}"
         ) from None

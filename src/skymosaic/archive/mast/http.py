@@ -6,22 +6,29 @@ import functools
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
 
-from skymosaic.archive.download import AgainError, Reply
+from skymosaic.archive.download import AgainError, Reply, Version, seconds_asked
 from skymosaic.archive.mast.files import ArchiveFile
+from skymosaic.archive.mast.redirects import followed
+from skymosaic.archive.mast.watched import Watchdog, get
 from skymosaic.errors import ForbiddenError, InputError
 
-_TIMEOUT = (10.0, 60.0)  # s to connect, and between two blocks
+_CONNECT = 10.0  # s
 _BLOCK = 1 << 18
-_BUSY = {408, 425, 429, 500, 502, 503, 504}
-_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_BUSY = {408, 425, 429}
+_REDIRECTS = 5
+_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+_LENGTH = re.compile(r"\d{1,18}")
 _TOKEN = "MAST_API_TOKEN"  # noqa: S105 (the variable's name)
+_PASSING = (requests.RequestException, HTTPError, OSError, ValueError)
+"""What requests and urllib3 raise of answers that are not HTTP as it should be."""
 
 
 @dataclass(frozen=True)
@@ -37,59 +44,104 @@ class Http:
     server: str
     name: ClassVar[str] = "MAST"
 
-    @contextmanager
-    def open(self, file: ArchiveFile, start: int, etag: str) -> Iterator[Reply]:
-        """Ask for a file from a byte on; as `download.Place` says."""
-        rest = {"Range": f"bytes={start}-", "If-Range": etag} if start else {}
-        try:
-            with self._ask(file, rest) as answer:
-                _require_good(answer, file)
-                yield _reply(answer)
-        except requests.RequestException as error:
-            raise AgainError(f"{type(error).__name__}") from None
+    @property
+    def address(self) -> str:
+        """The server's."""
+        return self.server
 
-    def _ask(self, file: ArchiveFile, headers: dict[str, str]) -> requests.Response:
+    @contextmanager
+    def open(
+        self, file: ArchiveFile, start: int, version: Version, window: float
+    ) -> Iterator[Reply]:
+        """Ask for a file from a byte on; as `download.Place` says."""
+        rest = {}
+        if start:
+            # The rest only if it is the rest of the same file; else all of it.
+            rest = {"Range": f"bytes={start}-", "If-Range": version.strong or version.modified}
+        with Watchdog(window) as dog:
+            try:
+                answer = self._ask(file, rest, window)
+            except _PASSING as error:
+                raise AgainError(_why(error, dog)) from None
+            with closing(answer):
+                _require_good(answer, file)
+                yield _reply(answer, dog)
+
+    def _ask(self, file: ArchiveFile, headers: dict[str, str], window: float) -> requests.Response:
         """Ask, and say who asks where that is wanted: public data are for all."""
-        ask = functools.partial(
-            _session().get,
-            f"{self.server}/api/v0.1/Download/file",
-            params={"uri": file.uri},
-            stream=True,
-            timeout=_TIMEOUT,
-        )
-        headers = {**headers, "Accept-Encoding": "identity"}
-        answer = ask(headers=headers)
+        answer = self._follow(file, headers, {}, window)
         if answer.status_code in (401, 403) and (who := _authorization()):
             answer.close()
-            return ask(headers={**headers, **who})
+            return self._follow(file, headers, who, window)
         return answer
 
+    def _follow(
+        self, file: ArchiveFile, headers: dict[str, str], who: dict[str, str], window: float
+    ) -> requests.Response:
+        """Ask where the answer leads to; who asks is told to MAST itself only."""
+        request = requests.Request(
+            "GET", f"{self.server}/api/v0.1/Download/file", params={"uri": file.uri}
+        )
+        url = str(request.prepare().url)
+        for _ in range(_REDIRECTS + 1):
+            at_home = urlsplit(url)[:2] == urlsplit(self.server)[:2]
+            asked = {**headers, "Accept-Encoding": "identity", **(who if at_home else {})}
+            answer = get(url, asked, (_CONNECT, window))
+            if not answer.is_redirect:
+                return answer
+            answer.close()
+            url = followed(url, answer.headers["Location"], file.name)
+        raise InputError(
+            f"{file.name}: MAST sends its reader from address to address without end (at last to "
+            f"{url[:200]!r}); try again later"
+        )
 
-def _reply(answer: requests.Response) -> Reply:
-    length = answer.headers.get("Content-Length")
-    start, size = 0, int(length) if length else None
+
+def _why(error: Exception, dog: Watchdog) -> str:
+    return "it is too slow" if dog.has_bitten else type(error).__name__
+
+
+def _reply(answer: requests.Response, dog: Watchdog) -> Reply:
+    start, size = 0, _length(answer)
     if answer.status_code == 206:
         told = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
         if told is None:
             raise AgainError("it sent a part without saying which", afresh=True)
-        start, size = int(told[1]), None if told[2] == "*" else int(told[2])
-    return Reply(answer.headers.get("ETag", ""), start, size, _blocks(answer))
+        start, last = int(told[1]), int(told[2])
+        if last < start or size not in (None, last + 1 - start):
+            raise AgainError("it sent another part than it says", afresh=True)
+        size = None if told[3] == "*" else int(told[3])
+        if size is not None and last >= size:
+            raise AgainError("it sent another part than it says", afresh=True)
+    version = Version(answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", ""))
+    return Reply(version, start, size, _blocks(answer, dog))
 
 
-def _blocks(answer: requests.Response) -> Iterator[bytes]:
+def _length(answer: requests.Response) -> int | None:
+    """Return the bytes that the answer is said to carry, None where that is not said."""
+    told = answer.headers.get("Content-Length")
+    if told is None or "Transfer-Encoding" in answer.headers:
+        return None
+    if not _LENGTH.fullmatch(told):
+        raise AgainError(f"its Content-Length is {told[:40]!r}", afresh=True)
+    return int(told)
+
+
+def _blocks(answer: requests.Response, dog: Watchdog) -> Iterator[bytes]:
     try:
-        # Unlike iter_content, this loses nothing of what came before it broke off.
-        while block := answer.raw.read1(_BLOCK):
+        # Unlike iter_content, this loses nothing of what came before it broke off. Whatever
+        # encoding it claims to have, the bytes themselves are looked at.
+        while block := answer.raw.read1(_BLOCK, decode_content=False):
+            dog.feed()
             yield block
-    except (HTTPError, OSError):
-        return  # what came is kept, and the size tells
+    except _PASSING as error:
+        raise AgainError(f"it broke off ({_why(error, dog)})") from None
 
 
 def _require_good(answer: requests.Response, file: ArchiveFile) -> None:
     status = answer.status_code
-    if status in _BUSY:
-        after = answer.headers.get("Retry-After", "")
-        raise AgainError(f"HTTP {status}", float(after) if after.isdecimal() else None)
+    if status in _BUSY or status >= 500:
+        raise AgainError(f"HTTP {status}", seconds_asked(answer.headers.get("Retry-After", "")))
     if status in (401, 403):
         release = f", public from {file.release}" if file.release else ""
         raise ForbiddenError(
@@ -119,8 +171,3 @@ def _from_keyring() -> str | None:
         return keyring.get_password("astroquery:mast.stsci.edu.token", "masttoken")
     except Exception:  # no keyring on this host, which is as good as an empty one
         return None
-
-
-@functools.cache
-def _session() -> requests.Session:
-    return requests.Session()
