@@ -1,4 +1,8 @@
-"""Steps in which one engine checks the other: the witness, and both on a sample of exposures."""
+"""Steps in which one engine checks the other: the witness, and both on a sample of exposures.
+
+The witness of AstroDrizzle's mosaics are the sums of the one-pass engine; that of the mosaics of
+the one-pass engine is AstroDrizzle itself, on a part of them.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skymosaic import drizzlepac_process, stages
+from skymosaic import drizzlepac_process, onepass_stages, stages
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.kept_masks import read_masks, static_masks_of
 from skymosaic.drizzle.onepass_run import drizzle_all, drizzle_chips
 from skymosaic.drizzle.onepass_skies import SkyChoice
 from skymosaic.drizzle.sameness import largest_differences
+from skymosaic.drizzle.sample_window import Window, choose_window
+from skymosaic.drizzle.sampled import compare_sample, read_window
 from skymosaic.drizzle.witness import require_agreement
+from skymosaic.errors import LockedError
 from skymosaic.methods import METHODS, column
 from skymosaic.onepass_stages import processes_of
-from skymosaic.steps import Bench, Finished, Place, run_step
+from skymosaic.steps import Bench, Finished, Place, finished, run_step
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
@@ -33,8 +41,9 @@ def check_each(
 ) -> dict[str, Any]:
     """Make the task of each step that a campaign asks for; return them by the step's name."""
     shared = (place, campaign, prepared.aligned, prepared.planned)
+    hear = hear_astrodrizzle if campaign.drizzle.engine == "onepass" else hear_witness
     tasks = {
-        WITNESS: lambda: calls.call(hear_witness, *shared, drizzled),
+        WITNESS: lambda: calls.call(hear, *shared, drizzled),
         SAMPLE: lambda: calls.call(try_both, *shared),
     }
     return {step: tasks[step]() for step in campaign.drizzle.checks}
@@ -87,6 +96,99 @@ def hear_witness(
         titles=["witness"],
         inputs={**images.products, **files},
         parameters={"grid": planned.result["grid"], "astrodrizzle": parameters},
+        versions=versions(),
+        work=work,
+    )
+
+
+def hear_astrodrizzle(
+    place: Place,
+    campaign: Campaign,
+    aligned: Finished,
+    planned: Finished,
+    drizzled: Sequence[Finished],
+) -> Finished:
+    """Let AstroDrizzle make a part of each mosaic of the one-pass engine again, and compare.
+
+    Of methods and variants alike, with the MDRIZSKY values that their mosaics carry and with the
+    masks that the engine used. Where no place of the mosaic has few exposures, both engines drizzle
+    some of those of one place instead, with the same values.
+    """
+    made = finished(place, onepass_stages.STEP)
+    if made is None or made.key != drizzled[0].key:
+        raise LockedError("the mosaics were replaced while they were being checked; run again")
+    every = stages.select(aligned.result["exposures"], aligned.products)
+    grid = Grid.from_call(planned.result["grid"])
+    parameters = dict(stages.order_of(planned).parameters)
+    kept = made.result.get("sample")  # older versions kept none
+    window = (
+        choose_window(every.exposures, grid, planned.result["pairs"])
+        if kept is None
+        else Window.from_dict(kept["window"])
+    )
+    records = [one for one in aligned.result["exposures"] if one["rootname"] in window.exposures]
+    images = stages.select(records, aligned.products)
+    left_out = onepass_stages.no_constants(campaign.sky)
+    runs = {name: run for name, run in made.result["runs"].items() if name not in left_out}
+    files = {
+        f"{made.step}/{run[kind]}": made.products[run[kind]]
+        for run in runs.values()
+        for kind in ("science", "weight")
+    }
+    masks_file = None if kept is None else made.products[kept["masks"]]
+    given = every.products if masks_file is None else images.products | {"masks": masks_file}
+
+    def masks_of(bench: Bench) -> Mapping[str, Any]:
+        if masks_file is not None:
+            return read_masks(bench.fetch(masks_file), images.exposures)
+        every.fetch(bench)
+        return static_masks_of(bench.scratch, every.exposures, images.exposures, parameters)
+
+    def work(bench: Bench) -> dict[str, Any]:
+        images.fetch(bench)
+        masks = masks_of(bench)
+        ours, skies = {}, {}
+        for name, run in runs.items():
+            science, weight = (made.products[run[kind]] for kind in ("science", "weight"))
+            with bench.open(science) as one, bench.open(weight) as other:
+                ours[name], recorded = read_window(one, other, window)
+            skies[name] = [
+                recorded[e.rootname, c.extver] for e in images.exposures for c in e.chips
+            ]
+        bench.doing(f"AstroDrizzle on {len(images.exposures)} exposures for each mosaic")
+        with stages.computing_slot(place):
+            found = compare_sample(
+                bench.scratch,
+                bench.out / "witness.log",
+                images.exposures,
+                window,
+                grid,
+                ours,
+                skies,
+                masks,
+                parameters,
+                titles={name: run["science"] for name, run in runs.items()},
+                processes=processes_of(campaign, len(runs)),
+            )
+        return {
+            "methods": {name: asdict(agreement) for name, agreement in found.items()},
+            "window": window.to_dict(),
+            "left_out": left_out,
+            "cosmic_rays": pars.has_cr_steps(parameters),
+        }
+
+    return run_step(
+        place,
+        WITNESS,
+        titles=["witness"],
+        inputs={**given, **files},
+        parameters={
+            "engine": "onepass",
+            "window": window.to_dict(),
+            "left_out": left_out,
+            "grid": planned.result["grid"],
+            "astrodrizzle": parameters,
+        },
         versions=versions(),
         work=work,
     )

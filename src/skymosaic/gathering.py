@@ -168,7 +168,10 @@ def _inputs(found: Findings) -> dict[str, Product]:
 
 def what_is_asked(campaign: Campaign) -> dict[str, Any]:
     """Return the part of a campaign file that its result depends on, as plain values."""
-    return campaign.model_dump(mode="json", exclude={"store", "compute"})
+    asked: dict[str, Any] = campaign.model_dump(mode="json", exclude={"store", "compute"})
+    # As resolved: what is not asked for by name was `false` in older versions.
+    asked["drizzle"]["witness"] = campaign.drizzle.has_witness
+    return asked
 
 
 def asked_for(gathered: Finished) -> dict[str, Any]:

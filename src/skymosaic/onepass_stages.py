@@ -25,6 +25,7 @@ from skymosaic.drizzle.onepass_differences import VERSION
 from skymosaic.drizzle.onepass_run import drizzle_all
 from skymosaic.drizzle.onepass_skies import SkyChoice
 from skymosaic.drizzle.order import as_far_as_known
+from skymosaic.drizzle.sample_window import choose_window
 from skymosaic.exposure import Exposure
 from skymosaic.methods import OWN, column
 from skymosaic.steps import Bench, Finished, Place, run_step
@@ -77,6 +78,13 @@ def _needs_grid(campaign: Campaign, choices: Mapping[str, SkyChoice]) -> bool:
     return campaign.sky.mask_sources or _differs(choices)
 
 
+def no_constants(sky: Sky) -> list[str]:
+    """Return the mosaics whose sky is no constant a chip, and which AstroDrizzle cannot make."""
+    if not sky.planes:
+        return []
+    return [name for name, choice in choices_of(sky).items() if choice.method in OWN]
+
+
 def per_chip_of(sky: Sky, exposures: Sequence[Exposure]) -> dict[str, Any]:
     """Return `sky.per_chip` as a parameter of a step: where exposures have several chips."""
     return {"per_chip": sky.per_chip} if any(len(e.chips) > 1 for e in exposures) else {}
@@ -97,6 +105,11 @@ def drizzle_all_methods(
     parameters = dict(stages.order_of(planned).parameters)
     choices = choices_of(campaign.sky)
     root = place.campaign.replace("/", "_").lower()
+    window, masks = (
+        choose_window(images.exposures, grid, planned.result["pairs"]),
+        f"{root}_masks.fits",
+    )
+    sampled = {*window.exposures}
 
     def work(bench: Bench) -> dict[str, Any]:
         images.fetch(bench)
@@ -125,8 +138,12 @@ def drizzle_all_methods(
                 mask_sources=campaign.sky.mask_sources,
                 swapped_footprints=campaign.sky.footprints == "swapped",
                 per_chip=campaign.sky.per_chip,
+                keep=(bench.out / masks, [e for e in images.exposures if e.rootname in sampled]),
             )
-        return {"runs": {name: _publish(bench, run) for name, run in made.items()}}
+        return {
+            "runs": {name: _publish(bench, run) for name, run in made.items()},
+            "sample": {"window": window.to_dict(), "masks": masks},
+        }
 
     return run_step(
         place,
@@ -145,6 +162,8 @@ def drizzle_all_methods(
             ),
             "skies": {name: asdict(choice) for name, choice in choices.items()},
             **({"mask_sources": VERSION} if campaign.sky.mask_sources else {}),
+            # Who checks the mosaics cannot find the same cosmic rays again.
+            **({"masks": "kept"} if pars.has_cr_steps(parameters) else {}),
             **({"footprints": "swapped"} if campaign.sky.footprints == "swapped" else {}),
             "grid": planned.result["grid"],
             "astrodrizzle": parameters,

@@ -303,7 +303,7 @@ def _decide(campaign: Campaign, exposures: Sequence[Exposure], facts: Mapping[st
 def _require_possible(campaign: Campaign, order: Order) -> None:
     if campaign.drizzle.engine == "onepass" or campaign.drizzle.checks:
         require_linear(order.parameters)
-    if "witness" in campaign.drizzle.checks:
+    if campaign.drizzle.engine == "astrodrizzle" and campaign.drizzle.has_witness:
         ordering.require_witness(order)
 
 

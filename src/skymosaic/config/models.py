@@ -124,11 +124,13 @@ class Drizzle(OptionalSection):
     max_output_megapixels: PositiveNumber = Field(
         default=500, description="Refuse to start when the mosaic would be larger (10^6 pixels)."
     )
-    witness: bool = Field(
-        default=False,
+    witness: bool | None = Field(
+        default=None,
         description=(
-            "engine astrodrizzle: predict every mosaic from the MDRIZSKY values in its headers, by "
-            "the sums of onepass, and fail where its pixels are others; one more drizzle in all."
+            "Let the other engine check the mosaics. engine onepass: AstroDrizzle makes a part of "
+            "each mosaic again, with the MDRIZSKY values in its headers; null: yes. engine "
+            "astrodrizzle: every mosaic is predicted from the MDRIZSKY values in its headers, by "
+            "the sums of onepass, which takes one more drizzle in all; null: no."
         ),
     )
     sample: Annotated[int, Field(ge=2)] | None = Field(
@@ -142,7 +144,7 @@ class Drizzle(OptionalSection):
     @model_validator(mode="after")
     def _a_witness_needs_masks_that_are_kept(self) -> Self:
         on = [step for step in CR_STEPS if self.parameters.get(step)]
-        if "witness" in self.checks and on:
+        if self.engine == "astrodrizzle" and "witness" in self.checks and on:
             raise ValueError(
                 f"witness cannot be had with {' and '.join(on)}: the masks of the cosmic rays that "
                 "a run finds are not kept; leave witness out, or set these steps to false"
@@ -150,10 +152,14 @@ class Drizzle(OptionalSection):
         return self
 
     @property
+    def has_witness(self) -> bool:
+        """Whether the other engine checks the mosaics."""
+        return self.engine == "onepass" if self.witness is None else self.witness
+
+    @property
     def checks(self) -> tuple[str, ...]:
         """Names of the steps in which the engines check each other, those that are asked for."""
-        witness = self.witness and self.engine == "astrodrizzle"
-        return ("witness",) * witness + ("engines",) * (self.sample is not None)
+        return ("witness",) * self.has_witness + ("engines",) * (self.sample is not None)
 
 
 class Store(OptionalSection):

@@ -17,6 +17,7 @@ from skymosaic.drizzle import onepass_products as products
 from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.cosmic_rays import find_cosmic_rays, method_of
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.kept_masks import save_masks
 from skymosaic.drizzle.linear import require_linear
 from skymosaic.drizzle.onepass import CutOut, Load, Singles, bands, planes_of
 from skymosaic.drizzle.onepass_chips import PerChip
@@ -55,6 +56,7 @@ def drizzle_all(
     mask_sources: bool = False,
     swapped_footprints: bool = False,
     per_chip: PerChip = "auto",
+    keep: tuple[Path, Sequence[Exposure]] | None = None,
 ) -> dict[str, Drizzled]:
     """Drizzle the exposures in `folder` once, and make a mosaic for each choice of sky.
 
@@ -84,6 +86,8 @@ def drizzle_all(
         Whether overlaps are looked for where spherical_geometry before 1.4 drew the chips.
     per_chip : bool or "auto"
         Whether chips have skies of their own by this project's own methods.
+    keep : (Path, sequence of Exposure) or None
+        File that gets the masks of some exposures, for `kept_masks.read_masks`.
 
     Returns
     -------
@@ -109,6 +113,8 @@ def drizzle_all(
     )
     found = find_cosmic_rays(folder, log, exposures, method_of(choices), grid, parameters)
     masks = {**_save_masks(folder, pixels, parameters), **found.masks}
+    if keep is not None:
+        save_masks(keep[0], folder, keep[1], masks)
     first_name = next(iter(outputs.values()))
     with ThreadPoolExecutor(max(processes, 1)) as pool:
 

@@ -35,8 +35,11 @@ def decided_at_plan(campaign: Campaign) -> list[str]:
         "has two exposures or more; their parameters, sky_bits and final_bits are drizzlepac's "
         f"(hap_pars) for that number of exposures; the report lists them; the file sets {given}"
     ]
-    if "witness" in campaign.drizzle.checks and may_look_for_cosmic_rays(
-        named_detectors(campaign.source), given
+    drizzle = campaign.drizzle
+    if (
+        drizzle.engine == "astrodrizzle"
+        and drizzle.has_witness
+        and may_look_for_cosmic_rays(named_detectors(campaign.source), given)
     ):
         lines.append(
             "drizzle.witness: plan refuses it if these steps are on; to have it, set "

@@ -22,7 +22,8 @@ NOISE = 1e-4
 """Largest difference in units of the mosaic's local noise ..."""
 RELATIVE = 2e-6
 """... or of the pixel's own value, whichever is larger."""
-_WEIGHT = 2e-6  # relative: the accumulated rounding of single precision
+WEIGHT = 2e-6
+"""Largest relative difference of weights: the accumulated rounding of single precision."""
 _ROWS = 256
 
 
@@ -49,12 +50,17 @@ class Agreement:
 def recorded_skies(product: Path) -> dict[tuple[str, int], float]:
     """Return the MDRIZSKY values of a mosaic's HDRTAB, 0 where it has none."""
     with fits.open(product) as hdus:
-        table = hdus["HDRTAB"].data
-        rows = zip(table["ROOTNAME"], table["EXTVER"], table["MDRIZSKY"], strict=True)
-        return {
-            (str(rootname).strip().lower(), int(extver)): 0.0 if math.isnan(sky) else float(sky)
-            for rootname, extver, sky in rows
-        }
+        return skies_in(hdus)
+
+
+def skies_in(hdus: fits.HDUList) -> dict[tuple[str, int], float]:
+    """Return the same of an open file."""
+    table = hdus["HDRTAB"].data
+    rows = zip(table["ROOTNAME"], table["EXTVER"], table["MDRIZSKY"], strict=True)
+    return {
+        (str(rootname).strip().lower(), int(extver)): 0.0 if math.isnan(sky) else float(sky)
+        for rootname, extver, sky in rows
+    }
 
 
 def require_agreement(
@@ -92,7 +98,7 @@ def require_agreement(
         raise SkyError(f"{science.name}: HDRTAB has no row of {missing[0][0]}[SCI,{missing[0][1]}]")
     with fits.open(science, memmap=True) as hdus, fits.open(weight, memmap=True) as weights:
         shape = (hdus[0].header["NAXIS1"], hdus[0].header["NAXIS2"])
-        scale = float(hdus[0].header["EXPTIME"]) if _in_counts(hdus[0].header) else 1.0
+        scale = float(hdus[0].header["EXPTIME"]) if in_counts(hdus[0].header) else 1.0
         noise = pixel_noise(hdus[0].data, weights[0].data)
         predicted = bands(
             shape,
@@ -108,7 +114,7 @@ def require_agreement(
             found, its_weight = hdus[0].data[rows], weights[0].data[rows]
             seen = (its_weight > 0) | (band.weight > 0)
             off = np.abs(band.weight[seen] - its_weight[seen])
-            if (off > _WEIGHT * np.maximum(band.weight[seen], its_weight[seen])).any():
+            if (off > WEIGHT * np.maximum(band.weight[seen], its_weight[seen])).any():
                 raise SkyError(
                     f"{weight.name}: its weights are not those of the exposures it names; the run "
                     "used other pixels: run it again"
@@ -128,7 +134,8 @@ def require_agreement(
     return Agreement(count, math.sqrt(squares / max(count, 1)), largest, noise)
 
 
-def _in_counts(header: fits.Header) -> bool:
+def in_counts(header: fits.Header) -> bool:
+    """Tell whether a mosaic is in counts of all exposure time, by its header."""
     return str(header.get("D001OUUN", "cps")).strip() == "counts"
 
 

@@ -1,0 +1,134 @@
+"""The pixels that a one-pass run left out beside those that DQ flags, kept for who checks it.
+
+AstroDrizzle's static mask is that of all exposures, and cosmic rays are looked for once for all
+methods: neither can be had from the few exposures of a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from skymosaic.drizzle.onepass_sky import Exposures, bits
+from skymosaic.drizzle.parameters import CR_STEPS
+from skymosaic.exposure import Exposure
+
+_FLAGS = tuple(1 << n for n in range(15))  # of DQ, which is a signed 16-bit integer
+
+
+def save_masks(
+    path: Path, folder: Path, exposures: Sequence[Exposure], masks: Mapping[str, str]
+) -> None:
+    """Write which pixels of some exposures were left out, 1, in an extension for each chip.
+
+    Parameters
+    ----------
+    path : Path
+        The new file. Its extensions are named by rootname, and numbered as the chips (EXTVER).
+    folder : Path
+        Holds the exposures and the masks.
+    exposures : sequence of Exposure
+        Which.
+    masks : mapping of str to str
+        As for `drizzlepac_onepass.onepass_chips`.
+    """
+    hdus = fits.HDUList([fits.PrimaryHDU()])
+    for exposure in exposures:
+        with fits.open(folder / exposure.name) as file:
+            shapes = {chip.extver: file["SCI", chip.extver].shape for chip in exposure.chips}
+        for extver, shape in shapes.items():
+            out = np.zeros(shape, dtype=np.uint8)
+            static = masks.get(f"{shape[0]}x{shape[1]}_{extver}")
+            if static is not None:
+                out |= np.load(folder / static)
+            hits = masks.get(f"{exposure.name}_{extver}")
+            if hits is not None:
+                out |= fits.getdata(folder / hits) == 0
+            hdus.append(fits.CompImageHDU(out, name=exposure.rootname, compression_type="GZIP_1"))
+            hdus[-1].ver = extver
+    hdus.writeto(path)
+
+
+def read_masks(path: Path, exposures: Sequence[Exposure]) -> dict[str, NDArray[np.bool_]]:
+    """Return what `save_masks` wrote, by file name and number of the chip: ``NAME_EXTVER``."""
+    with fits.open(path) as hdus:
+        return {
+            f"{e.name}_{chip.extver}": hdus[e.rootname, chip.extver].data.astype(bool)
+            for e in exposures
+            for chip in e.chips
+        }
+
+
+def static_masks_of(
+    folder: Path,
+    every: Sequence[Exposure],
+    exposures: Sequence[Exposure],
+    parameters: Mapping[str, Any],
+) -> dict[str, NDArray[np.bool_]]:
+    """Return the static masks of some exposures, of a run that kept none; as `read_masks`.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds all exposures of the run.
+    every, exposures : sequence of Exposure
+        Of the run, and those asked for.
+    parameters : mapping
+        AstroDrizzle's of the run, which looked for no cosmic rays.
+    """
+    cleared = bits(parameters.get("resetbits", "4096")) or 0
+    static_sig = parameters.get("static_sig", 4.0) if parameters.get("static", True) else None
+    low = Exposures(folder, every, cleared).static_masks(static_sig)
+    masks = {}
+    for exposure in exposures:
+        with fits.open(folder / exposure.name) as file:
+            for chip in exposure.chips:
+                shape = file["SCI", chip.extver].shape
+                none = np.zeros(shape, dtype=bool)
+                masks[f"{exposure.name}_{chip.extver}"] = low.get((*shape, chip.extver), none)
+    return masks
+
+
+def flag(
+    folder: Path,
+    exposures: Sequence[Exposure],
+    masks: Mapping[str, NDArray[np.bool_]],
+    parameters: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Mark pixels as bad in DQ of the exposures in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds private copies of the exposures.
+    exposures, masks
+        As from `read_masks`.
+    parameters : mapping
+        AstroDrizzle's of the run.
+
+    Returns
+    -------
+    dict
+        Those parameters with which AstroDrizzle leaves out just what the run left out: these
+        pixels, and those whose flags it did not ignore. Nothing else is masked: the steps that do
+        are off.
+    """
+    ignored = bits(parameters.get("final_bits", "0"))
+    cleared = bits(parameters.get("resetbits", "4096")) or 0
+    free = [one for one in _FLAGS if ignored is not None and not one & (ignored | cleared)]
+    plain, usable = dict(parameters), free[0] if free else 1
+    if not free:  # every flag is ignored: what DQ says is of no use
+        plain |= {"final_bits": "0", "resetbits": "0"}
+    for exposure in exposures:
+        with fits.open(folder / exposure.name, mode="update") as hdus:
+            for chip in exposure.chips:
+                flags = hdus["DQ", chip.extver].data
+                if not free:
+                    flags[:] = 0
+                flags[masks[f"{exposure.name}_{chip.extver}"]] |= usable
+    return {**plain, **dict.fromkeys((*CR_STEPS, "static"), False)}
