@@ -27,13 +27,12 @@ from skymosaic.errors import LockedError
 from skymosaic.methods import METHODS, column
 from skymosaic.onepass_stages import processes_of
 from skymosaic.steps import Bench, Finished, Place, finished, run_step
+from skymosaic.verified_told import SAMPLE, WITNESS
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
     from skymosaic.compute.execution import Calls
     from skymosaic.config import Campaign
-
-WITNESS, SAMPLE = "witness", "engines"
 
 
 def check_each(
@@ -136,7 +135,14 @@ def hear_astrodrizzle(
         for kind in ("science", "weight")
     }
     masks_file = None if kept is None else made.products[kept["masks"]]
-    given = every.products if masks_file is None else images.products | {"masks": masks_file}
+    given = (
+        every.products
+        if masks_file is None
+        else {
+            **images.products,
+            f"{made.step}/{masks_file.name}": masks_file,
+        }
+    )
 
     def masks_of(bench: Bench) -> Mapping[str, Any]:
         if masks_file is not None:

@@ -16,11 +16,12 @@ from skymosaic.differences_told import chips_told, differences_told
 from skymosaic.drizzle import parameters as pars
 from skymosaic.findings import Findings
 from skymosaic.footprints_told import footprints_told
-from skymosaic.run_record import alignment_lines, alignment_warnings, check_lines, run_record
+from skymosaic.run_record import alignment_lines, alignment_warnings, run_record
 from skymosaic.stages import order_of, read_previews, require_equal_weights, sky_values
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.store import Product
 from skymosaic.units import as_told, header_unit, mosaic_unit
+from skymosaic.verified_told import check_lines
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:

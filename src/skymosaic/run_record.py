@@ -13,7 +13,6 @@ from skymosaic.align.align import UNITS
 from skymosaic.align.tweakreg import DEFAULTS
 from skymosaic.compare.report.record import Missing, RunRecord
 from skymosaic.compare.report.sheet import Columns, sheet
-from skymosaic.compare.wording import listed
 from skymosaic.compute import execution
 from skymosaic.config import resolved_yaml
 from skymosaic.findings import Findings
@@ -23,6 +22,7 @@ from skymosaic.sky.values import rate_unit
 from skymosaic.stages import order_of
 from skymosaic.steps import Finished
 from skymosaic.transfers import transfers
+from skymosaic.verified_told import verified
 from skymosaic.versions import versions
 
 _FITS: Columns = {
@@ -62,7 +62,8 @@ _WITNESS: Columns = {
     "rms": (
         float,
         None,
-        "mosaic minus what its MDRIZSKY values predict, in the mosaic's unit: rms",
+        "mosaic minus what the other engine makes of its MDRIZSKY values, in the mosaic's unit "
+        "(e-/s of what AstroDrizzle made again): rms",
     ),
     "largest": (float, None, "the largest of these differences; bright pixels are rounded most"),
     "noise": (float, None, "noise of the mosaic from pixel to pixel, in its unit"),
@@ -128,10 +129,11 @@ def run_record(
         gates=None if alignment is None else _gates(alignment),
         vectors=vectors,
         checks=_checks(found, unit),
+        verified=verified(found),
         cosmic_rays=hit_sheet(found.drizzled),
         weights=weights,
         engine=found.campaign.drizzle.engine,
-        witness=_of_methods(found, "witness", _WITNESS, unit, _WITNESS_TITLE),
+        witness=_of_methods(found, "witness", _WITNESS, unit, _witness_title(found)),
         engines=_of_methods(found, "engines", _ENGINES, unit, _engines_title(found)),
         steps=_steps(found.steps),
         defaults=_defaults(found.planned),
@@ -235,9 +237,13 @@ def _with_units(columns: Columns, unit: str) -> Columns:
     }
 
 
-_WITNESS_TITLE = (
-    "Each mosaic against what the MDRIZSKY values in its headers predict, by the sums of onepass"
-)
+def _witness_title(found: Findings) -> str:
+    if found.campaign.drizzle.engine == "onepass":
+        return "A part of each mosaic, made again by AstroDrizzle"
+    return (
+        "Each mosaic against what the MDRIZSKY values in its headers predict, by the sums of "
+        "onepass"
+    )
 
 
 def _engines_title(found: Findings) -> str:
@@ -264,52 +270,6 @@ def _of_methods(
     methods = found.checked[name].result["methods"]
     rows = [[{**its, "method": method}[one] for one in columns] for method, its in methods.items()]
     return sheet(title, _with_units(columns, unit), rows)
-
-
-def check_lines(checked: Mapping[str, Finished]) -> list[str]:
-    """Return what the engines say of each other, for a terminal."""
-    lines = []
-    if "witness" in checked:
-        its = checked["witness"].result["methods"]
-        worst = max(its, key=lambda method: its[method]["largest"])
-        lines.append(
-            f"witness: each of {len(its)} mosaics agrees with the MDRIZSKY values in its headers; "
-            f"the largest difference is {its[worst]['largest']:.2g} ({worst}), the rms "
-            f"{its[worst]['rms']:.2g}, the noise {its[worst]['noise']:.2g}"
-        )
-    if "engines" in checked:
-        lines.append(_both_engines(checked["engines"].result))
-    return lines
-
-
-def _both_engines(result: Mapping[str, Any]) -> str:
-    """Return by how much both engines differ; methods with masks of their own are told apart.
-
-    With steps against cosmic rays AstroDrizzle finds masks under each method, and onepass has
-    those of one method for all: under the others the mosaics differ by more than rounding.
-    """
-    its = result["methods"]
-    masks_of = result.get("masks_of")
-    alike = {masks_of: its[masks_of]} if masks_of in its else its
-    sky, mosaic, part, weight = (
-        max((one[name] for one in alike.values()), default=0.0)
-        for name in ("sky", "mosaic", "mosaic_in_tolerance", "weight")
-    )
-    where = f"under {masks_of}, where both mask the same pixels, " if alike is not its else ""
-    said = (
-        f"engines: on {len(result['exposures'])} exposures {where}astrodrizzle and onepass differ "
-        f"at most by {sky:.2g} e-/s in sky, {mosaic:.2g} in the mosaics' unit ({part:.2g} of what "
-        f"is allowed), {weight:.2g} relative in weight"
-    )
-    others = [method for method in its if method not in alike]
-    if not others:
-        return said
-    sky, mosaic = (max(its[method][name] for method in others) for name in ("sky", "mosaic"))
-    return (
-        f"{said}. Under {listed(others)} AstroDrizzle may find other cosmic rays: "
-        f"the skies differ at most by {sky:.2g} e-/s, single pixels of the mosaics by up to "
-        f"{mosaic:.2g}"
-    )
 
 
 def _grid(planned: Finished) -> Mapping[str, object]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from skymosaic.engine_checks import sample_of
-from skymosaic.run_record import alignment_lines, check_lines
+from skymosaic.run_record import alignment_lines
 from skymosaic.steps import Finished
+from skymosaic.verified_told import check_lines
 
 PAIRS = [("a", "b", 3.0), ("b", "c", 5.0), ("c", "d", 1.0), ("a", "d", 1.5)]
 

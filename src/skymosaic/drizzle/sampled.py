@@ -40,7 +40,8 @@ from skymosaic.methods import column
 from skymosaic.projection import Work, drizzle_memory
 
 SHIFT = 2e-5
-"""Largest median difference, electron/s; or one spacing of single precision at the largest sky."""
+"""Largest median difference, electron/s; or one spacing of single precision, at the largest sky or
+at the mosaic's level."""
 
 Pixels = tuple[Singles, Singles]
 """A mosaic, electron/s, and its weights."""
@@ -234,7 +235,8 @@ def require_same(
     wrong = ~(size <= allowed)  # also where a number is none
     # A constant that noise hides in each pixel shows in all of them.
     shift = float(np.median(difference[seen])) if seen.any() else 0.0
-    most = max(SHIFT, float(np.spacing(np.float32(largest_sky))))
+    level = float(np.median(np.abs(its[seen]))) if seen.any() else 0.0
+    most = max(SHIFT, float(np.spacing(np.float32(max(largest_sky, level)))))
     if wrong.any() or abs(shift) > most:
         number = (
             f"up to {np.nanmax(size):.3g} e-/s, {shift:+.3g} e-/s in the median "

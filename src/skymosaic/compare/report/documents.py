@@ -39,6 +39,7 @@ def document(report: Report) -> dict[str, Any]:
             "summary": list(report.summary),
             "groups": [list(group) for group in report.groups],
             "engine": record.engine or None,
+            "verified": list(record.verified),
             "aligned": record.aligned,
             "output_grid": record.output_grid,
             "transfers": record.transfers,
@@ -89,11 +90,13 @@ def markdown(report: Report) -> str:
     if sky is not None:
         parts += ["## MDRIZSKY", f"{sky.caption}.", _as_markdown(sky), "## What the numbers say"]
         parts.append(_listed(list(report.summary)))
+    if record.verified:
+        parts += ["## What was verified", _listed([_sentence(one) for one in record.verified])]
     tables = sheets(report)
     titles = {
         "quality": "How flat the mosaics are",
         "invariants": "Invariants",
-        "witness": "The mosaics against their headers",
+        "witness": "The mosaics against the other engine",
         "engines": "Both engines on a sample",
         "weights": "Weights of the methods",
         "alignment": "Alignment",
@@ -112,6 +115,10 @@ def markdown(report: Report) -> str:
 
 
 _SIGNS = {"good": "", "": "", "bad": "**Look:** "}
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _listed(lines: list[str]) -> str:

@@ -49,6 +49,8 @@ class RunRecord:
         `engines` by how much both engines differ on a sample; `cosmic_rays` how many pixels of
         each chip were masked for all methods; `weights` by how much the methods' weights differ;
         `defaults` what was decided by detector of AstroDrizzle's parameters.
+    verified : sequence of str
+        What was verified of the sky values and mosaics, and how.
     engine : str
         The engine that made the mosaics; empty where that is not known.
     aligned : bool or None
@@ -80,6 +82,7 @@ class RunRecord:
     gates: Table | None = None
     vectors: Table | None = None
     checks: Table | None = None
+    verified: Sequence[str] = ()
     witness: Table | None = None
     engines: Table | None = None
     defaults: Table | None = None

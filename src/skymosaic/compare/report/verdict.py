@@ -169,6 +169,10 @@ def facts(report: Report) -> list[Fact]:
         good, all_ = sum(map(bool, record.checks["agree"])), len(record.checks)
         text = f"{good} of {all_} sky values verified"
         found.append(Fact(text, "good" if good == all_ else "bad", "checks"))
+    if record.engine == "onepass":
+        seen = 0 if record.witness is None else len(record.witness)
+        text = f"{seen} mosaics verified in part" if seen else "mosaics not verified"
+        found.append(Fact(text, "good" if seen else "", "checks"))
     if report.invariants:
         good, all_ = sum(one.holds for one in report.invariants), len(report.invariants)
         text = f"{good} of {all_} invariants hold"
