@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from skymosaic.archive.base import Parcel
-from skymosaic.config import AnySource, Campaign, DirectorySource, MastSource
-from skymosaic.errors import InputError
-from skymosaic.imagers import PAGE, Imager, detectors_named, imagers_named, onepass_imagers
+from skymosaic.config import AnySource, Campaign, DirectorySource, MastSource, SimulatedSource
+from skymosaic.config.detectors import named_detectors
+from skymosaic.drizzle.linear import require_linear
+from skymosaic.drizzle.order import as_far_as_known
+from skymosaic.errors import CampaignError, InputError, SkymosaicError
+from skymosaic.imagers import IMAGERS, PAGE, Imager, detectors_named, imagers_named, onepass_imagers
 from skymosaic.inspection import Rules
 from skymosaic.methods import OWN
 from skymosaic.usable import Allowed, no_image_through
@@ -35,6 +40,66 @@ def rules_of(campaign: Campaign) -> Rules:
     return Rules(mixed, allowed_by(campaign.source), needs_onepass(campaign))
 
 
+def require_possible(campaign: Campaign) -> None:
+    """Refuse what a campaign file asks for and nobody can do, before anything is asked of anybody.
+
+    Raises
+    ------
+    CampaignError
+        It names a file that is not there, a tile that nothing can simulate, or a key that goes
+        with others.
+    DrizzleError
+        It names the parameter that the engine, or the checks, cannot do.
+    InputError
+        It names an imager or filter.
+    """
+    if campaign.compute.share is not None and campaign.groups is None:
+        raise CampaignError(
+            f"compute.share {campaign.compute.share} is a share of a program's groups, and the "
+            "file has none: leave it out, or set groups: {}"
+        )
+    _require_files(campaign)
+    if isinstance(campaign.source, SimulatedSource):
+        from skymosaic.sources import simulation_of
+
+        simulation_of(campaign.source)
+    require_admissible(campaign)
+    if campaign.drizzle.engine == "onepass" or campaign.drizzle.checks:
+        # What its detector decides is not known yet: `stages.plan` asks again.
+        require_linear(as_far_as_known(named_detectors(campaign.source), drizzled(campaign)))
+
+
+def require_groups_possible(campaign: Campaign) -> None:
+    """Refuse what groups of a program have of their own and nobody can do; as `require_possible`.
+
+    For who looks at the file: when a program runs, a group that fails does not stop the others.
+    """
+    for name in campaign.groups.parameters if campaign.groups is not None else ():
+        own = campaign.for_group(name)
+        try:
+            require_possible(own)
+        except SkymosaicError as error:
+            raise type(error)(f"groups.parameters.{name}: {error}") from None
+
+
+def _require_files(campaign: Campaign) -> None:
+    """Refuse files that the parameters name and that are not there, where all see one disk."""
+    if campaign.compute.backend not in ("local", "slurm", "mpi"):
+        return
+    aligned = campaign.align.tweakreg if campaign.align.method != "none" else {}
+    for key, holder in (("align.tweakreg", aligned), ("drizzle.parameters", drizzled(campaign))):
+        for name in ("refcat", "rules_file", "driz_sep_refimage"):
+            path = str(holder.get(name) or "")
+            # drizzlepac takes the extension of an image behind its name: ref.fits[sci,1].
+            if path and not Path(path.split("[")[0]).is_file():
+                raise CampaignError(f"{key}.{name}: there is no file {path}; correct the path")
+
+
+def drizzled(campaign: Campaign) -> Mapping[str, Any]:
+    """Return AstroDrizzle's parameters that a campaign file sets, those of the sky step too."""
+    return {**campaign.drizzle.parameters, **campaign.sky.parameters}
+
+
 def require_admissible(campaign: Campaign, parcels: Sequence[Parcel] = ()) -> None:
     """Refuse imagers and filters that the file names, before anything is fetched.
 
@@ -52,6 +117,18 @@ def require_admissible(campaign: Campaign, parcels: Sequence[Parcel] = ()) -> No
         As their exposures would be refused.
     """
     source, allowed = campaign.source, allowed_by(campaign.source)
+    for key, name, imagers in _imagers_of(source):
+        if not imagers:
+            known = sorted(
+                {
+                    one if key.endswith("detector") else f"{i.instrument}/{one}"
+                    for i in IMAGERS
+                    for one in i.detectors
+                }
+            )
+            raise InputError(
+                f"{key} is {name}: AstroDrizzle knows none such; it is one of {', '.join(known)}"
+            )
     for key, name, imagers in (*_imagers_of(source), *_imagers_listed(parcels)):
         if imagers and not any(imager.tried for imager in imagers) and not allowed.untried:
             raise InputError(

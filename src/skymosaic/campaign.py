@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from distributed import Client
 
 from skymosaic import compute, gathering, stages
-from skymosaic.admission import require_admissible, rules_of
+from skymosaic.admission import require_admissible, require_possible, rules_of
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.broken_off import reported_if_broken_off
 from skymosaic.compute import execution
@@ -269,7 +269,7 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
     unwatched = campaign.compute.model_copy(update={"dashboard": False})
     campaign = campaign.model_copy(update={"compute": unwatched})
     compute.join(campaign.compute)
-    require_admissible(campaign)
+    require_possible(campaign)
     place, source = open_place(campaign), open_source(campaign.source)
     parcels = source.parcels()
     require_admissible(campaign, parcels)
@@ -293,23 +293,6 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
         folder=place.store.where(place.key("inspection")),
         warnings=list(done.result["warnings"]),
     )
-
-
-def require_possible(campaign: Campaign) -> None:
-    """Refuse what the engine, or the checks, cannot do, before anything is asked of anybody.
-
-    Raises
-    ------
-    DrizzleError
-        It names the parameter.
-    InputError
-        It names an imager or filter.
-    """
-    require_admissible(campaign)
-    if campaign.drizzle.engine == "onepass" or campaign.drizzle.checks:
-        from skymosaic import onepass_stages  # as in `drizzle_each`
-
-        onepass_stages.require_sums(campaign)
 
 
 def look_up(

@@ -16,15 +16,12 @@ from distributed.system import MEMORY_LIMIT
 
 from skymosaic import stages
 from skymosaic.compare.reduction import reduce_image
-from skymosaic.config.detectors import named_detectors
 from skymosaic.drizzle import astrodrizzle, onepass_memory
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.linear import require_linear
 from skymosaic.drizzle.onepass_differences import VERSION
 from skymosaic.drizzle.onepass_run import drizzle_all
 from skymosaic.drizzle.onepass_skies import SkyChoice
-from skymosaic.drizzle.order import as_far_as_known
 from skymosaic.drizzle.sample_window import choose_window
 from skymosaic.exposure import Exposure
 from skymosaic.methods import OWN, column
@@ -45,19 +42,6 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) 
     """Make the task of each sky method, in the campaign's order, all of one task before them."""
     made = calls.call(drizzle_all_methods, place, campaign, prepared.aligned, prepared.planned)
     return [calls.call(as_run, made, method) for method in campaign.sky.methods]
-
-
-def require_sums(campaign: Campaign) -> None:
-    """Refuse a campaign whose mosaics are no sums over chips.
-
-    Raises
-    ------
-    DrizzleError
-        It names the parameter.
-    """
-    given = {**campaign.drizzle.parameters, **campaign.sky.parameters}
-    # What its detector decides is not known yet: `stages.plan` asks again.
-    require_linear(as_far_as_known(named_detectors(campaign.source), given))
 
 
 def choices_of(sky: Sky) -> dict[str, SkyChoice]:

@@ -19,7 +19,7 @@ from distributed import Client
 
 from skymosaic import campaign as pipeline
 from skymosaic import compute
-from skymosaic.admission import require_admissible
+from skymosaic.admission import require_admissible, require_possible
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.broken_off import report_broken_off
 from skymosaic.config import Campaign, resolved_yaml
@@ -216,7 +216,7 @@ def _run_one(
     there = replace(place, campaign=place.key(group.folder), label=f"{group.name} ")
     try:
         own = campaign.for_group(group.name)
-        pipeline.require_possible(own)
+        require_possible(own)
         require_admissible(own, group.parcels)
         there.store.write_text(there.key("campaign.yaml"), resolved_yaml(own))
         try:

@@ -26,24 +26,9 @@ def open_source(source: AnySource, *, mixed: bool = False) -> Source:
     if isinstance(source, MastSource):
         return open_mast(source, mixed=mixed)
     if isinstance(source, SimulatedSource):
-        from skymosaic.archive.simulated.exposures import Simulation
         from skymosaic.archive.simulated.source import SimulatedArchive
 
-        return SimulatedArchive(
-            Simulation(
-                seed=source.seed,
-                size=source.size,
-                tiles=source.tiles,
-                dithers=source.dithers,
-                displace=source.displace,
-                scene=source.scene,
-                instrument=source.instrument,
-                chip_step=source.chip_step,
-                sky=source.sky,
-                cosmic_rays=source.cosmic_rays,
-            ),
-            drizzlepac_process.call,
-        )
+        return SimulatedArchive(simulation_of(source), drizzlepac_process.call)
     if isinstance(source, S3Source):
         return _open_s3(source)
     from skymosaic.archive.directory import Directory
@@ -56,6 +41,19 @@ def open_source(source: AnySource, *, mixed: bool = False) -> Source:
         allow_mixed=source.allow_mixed,
         allowed=allowed_by(source),
     )
+
+
+def simulation_of(source: SimulatedSource) -> Simulation:
+    """Return what a source simulates.
+
+    Raises
+    ------
+    CampaignError
+        There is no such tile.
+    """
+    from skymosaic.archive.simulated.pointing import Simulation
+
+    return Simulation(**source.model_dump(exclude={"kind"}))
 
 
 def open_mast(source: MastSource, *, mixed: bool = False) -> MastArchive:

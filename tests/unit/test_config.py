@@ -233,7 +233,7 @@ def test_per_chip_is_a_switch_or_auto(refused, per_chip) -> None:
 def test_workers_are_a_count_or_auto(refused, workers) -> None:
     [line] = refused(MINIMAL + f"compute: {{workers: {workers}}}\n")
     assert line.startswith(
-        "FILE line 3: compute.workers: must be auto or a whole number of at least 1, not "
+        "FILE line 3: compute.workers: must be auto or a whole number from 1 to 99999, not "
     )
 
 
@@ -429,7 +429,7 @@ def test_what_is_wrong_on_the_command_line_is_said_so(refused) -> None:
     overrides = {"compute.workers": 0, "nosuch.key": 1, "campaign.name.x": 1, "store.tokn": "x"}
     assert sorted(refused(MINIMAL, overrides)) == [
         "command line: campaign.name.x: campaign.name is not a mapping",
-        "command line: compute.workers: must be auto or a whole number of at least 1, not 0",
+        "command line: compute.workers: must be auto or a whole number from 1 to 99999, not 0",
         "command line: nosuch: unknown key, the known ones are campaign, source, align, sky, "
         "drizzle, store, compute, groups",
         "command line: store.tokn: unknown key, the known ones are uri, profile, region, "

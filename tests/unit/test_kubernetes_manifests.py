@@ -241,7 +241,7 @@ def test_a_campaign_that_no_config_map_holds_is_refused(
         ("namespace", "No Such", "lower-case letters"),
         ("image", "a b", "name of an image"),
         ("memory", "4GiB", "quantity of Kubernetes"),
-        ("cpu", "0", "more than nothing"),
+        ("cpu", "0", "from 10m to 1024 cores"),
         ("spot_nodes", {"a b": "c"}, "label's key"),
         ("spot_nodes", {"a": "c\nd"}, "label's value"),
         ("egress_networks", ["everywhere"], "a network"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import fill
 from typing import Literal
 
 import click
 
 from skymosaic.archive.simulated.names import INSTRUMENTS, SCENES, InstrumentName, SceneName
 from skymosaic.cli.common import campaign_file, ended_cleanly, set_option, store_option
-from skymosaic.config import Campaign, json_schema, load_campaign, resolved_yaml
+from skymosaic.config import Campaign, DirectorySource, json_schema, load_campaign, shown_yaml
 
 
 @click.command()
@@ -20,13 +21,17 @@ from skymosaic.config import Campaign, json_schema, load_campaign, resolved_yaml
 @ended_cleanly
 def check(config: Path, settings: tuple[str, ...], store: str | None) -> None:
     """Validate CONFIG and print it with all defaults; the data are not looked at."""
-    from skymosaic.admission import require_admissible
+    from skymosaic.admission import require_groups_possible, require_possible
 
     campaign = load_campaign(config, {"store.uri": store}, settings)
-    require_admissible(campaign)
-    click.echo(resolved_yaml(campaign), nl=False)
+    require_possible(campaign)
+    require_groups_possible(campaign)
+    click.echo(shown_yaml(campaign), nl=False)
     for line in _drizzlepac_defaults(campaign):
-        click.echo(f"# {line}")
+        wrapped = fill(line, 80, initial_indent="# ", subsequent_indent="#   ")
+        click.echo(wrapped)
+    if isinstance(campaign.source, DirectorySource) and not campaign.source.path.is_dir():
+        click.echo(f"note: source.path {campaign.source.path} is no folder on this host", err=True)
     click.echo(f"{config} is valid; the data were not looked at", err=True)
 
 

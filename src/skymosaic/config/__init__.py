@@ -6,6 +6,7 @@ from skymosaic.config.loading import (
     load_campaign,
     load_campaign_text,
     resolved_yaml,
+    shown_yaml,
 )
 from skymosaic.config.models import (
     Align,
@@ -44,4 +45,5 @@ __all__ = [
     "load_campaign",
     "load_campaign_text",
     "resolved_yaml",
+    "shown_yaml",
 ]

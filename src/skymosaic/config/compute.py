@@ -8,11 +8,12 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from skymosaic.config.fields import (
+    Host,
     Memory,
     Port,
+    SchedulerAddress,
     Share,
     Size,
-    Text,
     Workers,
 )
 from skymosaic.config.kubernetes import Kubernetes
@@ -32,7 +33,7 @@ class Compute(OptionalSection):
             "`skymosaic submit`."
         ),
     )
-    address: Text | None = Field(
+    address: SchedulerAddress | None = Field(
         default=None, description="Address of that scheduler, such as tcp://127.0.0.1:8786."
     )
     workers: Workers = Field(
@@ -83,7 +84,7 @@ class Compute(OptionalSection):
         default=None,
         description="Port at which a run tells its metrics to Prometheus; null: nowhere.",
     )
-    metrics_host: Text = Field(
+    metrics_host: Host = Field(
         default="127.0.0.1", description="Address that the metrics are told at; of this host."
     )
     kubernetes: Kubernetes = Field(

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, cast, get_args
 
+from skymosaic.config.drizzlepac_ranges import wrong_with
 from skymosaic.config.drizzlepac_reserved import RESERVED
 from skymosaic.errors import CampaignError, InstallationError
 
@@ -45,9 +46,6 @@ SKY_SECTIONS = ("STEP 1: STATIC MASK", "STEP 2: SKY SUBTRACTION")
 _SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 # drizzlepac documents None as "do not use the DQ array" for these strings of DQ flags.
 _FLAGS_OR_NONE = frozenset({"sky_bits", "driz_sep_bits", "final_bits", "dqbits"})
-# drizzlepac takes any number for these. Of other numbers it makes no mosaic, or one of few pixels.
-_POSITIVE = frozenset({"final_scale", "driz_sep_scale"})
-_NOT_NEGATIVE = frozenset({"final_pixfrac", "driz_sep_pixfrac"})
 
 
 @dataclass(frozen=True)
@@ -117,8 +115,8 @@ def checked_value(task: Task, name: str, value: object) -> ParameterValue:
     Raises
     ------
     CampaignError
-        The name is unknown or reserved, or the value has a wrong type, is not an option or is a
-        size that no pixel has.
+        The name is unknown or reserved, or the value has a wrong type, is not an option or cannot
+        be right (`drizzlepac_ranges`).
     """
     label = TASK_NAMES[task]
     if name in RESERVED[task]:
@@ -138,14 +136,11 @@ def checked_value(task: Task, name: str, value: object) -> ParameterValue:
         if value in parameter.options:
             return str(value)
         raise CampaignError(f"must be {_expected(parameter)}, not {value!r}")
-    if parameter.type == "string":
-        return _text(parameter, value)
-    number = _number(parameter, value)
-    if number is not None and name in _POSITIVE and number <= 0:
-        raise CampaignError(f"must be above 0, not {value!r}")
-    if number is not None and name in _NOT_NEGATIVE and number < 0:
-        raise CampaignError(f"must be 0 or above, not {value!r}")
-    return number
+    right = _text if parameter.type == "string" else _number
+    checked = right(parameter, value)
+    if wrong := wrong_with(name, checked):
+        raise CampaignError(f"{wrong}, not {value!r}")
+    return checked
 
 
 def check_parameters(task: Task, given: Mapping[str, object]) -> dict[str, ParameterValue]:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from skymosaic.config.fields import Count, Natural, PositiveNumber, Text
+from skymosaic.config.fields import Count, Natural, PositiveNumber, Seconds, Text
 from skymosaic.config.sections import OptionalSection
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -41,14 +41,17 @@ def parse_quantity(text: str) -> Decimal:
     return Decimal(text.removesuffix(unit)) * _UNITS[unit]
 
 
-def _quantity(text: str) -> str:
-    if parse_quantity(text) <= 0:
-        raise ValueError(f"must be more than nothing, not {text!r}")
+def _cores(text: str) -> str:
+    if not Decimal("0.01") <= parse_quantity(text) <= 1024:
+        raise ValueError(f"must be from 10m to 1024 cores, not {text!r}")
     return text
 
 
-def _quantity_or_auto(text: str) -> str:
-    return text if text == "auto" else _quantity(text)
+def _bytes_or_auto(text: str) -> str:
+    # A quantity without a unit is in bytes: 4 is next to nothing.
+    if text != "auto" and not 256_000_000 <= parse_quantity(text) <= 10**15:
+        raise ValueError(f"must be auto, or from 256M to 1000T, not {text!r}")
+    return text
 
 
 def _matching(pattern: str, what: str) -> AfterValidator:
@@ -103,8 +106,8 @@ Labels = Mapping[
     Annotated[Text, _matching(rf"({_LABEL_NAME})?", "a label's value")],
 ]
 Annotations = Mapping[Annotated[Text, AfterValidator(_label_key)], Text]
-Cpu = Annotated[Text, AfterValidator(_quantity)]
-Bytes = Annotated[Text, AfterValidator(_quantity_or_auto)]
+Cpu = Annotated[Text, AfterValidator(_cores)]
+Bytes = Annotated[Text, AfterValidator(_bytes_or_auto)]
 VolumePath = Annotated[Text, AfterValidator(_volume_path)]
 Port = Annotated[Count, Field(le=65535)]
 Network = Annotated[Text, AfterValidator(_network)]
@@ -168,10 +171,11 @@ class Kubernetes(OptionalSection):
         description="Scale from one worker to so many by load; null: a fixed number.",
     )
     deadline_hours: PositiveNumber = Field(
-        default=24, description="The campaign is stopped when it takes longer (hours)."
+        default=24, le=8784, description="The campaign is stopped when it takes longer (hours)."
     )
     keep_minutes: PositiveNumber = Field(
         default=30,
+        le=527_040,
         description=(
             "How long the finished job is kept, with its log, its scheduler and its workers "
             "(minutes)."
@@ -184,10 +188,10 @@ class Kubernetes(OptionalSection):
             "disruptions of the cluster do not count."
         ),
     )
-    patience: PositiveNumber = Field(
+    patience: Seconds = Field(
         default=900, description="How long to wait for the scheduler and the first worker (s)."
     )
-    grace: PositiveNumber = Field(
+    grace: Seconds = Field(
         default=600,
         description="How long a worker that is to go may take to finish its task (s).",
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from skymosaic.config.compute import Compute
 from skymosaic.config.document import (
     Document,
     KeyPath,
@@ -122,6 +123,24 @@ def resolved_yaml(campaign: Campaign) -> str:
     Loading that text gives an equal campaign, wherever the file lies.
     """
     return to_yaml(campaign.model_dump(mode="json"))
+
+
+def shown_yaml(campaign: Campaign) -> str:
+    """Return what people want to see of `resolved_yaml`: no defaults of back ends not in use.
+
+    Loading that text gives an equal campaign, too.
+    """
+    data = campaign.model_dump(mode="json")
+    compute, usual = data["compute"], Compute().model_dump(mode="json")
+    unused = [
+        name
+        for name in ("slurm", "mpi", "kubernetes")
+        if compute["backend"] != name and compute[name] == usual[name]
+    ]
+    for name in unused:
+        del compute[name]
+    left_out = f"# Left out, as no key of theirs is set: compute.{', compute.'.join(unused)}\n"
+    return to_yaml(data) + (left_out if unused else "")
 
 
 def json_schema() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from skymosaic.config.compute import Compute
 from skymosaic.config.drizzlepac_parameters import CR_STEPS
+from skymosaic.config.drizzlepac_ranges import require_ordered
 from skymosaic.config.fields import (
     Count,
     Endpoint,
@@ -16,8 +17,11 @@ from skymosaic.config.fields import (
     Names,
     Parameters,
     PositiveNumber,
+    Region,
+    Seconds,
     StoreUri,
     Text,
+    no_boolean,
 )
 from skymosaic.config.sections import OptionalSection, Section
 from skymosaic.config.sky import Sky
@@ -98,6 +102,12 @@ class Align(Section):
         ),
     )
 
+    @model_validator(mode="after")
+    def _limits_are_in_order(self) -> Self:
+        require_ordered(self.tweakreg)
+        require_ordered(self.imagefind)
+        return self
+
 
 def _align_from_word(value: Any) -> Any:
     if value == "none":
@@ -122,7 +132,9 @@ class Drizzle(OptionalSection):
         description="AstroDrizzle's other parameters, by its own names.",
     )
     max_output_megapixels: PositiveNumber = Field(
-        default=500, description="Refuse to start when the mosaic would be larger (10^6 pixels)."
+        default=500,
+        le=10**7,
+        description="Refuse to start when the mosaic would be larger (10^6 pixels).",
     )
     witness: bool | None = Field(
         default=None,
@@ -133,13 +145,18 @@ class Drizzle(OptionalSection):
             "the sums of onepass, which takes one more drizzle in all; null: no."
         ),
     )
-    sample: Annotated[int, Field(ge=2)] | None = Field(
+    sample: Annotated[int, Field(ge=2, le=1000), BeforeValidator(no_boolean)] | None = Field(
         default=None,
         description=(
             "Drizzle so many exposures that overlap with both engines, and tell the largest "
             "differences; null: do not."
         ),
     )
+
+    @model_validator(mode="after")
+    def _limits_are_in_order(self) -> Self:
+        require_ordered(self.parameters)
+        return self
 
     @model_validator(mode="after")
     def _a_witness_needs_masks_that_are_kept(self) -> Self:
@@ -175,7 +192,7 @@ class Store(OptionalSection):
     profile: Text | None = Field(
         default=None, description="S3: profile of ~/.aws; null: what AWS's own settings say."
     )
-    region: Text | None = Field(
+    region: Region | None = Field(
         default=None, description="S3: region; null: what AWS's own settings say."
     )
     endpoint_url: Endpoint | None = Field(
@@ -191,7 +208,7 @@ class Store(OptionalSection):
     kms_key: Text | None = Field(
         default=None, description="S3: key of aws:kms (its id or ARN); null: the bucket's."
     )
-    patience: PositiveNumber = Field(
+    patience: Seconds = Field(
         default=120, description="S3: how long to wait for a server that does not answer (s)."
     )
 
@@ -301,7 +318,8 @@ class Campaign(Section):
         CampaignError
             What the group has of its own does not go together with the rest of the file.
         """
-        given = self.model_dump(exclude={"groups"}, exclude_unset=True)
+        # A group is no program: nothing of it is shared out.
+        given = self.model_dump(exclude={"groups": True, "compute": {"share"}}, exclude_unset=True)
         own = self.groups.parameters.get(name) if self.groups else None
         for section, values in (own.model_dump(exclude_unset=True) if own else {}).items():
             if values is not None:

@@ -38,7 +38,11 @@ def resolve_paths(data: dict[str, Any], base_of: Callable[[KeyPath], Path]) -> l
         Paths that no file system takes.
     """
     problems: list[Problem] = []
-    for key in PATH_KEYS:
+    groups = data.get("groups")
+    own = groups.get("parameters") if isinstance(groups, dict) else None
+    names = own if isinstance(own, dict) else ()
+    of_groups = [("groups", "parameters", name, *key) for name in names for key in PATH_KEYS]
+    for key in (*PATH_KEYS, *of_groups):
         holder: Any = data
         for part in key[:-1]:
             holder = holder.get(part) if isinstance(holder, dict) else None

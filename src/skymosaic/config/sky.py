@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from skymosaic.config.drizzlepac_ranges import require_ordered
 from skymosaic.config.fields import Method, Methods, Name, Number, Parameters, PerChip, Text
 from skymosaic.config.sections import OptionalSection, Section
 
@@ -82,3 +83,22 @@ class Sky(OptionalSection):
         default_factory=dict,
         description="Further mosaics, by any name (drizzle.engine: onepass only).",
     )
+
+    @model_validator(mode="after")
+    def _limits_are_in_order(self) -> Self:
+        require_ordered(self.parameters)
+        for variant in self.variants.values():
+            require_ordered({**self.parameters, **variant.parameters})
+        return self
+
+    @model_validator(mode="after")
+    def _variants_have_files_of_their_own(self) -> Self:
+        files: dict[str, str] = {}
+        for name in self.variants:
+            other = files.setdefault(name.lower(), name)
+            if other != name:
+                raise ValueError(
+                    f"the variants {other} and {name} would have the same files, whose names are "
+                    "in lower case; rename one of them"
+                )
+        return self

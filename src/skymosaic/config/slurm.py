@@ -12,7 +12,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from skymosaic.config.fields import Count, PositiveNumber, Size, Text
+from skymosaic.config.fields import Count, Seconds, Size, Text
 from skymosaic.config.sections import OptionalSection
 
 _WORD = r"[A-Za-z0-9_][A-Za-z0-9_.,+@-]*"
@@ -168,7 +168,7 @@ class Slurm(OptionalSection):
             "folder."
         ),
     )
-    grace: PositiveNumber = Field(
+    grace: Seconds = Field(
         default=300,
         description=(
             "How long before its walltime a job is told to end, to hand over its work in order (s)."
@@ -177,7 +177,7 @@ class Slurm(OptionalSection):
     requeue: bool = Field(
         default=True, description="Whether Slurm starts a job again that lost its node or place."
     )
-    patience: PositiveNumber = Field(
+    patience: Seconds = Field(
         default=86400, description="How long to wait in the queue for the first worker (s)."
     )
     encrypted: bool = Field(
@@ -202,4 +202,9 @@ class Slurm(OptionalSection):
             )
         if self.array_at_once is not None and self.array is None:
             raise ValueError("array_at_once needs an array")
+        if self.array is not None and (self.array_at_once or 1) > self.array:
+            raise ValueError(
+                f"array_at_once ({self.array_at_once}) is more than the array has tasks "
+                f"({self.array})"
+            )
         return self

@@ -6,26 +6,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from skymosaic.archive.simulated.names import (
     CCDS,
     DEFAULT_SCENES,
     DITHERS,
+    MAXIMUM_DITHERS,
     InstrumentName,
     SceneName,
 )
 from skymosaic.archive.twins import KINDS, Kind
 from skymosaic.config.fields import (
+    Bucket,
     Count,
     Endpoint,
     Moment,
     Names,
     Number,
     PositiveNumber,
+    Proposals,
+    Region,
     S3Uri,
     Seed,
     Text,
+    no_repeats,
 )
 from skymosaic.config.sections import Section
 
@@ -33,7 +38,7 @@ _KINDS = (
     "Products to take. Of an exposure that is there with its charge transfer corrected (FLC, DRC), "
     "that file alone is taken."
 )
-Kinds = Annotated[tuple[Kind, ...], Field(min_length=1)]
+Kinds = Annotated[tuple[Kind, ...], AfterValidator(no_repeats), Field(min_length=1)]
 Untried = Annotated[
     bool,
     Field(description="Take exposures of imagers that nothing was tried on, such as ACS/SBC."),
@@ -42,6 +47,12 @@ NonImaging = Annotated[
     bool,
     Field(description="Take spectra (grisms, prisms), ramps, and what is no exposure of the sky."),
 ]
+
+
+# A bound that stands beside the default would give way to that of Count.
+Downloads = Annotated[Count, Field(le=256)]
+Dithers = Annotated[Count, Field(le=MAXIMUM_DITHERS)]
+Offset = Annotated[Number, Field(ge=-3600, le=3600)]
 
 
 class SimulatedSource(Section):
@@ -66,10 +77,11 @@ class SimulatedSource(Section):
             "['01', '02', '03']; empty means the first two."
         ),
     )
-    dithers: Count = Field(
-        default=2, description="Exposures of each tile (count); of CCDs 3 where not given."
+    dithers: Dithers = Field(
+        default=2,
+        description="Exposures of each tile (count); of CCDs 3 where not given.",
     )
-    displace: Mapping[Text, tuple[Number, Number]] = Field(
+    displace: Mapping[Text, tuple[Offset, Offset]] = Field(
         default_factory=dict,
         description="True offset of a tile on the sky, as tile: [east, north] (arcsec).",
     )
@@ -154,7 +166,7 @@ class MastSource(Section):
     """What the archive at MAST has of what is asked for."""
 
     kind: Literal["mast"] = Field(description="Query MAST, and fetch what it finds.")
-    proposal_id: Names = Field(default=(), description="Proposals, such as 12812.")
+    proposal_id: Proposals = Field(default=(), description="Proposals, such as 12812.")
     filters: Names = Field(default=(), description="Filters, such as F160W.")
     instrument: Names = Field(default=(), description="Instruments, such as WFC3/IR.")
     target: Names = Field(default=(), description="Targets, by their names in the proposals.")
@@ -164,7 +176,9 @@ class MastSource(Section):
     coordinates: Text | None = Field(
         default=None, description="Centre of a region, such as '05h40m59s -02d27m30s'."
     )
-    radius: PositiveNumber = Field(default=0.2, description="Radius of that region (degrees).")
+    radius: PositiveNumber = Field(
+        default=0.2, le=180, description="Radius of that region (degrees)."
+    )
     start: Moment | None = Field(
         default=None, description="Earliest start of exposures: a date (UTC), or MJD (days)."
     )
@@ -187,13 +201,13 @@ class MastSource(Section):
         default="auto",
         description="From MAST, from the public bucket, or (auto) from MAST what the bucket lacks.",
     )
-    bucket: Text = Field(default="stpubdata", description="Name of the public bucket.")
+    bucket: Bucket = Field(default="stpubdata", description="Name of the public bucket.")
     bucket_endpoint_url: Endpoint | None = Field(
         default=None, description="Address of the bucket's server; null: what AWS's settings say."
     )
     allow_untried: Untried = False
     allow_non_imaging: NonImaging = False
-    downloads: Count = Field(default=8, description="Files fetched at once at most (count).")
+    downloads: Downloads = Field(default=8, description="Files fetched at once at most (count).")
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> Self:
@@ -201,6 +215,20 @@ class MastSource(Section):
         if not any(wanted):
             raise ValueError(
                 "needs at least one of proposal_id, filters, instrument, target, obs_id"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _limits_are_in_order(self) -> Self:
+        if self.min_files > self.max_files:
+            raise ValueError(
+                f"min_files ({self.min_files}) is more than max_files ({self.max_files}): no query "
+                "could find so many files"
+            )
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            raise ValueError(
+                f"start (MJD {self.start:g}) is not before end (MJD {self.end:g}): no exposure "
+                "begins between them"
             )
         return self
 
@@ -223,14 +251,14 @@ class S3Source(Section):
     profile: Text | None = Field(
         default=None, description="Profile of ~/.aws; null: what AWS's own settings say."
     )
-    region: Text | None = Field(
+    region: Region | None = Field(
         default=None, description="Region of the bucket; null: what AWS's own settings say."
     )
     endpoint_url: Endpoint | None = Field(
         default=None, description="Address of a server; null: what AWS's own settings say."
     )
     unsigned: bool = Field(default=False, description="Read a public bucket without credentials.")
-    downloads: Count = Field(default=8, description="Files fetched at once at most (count).")
+    downloads: Downloads = Field(default=8, description="Files fetched at once at most (count).")
 
 
 AnySource = SimulatedSource | DirectorySource | MastSource | S3Source

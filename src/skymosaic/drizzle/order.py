@@ -106,8 +106,23 @@ def decide(
         ours |= decided
         sources = {name: text for name, text in sources.items() if name not in given}
     parameters = pars.resolve(given, ours)
-    warnings = _warnings(several, depth, given, parameters)
+    warnings = _warnings(several, depth, given, parameters) + needed_files(parameters)
     return Order(parameters, sources, warnings)
+
+
+def needed_files(parameters: Mapping[str, Any]) -> list[str]:
+    """Return which files AstroDrizzle needs besides the exposures, a sentence or none."""
+    if parameters.get("final_wht_type") != "IVM":
+        return []
+    return [
+        "final_wht_type: IVM: AstroDrizzle makes these weights from the flat field that each "
+        "exposure names (PFLTFILE, such as iref$x_pfl.fits; of STIS also LFLTFILE, of WFPC2 "
+        "FLATFILE) and, where it finds it, the dark (DARKFILE). Put these reference files on every "
+        "host that works, and set the variable to their folder, with a slash at its end: iref "
+        "(WFC3), jref (ACS), oref (STIS), uref (WFPC2). Without the variable the drizzle fails; "
+        "without the file AstroDrizzle takes 1 for the flat field everywhere, and says so in its "
+        "log alone."
+    ]
 
 
 def require_witness(order: Order) -> None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from skymosaic.config import Campaign
 from skymosaic.config.detectors import named_detectors
 from skymosaic.drizzle import parameters as pars
-from skymosaic.drizzle.order import is_ccd, label, may_look_for_cosmic_rays
+from skymosaic.drizzle.order import (
+    is_ccd,
+    label,
+    may_look_for_cosmic_rays,
+    needed_files,
+)
 
 
 def told_before(campaign: Campaign) -> list[str]:
@@ -23,10 +28,11 @@ def told_before(campaign: Campaign) -> list[str]:
 
 
 def decided_at_plan(campaign: Campaign) -> list[str]:
-    """Return what the step `plan` decides by detector, a line each; none for WFC3/IR."""
-    if _decided(campaign):
-        return []
+    """Return what the step `plan` decides by detector, and what it needs, a line each."""
     given = {**campaign.drizzle.parameters, **campaign.sky.parameters}
+    needed = needed_files(given)
+    if _decided(campaign):
+        return needed
     ccds = [label(one) for one in named_detectors(campaign.source) if is_ccd(one)]
     which = f"of {' and '.join(ccds)}" if ccds else "if they are of CCDs"
     lines = [
@@ -45,7 +51,7 @@ def decided_at_plan(campaign: Campaign) -> list[str]:
             "drizzle.witness: plan refuses it if these steps are on; to have it, set "
             f"{', '.join(pars.CR_STEPS)} to false in drizzle.parameters"
         )
-    return lines
+    return lines + needed
 
 
 def _decided(campaign: Campaign) -> bool:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dask.utils import format_bytes
 
 from skymosaic import programs
+from skymosaic.admission import require_admissible, require_possible
 from skymosaic.config import Campaign
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.order_told import decided_at_plan
+from skymosaic.errors import SkymosaicError
 from skymosaic.methods import column
 from skymosaic.places import open_place
 from skymosaic.sources import open_source
@@ -26,13 +28,18 @@ def lines(campaign: Campaign) -> list[str]:
 
     Raises
     ------
-    CampaignError, InputError, UnreachableError
+    CampaignError, DrizzleError, InputError
+        As a run would be refused.
+    InputError, UnreachableError
         The source has no exposures, or does not answer.
     """
+    require_possible(campaign)
     place = open_place(campaign)
     source = open_source(campaign.source, mixed=campaign.groups is not None)
     parcels = source.parcels()
     groups = programs.split(parcels) if campaign.groups is not None else []
+    if campaign.groups is None:
+        require_admissible(campaign, parcels)
     mosaics, methods = len(groups) or 1, len(campaign.sky.methods)
     stages = {
         "retrieve": len(parcels),
@@ -48,7 +55,7 @@ def lines(campaign: Campaign) -> list[str]:
         f"graph: {sum(stages.values())} tasks",
         *(f"  {stage:<10} {count:>6}" for stage, count in stages.items()),
         f"groups: {len(groups) or 'one mosaic'}",
-        *(f"  {group.name}: {len(group.parcels)} files" for group in groups),
+        *(_group_line(campaign, group) for group in groups),
         *_memory(campaign, place, mosaics),
         *decided_at_plan(campaign),
     ]
@@ -57,6 +64,18 @@ def lines(campaign: Campaign) -> list[str]:
     for name, text in handover.documents(campaign).items():
         told += ["", f"--- {name}", text.rstrip("\n")]
     return told
+
+
+def _group_line(campaign: Campaign, group: programs.Group) -> str:
+    """Return what is known of a group: one that is refused does not stop the others."""
+    line = f"  {group.name}: {len(group.parcels)} files"
+    try:
+        own = campaign.for_group(group.name)
+        require_possible(own)
+        require_admissible(own, group.parcels)
+    except SkymosaicError as error:
+        return f"{line}; will fail: {error}"
+    return line
 
 
 def _memory(campaign: Campaign, place: Place, mosaics: int) -> list[str]:

@@ -15,6 +15,7 @@ CCDS: tuple[InstrumentName, ...] = ("acs-wfc", "wfc3-uvis")
 
 # Where nothing is asked for: exposures of each tile, and what there is to see.
 DITHERS: dict[InstrumentName, int] = {"wfc3-ir": 2, "acs-wfc": 3, "wfc3-uvis": 3}
+MAXIMUM_DITHERS = 28
 DEFAULT_SCENES: dict[InstrumentName, SceneName] = {
     "wfc3-ir": "horsehead",
     "acs-wfc": "sparse",

@@ -17,6 +17,7 @@ from skymosaic.archive.simulated.names import (
     DEFAULT_SCENES,
     DITHERS,
     INSTRUMENTS,
+    MAXIMUM_DITHERS,
     SCENES,
     InstrumentName,
     SceneName,
@@ -27,7 +28,6 @@ from skymosaic.errors import CampaignError
 DETECTOR_SIZE = 1014
 SUBARRAY_SIZE = 256
 REFERENCE_TILE = "54"
-MAXIMUM_DITHERS = 28
 CCD_TILES = ("01", "02", "03", "04", "05", "06", "07", "08", "09")
 
 _VISIT_PREFIX = "ibxl"

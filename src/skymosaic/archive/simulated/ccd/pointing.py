@@ -8,10 +8,10 @@ import numpy as np
 
 from skymosaic.archive.simulated.ccd.cameras import Chip, camera_of, chips_of, shrink_of
 from skymosaic.archive.simulated.ccd.geometry import axes, linear_wcs, width
+from skymosaic.archive.simulated.names import MAXIMUM_DITHERS
 from skymosaic.archive.simulated.plane import FloatArray, deproject, project
 from skymosaic.archive.simulated.pointing import (
     CCD_TILES,
-    MAXIMUM_DITHERS,
     LinearWcs,
     PointingError,
     Simulation,
