@@ -12,6 +12,7 @@ from distributed import Client
 
 from skymosaic import compute, gathering, stages
 from skymosaic.admission import require_admissible, require_possible, rules_of
+from skymosaic.align.solutions import mixed_as_they_are
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.broken_off import reported_if_broken_off
 from skymosaic.compute import execution
@@ -74,6 +75,8 @@ class Prepared:
     inspected: Any
     aligned: Any
     planned: Any
+    positions: Any = None
+    """With `align: none`: whether the stars of the exposures lie at the same places."""
 
 
 def retrieve_each(
@@ -90,11 +93,19 @@ def inspect_all(calls: Calls, campaign: Campaign, place: Place, retrieved: Seque
 
 
 def prepare(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Prepared:
-    """Make the tasks that inspect, align and plan what was retrieved."""
+    """Make the tasks that inspect, align and plan what was retrieved.
+
+    Exposures that are not aligned get tasks that compare the positions of their stars.
+    """
     inspected = inspect_all(calls, campaign, place, retrieved)
     aligned = calls.call(stages.align, place, campaign.align, inspected)
     planned = calls.call(stages.plan, place, campaign, aligned)
-    return Prepared(retrieved, inspected, aligned, planned)
+    positions = None
+    if campaign.align.method == "none":
+        from skymosaic import positions_stage  # with scipy, as in `drizzle_each`
+
+        positions = positions_stage.check_positions(calls, place, retrieved, aligned, planned)
+    return Prepared(retrieved, inspected, aligned, planned, positions)
 
 
 def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Prepared) -> list[Any]:
@@ -158,18 +169,20 @@ def compare(
         prepared.planned,
         drizzled,
         checked,
+        prepared.positions,
     )
 
 
 def count_tasks(campaign: Campaign, files: int) -> int:
     """Return how many tasks of a campaign of one mosaic are told of, if none was done before.
 
-    One for each file, sky method and check; inspect, align, plan and gather; and the differences
-    on the common grid, which the reference engine has a task of its own for.
+    One for each file, sky method and check; inspect, align, plan and gather; the differences on
+    the common grid, which the reference engine has a task of its own for; and with `align: none`
+    the comparison of positions.
     """
     own = campaign.drizzle.engine == "astrodrizzle" and {*OWN} & {*campaign.sky.methods}
     each = len(campaign.sky.methods) + len(campaign.drizzle.checks)
-    return files + each + 4 + bool(own)
+    return files + each + 4 + bool(own) + (campaign.align.method == "none")
 
 
 def _looks_at_pairs(method: str) -> bool:
@@ -285,13 +298,17 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
         execution.wait_for_all(retrieved)  # one file that cannot be had does not stop the others
         done = execution.result_of(inspect_all(calls, campaign, place, retrieved))
     exposures, drizzled = (
-        inspection_table([Exposure.from_dict(record) for record in done.result[kind]])
+        [Exposure.from_dict(record) for record in done.result[kind]]
         for kind in ("exposures", "drizzled")
     )
+    mixed = mixed_as_they_are(exposures) if campaign.align.method == "none" else []
     return Inspection(
-        tables={"exposures": exposures, "drizzled images": drizzled},
+        tables={
+            "exposures": inspection_table(exposures),
+            "drizzled images": inspection_table(drizzled),
+        },
         folder=place.store.where(place.key("inspection")),
-        warnings=list(done.result["warnings"]),
+        warnings=[*done.result["warnings"], *mixed],
     )
 
 

@@ -35,7 +35,7 @@ _WCS_KEYWORDS = re.compile(
 _USED_KEYWORDS = re.compile(
     r"TELESCOP|INSTRUME|DETECTOR|CAMERA|ROOTNAME|ASN_ID|FILTER\d?|FILTNAM\d|EXPTIME|POSTARG[12]"
     r"|D\d{3}DATA|OBSTYPE|IMAGETYP|EXPFLAG|QUALITY|DGEOFILE|NPOLFILE|BUNIT|IDCSCALE|PAMSCALE"
-    rf"|IDCV2REF|WCSNAME|XTENSION|BITPIX|{_WCS_KEYWORDS.pattern}"
+    rf"|IDCV2REF|WCSNAME|WCSTYPE|XTENSION|BITPIX|{_WCS_KEYWORDS.pattern}"
 )
 _ROOTNAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -61,6 +61,8 @@ class Chip:
     """Whether the header tells of a distortion model (IDCV2REF), whose scale is IDCSCALE."""
     nominal_scale: float | None = None
     """Pixel scale that skypac takes where there is no IDCSCALE, arcsec."""
+    wcstype: str = ""
+    """WCSTYPE: what the WCS was made from; empty where there is none, or nobody read it."""
 
     @property
     def scale(self) -> float | None:
@@ -413,6 +415,7 @@ def _chip(
         bunit=_text(header, "BUNIT").upper(),
         has_model="IDCV2REF" in header,
         nominal_scale=_nominal_scale(path, header, primary, cd),
+        wcstype=_text(header, "WCSTYPE"),
     )
 
 

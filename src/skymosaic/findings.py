@@ -37,6 +37,8 @@ class Findings:
     """By method, in the order of the campaign."""
     checked: Mapping[str, Finished] = field(default_factory=dict)
     """Steps in which the engines check each other, by name."""
+    positions: Finished | None = None
+    """With `align: none`: how the positions of stars agree; older versions did not ask."""
     gathered: Finished | None = None
     """The comparison; it may be of a former run."""
     missing: Sequence[Missing] = ()
@@ -55,7 +57,7 @@ class Findings:
         """All finished steps that the comparison is made from, in their order."""
         steps = [*self.retrieved, self.inspected, self.aligned, self.planned]
         more = [*self.drizzled.values(), *self.checked.values()]
-        return [step for step in [*steps, *more] if step is not None]
+        return [step for step in [*steps, self.positions, *more] if step is not None]
 
 
 def read_findings(place: Place) -> Findings:
@@ -106,6 +108,7 @@ def read_findings(place: Place) -> Findings:
     for name, part in (
         ("witness", "witness"),
         ("engines", "both engines"),
+        ("positions", "compare positions"),
         ("comparison", "gather"),
     ):
         reader.failure(name, part)
@@ -117,9 +120,20 @@ def read_findings(place: Place) -> Findings:
         aligned=aligned,
         planned=planned,
         drizzled=drizzled,
+        positions=None if planned is None else _positions(place, campaign, aligned),
         gathered=finished(place, "comparison"),
         missing=reader.missing,
     )
+
+
+def _positions(place: Place, campaign: Campaign, aligned: Finished | None) -> Finished | None:
+    """Return the comparison of the stars of the exposures that there are now, if any was made."""
+    done = finished(place, "positions") if campaign.align.method == "none" else None
+    if done is None or aligned is None:
+        return None
+    known = {record["rootname"] for record in aligned.result["exposures"]}
+    compared = {name for pair in done.result["pairs"] for name in (pair["a"], pair["b"])}
+    return done if compared <= known else None
 
 
 def _with_defaults(settings: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,13 +9,16 @@ from astropy.table import Table
 from pydantic import ValidationError
 
 from skymosaic import masks_told
+from skymosaic.align.solutions import mixed_as_they_are, mixed_in_tiles
 from skymosaic.align.vectors import VECTORS
 from skymosaic.compare.reduction import Floats
 from skymosaic.config import Campaign
 from skymosaic.differences_told import chips_told, differences_told
 from skymosaic.drizzle import parameters as pars
+from skymosaic.exposure import Exposure
 from skymosaic.findings import Findings
 from skymosaic.footprints_told import footprints_told
+from skymosaic.positions_told import positions_line, positions_told
 from skymosaic.run_record import alignment_lines, alignment_warnings, run_record
 from skymosaic.stages import order_of, read_previews, require_equal_weights, sky_values
 from skymosaic.steps import Bench, Finished, Place, run_step
@@ -43,10 +46,21 @@ def gather(
     planned: Finished,
     drizzled: Sequence[Finished],
     checked: Mapping[str, Finished],
+    positions: Finished | None = None,
 ) -> Finished:
     """Compare the methods and write ``comparison/``: table, figures, report."""
     runs: dict[str, Finished] = dict(zip(campaign.sky.methods, drizzled, strict=True))
-    found = Findings(place, campaign, retrieved, inspected, aligned, planned, runs, checked=checked)
+    found = Findings(
+        place,
+        campaign,
+        retrieved,
+        inspected,
+        aligned,
+        planned,
+        runs,
+        checked=checked,
+        positions=positions,
+    )
     parameters = order_of(planned).parameters
     looked_for = pars.has_cr_steps(parameters)
     at_once = campaign.drizzle.engine == "onepass"
@@ -98,6 +112,7 @@ def gather(
             "summary": [
                 *([] if evidence is None else summary_lines(evidence)),
                 *alignment_lines(aligned),
+                *([] if positions is None else [positions_line(positions.result)]),
                 *check_lines(checked),
             ],
             "card": dict(comparison.card),
@@ -110,7 +125,11 @@ def gather(
         inputs=_inputs(found),
         parameters={
             "campaign": what_is_asked(campaign),
-            "keys": [planned.key, aligned.key, *(step.key for step in checked.values())],
+            "keys": [
+                step.key
+                for step in (planned, aligned, positions, *checked.values())
+                if step is not None
+            ],
             "told": told,
             **({"rates": _RATES_SHOWN} if _in_counts(found) else {}),
             **({"weights": _WEIGHTS_TOLD} if looked_for and not at_once else {}),
@@ -133,6 +152,9 @@ def told_first(found: Findings) -> list[str]:
         told += inspected.result.get("warnings", ())  # older versions had none
     if aligned is not None:
         told += alignment_warnings(aligned)
+    told += solution_warnings(found)
+    if found.positions is not None:
+        told += positions_told(found.positions.result)
     if planned is not None:
         order = order_of(planned)
         told += order.warnings
@@ -140,6 +162,27 @@ def told_first(found: Findings) -> list[str]:
         if runs and looked_for and found.campaign.drizzle.engine == "onepass":
             told.append(masks_told.once(runs, _method_of_masks(found.campaign, runs)))
     return [*told, *footprints_told(runs), *differences_told(runs)]
+
+
+def solution_warnings(found: Findings) -> list[str]:
+    """Return where WCS solutions of different kinds are in one mosaic, once it is aligned."""
+    if found.inspected is None:
+        return []
+    if found.campaign.align.method == "none":
+        return mixed_as_they_are(found.exposures)
+    alignment = None if found.aligned is None else found.aligned.result.get("alignment")
+    if alignment is None:
+        return []
+    exposures, drizzled = (
+        [Exposure.from_dict(record) for record in found.inspected.result[kind]]
+        for kind in ("exposures", "drizzled")
+    )
+    used = {
+        tile: members
+        for tile, members in alignment["members"].items()
+        if tile not in alignment["dropped"]
+    }
+    return mixed_in_tiles(used, exposures, drizzled)
 
 
 def _in_counts(found: Findings) -> bool:

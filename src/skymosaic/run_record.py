@@ -18,6 +18,7 @@ from skymosaic.config import resolved_yaml
 from skymosaic.findings import Findings
 from skymosaic.inspection import inspection_table
 from skymosaic.masks_told import hit_sheet
+from skymosaic.positions_told import positions_sheet
 from skymosaic.sky.values import rate_unit
 from skymosaic.stages import order_of
 from skymosaic.steps import Finished
@@ -127,6 +128,7 @@ def run_record(
         exposures=exposures if len(exposures) else None,
         alignment=None if alignment is None else _fits(alignment),
         gates=None if alignment is None else _gates(alignment),
+        positions=None if found.positions is None else positions_sheet(found.positions.result),
         vectors=vectors,
         checks=_checks(found, unit),
         verified=verified(found),

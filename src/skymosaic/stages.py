@@ -18,6 +18,7 @@ from astropy.io import fits
 
 from skymosaic import drizzlepac_process, progress
 from skymosaic.align.align import align as align_folder
+from skymosaic.align.solutions import mixed_as_they_are, mixed_in_tiles
 from skymosaic.align.vectors import VECTORS
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.compare.reduction import Floats, reduce_image
@@ -184,6 +185,13 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
             drizzled.exposures,
             settings,
         )
+        used = {
+            tile: names
+            for tile, names in alignment.members.items()
+            if tile not in alignment.dropped
+        }
+        for warning in mixed_in_tiles(used, exposures.exposures, drizzled.exposures):
+            log.warning("%s", warning)
         aligned = []
         for exposure in exposures.exposures:
             if alignment.uses(exposure.rootname):
@@ -250,7 +258,9 @@ def plan(place: Place, campaign: Campaign, aligned: Finished) -> Finished:
             "depth": [list(one) for one in depth.points],
             "started": min(started, default=None),
         }
-        for warning in _decide(campaign, images.exposures, result).warnings:
+        unaligned = campaign.align.method == "none"
+        mixed = mixed_as_they_are(images.exposures) if unaligned else []
+        for warning in (*_decide(campaign, images.exposures, result).warnings, *mixed):
             log.warning("%s", warning)
         return result
 

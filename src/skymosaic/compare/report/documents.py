@@ -101,6 +101,7 @@ def markdown(report: Report) -> str:
         "weights": "Weights of the methods",
         "alignment": "Alignment",
         "gates": "Gates of the alignment",
+        "positions": "Positions of stars",
         "defaults": "How the drizzle was set up",
         "steps": "Time and memory",
     }

@@ -32,6 +32,7 @@ _SHOWN = {
     "seams": "{:.4g}",
     "invariants": "{:.2e}",
     "witness": "{:.2g}",
+    "positions": "{:.3f}",
     "engines": "{:.2g}",
     "cosmic_rays": "{:.3g}",
     "weights": "{:.3g}",

@@ -42,13 +42,14 @@ class RunRecord:
         Name of the campaign.
     created : str
         When the report was made, as it is to be printed.
-    exposures, alignment, gates, vectors, checks, steps, witness, engines, cosmic_rays, weights,
-    defaults : Table or None
+    exposures, alignment, gates, vectors, positions, checks, steps, witness, engines, cosmic_rays,
+    weights, defaults : Table or None
         Tables of `sheets`; None where nothing is known. `checks` says for every method and chip
-        what its records of the sky said; `witness` how well each mosaic agrees with its headers;
-        `engines` by how much both engines differ on a sample; `cosmic_rays` how many pixels of
-        each chip were masked for all methods; `weights` by how much the methods' weights differ;
-        `defaults` what was decided by detector of AstroDrizzle's parameters.
+        what its records of the sky said; `positions` how the positions of stars agree where
+        exposures that were not aligned overlap; `witness` how well each mosaic agrees with its
+        headers; `engines` by how much both engines differ on a sample; `cosmic_rays` how many
+        pixels of each chip were masked for all methods; `weights` by how much the methods' weights
+        differ; `defaults` what was decided by detector of AstroDrizzle's parameters.
     verified : sequence of str
         What was verified of the sky values and mosaics, and how.
     engine : str
@@ -81,6 +82,7 @@ class RunRecord:
     alignment: Table | None = None
     gates: Table | None = None
     vectors: Table | None = None
+    positions: Table | None = None
     checks: Table | None = None
     verified: Sequence[str] = ()
     witness: Table | None = None

@@ -92,6 +92,7 @@ def sheets(report: Report) -> dict[str, Table]:
         "alignment": record.alignment,
         "gates": record.gates,
         "vectors": record.vectors,
+        "positions": record.positions,
         "defaults": record.defaults,
         "steps": record.steps,
     }

@@ -183,7 +183,12 @@ def facts(report: Report) -> list[Fact]:
 def _alignment(report: Report) -> list[Fact]:
     table = report.record.alignment
     if table is None:
-        return [Fact("not aligned here", "", "alignment")] if report.record.aligned is False else []
+        if report.record.aligned is not False:
+            return []
+        positions = report.record.positions
+        apart = positions is not None and any(str(one) == "displaced" for one in positions["state"])
+        text = "not aligned here, and stars lie apart" if apart else "not aligned here"
+        return [Fact(text, "bad" if apart else "", "alignment")]
     good = sum(str(status) in ("aligned", "reference") for status in table["status"])
     text = f"{good} of {len(table)} drizzled images aligned"
     return [Fact(text, "good" if good == len(table) else "bad", "alignment")]
