@@ -188,7 +188,7 @@ def scheduler_killed(stage: Stage) -> str:
     trial = Trial(stage, "one job scheduler killed", "tiles", TILES, nodes=2)
     job = trial.submit()
     trial.drizzling()
-    trial.pid_of("distributed.cli.dask_scheduler").send_signal(signal.SIGKILL)
+    trial.pid_of("distributed.cli.dask_spec").send_signal(signal.SIGKILL)
     line = trial.must_end(trial.job_end(job), 10)
     trial.restart()
     trial.check_end()

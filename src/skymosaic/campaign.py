@@ -243,7 +243,7 @@ def run(
         if done is not None:
             return outcome_of(place, done, reused=True)
         with workers(campaign, place, both(tell, recorder.tell), len(parcels)) as client:
-            recorder.watch(dashboard=str(client.dashboard_link or ""))
+            recorder.watch(dashboard=execution.dashboard_of(client))
             both(expect, recorder.expect)(count_tasks(campaign, len(parcels)))
             done = with_second_chances(
                 client, lambda share: compute_graph(client, campaign, place, source, parcels, share)

@@ -160,15 +160,17 @@ def _connect() -> socket.socket:
     end = time.monotonic() + _PATIENCE
     while time.monotonic() < end:
         address = Path(os.environ[ADDRESS])
-        connection = socket.socket(socket.AF_UNIX)
-        if connection.connect_ex(str(address)) == 0:
-            return connection
-        connection.close()
+        # On another host than the one where we were told of it, the folder may be anybody's.
+        if scratch.is_ours(address.parent):
+            connection = socket.socket(socket.AF_UNIX)
+            if connection.connect_ex(str(address)) == 0:
+                return connection
+            connection.close()
         if _server and _server.poll() is not None:
             break  # our own ended: drizzlepac cannot be imported
         with _lock:
-            # It ended, or it is on another host; a folder without a socket is one that is starting.
-            if not _server and (address.exists() or not address.parent.exists()):
+            # It ended, or it is on another host; a folder without a socket is one that starts.
+            if not _server and (address.exists() or not scratch.is_ours(address.parent)):
                 _start()
         time.sleep(0.02)
     raise _ended("start")

@@ -45,7 +45,7 @@ class SkyError(SkymosaicError):
 
 
 class InstallationError(SkymosaicError):
-    """The installation gives wrong answers (``skymosaic doctor`` tells why); nothing was run."""
+    """The installation lacks something, gives wrong answers, or is not that of the workers."""
 
     exit_code = 8
 

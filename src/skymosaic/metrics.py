@@ -1,7 +1,7 @@
 """What a run tells Prometheus: tasks and groups by state, bytes, failures, seconds.
 
-Dask's scheduler and workers tell their own metrics at ``/metrics`` of their dashboards, where
-prometheus_client is installed; these are those of the campaign, told by its driver.
+The driver tells them, over HTTP in the clear: numbers, with the names of the campaign and its
+stages, and none of a file or of anything else that is not for everybody.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from skymosaic import compute
 from skymosaic.admission import require_admissible, require_possible
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.broken_off import report_broken_off
+from skymosaic.compute import execution
 from skymosaic.config import Campaign, resolved_yaml
 from skymosaic.errors import PartialError, SkymosaicError
 from skymosaic.installation import require_match
@@ -117,7 +118,7 @@ def run(
         told.store.write_text(told.key("campaign.yaml"), resolved_yaml(campaign))
         parcels = sum(len(group.parcels) for group in groups)
         with workers(campaign, place, both(tell, recorder.tell), parcels) as client:
-            recorder.watch(dashboard=str(client.dashboard_link or ""))
+            recorder.watch(dashboard=execution.dashboard_of(client))
             tasks = sum(
                 pipeline.count_tasks(campaign.for_group(group.name), len(group.parcels))
                 for group in groups

@@ -1,15 +1,22 @@
-"""Private working folders that are gone afterwards, even when a worker was killed."""
+"""Private working folders that are gone afterwards, even when a worker was killed.
+
+They lie among those of other users, who may have put anything there under our names, before us or
+on purpose: folders, pipes, links. What is not this user's own folder is passed over, and nothing
+that others could have made is opened in a way that waits or follows links.
+"""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import functools
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -74,24 +81,22 @@ def shared_folder(root: Path | None, label: str) -> Path:
     Parameters
     ----------
     root, label
-        As for `folder`; the label is the folder's whole name.
+        As for `folder`; the label is the folder's whole name, as long as nobody else sits there.
 
     Raises
     ------
     StoreError
-        It cannot be made, or belongs to another user.
+        It cannot be made.
     """
     path = Path(root or tempfile.gettempdir()) / (_prefix() + label)
     while True:
         try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if path.stat().st_uid != os.getuid() or path.is_symlink():
-                raise StoreError(f"{path} belongs to another user; set compute.scratch to yours")
-            lock = (path / LOCK).open("w")
+            found = private_folder(path)
+            lock = os.fdopen(open_private(found / LOCK, os.O_RDWR | os.O_CREAT), "w")
             fcntl.flock(lock, fcntl.LOCK_SH)
-            if (path / LOCK).stat().st_ino == os.fstat(lock.fileno()).st_ino:
+            if (found / LOCK).stat().st_ino == os.fstat(lock.fileno()).st_ino:
                 _held.append(lock)
-                return path
+                return found
         except FileNotFoundError:  # swept away between two of these lines
             continue
         except OSError as error:
@@ -99,6 +104,69 @@ def shared_folder(root: Path | None, label: str) -> Path:
                 f"no folder can be made at {path} ({error.strerror}); free it, or set "
                 "compute.scratch to another"
             ) from None
+
+
+def private_folder(path: Path) -> Path:
+    """Return this user's own folder of a name, made where there is none.
+
+    Where somebody else has taken the name, the folder has another one that begins with it, which
+    later callers find as well.
+
+    Parameters
+    ----------
+    path : Path
+        Where it should be.
+
+    Raises
+    ------
+    OSError
+        It cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    found = _our_folders(path)
+    if not found:
+        # Nobody can sit at a name that nobody can guess. Two processes may make one each at once.
+        made = Path(tempfile.mkdtemp(prefix=f"{path.name}-", dir=path.parent))
+        found = _our_folders(path) or [made]
+    return found[0]
+
+
+def _our_folders(path: Path) -> list[Path]:
+    named = (path, *sorted(path.parent.glob(f"{path.name}-*")))
+    return [folder for folder in named if is_ours(folder)]
+
+
+def is_ours(path: Path) -> bool:
+    """Whether this is a folder of this user, and no link to one."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+
+
+def open_private(path: Path, flags: int) -> int:
+    """Open a file of our own in a folder of our own; never wait for a pipe, nor follow a link.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    flags : int
+        As for `os.open`.
+
+    Raises
+    ------
+    OSError
+        It is no file, or cannot be opened.
+    """
+    opened = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    return opened
 
 
 _held: list[IO[str]] = []
@@ -123,20 +191,24 @@ def sweep_now(base: Path | None) -> int:
     """
     swept = 0
     for left in Path(base or tempfile.gettempdir()).glob(_prefix() + "*"):
-        lock = left / LOCK
-        try:
-            if not lock.exists():
-                if time.time() - left.stat().st_mtime > _YOUNG:
-                    shutil.rmtree(left, ignore_errors=True)
-                    swept += 1
-                continue
-            with lock.open() as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(left, ignore_errors=True)
-                swept += 1
-        except (BlockingIOError, FileNotFoundError):
-            continue  # in use, or just removed by another process
+        if is_ours(left) and _is_left(left):
+            shutil.rmtree(left, ignore_errors=True)
+            swept += not left.exists()
     return swept
+
+
+def _is_left(folder: Path) -> bool:
+    """Whether nobody uses a folder of ours any more."""
+    try:
+        try:
+            lock = open_private(folder / LOCK, os.O_RDONLY)
+        except FileNotFoundError:
+            return time.time() - folder.lstat().st_mtime > _YOUNG
+        with os.fdopen(lock) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except OSError:
+        return False  # in use, just removed by another process, or nothing that we made
 
 
 @contextmanager

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+import distributed
 import pytest
 from distributed import LocalCluster
 
-from skymosaic.compute import client, scheduler
+from skymosaic.compute import addresses, client, dask_versions, servers
+from skymosaic.compute import scheduler as running
 from skymosaic.config import Compute
-from skymosaic.errors import ComputeError
+from skymosaic.errors import ComputeError, InstallationError
 
 
 @pytest.fixture
 def impatient(monkeypatch) -> None:
-    monkeypatch.setattr(scheduler, "_PATIENCE", 2)
+    monkeypatch.setattr(running, "_PATIENCE", 2)
 
 
 @pytest.fixture
@@ -60,7 +66,7 @@ def test_workers_with_threads_are_refused(impatient) -> None:
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
         ) as cluster,
-        pytest.raises(ComputeError, match="--nthreads 1"),
+        pytest.raises(InstallationError, match="--nthreads 1"),
         client(at(cluster.scheduler_address), 1),
     ):
         pytest.fail("they share a process")
@@ -73,3 +79,91 @@ def test_the_scheduler_goes_on_afterwards(impatient, cluster) -> None:
         with client(at(cluster.scheduler_address), 1) as connected:
             threads = [w["nthreads"] for w in connected.scheduler_info()["workers"].values()]
             assert threads == [1]
+
+
+class Another(servers.Scheduler):
+    """A scheduler of another version, which says so as a real one does."""
+
+    name, version = "distributed", "2026.7.9"
+
+    def versions(self, packages=None) -> dict:
+        told = super().versions(packages)
+        return {**told, "packages": {**told["packages"], self.name: self.version}}
+
+
+class Old(Another):
+    """One of 2025.2.0, which does not know what newer clients ask it."""
+
+    version = "2025.2.0"
+
+    def identity(self) -> dict:
+        return super().identity()
+
+
+class OtherMsgpack(Another):
+    """One whose words may be written otherwise."""
+
+    name, version = "msgpack", "0.6.2"
+
+
+@contextmanager
+def serving(cls: type[distributed.Scheduler]) -> Iterator[str]:
+    """Yield the address of a scheduler that runs in a thread."""
+    address, started, loop = "", threading.Event(), asyncio.new_event_loop()
+    over = asyncio.Event()
+
+    async def serve() -> None:
+        nonlocal address
+        async with cls(host="127.0.0.1", port=0) as scheduler:
+            address = scheduler.address
+            started.set()
+            await over.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread.start()
+    assert started.wait(20)
+    try:
+        yield address
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(20)
+        loop.close()
+
+
+@pytest.mark.parametrize("cls", [Old, Another, OtherMsgpack])
+def test_a_scheduler_of_another_version_is_told_with_both_versions(impatient, cls) -> None:
+    name, theirs = cls.name, cls.version
+    here = distributed.versions.get_versions()["packages"][name]
+    with serving(cls) as address:
+        if cls is not Old:  # its client gets through: workers are needed to come that far
+            with (
+                running.connected(at(address), workers=0) as connection,
+                pytest.raises(InstallationError) as caught,
+            ):
+                running.require_fit(connection, address)
+        else:
+            with pytest.raises(InstallationError) as caught, client(at(address), 1):
+                pytest.fail("it does not understand us")
+    assert f"has {name} {theirs}, here it is {here}; use one environment" in str(caught.value)
+    assert not caught.value.passes_by_itself
+
+
+def test_what_is_no_scheduler_has_no_versions() -> None:
+    assert dask_versions.of_scheduler("tcp://127.0.0.1:9", 0.5) == {}
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("tcp://127.0.0.1:8786", "every user of this host can run anything"),
+        ("tcp://10.0.0.1:8786", "whoever reaches it can run anything"),
+        ("tls://127.0.0.1:8786", None),
+    ],
+)
+def test_an_open_scheduler_is_warned_of_once(caplog, address: str, words: str | None) -> None:
+    addresses.warn_if_open.cache_clear()
+    with caplog.at_level(logging.WARNING, "skymosaic"):
+        for _ in range(2):
+            addresses.warn_if_open(address)
+    assert [words in record.getMessage() for record in caplog.records] == [True] * bool(words)
+    addresses.warn_if_open.cache_clear()

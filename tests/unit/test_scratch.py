@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from skymosaic import scratch
+from skymosaic import drizzlepac_process, scratch
+from skymosaic.errors import ComputeError
+from skymosaic.store import LocalStore
+from skymosaic.store.cache import CachedStore
+from tests.strangers import USER, become
 
 HOLD = """
 import sys, time
@@ -116,3 +123,130 @@ def test_what_belongs_to_others_is_never_swept(tmp_path) -> None:
         os.utime(folder, (long_ago, long_ago))
     sweep(tmp_path)
     assert all(folder.exists() for folder in others)
+
+
+@pytest.fixture
+def common() -> Iterator[Path]:
+    """A folder as the system's temporary one: everybody may make things there."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o1777)
+    yield folder
+    shutil.rmtree(folder)
+
+
+AS_STRANGER = {
+    "a folder": "mkdir {0}",
+    "a closed folder": "mkdir -m 700 {0}",
+    "an open folder with a pipe as its lock": "mkdir -m 777 {0}; mkfifo -m 666 {0}/.lock",
+    "an open folder with a link as its lock": "mkdir -m 777 {0}; ln -s {1}/precious/file {0}/.lock",
+    "a pipe": "mkfifo -m 666 {0}",
+    "a link to a folder of ours": "ln -s {1}/precious {0}",
+    "a file": "touch {0}",
+}
+
+
+@pytest.fixture
+def precious(common: Path) -> Path:
+    """A folder of ours that is no scratch."""
+    folder = common / "precious"
+    folder.mkdir(mode=0o755)
+    (folder / "file").write_text("kept")
+    return folder
+
+
+def sit(common: Path, kind: str, name: str) -> Path:
+    """Let a stranger put something there, which looks old."""
+    path = common / name
+    become("sh", "-c", AS_STRANGER[kind].format(path, common)).check_returncode()
+    long_ago = time.time() - 3600
+    os.utime(path, (long_ago, long_ago), follow_symlinks=False)
+    assert path.lstat().st_uid == USER
+    return path
+
+
+@pytest.mark.parametrize("kind", AS_STRANGER)
+@pytest.mark.timeout(20)
+def test_what_a_stranger_named_like_ours_is_passed_over(
+    common: Path, precious: Path, kind: str
+) -> None:
+    theirs = sit(common, kind, f"skymosaic-{os.getuid()}-work-x")
+    ours = common / f"skymosaic-{os.getuid()}-left"
+    ours.mkdir()
+    long_ago = time.time() - 3600
+    os.utime(ours, (long_ago, long_ago))
+    assert scratch.sweep_now(common) == 1
+    assert theirs.lstat().st_uid == USER
+    assert not ours.exists()
+    assert (precious / "file").read_text() == "kept"
+    with scratch.folder(common, "work") as folder:
+        assert folder.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("kind", AS_STRANGER)
+@pytest.mark.timeout(20)
+def test_a_stranger_on_the_name_of_a_shared_folder_is_avoided(
+    common: Path, precious: Path, kind: str
+) -> None:
+    theirs = sit(common, kind, f"skymosaic-{os.getuid()}-cache-abc")
+    folder = scratch.shared_folder(common, "cache-abc")
+    assert folder != theirs
+    assert scratch.is_ours(folder)
+    assert folder.stat().st_mode & 0o077 == 0
+    # The processes of the host agree, and it is not swept while it is used.
+    assert scratch.shared_folder(common, "cache-abc") == folder
+    scratch.sweep_now(common)
+    assert folder.exists()
+    assert (precious / "file").read_text() == "kept"
+
+
+@pytest.mark.timeout(20)
+def test_a_cache_among_strangers_is_a_folder_of_our_own(common: Path, tmp_path: Path) -> None:
+    distant = LocalStore(tmp_path / "distant")
+    (tmp_path / "file").write_bytes(b"pixels")
+    product = distant.put(tmp_path / "file", "demo/file")
+    sit(common, "a pipe", f"{product.sha256}.lock")
+    sit(common, "a closed folder", f"cache-of-{os.getuid()}")
+    store = CachedStore(distant, None, common, 1000)
+    store.get(product, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"pixels"
+    [entry] = common.rglob(product.sha256)
+    assert scratch.is_ours(entry.parent)
+    assert entry.parent.stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_that_only_we_can_write_to_is_the_cache_itself(tmp_path: Path) -> None:
+    distant = LocalStore(tmp_path / "distant")
+    (tmp_path / "file").write_bytes(b"pixels")
+    product = distant.put(tmp_path / "file", "demo/file")
+    (tmp_path / "cache").mkdir(mode=0o775)
+    CachedStore(distant, None, tmp_path / "cache", 1000).get(product, tmp_path / "copy")
+    assert (tmp_path / "cache" / product.sha256).exists()
+
+
+@pytest.mark.timeout(60)
+def test_drizzlepac_is_not_asked_of_a_stranger(
+    common: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker on another host was told of a folder, whose name a stranger has taken there."""
+    sit(common, "an open folder with a pipe as its lock", "skymosaic-drizzlepac")
+    address = common / "skymosaic-drizzlepac" / "socket"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(address))
+        listener.listen()
+        monkeypatch.setenv(drizzlepac_process.ADDRESS, str(address))
+        monkeypatch.setattr(drizzlepac_process, "_server", None)
+        started = []
+
+        def start() -> None:
+            started.append(True)
+            monkeypatch.setenv(drizzlepac_process.ADDRESS, str(tmp_path / "own" / "socket"))
+            monkeypatch.setattr(drizzlepac_process, "_PATIENCE", 0)
+
+        monkeypatch.setattr(drizzlepac_process, "_start", start)
+        monkeypatch.setattr(drizzlepac_process, "_PATIENCE", 0.3)
+        with pytest.raises(ComputeError):
+            drizzlepac_process.call("version", tmp_path, {}, tmp_path / "log")
+        assert started
+        listener.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listener.accept()

@@ -152,7 +152,7 @@ def test_what_is_asked_for_is_in_the_script() -> None:
     assert "echo 'ready'" in lines
     assert 'export TMPDIR="${SLURM_TMPDIR:?has no value in this job}/sky"' in lines
     assert "ch-run '/images/sky mosaic' -- python3 -m skymosaic.cli run" in script
-    assert "ch-run '/images/sky mosaic' -- python3 -m distributed.cli.dask_worker" in script
+    assert "ch-run '/images/sky mosaic' -- python3 -m skymosaic.compute.worker" in script
     assert "--nworkers 6" in script
     assert "--memory-limit 1706MiB" in script
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 # A worker imports the main module of the driver as well, which is the command line as a rule.
-_PRELOAD = ["skymosaic.cli", "skymosaic.stages", "distributed.nanny", "distributed.worker"]
+_PRELOAD = ["skymosaic.cli", "skymosaic.stages", "distributed.nanny", "skymosaic.compute.servers"]
 
 
 def warm(settings: Compute) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
+import logging
 
 from distributed.comm.addressing import parse_address, parse_host_port
 
 from skymosaic.errors import CampaignError
+
+log = logging.getLogger(__name__)
 
 _ENCRYPTED = {"tls", "wss", "inproc"}  # what stays in one process needs none
 
@@ -37,6 +41,25 @@ def require_private(address: str, *, insecure: bool) -> None:
         "docs/clusters.md), or, in a network of your own, allow it by compute.insecure: true "
         "(--insecure)"
     )
+
+
+@functools.cache
+def warn_if_open(address: str) -> None:
+    """Warn, once, of an address that is not encrypted: others can run what they like there.
+
+    Parameters
+    ----------
+    address : str
+        The scheduler's.
+    """
+    scheme, location = parse_address(address)
+    if scheme not in _ENCRYPTED:
+        log.warning(
+            "the scheduler at %s is not encrypted: %s can run anything on its workers, as you. "
+            "Start scheduler and workers with TLS (docs/clusters.md#tls)",
+            address,
+            "every user of this host" if is_loopback(location) else "whoever reaches it",
+        )
 
 
 def is_loopback(location: str) -> bool:

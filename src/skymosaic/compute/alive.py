@@ -12,6 +12,7 @@ from dask.utils import format_bytes
 from distributed import Client
 from distributed.system import MEMORY_LIMIT
 
+from skymosaic.compute.execution import dashboard_of
 from skymosaic.config import Compute
 from skymosaic.versions import versions
 
@@ -48,7 +49,7 @@ def of_scheduler(client: Client) -> list[str]:
     workers: dict[str, Any] = told["workers"]
     lines = [
         f"scheduler {told['address']}: alive, {len(workers)} workers",
-        f"dashboard: {client.dashboard_link}",
+        f"dashboard: {dashboard_of(client) or 'none'}",
     ]
     for host, here in sorted(_by_host(workers).items()):
         threads = sum(worker["nthreads"] for worker in here)

@@ -8,31 +8,12 @@ from pathlib import Path
 
 from distributed.security import Security
 
-from skymosaic.errors import InstallationError
-
 CERTIFICATE, KEY = "certificate.pem", "key.pem"
-
-
-def temporary() -> Security:
-    """Return new certificates for a scheduler, its workers and its clients.
-
-    Raises
-    ------
-    InstallationError
-        The package cryptography is missing.
-    """
-    try:
-        return Security.temporary()
-    except ImportError:
-        raise InstallationError(
-            "encrypted connections need the package cryptography: pip install skymosaic[slurm], "
-            "or in a network of your own, set compute.slurm.encrypted: false"
-        ) from None
 
 
 def write(folder: Path) -> None:
     """Write new certificates into a folder, for the user's eyes only."""
-    security = temporary()
+    security = Security.temporary()
     for name, text in ((CERTIFICATE, security.tls_ca_file), (KEY, security.tls_client_key)):
         with os.fdopen(
             os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"

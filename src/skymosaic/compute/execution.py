@@ -115,7 +115,15 @@ def dashboard() -> str:
         get_worker()
     except ValueError:
         return ""
-    return str(get_client().dashboard_link or "")
+    return dashboard_of(get_client())
+
+
+def dashboard_of(client: Client) -> str:
+    """Return the address of the Dask dashboard of a client's scheduler; empty where it has none."""
+    try:
+        return str(client.dashboard_link or "")
+    except KeyError:  # what distributed makes of a scheduler without one
+        return ""
 
 
 @contextmanager

@@ -22,6 +22,11 @@ ADDRESS = "SKYMOSAIC_SCHEDULER_ADDRESS"
 """Environment variable with the scheduler's address, such as ``tcp://10.0.0.1:8786``."""
 _OPERATORS = "DASK_SCHEDULER_ADDRESS"  # set in its pods by dask-kubernetes' operator; needs DNS
 
+_LOOK = (
+    "`kubectl get pods` and `kubectl describe pod` tell why; compute.kubernetes.patience is how "
+    "long it is waited for"
+)
+
 
 @contextmanager
 def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
@@ -41,14 +46,12 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
     InstallationError
         The driver is outside the cluster, and dask-kubernetes is not installed.
     """
-    with _address(settings) as address:
-        _wait_for_workers(address, settings.kubernetes.patience)
-        there = settings.model_copy(
-            # The campaign's network policies keep everybody else from its scheduler.
-            update={"backend": "scheduler", "address": address, "insecure": True}
-        )
-        with scheduler.client(there, tasks, idlers) as connected:
-            yield connected
+    patience = settings.kubernetes.patience
+    # It need not be encrypted: the campaign's network policies keep everybody else from it.
+    with _address(settings) as address, scheduler.answering(address, patience, _LOOK) as connected:
+        _wait_for_workers(connected, address, patience)
+        scheduler.require_fit(connected, address)
+        yield connected
 
 
 @contextmanager
@@ -76,16 +79,13 @@ def _address(settings: Compute) -> Iterator[str]:
         yield cluster.scheduler_address
 
 
-def _wait_for_workers(address: str, patience: float) -> None:
+def _wait_for_workers(connected: Client, address: str, patience: float) -> None:
     # Images are pulled and nodes added first, which takes longer than a running scheduler may.
     try:
-        with Client(address, timeout=patience) as waiting:
-            waiting.wait_for_workers(1, timeout=patience)
-    except (OSError, ValueError) as error:  # TimeoutError is an OSError
+        connected.wait_for_workers(1, timeout=patience)
+    except OSError as error:  # TimeoutError is an OSError
         raise ComputeError(
-            f"no workers came to the scheduler at {address} in {patience:g} s ({error}); "
-            "`kubectl get pods` and `kubectl describe pod` tell why; "
-            "compute.kubernetes.patience is how long it is waited for"
+            f"no workers came to the scheduler at {address} in {patience:g} s ({error}); {_LOOK}"
         ) from None
 
 

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dask
+import distributed
 import psutil
 from dask.system import CPU_COUNT
-from distributed import Client, LocalCluster
+from distributed import Client, Nanny, SpecCluster
+from distributed.security import Security
 from distributed.system import MEMORY_LIMIT
 
 from skymosaic import scratch
+from skymosaic.compute import servers
 from skymosaic.config import Compute
 from skymosaic.errors import ComputeError
 
@@ -79,15 +82,7 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
         dask.config.set({**DASK_SETTINGS, "temporary-directory": str(folder)}),
     ):
         try:
-            cluster = LocalCluster(
-                n_workers=max(choose_workers(settings, tasks), idlers),
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0" if settings.dashboard else None,
-                memory_limit=0 if settings.memory_limit is None else settings.memory_limit,
-                silence_logs=logging.CRITICAL,
-            )
+            cluster = _cluster(settings, max(choose_workers(settings, tasks), idlers))
         except (OSError, RuntimeError, TimeoutError) as error:
             raise ComputeError(
                 f"the workers did not start ({error}); is 127.0.0.1 reachable and memory left? "
@@ -95,3 +90,44 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
             ) from error
         with cluster, Client(cluster) as connected:
             yield connected
+
+
+def _cluster(settings: Compute, workers: int) -> SpecCluster:
+    """Start a scheduler in this process, and workers, each a process under a nanny.
+
+    Other users of the host reach 127.0.0.1, too, and who talks to a scheduler or a worker can run
+    anything: who has no certificate of this run gets no word from them. The key is in the memory of
+    these processes only.
+    """
+    ours = {
+        "host": "127.0.0.1",
+        "protocol": "tls://",
+        "security": Security.temporary(),
+    }
+    # A dashboard comes with all that Dask serves over HTTP; without one, there is no such server.
+    scheduler = {
+        "cls": distributed.Scheduler if settings.dashboard else servers.Scheduler,
+        "options": {
+            **ours,
+            "port": 0,
+            "dashboard": settings.dashboard,
+            "dashboard_address": "127.0.0.1:0",
+        },
+    }
+    worker = {
+        "cls": Nanny,
+        "options": {
+            **ours,
+            "worker_class": servers.Worker,
+            "nthreads": 1,
+            "memory_limit": 0 if settings.memory_limit is None else settings.memory_limit,
+            "silence_logs": logging.CRITICAL,
+        },
+    }
+    return SpecCluster(
+        scheduler=scheduler,
+        worker=worker,
+        workers=dict.fromkeys(range(workers), worker),
+        security=ours["security"],
+        silence_logs=logging.CRITICAL,
+    )

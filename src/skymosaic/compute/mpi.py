@@ -1,10 +1,13 @@
 """The processes that mpirun started: rank 0 schedules, rank 1 drives, the others work.
 
-Dask needs MPI only to find each other: rank 0 broadcasts its address, and all talk by TLS then.
+Dask needs MPI only to find each other: rank 0 broadcasts its address and the run's certificate, and
+all talk by TLS then.
 """
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import logging
 import sys
 from collections.abc import Iterator
@@ -13,8 +16,10 @@ from typing import Any
 
 import dask
 from distributed import Client
+from distributed.security import Security
 
-from skymosaic.compute import certificates, local
+from skymosaic import scratch
+from skymosaic.compute import local, servers
 from skymosaic.config import Compute
 from skymosaic.errors import CampaignError, ComputeError, InstallationError
 
@@ -25,6 +30,9 @@ _PATIENCE = 120  # s for all workers to be there
 _USAGE = (
     "start it as `mpirun -np N skymosaic run ...`, N at least 3: a scheduler, a driver, workers"
 )
+
+_scheduler: tuple[str, Security] | None = None
+"""The driver's: where the scheduler is, and what it talks to it with."""
 
 
 def join(settings: Compute) -> None:
@@ -40,34 +48,23 @@ def join(settings: Compute) -> None:
     CampaignError
         There are too few processes.
     InstallationError
-        dask-mpi, mpi4py or an MPI library is missing.
+        mpi4py or an MPI library is missing.
     SystemExit
         The driver has ended, and with it this process's part.
     """
     try:
-        from dask_mpi import initialize
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:  # RuntimeError: no MPI library
         raise InstallationError(
-            f"compute.backend mpi needs dask-mpi, mpi4py and an MPI library ({error}): "
+            f"compute.backend mpi needs mpi4py and an MPI library ({error}): "
             "pip install skymosaic[mpi], and Debian's openmpi-bin or your site's module"
         ) from None
     world = MPI.COMM_WORLD
     if world.Get_size() < _FEWEST:
         raise CampaignError(f"there are {world.Get_size()} processes of MPI: {_USAGE}")
     dask.config.set(local.DASK_SETTINGS)
-    limit = settings.memory_limit
     try:
-        _encrypt(world)
-        initialize(
-            interface=settings.mpi.interface,
-            nthreads=1,
-            protocol="tls://",
-            memory_limit=0 if limit is None else limit,
-            dashboard=False,
-            comm=world,
-            worker_options={"death_timeout": _PATIENCE},
-        )
+        _take_part(settings, world)
     except Exception as error:
         # The others wait for this process: an end of its own would leave them waiting.
         log.error(
@@ -77,14 +74,56 @@ def join(settings: Compute) -> None:
         world.Abort(ComputeError.exit_code)
 
 
-def _encrypt(world: Any) -> None:
-    """Let all processes use one certificate, which rank 0 makes for this run."""
-    made = certificates.temporary() if world.Get_rank() == 0 else None
-    certificate, key = world.bcast(made and (made.tls_ca_file, made.tls_client_key), root=0)
-    tls = "distributed.comm.tls"
-    dask.config.set({f"{tls}.ca-file": certificate, "distributed.comm.require-encryption": True})
-    for role in ("scheduler", "worker", "client"):
-        dask.config.set({f"{tls}.{role}.cert": certificate, f"{tls}.{role}.key": key})
+def _take_part(settings: Compute, world: Any) -> None:
+    """Schedule, or work, until the driver ends; then this process ends. The driver returns."""
+    global _scheduler
+    rank = world.Get_rank()
+    # In memory only: MPI carries it, and no configuration that somebody could print.
+    security: Security = world.bcast(Security.temporary() if rank == 0 else None, root=0)
+    ours = {
+        "interface": settings.mpi.interface,
+        "protocol": "tls://",
+        "security": security,
+        "dashboard": False,
+    }
+    if rank == 0:
+        asyncio.run(_schedule(ours, world))
+    else:
+        address = world.bcast(None, root=0)
+        if rank == 1:
+            _scheduler = address, security
+            atexit.register(_end_all)
+            return
+        limit = settings.memory_limit
+        with scratch.folder(settings.scratch, "dask") as folder:
+            options = {
+                **ours,
+                "name": rank,
+                "nthreads": 1,
+                "memory_limit": 0 if limit is None else limit,
+                "death_timeout": _PATIENCE,
+                "local_directory": str(folder),
+            }
+            asyncio.run(_work(address, options))
+    sys.exit()
+
+
+async def _schedule(options: dict[str, Any], world: Any) -> None:
+    async with servers.Scheduler(**options) as scheduler:
+        world.bcast(scheduler.address, root=0)
+        await scheduler.finished()
+
+
+async def _work(address: str, options: dict[str, Any]) -> None:
+    async with servers.Worker(address, **options) as worker:
+        await worker.finished()
+
+
+def _end_all() -> None:
+    assert _scheduler is not None
+    address, security = _scheduler
+    with Client(address, security=security, timeout=_PATIENCE) as connected:
+        connected.shutdown()
 
 
 @contextmanager
@@ -98,13 +137,13 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
     ComputeError
         Workers did not come.
     """
-    address = dask.config.get("scheduler_address", None)
-    if address is None:
+    if _scheduler is None:
         raise CampaignError(f"compute.backend mpi: {_USAGE}")
     from mpi4py import MPI
 
+    address, security = _scheduler
     workers = MPI.COMM_WORLD.Get_size() - 2
-    with Client(address, timeout=_PATIENCE) as connected:
+    with Client(address, security=security, timeout=_PATIENCE) as connected:
         try:
             connected.wait_for_workers(workers, timeout=_PATIENCE)
         except TimeoutError:

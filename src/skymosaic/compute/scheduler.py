@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 from distributed import Client
 
-from skymosaic.compute.addresses import require_private
+from skymosaic.compute import dask_versions
+from skymosaic.compute.addresses import require_private, warn_if_open
 from skymosaic.compute.alive import of_scheduler
 from skymosaic.config import Compute
-from skymosaic.errors import ComputeError
+from skymosaic.errors import ComputeError, InstallationError
 from skymosaic.versions import versions
 
 _PATIENCE = 60.0  # s for the scheduler to answer and for the first worker to be there
@@ -32,19 +33,35 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
     CampaignError
         The address is remote and not encrypted, which was not allowed.
     ComputeError
-        The scheduler does not answer, has no workers, or they are not fit for the work: more than
-        one thread each, or other software.
+        The scheduler does not answer, or has no workers.
+    InstallationError
+        It or its workers are not fit for the work: other software, or more than one thread each.
     """
     with connected(settings) as connection:
-        for address, worker in connection.scheduler_info(n_workers=-1)["workers"].items():
-            # What a step moves is counted by process.
-            if worker["nthreads"] != 1:
-                raise ComputeError(
-                    f"the worker {address} has {worker['nthreads']} threads; start workers with "
-                    "--nthreads 1, as many as there are cores (--nworkers)"
-                )
-        _require_same_software(connection)
+        require_fit(connection, str(settings.address))
         yield connection
+
+
+def require_fit(connection: Client, address: str) -> None:
+    """Refuse a scheduler or workers that cannot work for us, or would give other results.
+
+    Raises
+    ------
+    InstallationError
+        They have other software, or workers have more than one thread each.
+    """
+    told = connection.get_versions()
+    dask_versions.require_ours(f"the scheduler at {address}", told["scheduler"])
+    for worker, its in told["workers"].items():
+        dask_versions.require_ours(f"the worker {worker}", its)
+    for worker, its in connection.scheduler_info(n_workers=-1)["workers"].items():
+        # What a step moves is counted by process.
+        if its["nthreads"] != 1:
+            raise InstallationError(
+                f"the worker {worker} has {its['nthreads']} threads; start workers with "
+                "--nthreads 1, as many as there are cores (--nworkers)"
+            )
+    _require_same_software(connection)
 
 
 @contextmanager
@@ -71,17 +88,48 @@ def connected(
     """
     address = str(settings.address)
     require_private(address, insecure=settings.insecure)
-    try:
-        connection = Client(address, timeout=patience or _PATIENCE)
-    except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without certificates
-        tls = ", or set its TLS files in Dask's configuration (distributed.comm.tls)"
-        raise ComputeError(
-            f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler`, "
-            f"or correct compute.address{tls if address.startswith('tls:') else ''}"
-        ) from None
-    with connection:
+    warn_if_open(address)
+    tls = ", or set its TLS files in Dask's configuration (distributed.comm.tls)"
+    remedy = (
+        "start one with `dask scheduler`, or correct compute.address"
+        f"{tls if address.startswith('tls:') else ''}"
+    )
+    with answering(address, patience or _PATIENCE, remedy) as connection:
         if workers:
             _wait_for(connection, workers, address)
+        yield connection
+
+
+@contextmanager
+def answering(address: str, patience: float, remedy: str) -> Iterator[Client]:
+    """Yield a client of the scheduler at an address.
+
+    Parameters
+    ----------
+    address : str
+        The scheduler's.
+    patience : float
+        How long to wait for its answer, s.
+    remedy : str
+        What to do when there is none.
+
+    Raises
+    ------
+    ComputeError
+        It does not answer.
+    InstallationError
+        It does, but does not understand us: it is another version of Dask.
+    """
+    try:
+        connection = Client(address, timeout=patience)
+    # A version that does not understand ours may raise anything; tls:// without certificates is a
+    # TypeError.
+    except Exception as error:
+        dask_versions.require_ours(
+            f"the scheduler at {address}", dask_versions.of_scheduler(address, patience)
+        )
+        raise ComputeError(f"no Dask scheduler answers at {address} ({error}); {remedy}") from None
+    with connection:
         yield connection
 
 
@@ -101,14 +149,14 @@ def _require_same_software(connection: Client) -> None:
     try:
         found = connection.run(versions)
     except Exception as error:  # whatever its import raised there
-        raise ComputeError(
+        raise InstallationError(
             f"a worker cannot import skymosaic ({type(error).__name__}: {error}); start the "
             "workers in an environment that has it"
         ) from None
     for address, theirs in found.items():
         for name, version in theirs.items():
             if version != ours.get(name):
-                raise ComputeError(
+                raise InstallationError(
                     f"the worker {address} has {name} {version}, here it is {ours.get(name)}; use "
                     "one environment (requirements.lock) everywhere"
                 )

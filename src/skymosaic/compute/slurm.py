@@ -22,8 +22,9 @@ from uuid import uuid4
 import dask
 from dask.utils import parse_bytes
 from distributed import Client
+from distributed.security import Security
 
-from skymosaic.compute import certificates, local, slurm_allocation
+from skymosaic.compute import local, slurm_allocation
 from skymosaic.compute.slurm_commands import command, last_words, remedy_of, require_accepted
 from skymosaic.config import Compute
 from skymosaic.config.slurm import Slurm
@@ -150,7 +151,6 @@ def script_settings(settings: Compute, processes: int, logs: Path) -> dict[str, 
         "worker_extra_args": [
             *("--lifetime", f"{lifetime:.0f}s", "--lifetime-stagger", f"{stagger:.0f}s"),
             *memory_limit(settings),
-            "--no-dashboard",
         ],
         "job_extra_directives": [
             f"--output={logs}/worker-%j.log",
@@ -163,7 +163,7 @@ def script_settings(settings: Compute, processes: int, logs: Path) -> dict[str, 
         "job_directives_skip": [],
         "log_directory": None,
         "shebang": "#!/bin/bash",
-        "worker_command": "distributed.cli.dask_worker",
+        "worker_command": "skymosaic.compute.worker",
     }
 
 
@@ -200,7 +200,7 @@ def _cluster(settings: Compute, processes: int, logs: Path) -> Iterator[SLURMClu
     words = script_settings(settings, processes, logs)
     script = WorkerJob("tcp://127.0.0.1:1", name="test", **words).job_script()
     require_accepted(script)
-    security = certificates.temporary() if settings.slurm.encrypted else None
+    security = Security.temporary() if settings.slurm.encrypted else None
     with cluster_of(words, security, logs) as cluster:
         yield cluster
 

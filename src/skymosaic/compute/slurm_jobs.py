@@ -16,6 +16,7 @@ from dask_jobqueue.slurm import SLURMJob
 from distributed import Client, Future
 from distributed.security import Security
 
+from skymosaic.compute import servers
 from skymosaic.compute.slurm_commands import (
     JobState,
     last_words,
@@ -68,6 +69,7 @@ def cluster_of(words: dict[str, Any], security: Security | None, logs: Path) -> 
                 job_cls=Job,
                 security=security,
                 shared_temp_directory=str(logs),
+                scheduler_cls=servers.Scheduler,
                 scheduler_options={
                     "dashboard": False,
                     "dashboard_address": None,

@@ -62,7 +62,11 @@ class Compute(OptionalSection):
     )
     cache_limit: Size = Field(default="20GB", description="S3: what the cache may take on a host.")
     dashboard: bool = Field(
-        default=True, description="local: whether Dask's dashboard is served, on 127.0.0.1."
+        default=False,
+        description=(
+            "local: whether Dask's dashboard is served, on 127.0.0.1, where every user of this "
+            "host can read it."
+        ),
     )
     share: Share | None = Field(
         default=None,

@@ -3,6 +3,7 @@
 Products never change, so they are kept by checksum: each is fetched once and verified, and the
 tasks on the host get private copies of it. What a task made and stored is kept, too. Where no
 folder is named, the cache is a scratch folder that goes when the last process that uses it ends.
+Its folder is this user's alone: what others could have put there is not what was verified.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 import logging
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -132,7 +134,8 @@ class CachedStore(Store):
             yield reader
 
     def _lock(self, sha256: str) -> IO[str]:
-        return (self._cache / (sha256 + _LOCK_SUFFIX)).open("w")
+        path = self._cache / (sha256 + _LOCK_SUFFIX)
+        return os.fdopen(scratch.open_private(path, os.O_RDWR | os.O_CREAT), "w")
 
     def _make_room(self, size: int) -> bool:
         """Drop what was not used for the longest time until `size` fits; tell whether it does."""
@@ -222,10 +225,21 @@ def _folder(store: CachedStore, _process: int) -> Path:
     else:
         folder = store.folder
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if store.folder is not None:
+            folder = _own(folder)
         LocalStore(folder).create(_ID, uuid4().hex)
     except (OSError, StoreError) as error:
         raise StoreError(
             f"no cache can be made in {folder} ({error}); set compute.cache to another"
         ) from None
     return folder
+
+
+def _own(folder: Path) -> Path:
+    """Return a folder that the user named, or one below it, where others can write there, too."""
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700, parents=True)
+    status = folder.stat()
+    if status.st_uid == os.getuid() and not status.st_mode & stat.S_IWOTH:
+        return folder
+    return scratch.private_folder(folder / f"cache-of-{os.getuid()}")

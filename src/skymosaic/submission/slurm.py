@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 import shlex
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 
 import jinja2
 
-from skymosaic.compute import local
+from skymosaic.compute import local, servers
 from skymosaic.compute.slurm import logs_root, memory_limit, memory_of, prologue
 from skymosaic.compute.slurm_commands import (
     JobState,
@@ -148,12 +149,20 @@ def _script(job: Job, array: int | None) -> str:
         encrypted=asked.encrypted,
         dask=_dask_settings(),
         python=shlex.join([*asked.command, asked.python or sys.executable]),
-        scheduler=shlex.join([*interface, *protocol, "--port", "0", "--no-dashboard"]),
+        scheduler_class=servers.SCHEDULER,
+        scheduler=json.dumps(
+            {
+                "port": 0,
+                "dashboard": False,
+                **({"protocol": "tls"} if asked.encrypted else {}),
+                **({"interface": asked.interface} if asked.interface else {}),
+            }
+        )[1:-1],
         cores=asked.cores,
         worker=shlex.join(
             [
                 *(*interface, *protocol, "--nthreads", "1", "--nworkers", str(asked.cores)),
-                *("--no-dashboard", "--death-timeout", "60"),
+                *("--death-timeout", "60"),
                 *(memory_limit(campaign.compute) or ["--memory-limit", _share_of_memory(campaign)]),
             ]
         ),

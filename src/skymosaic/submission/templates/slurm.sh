@@ -32,8 +32,13 @@ done
 export {{ setting }}
 {% endfor %}
 
-{{ python }} -m distributed.cli.dask_scheduler {{ scheduler }} \
-  --scheduler-file "$run/scheduler.json" > "$run/scheduler.log" 2>&1 &
+cat > "$run/scheduler.yaml" <<END
+cls: {{ scheduler_class }}
+opts: { {{ scheduler }}, "scheduler_file": "$run/scheduler.json" }
+END
+# A worker is a connection or more.
+(ulimit -n "$(ulimit -Hn)"; exec {{ python }} -m distributed.cli.dask_spec \
+  --spec-file "$run/scheduler.yaml") > "$run/scheduler.log" 2>&1 &
 scheduler=$!
 
 # The driver listens to USR1 and USR2 when it waits for workers; until then it goes by files.
@@ -47,7 +52,7 @@ keep_workers() {
   trap 'kill -TERM "$step" 2> /dev/null; exit' TERM
   for try in 1 2 3 4; do
     srun --nodes=1 --ntasks=1 --nodelist="$1" --cpus-per-task={{ cores }} --no-kill \
-      --job-name=workers {{ python }} -m distributed.cli.dask_worker {{ worker }} \
+      --job-name=workers {{ python }} -m skymosaic.compute.worker {{ worker }} \
       --scheduler-file "$run/scheduler.json" --name "$1-$try" >> "$run/workers-$1.log" 2>&1 &
     step=$!
     wait "$step"
