@@ -42,6 +42,7 @@ from skymosaic.records import both
 from skymosaic.steps import Bench, Place, run_step
 from skymosaic.store import LocalStore
 from skymosaic.supervision import locked, recorded, workers
+from skymosaic.tasks import Task
 
 WORKERS = 4
 SLEEPERS = 200
@@ -58,7 +59,9 @@ def sleeper(place: Place, seconds: float, number: int) -> str:
         return {}
 
     name = f"sleep/{number:06d}"
-    done = run_step(place, name, titles=[name], inputs={}, parameters={}, versions={}, work=work)
+    done = run_step(
+        place, name, told=[Task(name)], inputs={}, parameters={}, versions={}, work=work
+    )
     return done.key
 
 

@@ -27,7 +27,7 @@ from skymosaic.errors import CampaignError
 from skymosaic.exposure import Exposure
 from skymosaic.inspection import inspection_table
 from skymosaic.installation import require_match
-from skymosaic.methods import METHODS, OWN
+from skymosaic.methods import OWN
 from skymosaic.outcomes import Outcome, outcome_of
 from skymosaic.places import FAR, open_place
 from skymosaic.records import RunState, both, last_status
@@ -42,6 +42,7 @@ from skymosaic.supervision import (
     with_slots,
     workers,
 )
+from skymosaic.tasks import looks_at_pairs, tasks_of
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -79,6 +80,16 @@ class Prepared:
     """With `align: none`: whether the stars of the exposures lie at the same places."""
 
 
+@dataclass(frozen=True)
+class Drizzled:
+    """The second half: what the comparison is made from."""
+
+    runs: Sequence[Any]
+    """A task of each sky method, in the campaign's order."""
+    differences: Any = None
+    """The task that measured the skies of this project's own methods, where there is one."""
+
+
 def retrieve_each(
     calls: Calls, place: Place, source: Source, parcels: Sequence[Parcel]
 ) -> list[Any]:
@@ -108,13 +119,13 @@ def prepare(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[
     return Prepared(retrieved, inspected, aligned, planned, positions)
 
 
-def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Prepared) -> list[Any]:
-    """Make the task of each sky method; return them in the campaign's order."""
+def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Prepared) -> Drizzled:
+    """Make the task of each sky method."""
     if campaign.drizzle.engine == "onepass":
         from skymosaic import onepass_stages  # with scipy, which takes half a second to import
 
-        return onepass_stages.drizzle_each(calls, campaign, place, prepared)
-    methods, given = campaign.sky.methods, {}
+        return Drizzled(onepass_stages.drizzle_each(calls, campaign, place, prepared))
+    methods, given, skies = campaign.sky.methods, {}, None
     if own := [method for method in methods if method in OWN]:
         from skymosaic import differences_stage  # likewise
 
@@ -124,10 +135,11 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Prepa
             campaign,
             prepared.aligned,
             prepared.planned,
+            name=differences_stage.STEP,
         )
         given = {method: calls.call(differences_stage.given_sky, skies, method) for method in own}
     # The longest first, so that none of them is left alone at the end.
-    longest_first = sorted(methods, key=lambda method: not _looks_at_pairs(method))
+    longest_first = sorted(methods, key=lambda method: not looks_at_pairs(method))
     drizzled = {
         method: calls.call(
             stages.drizzle,
@@ -136,12 +148,11 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Prepa
             prepared.planned,
             method,
             given.get(method),
-            # It tells the scheduler how long this takes (compute/local.py).
-            name="drizzle_pairs" if _looks_at_pairs(method) else "drizzle",
+            name="drizzle_pairs" if looks_at_pairs(method) else "drizzle",
         )
         for method in longest_first
     }
-    return [drizzled[method] for method in methods]
+    return Drizzled([drizzled[method] for method in methods], skies)
 
 
 def compare(
@@ -150,14 +161,14 @@ def compare(
     place: Place,
     source: Source,
     prepared: Prepared,
-    drizzled: Sequence[Any],
+    drizzled: Drizzled,
 ) -> Any:
     """Make the task that gathers the sky methods, which ends the campaign."""
     checked = {}
     if campaign.drizzle.checks:
         from skymosaic import engine_checks  # as in `drizzle_each`
 
-        checked = engine_checks.check_each(calls, campaign, place, prepared, drizzled)
+        checked = engine_checks.check_each(calls, campaign, place, prepared, drizzled.runs)
     return calls.call(
         gathering.gather,
         place,
@@ -167,27 +178,11 @@ def compare(
         prepared.inspected,
         prepared.aligned,
         prepared.planned,
-        drizzled,
+        drizzled.differences,
+        drizzled.runs,
         checked,
         prepared.positions,
     )
-
-
-def count_tasks(campaign: Campaign, files: int) -> int:
-    """Return how many tasks of a campaign of one mosaic are told of, if none was done before.
-
-    One for each file, sky method and check; inspect, align, plan and gather; the differences on
-    the common grid, which the reference engine has a task of its own for; and with `align: none`
-    the comparison of positions.
-    """
-    own = campaign.drizzle.engine == "astrodrizzle" and {*OWN} & {*campaign.sky.methods}
-    each = len(campaign.sky.methods) + len(campaign.drizzle.checks)
-    return files + each + 4 + bool(own) + (campaign.align.method == "none")
-
-
-def _looks_at_pairs(method: str) -> bool:
-    """Whether a method measures every pair of exposures that overlap, which takes long."""
-    return method in METHODS and "match" in method
 
 
 def run(
@@ -244,7 +239,7 @@ def run(
             return outcome_of(place, done, reused=True)
         with workers(campaign, place, both(tell, recorder.tell), len(parcels)) as client:
             recorder.watch(dashboard=execution.dashboard_of(client))
-            both(expect, recorder.expect)(count_tasks(campaign, len(parcels)))
+            both(expect, recorder.expect)(len(tasks_of(campaign, parcels)))
             done = with_second_chances(
                 client, lambda share: compute_graph(client, campaign, place, source, parcels, share)
             )
@@ -344,7 +339,7 @@ def compute_graph(
     execution.wait_for_all([*retrieved, prepared.planned])
     execution.hold_everywhere(client, [prepared.aligned, prepared.planned])
     drizzled = drizzle_each(calls, campaign, place, prepared)
-    execution.wait_for_all(drizzled)
+    execution.wait_for_all(drizzled.runs)
     done: Finished = execution.result_of(
         compare(calls, campaign, place, source, prepared, drizzled)
     )

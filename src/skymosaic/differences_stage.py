@@ -21,6 +21,7 @@ from skymosaic.methods import OWN
 from skymosaic.onepass_stages import per_chip_of, processes_of
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps import Bench, Finished, Place, run_step
+from skymosaic.tasks import Task
 from skymosaic.usable import require_engine
 from skymosaic.versions import versions
 
@@ -84,7 +85,7 @@ def measure_differences(
     return run_step(
         place,
         STEP,
-        titles=["differences"],
+        told=[Task(STEP)],
         inputs=images.products,
         parameters={
             "engine": VERSION,

@@ -27,6 +27,7 @@ from skymosaic.errors import LockedError
 from skymosaic.methods import METHODS, column
 from skymosaic.onepass_stages import processes_of
 from skymosaic.steps import Bench, Finished, Place, finished, run_step
+from skymosaic.tasks import Task
 from skymosaic.verified_told import SAMPLE, WITNESS
 from skymosaic.versions import versions
 
@@ -42,8 +43,8 @@ def check_each(
     shared = (place, campaign, prepared.aligned, prepared.planned)
     hear = hear_astrodrizzle if campaign.drizzle.engine == "onepass" else hear_witness
     tasks = {
-        WITNESS: lambda: calls.call(hear, *shared, drizzled),
-        SAMPLE: lambda: calls.call(try_both, *shared),
+        WITNESS: lambda: calls.call(hear, *shared, drizzled, name=WITNESS),
+        SAMPLE: lambda: calls.call(try_both, *shared, name=SAMPLE),
     }
     return {step: tasks[step]() for step in campaign.drizzle.checks}
 
@@ -92,7 +93,7 @@ def hear_witness(
     return run_step(
         place,
         WITNESS,
-        titles=["witness"],
+        told=[Task(WITNESS)],
         inputs={**images.products, **files},
         parameters={"grid": planned.result["grid"], "astrodrizzle": parameters},
         versions=versions(),
@@ -186,7 +187,7 @@ def hear_astrodrizzle(
     return run_step(
         place,
         WITNESS,
-        titles=["witness"],
+        told=[Task(WITNESS)],
         inputs={**given, **files},
         parameters={
             "engine": "onepass",
@@ -250,7 +251,7 @@ def try_both(place: Place, campaign: Campaign, aligned: Finished, planned: Finis
     return run_step(
         place,
         SAMPLE,
-        titles=["both engines"],
+        told=[Task(SAMPLE)],
         inputs=images.products,
         parameters={"methods": methods, "astrodrizzle": parameters},
         versions=versions(),

@@ -13,13 +13,17 @@ from skymosaic.config import Align, Campaign, load_campaign_text
 from skymosaic.errors import CampaignError, MissingError
 from skymosaic.exposure import Exposure
 from skymosaic.housekeeping import find_place
-from skymosaic.methods import column
 from skymosaic.places import parse_place
-from skymosaic.stages import with_order
-from skymosaic.steps import Finished, Place, finished
-from skymosaic.store import open_store
+from skymosaic.stages import as_they_came, with_files, with_order
+from skymosaic.steps import Finished, Place, finished, read_manifest
+from skymosaic.store import Product, open_store
+from skymosaic.tasks import Task, tasks_of
 
 _OUTDATED = "It was made before what it depends on changed; `skymosaic run` makes it anew."
+
+
+_BEFORE = ("retrieve", "inspect", "align", "plan")
+"""Kinds of tasks that come before what is made on the grid of the mosaics."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Findings:
     aligned: Finished | None = None
     """With `align: none`, what was inspected."""
     planned: Finished | None = None
+    differences: Finished | None = None
+    """The skies of this project's own methods, where the reference engine is given them."""
     drizzled: Mapping[str, Finished] = field(default_factory=dict)
     """By method, in the order of the campaign."""
     checked: Mapping[str, Finished] = field(default_factory=dict)
@@ -54,10 +60,35 @@ class Findings:
 
     @property
     def steps(self) -> list[Finished]:
-        """All finished steps that the comparison is made from, in their order."""
-        steps = [*self.retrieved, self.inspected, self.aligned, self.planned]
+        """All finished steps that the comparison is made from, in their order.
+
+        Each with the products that it made: those that it only passes on are another's.
+        """
+        steps = [*self.retrieved, self.inspected, self.aligned, self.planned, self.differences]
         more = [*self.drizzled.values(), *self.checked.values()]
-        return [step for step in [*steps, self.positions, *more] if step is not None]
+        return [self._own(step) for step in [*steps, self.positions, *more] if step is not None]
+
+    @property
+    def compared(self) -> dict[str, Product]:
+        """What the comparison reads: the products of the methods, the aligned exposures."""
+        runs = self.drizzled.values()
+        made = {f"{run.step}/{name}": p for run in runs for name, p in run.products.items()}
+        if self.aligned is None:
+            return made
+        return made | {f"aligned/{e.name}": self.aligned.products[e.name] for e in self.exposures}
+
+    @property
+    def keys(self) -> list[str]:
+        """Keys of the other steps that the comparison depends on."""
+        steps = (self.planned, self.aligned, self.positions, *self.checked.values())
+        return [step.key for step in steps if step is not None]
+
+    def _own(self, step: Finished) -> Finished:
+        folder = self.place.key(step.step.split("/")[0], "")
+        products = step.products.items()
+        return replace(
+            step, products={name: one for name, one in products if one.key.startswith(folder)}
+        )
 
 
 def read_findings(place: Place) -> Findings:
@@ -78,62 +109,55 @@ def read_findings(place: Place) -> Findings:
     campaign = load_campaign_text(text, place.store.where(key), {})
     reader = _Reader(place)
     retrieved = reader.parcels()
-    inspected = reader.step("inspection", "inspect")
-    if campaign.align.method == "none":
-        aligned = None if inspected is None else replace(inspected, step="aligned", seconds=0.0)
+    inspected = reader.step(Task("inspect"))
+    if inspected is not None:
+        inspected = with_files(inspected, reader.files)
+    aligned = None
+    if inspected is None:
+        if campaign.align.method != "none":
+            reader.lack(Task("align").title, "not run")
+    elif campaign.align.method == "none":
+        aligned = as_they_came(inspected)
     else:
         asked = campaign.align.model_dump(mode="json")
-        aligned = (
-            None if inspected is None else reader.step("aligned", "align", asked, _with_defaults)
-        )
-        if aligned is None and inspected is None:
-            reader.lack("align", "not run")
+        aligned = reader.step(Task("align"), asked, completed=_with_defaults)
     planned = None
     if aligned is None:
-        reader.lack("plan", "not run")
+        reader.lack(Task("plan").title, "not run")
     else:
-        planned = reader.step("plan", "plan")
+        planned = reader.step(Task("plan"))
     if aligned is not None and planned is not None:
         exposures = [Exposure.from_dict(record) for record in aligned.result["exposures"]]
         planned = with_order(planned, campaign, exposures)
-    drizzled: dict[str, Finished] = {}
-    for method in campaign.sky.methods:
-        part = f"drizzle {method}"
-        if planned is None:
-            reader.lack(part, "not run")
-            continue
-        run = reader.run_of(method, part, campaign, planned)
-        if run is not None:
-            drizzled[method] = run
-    for name, part in (
-        ("witness", "witness"),
-        ("engines", "both engines"),
-        ("positions", "compare positions"),
-        ("comparison", "gather"),
-    ):
-        reader.failure(name, part)
-    return Findings(
+    made = {
+        task: reader.made(task, campaign, planned)
+        for task in tasks_of(campaign, ())
+        if task.kind not in (*_BEFORE, "positions", "gather")
+    }
+
+    def finished_of(*kinds: str) -> dict[str, Finished]:
+        return {
+            task.of or task.kind: step
+            for task, step in made.items()
+            if task.kind in kinds and step is not None
+        }
+
+    found = Findings(
         place=place,
         campaign=campaign,
         retrieved=retrieved,
         inspected=inspected,
         aligned=aligned,
         planned=planned,
-        drizzled=drizzled,
-        positions=None if planned is None else _positions(place, campaign, aligned),
+        differences=finished_of("differences").get("differences"),
+        drizzled=finished_of("drizzle"),
+        checked=finished_of(*campaign.drizzle.checks),
+        positions=None if planned is None else reader.positions(campaign, aligned),
         gathered=finished(place, "comparison"),
         missing=reader.missing,
     )
-
-
-def _positions(place: Place, campaign: Campaign, aligned: Finished | None) -> Finished | None:
-    """Return the comparison of the stars of the exposures that there are now, if any was made."""
-    done = finished(place, "positions") if campaign.align.method == "none" else None
-    if done is None or aligned is None:
-        return None
-    known = {record["rootname"] for record in aligned.result["exposures"]}
-    compared = {name for pair in done.result["pairs"] for name in (pair["a"], pair["b"])}
-    return done if compared <= known else None
+    reader.compare(found)
+    return found
 
 
 def _with_defaults(settings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -150,8 +174,10 @@ class _Reader:
     def __init__(self, place: Place) -> None:
         self.missing: list[Missing] = []
         self._place = place
-        self._checksums: dict[str, str] = {}
-        """Of the files that the next step has to be made from, by name."""
+        self.files: dict[str, Product] = {}
+        """That the next step has to be made from, by name."""
+        self._made: dict[str, Product] = {}
+        """By the methods: by step and name, or by step and what it is."""
 
     def parcels(self) -> list[Finished]:
         """Return what was retrieved, and take down what could not be."""
@@ -163,91 +189,128 @@ class _Reader:
                 self._take_over(step)
         for name in self._names("failed"):
             record = self._place.store.read_json(self._place.key("failed", f"pristine/{name}.json"))
-            self._lack_failed(f"retrieve {name}", record)
+            self._lack_failed(Task("retrieve", name), record)
         return done
 
     def step(
         self,
-        name: str,
-        part: str,
+        task: Task,
         parameters: Mapping[str, Any] | None = None,
+        engine: str = "",
         completed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     ) -> Finished | None:
         """Return a step that finished, from the files that there are now; else take it down.
 
         Parameters
         ----------
-        name : str
-            The step's.
-        part : str
-            What people call it.
+        task : Task
+            The task that makes it.
         parameters : mapping, optional
             What it must have been made with.
+        engine : str
+            The engine that drizzles.
         completed : callable, optional
             Adds to what it was made with what its version did not know.
         """
-        failed = self._place.store.read_json(self._place.key("failed", f"{name}.json"))
+        name = task.step(engine)
+        if self._has_failed(task, engine):
+            return None
         done = finished(self._place, name)
-        if failed is not None:
-            self._lack_failed(part, failed)
+        manifest = None if done is None else read_manifest(self._place, name)
+        if done is None or manifest is None:
+            self.lack(task.title, "not run")
             return None
-        if done is None:
-            self.lack(part, "not run")
-            return None
-        manifest = self._place.store.read_json(self._place.key("manifests", f"{name}.json"))
         inputs, made_with = manifest["inputs"], completed(manifest["parameters"])
-        if any(self._checksums.get(file) != sha256 for file, sha256 in inputs.items()) or any(
+        there = {file: product.sha256 for file, product in {**self._made, **self.files}.items()}
+        if any(there.get(file) != sha256 for file, sha256 in inputs.items()) or any(
             made_with.get(key) != value for key, value in (parameters or {}).items()
         ):
-            self.lack(part, "outdated", _OUTDATED)
+            self.lack(task.title, "outdated", _OUTDATED)
             return None
         if name == "aligned":
             self._take_over(done)
         return done
 
-    def run_of(
-        self, method: str, part: str, campaign: Campaign, planned: Finished
-    ) -> Finished | None:
-        """Return the run of a method; of the one-pass engine, its part of the one step.
+    def made(self, task: Task, campaign: Campaign, planned: Finished | None) -> Finished | None:
+        """Return what a task made on the grid of the mosaics; else take it down.
 
         Parameters
         ----------
-        method, part : str
-            The method, and what people call its run.
+        task : Task
+            The task. Of the one-pass engine, a method has its part of the one step.
         campaign : Campaign
             Whose engine it is.
-        planned : Finished
-            Has the grid that the run must be on.
+        planned : Finished or None
+            Has the grid; None where that is not known.
         """
-        parameters = {"grid": planned.result["grid"]}
-        if campaign.drizzle.engine != "onepass":
-            return self.step(f"runs/{column(method)}", part, parameters)
-        from skymosaic import onepass_stages  # with scipy, which takes half a second to import
-
-        every = self.step(onepass_stages.STEP, part, parameters)
-        if every is None:
+        if planned is None:
+            self.lack(task.title, "not run")
             return None
-        if method not in every.result["runs"]:  # the file has asked for it since
-            self.lack(part, "not run")
-            return None
-        return onepass_stages.as_run(every, method)
+        engine = campaign.drizzle.engine
+        # The engines are compared on a smaller grid, of the sample alone.
+        parameters = {} if task.kind == "engines" else {"grid": planned.result["grid"]}
+        done = self.step(task, parameters, engine)
+        if done is None or task.kind != "drizzle":
+            return done
+        if engine == "onepass":
+            from skymosaic import onepass_stages  # with scipy, which takes half a second to import
 
-    def failure(self, name: str, part: str) -> None:
-        """Take down where a step failed; parameters as for `step`."""
-        failed = self._place.store.read_json(self._place.key("failed", f"{name}.json"))
-        if failed is not None:
-            self._lack_failed(part, failed)
+            if task.of not in done.result["runs"]:  # the file has asked for it since
+                self.lack(task.title, "not run")
+                return None
+            done = onepass_stages.as_run(done, task.of)
+        names = {kind: done.result[kind] for kind in ("science", "weight")}
+        names |= {name: name for name in done.products}
+        self._made |= {f"{done.step}/{what}": done.products[name] for what, name in names.items()}
+        return done
+
+    def positions(self, campaign: Campaign, aligned: Finished | None) -> Finished | None:
+        """Return the comparison of the stars of the exposures that there are now, if any was made.
+
+        Older versions made none.
+        """
+        task = Task("positions")
+        if campaign.align.method != "none" or self._has_failed(task):
+            return None
+        done = finished(self._place, task.step(""))
+        if done is None or aligned is None:
+            return None
+        known = {record["rootname"] for record in aligned.result["exposures"]}
+        compared = {name for pair in done.result["pairs"] for name in (pair["a"], pair["b"])}
+        return done if compared <= known else None
+
+    def compare(self, found: Findings) -> None:
+        """Take down where the comparison is not that of what there is now."""
+        task = Task("gather")
+        if self._has_failed(task):
+            return
+        manifest = None if found.gathered is None else read_manifest(self._place, task.step(""))
+        if manifest is None:
+            self.lack(task.title, "not run")
+        elif not self.missing and (
+            manifest["inputs"] != {n: p.sha256 for n, p in found.compared.items()}
+            # Versions that did not write them down are taken at their word.
+            or manifest["parameters"].get("keys", found.keys) != found.keys
+        ):
+            self.lack(task.title, "outdated", _OUTDATED)
+
+    def _has_failed(self, task: Task, engine: str = "") -> bool:
+        """Take down a task that failed; tell whether it has."""
+        record = self._place.store.read_json(self._place.key("failed", f"{task.step(engine)}.json"))
+        if record is not None:
+            self._lack_failed(task, record)
+        return record is not None
 
     def lack(self, part: str, state: str, why: str = "") -> None:
         """Take down that a part is missing."""
         self.missing.append(Missing(part, state, why))
 
-    def _lack_failed(self, part: str, record: Mapping[str, Any]) -> None:
+    def _lack_failed(self, task: Task, record: Mapping[str, Any]) -> None:
         error = record["error"]
-        self.lack(part, "failed", f"{error['class']}: {error['message']}")
+        self.lack(task.title, "failed", f"{error['class']}: {error['message']}")
 
     def _take_over(self, step: Finished) -> None:
-        self._checksums |= {name: product.sha256 for name, product in step.products.items()}
+        self.files |= step.products
 
     def _names(self, folder: str) -> Iterator[str]:
         prefix = self._place.key(folder, "pristine")

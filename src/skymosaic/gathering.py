@@ -22,7 +22,7 @@ from skymosaic.positions_told import positions_line, positions_told
 from skymosaic.run_record import alignment_lines, alignment_warnings, run_record
 from skymosaic.stages import order_of, read_previews, require_equal_weights, sky_values
 from skymosaic.steps import Bench, Finished, Place, run_step
-from skymosaic.store import Product
+from skymosaic.tasks import Task
 from skymosaic.units import as_told, header_unit, mosaic_unit
 from skymosaic.verified_told import check_lines
 from skymosaic.versions import versions
@@ -44,6 +44,7 @@ def gather(
     inspected: Finished,
     aligned: Finished,
     planned: Finished,
+    differences: Finished | None,
     drizzled: Sequence[Finished],
     checked: Mapping[str, Finished],
     positions: Finished | None = None,
@@ -57,9 +58,10 @@ def gather(
         inspected,
         aligned,
         planned,
+        differences,
         runs,
-        checked=checked,
-        positions=positions,
+        checked,
+        positions,
     )
     parameters = order_of(planned).parameters
     looked_for = pars.has_cr_steps(parameters)
@@ -121,15 +123,11 @@ def gather(
     return run_step(
         place,
         "comparison",
-        titles=["gather"],
-        inputs=_inputs(found),
+        told=[Task("gather")],
+        inputs=found.compared,
         parameters={
             "campaign": what_is_asked(campaign),
-            "keys": [
-                step.key
-                for step in (planned, aligned, positions, *checked.values())
-                if step is not None
-            ],
+            "keys": found.keys,
             "told": told,
             **({"rates": _RATES_SHOWN} if _in_counts(found) else {}),
             **({"weights": _WEIGHTS_TOLD} if looked_for and not at_once else {}),
@@ -199,15 +197,6 @@ def _method_of_masks(campaign: Campaign, runs: Mapping[str, Finished]) -> str:
     from skymosaic.onepass_stages import choices_of
 
     return method_of(choices_of(campaign.sky))
-
-
-def _inputs(found: Findings) -> dict[str, Product]:
-    """Return what the comparison reads: the products of the methods, the aligned exposures."""
-    runs, aligned = found.drizzled.values(), found.aligned
-    made = {f"{run.step}/{name}": p for run in runs for name, p in run.products.items()}
-    if aligned is None:
-        return made
-    return made | {f"aligned/{e.name}": aligned.products[e.name] for e in found.exposures}
 
 
 def what_is_asked(campaign: Campaign) -> dict[str, Any]:

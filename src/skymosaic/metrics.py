@@ -7,7 +7,6 @@ stages, and none of a file or of anything else that is not for everybody.
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -17,7 +16,6 @@ from skymosaic.config import Compute
 from skymosaic.errors import ComputeError, InstallationError
 from skymosaic.progress import Event
 
-_TASK = re.compile(r"(?:(?P<group>.+) )?(?P<stage>retrieve|inspect|align|plan|drizzle|gather)\b.*")
 _STATES = {"started": "running", "doing": "running", "finished": "done"}
 _SECONDS = (0.1, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 _STAGE_OF_A_GROUP = "gather"  # a group is done when this is
@@ -63,10 +61,9 @@ class Metrics:
 
     def tell(self, event: Event) -> None:
         """Take down an event."""
-        match = _TASK.fullmatch(event.task)
-        if match is None:
+        if not event.kind:
             return
-        stage, state = match["stage"], _STATES.get(event.state, event.state)
+        stage, state = event.kind, _STATES.get(event.state, event.state)
         name = self._campaign
         if (before := self._states.get(event.task)) == (stage, state):
             return
@@ -74,7 +71,7 @@ class Metrics:
             self._tasks.labels(name, *before).dec()
         self._states[event.task] = (stage, state)
         self._tasks.labels(name, stage, state).inc()
-        self._tell_group(match["group"] or name, stage, state)
+        self._tell_group(event.group or name, stage, state)
         if state == "failed":
             self._failures.labels(name, stage).inc()
         if state in ("done", "failed"):

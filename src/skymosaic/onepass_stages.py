@@ -27,20 +27,27 @@ from skymosaic.exposure import Exposure
 from skymosaic.methods import OWN, column
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.store.traffic import Traffic
+from skymosaic.tasks import ONEPASS, Task
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
     from skymosaic.compute.execution import Calls
     from skymosaic.config import Campaign, Sky
 
-STEP = "runs/onepass"
 _ENGINE = 1
 """Version of what the engine does; part of its step's key."""
 
 
 def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) -> list[Any]:
     """Make the task of each sky method, in the campaign's order, all of one task before them."""
-    made = calls.call(drizzle_all_methods, place, campaign, prepared.aligned, prepared.planned)
+    made = calls.call(
+        drizzle_all_methods,
+        place,
+        campaign,
+        prepared.aligned,
+        prepared.planned,
+        name="drizzle_all",
+    )
     return [calls.call(as_run, made, method) for method in campaign.sky.methods]
 
 
@@ -131,8 +138,8 @@ def drizzle_all_methods(
 
     return run_step(
         place,
-        STEP,
-        titles=[f"drizzle {method}" for method in campaign.sky.methods],
+        ONEPASS,
+        told=[Task("drizzle", method) for method in campaign.sky.methods],
         inputs=images.products,
         parameters={
             "engine": _ENGINE,

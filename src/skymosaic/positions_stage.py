@@ -23,6 +23,7 @@ from skymosaic.drizzle.order import is_infrared
 from skymosaic.exposure import Exposure
 from skymosaic.positions_told import positions_told
 from skymosaic.steps import Bench, Finished, Place, run_step
+from skymosaic.tasks import Task
 from skymosaic.usable import no_image_through
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def check_positions(
 ) -> Any:
     """Make a task for each file that finds its stars, and the one that compares them."""
     found = calls.each(partial(find, place), retrieved)
-    return calls.call(compare_all, place, aligned, planned, found)
+    return calls.call(compare_all, place, aligned, planned, found, name=STEP)
 
 
 def find(place: Place, retrieved: Finished) -> Finished:
@@ -138,7 +139,7 @@ def compare_all(
     return run_step(
         place,
         STEP,
-        titles=["compare positions"],
+        told=[Task(STEP)],
         inputs={product.name: product for product in files.values()},
         parameters={
             "version": _VERSION,

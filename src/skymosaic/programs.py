@@ -41,6 +41,7 @@ from skymosaic.sources import open_source
 from skymosaic.steps import NotFinishedError, Place, as_record
 from skymosaic.store.lease import Holder
 from skymosaic.supervision import Tell, locked, recorded, with_second_chances, workers
+from skymosaic.tasks import Task, tasks_of
 
 log = logging.getLogger(__name__)
 
@@ -119,11 +120,7 @@ def run(
         parcels = sum(len(group.parcels) for group in groups)
         with workers(campaign, place, both(tell, recorder.tell), parcels) as client:
             recorder.watch(dashboard=execution.dashboard_of(client))
-            tasks = sum(
-                pipeline.count_tasks(campaign.for_group(group.name), len(group.parcels))
-                for group in groups
-            )
-            both(expect, recorder.expect)(tasks)
+            both(expect, recorder.expect)(len(tasks_of_groups(campaign, groups)))
             states = _run_all(client, campaign, place, source, groups)
         told.store.write_json(told.key(STATES), [asdict(state) for state in states])
         report = write_index(place)
@@ -135,6 +132,13 @@ def run(
                 f"is said of them, and run again:\n{table}"
             )
     return _outcome(place, table, report)
+
+
+def tasks_of_groups(campaign: Campaign, groups: Sequence[Group]) -> list[Task]:
+    """Return the tasks of all groups, each with what the group has of its own."""
+    return [
+        task for group in groups for task in tasks_of(campaign.for_group(group.name), group.parcels)
+    ]
 
 
 def find_outcome(campaign: Campaign) -> Outcome:

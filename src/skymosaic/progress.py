@@ -40,6 +40,10 @@ class Event:
     """Bytes that it moved to the store; told at its end."""
     down: int = 0
     """Bytes that it moved from the store; told at its end."""
+    kind: str = ""
+    """What its like are counted by, such as ``retrieve``; empty where nobody counts it."""
+    group: str = ""
+    """The mosaic of a program that it works for; empty where there is one mosaic."""
 
 
 def emit(event: Event, topic: str = TOPIC) -> None:
@@ -62,9 +66,9 @@ def from_message(message: tuple[float, Any]) -> Event:
 class Task:
     """A running task, which can say what it is doing."""
 
-    def __init__(self, name: str, topic: str) -> None:
+    def __init__(self, name: str, topic: str, kind: str = "", group: str = "") -> None:
         self.name = name
-        self._topic = topic
+        self._topic, self._kind, self._group = topic, kind, group
         self.reused = False
         self._clock, self._moved = time.monotonic(), traffic.moved()
 
@@ -76,13 +80,26 @@ class Task:
         """Emit an event of this task."""
         seconds = time.monotonic() - self._clock
         moved = Traffic() if state in ("started", "doing") else traffic.moved() - self._moved
-        emit(Event(self.name, state, detail, seconds, moved.up, moved.down), self._topic)
+        event = Event(
+            self.name, state, detail, seconds, moved.up, moved.down, self._kind, self._group
+        )
+        emit(event, self._topic)
 
 
 @contextmanager
-def task(name: str, topic: str = TOPIC) -> Iterator[Task]:
-    """Tell those who listen to a topic when a task starts, ends or fails."""
-    running = Task(name, topic)
+def task(name: str, topic: str = TOPIC, *, kind: str = "", group: str = "") -> Iterator[Task]:
+    """Tell those who listen to a topic when a task starts, ends or fails.
+
+    Parameters
+    ----------
+    name : str
+        What people know it as.
+    topic : str
+        Who listens.
+    kind, group : str
+        As an `Event` tells them.
+    """
+    running = Task(name, topic, kind, group)
     running.tell("started")
     try:
         with in_step(topic, name):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from astropy.io import fits
 
-from skymosaic import drizzlepac_process, progress
+from skymosaic import drizzlepac_process
 from skymosaic.align.align import align as align_folder
 from skymosaic.align.solutions import mixed_as_they_are, mixed_in_tiles
 from skymosaic.align.vectors import VECTORS
@@ -41,6 +41,7 @@ from skymosaic.sky.overlaps import groups, overlaps
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.store import Product
+from skymosaic.tasks import Task
 from skymosaic.usable import warnings_of
 from skymosaic.versions import versions
 
@@ -107,7 +108,7 @@ def retrieve(place: Place, source: Source, parcel: Parcel) -> Finished:
     return run_step(
         place,
         f"pristine/{parcel.name}",
-        titles=[f"retrieve {parcel.name}"],
+        told=[Task("retrieve", parcel.name)],
         folder="pristine",
         inputs={},
         parameters={"parcel": dict(parcel.identity), "record": RECORD},
@@ -126,7 +127,7 @@ def inspect(place: Place, retrieved: Sequence[Finished], rules: Rules) -> Finish
     """
     records = [record for step in retrieved for record in step.result["images"]]
     products = {name: p for step in retrieved for name, p in step.products.items()}
-    used = {name: p for name, p in products.items() if suffix_of(name) is not None}
+    used = _images_of(products)
     images = [Exposure.from_dict(record) for record in records]
     refused = find_refusal(images, rules)
 
@@ -146,15 +147,37 @@ def inspect(place: Place, retrieved: Sequence[Finished], rules: Rules) -> Finish
     done = run_step(
         place,
         "inspection",
-        titles=["inspect"],
+        told=[Task("inspect")],
         inputs=used,
         # What the rules refuse now a former run, under others, may have finished.
         parameters={"record": RECORD} | ({"refused": str(refused)} if refused else {}),
         versions={},
         work=work,
     )
-    # The files themselves are the business of the next steps.
-    return Finished(**{**vars(done), "products": {**done.products, **used}})
+    return with_files(done, used)
+
+
+def with_files(inspected: Finished, products: Mapping[str, Product]) -> Finished:
+    """Return what was inspected with the files themselves, the business of the next steps."""
+    return replace(inspected, products={**inspected.products, **_images_of(products)})
+
+
+def _images_of(products: Mapping[str, Product]) -> dict[str, Product]:
+    return {name: product for name, product in products.items() if suffix_of(name) is not None}
+
+
+def as_they_came(inspected: Finished) -> Finished:
+    """Return the step of `align: none`, which makes nothing of what was inspected."""
+    exposures = inspected.result["exposures"]
+    return Finished(
+        step="aligned",
+        key=inspected.key,
+        products=select(exposures, inspected.products).products,
+        result={"exposures": exposures, "alignment": None},
+        seconds=0.0,
+        peak_memory=0,
+        reused=True,
+    )
 
 
 def align(place: Place, settings: Align, inspected: Finished) -> Finished:
@@ -162,17 +185,9 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
     exposures = select(inspected.result["exposures"], inspected.products)
     drizzled = select(inspected.result["drizzled"], inspected.products)
     if settings.method == "none":
-        with progress.task(place.label + "align", place.topic) as task:
+        with place.told(Task("align")) as task:
             task.reused = True
-        return Finished(
-            step="aligned",
-            key=inspected.key,
-            products=exposures.products,
-            result={"exposures": inspected.result["exposures"], "alignment": None},
-            seconds=0.0,
-            peak_memory=0,
-            reused=True,
-        )
+        return as_they_came(inspected)
 
     def work(bench: Bench) -> dict[str, Any]:
         exposures.fetch(bench)
@@ -204,7 +219,7 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
     return run_step(
         place,
         "aligned",
-        titles=["align"],
+        told=[Task("align")],
         inputs={**exposures.products, **drizzled.products},
         parameters=settings.model_dump(mode="json"),
         versions=versions(),
@@ -267,7 +282,7 @@ def plan(place: Place, campaign: Campaign, aligned: Finished) -> Finished:
     done = run_step(
         place,
         "plan",
-        titles=["plan"],
+        told=[Task("plan")],
         inputs=images.products,
         parameters={
             "final": choice,
@@ -377,7 +392,7 @@ def drizzle(
     return run_step(
         place,
         f"runs/{column(method)}",
-        titles=[f"drizzle {method}"],
+        told=[Task("drizzle", method)],
         inputs=images.products,
         parameters={
             "method": method,

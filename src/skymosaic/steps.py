@@ -15,7 +15,7 @@ import logging
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -35,6 +35,7 @@ from skymosaic.store import Product, Store, cache_of, lease, traffic
 from skymosaic.store.base import as_json
 from skymosaic.store.lease import Lease
 from skymosaic.store.traffic import Traffic
+from skymosaic.tasks import Task
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,12 @@ class Place:
     def only_finished(self) -> Place:
         """Return the same place, in which steps are looked up and never run."""
         return replace(self, must_be_finished=True)
+
+    def told(self, task: Task) -> AbstractContextManager[progress.Task]:
+        """Tell those who listen when a task of this place starts, ends or fails."""
+        return progress.task(
+            self.label + task.title, self.topic, kind=task.kind, group=self.label.strip()
+        )
 
     def key(self, *parts: str) -> str:
         """Return a key below the campaign's folder."""
@@ -156,7 +163,7 @@ def run_step(
     place: Place,
     step: str,
     *,
-    titles: Sequence[str] = (),
+    told: Sequence[Task] = (),
     folder: str | None = None,
     inputs: Mapping[str, Product],
     parameters: Mapping[str, Any],
@@ -171,8 +178,8 @@ def run_step(
         The campaign's store and scratch.
     step : str
         Its name, such as ``runs/match``; that of its manifest too.
-    titles : sequence of str
-        What people know it as, such as ``drizzle match``: a task is told of for each.
+    told : sequence of Task
+        What it is to those who watch the run.
     folder : str, optional
         Folder of its products below the campaign's; default: its name.
     inputs : mapping of str to Product
@@ -200,10 +207,8 @@ def run_step(
         "versions": dict(versions),
     }
     key = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
-    with ExitStack() as told:
-        tasks = [
-            told.enter_context(progress.task(place.label + title, place.topic)) for title in titles
-        ]
+    with ExitStack() as stack:
+        tasks = [stack.enter_context(place.told(task)) for task in told]
         done = finished(place, step)
         if done is None or done.key != key:
             if place.must_be_finished:
@@ -265,7 +270,7 @@ def _make(
 
 def finished(place: Place, step: str) -> Finished | None:
     """Return a step from the store, or None where it has not finished or a product is gone."""
-    manifest = place.store.read_json(_manifest_key(place, step))
+    manifest = read_manifest(place, step)
     if manifest is None:
         return None
     try:
@@ -277,8 +282,13 @@ def finished(place: Place, step: str) -> Finished | None:
 
 def recorded_parameters(place: Place, step: str) -> Mapping[str, Any] | None:
     """Return the parameters that a step last finished with, None where it never did."""
-    manifest = place.store.read_json(_manifest_key(place, step))
+    manifest = read_manifest(place, step)
     return None if manifest is None else dict(manifest["parameters"])
+
+
+def read_manifest(place: Place, step: str) -> Mapping[str, Any] | None:
+    """Return the manifest of a step, None where there is none."""
+    return place.store.read_json(_manifest_key(place, step))
 
 
 def _manifest_key(place: Place, step: str) -> str:

@@ -28,7 +28,10 @@ def store(tmp_path):
 
 
 def states(store):
-    return {one.part: one.state for one in read_findings(store.place).missing}
+    """What is missing, but for the comparison that these stores never have."""
+    found = {one.part: one.state for one in read_findings(store.place).missing}
+    assert found.pop("gather") == "not run"
+    return found
 
 
 def test_import_of_the_package_stays_cheap() -> None:
@@ -46,8 +49,9 @@ def test_a_run_gives_its_tables_and_mosaics(store) -> None:
     store.drizzle("match")
     run = skymosaic.load(store.where)
     assert run.methods == ("localmin", "match")
-    assert not run.missing
-    assert not run.complete  # nothing has been compared yet
+    assert [(one.part, one.state) for one in run.missing] == [("gather", "not run")]
+    assert not run.complete
+    assert "incomplete: 1 parts missing" in repr(run)
     assert run.mdrizsky["localmin"].tolist() == [1.0, 1.5, 1.25]
     assert str(run.mdrizsky["match"].unit) == "electron / s"
     assert run.differences["localmin_minus_match"].tolist() == [1.0, 1.0, 1.0]
@@ -74,7 +78,7 @@ def test_a_run_of_the_one_pass_engine_gives_its_methods_too(tmp_path) -> None:
     assert states(store) == {"drizzle match": "not run"}
     store.drizzle_at_once("localmin", "match")
     run = skymosaic.load(store.where)
-    assert not run.missing
+    assert states(store) == {}
     assert run.methods == ("localmin", "match")
     assert run.mdrizsky["match"].tolist() == [0.0, 0.5, 0.25]
     assert run.mosaic("match").data.shape == (20, 30)
@@ -117,7 +121,7 @@ def test_a_group_of_a_program_is_found_below_it(tmp_path) -> None:
 
 def test_what_failed_is_missing_and_told_with_its_reason(store) -> None:
     store.fail("runs/match", "the records disagree")
-    [missing] = read_findings(store.place).missing
+    missing, _gather = read_findings(store.place).missing
     assert (missing.part, missing.state) == ("drizzle match", "failed")
     assert missing.why == "SkyError: the records disagree"
     with pytest.raises(MissingError, match="the records disagree"):
@@ -180,7 +184,10 @@ def test_a_report_on_demand_tells_what_there_is(store) -> None:
     page = (store.where / "comparison" / "partial-report.html").read_text()
     assert part.where == str(store.where / "comparison" / "partial-report.html")
     assert "1.500000" in part.table
-    assert part.missing == ["drizzle match: failed, SkyError: the records disagree"]
+    assert part.missing == [
+        "drizzle match: failed, SkyError: the records disagree",
+        "gather: not run",
+    ]
     assert "This run is incomplete" in page
     assert "the records disagree" in page
     document = json.loads(reporting.report_text(store.place, "json"))
@@ -217,7 +224,7 @@ def test_a_run_of_onepass_gives_the_mosaics_of_all_methods(tmp_path) -> None:
     made.drizzle_at_once("localmin", "match")
     run = skymosaic.load(made.where)
     assert run.methods == ("localmin", "match")
-    assert not run.missing
+    assert states(made) == {}
     assert run.mdrizsky["match"].tolist() == [0.0, 0.5, 0.25]
     assert run.mosaic("match").data.shape == (20, 30)
     page = reporting.report_text(made.place, "html")

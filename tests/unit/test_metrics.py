@@ -14,13 +14,15 @@ from skymosaic.errors import ComputeError, InstallationError
 from skymosaic.progress import Event
 
 EVENTS = [
-    Event("retrieve ibxl54", "started"),
-    Event("retrieve ibxl54", "finished", "", 2.0, up=1000, down=10),
-    Event("align", "started"),
-    Event("align", "doing", "TweakReg"),
-    Event("M16/F160W drizzle match", "started"),
-    Event("M16/F160W drizzle match", "failed", "why", 3.0, up=0, down=500),
-    Event("gather", "reused"),
+    Event("retrieve ibxl54", "started", kind="retrieve"),
+    Event("retrieve ibxl54", "finished", "", 2.0, up=1000, down=10, kind="retrieve"),
+    Event("align", "started", kind="align"),
+    Event("align", "doing", "TweakReg", kind="align"),
+    Event("M16/F160W drizzle match", "started", kind="drizzle", group="M16/F160W"),
+    Event("M16/F160W drizzle match", "failed", "why", 3.0, 0, 500, "drizzle", "M16/F160W"),
+    Event("both engines", "failed", "why", 4.0, kind="engines"),
+    Event("differences", "finished", "", 5.0, kind="differences"),
+    Event("gather", "reused", kind="gather"),
     Event("workers", "started"),
 ]
 
@@ -41,10 +43,13 @@ def test_they_are_told_over_http_on_this_host_only() -> None:
         'tasks{campaign="demo",stage="align",state="running"}': 1,
         'tasks{campaign="demo",stage="drizzle",state="failed"}': 1,
         'tasks{campaign="demo",stage="gather",state="reused"}': 1,
+        'tasks{campaign="demo",stage="engines",state="failed"}': 1,
+        'tasks{campaign="demo",stage="differences",state="done"}': 1,
         'groups{campaign="demo",state="done"}': 1,
         'groups{campaign="demo",state="failed"}': 1,
         'groups{campaign="demo",state="running"}': 0,
         'failures_total{campaign="demo",stage="drizzle"}': 1,
+        'failures_total{campaign="demo",stage="engines"}': 1,
         'moved_bytes_total{campaign="demo",direction="up"}': 1000,
         'moved_bytes_total{campaign="demo",direction="down"}': 510,
         'task_seconds_sum{campaign="demo",stage="retrieve"}': 2,

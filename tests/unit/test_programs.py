@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from skymosaic.archive.base import Parcel
-from skymosaic.campaign import count_tasks
 from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.errors import CampaignError
-from skymosaic.programs import split
+from skymosaic.programs import split, tasks_of_groups
 from skymosaic.store.base import checked_key
+from skymosaic.tasks import count_kinds, tasks_of
 
 TEXT = """
 campaign: {name: program}
@@ -125,11 +125,15 @@ def test_two_targets_that_look_alike_as_folders_stay_apart() -> None:
 def test_the_tasks_of_a_group_are_counted(given: str, tasks: int) -> None:
     text = f"campaign: {{name: p}}\nsource: {{kind: mast, proposal_id: [12812]}}\n{given}\n"
     own = program(f"{text}groups: {{}}\n").for_group("M 16/F160W")
-    assert count_tasks(own, 3) == tasks
+    assert len(tasks_of(own, [parcel(name, "M 16", "F160W") for name in "abc"])) == tasks
 
 
 def test_a_groups_own_methods_count() -> None:
     both = TEXT.replace("[match]}}", "[match, globalmin+match-differences]}}")
-    # The last are the differences on the common grid, and the positions of unaligned exposures.
-    assert count_tasks(program(both).for_group("M 16/F110W"), 1) == 1 + 2 + 4 + 1 + 1
-    assert count_tasks(program(both).for_group("M 16/F160W"), 1) == 1 + 4 + 4
+    groups = split([parcel("a", "M 16", "F110W"), parcel("b", "M 16", "F160W")])
+    tasks = tasks_of_groups(program(both), groups)
+    assert count_kinds(tasks) == {
+        **{"retrieve": 2, "inspect": 2, "align": 2, "plan": 2, "gather": 2},
+        # The first of the groups is not aligned.
+        **{"positions": 1, "differences": 1, "drizzle": 2 + 4},
+    }

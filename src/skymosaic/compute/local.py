@@ -19,6 +19,7 @@ from skymosaic import scratch
 from skymosaic.compute import servers
 from skymosaic.config import Compute
 from skymosaic.errors import ComputeError
+from skymosaic.tasks import CALLS
 
 # What a worker and its drizzlepac child were seen to need, with room for a larger mosaic.
 MEMORY_PER_WORKER = 2e9  # bytes
@@ -34,13 +35,7 @@ DASK_SETTINGS = {
     "distributed.worker.memory.monitor-interval": "500ms",
     "distributed.admin.tick.interval": "500ms",
     "distributed.admin.system-monitor.interval": "2s",
-    # Without an estimate the scheduler takes tasks for short, gives them to the worker that holds
-    # their input, and lets the others idle until it has seen better.
-    "distributed.scheduler.default-task-durations": {
-        "retrieve": "3s",
-        "drizzle": "20s",
-        "drizzle_pairs": "30s",
-    },
+    "distributed.scheduler.default-task-durations": CALLS,
 }
 
 

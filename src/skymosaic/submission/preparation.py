@@ -17,6 +17,7 @@ from skymosaic.places import open_place
 from skymosaic.sources import open_source
 from skymosaic.steps import Finished, Place, finished
 from skymosaic.submission import handover
+from skymosaic.tasks import count_kinds, tasks_of
 
 _PIXEL = 8  # bytes of a pixel of a mosaic and its weights, float32 each
 _CONTEXT = 4  # bytes of a pixel of a plane of the context image
@@ -40,23 +41,17 @@ def lines(campaign: Campaign) -> list[str]:
     groups = programs.split(parcels) if campaign.groups is not None else []
     if campaign.groups is None:
         require_admissible(campaign, parcels)
-    mosaics, methods = len(groups) or 1, len(campaign.sky.methods)
-    stages = {
-        "retrieve": len(parcels),
-        "inspect": mosaics,
-        "align": mosaics,
-        "plan": mosaics,
-        "drizzle": mosaics * methods,
-        "gather": mosaics,
-    }
+        tasks = tasks_of(campaign, parcels)
+    else:
+        tasks = programs.tasks_of_groups(campaign, groups)
     told = [
         f"campaign {campaign.name}, back end {campaign.compute.backend}, "
         f"store {place.store.where(place.campaign)}",
-        f"graph: {sum(stages.values())} tasks",
-        *(f"  {stage:<10} {count:>6}" for stage, count in stages.items()),
+        f"graph: {len(tasks)} tasks",
+        *(f"  {kind:<11} {count:>6}" for kind, count in count_kinds(tasks).items()),
         f"groups: {len(groups) or 'one mosaic'}",
         *(_group_line(campaign, group) for group in groups),
-        *_memory(campaign, place, mosaics),
+        *_memory(campaign, place, len(groups) or 1),
         *decided_at_plan(campaign),
     ]
     if campaign.compute.backend == "local":

@@ -1,0 +1,308 @@
+"""What a run finished, and all who tell of it: they agree on steps, counts, methods, failures."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import skymosaic as package
+from skymosaic import reporting, scratch
+from skymosaic.compare.report.documents import document
+from skymosaic.findings import find_run, read_findings
+from skymosaic.steps import Bench
+from tests.conftest import REPOSITORY, environment, manifests, skymosaic, write_campaign
+
+FILES = (  # two tiles: two exposures of each, and their drizzled image
+    *("ibxl51eoq_flt", "ibxl51etq_flt", "ibxl51030_drz"),
+    *("ibxl54bgq_flt", "ibxl54blq_flt", "ibxl54030_drz"),
+)
+AROUND = {"retrieve": 6, "inspect": 1, "align": 1, "plan": 1, "gather": 1}
+STEPS = {*(f"pristine/{name}" for name in FILES), "inspection", "aligned", "plan"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A campaign, and what it should come to."""
+
+    sections: Mapping[str, Any]
+    methods: tuple[str, ...]
+    kinds: Mapping[str, int]
+    """Of the tasks, beside those that every campaign has."""
+    steps: frozenset[str]
+    """Likewise."""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """By kind, the titles of the tasks that fail."""
+    not_run: tuple[str, ...] = ()
+    """Titles of the tasks that come after them."""
+
+    @property
+    def all_kinds(self) -> dict[str, int]:
+        return {**AROUND, **self.kinds}
+
+
+CHECKED = ("localmin", "match", "match-differences")
+CASES = {
+    "astrodrizzle, both checks, an own method": Case(
+        {"drizzle": {"witness": True, "sample": 2}, "sky": {"methods": list(CHECKED)}},
+        CHECKED,
+        {"differences": 1, "drizzle": 3, "witness": 1, "engines": 1},
+        frozenset(
+            {"differences", "witness", "engines"}
+            | {"runs/localmin", "runs/match", "runs/match_differences"}
+        ),
+    ),
+    "onepass, a check, own methods, a variant": Case(
+        {
+            "drizzle": {"engine": "onepass", "sample": 2},
+            "sky": {
+                "methods": ["match", "globalmin+match-differences"],
+                "variants": {"mode": {"method": "localmin", "parameters": {"skystat": "mode"}}},
+            },
+        },
+        ("match", "globalmin+match-differences"),
+        {"drizzle": 2, "engines": 1},
+        frozenset({"engines", "runs/match", "runs/globalmin_match_differences"}),
+    ),
+    "the plan fails": Case(
+        {"drizzle": {"max_output_megapixels": 0.01, "sample": 2}, "sky": {"methods": ["match"]}},
+        (),
+        {"drizzle": 1, "engines": 1},
+        frozenset(),
+        {"plan": "plan"},
+        ("drizzle match", "both engines", "gather"),
+    ),
+    "astrodrizzle, no checks, AstroDrizzle's methods": Case(
+        {},
+        ("localmin", "match", "globalmin", "globalmin+match"),
+        {"drizzle": 4},
+        frozenset(f"runs/{m}" for m in ("localmin", "match", "globalmin", "globalmin_match")),
+    ),
+    "onepass, no checks, an own method alone": Case(
+        {"drizzle": {"engine": "onepass"}, "sky": {"methods": ["match-differences"]}},
+        ("match-differences",),
+        {"drizzle": 1},
+        frozenset({"runs/match_differences"}),
+    ),
+    "onepass that cannot be planned": Case(
+        {
+            "drizzle": {"engine": "onepass", "max_output_megapixels": 0.01},
+            "sky": {"methods": ["match", "match-differences"]},
+        },
+        (),
+        {"drizzle": 2},
+        frozenset(),
+        {"plan": "plan"},
+        ("drizzle match", "drizzle match-differences", "gather"),
+    ),
+}
+QUICK = list(CASES)[:3]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A campaign that was run, and what was told of it meanwhile."""
+
+    case: Case
+    file: Path
+    store: Path
+    error: str | None
+    events: list[dict[str, Any]]
+    metrics: Mapping[str, float]
+
+    @property
+    def folder(self) -> Path:
+        return self.store / self.file.stem
+
+    def stages(self, metric: str) -> dict[str, float]:
+        """Return the sums of a metric by stage, without zeros."""
+        sums: Counter[str] = Counter()
+        for name, value in self.metrics.items():
+            if name.startswith(f"skymosaic_{metric}{{") and value:
+                sums[re.search(r'stage="([^"]*)"', name)[1]] += value
+        return dict(sums)
+
+
+def watch(file: Path, store: Path, case: Case, env: Mapping[str, str] | None = None) -> Watched:
+    output = file.with_suffix(".json")
+    subprocess.run(
+        [sys.executable, "-m", "tests.watched", file, store, output],
+        check=True,
+        timeout=280,
+        cwd=REPOSITORY,
+        env=environment(env),
+    )
+    told = json.loads(output.read_text())
+    lines = [line for line in told["metrics"].splitlines() if not line.startswith("#")]
+    values = {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+    return Watched(case, file, store, told["error"], told["events"], values)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in CASES],
+)
+def watched(
+    request: pytest.FixtureRequest, simulated_files: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Watched:
+    case = CASES[request.param]
+    folder = tmp_path_factory.mktemp("agreement")
+    file = write_campaign(
+        folder / "field.yaml",
+        source={"kind": "directory", "path": str(simulated_files)},
+        align="none",
+        **case.sections,
+    )
+    return watch(file, folder / "store", case)
+
+
+def states(status: Mapping[str, Any]) -> dict[str, str]:
+    return {task["name"]: task["state"] for task in status["tasks"]}
+
+
+def titles(case: Case) -> set[str]:
+    """Return what the tasks are called that a run comes to."""
+    every = {f"retrieve {name}" for name in FILES} | {"inspect", "align", "plan", "gather"}
+    every |= {f"drizzle {method}" for method in case.methods}
+    more = {"witness": "witness", "engines": "both engines", "differences": "differences"}
+    every |= {title for kind, title in more.items() if kind in case.kinds}
+    return every - set(case.not_run)
+
+
+def test_the_run_and_its_status(watched: Watched) -> None:
+    case = watched.case
+    ended = {
+        e["task"]: e["state"] for e in watched.events if e["state"] not in ("started", "doing")
+    }
+    assert set(ended) == titles(case)
+    assert {name for name, state in ended.items() if state == "failed"} == {*case.failed.values()}
+    asked = skymosaic("status", watched.folder, "--json")
+    assert asked.code == (21 if case.failed else 0)
+    status = json.loads(asked.out)
+    assert set(states(status)) == titles(case)
+    failed = {name for name, state in states(status).items() if state == "failed"}
+    assert failed == {*case.failed.values()}
+    assert status["expected"] == sum(case.all_kinds.values())
+    made = {step for step in manifests(watched.folder) if not step.startswith("runs/")}
+    wanted = {step for step in case.steps | STEPS if not step.startswith("runs/")}
+    wanted -= {"aligned"} | ({"plan"} if case.failed else set())  # nothing is aligned here
+    assert made - {"comparison"} == wanted
+
+
+def test_the_metrics(watched: Watched) -> None:
+    case = watched.case
+    assert watched.stages("failures_total") == dict.fromkeys(case.failed, 1)
+    counted = watched.stages("tasks")
+    if case.failed:
+        assert set(counted) == {"retrieve", "inspect", "align", "plan"}
+    else:
+        assert counted == case.all_kinds
+    assert sum(case.all_kinds.values()) == next(
+        value for name, value in watched.metrics.items() if "tasks_expected" in name
+    )
+
+
+def test_what_prepare_tells(watched: Watched) -> None:
+    shown = skymosaic("prepare", watched.file, "--store", watched.store)
+    assert shown.code == 0, shown.err
+    assert told_by_prepare(shown.out) == watched.case.all_kinds
+
+
+def told_by_prepare(text: str) -> dict[str, int]:
+    """Return the counts of the graph that `prepare` shows, which must sum up to what it says."""
+    lines = iter(text.splitlines())
+    total = next(int(line.split()[1]) for line in lines if line.startswith("graph: "))
+    counts = {}
+    for line in lines:
+        if not line.startswith("  "):
+            break
+        kind, count = line.split()
+        counts[kind] = int(count)
+    assert sum(counts.values()) == total
+    return counts
+
+
+def test_what_python_loads(watched: Watched) -> None:
+    case, run = watched.case, package.load(watched.folder)
+    assert run.methods == case.methods
+    assert run.complete == (not case.failed)
+    states = {one.part: one.state for one in run.missing}
+    assert states == {
+        **dict.fromkeys(case.failed.values(), "failed"),
+        **dict.fromkeys(case.not_run, "not run"),
+    }
+    assert set(run.steps["step"]) == (case.steps | STEPS) - ({"plan"} if case.failed else set())
+
+
+def test_each_form_of_the_report(watched: Watched) -> None:
+    case = watched.case
+    forms = {}
+    for form in ("json", "md", "html"):
+        asked = skymosaic("report", watched.folder, "--format", form)
+        assert asked.code == 0, asked.err
+        forms[form] = asked.out
+    told = json.loads(forms["json"])
+    assert told["complete"] == (not case.failed)
+    assert {one["part"]: one["state"] for one in told["missing"]} == {
+        one.part: one.state for one in package.load(watched.folder).missing
+    }
+    assert tuple(told["mosaics"]) == case.methods
+    for check in ("witness", "engines"):
+        assert (check in told["tables"]) == (check in case.steps)
+    for title, check in (
+        ("The mosaics against their headers", "witness"),
+        ("Both engines on a sample", "engines"),
+    ):
+        assert (title in forms["md"]) == (check in case.steps)
+    for one in told["missing"]:
+        assert f"**{one['part']}**: {one['state']}" in forms["md"]
+        assert one["part"] in forms["html"]
+    for form in ("md", "html"):
+        assert all(method in forms[form] for method in case.methods)
+        assert ("incomplete" in forms[form].lower()) == bool(case.failed)
+
+
+def test_a_report_made_anew_tells_what_the_stored_one_does(watched: Watched) -> None:
+    """That is what `report --format` prints where the stored one has not this form."""
+    if watched.case.failed:
+        pytest.skip("there is no stored report of a run that failed")
+    found = read_findings(find_run(str(watched.folder)))
+    with scratch.folder(None, "report") as root:
+        anew = document(reporting.make_report(Bench(found.place, root), found))
+    stored = json.loads((watched.folder / "comparison" / "report.json").read_text())
+    for part in ("engine", "complete", "missing", "mosaics", "groups", "output_grid", "transfers"):
+        assert anew[part] == stored[part], part
+    for table in ("steps", "mdrizsky", "checks", "witness", "engines", "exposures"):
+        assert anew["tables"].get(table) == stored["tables"].get(table), table
+
+
+def test_the_notebook_reads_it(watched: Watched) -> None:
+    if watched.case.failed:
+        pytest.skip("the notebook compares methods that have finished")
+    printed = read_by_notebook(watched.folder)
+    assert "is complete: True" in printed
+    assert f"methods: {', '.join(watched.case.methods)}\n" in printed
+
+
+def read_by_notebook(run: Path) -> str:
+    """Return what the cells of the example notebook print of a run; drawn without a window."""
+    notebook = json.loads((REPOSITORY / "docs" / "notebooks" / "compare.ipynb").read_text())
+    cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(cells)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "SKYMOSAIC_RUN": str(run), "MPLBACKEND": "agg"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
