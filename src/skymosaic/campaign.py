@@ -23,7 +23,7 @@ from skymosaic.config import (
     load_campaign_text,
     resolved_yaml,
 )
-from skymosaic.errors import CampaignError
+from skymosaic.errors import CampaignError, DamagedError
 from skymosaic.exposure import Exposure
 from skymosaic.inspection import inspection_table
 from skymosaic.installation import require_match
@@ -262,7 +262,11 @@ def tell_changes(campaign: Campaign, place: Place, parcels: Sequence[Parcel]) ->
 
 def is_told(campaign: Campaign, place: Place) -> bool:
     """Whether the store tells that this campaign is done, as asked for and by its last run."""
-    status, text = last_status(place), place.store.read_text(place.key("campaign.yaml"))
+    try:
+        status, text = last_status(place), place.store.read_text(place.key("campaign.yaml"))
+    except DamagedError as error:
+        log.warning("%s; it is written anew", error)
+        return False
     if status is None or status.state is not RunState.DONE or text is None:
         return False
     stored = load_campaign_text(text, place.store.where(place.campaign), {})

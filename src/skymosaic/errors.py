@@ -97,7 +97,7 @@ class ForbiddenError(StoreError, PermissionError):
 
 
 class DamagedError(StoreError):
-    """A stored product is not what its manifest says; making it anew did not help."""
+    """A product or record in the store is damaged; ``skymosaic verify-store --repair`` helps."""
 
     exit_code = 16
 

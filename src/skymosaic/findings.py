@@ -10,13 +10,14 @@ from pydantic import ValidationError
 
 from skymosaic.compare.report.record import Missing
 from skymosaic.config import Align, Campaign, load_campaign_text
-from skymosaic.errors import CampaignError, MissingError
+from skymosaic.errors import CampaignError, DamagedError, MissingError
 from skymosaic.exposure import Exposure
 from skymosaic.housekeeping import find_place
 from skymosaic.places import parse_place
 from skymosaic.stages import as_they_came, with_files, with_order
 from skymosaic.steps import Finished, Place, finished, read_manifest
-from skymosaic.store import Product, open_store
+from skymosaic.store import Product, open_store, shapes
+from skymosaic.store.base import is_ours
 from skymosaic.tasks import Task, tasks_of
 
 _OUTDATED = "It was made before what it depends on changed; `skymosaic run` makes it anew."
@@ -188,8 +189,7 @@ class _Reader:
                 done.append(step)
                 self._take_over(step)
         for name in self._names("failed"):
-            record = self._place.store.read_json(self._place.key("failed", f"pristine/{name}.json"))
-            self._lack_failed(Task("retrieve", name), record)
+            self._has_failed(Task("retrieve", name))
         return done
 
     def step(
@@ -258,6 +258,8 @@ class _Reader:
             if task.of not in done.result["runs"]:  # the file has asked for it since
                 self.lack(task.title, "not run")
                 return None
+            made = done.products.items()
+            self._made |= {f"{done.step}/{name}": product for name, product in made}
             done = onepass_stages.as_run(done, task.of)
         names = {kind: done.result[kind] for kind in ("science", "weight")}
         names |= {name: name for name in done.products}
@@ -296,18 +298,20 @@ class _Reader:
 
     def _has_failed(self, task: Task, engine: str = "") -> bool:
         """Take down a task that failed; tell whether it has."""
-        record = self._place.store.read_json(self._place.key("failed", f"{task.step(engine)}.json"))
+        key = self._place.key("failed", f"{task.step(engine)}.json")
+        try:
+            record = shapes.read(self._place.store, key, shapes.FAILED)
+        except DamagedError as damaged:
+            self.lack(task.title, "failed", f"why is not known: {damaged}")
+            return True
         if record is not None:
-            self._lack_failed(task, record)
+            error = record["error"]
+            self.lack(task.title, "failed", f"{error['class']}: {error['message']}")
         return record is not None
 
     def lack(self, part: str, state: str, why: str = "") -> None:
         """Take down that a part is missing."""
         self.missing.append(Missing(part, state, why))
-
-    def _lack_failed(self, task: Task, record: Mapping[str, Any]) -> None:
-        error = record["error"]
-        self.lack(task.title, "failed", f"{error['class']}: {error['message']}")
 
     def _take_over(self, step: Finished) -> None:
         self.files |= step.products
@@ -316,7 +320,7 @@ class _Reader:
         prefix = self._place.key(folder, "pristine")
         for key in self._place.store.list(prefix):
             name = key.removeprefix(prefix + "/")
-            if name.endswith(".json"):
+            if name.endswith(".json") and is_ours(name):
                 yield name.removesuffix(".json")
 
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from skymosaic import cancellation, scratch
 from skymosaic.config import Campaign, load_campaign_text
-from skymosaic.errors import CampaignError, ComputeError, LockedError, MissingError
+from skymosaic.errors import (
+    CampaignError,
+    ComputeError,
+    DamagedError,
+    LockedError,
+    MissingError,
+)
 from skymosaic.places import parse_place
 from skymosaic.records import RunState, Status, campaign_lock, last_status
-from skymosaic.steps import Place, as_record
+from skymosaic.steps import Place, as_record, manifest_at
 from skymosaic.store import Store, lease, open_store
+from skymosaic.store.base import is_ours
 from skymosaic.submission import record as submissions
 from skymosaic.submission.record import Submission
+
+log = logging.getLogger(__name__)
 
 _KEPT = {
     *("campaign.yaml", "groups.json", "index.html", submissions.NAME),
@@ -32,6 +42,8 @@ class Cleaned:
     """Parts of uploads, or of files, that never ended."""
     scratch: int
     """Scratch folders of dead processes on this host."""
+    others: list[str]
+    """Files that cannot be this project's, by their names: they are left alone."""
 
 
 def find_place(uri: str, s3: Mapping[str, Any] | None = None) -> Place:
@@ -106,7 +118,12 @@ def settle(campaign: Campaign) -> None:
     """Forget a submission that waits for nothing: all it asks for has been done before."""
     store = open_store(campaign.store.uri, campaign.store.model_dump(exclude={"uri"}))
     place = Place(store, campaign.name, None)
-    submission = submissions.read(place)
+    try:
+        submission = submissions.read(place)
+    except DamagedError as error:
+        log.warning("%s; it waits for nothing, and is removed", error)
+        submissions.forget(place)
+        return
     if submission is not None and submission.is_pending(place):
         submissions.forget(place)
 
@@ -243,10 +260,13 @@ def clean(
     lock = campaign_lock(place) + "/"
     with lease.held(store, lock[:-1], "clean"):
         _require_idle_shares(store, place)
-        keys = store.list(place.campaign) if everything else _unnamed(store, place)
+        there = store.list(place.campaign)
+        others = [key for key in there if not is_ours(key)]
+        ours = [key for key in there if is_ours(key)]
+        keys = ours if everything else _unnamed(store, ours)
         keys = [key for key in keys if not key.startswith(lock)]
         if pretend:
-            return Cleaned(keys, 0, 0)
+            return Cleaned(keys, 0, 0, others)
         for key in keys:
             store.delete(key)
         uploads = store.sweep(place.campaign)
@@ -255,13 +275,15 @@ def clean(
         last = lease.look(store, lock[:-1])
         if last.holder is None:
             store.remove(lock[:-1])
-    return Cleaned(keys, uploads, scratch.sweep_now(place.scratch))
+    return Cleaned(keys, uploads, scratch.sweep_now(place.scratch), others)
 
 
 def _require_idle_shares(store: Store, place: Place) -> None:
     """Refuse while a share of a program runs, which has a lock of its own."""
     keys = store.list(place.key("shares"))
-    for share in sorted({key.split("/locks/")[0] for key in keys if "/locks/" in key}):
+    for share in sorted(
+        {key.split("/locks/")[0] for key in keys if "/locks/" in key and is_ours(key)}
+    ):
         holder = lease.look(store, campaign_lock(replace(place, campaign=share))).holder
         if holder is not None:
             raise LockedError(
@@ -269,11 +291,16 @@ def _require_idle_shares(store: Store, place: Place) -> None:
             )
 
 
-def _unnamed(store: Store, place: Place) -> list[str]:
+def is_manifest(key: str) -> bool:
+    """Whether a key is that of a manifest, of a campaign or of a group of a program."""
+    return is_ours(key) and "/manifests/" in key and key.endswith(".json")
+
+
+def _unnamed(store: Store, keys: Sequence[str]) -> list[str]:
     """Return the keys that neither a manifest names nor the campaign needs itself."""
-    keys = store.list(place.campaign)
     named = set()
     for key in keys:
-        if "/manifests/" in key:  # the campaign's, or a group's
-            named |= {product["key"] for product in store.read_json(key)["products"].values()}
+        if is_manifest(key):
+            manifest = manifest_at(store, key)
+            named |= {one.key for one in manifest["products"].values()} if manifest else set()
     return [key for key in keys if key not in named and not _KEPT & set(key.split("/")[1:])]

@@ -231,7 +231,7 @@ def as_run(done: Finished, method: str) -> Finished:
     runs = done.result["runs"]
     result = runs[method]
     own = {result[kind] for kind in ("science", "weight", "preview")}
-    first = method == next(iter(runs))
+    first = method == min(runs)  # of whatever order a manifest has them in
     return replace(
         done,
         step=f"runs/{column(method)}",

@@ -10,8 +10,12 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+from pydantic import TypeAdapter
+
 from skymosaic.errors import MissingError
 from skymosaic.steps import Place, finished
+from skymosaic.store import shapes
+from skymosaic.store.shapes import ErrorRecord
 
 INDEX = "index.html"
 STATES = "groups.json"
@@ -28,7 +32,7 @@ class GroupState:
     files: int
     report: str
     """Where its report is; empty where it failed."""
-    error: dict[str, Any] | None
+    error: ErrorRecord | None
     """Why it failed, as records tell it."""
     folder: str = ""
     """Below the program's; empty where an older version wrote it down."""
@@ -41,6 +45,8 @@ def read_states(place: Place) -> list[GroupState]:
     ------
     MissingError
         No run of it has ended.
+    DamagedError
+        What is told of them is not what was written.
     StoreError
         The store cannot be read.
     """
@@ -51,8 +57,8 @@ def read_states(place: Place) -> list[GroupState]:
     states: dict[str, GroupState] = {}
     # What was told last goes before what was told before it, by another cut into shares.
     for key in sorted((k for k in keys if ages[k] is not None), key=lambda k: -(ages[k] or 0.0)):
-        for told in store.read_json(key) or ():
-            states[told["name"]] = GroupState(**told)
+        for told in shapes.read(store, key, TypeAdapter(list[GroupState])) or ():
+            states[told.name] = told
     if not states:
         where = store.where(place.campaign)
         raise MissingError(f"{where} holds no finished program; run it first")
@@ -85,7 +91,7 @@ def _group(place: Place, state: GroupState) -> Any:
     from skymosaic.compare.report.program_page import Group
     from skymosaic.reporting import PARTIAL
 
-    error = state.error or {}
+    error = state.error
     group = Group(
         name=state.name,
         state=state.state,

@@ -14,13 +14,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Required
 
-from skymosaic.errors import CancelledError, StoreError
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
+from skymosaic.errors import CancelledError, DamagedError, StoreError
 from skymosaic.logs import STEPS, in_step
 from skymosaic.progress import Event
 from skymosaic.steps import Place, as_record
-from skymosaic.store import lease
+from skymosaic.store import Product, lease, shapes
+from skymosaic.store.base import is_ours
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
@@ -32,6 +36,21 @@ told = logging.getLogger(STEPS)
 _TOLD = ("key", "inputs", "host", "started", "seconds", "peak_memory", "moved", "error")
 _PATIENCE = 10.0  # s; a record is not worth more waiting
 _PAUSE = 1.0  # s between two writings of a record
+
+
+class _StepEntry(TypedDict, total=False):
+    """What the record of a run takes over of a manifest, or of the record of a failure."""
+
+    step: Required[str]
+    key: str
+    inputs: dict[str, str]
+    host: str
+    started: str
+    seconds: shapes.Seconds
+    peak_memory: shapes.Bytes
+    moved: dict[str, int]
+    error: shapes.ErrorRecord
+    products: dict[str, Product]
 
 
 class RunState(Enum):
@@ -187,15 +206,26 @@ class Recorder:
         try:
             for folder in ("failed", "manifests"):
                 for key in store.list(self._place.key(folder)):
-                    if not key.endswith(".json"):
+                    if not (key.endswith(".json") and is_ours(key)):
                         continue
-                    told = store.read_json(key)
+                    told = self._told(key)
+                    if told is None:
+                        continue
                     found[told["step"]] = {name: told[name] for name in _TOLD if name in told} | {
-                        "outputs": {n: p["sha256"] for n, p in told.get("products", {}).items()}
+                        "outputs": {n: p.sha256 for n, p in told.get("products", {}).items()}
                     }
         except StoreError as error:
             log.warning("the record of the run does not tell its steps: %s", error)
         return found
+
+    def _told(self, key: str) -> Any:
+        """Return what a manifest or the record of a failure tells; None where it is damaged."""
+        shape = TypeAdapter(_StepEntry)
+        try:
+            return shapes.read(self._store, key, shape)
+        except DamagedError as error:
+            log.warning("the record of the run does not tell all steps: %s", error)
+            return None
 
     def _note(self, name: str, value: Any) -> None:
         with self._lock:
@@ -224,16 +254,21 @@ def last_status(place: Place) -> Status | None:
 
     Raises
     ------
+    DamagedError
+        Its record is not what was written.
     StoreError
         The store cannot be read.
     """
-    records = place.store.list(place.key("records"))
+    records = lease.numbered(place.store.list(place.key("records")))
     if not records:
         return None
-    record = place.store.read_json(records[-1])
+    number, key = records[-1]
+    record = shapes.read(place.store, key, shapes.RUN)
+    if record is None:  # removed as we looked
+        return last_status(place)
     lock = lease.look(place.store, campaign_lock(place))
     # Another number is not this run's: somebody inspects, or cleans.
-    holder = lock.holder if records[-1] == _record_key(place, lock.number) else None
+    holder = lock.holder if number == lock.number else None
     state = _state(record, running=holder is not None)
     lost = "running" if state is RunState.RUNNING else "lost"
     return Status(
@@ -259,8 +294,8 @@ def last_status(place: Place) -> Status | None:
 
 def last_number(place: Place) -> int:
     """Return the number of a campaign's last run, 0 where there was none."""
-    records = place.store.list(place.key("records"))
-    return int(records[-1].rsplit("/", 1)[-1].removesuffix(".json")) if records else 0
+    records = lease.numbered(place.store.list(place.key("records")))
+    return records[-1][0] if records else 0
 
 
 def campaign_lock(place: Place) -> str:

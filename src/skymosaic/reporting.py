@@ -15,7 +15,7 @@ from skymosaic.compare.gather import (
 from skymosaic.compare.invariants import check_invariants, failures
 from skymosaic.compare.mdrizsky import axis_label, format_table
 from skymosaic.compare.report.record import Missing, Report
-from skymosaic.errors import MissingError, SkyError
+from skymosaic.errors import DamagedError, MissingError, SkyError
 from skymosaic.findings import Findings, read_findings
 from skymosaic.gathering import comparison_input, read_vectors, told_first
 from skymosaic.records import RunState, last_status
@@ -147,7 +147,10 @@ def make_report(bench: Bench, found: Findings) -> Report:
 
 def _of_the_run(found: Findings) -> list[Missing]:
     """Return what ended the last run, where no step tells it."""
-    status = last_status(found.place)
+    try:
+        status = last_status(found.place)
+    except DamagedError as damaged:
+        return [Missing("run", "unknown", f"how it ended is not known: {damaged}")]
     if status is None or status.state in (RunState.DONE, RunState.RUNNING):
         return []
     error = status.error

@@ -8,16 +8,33 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import NotRequired
+
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from skymosaic.errors import MissingError, StoreError
 from skymosaic.logs import entry_of, is_ours
 from skymosaic.steps import Place
 from skymosaic.submission import record as submissions
 
+
+class _Line(TypedDict):
+    """A line of the log."""
+
+    time: str
+    level: str
+    message: str
+    step: NotRequired[str]
+    exception: NotRequired[str]
+
+
+_LINE = TypeAdapter(_Line)
+_NAMED = re.compile(r"/logs/([0-9]{6,18})/[0-9]{4,18}\.jsonl$")
 _PART = 200_000  # characters of a part
 _PARTS = 100  # more are not kept: something logs without end
 _PAUSE = 2.0  # s between two writings
@@ -117,7 +134,8 @@ def lines(place: Place, number: int | None, *, as_json: bool = False) -> Iterato
         The store cannot be read.
     """
     submission = submissions.read(place) if number is None else None
-    numbers = sorted({int(key.split("/")[-2]) for key in _parts(place)})
+    parts = _parts(place)
+    numbers = sorted({number for number, _ in parts})
     if submission is not None and (not numbers or numbers[-1] <= submission.after):
         text = place.store.read_text(submissions.log_key(place, submission.id))
         if text is not None:
@@ -127,20 +145,27 @@ def lines(place: Place, number: int | None, *, as_json: bool = False) -> Iterato
         which = "" if number is None else f" of run {number} (there are {numbers})"
         raise MissingError(f"{place.store.where(place.campaign)} holds no log{which}")
     wanted = numbers[-1] if number is None else number
-    for key in _parts(place):
-        if int(key.split("/")[-2]) == wanted:
+    for part_of, key in parts:
+        if part_of == wanted:
             for line in (place.store.read_text(key) or "").splitlines():
-                yield line if as_json else _readable(json.loads(line))
+                yield line if as_json else _readable(line)
 
 
-def _readable(entry: dict[str, Any]) -> str:
+def _readable(line: str) -> str:
+    """Return a line for people; one that is not as it was written stays as it is."""
+    try:
+        entry = _LINE.validate_json(line)
+    except ValidationError:
+        return line
     step = f"{entry['step']}: " if "step" in entry else ""
     exception = f"\n{entry['exception']}" if "exception" in entry else ""
     return f"{entry['time']} {entry['level']:<7} {step}{entry['message']}{exception}"
 
 
-def _parts(place: Place) -> list[str]:
-    return [key for key in place.store.list(place.key("logs")) if key.endswith(".jsonl")]
+def _parts(place: Place) -> list[tuple[int, str]]:
+    """Return the number of the run, and the key, of each part of a log."""
+    matches = ((_NAMED.search(key), key) for key in place.store.list(place.key("logs")))
+    return [(int(match[1]), key) for match, key in matches if match]
 
 
 def _folder(place: Place, number: int) -> str:

@@ -31,14 +31,17 @@ from skymosaic.errors import (
     StoreError,
     UnreachableError,
 )
-from skymosaic.store import Product, Store, cache_of, lease, traffic
-from skymosaic.store.base import as_json
+from skymosaic.store import Product, Store, cache_of, lease, shapes, traffic
+from skymosaic.store.base import as_json, is_ours
 from skymosaic.store.lease import Lease
+from skymosaic.store.shapes import ErrorRecord, Manifest
 from skymosaic.store.traffic import Traffic
 from skymosaic.tasks import Task
 
 log = logging.getLogger(__name__)
 
+_CHECKSUM = "checksum"
+"""What a manifest calls the SHA-256 of all else in it; older versions did not write it."""
 _PUBLISHING = 600.0  # s to wait for another worker that publishes the same step
 
 
@@ -270,13 +273,14 @@ def _make(
 
 def finished(place: Place, step: str) -> Finished | None:
     """Return a step from the store, or None where it has not finished or a product is gone."""
-    manifest = read_manifest(place, step)
+    try:
+        manifest = read_manifest(place, step)
+    except DamagedError as error:  # or another version of the project wrote it
+        log.warning("%s counts as not finished: %s", step, error)
+        return None
     if manifest is None:
         return None
-    try:
-        done = _from_manifest(manifest, reused=True)
-    except (KeyError, TypeError):  # another version of the project wrote it: do the step anew
-        return None
+    done = _from_manifest(manifest, reused=True)
     return done if all(map(place.store.has, done.products.values())) else None
 
 
@@ -286,32 +290,67 @@ def recorded_parameters(place: Place, step: str) -> Mapping[str, Any] | None:
     return None if manifest is None else dict(manifest["parameters"])
 
 
-def read_manifest(place: Place, step: str) -> Mapping[str, Any] | None:
-    """Return the manifest of a step, None where there is none."""
-    return place.store.read_json(_manifest_key(place, step))
+def read_manifest(place: Place, step: str) -> Manifest | None:
+    """Return the manifest of a step, None where there is none.
+
+    Raises
+    ------
+    DamagedError
+        It is not what was written.
+    """
+    return manifest_at(place.store, _manifest_key(place, step))
+
+
+def manifest_at(store: Store, key: str) -> Manifest | None:
+    """Return the manifest that lies at a key; as `read_manifest`."""
+    found, where = store.read_json(key), store.where(key)
+    if found is None:
+        return None
+    manifest = shapes.checked(found, shapes.MANIFEST, where)
+    if found.get(_CHECKSUM, checksum := _checksum_of(found)) != checksum:
+        raise DamagedError(
+            f"{where} changed in the store: its SHA-256 is {checksum}, it says {found[_CHECKSUM]}; "
+            "`skymosaic run` makes its step anew"
+        )
+    for product in manifest["products"].values():
+        if not is_ours(product.key):
+            raise DamagedError(f"{where} names {product.key!r}; `skymosaic run` makes it anew")
+    return manifest
+
+
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest with its own checksum: a changed number would look like any other."""
+    plain = {name: value for name, value in manifest.items() if name != _CHECKSUM}
+    return {**plain, _CHECKSUM: _checksum_of(plain)}
+
+
+def _checksum_of(manifest: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a manifest as it is read back, without its own one."""
+    told = json.loads(as_json({k: value for k, value in manifest.items() if k != _CHECKSUM}))
+    return hashlib.sha256(as_json(told).encode()).hexdigest()
 
 
 def _manifest_key(place: Place, step: str) -> str:
     return place.key("manifests", f"{step}.json")
 
 
-def _from_manifest(manifest: Mapping[str, Any], *, reused: bool) -> Finished:
+def _from_manifest(manifest: Manifest, *, reused: bool) -> Finished:
     return Finished(
         step=manifest["step"],
         key=manifest["key"],
-        products={name: Product(**values) for name, values in manifest["products"].items()},
+        products=manifest["products"],
         result=manifest["result"],
         seconds=manifest["seconds"],
         peak_memory=manifest["peak_memory"],
         reused=reused,
         fetched=manifest["fetched"],
-        moved=Traffic(**manifest["moved"]),
+        moved=manifest["moved"],
         host=manifest["host"],
         cache=manifest["cache"],
     )
 
 
-def as_record(error: BaseException) -> dict[str, Any]:
+def as_record(error: BaseException) -> ErrorRecord:
     """Return what records tell of an error."""
     known = error if isinstance(error, SkymosaicError) else SkymosaicError()
     return {
@@ -344,7 +383,7 @@ def _publish(
             staged[path.name] = place.store.put(path, f"{staging}/{path.name}", take=True)
         with lease.held(place.store, place.key("locks", step), step, wait=_PUBLISHING) as lock:
             manifest_key = _manifest_key(place, step)
-            if place.store.read_text(manifest_key) is not None:
+            if place.store.age(manifest_key) is not None:
                 done = finished(place, step)
                 if done is not None and done.key == key:
                     place.store.remove(staging)
@@ -356,10 +395,8 @@ def _publish(
                 products[name] = place.store.move(product, place.key(folder, name))
             if folder == step:  # the folder is this step's alone: nothing older belongs there
                 _remove_others(place, folder, products)
-            manifest = {
-                **record(),
-                "products": {name: asdict(product) for name, product in products.items()},
-            }
+            told = {name: asdict(product) for name, product in products.items()}
+            manifest = sealed({**record(), "products": told})
             _require_held(lock, step)
             if not place.store.create(manifest_key, as_json(manifest)):
                 raise LockedError(f"another worker published {step} at the same time; run again")
@@ -372,7 +409,8 @@ def _publish(
         raise
     place.store.delete(place.key("failed", f"{step}.json"))
     place.store.remove(place.key("failed", step))
-    return _from_manifest(manifest, reused=False)
+    where = place.store.where(manifest_key)
+    return _from_manifest(shapes.checked(manifest, shapes.MANIFEST, where), reused=False)
 
 
 def _require_held(lock: Lease, step: str) -> None:
@@ -383,7 +421,7 @@ def _require_held(lock: Lease, step: str) -> None:
 
 def _remove_others(place: Place, folder: str, products: Mapping[str, Product]) -> None:
     for key in place.store.list(place.key(folder)):
-        if key.rsplit("/", 1)[-1] not in products:
+        if key.rsplit("/", 1)[-1] not in products and is_ours(key):
             place.store.delete(key)
 
 

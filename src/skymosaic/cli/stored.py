@@ -102,6 +102,9 @@ def clean(stored: Stored, everything: bool, dry_run: bool, yes: bool) -> None:
         + ("" if dry_run else f", {cleaned.uploads} unfinished, {cleaned.scratch} scratch folders"),
         err=True,
     )
+    for key in cleaned.others:
+        # ascii: a name may hold what a terminal takes for a command.
+        click.echo(f"left alone, for no file of skymosaic has such a name: {key!a}", err=True)
 
 
 @click.command()

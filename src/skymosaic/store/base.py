@@ -13,6 +13,8 @@ from skymosaic.errors import DamagedError, StoreError
 
 PART = ".part"
 """How the names of files end that are not whole yet."""
+LONGEST_TEXT = 1 << 30
+"""Bytes of the longest text that is read: records of thousands of exposures have a tenth of it."""
 _SAFE_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 
 
@@ -44,6 +46,32 @@ def checked_key(key: str) -> str:
     if not all(_SAFE_PART.fullmatch(part) for part in key.split("/")):
         raise StoreError(f"refused the name {key!r}: letters, digits and . _ + - only, no ..")
     return key
+
+
+def is_ours(key: str) -> bool:
+    """Whether a key that a store lists can be one of this project's.
+
+    Others may lie there, too, with names that `checked_key` refuses: they are left alone.
+    """
+    return all(_SAFE_PART.fullmatch(part) for part in key.split("/"))
+
+
+def decoded(content: bytes, where: str) -> str:
+    """Return a text as it was stored.
+
+    Raises
+    ------
+    DamagedError
+        It is no UTF-8, or longer than any text of this project.
+    """
+    if len(content) > LONGEST_TEXT:
+        raise DamagedError(f"{where} is too long for a text of this project; delete it")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DamagedError(
+            f"{where} is no text ({error.reason}); delete it and run again"
+        ) from None
 
 
 def require_unchanged(product: Product, sha256: str, where: str) -> None:
@@ -110,7 +138,13 @@ class Store(ABC):
 
     @abstractmethod
     def read_text(self, key: str) -> str | None:
-        """Return a text, or None where there is none."""
+        """Return a text, or None where there is none.
+
+        Raises
+        ------
+        DamagedError
+            It is no text, or too long for one.
+        """
 
     @abstractmethod
     def age(self, key: str) -> float | None:
@@ -141,17 +175,23 @@ class Store(ABC):
         self.write_text(key, as_json(value))
 
     def read_json(self, key: str) -> Any:
-        """Return a JSON document, or None where there is none."""
+        """Return a JSON document, or None where there is none.
+
+        Raises
+        ------
+        DamagedError
+            It is not JSON, or nested too deeply.
+        """
+        text = self.read_text(key)
         try:
-            text = self.read_text(key)
             return None if text is None else json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             where = self.where(key)
-            raise StoreError(f"{where} is not JSON ({error}); delete it and run again") from None
+            raise DamagedError(f"{where} is not JSON ({error}); delete it and run again") from None
 
     def remove(self, prefix: str) -> int:
-        """Remove every key below a folder; return how many."""
-        keys = self.list(prefix)
+        """Remove every key of this project below a folder; return how many."""
+        keys = [key for key in self.list(prefix) if is_ours(key)]
         for key in keys:
             self.delete(key)
         return len(keys)

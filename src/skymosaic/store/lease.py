@@ -13,16 +13,20 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
-from skymosaic.errors import LockedError, StoreError
+from pydantic import Field, TypeAdapter
+
+from skymosaic.errors import DamagedError, LockedError, StoreError
+from skymosaic.store import shapes
 from skymosaic.store.base import Store, as_json
 
 log = logging.getLogger(__name__)
@@ -31,6 +35,7 @@ LENGTH = 30.0
 """Seconds that a lock is held after the last sign of its holder's life."""
 _CERTAIN = 0.5  # of the length; a lock cannot be taken over so soon after a sign of life
 _POLL = 1.0  # s between two looks at a lock that another holds
+_NUMBERED = re.compile(r"([0-9]{6}|[1-9][0-9]{6,17})\.json")
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,19 @@ class Holder:
 
 
 @dataclass(frozen=True)
+class _Document:
+    """What a lock's document tells."""
+
+    holder: Holder
+    length: Annotated[float, Field(gt=0, le=86400)]
+    """How long it is held after a sign of life, s."""
+    released: bool
+
+
+_DOCUMENT = TypeAdapter(_Document)
+
+
+@dataclass(frozen=True)
 class State:
     """How a lock was found."""
 
@@ -76,16 +94,32 @@ class State:
 
 def look(store: Store, folder: str) -> State:
     """Return who holds the lock in a folder."""
-    numbers = _numbers(store, folder)
-    if not numbers:
-        return State(0, None, 0.0)
-    key = _key(folder, numbers[-1])
-    document, age = store.read_json(key), store.age(key)
-    if document is None or age is None:  # the next one was just made, and this one deleted
-        return look(store, folder)
-    holder = Holder(**document["holder"])
-    held = not document["released"] and age < document["length"] and not holder.is_dead()
+    while True:
+        numbers = _numbers(store, folder)
+        if not numbers:
+            return State(0, None, 0.0)
+        key = _key(folder, numbers[-1])
+        document, age = _read(store, key), store.age(key)
+        if document is not None and age is not None:
+            break
+        # The next one was just made, and this one deleted.
+    holder = document.holder
+    held = not document.released and age < document.length and not holder.is_dead()
     return State(numbers[-1], holder if held else None, age)
+
+
+def _read(store: Store, key: str) -> _Document | None:
+    """Return a document; of one that cannot be read, that somebody holds it for as long as usual.
+
+    It may be one that is just written, where the file system has no hard links.
+    """
+    try:
+        return shapes.read(store, key, _DOCUMENT)
+    except DamagedError as error:
+        log.warning(
+            "%s; the lock counts as held until %.0f s after that was written", error, LENGTH
+        )
+        return _Document(Holder("something", "unknown", 0, "", ""), LENGTH, released=False)
 
 
 class Lease:
@@ -298,9 +332,14 @@ def _process(pid: int) -> str:
 
 
 def _numbers(store: Store, folder: str) -> list[int]:
-    names = (key.rsplit("/", 1)[-1].removesuffix(".json") for key in store.list(folder))
-    return sorted(int(name) for name in names if name.isdecimal())
+    return sorted(number for number, _ in numbered(store.list(folder)))
 
 
 def _key(folder: str, number: int) -> str:
     return f"{folder}/{number:06d}.json"
+
+
+def numbered(keys: Iterable[str]) -> list[tuple[int, str]]:
+    """Return the keys that are called like ours, ``NNNNNN.json``, with their numbers, in order."""
+    matches = ((_NUMBERED.fullmatch(key.rsplit("/", 1)[-1]), key) for key in keys)
+    return sorted((int(match[1]), key) for match, key in matches if match)

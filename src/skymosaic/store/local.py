@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,15 @@ from uuid import uuid4
 from skymosaic.disk import SCRATCH_REMEDY, STORE_REMEDY, no_space
 from skymosaic.errors import ForbiddenError, MissingError, SkymosaicError, StoreError
 from skymosaic.store import traffic
-from skymosaic.store.base import PART, Product, Store, checked_key, require_unchanged
+from skymosaic.store.base import (
+    LONGEST_TEXT,
+    PART,
+    Product,
+    Store,
+    checked_key,
+    decoded,
+    require_unchanged,
+)
 from skymosaic.store.copying import copy_file
 
 _TRIES = 100
@@ -122,7 +131,11 @@ class LocalStore(Store):
         path = self._path(key)
         with _store_errors(key, path):
             try:
-                return path.read_text(encoding="utf-8")
+                # To open a named pipe would wait for who writes into it.
+                if not stat.S_ISREG(path.stat().st_mode):
+                    raise StoreError(f"{path} is no file; remove it")
+                with path.open("rb") as file:
+                    return decoded(file.read(LONGEST_TEXT + 1), str(path))
             except (FileNotFoundError, NotADirectoryError):
                 return None
 

@@ -21,7 +21,15 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from skymosaic.errors import DamagedError, MissingError, StoreError
-from skymosaic.store.base import PART, Product, Store, checked_key, require_unchanged
+from skymosaic.store.base import (
+    LONGEST_TEXT,
+    PART,
+    Product,
+    Store,
+    checked_key,
+    decoded,
+    require_unchanged,
+)
 from skymosaic.store.s3_client import (
     PART_SIZE,
     THREADS,
@@ -249,7 +257,7 @@ class S3Store(Store):
         def act() -> str:
             body = self._client.get_object(**self._object(key))["Body"]
             with body:
-                return str(body.read().decode())
+                return decoded(body.read(LONGEST_TEXT + 1), self.where(key))
 
         try:
             return self._do(key, act)

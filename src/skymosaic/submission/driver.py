@@ -15,7 +15,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from distributed import get_worker, secede
 from distributed.security import Security
@@ -140,8 +139,9 @@ def _note_failure(place: Place, submission: str, code: int, output: Path) -> Non
     if found is None or found.id != submission or not code or not found.is_pending(place):
         return
     last = output.read_text(errors="replace").strip().splitlines()[-1:] or ["no output"]
-    error: dict[str, Any] = as_record(ComputeError(f"the driver ended before it began: {last[0]}"))
-    found.failed(place, {**error, "exit_code": code if code > 0 else 128 - code})
+    error = as_record(ComputeError(f"the driver ended before it began: {last[0]}"))
+    error["exit_code"] = code if code > 0 else 128 - code
+    found.failed(place, error)
 
 
 def main() -> None:

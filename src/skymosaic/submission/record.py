@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import getpass
 import platform
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 from uuid import uuid4
+
+from pydantic import TypeAdapter
 
 from skymosaic.records import last_number
 from skymosaic.steps import Place
+from skymosaic.store import shapes
+from skymosaic.store.shapes import ErrorRecord
 
 NAME = "submission.json"
 _LOGS = "logs"
@@ -34,7 +36,7 @@ class Submission:
     """The resolved campaign file as it was handed over; YAML."""
     what: str = ""
     """What it is in the cluster, such as ``Slurm job 17``; empty while it is handed over."""
-    error: Mapping[str, Any] | None = None
+    error: ErrorRecord | None = None
     """Why its driver ended before a run began."""
 
     @classmethod
@@ -57,15 +59,20 @@ class Submission:
         """Keep it in the campaign's store."""
         place.store.write_json(place.key(NAME), asdict(self))
 
-    def failed(self, place: Place, error: Mapping[str, Any]) -> None:
+    def failed(self, place: Place, error: ErrorRecord) -> None:
         """Note why its driver ended before a run began."""
         replace(self, error=error).write(place)
 
 
 def read(place: Place) -> Submission | None:
-    """Return the last submission of a campaign, None where there is none."""
-    found = place.store.read_json(place.key(NAME))
-    return None if found is None else Submission(**found)
+    """Return the last submission of a campaign, None where there is none.
+
+    Raises
+    ------
+    DamagedError
+        What is told of it is not what was written.
+    """
+    return shapes.read(place.store, place.key(NAME), TypeAdapter(Submission))
 
 
 def forget(place: Place) -> None:

@@ -1,0 +1,114 @@
+"""What records in a store look like: one reader for all of them, and one error for damaged ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,  # pydantic asks for this one
+    TypeVar,
+)
+
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from skymosaic.errors import DamagedError
+from skymosaic.store.base import Product, Store
+from skymosaic.store.traffic import Traffic
+
+_T = TypeVar("_T")
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Bytes = Annotated[int, Field(ge=0)]
+# A name as a class's attribute would be no keyword: errors have a field `class`.
+ErrorRecord = TypedDict(
+    "ErrorRecord",
+    {"class": str, "message": str, "exit_code": int, "passes_by_itself": bool},
+)
+"""An error, as `steps.as_record` writes it."""
+
+
+class Manifest(TypedDict):
+    """The manifest of a finished step."""
+
+    step: str
+    key: str
+    inputs: dict[str, str]
+    parameters: dict[str, Any]
+    versions: dict[str, str]
+    products: dict[str, Product]
+    result: dict[str, Any]
+    seconds: Seconds
+    peak_memory: Bytes
+    fetched: dict[str, Bytes]
+    moved: Traffic
+    host: str
+    cache: str
+
+
+class Failed(TypedDict):
+    """What is known of a step that failed."""
+
+    error: ErrorRecord
+
+
+class TaskEntry(TypedDict):
+    """A task in the record of a run."""
+
+    task: str
+    state: Literal["running", "done", "reused", "failed"]
+    seconds: Seconds
+    detail: str
+
+
+class RunEntry(TypedDict):
+    """The record of a run, as far as its readers need it."""
+
+    started: str
+    ended: str | None
+    state: Literal["running", "done", "failed", "interrupted", "cancelled"]
+    expected: Annotated[int, Field(ge=0)]
+    tasks: list[TaskEntry]
+    error: ErrorRecord | None
+    dashboard: NotRequired[str]
+    metrics: NotRequired[str]
+
+
+MANIFEST = TypeAdapter(Manifest)
+FAILED = TypeAdapter(Failed)
+RUN = TypeAdapter(RunEntry)
+
+
+def read(store: Store, key: str, shape: TypeAdapter[_T]) -> _T | None:
+    """Return a record, or None where there is none.
+
+    Parameters
+    ----------
+    store : Store
+        Where it is.
+    key : str
+        Its key.
+    shape : TypeAdapter
+        What it must look like; what else it tells is left out.
+
+    Raises
+    ------
+    DamagedError
+        It does not look so.
+    """
+    found = store.read_json(key)
+    return None if found is None else checked(found, shape, store.where(key))
+
+
+def checked(found: Any, shape: TypeAdapter[_T], where: str) -> _T:
+    """Return a record that was read; errors as `read`."""
+    try:
+        return shape.validate_python(found)
+    except ValidationError as error:
+        first: Mapping[str, Any] = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "all of it"
+        raise DamagedError(
+            f"{where} is damaged ({place}: {first['msg']}); delete it and run again"
+        ) from None
