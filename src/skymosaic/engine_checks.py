@@ -27,7 +27,7 @@ from skymosaic.errors import LockedError
 from skymosaic.methods import METHODS, column
 from skymosaic.onepass_stages import processes_of
 from skymosaic.steps import Bench, Finished, Place, finished, run_step
-from skymosaic.tasks import Task
+from skymosaic.tasks import ONEPASS, Task
 from skymosaic.verified_told import SAMPLE, WITNESS
 from skymosaic.versions import versions
 
@@ -114,7 +114,7 @@ def hear_astrodrizzle(
     masks that the engine used. Where no place of the mosaic has few exposures, both engines drizzle
     some of those of one place instead, with the same values.
     """
-    made = finished(place, onepass_stages.STEP)
+    made = finished(place, ONEPASS)
     if made is None or made.key != drizzled[0].key:
         raise LockedError("the mosaics were replaced while they were being checked; run again")
     every = stages.select(aligned.result["exposures"], aligned.products)

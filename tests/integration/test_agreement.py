@@ -70,8 +70,8 @@ CASES = {
             },
         },
         ("match", "globalmin+match-differences"),
-        {"drizzle": 2, "engines": 1},
-        frozenset({"engines", "runs/match", "runs/globalmin_match_differences"}),
+        {"drizzle": 2, "witness": 1, "engines": 1},
+        frozenset({"witness", "engines", "runs/match", "runs/globalmin_match_differences"}),
     ),
     "the plan fails": Case(
         {"drizzle": {"max_output_megapixels": 0.01, "sample": 2}, "sky": {"methods": ["match"]}},
@@ -88,7 +88,10 @@ CASES = {
         frozenset(f"runs/{m}" for m in ("localmin", "match", "globalmin", "globalmin_match")),
     ),
     "onepass, no checks, an own method alone": Case(
-        {"drizzle": {"engine": "onepass"}, "sky": {"methods": ["match-differences"]}},
+        {
+            "drizzle": {"engine": "onepass", "witness": False},
+            "sky": {"methods": ["match-differences"]},
+        },
         ("match-differences",),
         {"drizzle": 1},
         frozenset({"runs/match_differences"}),
@@ -99,10 +102,10 @@ CASES = {
             "sky": {"methods": ["match", "match-differences"]},
         },
         (),
-        {"drizzle": 2},
+        {"drizzle": 2, "witness": 1},
         frozenset(),
         {"plan": "plan"},
-        ("drizzle match", "drizzle match-differences", "gather"),
+        ("drizzle match", "drizzle match-differences", "witness", "gather"),
     ),
 }
 QUICK = list(CASES)[:3]
