@@ -40,7 +40,7 @@ class SmallStore:
     def __init__(self, folder: Path, engine: str = "astrodrizzle") -> None:
         self.place = Place(open_store(str(folder)), "field", None)
         self.where = folder / "field"
-        text = f"{CAMPAIGN}drizzle: {{engine: {engine}}}\n"
+        text = f"{CAMPAIGN}drizzle: {{engine: {engine}, witness: false}}\n"
         self.place.store.write_text("field/campaign.yaml", text)
 
     def inspect(self) -> None:
