@@ -153,7 +153,7 @@ def read_findings(place: Place) -> Findings:
         differences=finished_of("differences").get("differences"),
         drizzled=finished_of("drizzle"),
         checked=finished_of(*campaign.drizzle.checks),
-        positions=None if planned is None else reader.positions(campaign, aligned),
+        positions=reader.positions(campaign, aligned, planned),
         gathered=finished(place, "comparison"),
         missing=reader.missing,
     )
@@ -266,7 +266,9 @@ class _Reader:
         self._made |= {f"{done.step}/{what}": done.products[name] for what, name in names.items()}
         return done
 
-    def positions(self, campaign: Campaign, aligned: Finished | None) -> Finished | None:
+    def positions(
+        self, campaign: Campaign, aligned: Finished | None, planned: Finished | None
+    ) -> Finished | None:
         """Return the comparison of the stars of the exposures that there are now, if any was made.
 
         Older versions made none.
@@ -274,8 +276,11 @@ class _Reader:
         task = Task("positions")
         if campaign.align.method != "none" or self._has_failed(task):
             return None
+        if aligned is None or planned is None:
+            self.lack(task.title, "not run")
+            return None
         done = finished(self._place, task.step(""))
-        if done is None or aligned is None:
+        if done is None:
             return None
         known = {record["rootname"] for record in aligned.result["exposures"]}
         compared = {name for pair in done.result["pairs"] for name in (pair["a"], pair["b"])}

@@ -134,6 +134,7 @@ def test_what_was_not_run_is_missing_from_there_on(tmp_path) -> None:
     made.fail("plan", "no output grid")
     assert states(made) == {
         "plan": "failed",
+        "compare positions": "not run",
         "drizzle localmin": "not run",
         "drizzle match": "not run",
     }

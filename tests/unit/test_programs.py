@@ -119,7 +119,7 @@ def test_two_targets_that_look_alike_as_folders_stay_apart() -> None:
     [
         ("sky: {methods: [match]}", 3 + 1 + 4),
         ("sky: {methods: [match, match-differences]}", 3 + 2 + 4 + 1),
-        ("sky: {methods: [match, match-differences]}\ndrizzle: {engine: onepass}", 3 + 2 + 4),
+        ("sky: {methods: [match, match-differences]}\ndrizzle: {engine: onepass}", 3 + 2 + 1 + 4),
     ],
 )
 def test_the_tasks_of_a_group_are_counted(given: str, tasks: int) -> None:
