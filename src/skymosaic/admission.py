@@ -36,8 +36,14 @@ def needs_onepass(campaign: Campaign) -> str | None:
 
 def rules_of(campaign: Campaign) -> Rules:
     """Return what is asked of a campaign's exposures when they are inspected."""
-    mixed = getattr(campaign.source, "allow_mixed", False)
-    return Rules(mixed, allowed_by(campaign.source), needs_onepass(campaign))
+    source = campaign.source
+    return Rules(
+        mixed=getattr(source, "allow_mixed", False),
+        allowed=allowed_by(source),
+        needs=needs_onepass(campaign),
+        leave_out=getattr(source, "on_bad_file", "refuse") == "leave_out",
+        parameters={**campaign.drizzle.parameters, **campaign.sky.parameters},
+    )
 
 
 def require_possible(campaign: Campaign) -> None:

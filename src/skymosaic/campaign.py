@@ -91,11 +91,11 @@ class Drizzled:
 
 
 def retrieve_each(
-    calls: Calls, place: Place, source: Source, parcels: Sequence[Parcel]
+    calls: Calls, campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]
 ) -> list[Any]:
     """Make a task of each parcel that a source has."""
     # Dask looks for tasks in arguments, one by one; what all have in common hides from it.
-    return calls.each(partial(stages.retrieve, place, source), parcels)
+    return calls.each(partial(stages.retrieve, place, source, rules_of(campaign)), parcels)
 
 
 def inspect_all(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Any:
@@ -293,7 +293,7 @@ def inspect(campaign: Campaign, tell: Tell, expect: Expect) -> Inspection:
     ):
         expect(len(parcels) + 1)
         place, calls = with_slots(place, client, campaign, 1), OnWorkers(client)
-        retrieved = retrieve_each(calls, place, source, parcels)
+        retrieved = retrieve_each(calls, campaign, place, source, parcels)
         execution.wait_for_all(retrieved)  # one file that cannot be had does not stop the others
         done = execution.result_of(inspect_all(calls, campaign, place, retrieved))
     exposures, drizzled = (
@@ -322,7 +322,7 @@ def look_up(
         The first step that would have to run.
     """
     here, place = Here(), place.only_finished()
-    prepared = prepare(here, campaign, place, retrieve_each(here, place, source, parcels))
+    prepared = prepare(here, campaign, place, retrieve_each(here, campaign, place, source, parcels))
     drizzled = drizzle_each(here, campaign, place, prepared)
     done: Finished = compare(here, campaign, place, source, prepared, drizzled)
     return done
@@ -338,7 +338,7 @@ def compute_graph(
 ) -> Finished:
     """Compute the graph on the workers, in the order that keeps them all busy."""
     place, calls = with_slots(place, client, campaign, share), OnWorkers(client)
-    retrieved = retrieve_each(calls, place, source, parcels)
+    retrieved = retrieve_each(calls, campaign, place, source, parcels)
     prepared = prepare(calls, campaign, place, retrieved)
     execution.wait_for_all([*retrieved, prepared.planned])
     execution.hold_everywhere(client, [prepared.aligned, prepared.planned])

@@ -14,6 +14,7 @@ from skymosaic import stages
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.linear import KERNELS, WEIGHTS
+from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.onepass_differences import VERSION, matched_on_grid
 from skymosaic.drizzle.onepass_run import drizzle_chips
 from skymosaic.drizzle.onepass_skies import AppliedSky, SkyChoice, find_skies
@@ -91,6 +92,7 @@ def measure_differences(
             "engine": VERSION,
             "methods": methods,
             **per_chip_of(campaign.sky, images.exposures),
+            **key_of_missing(images.exposures),
             "grid": planned.result["grid"],
             "astrodrizzle": dict(parameters),
         },

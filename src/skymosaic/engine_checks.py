@@ -17,6 +17,7 @@ from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.kept_masks import read_masks, static_masks_of
+from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.onepass_run import drizzle_all, drizzle_chips
 from skymosaic.drizzle.onepass_skies import SkyChoice
 from skymosaic.drizzle.sameness import largest_differences
@@ -95,7 +96,11 @@ def hear_witness(
         WITNESS,
         told=[Task(WITNESS)],
         inputs={**images.products, **files},
-        parameters={"grid": planned.result["grid"], "astrodrizzle": parameters},
+        parameters={
+            "grid": planned.result["grid"],
+            "astrodrizzle": parameters,
+            **key_of_missing(images.exposures),
+        },
         versions=versions(),
         work=work,
     )
@@ -253,7 +258,11 @@ def try_both(place: Place, campaign: Campaign, aligned: Finished, planned: Finis
         SAMPLE,
         told=[Task(SAMPLE)],
         inputs=images.products,
-        parameters={"methods": methods, "astrodrizzle": parameters},
+        parameters={
+            "methods": methods,
+            "astrodrizzle": parameters,
+            **key_of_missing(images.exposures),
+        },
         versions=versions(),
         work=work,
     )

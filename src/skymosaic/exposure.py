@@ -13,12 +13,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
+from astropy.io.fits.card import Undefined
 from astropy.wcs import WCS, FITSFixedWarning
 from pydantic import TypeAdapter
 
 from skymosaic.errors import InputError
 from skymosaic.headers import HeaderUnit, TruncatedError, read_headers
-from skymosaic.health import ChipHealth, measure_chips
+from skymosaic.health import ChipHealth, Ignored, measure_chips
+from skymosaic.imagers import IMAGERS, imager_of
 
 RECORD = 2
 """Version of what is recorded of an exposure; part of the key of the steps that record it."""
@@ -32,10 +34,14 @@ _WCS_KEYWORDS = re.compile(
     r"|LONPOLE|LATPOLE|RADESYS|EQUINOX|EPOCH|DATE-\w+|MJD-\w+|SPECSYS|VELOSYS|REST\w+"
     r"|[AB]P?_\w+|CPDIS\d|CPERR\d|DP\d.*|D2IM\w*.*|AXISCORR|A_DMAX|B_DMAX)"
 )
+_PLACE = ("CTYPE1", "CTYPE2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")
+"""What every WCS is told by; of what is missing astropy takes 0 without a word."""
+_NEEDED = sorted({need.removeprefix("SCI:") for imager in IMAGERS for need in imager.needs})
 _USED_KEYWORDS = re.compile(
     r"TELESCOP|INSTRUME|DETECTOR|CAMERA|ROOTNAME|ASN_ID|FILTER\d?|FILTNAM\d|EXPTIME|POSTARG[12]"
     r"|D\d{3}DATA|OBSTYPE|IMAGETYP|EXPFLAG|QUALITY|DGEOFILE|NPOLFILE|BUNIT|IDCSCALE|PAMSCALE"
-    rf"|IDCV2REF|WCSNAME|WCSTYPE|XTENSION|BITPIX|{_WCS_KEYWORDS.pattern}"
+    rf"|IDCV2REF|IDCV3REF|WCSNAME|WCSTYPE|XTENSION|BITPIX|{'|'.join(_NEEDED)}"
+    rf"|{_WCS_KEYWORDS.pattern}"
 )
 _ROOTNAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -205,7 +211,7 @@ def write_frame(file: Path | BinaryIO, target: Path) -> None:
         frame.writeto(target, overwrite=True)
 
 
-def with_health(exposure: Exposure, path: Path, ignored: int | None) -> Exposure:
+def with_health(exposure: Exposure, path: Path, ignored: Ignored) -> Exposure:
     """Return an exposure with what is seen in its pixels; a drizzled image as it is.
 
     Parameters
@@ -214,8 +220,8 @@ def with_health(exposure: Exposure, path: Path, ignored: int | None) -> Exposure
         As `read_exposure` returned it.
     path : Path
         Its file.
-    ignored : int or None
-        Sum of the flags of DQ that do not make a pixel bad for the sky; None: DQ is not used.
+    ignored : Ignored
+        Flags of DQ that do not make a pixel bad.
 
     Raises
     ------
@@ -296,8 +302,33 @@ def _from_headers(path: Path, units: Sequence[HeaderUnit]) -> Exposure:
         imagetyp=_text(header, "IMAGETYP"),
         expflag=_text(first if "EXPFLAG" in first else header, "EXPFLAG"),
         quality=_text(first if "QUALITY" in first else header, "QUALITY"),
+        lacks=() if drizzled else _lacking(units, instrument),
         dgeofile="" if "NPOLFILE" in header else _text(header, "DGEOFILE", nothing=("N/A", "n/a")),
     )
+
+
+def _lacking(units: Sequence[HeaderUnit], instrument: str) -> tuple[str, ...]:
+    """Return the keywords that AstroDrizzle needs of a detector, and that are missing or blank."""
+    primary = units[0].header
+    imager = imager_of(instrument, _detector(primary, instrument))
+    science = [unit for unit in units if unit.name == "SCI"]
+    lacking = []
+    for need in () if imager is None else imager.needs:
+        name = need.removeprefix("SCI:")
+        if need == name:
+            # STIS has some of them in its extensions, until it is taken apart.
+            if _is_blank(primary, name) and any(_is_blank(unit.header, name) for unit in science):
+                lacking.append(name)
+        else:
+            lacking += [f"{name} of SCI,{u.ver}" for u in science if _is_blank(u.header, name)]
+    for unit in science:
+        names = [*_PLACE, *(["IDCV3REF"] if "IDCV2REF" in unit.header else [])]
+        lacking += [f"{name} of SCI,{unit.ver}" for name in names if _is_blank(unit.header, name)]
+    return tuple(lacking)
+
+
+def _is_blank(header: fits.Header, name: str) -> bool:
+    return name not in header or header[name] is None or isinstance(header[name], Undefined)
 
 
 def _text(header: fits.Header, name: str, nothing: Sequence[str] = ()) -> str:
@@ -405,6 +436,10 @@ def _chip(
     if not np.all(np.isfinite(footprint)):
         raise InputError(f"{path}[SCI,{unit.ver}]: the WCS puts a corner nowhere on the sky")
     cd = wcs.pixel_scale_matrix
+    if not abs(np.linalg.det(cd)) > 0:  # drizzlepac would make an output without end
+        raise InputError(
+            f"{path}[SCI,{unit.ver}]: the WCS has pixels of no size (CD1_1, ...); fetch it again"
+        )
     return Chip(
         extver=int(unit.ver),
         footprint=tuple((float(ra), float(dec)) for ra, dec in footprint),

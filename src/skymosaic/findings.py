@@ -14,7 +14,7 @@ from skymosaic.errors import CampaignError, DamagedError, MissingError
 from skymosaic.exposure import Exposure
 from skymosaic.housekeeping import find_place
 from skymosaic.places import parse_place
-from skymosaic.stages import as_they_came, with_files, with_order
+from skymosaic.stages import as_they_came, knowing_pixels, with_files, with_order
 from skymosaic.steps import Finished, Place, finished, read_manifest
 from skymosaic.store import Product, open_store, shapes
 from skymosaic.store.base import is_ours
@@ -122,6 +122,8 @@ def read_findings(place: Place) -> Findings:
     else:
         asked = campaign.align.model_dump(mode="json")
         aligned = reader.step(Task("align"), asked, completed=_with_defaults)
+        if aligned is not None:
+            aligned = knowing_pixels(aligned, inspected)
     planned = None
     if aligned is None:
         reader.lack(Task("plan").title, "not run")

@@ -20,26 +20,36 @@ _BAD_PIXEL = (4, 1, 2, 8, 16, 32, 128, 256, 512)
 
 
 @dataclass(frozen=True)
+class Ignored:
+    """Flags of DQ that do not make a pixel bad: their sums; None: DQ is not used."""
+
+    sky: int | None = 0
+    """Where the sky is measured."""
+    mosaic: int | None = 0
+    """In the mosaic."""
+
+
+@dataclass(frozen=True)
 class ChipHealth:
     """What was seen in the pixels of one chip."""
 
     extver: int
     """EXTVER of the SCI extension."""
-    ignored: int | None
-    """Sum of the flags of DQ that do not make a pixel bad for the sky; None: DQ is not used."""
+    ignored: Ignored
+    """Flags that did not make a pixel bad."""
     pixels: int
     good: int
     """Pixels that DQ does not take from the sky."""
     missing: int
-    """Good pixels that are no number: NaN, or infinite."""
+    """Pixels that are no number (NaN, or infinite), and that the sky or the mosaic would use."""
     flagged_missing: int
-    """Flagged pixels that are no number."""
+    """Pixels that are no number, and that DQ takes from both."""
     lowest: float | None
     """Of the good pixels, in the units of the file; None where there is none."""
     highest: float | None
 
 
-def measure_chips(path: Path, extvers: Sequence[int], ignored: int | None) -> list[ChipHealth]:
+def measure_chips(path: Path, extvers: Sequence[int], ignored: Ignored) -> list[ChipHealth]:
     """Look at the pixels of an exposure.
 
     Parameters
@@ -48,8 +58,8 @@ def measure_chips(path: Path, extvers: Sequence[int], ignored: int | None) -> li
         An exposure, whose headers have been looked at.
     extvers : sequence of int
         EXTVER of its chips.
-    ignored : int or None
-        Sum of the flags of DQ that do not make a pixel bad for the sky; None: DQ is not used.
+    ignored : Ignored
+        Flags of DQ that do not make a pixel bad.
 
     Raises
     ------
@@ -76,7 +86,7 @@ def _measure(
     extver: int,
     science: np.ndarray | None,
     flags: np.ndarray | None,
-    ignored: int | None,
+    ignored: Ignored,
 ) -> ChipHealth:
     if science is None or science.ndim != 2 or science.dtype.kind not in "fiu":
         raise InputError(f"{name} holds no image; fetch the file again")
@@ -84,16 +94,18 @@ def _measure(
         raise InputError(
             f"{name}: its DQ is no array of whole numbers of the same shape; fetch the file again"
         )
-    good = usable(flags, ignored)
+    good = usable(flags, ignored.sky)
     finite = np.isfinite(science)
     values = science[good & finite]
+    missing = ~finite
+    used = missing & (good | usable(flags, ignored.mosaic)) if missing.any() else missing
     return ChipHealth(
         extver=extver,
         ignored=ignored,
         pixels=science.size,
         good=int(np.count_nonzero(good)),
-        missing=int(np.count_nonzero(good & ~finite)),
-        flagged_missing=int(np.count_nonzero(~good & ~finite)),
+        missing=int(np.count_nonzero(used)),
+        flagged_missing=int(np.count_nonzero(missing & ~used)),
         lowest=float(values.min()) if values.size else None,
         highest=float(values.max()) if values.size else None,
     )
@@ -120,31 +132,29 @@ def why_unmeasurable(chips: Sequence[ChipHealth], name: str) -> str | None:
         where = f"{name}[SCI,{chip.extver}]"
         if not chip.good:
             return (
-                f"{where}: DQ flags every pixel (of {chip.pixels}), so it has no sky to measure; "
-                f"leave the file out, or fetch it again{_or_ignore(chip)}"
+                f"{where}: DQ flags every pixel, so there is no sky to measure; leave the file "
+                "out, fetch it again, or tell by sky_bits which flags do not matter"
             )
         if chip.missing:
             return (
-                f"{where}: {chip.missing} of {chip.good} pixels that DQ calls good are no numbers "
-                f"(NaN or infinite), and would spread into the mosaic; {_flag_them(chip)}, fetch "
+                f"{where}: {chip.missing} pixels that DQ calls good are no numbers (NaN or "
+                f"infinite), and would spread into the mosaic; {_flag_them(chip.ignored)}, fetch "
                 "the file again, or leave it out"
             )
         if chip.lowest == chip.highest:
             return (
-                f"{where}: every good pixel ({chip.good}) is {chip.lowest:g}, which is no "
-                "exposure of the sky; fetch the file again, or leave it out"
+                f"{where}: every good pixel is {chip.lowest:g}, as in no exposure of the sky; "
+                "fetch the file again, or leave it out"
             )
     return None
 
 
-def _or_ignore(chip: ChipHealth) -> str:
-    return "; sky.parameters: {sky_bits: ...} names flags that do not matter"
-
-
-def _flag_them(chip: ChipHealth) -> str:
-    if chip.ignored is None:
-        return "do not set sky_bits to null"
-    flag = next((flag for flag in _BAD_PIXEL if not flag & chip.ignored), None)
+def _flag_them(ignored: Ignored) -> str:
+    """Return how to keep pixels without a number out; what cannot be flagged is ignored."""
+    if ignored.sky is None or ignored.mosaic is None:
+        return "set sky_bits and final_bits to flags, which are not used now"
+    taken = ignored.sky | ignored.mosaic
+    flag = next((flag for flag in _BAD_PIXEL if not flag & taken), None)
     if flag is None:
-        return f"ignore fewer flags of DQ than sky_bits and resetbits do ({chip.ignored})"
+        return f"ignore fewer flags of DQ than {taken} (sky_bits, final_bits, resetbits)"
     return f"add flag {flag} to DQ where SCI is not finite"

@@ -44,6 +44,9 @@ class Imager:
     hap: str = ""
     """drizzlepac's name of it, by which its own defaults are found; empty: it has none."""
     note: str = ""
+    needs: tuple[str, ...] = ()
+    """Keywords without which AstroDrizzle fails; of SCI extensions as ``SCI:KEYWORD``. Each was
+    left out and tried: what works without one does not need it."""
 
     @property
     def name(self) -> str:
@@ -57,10 +60,13 @@ class Imager:
 
 
 _FLT, _BOTH_FILES = ("flt",), ("flt", "flc")
+_ALL = ("EXPEND", "PA_V3", "SCI:EXPNAME", "SCI:NGOODPIX")
+_AMPLIFIERS = tuple(f"{name}{amp}" for name in ("ATODGN", "READNSE") for amp in "ABCD")
 IMAGERS = (
     Imager(
         "WFC3", ("IR",), "electron / s", "ELECTRONS/S", 1, _FLT, ("drz",), BOTH,
         "real exposures; simulated ones", cosmic_rays=False, scale=0.12825,
+        needs=(*_ALL, *_AMPLIFIERS, "SCI:MEANDARK"),
     ),
     Imager(
         "WFC3", ("UVIS",), "electron", "ELECTRONS", 2, _BOTH_FILES, ("drz", "drc"), BOTH,

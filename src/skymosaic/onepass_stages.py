@@ -19,6 +19,7 @@ from skymosaic.compare.reduction import reduce_image
 from skymosaic.drizzle import astrodrizzle, onepass_memory
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.onepass_differences import VERSION
 from skymosaic.drizzle.onepass_run import drizzle_all
 from skymosaic.drizzle.onepass_skies import SkyChoice
@@ -152,6 +153,7 @@ def drizzle_all_methods(
                 else {}
             ),
             "skies": {name: asdict(choice) for name, choice in choices.items()},
+            **key_of_missing(images.exposures),
             **({"mask_sources": VERSION} if campaign.sky.mask_sources else {}),
             # Who checks the mosaics cannot find the same cosmic rays again.
             **({"masks": "kept"} if pars.has_cr_steps(parameters) else {}),

@@ -30,12 +30,20 @@ from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.depth import Depth, depth_of
 from skymosaic.drizzle.grid import Grid, bound_output
 from skymosaic.drizzle.linear import require_linear
+from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.order import Order
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, InputError, SkyError
-from skymosaic.exposure import RECORD, Exposure, read_exposure, suffix_of, write_frame
+from skymosaic.exposure import (
+    RECORD,
+    Exposure,
+    read_exposure,
+    suffix_of,
+    with_health,
+    write_frame,
+)
 from skymosaic.imsets import split_imsets
-from skymosaic.inspection import Rules, find_refusal, inspection_table
+from skymosaic.inspection import Rules, inspection_table, judge
 from skymosaic.methods import column
 from skymosaic.sky.overlaps import groups, overlaps
 from skymosaic.sky.values import SkyValue
@@ -87,22 +95,29 @@ def computing_slot(place: Place) -> AbstractContextManager[None]:
     return execution.slot(name, place.computing)
 
 
-def retrieve(place: Place, source: Source, parcel: Parcel) -> Finished:
-    """Bring the files of a parcel into ``pristine/``, each checked to be whole."""
+def retrieve(place: Place, source: Source, rules: Rules, parcel: Parcel) -> Finished:
+    """Bring the files of a parcel into ``pristine/``, each checked to be whole.
+
+    Their pixels are looked at here, where the file is at hand; what is seen is judged by `inspect`.
+    """
+
+    def read(path: Path) -> dict[str, Any]:
+        image = read_exposure(path)
+        return with_health(image, path, rules.ignored(image)).to_dict()
 
     def work(bench: Bench) -> dict[str, Any]:
         with _retrieving_slot(place):
             bench.peak_memory = source.fetch(parcel, bench.out, bench.scratch / "fetch.log")
-        images = []
+        images: list[dict[str, Any]] = []
         for path in sorted(bench.out.iterdir()):
             if suffix_of(path.name) is not None:
                 image = read_exposure(path)
                 if image.name != path.name:
                     raise InputError(f"{path.name} says that it is {image.name}; fetch it again")
                 if image.instrument == "STIS" and not image.drizzled:
-                    images += [read_exposure(part).to_dict() for part in split_imsets(path)]
+                    images += map(read, split_imsets(path))
                 else:
-                    images.append(image.to_dict())
+                    images.append(read(path))
         return {"images": images}
 
     return run_step(
@@ -129,28 +144,53 @@ def inspect(place: Place, retrieved: Sequence[Finished], rules: Rules) -> Finish
     products = {name: p for step in retrieved for name, p in step.products.items()}
     used = _images_of(products)
     images = [Exposure.from_dict(record) for record in records]
-    refused = find_refusal(images, rules)
+    ignored = rules.ignored_by(images)
+    verdict = judge(images, rules)
+
+    def looked_at(bench: Bench, image: Exposure) -> Exposure:
+        """Look at pixels that were retrieved by an older version, or under other flags."""
+        if image.drizzled:
+            return image
+        wanted = ignored[image.instrument, image.detector]
+        if image.health and image.health[0].ignored == wanted:
+            return image
+        bench.doing(f"pixels of {image.name}")
+        path = bench.fetch(used[image.name])
+        seen = with_health(image, path, wanted)
+        path.unlink()
+        return seen
 
     def work(bench: Bench) -> dict[str, Any]:
-        if refused is not None:
-            raise refused
-        exposures = sorted((i for i in images if not i.drizzled), key=lambda i: i.rootname)
-        drizzled = sorted((i for i in images if i.drizzled), key=lambda i: i.rootname)
+        found = judge([looked_at(bench, image) for image in images], rules)
+        if found.refused is not None:
+            raise found.refused
+        exposures = sorted((i for i in found.taken if not i.drizzled), key=lambda i: i.rootname)
+        drizzled = sorted((i for i in found.taken if i.drizzled), key=lambda i: i.rootname)
         inspection_table(exposures).write(bench.out / "exposures.ecsv")
         inspection_table(drizzled).write(bench.out / "drizzled.ecsv")
+        for line in found.left_out:
+            log.warning("%s", line)
         return {
             "exposures": [exposure.to_dict() for exposure in exposures],
             "drizzled": [image.to_dict() for image in drizzled],
-            "warnings": warnings_of(images),
+            "warnings": [*found.left_out, *warnings_of(found.taken)],
         }
+
+    def key() -> dict[str, Any]:
+        # What the rules refuse now a former run, under others, may have finished.
+        refused = {"refused": str(verdict.refused)} if verdict.refused else {}
+        left_out = {"left_out": verdict.left_out} if verdict.left_out else {}
+        # What older versions retrieved nobody looked at: what they finished stays finished.
+        flags = {"/".join(detector): asdict(each) for detector, each in ignored.items()}
+        pixels = {"pixels": flags} if any(image.health for image in images) else {}
+        return {"record": RECORD, **refused, **left_out, **pixels}
 
     done = run_step(
         place,
         "inspection",
         told=[Task("inspect")],
         inputs=used,
-        # What the rules refuse now a former run, under others, may have finished.
-        parameters={"record": RECORD} | ({"refused": str(refused)} if refused else {}),
+        parameters=key(),
         versions={},
         work=work,
     )
@@ -216,7 +256,7 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
         alignment.vectors.write(bench.out / VECTORS)
         return {"exposures": aligned, "alignment": alignment.to_dict()}
 
-    return run_step(
+    done = run_step(
         place,
         "aligned",
         told=[Task("align")],
@@ -225,6 +265,16 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
         versions=versions(),
         work=work,
     )
+    return knowing_pixels(done, inspected)
+
+
+def knowing_pixels(aligned: Finished, inspected: Finished) -> Finished:
+    """Return what was aligned with what was seen in the pixels, which stayed as they were."""
+    seen = {one["rootname"]: one.get("health", ()) for one in inspected.result["exposures"]}
+    exposures = [
+        {**one, "health": seen.get(one["rootname"], ())} for one in aligned.result["exposures"]
+    ]
+    return replace(aligned, result={**aligned.result, "exposures": exposures})
 
 
 def plan(place: Place, campaign: Campaign, aligned: Finished) -> Finished:
@@ -397,6 +447,7 @@ def drizzle(
         parameters={
             "method": method,
             **key_of_given(given),
+            **key_of_missing(images.exposures),
             "grid": planned.result["grid"],
             "astrodrizzle": parameters,
         },

@@ -99,6 +99,11 @@ def _not_drizzled_right(image: Exposure, imager: Imager, name: str) -> str | Non
     for chip in image.chips:
         if chip.idcscale is None and chip.has_model:
             return image.without_scale(chip.extver, name)
+        if chip.scale is not None and not 0 < chip.scale < math.inf:
+            return (
+                f"{name}[SCI,{chip.extver}]: the scale of its pixels (IDCSCALE, PAMSCALE) is "
+                f"{chip.scale:g} arcsec; recalibrate or fetch it again"
+            )
         if not chip.bunit:
             return (
                 f"{name}[SCI,{chip.extver}] has no BUNIT: AstroDrizzle would take its pixels for "
@@ -113,6 +118,11 @@ def _not_drizzled_right(image: Exposure, imager: Imager, name: str) -> str | Non
                 "and would find next to no cosmic rays in rates. Multiply SCI and ERR by EXPTIME, "
                 f"and set their BUNIT to {bunit!r}; or fetch the file again"
             )
+    if image.lacks:
+        return (
+            f"{name} has no {_some(image.lacks)}, and AstroDrizzle needs that of "
+            f"{image.instrument}/{image.detector}; recalibrate or fetch it again"
+        )
     return None
 
 
@@ -195,6 +205,7 @@ def warnings_of(images: Sequence[Exposure]) -> list[str]:
         ("is coronagraphic", lambda e: e.obstype if e.obstype == "CORONAGRAPHIC" else None),
         ("was not exposed as planned", lambda e: _flag("EXPFLAG", e.expflag)),
         ("has a remark on its quality", lambda e: _flag("QUALITY", e.quality)),
+        ("has flagged pixels that are no number: its private copies get 0 there", _missing),
         ("has no distortion model; its pixel scale is that of the CD matrix", _without_model),
     )
     for what, tell in told:
@@ -219,6 +230,11 @@ def _flag(keyword: str, value: str) -> str | None:
 
 def _without_model(image: Exposure) -> str | None:
     return "no IDCSCALE" if any(chip.idcscale is None for chip in image.chips) else None
+
+
+def _missing(image: Exposure) -> str | None:
+    number = sum(chip.flagged_missing for chip in image.health)
+    return f"{number} pixels" if number else None
 
 
 def _others(found: Sequence[tuple[str, str]]) -> str:

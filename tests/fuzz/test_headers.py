@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from skymosaic.archive.directory import Directory
 from skymosaic.errors import InputError
 from skymosaic.exposure import Exposure, read_exposure, with_health
+from skymosaic.health import Ignored
 from skymosaic.inspection import Rules, find_refusal, inspection_table
 from tests.unit.small_fits import write_exposure
 
@@ -126,7 +127,7 @@ def _take(path: Path) -> Exposure | None:
         taken.mkdir()
         source.fetch(parcel, taken, taken / "log")
         [copy] = taken.glob("*.fits")
-        exposure = with_health(read_exposure(copy), copy, 0)
+        exposure = with_health(read_exposure(copy), copy, Ignored())
         if (refused := find_refusal([exposure], Rules())) is not None:
             raise refused
     except InputError as error:

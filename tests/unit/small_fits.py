@@ -70,6 +70,13 @@ def write_exposure(
         "ASN_ID": "IBXL54030",
         "POSTARG1": 1.5,
         "POSTARG2": -2.5,
+        "EXPSTART": 55555.0,
+        "EXPEND": 55555.01,
+        "PA_V3": 0.0,
+        "CCDGAIN": 1.0,
+        "ATODGAIN": 1.0,
+        "READNSE": 4.0,
+        **{f"{name}{amp}": 2.5 for name in ("ATODGN", "READNSE") for amp in "ABCD"},
         **(primary or {}),
     }
     unit = "ELECTRONS" if header["DETECTOR"] in ("WFC", "HRC", "SBC", "UVIS") else "ELECTRONS/S"
@@ -80,7 +87,8 @@ def write_exposure(
                 continue
             keywords = dict(wcs or wcs_keywords(side=side)) if name == "SCI" else {}
             if name == "SCI":
-                keywords |= {"BUNIT": unit, "IDCSCALE": 0.1282500028610229}
+                keywords |= {"BUNIT": unit, "IDCSCALE": 0.1282500028610229, "MEANDARK": 0.05}
+                keywords |= {"EXPNAME": header["ROOTNAME"], "NGOODPIX": side**2}
                 keywords |= science or {}
             data = np.zeros((side, side), np.int16 if name == "DQ" else np.float32)
             hdus.append(fits.ImageHDU(data, _header(keywords), name=name, ver=version))

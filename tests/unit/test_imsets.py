@@ -21,6 +21,7 @@ def write_stis(path, names=("o4k19ac3q", "o4k19ac4q")):
         for version, name in enumerate(names, start=1):
             header = hdus["SCI", version].header
             header["EXPTIME"] = 100.0 * version
+            del header["EXPNAME"]
             if name is not None:
                 header["EXPNAME"] = name.upper()
             hdus["SCI", version].data += version

@@ -50,8 +50,12 @@ def _undetermined(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "undetermined",
                 "warning",
-                f"{ascribed(method)} is undetermined for {some(one.undetermined)}, which overlap "
-                "no other exposure in valid pixels.",
+                f"{ascribed(method)} is undetermined for {some(one.undetermined)}, which "
+                + (
+                    "overlap no other exposure in valid pixels."
+                    if "match" in method
+                    else "have no valid pixel to measure a sky in."
+                ),
                 {"method": method, "exposures": list(one.undetermined)},
             )
 

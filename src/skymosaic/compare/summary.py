@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from skymosaic.compare.mdrizsky import Runs, by_chip
 from skymosaic.compare.wording import listed
 from skymosaic.methods import OWN
-from skymosaic.sky.values import mean_of_chips, rate_unit
+from skymosaic.sky.values import SkyValue, mean_of_chips, rate_unit
 
 BRIGHTNESS_UNIT = "electron / (s arcsec2)"
 
@@ -111,8 +111,13 @@ def warnings(runs: Runs, groups: Sequence[Sequence[str]]) -> list[str]:
         if missing:
             said.append(
                 f"{method} could not determine the sky of {_count(len(missing), 'exposure')}: "
-                f"{', '.join(missing)}. The level relative to the other exposures is not known "
-                f"there{_FALLBACK.get(method, '')}."
+                f"{', '.join(missing)}. {_why(method)}{_FALLBACK.get(method, '')}."
+            )
+        if chips := [chip for chip in _chips_without(runs[method]) if chip[0] not in missing]:
+            said.append(
+                f"{method} could measure no sky in "
+                f"{', '.join(f'{rootname}[SCI,{extver}]' for rootname, extver in chips)}: what it "
+                "subtracts there is the sky of the exposure's other chips."
             )
         joined = sorted(set(missing) - alone)
         if joined and method == "match":
@@ -139,6 +144,16 @@ def _tell_groups(skies: Skies, groups: Sequence[Sequence[str]]) -> list[str]:
         "compare skies within a group only: each group has its own arbitrary zero point, and a "
         f"difference between groups carries no information. {members}."
     ]
+
+
+def _why(method: str) -> str:
+    if "match" in method:
+        return "The level relative to the other exposures is not known there"
+    return "No pixel is left to measure it in, and nothing is subtracted there"
+
+
+def _chips_without(values: Sequence[SkyValue]) -> list[tuple[str, int]]:
+    return [(value.rootname, value.chip) for value in values if value.mdrizsky is None]
 
 
 def _tell_localmin(skies: Skies, _groups: object, unit: str) -> list[str]:

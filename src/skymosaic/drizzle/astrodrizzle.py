@@ -15,11 +15,18 @@ from astropy.io import fits
 from skymosaic import drizzlepac_process
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.sky_record import SkyCheck, read_checks, read_sky, same_sky
+from skymosaic.drizzle.missing_pixels import fill_missing
+from skymosaic.drizzle.sky_record import (
+    SkyCheck,
+    chips_without_pixels,
+    read_checks,
+    read_sky,
+    same_sky,
+)
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, SkyError
 from skymosaic.exposure import Exposure
-from skymosaic.sky.values import SkyValue
+from skymosaic.sky.values import SkyValue, without_sky
 
 if TYPE_CHECKING:
     from skymosaic.drizzle.onepass_skies import AppliedSky
@@ -85,11 +92,14 @@ def drizzle(
     ------
     DrizzleError
         AstroDrizzle failed, or its mosaic is not on the grid.
+    InputError
+        A pixel that is no number would be used.
     SkyError
         What it subtracted cannot be trusted.
     """
     for exposure in exposures:
         forget_sky(folder / exposure.name)
+    fill_missing(folder, exposures, parameters)
     asked = pars.for_method(parameters, grid.final_parameters(), method)
     if given is not None:
         from skymosaic.drizzle.onepass_sky import write_skyfile  # with scipy
@@ -108,6 +118,9 @@ def drizzle(
             log,
         )
     except DrizzlepacError as error:
+        unseen = chips_without_pixels(log.read_text()) if log.exists() else ()
+        if unseen and "NoneType" in str(error):  # skypac compares a sky with none
+            raise SkyError(without_sky([f"{name}[SCI,{chip}]" for name, chip in unseen])) from None
         raise DrizzleError(f"skymethod {method!r}: {error}") from None
     runfile = folder / "astrodrizzle.log"
     with log.open("a") as printed:

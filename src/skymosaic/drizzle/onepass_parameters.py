@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from skymosaic.drizzle.onepass_sky import bits
+from skymosaic.drizzle.parameters import flags
 
 
 def final_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,8 +23,8 @@ def final_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
         "wt_scl": given.get("wt_scl", "exptime"),
         "fillval": given.get("fillval"),
         "maskval": given.get("maskval"),
-        "bits": bits(given.get("bits", "0")),
-        "resetbits": bits(parameters.get("resetbits", "4096")) or 0,
+        "bits": flags(given.get("bits", "0")),
+        "resetbits": flags(parameters.get("resetbits", "4096")) or 0,
         "stepsize": int(parameters.get("stepsize", 10)),
         "context": bool(parameters.get("context", True)),
         "proc_unit": parameters.get("proc_unit", "native"),

@@ -19,6 +19,7 @@ from skymosaic.drizzle.cosmic_rays import find_cosmic_rays, method_of
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.kept_masks import save_masks
 from skymosaic.drizzle.linear import require_linear
+from skymosaic.drizzle.missing_pixels import fill_missing
 from skymosaic.drizzle.onepass import CutOut, Load, Singles, bands, planes_of
 from skymosaic.drizzle.onepass_chips import PerChip
 from skymosaic.drizzle.onepass_differences import matched_on_grid
@@ -99,7 +100,8 @@ def drizzle_all(
     DrizzleError
         A parameter asks for what is no sum over chips, or drizzlepac failed.
     InputError
-        An exposure has no time, or is of an instrument whose data are not in electrons.
+        An exposure has no time, or pixels that are no numbers and would be used; or it is
+        of an instrument whose data are not in electrons.
     SkyError
         A method finds no sky.
     """
@@ -107,6 +109,8 @@ def drizzle_all(
     for exposure in exposures:
         if not exposure.exptime > 0:
             raise InputError(f"{exposure.name} has no exposure time; leave it out")
+    variants = [choice.parameters for choice in choices.values() if choice.method is not None]
+    fill_missing(folder, exposures, parameters, variants)
     final = final_of(parameters)
     pixels = Exposures(
         folder, exposures, int(final["resetbits"]), swapped_footprints=swapped_footprints
@@ -195,6 +199,7 @@ def drizzle_chips(
             "there is no witness of a run with driz_cr: its masks of cosmic rays are not kept; set "
             "driz_cr: false"
         )
+    fill_missing(folder, exposures, parameters)
     final = final_of(parameters)
     masks = _save_masks(folder, Exposures(folder, exposures, int(final["resetbits"])), parameters)
     with ThreadPoolExecutor(max(processes, 1)) as pool:

@@ -9,13 +9,13 @@ from typing import Any
 
 from skymosaic.drizzle.onepass import Tilt
 from skymosaic.drizzle.onepass_differences import OnGrid
-from skymosaic.drizzle.onepass_sky import Exposures, SkySettings, measure_all
+from skymosaic.drizzle.onepass_sky import Exposures, MeasuredChips, SkySettings, measure_all
 from skymosaic.errors import CampaignError, SkyError
 from skymosaic.exposure import Exposure
 from skymosaic.methods import METHODS, OWN
 from skymosaic.sky.matching import MethodSky, compute_skies, matched_skies
 from skymosaic.sky.sources import SourceMask
-from skymosaic.sky.values import SkyValue
+from skymosaic.sky.values import SkyValue, without_sky
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,8 @@ def find_skies(
     on_grid: OnGrid | None = None
     for key, one in measured.items():
         asked = {choices[name].method for name, way in ways.items() if repr(way) == key}
+        if any(method is not None and method.startswith("globalmin") for method in asked):
+            _require_a_sky_of_each(exposures, one)
         plain = [method for method in METHODS if method in asked]
         parts = (one.layout, one.chips, one.brightness)
         skies[key] = dict(compute_skies(*parts, plain).methods) if plain else {}
@@ -125,13 +127,25 @@ def find_skies(
             found[name] = _given(name, exposures, choice.values)
             continue
         sky = skies[repr(ways[name])][choice.method]
-        recorded = sky.subtracted if choice.method.startswith("globalmin+") else sky.values
+        # What `match` leaves alone gets no keyword; `localmin` writes what it takes off.
+        recorded = sky.values if choice.method.startswith("match") else sky.subtracted
         published = _published(exposures, sky.values, sky.errors)
         applied = AppliedSky(published, sky.subtracted, recorded)
         if on_grid is not None and choice.method in OWN:
             applied = replace(applied, tilts=on_grid.tilts, told=on_grid.told)
         found[name] = applied
     return found
+
+
+def _require_a_sky_of_each(exposures: Sequence[Exposure], measured: MeasuredChips) -> None:
+    chips = [(exposure, chip) for exposure in exposures for chip in exposure.chips]
+    seen = {
+        exposure.rootname
+        for (exposure, _), sky in zip(chips, measured.chips, strict=True)
+        if sky.whole.value is not None
+    }
+    if unseen := [f"{e.name}[SCI,{c.extver}]" for e, c in chips if e.rootname not in seen]:
+        raise SkyError(without_sky(unseen))
 
 
 def _published(

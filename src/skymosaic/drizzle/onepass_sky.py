@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from astropy.nddata.bitmask import interpret_bit_flags
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
+from skymosaic.drizzle.parameters import flags
 from skymosaic.exposure import Exposure
 from skymosaic.methods import METHODS
 from skymosaic.sky.layout import Layout, plan_layout
@@ -70,19 +70,11 @@ class SkySettings:
         static = parameters.get("static", True)
         return SkySettings(
             Statistic(**given),
-            bits(parameters.get("sky_bits", "0")),
+            flags(parameters.get("sky_bits", "0")),
             parameters.get("static_sig", 4.0) if static else None,
             parameters.get("use_static", True),
-            bits(parameters.get("resetbits", "4096")) or 0,
+            flags(parameters.get("resetbits", "4096")) or 0,
         )
-
-
-def bits(value: object) -> int | None:
-    """Return the flags that a parameter of drizzlepac names as one number."""
-    if value is None or str(value).strip().lower() in ("none", ""):
-        return None
-    flags: int | None = interpret_bit_flags(value)
-    return flags
 
 
 @dataclass(frozen=True)

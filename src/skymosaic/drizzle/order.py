@@ -7,6 +7,8 @@ them cover a point, cosmic rays are what they do not have in common.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,6 +17,7 @@ from skymosaic.config.hap_parameters import Era, hap_parameters
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.depth import Depth
 from skymosaic.errors import DrizzleError
+from skymosaic.health import Ignored
 from skymosaic.imagers import imager_of
 
 _ALIKE = "acs_wfc"
@@ -157,6 +160,37 @@ def as_far_as_known(detectors: Sequence[Detector], given: Mapping[str, Any]) -> 
     if detectors and not any(map(is_ccd, detectors)):
         return pars.resolve(given)
     return pars.resolve(given, pars.DEFAULTS | dict.fromkeys(pars.CR_STEPS, _asked(given) or False))
+
+
+def flags_ignored(detector: Detector, given: Mapping[str, Any]) -> Ignored:
+    """Return which flags of DQ do not make a pixel bad, before the plan is made.
+
+    Of CCDs the plan decides by depth, and by date: these are all flags that it may ignore where
+    exposures overlap.
+
+    Parameters
+    ----------
+    detector : (str, str)
+        INSTRUME and DETECTOR.
+    given : mapping
+        AstroDrizzle's parameters that the user sets.
+    """
+    imager = imager_of(*detector)
+    known: list[Mapping[str, Any]] = [pars.DEFAULTS]
+    if is_ccd(detector):
+        eras: tuple[Era, ...] = ("pre", "post") if changes_with_date(detector) else ("",)
+        name = imager.hap if imager is not None else ""
+        known = [hap_parameters(name, 2, era).parameters for era in eras] if name else [{}]
+    looked_for = may_look_for_cosmic_rays([detector], given)
+    cleared = pars.flags(given.get("resetbits", "4096" if looked_for else "0")) or 0
+
+    def sum_of(name: str) -> int | None:
+        named = [pars.flags({**one, **given}.get(name, "0")) for one in known]
+        if None in named:
+            return None
+        return functools.reduce(operator.or_, (one or 0 for one in named), cleared)
+
+    return Ignored(sum_of("sky_bits"), sum_of("final_bits"))
 
 
 def may_look_for_cosmic_rays(detectors: Sequence[Detector], given: Mapping[str, Any]) -> bool:

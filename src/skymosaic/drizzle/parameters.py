@@ -42,6 +42,19 @@ def resolve(given: Mapping[str, Any], defaults: Mapping[str, Any] = DEFAULTS) ->
     return parameters
 
 
+def flags(value: object) -> int | None:
+    """Return the flags of DQ that a parameter such as ``sky_bits`` names as one number.
+
+    None: DQ is not used.
+    """
+    from astropy.nddata.bitmask import interpret_bit_flags  # which takes long to import
+
+    if value is None or str(value).strip().lower() in ("none", ""):
+        return None
+    named: int | None = interpret_bit_flags(value)
+    return named
+
+
 def has_cr_steps(parameters: Mapping[str, Any]) -> bool:
     """Tell whether cosmic rays are looked for, whose masks may differ from method to method.
 

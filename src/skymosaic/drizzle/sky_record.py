@@ -46,7 +46,14 @@ class SkyCheck:
 
 _LOG_PRECISION = 0.5e-6 + 1e-12  # half of the log's last digit, and what doubles lose of it
 _APPLYING = re.compile(r"Applying sky value of (\S+) to (\S+?)\[sci,(\d+)\]", re.IGNORECASE)
-_UNDETERMINED = re.compile(r"Image '([^'\[]+)\[?.*SKY = None \(undetermined\)")
+# Of `match`; of `localmin`, which then subtracts 0.
+_UNDETERMINED = re.compile(
+    r"Image '([^'\[]+)\[?.*SKY = None \(undetermined\)"
+    r"|Image: +'([^'\[]+)\[?.*SKY = None \(brightness units\)"
+)
+_NO_PIXEL = re.compile(
+    r"Not enough data points to compute sky for '([^'\[]+)\['?SCI'?,(\d+)\]'", re.IGNORECASE
+)
 _FELL_BACK = "Reverting sky computation"
 _Values = dict[tuple[str, int], float | None]
 
@@ -92,7 +99,9 @@ def read_sky(
         AstroDrizzle computed another method's sky, or the records disagree.
     """
     require_no_fallback(method, log)
-    undetermined = {Path(name).name for name in _UNDETERMINED.findall(log)}
+    undetermined = {Path(name or other).name for name, other in _UNDETERMINED.findall(log)}
+    # `localmin` gives a chip without a pixel the sky of the exposure's other chips.
+    unseen = chips_without_pixels(log) if method == "localmin" else set()
     header = _from_headers(exposures, folder)
     records = {"HDRTAB": _from_hdrtab(product), "log": _from_log(log)}
     for where, values in records.items():
@@ -104,13 +113,18 @@ def read_sky(
             # Of an exposure without overlap `globalmin+match` subtracts the global minimum,
             # which is no measure of its own sky either.
             mdrizsky=None
-            if exposure.name in undetermined
+            if exposure.name in undetermined or (exposure.name, chip.extver) in unseen
             else header[exposure.rootname, chip.extver],
             brightness_factor=exposure.brightness_factor(chip.extver),
         )
         for exposure in exposures
         for chip in exposure.chips
     ]
+
+
+def chips_without_pixels(log: str) -> set[tuple[str, int]]:
+    """Return the chips, by file and EXTVER, in which skypac found no pixel to measure."""
+    return {(Path(name).name, int(extver)) for name, extver in _NO_PIXEL.findall(log)}
 
 
 def require_no_fallback(method: str, log: str) -> None:

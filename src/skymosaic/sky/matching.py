@@ -236,8 +236,13 @@ class _Problem:
         ]
 
     def _localmin(self) -> _Found:
-        values = self._as_data(self._lowest)
-        return values, _zero_for_none(values)
+        subtracted = self._as_data(self._lowest)
+        # A chip without a pixel loses the sky of the exposure's others, which is not its own.
+        values = [
+            None if chip.whole.value is None else sky
+            for chip, sky in zip(self._chips, subtracted, strict=True)
+        ]
+        return values, _zero_for_none(subtracted)
 
     def _globalmin(self) -> _Found:
         values = self._as_data([_smallest(self._lowest)] * len(self._lowest))

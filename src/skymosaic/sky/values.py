@@ -18,7 +18,8 @@ class SkyValue:
         EXTVER of the SCI extension.
     mdrizsky : float or None
         Sky in the exposure's data units (electron/s, or electron for data in counts); None where
-        the method could not determine it: an exposure that overlaps no other, under ``match``.
+        the method could not determine it: an exposure that overlaps no other, under ``match``, or
+        a chip without a pixel to measure, under ``localmin``.
     brightness_factor : float
         ``mdrizsky * brightness_factor`` is in electron/s/arcsec^2: 1/IDCSCALE^2, and /EXPTIME for
         data in counts, as stsci.skypac compares skies.
@@ -55,6 +56,15 @@ def mean_of_chips(skies: Sequence[float | None]) -> float | None:
         return None
     same = len(set(known)) == 1  # and no mean that rounding moves
     return known[0] if same else sum(known) / len(known)
+
+
+def without_sky(chips: Sequence[str]) -> str:
+    """Return what to say of chips in which a method that needs the sky of all found no pixel."""
+    return (
+        f"no sky can be measured in {', '.join(sorted(chips))}: every pixel is flagged in DQ, "
+        "taken by the static mask, or outside of skylower and skyupper; ignore more flags "
+        "(sky_bits), widen these limits, or leave the exposure out"
+    )
 
 
 def rate_unit(unit: str) -> str:

@@ -1,0 +1,96 @@
+"""Pixels of exposures that are no number (NaN, infinite), and that DQ flags.
+
+drizzlepac multiplies them by a weight of 0, which leaves NaN where others have good pixels.
+Private copies get 0 there and keep the flag, by which nothing uses it. Where that is far below the
+sky, the static mask takes the same pixel of the detector from all exposures, as any bad pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from skymosaic.drizzle.parameters import flags, has_cr_steps
+from skymosaic.errors import InputError
+from skymosaic.exposure import Exposure
+from skymosaic.health import usable
+
+
+def fill_missing(
+    folder: Path,
+    exposures: Sequence[Exposure],
+    parameters: Mapping[str, Any],
+    variants: Iterable[Mapping[str, Any]] = (),
+) -> int:
+    """Set the flagged pixels that are no number to 0; return how many they were.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds private copies of the exposures.
+    exposures : sequence of Exposure
+        What was seen in their pixels tells which of them are looked at.
+    parameters : mapping
+        AstroDrizzle's, of the run: they tell which flags make a pixel bad.
+    variants : iterable of mapping
+        Parameters of other ways to measure the sky, over those of the run.
+
+    Raises
+    ------
+    InputError
+        A pixel that is no number would be used.
+    """
+    ways = _ways(parameters, variants)
+    cleared = flags(parameters.get("resetbits", "4096")) or 0
+    number = 0
+    for exposure in exposures:
+        if exposure.health and not any(
+            chip.missing or chip.flagged_missing for chip in exposure.health
+        ):
+            continue
+        with fits.open(folder / exposure.name, mode="update", memmap=False) as hdus:
+            for chip in exposure.chips:
+                science = hdus["SCI", chip.extver].data
+                missing = ~np.isfinite(science)
+                if not missing.any():
+                    continue
+                dq = hdus["DQ", chip.extver].data[missing].astype(np.int64) & ~cleared
+                for name, ignored in ways:
+                    if used := int(np.count_nonzero(usable(dq, ignored))):
+                        raise InputError(
+                            f"{exposure.name}[SCI,{chip.extver}]: {used} pixels are no numbers "
+                            f"(NaN or infinite), and {name} {ignored} uses them in spite of their "
+                            f"flags in DQ ({_named(dq)}); set {name} so that one of these flags "
+                            "counts, or leave the exposure out"
+                        )
+                science[missing] = 0
+                number += len(dq)
+    return number
+
+
+def key_of_missing(exposures: Iterable[Exposure]) -> dict[str, Any]:
+    """Return what of pixels without a number the result of a drizzle depends on, part of its key.
+
+    Nothing where there are none, as in stores that older versions made.
+    """
+    number = sum(chip.flagged_missing for one in exposures for chip in one.health)
+    return {"missing": number} if number else {}
+
+
+def _ways(
+    parameters: Mapping[str, Any], variants: Iterable[Mapping[str, Any]]
+) -> list[tuple[str, int | None]]:
+    """Return the parameters that tell which pixels are used, with the flags that each ignores."""
+    names = ["sky_bits", "final_bits", *(["driz_sep_bits"] if has_cr_steps(parameters) else [])]
+    named = [(name, parameters.get(name, "0")) for name in names]
+    named += [("sky_bits", one["sky_bits"]) for one in variants if "sky_bits" in one]
+    return [(name, flags(value)) for name, value in named]
+
+
+def _named(dq: np.ndarray) -> str:
+    found = np.bitwise_or.reduce(dq)
+    return " and ".join(str(1 << bit) for bit in range(16) if found & (1 << bit)) or "none"
