@@ -14,8 +14,8 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.onepass_sky import Exposures
-from skymosaic.drizzle.parameters import CR_STEPS, flags
 from skymosaic.exposure import Exposure
 
 _FLAGS = tuple(1 << n for n in range(15))  # of DQ, which is a signed 16-bit integer
@@ -81,7 +81,7 @@ def static_masks_of(
     parameters : mapping
         AstroDrizzle's of the run, which looked for no cosmic rays.
     """
-    cleared = flags(parameters.get("resetbits", "4096")) or 0
+    cleared = pars.flags(parameters.get("resetbits", "4096")) or 0
     static_sig = parameters.get("static_sig", 4.0) if parameters.get("static", True) else None
     low = Exposures(folder, every, cleared).static_masks(static_sig)
     masks = {}
@@ -118,8 +118,8 @@ def flag(
         pixels, and those whose flags it did not ignore. Nothing else is masked: the steps that do
         are off.
     """
-    ignored = flags(parameters.get("final_bits", "0"))
-    cleared = flags(parameters.get("resetbits", "4096")) or 0
+    ignored = pars.flags(parameters.get("final_bits", "0"))
+    cleared = pars.flags(parameters.get("resetbits", "4096")) or 0
     free = [one for one in _FLAGS if ignored is not None and not one & (ignored | cleared)]
     plain, usable = dict(parameters), free[0] if free else 1
     if not free:  # every flag is ignored: what DQ says is of no use
@@ -131,4 +131,4 @@ def flag(
                 if not free:
                     flags[:] = 0
                 flags[masks[f"{exposure.name}_{chip.extver}"]] |= usable
-    return {**plain, **dict.fromkeys((*CR_STEPS, "static"), False)}
+    return {**plain, **dict.fromkeys((*pars.CR_STEPS, "static"), False)}
