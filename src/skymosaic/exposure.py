@@ -40,7 +40,7 @@ _NEEDED = sorted({need.removeprefix("SCI:") for imager in IMAGERS for need in im
 _USED_KEYWORDS = re.compile(
     r"TELESCOP|INSTRUME|DETECTOR|CAMERA|ROOTNAME|ASN_ID|FILTER\d?|FILTNAM\d|EXPTIME|POSTARG[12]"
     r"|D\d{3}DATA|OBSTYPE|IMAGETYP|EXPFLAG|QUALITY|DGEOFILE|NPOLFILE|BUNIT|IDCSCALE|PAMSCALE"
-    rf"|IDCV2REF|IDCV3REF|WCSNAME|WCSTYPE|XTENSION|BITPIX|{'|'.join(_NEEDED)}"
+    rf"|IDCV2REF|IDCV3REF|WCSNAME|WCSTYPE|XTENSION|BITPIX|PA_V3|{'|'.join(_NEEDED)}"
     rf"|{_WCS_KEYWORDS.pattern}"
 )
 _ROOTNAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -312,8 +312,11 @@ def _lacking(units: Sequence[HeaderUnit], instrument: str) -> tuple[str, ...]:
     primary = units[0].header
     imager = imager_of(instrument, _detector(primary, instrument))
     science = [unit for unit in units if unit.name == "SCI"]
+    # A distortion model is turned by the angle of the telescope.
+    has_model = any("IDCV2REF" in unit.header for unit in science)
+    needs = [*(() if imager is None else imager.needs), *(["PA_V3"] if has_model else [])]
     lacking = []
-    for need in () if imager is None else imager.needs:
+    for need in needs:
         name = need.removeprefix("SCI:")
         if need == name:
             # STIS has some of them in its extensions, until it is taken apart.

@@ -60,25 +60,29 @@ class Imager:
 
 
 _FLT, _BOTH_FILES = ("flt",), ("flt", "flc")
-_ALL = ("EXPEND", "PA_V3", "SCI:EXPNAME", "SCI:NGOODPIX")
+_ALL = ("EXPEND", "SCI:EXPNAME", "SCI:NGOODPIX")
 _AMPLIFIERS = tuple(f"{name}{amp}" for name in ("ATODGN", "READNSE") for amp in "ABCD")
+_WFC3_ACS = (*_ALL, *_AMPLIFIERS, "SCI:MEANDARK")
 IMAGERS = (
     Imager(
         "WFC3", ("IR",), "electron / s", "ELECTRONS/S", 1, _FLT, ("drz",), BOTH,
         "real exposures; simulated ones", cosmic_rays=False, scale=0.12825,
-        needs=(*_ALL, *_AMPLIFIERS, "SCI:MEANDARK"),
+        needs=_WFC3_ACS,
     ),
     Imager(
         "WFC3", ("UVIS",), "electron", "ELECTRONS", 2, _BOTH_FILES, ("drz", "drc"), BOTH,
         "made exposures, real headers", cosmic_rays=True, scale=0.0396, hap="wfc3_uvis",
+        needs=_WFC3_ACS,
     ),
     Imager(
         "ACS", ("WFC",), "electron", "ELECTRONS", 2, _BOTH_FILES, ("drz", "drc"), BOTH,
         "made exposures, real headers", cosmic_rays=True, scale=0.05, hap="acs_wfc",
+        needs=_WFC3_ACS,
     ),
     Imager(
         "ACS", ("HRC",), "electron", "ELECTRONS", 1, _FLT, ("drz",), BOTH,
         "made exposures", cosmic_rays=True, scale=0.026, hap="acs_hrc",
+        needs=(*_WFC3_ACS, "CCDAMP"),
     ),
     Imager(
         "WFPC2", ("PC", "WFC", "1"), "count", "COUNTS", 4, _FLT, ("drw",), REFERENCE,
@@ -89,6 +93,7 @@ IMAGERS = (
         "STIS", ("CCD",), "count", "COUNTS", 1, _FLT, ("drz",), REFERENCE,
         "a real exposure", cosmic_rays=True, scale=0.0507,
         note="a file of several exposures is split into them",
+        needs=(*_ALL, "ATODGAIN", "READNSE", "OBSTYPE"),
     ),
     Imager(
         "ACS", ("SBC",), "electron", "ELECTRONS", 1, _FLT, ("drz",), REFERENCE, "",

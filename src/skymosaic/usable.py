@@ -99,11 +99,12 @@ def _not_drizzled_right(image: Exposure, imager: Imager, name: str) -> str | Non
     for chip in image.chips:
         if chip.idcscale is None and chip.has_model:
             return image.without_scale(chip.extver, name)
-        if chip.scale is not None and not 0 < chip.scale < math.inf:
-            return (
-                f"{name}[SCI,{chip.extver}]: the scale of its pixels (IDCSCALE, PAMSCALE) is "
-                f"{chip.scale:g} arcsec; recalibrate or fetch it again"
-            )
+        for scale in (chip.idcscale, chip.scale):
+            if scale is not None and not 0 < scale < math.inf:
+                return (
+                    f"{name}[SCI,{chip.extver}]: the scale of its pixels (IDCSCALE, PAMSCALE) is "
+                    f"{scale:g} arcsec; recalibrate or fetch it again"
+                )
         if not chip.bunit:
             return (
                 f"{name}[SCI,{chip.extver}] has no BUNIT: AstroDrizzle would take its pixels for "

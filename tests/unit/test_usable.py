@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from astropy.io import fits
 
 from skymosaic.errors import InputError
 from skymosaic.exposure import Exposure, read_exposure
@@ -176,6 +177,61 @@ def test_an_exposure_without_time_is_refused(tmp_path, seconds) -> None:
     why = why_refused(made(tmp_path, EXPTIME=seconds), NOTHING)
     assert why is not None and f"i0_flt.fits: EXPTIME is {seconds:g} s" in why
     assert "leave it out" in why
+
+
+@pytest.mark.parametrize(
+    ("imager", "keyword"),
+    [
+        *((("WFC3", "IR"), name) for name in ("EXPEND", "ATODGNC", "READNSEA")),
+        *((("ACS", "WFC"), name) for name in ("EXPEND", "ATODGND", "READNSEB")),
+        *((("WFC3", "UVIS"), name) for name in ("EXPEND", "ATODGNA", "READNSED")),
+        *((("ACS", "HRC"), name) for name in ("EXPEND", "CCDAMP", "READNSED")),
+        *((("STIS", "CCD"), name) for name in ("EXPEND", "ATODGAIN", "READNSE")),
+    ],
+)
+def test_a_keyword_that_the_drizzle_of_a_detector_needs(tmp_path, imager, keyword) -> None:
+    in_science = {"EXPTIME": 10.0}
+    assert why_refused(made(tmp_path, in_science, **of(*imager)), NOTHING) is None
+    why = why_refused(made(tmp_path, in_science, **of(*imager), **{keyword: None}), NOTHING)
+    assert why is not None and f"i1_flt.fits has no {keyword}, and AstroDrizzle" in why
+    assert "/".join(imager) in why
+
+
+@pytest.mark.parametrize("keyword", ["EXPNAME", "NGOODPIX", "MEANDARK"])
+def test_a_keyword_that_each_chip_needs(tmp_path, keyword) -> None:
+    path = write_exposure(tmp_path / "j1_flc.fits", primary=of("ACS", "WFC"), chips=2)
+    assert why_refused(read_exposure(path), NOTHING) is None
+    with fits.open(path, mode="update") as hdus:
+        del hdus["SCI", 2].header[keyword]
+    why = why_refused(read_exposure(path), NOTHING)
+    assert why is not None and f"j1_flc.fits has no {keyword} of SCI,2," in why
+
+
+def test_what_one_detector_needs_another_does_without(tmp_path) -> None:
+    stis = made(tmp_path, {"MEANDARK": None}, READNSEA=None, CCDAMP=None, **of("STIS", "CCD"))
+    assert why_refused(stis, NOTHING) is None
+    assert why_refused(made(tmp_path, CCDAMP=None, READNSE=None), NOTHING) is None
+
+
+@pytest.mark.parametrize("keyword", ["CRVAL1", "CRPIX2"])
+def test_a_place_on_the_sky_that_would_be_taken_for_0(tmp_path, keyword) -> None:
+    why = why_refused(made(tmp_path, {keyword: None}), NOTHING)
+    assert why is not None and f"i0_flt.fits has no {keyword} of SCI,1" in why
+
+
+def test_a_distortion_model_needs_the_angle_of_the_telescope(tmp_path) -> None:
+    model = {"IDCV2REF": 1.0, "IDCV3REF": 2.0}
+    assert why_refused(made(tmp_path, model), NOTHING) is None
+    assert why_refused(made(tmp_path, PA_V3=None), NOTHING) is None
+    assert "has no PA_V3," in (why_refused(made(tmp_path, model, PA_V3=None), NOTHING) or "")
+    without = made(tmp_path, {"IDCV2REF": 1.0})
+    assert "has no IDCV3REF of SCI,1" in (why_refused(without, NOTHING) or "")
+
+
+@pytest.mark.parametrize("scale", [0.0, -0.13])
+def test_pixels_of_no_size_are_refused(tmp_path, scale) -> None:
+    why = why_refused(made(tmp_path, {"IDCSCALE": scale}), NOTHING)
+    assert why is not None and "i0_flt.fits[SCI,1]: the scale of its pixels" in why
 
 
 def test_chips_that_are_not_numbered_from_1_are_refused(tmp_path) -> None:
