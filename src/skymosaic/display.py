@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from textwrap import wrap
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -19,6 +20,7 @@ from rich.progress import (
 from rich.progress import TaskID as Row
 
 from skymosaic.archive.mast.files import ArchiveFile, groups
+from skymosaic.folding import terminal_width
 from skymosaic.progress import Event
 from skymosaic.records import Status
 
@@ -94,9 +96,9 @@ class Display:
         if row is not None:
             self._running.remove_task(row)
         self._overall.advance(self._all)
-        what = {"finished": "done", "reused": "had been done", "failed": "FAILED"}[event.state]
+        what = {"finished": "done", "reused": "reused", "failed": "FAILED"}[event.state]
         self._console.print(
-            f"  {event.task:<35} {what:<14} {event.seconds:6.1f} s", highlight=False
+            f"  {event.task:<35} {what:<10} {event.seconds:6.1f} s", highlight=False
         )
 
 
@@ -111,8 +113,13 @@ def status_lines(status: Status) -> list[str]:
     if status.metrics:
         lines.append(f"metrics: {status.metrics}")
     for task in status.tasks:
-        detail = f"  {task.detail}" if task.detail and task.state != "done" else ""
-        lines.append(f"  {task.name:<35} {task.state:<10} {task.seconds:6.1f} s{detail}")
+        lines.append(f"  {task.name:<35} {task.state:<10} {task.seconds:6.1f} s")
+        if task.detail and task.state != "done":
+            # What it does stands beside it; why it failed is longer, and stands below.
+            beside = f"{lines[-1]}  {task.detail}"
+            fits = len(beside) <= terminal_width() and "\n" not in task.detail
+            below = wrap(task.detail, terminal_width() - 4)
+            lines[-1:] = [beside] if fits else [lines[-1], *(f"    {line}" for line in below)]
     waiting = status.expected - len(status.tasks)
     if waiting > 0:
         lines.append(f"  {waiting} tasks not started")

@@ -31,10 +31,15 @@ class Outcome:
     """Which method to trust, and the numbers that say so, in lines; empty where not measured."""
     title: str = ""
     """What the table holds, with its unit; empty where that is not known."""
+    advised: str = ""
+    """The method whose mosaic is advised; empty where none is."""
+    mosaic: str = ""
+    """Where that mosaic is; empty where none is advised, or an older version did not tell."""
 
 
 def outcome_of(place: Place, done: Finished, *, reused: bool) -> Outcome:
     """Return what a finished comparison tells."""
+    advised = done.result.get("card", {}).get("advised") or {}
     return Outcome(
         table=done.result["table"],
         warnings=done.result["warnings"],
@@ -43,6 +48,8 @@ def outcome_of(place: Place, done: Finished, *, reused: bool) -> Outcome:
         reused=reused,
         summary=done.result.get("summary", ()),  # comparisons of older versions have none
         title=done.result.get("title", ""),
+        advised=advised.get("method", ""),
+        mosaic=place.store.where(place.key(advised["file"])) if advised else "",
     )
 
 

@@ -243,9 +243,10 @@ def _run_one(
 
 
 def _lines(states: Sequence[GroupState]) -> list[str]:
-    lines = [f"{'group':<30} {'state':<7} {'files':>5}  report, or why it failed"]
+    """Return two lines a group, as paths and errors are long: the second has one of them."""
+    lines = [f"{'group':<30} {'state':<7} {'files':>5}", "  report, or why it failed"]
     for state in states:
         error = state.error
         why = f"{error['class']}: {error['message']}" if error else state.report
-        lines.append(f"{state.name:<30} {state.state:<7} {state.files:>5}  {why}")
+        lines += [f"{state.name:<30} {state.state:<7} {state.files:>5}", f"  {why}"]
     return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -262,6 +263,37 @@ def test_run_prints_the_table_and_the_places(invoke, config, monkeypatch, reused
     assert campaign_given.compute.workers == 3
     assert campaign_given.store.uri == str(Path.cwd() / "s")
     assert campaign_given.compute.scratch == Path.cwd() / "t"
+
+
+def test_the_last_lines_of_a_run_name_the_advised_mosaic(invoke, config, monkeypatch) -> None:
+    advised = replace(outcome(reused=True), advised="match", mosaic="/r/runs/match/f_sci.fits")
+    monkeypatch.setattr(campaign, "run", lambda *_, **__: advised)
+    result = invoke("run", config)
+    assert result.stdout.splitlines()[-3:] == [
+        "products: /r",
+        "mosaic:   /r/runs/match/f_sci.fits (match, as advised)",
+        "report:   /r/report.html",
+    ]
+    assert "all steps were reused: nothing was run again" in result.stderr
+
+
+def test_tables_fit_the_terminal(invoke, config, monkeypatch) -> None:
+    methods = [f"a-method-of-a-long-name-{i}" for i in range(6)]
+    head = "  ".join(["rootname", "chip", *methods])
+    row = "  ".join(["ibxl54bg", "   1", *(f"{i}.25".rjust(25) for i in range(6))])
+    ranks = [
+        "advice: " + "x" * 90,
+        "",
+        "e-/s      " + "  off by" * 12,
+        "match     " + "    0.10" * 12,
+    ]
+    wide = replace(outcome(reused=False), table=f"{head}\n{row}", summary=[*ranks, "", "note: y"])
+    monkeypatch.setattr(campaign, "run", lambda *_, **__: wide)
+    shown = invoke("run", config).stdout.splitlines()
+    assert all(len(line) <= 80 for line in shown if not line.startswith("advice"))
+    assert sum(line.startswith("ibxl54bg     1") for line in shown) == 3
+    assert sum(line.startswith("match ") for line in shown) == 2
+    assert shown[-3] == "note: y"
 
 
 def test_doctor_tells_versions_and_what_it_found(invoke, monkeypatch) -> None:

@@ -8,8 +8,9 @@ import threading
 import pytest
 from rich.console import Console
 
-from skymosaic.display import Display
+from skymosaic.display import Display, status_lines
 from skymosaic.progress import Event
+from skymosaic.records import RunState, Status, TaskState
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def terminal(screen) -> Console:
 
 
 @pytest.mark.parametrize(
-    ("state", "word"), [("finished", "done"), ("reused", "had been done"), ("failed", "FAILED")]
+    ("state", "word"), [("finished", "done"), ("reused", "reused"), ("failed", "FAILED")]
 )
 def test_a_task_that_ended_is_one_line(plain, screen, state, word) -> None:
     with Display(plain) as display:
@@ -110,3 +111,14 @@ def test_the_terminal_is_given_back_after_an_exception(terminal) -> None:
     with pytest.raises(ZeroDivisionError), display:
         raise ZeroDivisionError
     assert not display._live.is_started
+
+
+def test_a_status_fits_the_terminal_and_tells_all_of_a_failure() -> None:
+    why = "ibxl54bgq_flt.fits is damaged: " + "its header is cut off " * 8
+    tasks = [TaskState("align", "running", 3.0, "TweakReg"), TaskState("plan", "failed", 1.0, why)]
+    status = Status(RunState.RUNNING, "2026-01-01T00:00:00", None, "", 2, tasks, None)
+    lines = status_lines(status)
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[1].split() == ["align", "running", "3.0", "s", "TweakReg"]
+    assert lines[2].split() == ["plan", "failed", "1.0", "s"]
+    assert " ".join(" ".join(lines[3:]).split()) == why.strip()

@@ -9,7 +9,19 @@ import pytest
 
 from skymosaic.compare.gather import assemble, draw_figures, write_documents
 from skymosaic.compare.invariants import check_invariants
-from tests.unit.reports import BARE, BROKEN, GROUPS, SKIES, Page, checks, data, record, runs
+from skymosaic.compare.report.verdict import card
+from tests.unit.reports import (
+    BARE,
+    BROKEN,
+    GROUPS,
+    SKIES,
+    Page,
+    checks,
+    data,
+    evidence,
+    record,
+    runs,
+)
 
 
 def report(record_, **changes):
@@ -196,3 +208,12 @@ def test_many_exposures_stay_readable(tmp_path):
     text = texts(tmp_path, many)["html"]
     assert 'data-table="table-mdrizsky"' in text  # a filter, as for every long table
     assert text.count('<th scope="row" data-v="e0') == 60 * 1
+
+
+def test_what_is_told_in_short_names_the_mosaic_that_is_advised_and_no_other():
+    advised = {"method": "globalmin+match", "file": "runs/globalmin_match/x_drz_sci.fits"}
+    assert card(report(record()))["advised"] == advised
+    undecided = report(record(), evidence=evidence("undetermined", ()))
+    assert card(undecided)["advised"] is None
+    assert card(report(record(mosaics={})))["advised"] is None
+    assert card(report(record(), evidence=None))["advised"] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from skymosaic.cli.common import (
     workers_option,
 )
 from skymosaic.config import Campaign, load_campaign
+from skymosaic.folding import fold_columns, fold_text, terminal_width
 
 if TYPE_CHECKING:
     from skymosaic.outcomes import Outcome
@@ -92,11 +94,21 @@ def restart(
 def show(campaign: Campaign, outcome: Outcome) -> None:
     """Print the table of a campaign, what it warns of, and which method to trust."""
     title = f"{outcome.title or TABLE_TITLE}\n" if campaign.groups is None else ""
-    click.echo(f"{title}{outcome.table}")
+    width = terminal_width()
+    # A row is named by exposure and chip; by the group, where it is the table of a program.
+    table = fold_text(outcome.table, width, 2) if campaign.groups is None else outcome.table
+    click.echo(f"{title}{table}")
     for warning in outcome.warnings:
         click.echo(f"warning: {warning}", err=True)
     if outcome.summary:
-        click.echo("\n" + "\n".join(outcome.summary))
+        click.echo("\n" + "\n".join(_summary(outcome.summary, width)))
+
+
+def _summary(lines: Sequence[str], width: int) -> list[str]:
+    """Return the advice with its table of qualities folded where it is too wide."""
+    start = next((i for i, line in enumerate(lines) if line.startswith("e-/s ")), len(lines))
+    table = fold_text("\n".join(lines[start:]), width)
+    return [*lines[:start], *table.split("\n")] if start < len(lines) else list(lines)
 
 
 def _run(campaign: Campaign, wait: bool, quiet: bool) -> None:
@@ -119,8 +131,15 @@ def _run(campaign: Campaign, wait: bool, quiet: bool) -> None:
         housekeeping.settle(campaign)
     show(campaign, outcome)
     if outcome.reused:
-        click.echo("everything had been done before: nothing was run again", err=True)
+        click.echo("all steps were reused: nothing was run again", err=True)
     click.echo(f"products: {outcome.folder}")
+    show_places(outcome)
+
+
+def show_places(outcome: Outcome) -> None:
+    """Print where the report is, and the mosaic of the advised method."""
+    if outcome.mosaic:
+        click.echo(f"mosaic:   {outcome.mosaic} ({outcome.advised}, as advised)")
     click.echo(f"report:   {outcome.report}")
 
 
@@ -149,7 +168,7 @@ def inspect(
         inspection = pipeline.inspect(campaign, display.show, display.expect)
     for title, table in inspection.tables.items():
         click.echo(f"{title}: {len(table)}")
-        click.echo("\n".join(table.pformat(max_lines=-1, max_width=-1)) + "\n")
+        click.echo("\n".join(fold_columns(table, terminal_width())) + "\n")
     for warning in inspection.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"tables: {inspection.folder}")

@@ -9,7 +9,7 @@ from dataclasses import asdict
 import click
 
 from skymosaic.cli.common import Stored, ended_cleanly, stored_campaign
-from skymosaic.cli.running import show
+from skymosaic.cli.running import show, show_places
 
 
 @click.command()
@@ -80,7 +80,7 @@ def report(stored: Stored, form: str | None) -> None:
     find = outcomes.find_outcome if campaign.groups is None else programs.find_outcome
     outcome = find(campaign)
     show(campaign, outcome)
-    click.echo(f"report:   {outcome.report}")
+    show_places(outcome)
 
 
 @click.command()

@@ -235,8 +235,12 @@ def card(report: Report) -> dict[str, Any]:
                     "unit": report.evidence.unit,
                 }
                 break
+    advised = None
+    if report.evidence is not None and said.best in report.evidence.advice.methods and said.file:
+        advised = {"method": said.best, "file": said.file}
     return {
         "kind": said.kind,
+        "advised": advised,
         "headline": said.headline,
         "sure": said.sure,
         "exposures": 0 if report.record.exposures is None else len(report.record.exposures),
