@@ -96,7 +96,7 @@ class Run:
         self.process = subprocess.Popen(
             [
                 *self.prefix,
-                *(sys.executable, "-m", "skymosaic.cli", "run", str(self.folder / "tiles.yaml")),
+                *(sys.executable, "-m", "skymosaic", "run", str(self.folder / "tiles.yaml")),
                 *("--store", self.store, "--workers", "2", "--scratch", str(self.scratch)),
             ],
             stdout=subprocess.PIPE,
@@ -207,9 +207,7 @@ class Run:
             if time.monotonic() > end:
                 raise TrialError(f"processes are left: {[p.cmdline() for p in alive]}")
             time.sleep(0.2)
-        # pymp-*: Python's own folder for the socket of the process that workers are forked from.
-        names = (path.name for path in self.scratch.iterdir())
-        if left := [name for name in names if not name.startswith("pymp-")]:
+        if left := [path.name for path in self.scratch.iterdir()]:
             raise TrialError(f"scratch is left: {left}")
         for secret in ("testSecretOfSkymosaic",):
             if secret in self.output or any(secret.encode() in v for v in objects.values()):

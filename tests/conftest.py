@@ -49,7 +49,7 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def command_line(*arguments: str | Path) -> list[str]:
     """Return a command that runs `skymosaic` with this Python."""
-    return [sys.executable, "-m", "skymosaic.cli", *map(str, arguments)]
+    return [sys.executable, "-m", "skymosaic", *map(str, arguments)]
 
 
 def skymosaic(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Ended:

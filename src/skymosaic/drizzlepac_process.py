@@ -26,6 +26,7 @@ from typing import Any
 
 from skymosaic import scratch
 from skymosaic.errors import ComputeError, OutOfMemoryError, SkymosaicError, StoreError
+from skymosaic.temporary import below_scratch
 
 log_ = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ def _start() -> None:
         folder.rmdir()
         folder = scratch.make_folder(Path("/tmp"), "drizzlepac")  # noqa: S108 (its own folder)
     os.environ[ADDRESS] = str(folder / "socket")
-    with (folder / "server.log").open("w") as log:
+    with (folder / "server.log").open("w") as log, below_scratch():
         _server = subprocess.Popen(
             [sys.executable, "-m", "skymosaic.drizzlepac_server", os.environ[ADDRESS]],
             stdin=subprocess.PIPE,

@@ -130,6 +130,7 @@ def exit_code_table() -> list[tuple[int, str, str, bool]]:
     others = [
         (0, "", "Done.", False),
         (2, "", "Wrong usage of the command line.", False),
+        (129, "", "The terminal was closed (SIGHUP); run the same command again to go on.", True),
         (130, "", "Interrupted (Ctrl-C); run the same command again to go on.", True),
         (143, "", "Terminated (SIGTERM); run the same command again to go on.", True),
     ]

@@ -24,11 +24,18 @@ from skymosaic.errors import StoreError
 
 LOCK = ".lock"
 """Name of the file in each folder that is locked while the folder is used."""
+BASE = "SKYMOSAIC_TEMPORARY"
+"""Environment variable: where folders are made, for processes with a ``TMPDIR`` of ours."""
 _YOUNG = 60.0  # s; a folder may live so long before it is locked
 
 
 def _prefix() -> str:
     return f"skymosaic-{os.getuid()}-"
+
+
+def base(root: Path | None) -> Path:
+    """Return where folders are made: in `root`, or the system's temporary folder."""
+    return Path(root or os.environ.get(BASE) or tempfile.gettempdir())
 
 
 @contextmanager
@@ -63,14 +70,14 @@ def make_folder(root: Path | None, label: str) -> Path:
     StoreError
         It cannot be made.
     """
-    base = Path(root or tempfile.gettempdir())
+    where = base(root)
     try:
-        base.mkdir(parents=True, exist_ok=True)
-        sweep(base)
-        return Path(tempfile.mkdtemp(prefix=f"{_prefix()}{label}-", dir=base))
+        where.mkdir(parents=True, exist_ok=True)
+        sweep(where)
+        return Path(tempfile.mkdtemp(prefix=f"{_prefix()}{label}-", dir=where))
     except OSError as error:
         raise StoreError(
-            f"no scratch folder can be made in {base} ({error.strerror}); free it, or set "
+            f"no scratch folder can be made in {where} ({error.strerror}); free it, or set "
             "compute.scratch to another"
         ) from None
 
@@ -88,7 +95,7 @@ def shared_folder(root: Path | None, label: str) -> Path:
     StoreError
         It cannot be made.
     """
-    path = Path(root or tempfile.gettempdir()) / (_prefix() + label)
+    path = base(root) / (_prefix() + label)
     while True:
         try:
             found = private_folder(path)
@@ -174,23 +181,23 @@ _held: list[IO[str]] = []
 
 
 @functools.cache
-def sweep(base: Path) -> None:
+def sweep(root: Path) -> None:
     """Remove the folders of dead processes; once a process is enough."""
-    sweep_now(base)
+    sweep_now(root)
 
 
-def sweep_now(base: Path | None) -> int:
+def sweep_now(root: Path | None) -> int:
     """Remove the folders of dead processes; return how many.
 
     The lock of a folder ends with the process that holds it, however that ended.
 
     Parameters
     ----------
-    base : Path or None
+    root : Path or None
         Where they are, as for `folder`.
     """
     swept = 0
-    for left in Path(base or tempfile.gettempdir()).glob(_prefix() + "*"):
+    for left in base(root).glob(_prefix() + "*"):
         if is_ours(left) and _is_left(left):
             shutil.rmtree(left, ignore_errors=True)
             swept += not left.exists()

@@ -95,7 +95,7 @@ def sends(drawn: dict) -> Answer:
         rest = content[told:]
         body = {
             "half": rest[: len(rest) // 2 + 7], "nothing": b"", "page": b"<html>Down</html>",
-            "zeros": bytes(len(rest)), "more": rest + b"x" * 2880, "stalls": rest[:100],
+            "zeros": bytes(len(rest)), "more": rest + b"x" * 7, "stalls": rest[:100],
         }.get(drawn["body"], rest)  # fmt: skip
         yield _head(drawn, len(content), told, len(body))
         size = len(body) // drawn["pieces"] + 1

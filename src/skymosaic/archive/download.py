@@ -298,8 +298,8 @@ def _require_fitting(
         raise AgainError("it does not say that its file is the same as before", afresh=True)
     if reply.start and told is not None and reply.size != told:
         raise AgainError(f"its file had {told} bytes, and has {reply.size} now", afresh=True)
-    if file.size and reply.size is not None and reply.size != file.size:
-        raise InputError(_other_size(file, reply.size))
+    if file.size and reply.size is not None and reply.size > file.size:
+        raise InputError(_other_size(file, reply.size))  # less may be a page that tells why
     if max(reply.size or 0, file.size) > _MOST_BYTES:
         raise InputError(
             f"{file.name}: it is said to have {max(reply.size or 0, file.size)} bytes, more than "

@@ -1,6 +1,6 @@
 """``python -m skymosaic.cli``."""
 
-from skymosaic.cli import main
+from skymosaic.entry import skymosaic
 
 if __name__ == "__main__":
-    main()
+    skymosaic()

@@ -9,14 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
+from skymosaic import signals
 from skymosaic.config import Campaign, load_campaign
-from skymosaic.errors import SkymosaicError
+from skymosaic.errors import CancelledError, LockedError, SkymosaicError, StoreError, WalltimeError
+from skymosaic.outputs import OutputError
 
 INTERRUPTED = 130
+_ASKED_BY_US = (CancelledError, LockedError, WalltimeError)  # a signal is how that is done
 
 campaign_file = click.argument("config", type=click.Path(path_type=Path))
 store_option = click.option(
@@ -58,27 +61,45 @@ def ended_cleanly(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def wrapped(*args: Any, **options: Any) -> None:
         # A batch system ends a job with SIGTERM: workers are to be stopped then, too.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        asked = signals.Asked()
         try:
-            command(*args, **options)
-        except SkymosaicError as error:
-            click.echo(f"{type(error).__name__}: {error}", err=True)
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("interrupted; run the same command again to go on", err=True)
-            sys.exit(INTERRUPTED)
-        except (click.ClickException, click.Abort):
-            raise
-        except Exception as error:  # not foreseen: still one line, and the rest for who asks
-            logging.getLogger("skymosaic").info("unexpected", exc_info=True)
-            click.echo(
-                f"{type(error).__name__}: {error} (not foreseen; `skymosaic -v ...` tells where, "
-                "please report it)",
-                err=True,
-            )
-            sys.exit(SkymosaicError.exit_code)
+            with signals.raised(asked):
+                command(*args, **options)
+            return
+        except BaseException as raised:
+            error = raised
+        if asked.by is not None and not isinstance(error, _ASKED_BY_US):
+            # Whatever came of it: libraries make other errors of an interruption.
+            if asked.by == signal.SIGINT and not isinstance(error, SystemExit):
+                click.echo(signals.GO_ON, err=True)
+            sys.exit(signals.exit_code(asked.by))
+        _end(error)
 
     return wrapped
+
+
+def _end(error: BaseException) -> NoReturn:
+    """End the process as an error of a command asks for."""
+    if isinstance(error, OutputError):
+        error = StoreError(f"standard output cannot be written ({error.strerror})")
+    if isinstance(error, SkymosaicError):
+        click.echo(f"{type(error).__name__}: {error}", err=True)
+        sys.exit(error.exit_code)
+    if isinstance(error, KeyboardInterrupt):
+        click.echo(signals.GO_ON, err=True)
+        sys.exit(INTERRUPTED)
+    if isinstance(
+        error, click.ClickException | click.Abort | click.exceptions.Exit
+    ) or not isinstance(error, Exception):
+        raise error
+    # Not foreseen: still one line, and the rest for who asks.
+    logging.getLogger("skymosaic").info("unexpected", exc_info=error)
+    click.echo(
+        f"{type(error).__name__}: {error} (not foreseen; `skymosaic -v ...` tells where, "
+        "please report it)",
+        err=True,
+    )
+    sys.exit(SkymosaicError.exit_code)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from skymosaic import compute
+from skymosaic import compute, signals
 from skymosaic.cli.common import (
     Stored,
     campaign_file,
@@ -114,9 +114,10 @@ def _summary(lines: Sequence[str], width: int) -> list[str]:
 def _run(campaign: Campaign, wait: bool, quiet: bool) -> None:
     compute.warm(campaign.compute)  # while the rest is imported
 
-    from skymosaic import campaign as pipeline
-    from skymosaic import housekeeping, programs
-    from skymosaic.display import Display
+    with signals.ending_at_once():
+        from skymosaic import campaign as pipeline
+        from skymosaic import housekeeping, programs
+        from skymosaic.display import Display
 
     start = pipeline.run if campaign.groups is None else programs.run
     with Display(Console(stderr=True), quiet=quiet) as display:
@@ -161,8 +162,9 @@ def inspect(
     campaign = load_campaign(config, {"store.uri": store, "compute.workers": workers}, settings)
     compute.warm(campaign.compute)  # while the rest is imported
 
-    from skymosaic import campaign as pipeline
-    from skymosaic.display import Display
+    with signals.ending_at_once():
+        from skymosaic import campaign as pipeline
+        from skymosaic.display import Display
 
     with Display(Console(stderr=True), quiet=obj["quiet"]) as display:
         inspection = pipeline.inspect(campaign, display.show, display.expect)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 from contextlib import AbstractContextManager
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from typing import TYPE_CHECKING
 
 from skymosaic.config import Compute
+from skymosaic.signals import held_back
+from skymosaic.temporary import below_scratch
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -24,7 +26,10 @@ def warm(settings: Compute) -> None:
     """
     if settings.backend == "local":
         multiprocessing.set_forkserver_preload(_PRELOAD)
-        forkserver.ensure_running()
+        # Started first: as it starts it lets through what is held back.
+        resource_tracker.ensure_running()
+        with held_back(), below_scratch():
+            forkserver.ensure_running()
 
 
 def client(settings: Compute, tasks: int, idlers: int = 0) -> AbstractContextManager[Client]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from distributed import get_worker, secede
 from distributed.security import Security
 
-from skymosaic import scratch
+from skymosaic import entry, scratch
 from skymosaic.config import load_campaign_text
 from skymosaic.errors import ComputeError, StoreError
 from skymosaic.places import open_place
@@ -148,9 +148,7 @@ def main() -> None:
     """Run the command line in a process that ends with the one that started it."""
     parent, *arguments = sys.argv[1:]
     end_with_parent(int(parent), signal.SIGTERM)
-    from skymosaic.cli import main as command_line
-
-    command_line(arguments, prog_name="skymosaic")
+    entry.skymosaic(arguments)
 
 
 if __name__ == "__main__":
