@@ -7,19 +7,21 @@ killed leaves them. Below a scratch folder they are swept away as that is.
 
 from __future__ import annotations
 
-import atexit
 import functools
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from multiprocessing import util
 from pathlib import Path
 
 from skymosaic import scratch
 
 _NAMES = ("TMPDIR", scratch.BASE)
 _LONGEST = 75  # bytes; a socket's path takes 32 more, and the system's limit for it is 108
+
+_LAST = -200
 
 
 @contextmanager
@@ -50,7 +52,7 @@ def below_scratch() -> Iterator[None]:
 
 
 @functools.cache
-def _folder(process: int) -> Path:
+def _folder(_process: int) -> Path:
     """Return the folder of this process, in use until the process ends."""
     folder = scratch.make_folder(None, "tmp")
     if len(str(folder)) > _LONGEST:
@@ -60,9 +62,9 @@ def _folder(process: int) -> Path:
     held.enter_context(scratch.locked(folder))
 
     def end() -> None:
-        if os.getpid() == process:  # and not a process that was forked from it
-            shutil.rmtree(folder, ignore_errors=True)
-            held.close()
+        shutil.rmtree(folder, ignore_errors=True)
+        held.close()
 
-    atexit.register(end)
+    # After multiprocessing has removed its own, of which it asks to be there.
+    util.Finalize(None, end, exitpriority=_LAST)
     return folder

@@ -38,6 +38,7 @@ def start(folder: Path, *arguments: str) -> list[str]:
         text=True,
         env=environment({"TMPDIR": str(folder)}),
     )
+    assert done.stderr == ""
     return done.stdout.split()
 
 
