@@ -2,7 +2,8 @@
 
 ``python s3.py credentials FOLDER``
     makes the server's key, where there is none, as FOLDER/s3.json and, in AWS's format, FOLDER/aws,
-    for this user's eyes only.
+    and the certificate of Dask's connections, where there is none or it is old, as certificate.pem
+    and key.pem there; for this user's eyes only.
 ``python s3.py bucket NAME``
     makes a bucket, where there is none.
 ``python s3.py fetch BUCKET/PREFIX``
@@ -16,7 +17,10 @@ import secrets
 import sys
 import tarfile
 import tempfile
+import time
 from pathlib import Path
+
+_OLD = 300 * 86400  # s; a certificate is valid for a year
 
 
 def _write(path: Path, text: str) -> None:
@@ -28,7 +32,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def credentials(folder: str) -> None:
-    """Write the key's files into a folder."""
+    """Write the files of the key, and of the certificate, into a folder."""
+    certificate(folder)
     server, client = (Path(folder) / name for name in ("s3.json", "aws"))
     if server.exists() and client.exists():
         return
@@ -40,6 +45,18 @@ def credentials(folder: str) -> None:
     }
     _write(server, json.dumps({"identities": [identity]}))
     _write(client, f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
+
+
+def certificate(folder: str) -> None:
+    """Write the certificate and the key of Dask's connections into a folder."""
+    from skymosaic.compute import certificates
+
+    files = [Path(folder) / name for name in (certificates.CERTIFICATE, certificates.KEY)]
+    if all(file.exists() and time.time() - file.stat().st_mtime < _OLD for file in files):
+        return
+    for file in files:
+        file.unlink(missing_ok=True)
+    certificates.write(Path(folder))
 
 
 def bucket(name: str) -> None:

@@ -28,8 +28,10 @@ from typing import Any
 import psutil
 import yaml
 
+from skymosaic import scratch
 from tests.faulty_proxy import Faults, faulty_proxy
 from tests.s3_server import BUCKET, S3Server, flip_byte, s3_server
+from tests.strangers import USER
 from tests.trials import NotTriedError, TrialError, play
 
 STAGES = {
@@ -358,6 +360,28 @@ def full_scratch(run: Run) -> str:
     return _go_on(run, "refused by name (exit code 9); the next run, with more, went on")
 
 
+def squatters(run: Run) -> str:
+    """Another user's folder and pipes in the temporary folder, named like ours."""
+    if os.getuid() != 0:
+        raise NotTriedError("only root can make what belongs to another user")
+    cache = hashlib.sha256(run.store.encode()).hexdigest()[:12]
+    names = [f"skymosaic-{os.getuid()}-{label}" for label in ("x", "y", f"cache-{cache}")]
+    folder, *pipes = (run.scratch / name for name in names)
+    folder.mkdir(mode=0o700)
+    os.mkfifo(folder / scratch.LOCK)
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    for theirs in (folder, folder / scratch.LOCK, *pipes):
+        os.chown(theirs, USER, USER)
+    run.start()
+    if code := run.end():
+        raise TrialError(f"ended with {code}:\n{run.output}")
+    shutil.rmtree(folder)
+    for pipe in pipes:
+        pipe.unlink()
+    return "passed over, and left as they were"
+
+
 def wrong_clock(run: Run) -> str:
     """The host's clock is an hour off that of the S3 server."""
     if shutil.which("faketime") is None:
@@ -390,6 +414,7 @@ SCENARIOS: dict[str, Callable[[Run], str]] = {
     "truncated uploads": truncated_upload,
     "flipped byte in a stored object": flipped_byte,
     "disk full in scratch": full_scratch,
+    "another user's folder and pipes in scratch": squatters,
     "clock an hour off": wrong_clock,
 }
 

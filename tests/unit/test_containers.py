@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import shutil
 import stat
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 import yaml
+from distributed.security import Security
 
 from skymosaic import __version__
 from skymosaic.compute.addresses import require_private
+from skymosaic.compute.certificates import CERTIFICATE, KEY
 from skymosaic.config import load_campaign
 
 _ROOT = Path(__file__).parents[2]
@@ -133,7 +138,25 @@ def test_the_campaign_of_compose_may_use_its_scheduler() -> None:
     settings = yaml.safe_load("\n".join(part.replace("=", ": ", 1) for part in given))
     campaign = load_campaign(_ROOT / "configs" / "horsehead-demo.yaml", settings)
     assert campaign.compute.backend == "scheduler"
-    require_private(str(campaign.compute.address), insecure=campaign.compute.insecure)
+    require_private(str(campaign.compute.address), insecure=False)
+
+
+@pytest.mark.parametrize("name", ["scheduler", "worker", "campaign"])
+def test_dask_is_encrypted_and_tells_its_health_only(name: str) -> None:
+    """Users of the host reach the project's network."""
+    service = _COMPOSE["services"][name]
+    given = {key: value for key, value in service["environment"].items() if "DASK" in key}
+    with dask.config.set(dask.config.merge(dask.config.config, dask.config.collect_env(given))):
+        security = Security()
+        assert security.require_encryption is True
+        for role in ("scheduler", "worker", "client"):
+            tls = security.get_tls_config_for_role(role)
+            assert tls["ca_file"] == tls["cert"] == "/credentials/certificate.pem"
+            assert tls["key"] == "/credentials/key.pem"
+        for role in ("scheduler", "worker"):
+            routes = dask.config.get(f"distributed.{role}.http.routes")
+            assert list(routes) == ["distributed.http.health"]
+    assert "credentials:/credentials:ro" in service["volumes"]
 
 
 def test_no_secret_is_in_the_files():
@@ -154,6 +177,7 @@ def _script(name: str) -> Any:
 def test_the_key_is_made_once_and_is_its_owners(tmp_path):
     s3 = _script("s3")
     s3.credentials(str(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"s3.json", "aws", CERTIFICATE, KEY}
     made = {path.name: path.read_text() for path in tmp_path.iterdir()}
     [identity] = json.loads(made["s3.json"])["identities"]
     [key] = identity["credentials"]
@@ -166,6 +190,11 @@ def test_the_key_is_made_once_and_is_its_owners(tmp_path):
     other.mkdir()
     s3.credentials(str(other))
     assert (other / "aws").read_text() != made["aws"]
+    long_ago = time.time() - 301 * 86400
+    os.utime(tmp_path / KEY, (long_ago, long_ago))
+    s3.credentials(str(tmp_path))
+    assert (tmp_path / KEY).read_text() != made[KEY]
+    assert (tmp_path / "aws").read_text() == made["aws"]
 
 
 def test_trimming_keeps_what_is_imported(tmp_path, monkeypatch):

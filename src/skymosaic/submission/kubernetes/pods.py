@@ -44,6 +44,7 @@ def scheduler(plan: Plan) -> Data:
         **_probes(),
     }
     container["env"] += [
+        _only_health("SCHEDULER"),
         # Workers on spot nodes come and go; a task that kills them still ends as such.
         {"name": "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "value": "5"},
     ]
@@ -88,6 +89,7 @@ def worker(plan: Plan) -> Data:
         },
     }
     container["env"] = [_field(WORKER_NAME, "metadata.name"), *container["env"]]
+    container["env"] += [_only_health("WORKER")]
     container["env"] += _scheduler_address(plan) + _secrets(plan)
     pod = _pod(plan, container, steady=False, grace=int(settings.grace) + SPARE, disk=plan.scratch)
     _add_data(plan, pod)
@@ -202,6 +204,12 @@ def _probes() -> Data:
         "readinessProbe": {**get, "periodSeconds": 10, "failureThreshold": 3},
         "livenessProbe": {**get, "periodSeconds": 20, "failureThreshold": 6},
     }
+
+
+def _only_health(who: str) -> Data:
+    """Return the setting without which Dask would tell names of files and code over HTTP."""
+    routes = '["distributed.http.health"]'
+    return {"name": f"DASK_DISTRIBUTED__{who}__HTTP__ROUTES", "value": routes}
 
 
 def _scheduler_address(plan: Plan) -> list[Data]:
