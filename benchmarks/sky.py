@@ -92,7 +92,7 @@ def by_engine(folder: Path, names: list[str]) -> tuple[tuple[float, float], np.n
 
     exposures = [read_exposure(folder / name) for name in names]  # `inspect` has done it
     begun = clocks()
-    skies = measure_skies(folder, exposures, {"a": SkySettings(static_sig=None)}, ["match"])["a"]
+    skies = measure_skies(folder, exposures, {"a": SkySettings(static=None)}, ["match"])["a"]
     taken = tuple(b - a for a, b in zip(begun, clocks(), strict=True))
     values = np.array([np.nan if v is None else v for v in skies.methods["match"].values])
     pairs = len(Exposures(folder, exposures, 0).layout().pairs)

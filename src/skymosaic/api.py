@@ -117,6 +117,11 @@ class Run:
         return self.table("checks")
 
     @property
+    def static_masks(self) -> Table:
+        """How many pixels of each chip the static mask leaves out of all exposures."""
+        return self.table("static_masks")
+
+    @property
     def steps(self) -> Table:
         """What each step took: time, memory, bytes."""
         return self.table("steps")

@@ -14,7 +14,12 @@ _MARGIN = 3  # output pixels around a chip's corners, for the distortion of its 
 
 
 def onepass_chips(
-    files: list[str], first: int, grid: Values, parameters: Values, masks: dict[str, str]
+    files: list[str],
+    first: int,
+    grid: Values,
+    parameters: Values,
+    low: dict[str, str],
+    hits: dict[str, str],
 ) -> list[Values]:
     """Drizzle each chip of some exposures to a cut-out of the output grid, without sky.
 
@@ -29,9 +34,9 @@ def onepass_chips(
         The output grid under the names of ``drizzlepac.wcs_functions.mergeWCS``.
     parameters : dict
         ``pixfrac``, ``kernel``, ``bits``, ``resetbits``, ``wht_type``, ``wt_scl``, ``stepsize``.
-    masks : dict
-        Files of static masks, by shape and number of the chip as ``ROWSxCOLUMNS_EXTVER``; and of
-        cosmic rays, as AstroDrizzle writes them, by ``FILE_EXTVER``.
+    low, hits : dict
+        Files of static masks, true where a pixel is left out, and of the masks of cosmic rays that
+        AstroDrizzle writes, 0 where one hit; by ``FILE_EXTVER``.
 
     Returns
     -------
@@ -50,19 +55,18 @@ def onepass_chips(
             for hdu in hdus:
                 if hdu.name == "SCI":
                     wcs = HSTWCS(hdus, ext=("SCI", hdu.ver))
-                    key = f"{hdu.shape[0]}x{hdu.shape[1]}_{hdu.ver}"
-                    low = np.load(masks[key]) if key in masks else None
-                    hits = masks.get(f"{name}_{hdu.ver}")
-                    if hits is not None:
-                        hit = fits.getdata(hits) == 0
-                        low = hit if low is None else low | hit
-                    done.append(_drizzle_chip(hdus, hdu.ver, wcs, number, grid, parameters, low))
+                    key = f"{name}_{hdu.ver}"
+                    bad = np.load(low[key]) if key in low else None
+                    if key in hits:
+                        hit = fits.getdata(hits[key]) == 0
+                        bad = hit if bad is None else bad | hit
+                    done.append(_drizzle_chip(hdus, hdu.ver, wcs, number, grid, parameters, bad))
                     number += 1
     return done
 
 
 def _drizzle_chip(
-    hdus: Any, extver: int, wcs: Any, number: int, grid: Values, parameters: Values, low: Any
+    hdus: Any, extver: int, wcs: Any, number: int, grid: Values, parameters: Values, bad: Any
 ) -> Values:
     import numpy as np
     from drizzlepac import cdriz, wcs_functions
@@ -94,7 +98,7 @@ def _drizzle_chip(
     science = np.asarray(hdus["SCI", extver].data, dtype=np.float32)
     header, primary = hdus["SCI", extver].header, hdus[0].header
     exptime = float(primary["EXPTIME"])
-    weight, weight_scale = _weight(hdus, extver, low, exptime, ratio, parameters)
+    weight, weight_scale = _weight(hdus, extver, bad, exptime, ratio, parameters)
     units = "cps" if "/S" in str(header.get("BUNIT", "/S")).upper() else "counts"
     shape = (result["rows"], result["columns"])
     # NaN stays where nothing falls; bad pixels leave their value, with no weight.
@@ -135,7 +139,7 @@ def _cut_out(wcs: Any, out: Any, parameters: Values) -> Any:
 
 
 def _weight(
-    hdus: Any, extver: int, low: Any, exptime: float, ratio: float, parameters: Values
+    hdus: Any, extver: int, bad: Any, exptime: float, ratio: float, parameters: Values
 ) -> Any:
     """Return the weights of a chip's pixels, and the factor that all of them get."""
     import numpy as np
@@ -143,8 +147,8 @@ def _weight(
 
     flags = hdus["DQ", extver].data & ~np.int16(parameters["resetbits"])
     good = buildMask(flags, parameters["bits"])
-    if low is not None:
-        good &= ~low
+    if bad is not None:
+        good &= ~bad
     if parameters["wht_type"] == "ERR":
         error = hdus["ERR", extver].data
         with np.errstate(divide="ignore"):

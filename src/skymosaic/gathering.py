@@ -21,6 +21,7 @@ from skymosaic.footprints_told import footprints_told
 from skymosaic.positions_told import positions_line, positions_told
 from skymosaic.run_record import alignment_lines, alignment_warnings, run_record
 from skymosaic.stages import order_of, read_previews, require_equal_weights, sky_values
+from skymosaic.static_told import static_told
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.tasks import Task
 from skymosaic.units import as_told, header_unit, mosaic_unit
@@ -159,7 +160,7 @@ def told_first(found: Findings) -> list[str]:
         looked_for = pars.has_cr_steps(order.parameters)
         if runs and looked_for and found.campaign.drizzle.engine == "onepass":
             told.append(masks_told.once(runs, _method_of_masks(found.campaign, runs)))
-    return [*told, *footprints_told(runs), *differences_told(runs)]
+    return [*told, *static_told(runs), *footprints_told(runs), *differences_told(runs)]
 
 
 def solution_warnings(found: Findings) -> list[str]:
@@ -204,6 +205,8 @@ def what_is_asked(campaign: Campaign) -> dict[str, Any]:
     asked: dict[str, Any] = campaign.model_dump(mode="json", exclude={"store", "compute"})
     # As resolved: what is not asked for by name was `false` in older versions.
     asked["drizzle"]["witness"] = campaign.drizzle.has_witness
+    if campaign.sky.static == "auto":  # as in files of versions that did not know the key
+        del asked["sky"]["static"]
     return asked
 
 

@@ -132,8 +132,11 @@ def drizzle_all_methods(
                 per_chip=campaign.sky.per_chip,
                 keep=(bench.out / masks, [e for e in images.exposures if e.rootname in sampled]),
             )
+        static = stages.tell_static("onepass", next(iter(made.values())).static)
         return {
-            "runs": {name: _publish(bench, run) for name, run in made.items()},
+            "runs": {
+                name: {**_publish(bench, run), "static": static} for name, run in made.items()
+            },
             "sample": {"window": window.to_dict(), "masks": masks},
         }
 

@@ -21,6 +21,7 @@ from skymosaic.masks_told import hit_sheet
 from skymosaic.positions_told import positions_sheet
 from skymosaic.sky.values import rate_unit
 from skymosaic.stages import order_of
+from skymosaic.static_told import static_sheet
 from skymosaic.steps import Finished
 from skymosaic.transfers import transfers
 from skymosaic.verified_told import verified
@@ -134,6 +135,7 @@ def run_record(
         verified=verified(found),
         cosmic_rays=hit_sheet(found.drizzled),
         weights=weights,
+        static_masks=static_sheet(found.drizzled),
         engine=found.campaign.drizzle.engine,
         witness=_of_methods(found, "witness", _WITNESS, unit, _witness_title(found)),
         engines=_of_methods(found, "engines", _ENGINES, unit, _engines_title(found)),
@@ -310,7 +312,7 @@ def _parameters(found: Findings) -> dict[str, Mapping[str, Any]]:
 
 
 def _defaults(planned: Finished | None) -> Table | None:
-    """Return what was decided by detector; None where nothing was."""
+    """Return what was decided by detector and number of exposures; None where nothing was."""
     order = None if planned is None else order_of(planned)
     if order is None or not order.sources:
         return None
@@ -318,7 +320,7 @@ def _defaults(planned: Finished | None) -> Table | None:
     for name, why in order.sources.items():
         value = order.parameters[name]
         rows.append((name, value if isinstance(value, str) else json.dumps(value), why))
-    return sheet("AstroDrizzle's parameters that were decided by detector", _ORDER, rows)
+    return sheet("AstroDrizzle's parameters that were decided for these exposures", _ORDER, rows)
 
 
 def _steps(steps: Sequence[Finished]) -> Table:

@@ -24,14 +24,14 @@ from skymosaic.archive.base import Parcel, Source
 from skymosaic.compare.reduction import Floats, reduce_image
 from skymosaic.compute import execution
 from skymosaic.config import Align, Campaign
-from skymosaic.drizzle import astrodrizzle
+from skymosaic.drizzle import astrodrizzle, static_masks
 from skymosaic.drizzle import order as ordering
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.depth import Depth, depth_of
 from skymosaic.drizzle.grid import Grid, bound_output
 from skymosaic.drizzle.linear import require_linear
 from skymosaic.drizzle.missing_pixels import key_of_missing
-from skymosaic.drizzle.order import Order
+from skymosaic.drizzle.order import Order, StaticChoice
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, InputError, SkyError
 from skymosaic.exposure import (
@@ -46,8 +46,9 @@ from skymosaic.imsets import split_imsets
 from skymosaic.inspection import Rules, inspection_table, judge
 from skymosaic.methods import column
 from skymosaic.sky.overlaps import groups, overlaps
+from skymosaic.sky.static_rule import first_rule
 from skymosaic.sky.values import SkyValue
-from skymosaic.steps import Bench, Finished, Place, run_step
+from skymosaic.steps import Bench, Finished, Place, recorded_result, run_step
 from skymosaic.store import Product
 from skymosaic.tasks import Task
 from skymosaic.usable import warnings_of
@@ -322,6 +323,7 @@ def plan(place: Place, campaign: Campaign, aligned: Finished) -> Finished:
             "groups": groups([e.rootname for e in images.exposures], pairs),
             "depth": [list(one) for one in depth.points],
             "started": min(started, default=None),
+            **_static_rule(place, len(images.exposures)),
         }
         unaligned = campaign.align.method == "none"
         mixed = mixed_as_they_are(images.exposures) if unaligned else []
@@ -372,7 +374,16 @@ def _decide(campaign: Campaign, exposures: Sequence[Exposure], facts: Mapping[st
         None if points is None else Depth(tuple((n, count) for n, count in points)),
         {**campaign.drizzle.parameters, **campaign.sky.parameters},
         facts.get("started"),
+        StaticChoice.of(campaign.sky.static, facts.get("static")),
     )
+
+
+def _static_rule(place: Place, exposures: int) -> dict[str, Any]:
+    """Return the rule of the static mask that this campaign began with, or begins with now."""
+    before = recorded_result(place, "plan")
+    if before is None:
+        return {"static": {"kept": first_rule(exposures), "first": exposures}}
+    return {"static": before["static"]} if "static" in before else {}
 
 
 def _require_possible(campaign: Campaign, order: Order) -> None:
@@ -437,6 +448,7 @@ def drizzle(
             "preview": preview,
             "weight_checksum": astrodrizzle.weight_checksum(bench.out / made.weight.name),
             **({} if made.told is None else {"differences": made.told}),
+            "static": tell_static(method, made.static),
         }
 
     return run_step(
@@ -454,6 +466,19 @@ def drizzle(
         versions=versions(),
         work=work,
     )
+
+
+def tell_static(what: str, masks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Log the static masks of a run; return them for its record."""
+    for one in masks:
+        log.info(
+            "%s: the static mask leaves out %s of %s: low in %d or more of %d exposures",
+            *(what, static_masks.percent(one["share"]), one["name"]),
+            *(one["needed"], one["exposures"]),
+        )
+        if (warning := static_masks.warning(one)) is not None:
+            log.warning("%s: %s", what, warning)
+    return [dict(one) for one in masks]
 
 
 def key_of_given(given: AppliedSky | None) -> dict[str, Any]:

@@ -330,6 +330,19 @@ def _checksum_of(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(as_json(told).encode()).hexdigest()
 
 
+def recorded_result(place: Place, step: str) -> Mapping[str, Any] | None:
+    """Return what a step last found, of whatever inputs; None where it never finished.
+
+    A manifest that changed in the store still tells it: the step is to be made anew.
+    """
+    try:
+        manifest = place.store.read_json(_manifest_key(place, step))
+    except DamagedError:
+        return None
+    result = None if manifest is None else manifest.get("result")
+    return result if isinstance(result, Mapping) else None
+
+
 def _manifest_key(place: Place, step: str) -> str:
     return place.key("manifests", f"{step}.json")
 

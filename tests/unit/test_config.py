@@ -156,7 +156,7 @@ def test_keys_that_hold_text_are_known_by_their_types() -> None:
         (
             "source: {kind: simulated}\nsky: {<<: 1}\n",
             "FILE line 3: sky.<<: unknown key, the known ones are methods, "
-            "parameters, footprints, mask_sources, planes, per_chip, variants",
+            "parameters, static, footprints, mask_sources, planes, per_chip, variants",
         ),
         (
             "source: {kind: simulatd}\n",

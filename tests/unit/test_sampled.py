@@ -85,8 +85,8 @@ def test_masks_become_flags_that_count(tmp_path: Path, final_bits: Any, resetbit
     low, hit = random.uniform(size=(2, *SHAPE)) < 0.1
     np.save(tmp_path / "static.npy", low)
     fits.writeto(tmp_path / "hit.fits", 1 - hit.astype(np.uint8))
-    names = {"60x80_1": "static.npy", "60x80_2": "static.npy", "abc_flc.fits_2": "hit.fits"}
-    save_masks(tmp_path / "masks.fits", tmp_path, [one], names)
+    static = {f"abc_flc.fits_{n}": "static.npy" for n in (1, 2)}
+    save_masks(tmp_path / "masks.fits", tmp_path, [one], static, {"abc_flc.fits_2": "hit.fits"})
     masks = read_masks(tmp_path / "masks.fits", [one])
     np.testing.assert_array_equal(masks["abc_flc.fits_1"], low)
     np.testing.assert_array_equal(masks["abc_flc.fits_2"], low | hit)

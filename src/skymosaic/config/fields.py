@@ -261,6 +261,7 @@ PerChip = Annotated[
     bool | Literal["auto"],
     BeforeValidator(_switch_or_auto, json_schema_input_type=Literal["auto"] | bool),
 ]
+Static = Literal["auto", "once", "repeated", "none"]
 Moment = Annotated[float, BeforeValidator(_moment, json_schema_input_type=float | str)]
 S3Uri = Annotated[Text, AfterValidator(_s3_uri)]
 Share = Annotated[Text, AfterValidator(_share)]

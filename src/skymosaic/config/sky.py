@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from skymosaic.config.drizzlepac_ranges import require_ordered
-from skymosaic.config.fields import Method, Methods, Name, Number, Parameters, PerChip, Text
+from skymosaic.config.fields import Method, Methods, Name, Number, Parameters, PerChip, Static, Text
 from skymosaic.config.sections import OptionalSection, Section
 
 
@@ -49,6 +49,15 @@ class Sky(OptionalSection):
     parameters: Parameters = Field(
         default_factory=dict,
         description="AstroDrizzle's parameters of the sky step and of the static mask.",
+    )
+    static: Static = Field(
+        default="auto",
+        description=(
+            "Which pixels the static mask leaves out of all exposures of a detector: once, those "
+            "low in any exposure (AstroDrizzle's rule); repeated, those low in several, more than "
+            "by chance; none; or auto, which is decided at the campaign's first run and kept: "
+            "repeated from 50 exposures on, else once."
+        ),
     )
     footprints: Literal["right", "swapped"] = Field(
         default="right",
@@ -101,4 +110,16 @@ class Sky(OptionalSection):
                     f"the variants {other} and {name} would have the same files, whose names are "
                     "in lower case; rename one of them"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _one_word_on_the_static_mask(self) -> Self:
+        theirs = self.parameters.get("static")
+        if theirs is None or self.static == "auto":
+            return self
+        if self.static != ("once" if theirs else "none"):
+            raise ValueError(
+                f"static: {self.static} and parameters.static: {str(theirs).lower()} say different "
+                "things of the static mask; leave parameters.static out"
+            )
         return self

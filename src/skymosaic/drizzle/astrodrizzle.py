@@ -23,6 +23,7 @@ from skymosaic.drizzle.sky_record import (
     read_sky,
     same_sky,
 )
+from skymosaic.drizzle.static_masks import flag, masks_of_files
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, SkyError
 from skymosaic.exposure import Exposure
@@ -55,6 +56,8 @@ class Drizzled:
     """What swapped footprints do to the overlaps, where they were used."""
     cosmic_rays: Mapping[str, Any] | None = None
     """How cosmic rays were looked for once for all methods; see `cosmic_rays.CosmicRays.told`."""
+    static: Sequence[Mapping[str, Any]] = ()
+    """The static mask of each chip; see `static_masks.StaticMasks.told`."""
 
 
 def drizzle(
@@ -95,12 +98,14 @@ def drizzle(
     InputError
         A pixel that is no number would be used.
     SkyError
-        What it subtracted cannot be trusted.
+        What it subtracted cannot be trusted, or its static mask would leave out most of a chip.
     """
     for exposure in exposures:
         forget_sky(folder / exposure.name)
     fill_missing(folder, exposures, parameters)
-    asked = pars.for_method(parameters, grid.final_parameters(), method)
+    static = masks_of_files(folder, exposures, parameters)
+    known = flag(folder, exposures, static, parameters)
+    asked = pars.for_method(known, grid.final_parameters(), method)
     if given is not None:
         from skymosaic.drizzle.onepass_sky import write_skyfile  # with scipy
 
@@ -133,7 +138,9 @@ def drizzle(
         sky = _as_given(method, sky, given)
     checks = read_checks(exposures, folder, science, told)
     told_beside = None if given is None else given.told
-    return Drizzled(science, weight, sky, checks, call.peak_memory, told_beside)
+    return Drizzled(
+        science, weight, sky, checks, call.peak_memory, told_beside, static=static.told()
+    )
 
 
 def _as_given(method: str, applied: Sequence[SkyValue], given: AppliedSky) -> list[SkyValue]:

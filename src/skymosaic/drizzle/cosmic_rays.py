@@ -16,6 +16,7 @@ from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.astrodrizzle import forget_sky
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.sky_record import require_no_fallback
+from skymosaic.drizzle.static_masks import StaticMasks, flag
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError
 from skymosaic.exposure import Exposure
@@ -69,6 +70,7 @@ def find_cosmic_rays(
     method: str,
     grid: Grid,
     parameters: Mapping[str, Any],
+    static: StaticMasks,
 ) -> CosmicRays:
     """Run AstroDrizzle's steps from the sky to ``driz_cr`` on copies; none where they are off.
 
@@ -86,6 +88,8 @@ def find_cosmic_rays(
         The output grid.
     parameters : mapping
         AstroDrizzle's, as from `parameters.resolve`.
+    static : StaticMasks
+        Of the exposures.
 
     Raises
     ------
@@ -100,7 +104,8 @@ def find_cosmic_rays(
     work.mkdir()
     for exposure in exposures:
         forget_sky(Path(shutil.copy(folder / exposure.name, work / exposure.name)))
-    asked = pars.for_method(parameters, grid.final_parameters(), method)
+    known = flag(work, exposures, static, parameters)
+    asked = pars.for_method(known, grid.final_parameters(), method)
     try:
         call = drizzlepac_process.call(
             "astrodrizzle",

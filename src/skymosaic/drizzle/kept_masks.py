@@ -15,14 +15,18 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from skymosaic.drizzle import parameters as pars
-from skymosaic.drizzle.onepass_sky import Exposures
+from skymosaic.drizzle.static_masks import Place, masks_of_files
 from skymosaic.exposure import Exposure
 
 _FLAGS = tuple(1 << n for n in range(15))  # of DQ, which is a signed 16-bit integer
 
 
 def save_masks(
-    path: Path, folder: Path, exposures: Sequence[Exposure], masks: Mapping[str, str]
+    path: Path,
+    folder: Path,
+    exposures: Sequence[Exposure],
+    low: Mapping[str, str],
+    hits: Mapping[str, str],
 ) -> None:
     """Write which pixels of some exposures were left out, 1, in an extension for each chip.
 
@@ -34,7 +38,7 @@ def save_masks(
         Holds the exposures and the masks.
     exposures : sequence of Exposure
         Which.
-    masks : mapping of str to str
+    low, hits : mapping of str to str
         As for `drizzlepac_onepass.onepass_chips`.
     """
     hdus = fits.HDUList([fits.PrimaryHDU()])
@@ -43,12 +47,11 @@ def save_masks(
             shapes = {chip.extver: file["SCI", chip.extver].shape for chip in exposure.chips}
         for extver, shape in shapes.items():
             out = np.zeros(shape, dtype=np.uint8)
-            static = masks.get(f"{shape[0]}x{shape[1]}_{extver}")
-            if static is not None:
-                out |= np.load(folder / static)
-            hits = masks.get(f"{exposure.name}_{extver}")
-            if hits is not None:
-                out |= fits.getdata(folder / hits) == 0
+            key = f"{exposure.name}_{extver}"
+            if key in low:
+                out |= np.load(folder / low[key])
+            if key in hits:
+                out |= fits.getdata(folder / hits[key]) == 0
             hdus.append(fits.CompImageHDU(out, name=exposure.rootname, compression_type="GZIP_1"))
             hdus[-1].ver = extver
     hdus.writeto(path)
@@ -81,16 +84,15 @@ def static_masks_of(
     parameters : mapping
         AstroDrizzle's of the run, which looked for no cosmic rays.
     """
-    cleared = pars.flags(parameters.get("resetbits", "4096")) or 0
-    static_sig = parameters.get("static_sig", 4.0) if parameters.get("static", True) else None
-    low = Exposures(folder, every, cleared).static_masks(static_sig)
+    found = masks_of_files(folder, every, parameters)
     masks = {}
     for exposure in exposures:
         with fits.open(folder / exposure.name) as file:
             for chip in exposure.chips:
-                shape = file["SCI", chip.extver].shape
-                none = np.zeros(shape, dtype=bool)
-                masks[f"{exposure.name}_{chip.extver}"] = low.get((*shape, chip.extver), none)
+                science = file["SCI", chip.extver]
+                low = found.low(Place.of(exposure, chip.extver, science.header))
+                none = np.zeros(science.shape, dtype=bool)
+                masks[f"{exposure.name}_{chip.extver}"] = none if low is None else low
     return masks
 
 

@@ -28,6 +28,7 @@ from skymosaic.drizzle.onepass_skies import AppliedSky, SkyChoice, find_skies
 from skymosaic.drizzle.onepass_sky import Exposures
 from skymosaic.drizzle.onepass_sources import sources_on_grid
 from skymosaic.drizzle.parameters import has_cr_steps
+from skymosaic.drizzle.static_masks import StaticMasks, rule_of, sigma_of
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, InputError
 from skymosaic.exposure import Exposure
@@ -41,6 +42,22 @@ class _Chips:
     cut_outs: list[CutOut]
     version: str
     peak_memory: int
+
+
+@dataclass(frozen=True)
+class _Masks:
+    """Files of the masks of each chip, by ``NAME_EXTVER``."""
+
+    low: Mapping[str, str]
+    hits: Mapping[str, str]
+
+    def of(self, batch: Sequence[Exposure]) -> dict[str, dict[str, str]]:
+        """Return those of some exposures: of a thousand, not all travel with each call."""
+        keys = [_key(exposure, chip.extver) for exposure in batch for chip in exposure.chips]
+        return {
+            "low": {key: self.low[key] for key in keys if key in self.low},
+            "hits": {key: self.hits[key] for key in keys if key in self.hits},
+        }
 
 
 def drizzle_all(
@@ -115,10 +132,11 @@ def drizzle_all(
     pixels = Exposures(
         folder, exposures, int(final["resetbits"]), swapped_footprints=swapped_footprints
     )
-    found = find_cosmic_rays(folder, log, exposures, method_of(choices), grid, parameters)
-    masks = {**_save_masks(folder, pixels, parameters), **found.masks}
+    static = pixels.static_masks(rule_of(parameters), sigma_of(parameters))
+    found = find_cosmic_rays(folder, log, exposures, method_of(choices), grid, parameters, static)
+    masks = _Masks(_save_masks(folder, pixels, static), found.masks)
     if keep is not None:
-        save_masks(keep[0], folder, keep[1], masks)
+        save_masks(keep[0], folder, keep[1], masks.low, masks.hits)
     first_name = next(iter(outputs.values()))
     with ThreadPoolExecutor(max(processes, 1)) as pool:
 
@@ -165,7 +183,10 @@ def drizzle_all(
     made = _write(folder, exposures, outputs, skies, grid, final, chips, first_name)
     for path in folder.glob("[0-9]*_[sw][ch][it].npy"):
         path.unlink()
-    made = {name: replace(one, cosmic_rays=found.told) for name, one in made.items()}
+    made = {
+        name: replace(one, cosmic_rays=found.told, static=static.told())
+        for name, one in made.items()
+    }
     if swapped_footprints:
         overlaps = pixels.swapped_by_name()
         made = {name: replace(one, footprints=overlaps) for name, one in made.items()}
@@ -201,7 +222,9 @@ def drizzle_chips(
         )
     fill_missing(folder, exposures, parameters)
     final = final_of(parameters)
-    masks = _save_masks(folder, Exposures(folder, exposures, int(final["resetbits"])), parameters)
+    pixels = Exposures(folder, exposures, int(final["resetbits"]))
+    static = pixels.static_masks(rule_of(parameters), sigma_of(parameters))
+    masks = _Masks(_save_masks(folder, pixels, static), {})
     with ThreadPoolExecutor(max(processes, 1)) as pool:
         calls = pool.map(
             lambda part: _drizzle(folder, log, part[1], part[0], grid, final, masks),
@@ -211,14 +234,24 @@ def drizzle_chips(
     return cut_outs, lambda cut_out: _load(folder, cut_out)
 
 
-def _save_masks(folder: Path, pixels: Exposures, parameters: Mapping[str, Any]) -> dict[str, str]:
-    static_sig = parameters.get("static_sig", 4.0) if parameters.get("static", True) else None
+def _save_masks(folder: Path, pixels: Exposures, static: StaticMasks) -> dict[str, str]:
+    """Write the static masks; return the file of each chip that has one, by `_key`."""
+    files: dict[int, str] = {}
     names = {}
-    for (rows, columns, extver), low in pixels.static_masks(static_sig).items():
-        key = f"{rows}x{columns}_{extver}"
-        names[key] = f"static_{key}.npy"
-        np.save(folder / names[key], low)
+    for exposure, places in zip(pixels.exposures, pixels.places(), strict=True):
+        for place in places:
+            low = static.low(place)
+            if low is None:
+                continue
+            if id(low) not in files:
+                files[id(low)] = f"static_{len(files)}.npy"
+                np.save(folder / files[id(low)], low)
+            names[_key(exposure, place.extver)] = files[id(low)]
     return names
+
+
+def _key(exposure: Exposure, extver: int) -> str:
+    return f"{exposure.name}_{extver}"
 
 
 def _batches(exposures: Sequence[Exposure]) -> Iterator[tuple[int, list[Exposure]]]:
@@ -253,7 +286,7 @@ def _drizzle(
     first: int,
     grid: Grid,
     final: Mapping[str, Any],
-    masks: Mapping[str, str],
+    masks: _Masks,
 ) -> Any:
     return _call(
         "onepass_chips",
@@ -263,7 +296,7 @@ def _drizzle(
             "first": first,
             "grid": _grid_parameters(grid),
             "parameters": dict(final),
-            "masks": dict(masks),
+            **masks.of(batch),
         },
         log,
     )

@@ -14,6 +14,7 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from skymosaic.drizzle.parameters import flags
+from skymosaic.drizzle.static_masks import Place, StaticMasks, find_masks, rule_of, sigma_of
 from skymosaic.exposure import Exposure
 from skymosaic.methods import METHODS
 from skymosaic.sky.layout import Layout, plan_layout
@@ -21,7 +22,7 @@ from skymosaic.sky.matching import Skies, compute_skies
 from skymosaic.sky.measuring import ChipSky, good_pixels, measure_sample
 from skymosaic.sky.samples import Sample
 from skymosaic.sky.sources import SourceMask
-from skymosaic.sky.static_mask import too_low
+from skymosaic.sky.static_rule import Rule
 from skymosaic.sky.statistics import Singles, Statistic
 from skymosaic.sky.swapped import SwappedOverlaps, swapped_overlaps
 from skymosaic.sky.values import SkyValue
@@ -34,8 +35,6 @@ _WCS = re.compile(
     "|A_|B_|AP_|BP_|NAXIS|DATE-OBS|MJD-OBS)[A-Z0-9_]* *="
 )
 _TABLES = re.compile("(CPDIS|DP[12]|D2IM|AXISCORR)[A-Z0-9_]* *=")
-Signature = tuple[int, int, int]
-"""Rows, columns, EXTVER: the chips of a run that share a static mask, as AstroDrizzle names it."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,10 @@ class SkySettings:
         The statistic.
     sky_bits : int or None
         Flags that do not make a pixel bad; None: DQ is not used.
-    static_sig : float or None
-        Of the static mask; None: there is none.
+    static : Rule or None
+        When a pixel is in the static mask; None: there is no mask.
+    static_sig : float
+        Of the static mask.
     use_static : bool
         Whether the static mask is used for the sky.
     resetbits : int
@@ -58,7 +59,8 @@ class SkySettings:
 
     statistic: Statistic = field(default_factory=Statistic)
     sky_bits: int | None = 0
-    static_sig: float | None = 4.0
+    static: Rule | None = "once"
+    static_sig: float = 4.0
     use_static: bool = True
     resetbits: int = 0
 
@@ -67,14 +69,19 @@ class SkySettings:
         """Return what AstroDrizzle's parameters ask for; those not given are its defaults."""
         names = Statistic.__dataclass_fields__
         given = {name: parameters[name] for name in names if name in parameters}
-        static = parameters.get("static", True)
         return SkySettings(
             Statistic(**given),
             flags(parameters.get("sky_bits", "0")),
-            parameters.get("static_sig", 4.0) if static else None,
+            rule_of(parameters),
+            sigma_of(parameters),
             parameters.get("use_static", True),
             flags(parameters.get("resetbits", "4096")) or 0,
         )
+
+    @property
+    def mask(self) -> tuple[Rule, float] | None:
+        """The static mask that the sky is measured with: its rule and its threshold."""
+        return (self.static, self.static_sig) if self.static and self.use_static else None
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ class ChipPixels:
 
     image: Singles
     flags: NDArray[np.int16]
-    signature: Signature
+    place: Place
 
 
 def read_chips(
@@ -104,7 +111,8 @@ def read_chips(
             science = hdus["SCI", chip.extver]
             image = np.asarray(science.data, dtype=np.float32)
             flags = hdus["DQ", chip.extver].data & ~np.int16(resetbits)
-            chips.append(ChipPixels(image, flags, (*image.shape, chip.extver)))
+            place = Place.of(exposure, chip.extver, science.header)
+            chips.append(ChipPixels(image, flags, place))
             found.append(_read_wcs(path, hdus, science))
     return chips, found
 
@@ -145,7 +153,8 @@ class Exposures:
         self._held: dict[str, list[ChipPixels]] = {}
         self._room = HELD
         self._wcs: dict[str, list[WCS]] = {}
-        self._masks: dict[float, dict[Signature, NDArray[np.bool_]]] = {}
+        self._places: dict[str, list[Place]] = {}
+        self._masks: dict[tuple[Rule | None, float], StaticMasks] = {}
 
     def __iter__(self) -> Iterator[list[ChipPixels]]:
         for exposure in self.exposures:
@@ -154,26 +163,27 @@ class Exposures:
     def _read(self, exposure: Exposure) -> list[ChipPixels]:
         path = self.folder / exposure.name
         chips, self._wcs[exposure.name] = read_chips(path, exposure, self._resetbits)
+        self._places[exposure.name] = [chip.place for chip in chips]
         size = sum(chip.image.nbytes + chip.flags.nbytes for chip in chips)
         if size <= self._room:
             self._held[exposure.name] = chips
             self._room -= size
         return chips
 
-    def static_masks(self, static_sig: float | None) -> dict[Signature, NDArray[np.bool_]]:
-        """Return the pixels that are too low in any exposure, by detector."""
-        if static_sig is None:
-            return {}
-        if static_sig in self._masks:
-            return self._masks[static_sig]
-        masks: dict[Signature, NDArray[np.bool_]] = {}
-        for chips in self:
-            for chip in chips:
-                low = too_low(chip.image, static_sig)
-                known = masks.get(chip.signature)
-                masks[chip.signature] = low if known is None else known | low
-        self._masks[static_sig] = masks
-        return masks
+    def static_masks(self, rule: Rule | None, static_sig: float) -> StaticMasks:
+        """Return the static masks; errors as for `static_masks.find_masks`."""
+        key = rule, static_sig
+        if key not in self._masks:
+            chips = ((chip.place, chip.image) for chips in self for chip in chips)
+            self._masks[key] = find_masks(chips, rule, static_sig)
+        return self._masks[key]
+
+    def places(self) -> Iterator[list[Place]]:
+        """Return where the pixels of the chips of each exposure lie on their detector."""
+        for exposure in self.exposures:
+            if exposure.name not in self._places:
+                self._read(exposure)
+            yield self._places[exposure.name]
 
     def wcs(self) -> Iterator[list[WCS]]:
         """Return the WCS of the chips of each exposure."""
@@ -268,10 +278,7 @@ def measure_all(
     (resetbits,) = {way.resetbits for way in settings.values()}
     pixels = pixels or Exposures(folder, exposures, resetbits)
     layout = pixels.layout()
-    masks = {
-        sig: pixels.static_masks(sig)
-        for sig in {way.static_sig for way in settings.values() if way.use_static}
-    }
+    masks = {way.mask: pixels.static_masks(*way.mask) for way in settings.values() if way.mask}
     measured: dict[str, list[ChipSky]] = {name: [] for name in settings}
     index = 0
     for chips, found in zip(pixels, pixels.wcs(), strict=True):
@@ -279,12 +286,11 @@ def measure_all(
             user = None if sources is None else sources.usable(wcs, chip.image.shape)
             samples: dict[tuple[Any, ...], Sample] = {}
             for name, way in settings.items():
-                static = way.static_sig if way.use_static else None
-                if (way.sky_bits, static) not in samples:
-                    low = masks[static].get(chip.signature) if static is not None else None
+                if (way.sky_bits, way.mask) not in samples:
+                    low = masks[way.mask].low(chip.place) if way.mask else None
                     good = good_pixels(chip.flags, way.sky_bits, low, user, shape=chip.image.shape)
-                    samples[way.sky_bits, static] = Sample(chip.image, good)
-                sample = samples[way.sky_bits, static]
+                    samples[way.sky_bits, way.mask] = Sample(chip.image, good)
+                sample = samples[way.sky_bits, way.mask]
                 measured[name].append(measure_sample(layout, index, sample, way.statistic))
             index += 1
     brightness = [e.brightness_factor(chip.extver) for e in exposures for chip in e.chips]

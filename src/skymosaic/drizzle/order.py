@@ -13,12 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from skymosaic.config.fields import Static
 from skymosaic.config.hap_parameters import Era, hap_parameters
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.depth import Depth
 from skymosaic.errors import DrizzleError
 from skymosaic.health import Ignored
 from skymosaic.imagers import imager_of
+from skymosaic.sky.static_rule import MANY, Rule, first_rule
 
 _ALIKE = "acs_wfc"
 """Whose defaults CCDs have that drizzlepac has none for, but for flags of DQ."""
@@ -40,9 +42,11 @@ class Order:
     Parameters
     ----------
     parameters : mapping of str to object
-        AstroDrizzle's, as `parameters.resolve` returns them; all but grid and sky method.
+        AstroDrizzle's, as `parameters.resolve` returns them; all but grid and sky method. `static`
+        may have a value that is this project's own: see `static_masks`.
     sources : mapping of str to str
-        Where the value of each parameter is from that was decided by detector.
+        Where the value of each parameter is from that was decided by detector or by the number of
+        exposures.
     warnings : sequence of str
         What a reader of the mosaics must know.
     """
@@ -59,6 +63,33 @@ class Order:
     def from_dict(values: Mapping[str, Any]) -> Order:
         """Return the order that `to_dict` described."""
         return Order(values["parameters"], values["sources"], values["warnings"])
+
+
+@dataclass(frozen=True)
+class StaticChoice:
+    """What is known of a campaign's static mask.
+
+    Parameters
+    ----------
+    asked : {'auto', 'once', 'repeated', 'none'}
+        ``sky.static``.
+    kept : Rule
+        The rule of its first run, which ``auto`` keeps.
+    first : int or None
+        How many exposures that had; None: an older version ran it.
+    """
+
+    asked: Static = "auto"
+    kept: Rule = "once"
+    first: int | None = None
+
+    @staticmethod
+    def of(asked: Static, recorded: object) -> StaticChoice:
+        """Return it from what was recorded at `plan`; older versions had AstroDrizzle's rule."""
+        if not isinstance(recorded, Mapping) or recorded.get("kept") != "repeated":
+            return StaticChoice(asked)
+        first = recorded.get("first")
+        return StaticChoice(asked, "repeated", first if isinstance(first, int) else None)
 
 
 def is_infrared(detector: Detector) -> bool:
@@ -82,13 +113,14 @@ def decide(
     depth: Depth | None,
     given: Mapping[str, Any],
     started: float | None = None,
+    static: StaticChoice = StaticChoice(),
 ) -> Order:
     """Decide what AstroDrizzle is asked for.
 
     Parameters
     ----------
     detectors : sequence of (str, str)
-        INSTRUME and DETECTOR of the exposures, each pair once or more.
+        INSTRUME and DETECTOR of each exposure.
     depth : Depth or None
         How many exposures cover the output; None where an older version planned it.
     given : mapping
@@ -96,6 +128,8 @@ def decide(
     started : float or None
         When the first exposure began, MJD (days), for detectors that `changes_with_date`; None:
         after the change.
+    static : StaticChoice
+        What the campaign says of the static mask.
 
     Raises
     ------
@@ -108,9 +142,38 @@ def decide(
         decided, sources = _of_ccd(several[0], depth, given, started)
         ours |= decided
         sources = {name: text for name, text in sources.items() if name not in given}
-    parameters = pars.resolve(given, ours)
+    masks = {} if "static" in given else _static(static, len(detectors))
+    parameters = pars.resolve(given, ours | {name: value for name, (value, _) in masks.items()})
+    sources |= {name: why for name, (_, why) in masks.items()}
     warnings = _warnings(several, depth, given, parameters) + needed_files(parameters)
+    if "static" not in given and (late := _late(static, len(detectors))):
+        warnings.append(late)
     return Order(parameters, sources, warnings)
+
+
+def _static(static: StaticChoice, exposures: int) -> dict[str, tuple[Any, str]]:
+    """Return the parameter of the static mask with its source; nothing for AstroDrizzle's rule."""
+    if static.asked == "none":
+        return {"static": (False, "sky.static: none")}
+    if static.asked == "repeated":
+        return {"static": (static.asked, "sky.static: repeated")}
+    if static.asked == "auto" and static.kept == "repeated":
+        first = static.first or exposures
+        why = f"sky.static: auto; {first} exposures at the campaign's first run, {MANY} or more"
+        return {"static": (static.kept, why)}
+    return {}
+
+
+def _late(static: StaticChoice, exposures: int) -> str | None:
+    """Return what to say of a campaign that has grown beyond what its rule is good for."""
+    if static.asked != "auto" or static.kept != "once" or first_rule(exposures) == "once":
+        return None
+    return (
+        "The static mask is AstroDrizzle's, as at the first run of this campaign: a pixel that is "
+        f"low in any of now {exposures} exposures is left out of all, and random low pixels add "
+        f"up. New campaigns of {MANY} exposures or more mask what is low in several: set "
+        "sky.static: repeated for that, or sky.static: once to keep it as it is."
+    )
 
 
 def needed_files(parameters: Mapping[str, Any]) -> list[str]:

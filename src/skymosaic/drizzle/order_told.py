@@ -11,6 +11,7 @@ from skymosaic.drizzle.order import (
     may_look_for_cosmic_rays,
     needed_files,
 )
+from skymosaic.sky.static_rule import MANY
 
 
 def told_before(campaign: Campaign) -> list[str]:
@@ -24,7 +25,22 @@ def told_before(campaign: Campaign) -> list[str]:
     if not detectors or not all(map(is_ccd, detectors)):
         which = "" if _decided(campaign) else ", if the exposures are of WFC3/IR"
         lines.append(f"AstroDrizzle, for each sky method{which}: {pars.resolve(given)}")
-    return lines + decided_at_plan(campaign)
+    return [*lines, *decided_at_plan(campaign), _static(campaign)]
+
+
+def _static(campaign: Campaign) -> str:
+    """Return which pixels the static mask will leave out."""
+    theirs = campaign.sky.parameters.get("static")
+    asked = campaign.sky.static
+    if theirs is not None:
+        asked = "once" if theirs else "none"
+    return {
+        "auto": "static mask: pixels that are low in any exposure; if the campaign's first run "
+        f"has {MANY} exposures or more, in several (sky.static)",
+        "once": "static mask: pixels that are low in any exposure",
+        "repeated": "static mask: pixels that are low in several exposures (sky.static: repeated)",
+        "none": "static mask: none",
+    }[asked]
 
 
 def decided_at_plan(campaign: Campaign) -> list[str]:

@@ -99,6 +99,7 @@ def markdown(report: Report) -> str:
         "witness": "The mosaics against the other engine",
         "engines": "Both engines on a sample",
         "weights": "Weights of the methods",
+        "static_masks": "Static masks",
         "alignment": "Alignment",
         "gates": "Gates of the alignment",
         "positions": "Positions of stars",

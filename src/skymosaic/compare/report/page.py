@@ -35,6 +35,7 @@ _SHOWN = {
     "positions": "{:.3f}",
     "engines": "{:.2g}",
     "cosmic_rays": "{:.3g}",
+    "static_masks": "{:.3g}",
     "weights": "{:.3g}",
 }
 CONTENTS = {

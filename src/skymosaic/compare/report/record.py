@@ -43,13 +43,14 @@ class RunRecord:
     created : str
         When the report was made, as it is to be printed.
     exposures, alignment, gates, vectors, positions, checks, steps, witness, engines, cosmic_rays,
-    weights, defaults : Table or None
+    weights, static_masks, defaults : Table or None
         Tables of `sheets`; None where nothing is known. `checks` says for every method and chip
         what its records of the sky said; `positions` how the positions of stars agree where
         exposures that were not aligned overlap; `witness` how well each mosaic agrees with its
         headers; `engines` by how much both engines differ on a sample; `cosmic_rays` how many
         pixels of each chip were masked for all methods; `weights` by how much the methods' weights
-        differ; `defaults` what was decided by detector of AstroDrizzle's parameters.
+        differ; `static_masks` how many pixels of each chip the static mask leaves out; `defaults`
+        which of AstroDrizzle's parameters were decided by detector or by the number of exposures.
     verified : sequence of str
         What was verified of the sky values and mosaics, and how.
     engine : str
@@ -90,6 +91,7 @@ class RunRecord:
     defaults: Table | None = None
     cosmic_rays: Table | None = None
     weights: Table | None = None
+    static_masks: Table | None = None
     steps: Table | None = None
     engine: str = ""
     aligned: bool | None = None

@@ -73,6 +73,7 @@ def sheets(report: Report) -> dict[str, Table]:
         "checks": record.checks,
         "cosmic_rays": record.cosmic_rays,
         "weights": record.weights,
+        "static_masks": record.static_masks,
         "witness": record.witness,
         "engines": record.engines,
         "quality": None if evidence is None else quality_sheet(evidence),

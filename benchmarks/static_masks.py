@@ -1,0 +1,120 @@
+"""What each rule of the static mask does to the skies of many exposures, against the truth.
+
+    python benchmarks/static_masks.py --exposures 1000 [--chips 2] [--low 0.01]
+
+Exposures of 256 x 256 pixels (of two chips: in electrons) lie on a square lattice and overlap their
+eight neighbours. In each some pixels are low, in random places, and one in the same place in all.
+The sky engine measures ``match`` under each rule; here ``once`` is not refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from skymosaic.drizzle import static_masks
+from skymosaic.drizzle.onepass_sky import Exposures, SkySettings, measure_skies
+from skymosaic.exposure import Exposure, read_exposure
+from tests.frames import Frame, write_frames, write_two_chip_frames
+
+SIDE = 256
+STEP = 130  # pixels from exposure to exposure
+BAD = (100, 57)
+CHIP_STEP = 0.1  # e-/s, by which `write_two_chip_frames` raises the second chip
+
+
+def lattice(count: int) -> list[Frame]:
+    """Return exposures that overlap their neighbours, with random skies."""
+    random, across = np.random.default_rng(4), math.ceil(math.sqrt(count))
+    places = STEP * (np.arange(count)[:, None] // [1, across] % across - (across - 1) / 2)
+    skies = random.uniform(0.5, 2.0, count)
+    return [
+        Frame(float(x), float(y), sky=float(sky), pixels=SIDE)
+        for (x, y), sky in zip(places, skies, strict=True)
+    ]
+
+
+def spoil(path: Path, seed: int, share: float) -> None:
+    """Make random pixels of each chip low, and one in the same place in all exposures."""
+    random = np.random.default_rng([5, seed])
+    with fits.open(path, mode="update") as hdus:
+        for hdu in hdus:
+            if hdu.name == "SCI":
+                if hdu.ver == 2:  # `match` knows one sky an exposure
+                    hdu.data -= np.float32(CHIP_STEP * hdus[0].header["EXPTIME"])
+                level = float(np.median(hdu.data))
+                hdu.data[random.uniform(size=hdu.shape) < share] = -level
+                hdu.data[BAD] = 0.3 * level
+
+
+def write(folder: Path, frames: list[Frame], chips: int, share: float) -> list[Exposure]:
+    """Write the exposures."""
+    made = write_two_chip_frames if chips == 2 else write_frames
+    names = made(folder, frames)
+    for seed, name in enumerate(names):
+        spoil(folder / name, seed, share)
+    return [read_exposure(folder / name) for name in names]
+
+
+def truth(frames: list[Frame], exposures: list[Exposure]) -> np.ndarray:
+    """Return the sky of each chip, e-/s."""
+    return np.array(
+        [
+            frame.sky
+            for frame, exposure in zip(frames, exposures, strict=True)
+            for _ in exposure.chips
+        ]
+    )
+
+
+def main() -> None:
+    """Write the exposures, measure their skies under each rule, print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--exposures", type=int, default=1000)
+    parser.add_argument("--chips", type=int, choices=(1, 2), default=1)
+    parser.add_argument("--low", type=float, default=0.01, help="share of random low pixels")
+    options = parser.parse_args()
+    static_masks.REFUSED = 1.0
+    frames = lattice(options.exposures)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        exposures = write(folder, frames, options.chips, options.low)
+        true = truth(frames, exposures)
+        print("rule      needed  masked      undetermined  largest error  rms (e-/s)  CPU")
+        for rule in ("once", "repeated", None):
+            began = time.process_time()
+            pixels = Exposures(folder, exposures, 0)
+            way = SkySettings(static=rule)
+            found = measure_skies(folder, exposures, {"a": way}, ["match"], pixels=pixels)["a"]
+            cpu = time.process_time() - began
+            told = pixels.static_masks(rule, 4.0).told()
+            share = ", ".join(f"{100 * one['share']:.4g}%" for one in told) or "-"
+            needed = ", ".join(str(one["needed"]) for one in told) or "-"
+            # An exposure that was not measured has no value.
+            skies = np.array([np.nan if v is None else v for v in found.methods["match"].values])
+            skies /= [e.exptime if c.counts else 1.0 for e in exposures for c in e.chips]
+            known = np.isfinite(skies)
+            off = (skies - true)[known]
+            off -= np.median(off) if off.size else 0.0
+            worst, rms = (
+                (np.abs(off).max(), np.sqrt(np.mean(off**2))) if off.size else (np.nan, np.nan)
+            )
+            print(
+                f"{rule or 'none':9} {needed:7} {share:18} {int((~known).sum()):5} of {len(true)} "
+                f"{worst:12.5f} {rms:12.5f} {cpu:8.1f} s"
+            )
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
