@@ -102,7 +102,7 @@ time_all([
     ("cut-outs", "numpy:save"),
     ("cut-outs", "skymosaic.drizzle.onepass_run:_load"),
     ("sky", "skymosaic.drizzle.onepass_run:find_skies"),
-    ("static mask", "skymosaic.drizzle.onepass_run:_save_masks"),
+    ("static mask", "skymosaic.drizzle.onepass_sky:find_masks"),
     ("headers", "skymosaic.drizzle.onepass_run:_headers"),
     ("sums", "skymosaic.drizzle.onepass:_sum_band"),
     ("writing", "skymosaic.drizzle.onepass_products:ImageFile.write"),

@@ -237,7 +237,9 @@ def drizzle_chips(
 def _save_masks(folder: Path, pixels: Exposures, static: StaticMasks) -> dict[str, str]:
     """Write the static masks; return the file of each chip that has one, by `_key`."""
     files: dict[int, str] = {}
-    names = {}
+    names: dict[str, str] = {}
+    if static.rule is None:
+        return names  # and no exposure is read for it
     for exposure, places in zip(pixels.exposures, pixels.places(), strict=True):
         for place in places:
             low = static.low(place)
