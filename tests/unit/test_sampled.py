@@ -10,7 +10,7 @@ import pytest
 from astropy.io import fits
 
 from skymosaic.drizzle.kept_masks import flag, read_masks, save_masks
-from skymosaic.drizzle.onepass_sky import bits
+from skymosaic.drizzle.parameters import flags as bits
 from skymosaic.drizzle.sampled import Pixels, require_same
 from skymosaic.errors import SkyError
 from skymosaic.exposure import Chip, Exposure
