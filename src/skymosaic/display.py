@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from textwrap import wrap
 from types import TracebackType
 
@@ -11,6 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
@@ -100,6 +102,22 @@ class Display:
         self._console.print(
             f"  {event.task:<35} {what:<10} {event.seconds:6.1f} s", highlight=False
         )
+
+
+@contextmanager
+def counted_bytes(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show on a terminal how many of how many bytes were dealt with; yield what is told of them."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn())
+    with Progress(
+        *columns,
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    ) as progress:
+        row = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(row, completed=done, total=total)
 
 
 def status_lines(status: Status) -> list[str]:

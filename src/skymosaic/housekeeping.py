@@ -259,7 +259,7 @@ def clean(
     place = Place(store, campaign.name, campaign.compute.scratch)
     lock = campaign_lock(place) + "/"
     with lease.held(store, lock[:-1], "clean"):
-        _require_idle_shares(store, place)
+        _require_idle_shares(store, place, "clean")
         there = store.list(place.campaign)
         others = [key for key in there if not is_ours(key)]
         ours = [key for key in there if is_ours(key)]
@@ -278,16 +278,37 @@ def clean(
     return Cleaned(keys, uploads, scratch.sweep_now(place.scratch), others)
 
 
-def _require_idle_shares(store: Store, place: Place) -> None:
+def require_idle(store: Store, place: Place, what: str) -> None:
+    """Refuse while a campaign runs, or the program that it is a group of.
+
+    Parameters
+    ----------
+    store, place
+        The campaign's.
+    what : str
+        What can be done when it has ended.
+
+    Raises
+    ------
+    LockedError
+        It runs.
+    """
+    program = replace(place, campaign=place.campaign.split("/")[0])
+    holder = lease.look(store, campaign_lock(program)).holder
+    if holder is not None:
+        where = store.where(program.campaign)
+        raise LockedError(f"{where} is running ({holder}); {what} when it has ended")
+    _require_idle_shares(store, program, what)
+
+
+def _require_idle_shares(store: Store, place: Place, what: str) -> None:
     """Refuse while a share of a program runs, which has a lock of its own."""
-    keys = store.list(place.key("shares"))
-    for share in sorted(
-        {key.split("/locks/")[0] for key in keys if "/locks/" in key and is_ours(key)}
-    ):
+    keys = [key for key in store.list(place.key("shares")) if is_ours(key)]
+    for share in sorted({key.split("/locks/")[0] for key in keys if "/locks/" in key}):
         holder = lease.look(store, campaign_lock(replace(place, campaign=share))).holder
         if holder is not None:
             raise LockedError(
-                f"{store.where(share)} is running ({holder}); clean when it has ended"
+                f"{store.where(share)} is running ({holder}); {what} when it has ended"
             )
 
 

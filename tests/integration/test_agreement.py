@@ -313,3 +313,31 @@ def read_by_notebook(run: Path) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.slow
+def test_what_is_damaged_is_made_anew(simulated_files: Path, tmp_path: Path) -> None:
+    file = write_campaign(
+        tmp_path / "field.yaml",
+        source={"kind": "directory", "path": str(simulated_files)},
+        align="none",
+        sky={"methods": ["localmin", "match"]},
+    )
+    store = tmp_path / "store"
+    assert skymosaic("run", file, "--store", store).code == 0
+    (science,) = (store / "field" / "runs" / "match").glob("*_sci.fits")
+    before, content = manifests(store / "field"), bytearray(science.read_bytes())
+    content[len(content) // 2] ^= 1
+    science.write_bytes(content)
+    again = skymosaic("run", file, "--store", store)
+    assert again.code == 0
+    assert "its content was not read" in again.err
+    assert skymosaic("verify-store", store / "field").code == 16
+    repaired = skymosaic("verify-store", "--repair", store / "field")
+    assert repaired.code == 0, repaired.err
+    assert f"field/runs/match/{science.name}: its bytes are not those" in repaired.out
+    whole = skymosaic("verify-store", store / "field")
+    assert (whole.code, "; 0 damaged or gone" in whole.out) == (0, True)
+    after = manifests(store / "field")
+    changed = {step for step in after if after[step]["started"] != before[step]["started"]}
+    assert {"runs/match"} <= changed <= {"runs/match", "comparison"}

@@ -13,6 +13,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from skymosaic.methods import ALL, METHODS, column
+from skymosaic.steps import sealed
 from tests.conftest import manifests, skymosaic, tree, write_campaign
 
 
@@ -110,7 +111,7 @@ def test_a_run_whose_pixels_are_not_those_of_its_headers_fails(small: Path, tmp_
     written = json.loads(manifest.read_text())
     checksum = hashlib.sha256(science.read_bytes()).hexdigest()
     written["products"][science.name]["sha256"] = checksum
-    manifest.write_text(json.dumps(written))
+    manifest.write_text(json.dumps(sealed(written)))
     ended = skymosaic(*run)
     assert ended.code == 7, ended.err
     assert "its pixels do not agree with MDRIZSKY in its headers" in ended.err

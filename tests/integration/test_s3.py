@@ -16,6 +16,7 @@ import pytest
 
 pytest.register_assert_rewrite("tests.conformance.store")
 
+from skymosaic import integrity  # noqa: E402
 from skymosaic.errors import ForbiddenError  # noqa: E402
 from skymosaic.steps import Finished, Place, finished  # noqa: E402
 from skymosaic.store import Store  # noqa: E402
@@ -31,6 +32,7 @@ from tests.conftest import (  # noqa: E402
     write_campaign,
 )
 from tests.s3_server import BUCKET, SECRET_KEY, S3Server, flip_byte, s3_server  # noqa: E402
+from tests.unit.small_store import SmallStore  # noqa: E402
 
 FEW = {"kind": "simulated", "size": "small", "tiles": ["54", "51"]}
 SECTIONS = {"source": FEW, "align": {"order": ["54"]}}
@@ -79,6 +81,33 @@ def test_a_wrong_secret_is_named_without_repeating_it(s3: S3Store, monkeypatch) 
         store.read_text("a")
     assert "aWrongSecretThatMustNotBeSeen" not in str(caught.value)
     assert os.environ["AWS_ACCESS_KEY_ID"] not in str(caught.value)
+
+
+def test_a_changed_object_is_found_and_taken_away(
+    server: S3Server, s3: S3Store, tmp_path: Path
+) -> None:
+    made = SmallStore(tmp_path)
+    s3.write_text("field/campaign.yaml", (made.where / "campaign.yaml").read_text())
+    made.place = Place(s3, "field", tmp_path)
+    made.inspect()
+    made.plan()
+    made.drizzle("match")
+    reach = {"endpoint_url": server.url}
+    whole = integrity.verify_store(f"{s3.uri}/field", reach)
+    assert (whole.files, list(whole.flaws)) == (6, [])
+    key = "field/runs/match/field_match_drz_sci.fits"
+    prefix = s3.uri.removeprefix(f"s3://{BUCKET}/")
+    same = finished(made.place, "runs/match")
+    assert same is not None
+    assert same.products[key.rsplit("/", 1)[-1]].etag
+    flip_byte(server.client(), BUCKET, f"{prefix}/{key}")
+    assert finished(made.place, "runs/match") is None  # its ETag is another, and its content, too
+    found = integrity.verify_store(f"{s3.uri}/field", reach)
+    assert [flaw.key for flaw in found.flaws] == [key]
+    integrity.take_away(found)
+    assert [one for one in s3.list("field/damaged") if one.endswith("_sci.fits")]
+    made.drizzle("match")
+    assert not integrity.verify_store(f"{s3.uri}/field", reach).flaws
 
 
 def steps(store: S3Store, campaign: str) -> list[Finished]:

@@ -18,7 +18,7 @@ from skymosaic.errors import error_classes
 from skymosaic.steps import Bench, run_step
 
 COMMANDS = [
-    *("run", "restart", "status", "clean", "query", "verify"),
+    *("run", "restart", "status", "clean", "query", "verify", "verify-store"),
     *("check", "schema", "inspect", "simulate", "report", "doctor"),
     *("submit", "prepare", "ping", "logs", "cancel"),
 ]

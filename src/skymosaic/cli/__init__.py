@@ -32,7 +32,8 @@ def main(context: click.Context, verbose: int, quiet: bool, log_json: bool) -> N
 for _command in (
     *(running.run, running.restart, running.inspect),
     *(clusters.submit, clusters.prepare, clusters.ping),
-    *(stored.status, stored.logs, stored.cancel, stored.report, stored.clean, stored.verify),
+    *(stored.status, stored.logs, stored.cancel, stored.report),
+    *(stored.clean, stored.verify_store, stored.verify),
     *(files.check, files.schema, files.query, files.simulate, files.doctor),
 ):
     main.add_command(_command)

@@ -50,7 +50,7 @@ def run(
 ) -> None:
     """Run the campaign in CONFIG, or what is not yet finished of it."""
     options = {"store.uri": store, "compute.workers": workers, "compute.scratch": scratch}
-    _run(load_campaign(config, options, settings), wait, obj["quiet"])
+    go_on(load_campaign(config, options, settings), wait, obj["quiet"])
 
 
 @click.command()
@@ -88,7 +88,7 @@ def restart(
             housekeeping.submitted_campaign(stored.uri, stored.s3, overrides), wait, obj["quiet"]
         )
         return
-    _run(housekeeping.stored_campaign(stored.uri, stored.s3, overrides), wait, obj["quiet"])
+    go_on(housekeeping.stored_campaign(stored.uri, stored.s3, overrides), wait, obj["quiet"])
 
 
 def show(campaign: Campaign, outcome: Outcome) -> None:
@@ -111,7 +111,8 @@ def _summary(lines: Sequence[str], width: int) -> list[str]:
     return [*lines[:start], *table.split("\n")] if start < len(lines) else list(lines)
 
 
-def _run(campaign: Campaign, wait: bool, quiet: bool) -> None:
+def go_on(campaign: Campaign, wait: bool, quiet: bool) -> None:
+    """Run what is not yet finished of a campaign, and show what it gave."""
     compute.warm(campaign.compute)  # while the rest is imported
 
     with signals.ending_at_once():
@@ -133,6 +134,11 @@ def _run(campaign: Campaign, wait: bool, quiet: bool) -> None:
     show(campaign, outcome)
     if outcome.reused:
         click.echo("all steps were reused: nothing was run again", err=True)
+        click.echo(
+            "each product is there with its size (in S3 also its ETag); its content was not read: "
+            f"`skymosaic verify-store {outcome.folder}` reads it",
+            err=True,
+        )
     click.echo(f"products: {outcome.folder}")
     show_places(outcome)
 

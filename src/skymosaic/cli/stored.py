@@ -9,7 +9,7 @@ from dataclasses import asdict
 import click
 
 from skymosaic.cli.common import Stored, ended_cleanly, stored_campaign
-from skymosaic.cli.running import show, show_places
+from skymosaic.cli.running import go_on, show, show_places
 
 
 @click.command()
@@ -105,6 +105,41 @@ def clean(stored: Stored, everything: bool, dry_run: bool, yes: bool) -> None:
     for key in cleaned.others:
         # ascii: a name may hold what a terminal takes for a command.
         click.echo(f"left alone, for no file of skymosaic has such a name: {key!a}", err=True)
+
+
+@click.command(name="verify-store")
+@stored_campaign
+@click.option("--repair", is_flag=True, help="Make anew what is damaged, and what depends on it.")
+@click.pass_obj
+def verify_store(obj: dict[str, bool], stored: Stored, repair: bool) -> None:
+    """Read every product of STORE/CAMPAIGN, and compare it with what was made.
+
+    The exit code is 16 where one is damaged or gone; with --repair, that of the run that makes it
+    anew.
+    """
+    from skymosaic import housekeeping, integrity
+    from skymosaic.display import counted_bytes
+
+    with counted_bytes("read", quiet=obj["quiet"]) as tell:
+        found = integrity.verify_store(stored.uri, stored.s3, tell)
+    for flaw in found.flaws:
+        click.echo(f"{flaw.key}: {flaw.why}")
+    click.echo(
+        f"{found.files} products of {found.steps} steps read, {found.size / 1e6:.1f} MB; "
+        f"{len(found.flaws)} damaged or gone"
+    )
+    if found.unsealed:
+        click.echo(
+            f"not checked: the numbers in {found.unsealed} manifests, which an older version wrote "
+            "without a checksum",
+            err=True,
+        )
+    click.echo(f"not checked: {found.others} files that no manifest names, such as logs", err=True)
+    if found.flaws and repair:
+        integrity.take_away(found)
+        go_on(housekeeping.stored_campaign(stored.uri, stored.s3), wait=False, quiet=obj["quiet"])
+        return
+    found.require_whole()
 
 
 @click.command()

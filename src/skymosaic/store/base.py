@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,6 +28,8 @@ class Product:
     """Checksum, hexadecimal."""
     size: int
     """Bytes."""
+    etag: str = field(default="", compare=False)
+    """What an S3 server calls the content, in the store that the product was made in."""
 
     @property
     def name(self) -> str:
@@ -125,8 +127,22 @@ class Store(ABC):
         """Open a product for reading, its checksum verified; errors as for `get`."""
 
     @abstractmethod
+    def sha256_of(self, key: str) -> str:
+        """Return the SHA-256 of what lies at a key, every byte of it read.
+
+        Raises
+        ------
+        MissingError
+            There is nothing.
+        """
+
+    @abstractmethod
     def has(self, product: Product) -> bool:
-        """Tell whether the product is there with its size."""
+        """Tell whether the product is there with its size; its content is not read.
+
+        Where the store tells another ETag than when the product was made, it is read after all: a
+        copy of a store may have others for the same content.
+        """
 
     @abstractmethod
     def write_text(self, key: str, text: str) -> None:

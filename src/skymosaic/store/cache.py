@@ -175,6 +175,10 @@ class CachedStore(Store):
         """Give a product another key, replacing what is there at once."""
         return self.store.move(product, key)
 
+    def sha256_of(self, key: str) -> str:
+        """Return the SHA-256 of what lies in the store, past the cache."""
+        return self.store.sha256_of(key)
+
     def has(self, product: Product) -> bool:
         """Tell whether the product is in the store with its size."""
         return self.store.has(product)

@@ -95,6 +95,12 @@ class LocalStore(Store):
         file.seek(0)
         return file
 
+    def sha256_of(self, key: str) -> str:
+        """Return the SHA-256 of a file."""
+        path = self._path(key)
+        with _store_errors(key, path), path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
     def has(self, product: Product) -> bool:
         """Tell whether the product is there with its size."""
         path = self._path(product.key)

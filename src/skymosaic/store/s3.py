@@ -127,7 +127,7 @@ class S3Store(Store):
             }
             try:
                 if product.size <= _LARGEST_COPY:
-                    self._client.copy_object(**arguments)
+                    copied = self._client.copy_object(**arguments)["CopyObjectResult"]
                 else:
                     transfers(self.settings).copy(
                         arguments["CopySource"],
@@ -135,11 +135,12 @@ class S3Store(Store):
                         self._raw(key),
                         self.settings.encryption_arguments(),
                     ).result()
+                    copied = self._client.head_object(**self._object(key))
             except ClientError as error:
                 if error_code(error) in ("NoSuchKey", "404"):
                     raise MissingError(f"{self.where(product.key)} is not in the store") from None
                 raise
-            return Product(key, product.sha256, product.size)
+            return Product(key, product.sha256, product.size, str(copied.get("ETag", "")))
 
         checked_key(product.key)
         moved = self._do(key, act)
@@ -203,9 +204,27 @@ class S3Store(Store):
             return path.open("rb")
 
     def has(self, product: Product) -> bool:
-        """Tell whether the product is there with its size."""
+        """Tell whether the product is there with its size; it is read where its ETag changed."""
         head = self._head(product.key)
-        return head is not None and bool(head["ContentLength"] == product.size)
+        if head is None or head["ContentLength"] != product.size:
+            return False
+        if not product.etag or head.get("ETag") == product.etag:
+            return True
+        log.info("%s has another ETag than when it was made; reading it", self.where(product.key))
+        return self.sha256_of(product.key) == product.sha256
+
+    def sha256_of(self, key: str) -> str:
+        """Return the SHA-256 of an object."""
+
+        def act() -> str:
+            digest = hashlib.sha256()
+            body = self._client.get_object(**self._object(key))["Body"]
+            with body:
+                for block in body.iter_chunks(_BLOCK):
+                    digest.update(block)
+            return digest.hexdigest()
+
+        return self._do(key, act)
 
     def write_text(self, key: str, text: str) -> None:
         """Store a text, all or nothing."""

@@ -46,6 +46,7 @@ class Manifest(TypedDict):
     moved: Traffic
     host: str
     cache: str
+    checksum: NotRequired[str]
 
 
 class Failed(TypedDict):

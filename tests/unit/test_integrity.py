@@ -1,0 +1,199 @@
+"""`verify-store`: what lies in a store against what was made; and records that are damaged."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from skymosaic import integrity
+from skymosaic.cli import main
+from skymosaic.errors import CampaignError, DamagedError, LockedError
+from skymosaic.records import campaign_lock
+from skymosaic.steps import finished
+from skymosaic.store import lease
+from tests.unit.small_store import SmallStore
+
+MOSAIC = "runs/match/field_match_drz_sci.fits"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SmallStore:
+    made = SmallStore(tmp_path / "store")
+    made.inspect()
+    made.plan()
+    made.drizzle("match")
+    return made
+
+
+def flip_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def verify(store: SmallStore, *options: str) -> Result:
+    return CliRunner().invoke(main, ["verify-store", *options, str(store.where)])
+
+
+def test_a_whole_store(store: SmallStore) -> None:
+    told: list[tuple[int, int]] = []
+    found = integrity.verify_store(str(store.where), tell=lambda *one: told.append(one))
+    names = [path for path in store.where.rglob("*") if path.is_file()]
+    products = [path for path in names if path.suffix == ".fits"]
+    assert (found.steps, found.files, list(found.flaws)) == (4, len(products), [])
+    assert told[-1] == (found.size, sum(path.stat().st_size for path in products))
+    assert found.others == len(names) - found.steps - found.files
+    ended = verify(store)
+    assert ended.exit_code == 0, ended.output
+    assert "0 damaged or gone" in ended.output
+
+
+def test_a_flipped_byte_a_shorter_file_and_one_that_is_gone(store: SmallStore) -> None:
+    flip_byte(store.where / MOSAIC)
+    short = store.where / "runs/match/field_match_drz_wht.fits"
+    short.write_bytes(short.read_bytes()[:-1])
+    (store.where / "pristine" / "b_flt.fits").unlink()
+    ended = verify(store)
+    assert ended.exit_code == 16
+    assert f"field/{MOSAIC}: its bytes are not those that were made" in ended.output
+    assert "field/runs/match/field_match_drz_wht.fits: it has not the" in ended.output
+    assert "field/pristine/b_flt.fits: it is gone" in ended.output
+    assert "3 damaged or gone" in ended.output
+    assert f"`skymosaic verify-store --repair {store.where}`" in ended.output
+
+
+def test_a_number_that_was_changed_in_a_manifest(store: SmallStore) -> None:
+    manifest = store.where / "manifests" / "runs" / "match.json"
+    told = json.loads(manifest.read_text())
+    told["result"]["sky"][1]["mdrizsky"] = 0.6
+    manifest.write_text(json.dumps(told))
+    assert finished(store.place, "runs/match") is None  # and a run makes it anew
+    ended = verify(store)
+    assert ended.exit_code == 16
+    assert "manifests/runs/match.json changed in the store" in ended.output
+
+
+def test_a_manifest_of_an_older_version_is_good(store: SmallStore) -> None:
+    manifest = store.where / "manifests" / "runs" / "match.json"
+    told = json.loads(manifest.read_text())
+    del told["checksum"]
+    manifest.write_text(json.dumps(told))
+    assert finished(store.place, "runs/match") is not None
+    ended = verify(store)
+    assert ended.exit_code == 0
+    assert "the numbers in 1 manifests, which an older version wrote" in ended.output
+
+
+def test_what_is_damaged_is_taken_away_and_nothing_else(store: SmallStore) -> None:
+    flip_byte(store.where / MOSAIC)
+    (store.where / "manifests" / "plan.json").write_text("[")
+    integrity.take_away(integrity.verify_store(str(store.where)))
+    assert not (store.where / MOSAIC).exists()
+    assert len(list((store.where / "damaged").rglob("*.fits"))) == 1
+    assert finished(store.place, "runs/match") is None
+    assert finished(store.place, "plan") is None
+    assert finished(store.place, "inspection") is not None
+    store.plan()
+    store.drizzle("match")
+    assert not integrity.verify_store(str(store.where)).flaws
+
+
+def test_not_while_it_runs(store: SmallStore) -> None:
+    with (
+        lease.held(store.place.store, campaign_lock(store.place), "run"),
+        pytest.raises(LockedError, match="verify it when it has ended"),
+    ):
+        integrity.verify_store(str(store.where))
+
+
+def test_a_program_and_a_group_of_it(tmp_path: Path) -> None:
+    made = SmallStore(tmp_path / "store")
+    text = (made.where / "campaign.yaml").read_text().replace("name: field", "name: program")
+    made.place = replace(made.place, campaign="program/1/M_16/F160W")
+    made.inspect()
+    store = made.place.store
+    for place in ("program", made.place.campaign):
+        store.write_text(f"{place}/campaign.yaml", text)
+    store.write_text("program/groups.json", "[]")
+    flip_byte(tmp_path / "store" / made.place.key("pristine", "b_flt.fits"))
+    own = integrity.verify_store(f"{store.uri}/program/1/M_16/F160W")
+    assert [flaw.key for flaw in own.flaws] == ["program/1/M_16/F160W/pristine/b_flt.fits"]
+    with pytest.raises(CampaignError, match=r"verify-store --repair .*/program`"):
+        integrity.take_away(own)
+    whole = integrity.verify_store(f"{store.uri}/program")
+    assert whole.flaws == own.flaws
+    with pytest.raises(DamagedError, match=r"F160W/pristine/b_flt\.fits of .*/program: its bytes"):
+        whole.require_whole()
+    integrity.take_away(whole)
+    assert finished(made.place, "pristine/asn") is None
+    assert len(list((tmp_path / "store" / made.place.key("damaged")).rglob("*.fits"))) == 1
+
+
+def test_a_lock_that_nobody_can_read_ends_by_itself(store: SmallStore) -> None:
+    folder = store.where / "locks" / "campaign"
+    folder.mkdir(parents=True)
+    for text in ("{}", '{"holder": {}}', "[" * 100_000, '{"released": false}', "\udcff"):
+        path = folder / "000007.json"
+        path.write_bytes(text.encode(errors="surrogateescape"))
+        state = lease.look(store.place.store, campaign_lock(store.place))
+        assert (state.number, state.holder is None) == (7, False)
+        with (
+            pytest.raises(LockedError, match="held by something on host unknown"),
+            lease.held(store.place.store, campaign_lock(store.place), "run"),
+        ):
+            pytest.fail("it counts as held")
+        os.utime(path, (1, 1))
+        assert lease.look(store.place.store, campaign_lock(store.place)).holder is None
+    for name in ("7.json", "0000008.json", "٠٠٠٠٠٩.json", "000001 (copy).json"):
+        (folder / name).write_text("{}")
+    with lease.held(store.place.store, campaign_lock(store.place), "run") as held:
+        assert held.number == 8
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "5", '{"tasks": 5}', "[" * 100_000, "\udcff", ""])
+def test_records_of_runs_and_submissions(store: SmallStore, text: str) -> None:
+    content = text.encode(errors="surrogateescape")
+    for name in ("records/000001.json", "submission.json"):
+        path = store.where / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        for command in (["status"], ["report", "--format", "md"], ["logs"], ["clean", "--dry-run"]):
+            ended = CliRunner().invoke(main, [*command, str(store.where)])
+            assert ended.exit_code in (0, 14, 16), (name, command, ended.output)
+            assert "not foreseen" not in ended.output
+        ended = CliRunner().invoke(main, ["status", str(store.where)])
+        assert ended.exit_code == 16
+        assert f"field/{name} is " in ended.output
+        assert "delete it" in ended.output
+        path.unlink()
+
+
+def test_files_with_names_that_cannot_be_ours(store: SmallStore) -> None:
+    names = ["my notes.txt", "runs/match/a\nb", "manifests/my copy.json", "locks/a b/locks/x.json"]
+    names += ["shares/a b/locks/campaign/000001.json", "records/a b.json", "logs/x/1.jsonl"]
+    for name in names:
+        (store.where / name).parent.mkdir(parents=True, exist_ok=True)
+        (store.where / name).write_text("mine")
+    (store.where / "runs" / "litter.txt").write_text("nobody's")
+    ended = CliRunner().invoke(main, ["clean", str(store.where)])
+    assert ended.exit_code == 0, ended.output
+    assert not (store.where / "runs" / "litter.txt").exists()
+    assert "no file of skymosaic has such a name: 'field/my notes.txt'" in ended.output
+    assert "'field/runs/match/a\\nb'" in ended.output
+    assert all((store.where / name).exists() for name in names)
+    for command in ("report", "logs", "status", "verify-store"):
+        ended = CliRunner().invoke(main, [command, str(store.where)])
+        assert ended.exit_code in (0, 9, 14), ended.output
+        assert "not foreseen" not in ended.output
+
+
+def test_a_named_pipe_in_place_of_a_record(store: SmallStore) -> None:
+    os.mkfifo(store.where / "submission.json")
+    ended = CliRunner().invoke(main, ["status", str(store.where)])
+    assert ended.exit_code == 9
+    assert "submission.json is no file; remove it" in ended.output
