@@ -83,7 +83,9 @@ def scene(wcs: WCS, shape: tuple[int, int], stars: int = 40) -> np.ndarray:
     return np.asarray(light)
 
 
-def write_frames(folder: Path, frames: Sequence[Frame], seed: int = 1) -> list[str]:
+def write_frames(
+    folder: Path, frames: Sequence[Frame], seed: int = 1, stars: int = 40
+) -> list[str]:
     """Write WFC3/IR exposures with distortion, noise and bad pixels; return their names."""
     simulation = Simulation(size="small")
     names = []
@@ -105,7 +107,7 @@ def write_frames(folder: Path, frames: Sequence[Frame], seed: int = 1) -> list[s
         shape = (frame.pixels, frame.pixels)
         from skymosaic.archive.simulated.headers import distorted_wcs
 
-        light = scene(distorted_wcs(linear), shape) + frame.sky
+        light = scene(distorted_wcs(linear), shape, stars) + frame.sky
         science = (light + random.normal(0.0, 0.03, shape)).astype(np.float32)
         flags = np.zeros(shape, dtype=np.int16)
         for flag, share in ((4, 0.01), (64, 0.01), (512, 0.005)):
@@ -143,9 +145,11 @@ def subtracted(folder: Path, names: Sequence[str]) -> list[float | None]:
     return values
 
 
-def write_two_chip_frames(folder: Path, frames: Sequence[Frame], seed: int = 1) -> list[str]:
+def write_two_chip_frames(
+    folder: Path, frames: Sequence[Frame], seed: int = 1, stars: int = 40
+) -> list[str]:
     """Write exposures like those of ACS/WFC: two wide chips, above each other, in electrons."""
-    names = write_frames(folder, frames, seed)
+    names = write_frames(folder, frames, seed, stars)
     for index, (name, frame) in enumerate(zip(names, frames, strict=True)):
         with fits.open(folder / name) as hdus:
             primary, science, error, flags = (hdus[i].copy() for i in range(4))

@@ -78,6 +78,11 @@ class SmallStore:
         result = {"grid": grid, "pairs": pairs, "groups": [["a", "b", "c"]]}
         self._step("plan", "plan", lambda _: result, self.files, {"scale": scale})
 
+    def compare_positions(self, *pairs: dict[str, object]) -> None:
+        """Compare the positions of stars, of the two overlaps that there are."""
+        result = {"overlaps": 2, "pairs": list(pairs)}
+        self._step("positions", "positions", lambda _: result)
+
     def drizzle(
         self, method: str, skies: dict[str, float] | None = None, **further: object
     ) -> None:

@@ -11,11 +11,13 @@ import pytest
 
 import skymosaic
 from skymosaic import reporting
+from skymosaic.align.positions import TOO_FEW
 from skymosaic.broken_off import report_broken_off, reported_if_broken_off
 from skymosaic.config import Align
 from skymosaic.errors import CampaignError, LockedError, MissingError, SkyError
 from skymosaic.findings import read_findings
 from tests.unit.small_store import SmallStore
+from tests.unit.test_positions import pair_of
 
 
 @pytest.fixture
@@ -233,3 +235,21 @@ def test_a_run_of_onepass_gives_the_mosaics_of_all_methods(tmp_path) -> None:
     assert "Every value of this run passed that check" not in page
     with pytest.raises(MissingError, match="has no table 'checks'"):
         _ = run.checks
+
+
+@pytest.mark.parametrize("form", ["html", "md", "json"])
+def test_what_the_stars_say_is_read_back(store, form) -> None:
+    store.drizzle("match")
+    assert "lie apart" not in skymosaic.load(store.where).report(form)
+    store.compare_positions(pair_of("a", "b", "displaced", 3.0), pair_of("b", "c", TOO_FEW))
+    run = skymosaic.load(store.where)
+    assert not run.missing
+    assert run.table("positions")["pixels"].tolist() == [3.0, None]
+    text = run.report(form)
+    assert "Stars lie apart in 1 of 2 overlaps that were compared" in text
+    assert TOO_FEW in text
+
+
+def test_a_comparison_of_stars_that_failed_is_named(store) -> None:
+    store.fail("positions", "no")
+    assert states(store)["compare positions"] == "failed"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from skymosaic.config import Campaign
-from skymosaic.gathering import asked_for, what_is_asked
+from skymosaic.exposure import Chip, Exposure
+from skymosaic.findings import Findings
+from skymosaic.gathering import asked_for, solution_warnings, what_is_asked
 from skymosaic.outcomes import outcome_of
 from skymosaic.steps import Finished, Place
 from skymosaic.store import Product
@@ -73,3 +76,47 @@ def test_what_no_version_knows_stays_what_it_is() -> None:
     assert asked_for(comparison(campaign={"source": {"kind": "tape"}})) == {
         "source": {"kind": "tape"}
     }
+
+
+@pytest.mark.parametrize(
+    ("align", "kinds", "told"),
+    [
+        # As they are, unaligned.
+        ("none", ("IDC_a", "IDC_a-FIT"), 1),
+        ("none", ("IDC_a", "IDC_a"), 0),
+        # TweakReg brings drizzled images together, but not the exposures of one.
+        ("tweakreg", ("IDC_a", "IDC_a-FIT"), 1),
+        ("tweakreg", ("IDC_a-FIT", "IDC_a-FIT"), 0),
+        ("apart", ("IDC_a", "IDC_a-FIT"), 0),
+        ("dropped", ("IDC_a", "IDC_a-FIT"), 0),
+    ],
+)
+def test_kinds_of_wcs_are_told_as_they_are_in_the_mosaic(
+    tmp_path: Path, align: str, kinds: tuple[str, str], told: int
+) -> None:
+    pristine, aligned = [], []
+    for root, name in zip(("v1aaaa1", "v1aaaa2"), kinds, strict=True):
+        chip = Chip(1, ((0.0, 0.0), (0.1, 0.0), (0.1, 0.1)), name, 0.0, 0.1, False)
+        one = Exposure(root, "_flt", "", "WFC3", "IR", "F160W", 1.0, 0.0, 0.0, (chip,))
+        pristine.append(one.to_dict())
+        moved = replace(one, chips=(replace(chip, wcsname="TWEAK"),))
+        aligned.append((one if align == "none" else moved).to_dict())
+    tiles = {"t1": ["v1aaaa1", "v1aaaa2"]}
+    if align == "apart":
+        tiles = {"t1": ["v1aaaa1"], "t2": ["v1aaaa2"]}
+    alignment = {"members": tiles, "dropped": ["t1"] if align == "dropped" else []}
+    done = Finished("inspection", "k", {}, {"exposures": pristine, "drizzled": []}, 0, 0, False)
+    result = {"exposures": aligned, "alignment": None if align == "none" else alignment}
+    found = Findings(
+        Place(LocalStore(tmp_path), "field", None),
+        Campaign.model_validate(
+            {
+                "campaign": {"name": "field"},
+                "source": {"kind": "directory", "path": "data"},
+                "align": {"method": "none" if align == "none" else "tweakreg"},
+            }
+        ),
+        inspected=done,
+        aligned=Finished("aligned", "k", {}, result, 0, 0, False),
+    )
+    assert len(solution_warnings(found)) == told

@@ -210,7 +210,7 @@ def test_few_pairs_are_all_compared() -> None:
     assert choose_pairs([], {}) == []
 
 
-def _pair(a: str, b: str, state: str, pixels: float | None = None) -> dict[str, object]:
+def pair_of(a: str, b: str, state: str, pixels: float | None = None) -> dict[str, object]:
     known = pixels is not None
     return {
         "a": a,
@@ -226,8 +226,8 @@ def _pair(a: str, b: str, state: str, pixels: float | None = None) -> dict[str, 
 
 
 def test_what_is_told_of_displacements() -> None:
-    apart = [_pair("ibxl51aaq", f"ibxl5{i}bbq", DISPLACED, 0.2 * i) for i in range(2, 9)]
-    rest = [_pair("x", "y", AGREE, 0.01), _pair("x", "z", TOO_FEW)]
+    apart = [pair_of("ibxl51aaq", f"ibxl5{i}bbq", DISPLACED, 0.2 * i) for i in range(2, 9)]
+    rest = [pair_of("x", "y", AGREE, 0.01), pair_of("x", "z", TOO_FEW)]
     [told] = positions_told({"pairs": [*apart, *rest], "overlaps": 12})
     assert told.startswith(
         "Stars lie apart in 7 of 9 overlaps that were compared: by 1.60 +- 0.02 pixels (0.208 "
@@ -246,14 +246,14 @@ def test_what_is_told_of_displacements() -> None:
 
 
 def test_within_a_visit_tweakreg_is_no_remedy() -> None:
-    pairs = [_pair("ibxl51aaq", "ibxl51bbq", DISPLACED, 3.0)]
+    pairs = [pair_of("ibxl51aaq", "ibxl51bbq", DISPLACED, 3.0)]
     [told] = positions_told({"pairs": pairs, "overlaps": 1})
     assert "align.method" not in told
     assert "fetch the exposures from MAST anew" in told
 
 
 def test_nothing_is_told_where_stars_agree_or_are_too_few() -> None:
-    pairs = [_pair("a", "b", AGREE, 0.05), _pair("a", "c", TOO_FEW)]
+    pairs = [pair_of("a", "b", AGREE, 0.05), pair_of("a", "c", TOO_FEW)]
     assert positions_told({"pairs": pairs, "overlaps": 2}) == []
     assert "none of 0 overlaps" in positions_line({"pairs": [], "overlaps": 0})
     assert positions_sheet({"pairs": [], "overlaps": 0}) is None

@@ -34,7 +34,8 @@ FEW = 20
 """With fewer sources there a shift is fitted alone; see docs/decisions/0006-gates.md."""
 _CONV_WIDTH = 3.5  # of the detector's pixels; what was measured is in docs/decisions/0006-gates.md
 _THRESHOLD = 10.0  # where the campaign sets the noise, and nothing else
-_NOISE_IS_GIVEN = frozenset({"threshold", "computesig", "skysigma"})
+NOISE_IS_GIVEN = frozenset({"threshold", "computesig", "skysigma"})
+"""Imagefind's: with one of them in the file neither the noise nor the threshold is chosen."""
 _APART = 8  # pixels: so far apart drizzled pixels share no input pixel
 _FWHM = np.sqrt(8 * np.log(2))
 
@@ -80,7 +81,7 @@ def choose_finding(
         No image has pixels with data that differ.
     """
     width = given.get("conv_width") or min(_width(e, images[e.rootname]) for e in exposures)
-    if _NOISE_IS_GIVEN & set(given):
+    if NOISE_IS_GIVEN & set(given):
         parameters = {"threshold": _THRESHOLD, "conv_width": width, **given}
         return Finding(parameters, f"sources are found as align.imagefind says: {parameters}")
     sigma, found = _count_at_thresholds(images, float(width))

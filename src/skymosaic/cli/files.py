@@ -38,14 +38,18 @@ def check(config: Path, settings: tuple[str, ...], store: str | None) -> None:
 def _drizzlepac_defaults(campaign: Campaign) -> list[str]:
     """Return what drizzlepac is called with where neither file nor drizzlepac says otherwise."""
     from skymosaic.align import tweakreg
+    from skymosaic.align.finding import NOISE_IS_GIVEN
     from skymosaic.drizzle.order_told import told_before
 
     lines = told_before(campaign)
     if campaign.align.method != "none":
         defaults = {**tweakreg.DEFAULTS, "minobj": campaign.align.gates.min_matches}
         lines.append(f"TweakReg: { {**defaults, **campaign.align.tweakreg} }")
-        chosen = "; conv_width, the noise and the threshold are chosen from the images by align"
-        lines.append(f"imagefind: {dict(campaign.align.imagefind)}{chosen}")
+        given = campaign.align.imagefind
+        chosen = [] if "conv_width" in given else ["conv_width"]
+        chosen += [] if NOISE_IS_GIVEN & set(given) else ["the noise", "the threshold"]
+        told = f"; align chooses from the images: {', '.join(chosen)}" if chosen else ""
+        lines.append(f"imagefind: {dict(given)}{told}")
     return lines
 
 
