@@ -8,7 +8,6 @@ manifest, with the error, under ``failed/``.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import logging
@@ -24,6 +23,7 @@ from typing import Any, BinaryIO
 from uuid import uuid4
 
 from skymosaic import progress, scratch
+from skymosaic.disk import SCRATCH_REMEDY, no_space
 from skymosaic.errors import (
     DamagedError,
     LockedError,
@@ -247,7 +247,10 @@ def _make(
 
     bench = None
     try:
-        with _scratch_errors(), scratch.folder(place.scratch, step.replace("/", "-")) as root:
+        with (
+            scratch.folder(place.scratch, step.replace("/", "-")) as root,
+            _scratch_errors(place, step),
+        ):
             bench = Bench(place, root, tasks)
             try:
                 result = work(bench)
@@ -460,13 +463,12 @@ def _try_to(act: Callable[[], object], what: str) -> None:
 
 
 @contextmanager
-def _scratch_errors() -> Iterator[None]:
+def _scratch_errors(place: Place, step: str) -> Iterator[None]:
+    """Tell that the scratch folder is full, where a library says so in its own words."""
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreError(
-                f"no space left in the scratch folder ({error.filename}); free some, or set "
-                "compute.scratch to a folder with more"
-            ) from None
+    except SkymosaicError:  # some are OSErrors, too
         raise
+    except OSError as error:
+        full = no_space(error, step, scratch.base(place.scratch), SCRATCH_REMEDY)
+        raise full or error from None

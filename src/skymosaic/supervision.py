@@ -17,6 +17,7 @@ from skymosaic.cancellation import cancellable
 from skymosaic.compute import execution
 from skymosaic.compute.local import choose_workers
 from skymosaic.config import Campaign
+from skymosaic.disk import SCRATCH_REMEDY, require_space
 from skymosaic.errors import (
     ComputeError,
     DamagedError,
@@ -115,6 +116,10 @@ def workers(
             client.forward_logging("skymosaic", logging.WARNING)
             client.subscribe_topic(place.topic, lambda message: tell(from_message(message)))
             yield client
+    except (ComputeError, OutOfMemoryError):
+        if campaign.compute.backend == "local":
+            require_space(scratch.base(campaign.compute.scratch), SCRATCH_REMEDY)
+        raise
     finally:
         scratch.sweep_now(campaign.compute.scratch)  # what killed workers left, and the cache
 

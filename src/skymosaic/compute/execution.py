@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -18,7 +20,9 @@ from distributed import (
 )
 from distributed.client import FutureCancelledError, FuturesCancelledError
 
-from skymosaic.errors import ComputeError, OutOfMemoryError, SkymosaicError
+from skymosaic import scratch
+from skymosaic.disk import SCRATCH_REMEDY, no_space
+from skymosaic.errors import ComputeError, OutOfMemoryError, SkymosaicError, StoreError
 
 _SAME_TIME = "60s"
 
@@ -92,7 +96,7 @@ def result_of(future: Any) -> Any:
     SkymosaicError
         What the task raised.
     """
-    with _named_losses():
+    with _named_losses(future):
         return future.result()
 
 
@@ -155,7 +159,7 @@ def hold_everywhere(client: Client, futures: Sequence[Any]) -> None:
     ComputeError, SkymosaicError
         As `result_of`.
     """
-    with _named_losses():
+    with _named_losses(*futures):
         client.gather(futures)
         client.replicate(futures)
 
@@ -167,8 +171,14 @@ def wait_for_all(futures: Sequence[Any]) -> None:
 
 
 @contextmanager
-def _named_losses() -> Iterator[None]:
-    """Turn what distributed says of lost workers into an error that tells what to do."""
+def _named_losses(*futures: Any) -> Iterator[None]:
+    """Turn what distributed says of lost workers into an error that tells what to do.
+
+    Parameters
+    ----------
+    *futures
+        Tasks that are waited for: an error of theirs is no lost worker.
+    """
     try:
         yield
     except SkymosaicError:  # a task's own, which may be an OSError, too
@@ -178,9 +188,25 @@ def _named_losses() -> Iterator[None]:
             f"a worker died repeatedly with the task {error.task}: memory probably ran out; use "
             "fewer workers (compute.workers). Run again to go on from what is finished"
         ) from None
-    except (FutureCancelledError, FuturesCancelledError, OSError) as error:
-        # Waiting for several tasks, distributed lists all of them, a line each.
-        why = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ComputeError(
-            f"the workers were lost ({why}); run again to go on from what is finished"
-        ) from None
+    except OSError as error:
+        if any(future.status == "error" for future in futures):
+            raise _of_a_task(error) from None
+        raise _lost(error) from None
+    except (FutureCancelledError, FuturesCancelledError) as error:
+        raise _lost(error) from None
+
+
+def _of_a_task(error: OSError) -> StoreError:
+    """Return what to raise where the system refused a task something on its worker's disk."""
+    where = Path(os.fsdecode(error.filename)) if error.filename else None
+    folder = where.parent if where else scratch.base(None)
+    return no_space(error, where.name if where else "a task", folder, SCRATCH_REMEDY) or StoreError(
+        f"a task failed: {error}; may you read and write there, or does compute.scratch name "
+        "another place?"
+    )
+
+
+def _lost(error: Exception) -> ComputeError:
+    # Waiting for several tasks, distributed lists all of them, a line each.
+    why = next(iter(str(error).splitlines()), type(error).__name__)
+    return ComputeError(f"the workers were lost ({why}); run again to go on from what is finished")

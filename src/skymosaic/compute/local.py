@@ -18,6 +18,7 @@ from distributed.system import MEMORY_LIMIT
 from skymosaic import scratch
 from skymosaic.compute import servers
 from skymosaic.config import Compute
+from skymosaic.disk import SCRATCH_REMEDY, require_space
 from skymosaic.errors import ComputeError
 from skymosaic.tasks import CALLS
 
@@ -79,6 +80,7 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
         try:
             cluster = _cluster(settings, max(choose_workers(settings, tasks), idlers))
         except (OSError, RuntimeError, TimeoutError) as error:
+            require_space(folder, SCRATCH_REMEDY)
             raise ComputeError(
                 f"the workers did not start ({error}); is 127.0.0.1 reachable and memory left? "
                 f"Python: {sys.executable}"
