@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -470,5 +471,6 @@ def _scratch_errors(place: Place, step: str) -> Iterator[None]:
     except SkymosaicError:  # some are OSErrors, too
         raise
     except OSError as error:
-        full = no_space(error, step, scratch.base(place.scratch), SCRATCH_REMEDY)
+        what = Path(os.fsdecode(error.filename)).name if error.filename else step
+        full = no_space(error, what, scratch.base(place.scratch), SCRATCH_REMEDY)
         raise full or error from None

@@ -91,7 +91,7 @@ def test_during_a_run(begun, tmp_path: Path, number: int) -> None:
     store = tmp_path / "store"
     file = write_campaign(tmp_path / "tiles.yaml", source=SOURCE)
     process = begun("run", file, "--store", store, "--workers", "1")
-    wait_for(lambda: list(store.glob("tiles/records/*.json")), "the record of the run", 250)
+    wait_for(lambda: list(store.glob("tiles/campaign.yaml")), "the record of the run", 250)
     children = psutil.Process(process.pid).children(recursive=True)
     ended_by(process, number)
     wait_for(lambda: not [c for c in children if c.is_running()], "the end of the workers", 30)
