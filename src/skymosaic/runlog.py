@@ -57,7 +57,9 @@ class RunLog(logging.Handler):
         self._store = place.store.hurried(_PATIENCE)
         self._folder = _folder(place, number)
         self._part, self._lines, self._size = 1, list[str](), 0
-        self._lines_lock = threading.RLock()
+        self._full = list[tuple[int, list[str]]]()
+        """Parts that get no more lines, and are not written yet."""
+        self._lines_lock = threading.Lock()
         self._changed, self._ended = threading.Event(), threading.Event()
         self._writer = threading.Thread(target=self._write_changes, daemon=True)
         self.addFilter(is_ours)
@@ -68,7 +70,7 @@ class RunLog(logging.Handler):
         line = json.dumps(entry_of(record))
         with self._lines_lock:
             if self._size > _PART and self._part < _PARTS:
-                self._flush()
+                self._full.append((self._part, self._lines))
                 self._part, self._lines, self._size = self._part + 1, [], 0
             if self._size <= _PART:
                 self._lines.append(line)
@@ -80,26 +82,29 @@ class RunLog(logging.Handler):
         self._ended.set()
         self._changed.set()
         self._writer.join()
-        with self._lines_lock:
-            self._flush()
+        self._flush()
 
     def _write_changes(self) -> None:
         while not self._ended.is_set():
             self._changed.wait()
             self._changed.clear()
             if not self._ended.is_set():
-                with self._lines_lock:
-                    self._flush()
+                self._flush()
                 self._ended.wait(_PAUSE)
 
     def _flush(self) -> None:
-        if not self._lines:
-            return
-        key = f"{self._folder}/{self._part:04d}.jsonl"
-        try:
-            self._store.write_text(key, "\n".join(self._lines) + "\n")
-        except StoreError:  # the run matters more than its log, and what failed would log itself
-            return
+        """Write what changed. The store logs, too, when it is away: no lock is held meanwhile."""
+        with self._lines_lock:
+            due, self._full = [*self._full, (self._part, list(self._lines))], []
+        for done, (part, lines) in enumerate(due):
+            key, text = f"{self._folder}/{part:04d}.jsonl", "\n".join(lines) + "\n"
+            try:
+                if lines:
+                    self._store.write_text(key, text)
+            except StoreError:  # the run matters more than its log
+                with self._lines_lock:
+                    self._full = [*due[done:-1], *self._full]
+                return
 
 
 @contextmanager

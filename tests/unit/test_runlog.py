@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,33 @@ def test_outside_of_a_run_lines_tell_none() -> None:
     )
     assert logs.is_ours(record)
     assert set(logs.entry_of(record)) == {"time", "level", "logger", "message"}
+
+
+class Away(LocalStore):
+    """A store that is away, and says so while others log."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.writing, self.logged = threading.Event(), threading.Event()
+
+    def hurried(self, patience: float) -> Away:
+        return self
+
+    def write_text(self, key: str, text: str) -> None:
+        self.writing.set()
+        assert self.logged.wait(20), "who logs waits for the store"
+        log.info("the store does not answer; trying again")
+        super().write_text(key, text)
+
+
+@pytest.mark.timeout(60)
+def test_who_logs_never_waits_for_a_store_that_logs_itself(tmp_path) -> None:
+    store = Away(tmp_path / "store")
+    place = Place(store, "demo", None, topic="skymosaic-ours")
+    with in_run(place.topic, "demo", 1), runlog.kept(place, 1):
+        log.info("begun")
+        assert store.writing.wait(20)
+        log.info("meanwhile")
+        store.logged.set()
+    told = [json.loads(line)["message"] for line in runlog.lines(place, 1, as_json=True)]
+    assert {"begun", "meanwhile"} <= set(told)
