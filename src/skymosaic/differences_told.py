@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from math import hypot
 from typing import Any
 
+from skymosaic.compare.wording import measured
 from skymosaic.methods import OWN
 from skymosaic.steps import Finished
 
@@ -36,7 +37,7 @@ def differences_told(runs: Mapping[str, Finished]) -> list[str]:
         said.append(
             "One constant an exposure does not explain the differences on the common grid: planes "
             f"fit better (by chance: {planes['chance']:.1e}), the steepest in {worst}, "
-            f"{sizes[worst]:.4f} +- {error:.4f} e-/s from edge to edge. {done}"
+            f"{measured(sizes[worst], error)} e-/s from edge to edge. {done}"
         )
     if told["doubtful"] > _MANY * told["patches"]:
         said.append(

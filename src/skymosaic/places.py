@@ -59,7 +59,7 @@ def parse_place(text: str, parts: int = 1) -> tuple[str, str]:
     try:
         scheme = uri_scheme(text)
         if scheme == "s3":
-            uri = checked_store_uri(text)
+            uri = checked_store_uri(text.rstrip("/"))
             root, *name = uri.rsplit("/", parts)
             if uri.count("/") < 2 + parts:
                 raise ValueError("it names a bucket alone")

@@ -40,7 +40,7 @@ ON_STORED = ["status", "logs", "cancel", "report", "clean", "restart"]
         ("file:a/b", f"{HERE}/a", "b"),
         ("file:/a%20b/c", "/a b", "c"),
         ("s3://bucket/demo", "s3://bucket", "demo"),
-        ("s3://bucket/a/b/demo/", "s3://bucket/a/b", "demo"),
+        ("s3://bucket/a/b/demo//", "s3://bucket/a/b", "demo"),
     ],
 )
 def test_what_a_place_means(tmp_path, monkeypatch, text, store, name) -> None:

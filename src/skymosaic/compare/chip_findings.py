@@ -7,7 +7,7 @@ from typing import Any
 
 from skymosaic.compare.advice import Finding
 from skymosaic.compare.facts import Facts
-from skymosaic.compare.wording import listed, some
+from skymosaic.compare.wording import listed, measured, some
 from skymosaic.methods import METHODS, OWN, ascribed
 
 
@@ -24,7 +24,7 @@ def _step(facts: Facts, chips: Mapping[str, Any]) -> Iterator[Finding]:
     if chips["model"] == "exposures":
         return
     parts = [
-        f"that of [SCI,{extver}] exceeds that of the first by {step:+.5f} +- {error:.5f} e-/s "
+        f"that of [SCI,{extver}] exceeds that of the first by {measured(step, error, 5, '+')} e-/s "
         f"({abs(step) / error:.0f} sigma)"
         for extver, step, error in chips["mean"]
         if error > 0
@@ -37,8 +37,8 @@ def _step(facts: Facts, chips: Mapping[str, Any]) -> Iterator[Finding]:
     alike = f"; it grows with the sky, by {listed(relative)} of it" if relative else ""
     largest = _largest(chips["steps"])
     how = (
-        f" It is another one in each exposure, the largest in {largest[0]}, {largest[1]:+.5f} +- "
-        f"{largest[2]:.5f}."
+        f" It is another one in each exposure, the largest in {largest[0]}, "
+        f"{measured(largest[1], largest[2], 5, '+')}."
         if chips["model"] == "chips" and largest is not None
         else ""
     )

@@ -8,7 +8,7 @@ from skymosaic.compare import chip_findings, overlap_findings
 from skymosaic.compare.advice import Finding
 from skymosaic.compare.facts import SIGMAS, SMALL_SHARE, Facts
 from skymosaic.compare.residuals import Residual
-from skymosaic.compare.wording import listed
+from skymosaic.compare.wording import amount, listed, measured
 from skymosaic.methods import ascribed
 
 _UNEVEN = 3.0  # times its standard error that one constant an exposure leaves of a difference
@@ -54,9 +54,9 @@ def _statistic_disagrees(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "statistic-disagrees",
             "warning",
-            f"{method} leaves {worst.residual:+.4f} +- {worst.error:.4f} e-/s between {worst.a} "
-            f"and {worst.b} (and more than its error in {len(left)} of {len(facts.differences)} "
-            "overlaps): the statistic that it compares disagrees with the difference of the same "
+            f"{method} leaves {measured(worst.residual, worst.error, sign='+')} e-/s between "
+            f"{worst.a} and {worst.b} (and more than its error in {len(left)} of "
+            f"{len(facts.differences)} overlaps): the statistic that it compares disagrees with the difference of the same "
             "places on the sky. Look for bright or saturated sources and bad pixels in these "
             "overlaps, and mask them (in DQ, or with AstroDrizzle's skyfile or skymask_cat).",
             {
@@ -75,7 +75,7 @@ def _not_constant(facts: Facts) -> Iterator[Finding]:
             "not-constant",
             "warning",
             f"The difference of {worst.a} and {worst.b} varies across their overlap by "
-            f"{worst.unevenness:.4f} e-/s rms (so in {len(uneven)} of {len(facts.differences)} "
+            f"{amount(worst.unevenness)} e-/s rms (so in {len(uneven)} of {len(facts.differences)} "
             "overlaps): a gradient or bad flat field, which no method removes that subtracts one "
             "value from an exposure.",
             {"pairs": [[one.a, one.b, one.unevenness] for one in uneven[:10]]},
@@ -99,9 +99,9 @@ def _oversubtraction(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "over-subtraction",
                 "note",
-                f"{method} leaves the darkest parts of its mosaic {-one.background:.4f} +- "
-                f"{one.background_error:.4f} e-/s below zero: if no defects darken them, it "
-                "subtracts too much by that, and by more where they hold emission.",
+                f"{method} leaves the darkest parts of its mosaic "
+                f"{measured(-one.background, one.background_error)} e-/s below zero: if no defects "
+                "darken them, it subtracts too much by that, and by more where they hold emission.",
                 {
                     "method": method,
                     "background": one.background,
@@ -119,8 +119,8 @@ def _pedestal(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "pedestal",
                 "note",
-                f"{method} leaves {one.background:.4f} e-/s in the darkest parts of the mosaic: "
-                "sky, or emission that is everywhere.",
+                f"{method} leaves {amount(one.background)} e-/s in the darkest parts of the mosaic"
+                ": sky, or emission that is everywhere.",
                 {
                     "method": method,
                     "background": one.background,
@@ -149,7 +149,7 @@ def _same_differences(facts: Facts) -> Iterator[Finding]:
     least = min(rms.values())
     same = [method for method, one in rms.items() if one - least <= facts.negligible]
     if len(same) > 1:
-        left = listed([f"{rms[method]:.4f}" for method in same])
+        left = listed([amount(rms[method]) for method in same])
         names = listed([ascribed(method) for method in same])
         yield Finding(
             "same-differences",
@@ -170,8 +170,8 @@ def _steps(facts: Facts) -> Iterator[Finding]:
                 "steps",
                 "note",
                 f"{method} leaves steps at {len(large)} of {len(seams)} seams, the largest of "
-                f"{worst.step:+.4f} +- {worst.error:.4f} e-/s at the edge of {worst.exposure}, at "
-                f"RA {worst.ra:.5f}, Dec {worst.dec:+.5f}.",
+                f"{measured(worst.step, worst.error, sign='+')} e-/s at the edge of "
+                f"{worst.exposure}, at RA {worst.ra:.5f}, Dec {worst.dec:+.5f}.",
                 {"method": method, "seams": len(large), "of": len(seams), "worst": worst.to_dict()},
             )
 
@@ -192,9 +192,9 @@ def _seams_disagree(facts: Facts) -> Iterator[Finding]:
                 "seams-disagree",
                 "warning",
                 f"At {len(odd)} of {len(seams)} seams the mosaic of {method} has another step than "
-                f"its exposures call for: {worst.step:+.4f} +- {worst.error:.4f} e-/s at the edge "
-                f"of {worst.exposure}, where {worst.expected:+.4f} is expected. Look at the masks "
-                "and weights there.",
+                f"its exposures call for: {measured(worst.step, worst.error, sign='+')} e-/s at "
+                f"the edge of {worst.exposure}, where {amount(worst.expected or 0.0, sign='+')} is "
+                "expected. Look at the masks and weights there.",
                 {"method": method, "worst": worst.to_dict(), "seams": len(odd)},
             )
 
@@ -203,7 +203,9 @@ def _truth(facts: Facts) -> Iterator[Finding]:
     known = {method: one.truth for method, one in facts.quality.items() if one.truth is not None}
     if known:
         best = min(known, key=lambda method: known[method].rms)
-        errors = listed([f"{one.rms:.4f} ({ascribed(method)})" for method, one in known.items()])
+        errors = listed(
+            [f"{amount(one.rms)} ({ascribed(method)})" for method, one in known.items()]
+        )
         yield Finding(
             "truth",
             "note",

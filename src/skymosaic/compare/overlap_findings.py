@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from skymosaic.compare.advice import Finding
 from skymosaic.compare.facts import SIGMAS, Facts
 from skymosaic.compare.overlap_graph import Cut
-from skymosaic.compare.wording import listed, some
+from skymosaic.compare.wording import amount, listed, some
 from skymosaic.methods import ALL, ascribed
 
 
@@ -80,7 +80,8 @@ def _cut_finding(cut: Cut, weak: bool) -> Finding:
         "bridge" if cut.is_bridge else "weak-link",
         "warning" if weak else "note",
         f"{some(cut.parts[0])} and the rest of the group are held together by {held} with "
-        f"{cut.pixels} pixels: their levels are known against each other to {cut.error:.4f} e-/s.",
+        f"{cut.pixels} pixels: their levels are known against each other to "
+        f"{amount(cut.error)} e-/s.",
         {"part": list(cut.parts[0]), "pixels": cut.pixels, "standard_error": cut.error},
     )
 

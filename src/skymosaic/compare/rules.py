@@ -10,7 +10,7 @@ from skymosaic.compare.background import NEGLIGIBLE
 from skymosaic.compare.estimate import Comparison
 from skymosaic.compare.facts import SIGMAS, SMALL_SHARE, Facts
 from skymosaic.compare.turning import Turn, turns
-from skymosaic.compare.wording import listed
+from skymosaic.compare.wording import amount, listed, measured
 from skymosaic.methods import ascribed
 
 
@@ -70,10 +70,10 @@ def _sentence(
     names = listed([ascribed(method) for method in equal])
     first, error, uncertainty = ranking[0]
     best = ascribed(first)
-    off = f"{error:.4f} +- {max(uncertainty, 5e-5):.4f} e-/s rms"
-    rest = [f"{one:.4f} ({ascribed(m)})" for m, one, _ in ranking if m not in equal]
+    off = f"{measured(error, uncertainty)} e-/s rms"
+    rest = [f"{amount(one)} ({ascribed(m)})" for m, one, _ in ranking if m not in equal]
     against = f"; the others are off by {listed(rest)}" if rest else ""
-    differ = f"{apart.excess:.4f} +- {apart.error:.4f} e-/s"
+    differ = f"{measured(apart.excess, apart.error)} e-/s"
     if verdict == "undetermined":
         return (
             "The data do not tell which sky method to use: the estimated errors differ by "
@@ -86,13 +86,13 @@ def _sentence(
         )
     if apart.excess + 2.0 * apart.error <= facts.negligible:
         how = (
-            f"do not differ here by more than {facts.negligible:.4f} e-/s "
+            f"do not differ here by more than {amount(facts.negligible)} e-/s "
             f"({NEGLIGIBLE:.0%} of the noise of a pixel)"
         )
     elif apart.excess <= facts.negligible:
         how = (
             f"hardly differ here: by {differ}, where {NEGLIGIBLE:.0%} of the noise of a pixel is "
-            f"{facts.negligible:.4f}"
+            f"{amount(facts.negligible)}"
         )
     else:
         how = f"cannot be told apart here: they differ by {differ}"
