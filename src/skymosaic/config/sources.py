@@ -54,6 +54,16 @@ Downloads = Annotated[Count, Field(le=256)]
 Dithers = Annotated[Count, Field(le=MAXIMUM_DITHERS)]
 Offset = Annotated[Number, Field(ge=-3600, le=3600)]
 
+LeftOut = Annotated[
+    Literal["refuse", "leave_out"],
+    Field(
+        description=(
+            "An image that cannot be used stops the campaign once all are there (refuse), or is "
+            "left out and reported."
+        )
+    ),
+]
+
 
 class SimulatedSource(Section):
     """Exposures made by the program itself, with known sky and known pointing errors."""
@@ -205,6 +215,7 @@ class MastSource(Section):
     bucket_endpoint_url: Endpoint | None = Field(
         default=None, description="Address of the bucket's server; null: what AWS's settings say."
     )
+    on_bad_file: LeftOut = "refuse"
     allow_untried: Untried = False
     allow_non_imaging: NonImaging = False
     downloads: Downloads = Field(default=8, description="Files fetched at once at most (count).")
@@ -246,6 +257,7 @@ class S3Source(Section):
     allow_mixed: bool = Field(
         default=False, description="Allow exposures of several filters or detectors in one mosaic."
     )
+    on_bad_file: LeftOut = "refuse"
     allow_untried: Untried = False
     allow_non_imaging: NonImaging = False
     profile: Text | None = Field(

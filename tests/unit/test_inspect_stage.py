@@ -1,0 +1,140 @@
+"""Retrieving and inspecting: what is seen in pixels, judged, kept, and not made anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+from skymosaic import stages
+from skymosaic.admission import rules_of
+from skymosaic.archive.directory import Directory
+from skymosaic.config import Campaign
+from skymosaic.drizzle.missing_pixels import key_of_missing
+from skymosaic.errors import InputError
+from skymosaic.exposure import Exposure
+from skymosaic.inspection import Rules
+from skymosaic.steps import Finished, NotFinishedError, Place
+from skymosaic.store.local import LocalStore
+from tests.unit.test_health import change, made
+
+NAMES = ("ibxl54aaq", "ibxl54bbq", "ibxl54ccq")
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in NAMES:
+        made(folder / f"{name}_flt.fits")
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path) -> Place:
+    return Place(LocalStore(tmp_path / "store"), "field", tmp_path)
+
+
+def rules(data: Path, *, on_bad_file: str = "refuse", **parameters: Any) -> Rules:
+    source = {"kind": "directory", "path": str(data), "on_bad_file": on_bad_file}
+    given = {"campaign": {"name": "field"}, "source": source}
+    return rules_of(Campaign.model_validate({**given, "sky": {"parameters": parameters}}))
+
+
+def inspect(place: Place, data: Path, asked: Rules) -> Finished:
+    source = Directory(data)
+    each = [stages.retrieve(place, source, asked, parcel) for parcel in source.parcels()]
+    return stages.inspect(place, each, asked)
+
+
+def exposures(done: Finished) -> list[Exposure]:
+    return [Exposure.from_dict(record) for record in done.result["exposures"]]
+
+
+def forget_what_was_seen(place: Place) -> None:
+    """Make the manifests of retrieved files as older versions wrote them."""
+    for name in NAMES:
+        key = place.key("manifests", f"pristine/{name}_flt.json")
+        manifest = place.store.read_json(key)
+        manifest = {name: value for name, value in manifest.items() if name != "checksum"}
+        for image in manifest["result"]["images"]:
+            del image["health"], image["lacks"]
+        place.store.write_json(key, manifest)
+
+
+def test_what_was_seen_is_known_and_tabulated(place, data, tmp_path) -> None:
+    change(data / "ibxl54bbq_flt.fits", "SCI", 1, (0, 0), np.nan)  # which is flagged
+    done = inspect(place, data, rules(data))
+    assert [e.health[0].flagged_missing for e in exposures(done)] == [0, 1, 0]
+    table = Table.read(tmp_path / "store" / "field" / "inspection" / "exposures.ecsv")
+    assert list(table["nan_flagged"]) == [0, 1, 0]
+    assert np.all((table["good"] > 0.99) & (table["good"] < 1))
+    [line] = done.result["warnings"]
+    assert "ibxl54bbq_flt.fits" in line and "1 pixels" in line
+    # The pristine copy is the user's file, byte by byte.
+    for kind in ("SCI", "DQ"):
+        pixels = fits.getdata(tmp_path / "store/field/pristine/ibxl54bbq_flt.fits", (kind, 1))
+        assert pixels.tobytes() == fits.getdata(data / "ibxl54bbq_flt.fits", (kind, 1)).tobytes()
+    aligned = stages.align(place, Campaign.model_validate(
+        {"campaign": {"name": "field"}, "source": {"kind": "directory", "path": "x"},
+         "align": "none"}).align, done)  # fmt: skip
+    assert key_of_missing(exposures(aligned)) == {"missing": 1}
+
+
+def test_nothing_is_done_twice(place, data) -> None:
+    assert not inspect(place, data, rules(data)).reused
+    assert inspect(place.only_finished(), data, rules(data)).reused
+
+
+def test_an_exposure_that_cannot_be_measured_stops_the_campaign(place, data) -> None:
+    change(data / "ibxl54bbq_flt.fits", "DQ", 1, np.s_[:], 4)
+    with pytest.raises(InputError, match=r"ibxl54bbq_flt\.fits\[SCI,1\]: DQ flags every") as caught:
+        inspect(place, data, rules(data))
+    assert caught.value.exit_code == 4
+    with pytest.raises(NotFinishedError):
+        inspect(place.only_finished(), data, rules(data))
+
+
+def test_it_is_left_out_where_the_file_says_so_and_only_there(place, data) -> None:
+    change(data / "ibxl54bbq_flt.fits", "SCI", 1, np.s_[:], 0.0)
+    done = inspect(place, data, rules(data, on_bad_file="leave_out"))
+    assert [e.rootname for e in exposures(done)] == ["ibxl54aaq", "ibxl54ccq"]
+    assert any("ibxl54bbq_flt.fits[SCI,1]" in line for line in done.result["warnings"])
+    assert inspect(place.only_finished(), data, rules(data, on_bad_file="leave_out")).reused
+    with pytest.raises(InputError, match="every good pixel is 0"):
+        inspect(place, data, rules(data))
+
+
+def test_other_flags_look_at_the_pixels_again(place, data) -> None:
+    change(data / "ibxl54bbq_flt.fits", "DQ", 1, np.s_[:], 4)
+    with pytest.raises(InputError, match="sky_bits"):  # the remedy that is named
+        inspect(place, data, rules(data))
+    done = inspect(place, data, rules(data, sky_bits=4))
+    assert [e.health[0].good for e in exposures(done)] == [256, 256, 256]
+    assert inspect(place.only_finished(), data, rules(data, sky_bits=4)).reused
+
+
+def test_what_older_versions_finished_stays_finished(place, data) -> None:
+    inspect(place, data, rules(data))
+    forget_what_was_seen(place)
+    place.store.delete(place.key("manifests", "inspection.json"))
+    # An inspection that begins now looks at the pixels; its key is that of older versions.
+    done = inspect(place, data, rules(data))
+    assert not done.reused and all(e.health for e in exposures(done))
+    manifest = place.store.read_json(place.key("manifests", "inspection.json"))
+    assert set(manifest["parameters"]) == {"record"}
+    assert inspect(place.only_finished(), data, rules(data)).reused
+
+
+def test_what_older_versions_retrieved_is_judged_too(place, data) -> None:
+    change(data / "ibxl54bbq_flt.fits", "SCI", 1, (5, 5), np.nan)
+    asked, source = rules(data), Directory(data)
+    for parcel in source.parcels():
+        stages.retrieve(place, source, asked, parcel)
+    forget_what_was_seen(place)
+    with pytest.raises(InputError, match=r"ibxl54bbq.*1 pixels that DQ calls good are no numbers"):
+        inspect(place, data, asked)
