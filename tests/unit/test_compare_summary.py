@@ -86,3 +86,17 @@ def test_an_undetermined_exposure_that_overlaps_others_is_pointed_out():
 def test_nothing_is_warned_of_where_all_is_determined_and_linked():
     assert warnings(made(SKIES), [["a", "b", "c", "d"]]) == []
     assert warnings(made({"localmin": SKIES["localmin"]}), GROUPS) == []
+
+
+def test_what_was_not_measured_is_named_with_its_reason():
+    runs = {"localmin": [SkyValue("a", 1, 1.0, 60.0), SkyValue("b", 1, None, 60.0)]}
+    [line] = warnings(runs, [["a", "b"]])
+    assert "localmin could not determine the sky of 1 exposure: b. No pixel is left" in line
+
+
+def test_a_chip_that_was_not_measured_beside_one_that_was():
+    values = [SkyValue(name, chip, 1.0, 60.0) for name in "ab" for chip in (1, 2)]
+    assert warnings({"localmin": values}, [["a", "b"]]) == []
+    values[3] = SkyValue("b", 2, None, 60.0)
+    [line] = warnings({"localmin": values}, [["a", "b"]])
+    assert "localmin could measure no sky in b[SCI,2]" in line

@@ -95,6 +95,27 @@ def test_two_chips(make) -> None:
     }
 
 
+def test_localmin_of_an_exposure_without_a_pixel_is_no_0(make) -> None:
+    """skypac writes 0 into all three records, and only says so in its log."""
+    run = make({"a": [1.5], "b": [0.0]})
+    run.lines += [
+        "[INFO    ] *WARNING:* Not enough data points to compute sky for 'b_flt.fits['SCI',1]'.",
+        "[INFO    ]    *   Image:   'b_flt.fits['SCI',1]'  --  SKY = None (brightness units)",
+    ]
+    assert run.read("localmin") == {("a", 1): 1.5, ("b", 1): None}
+
+
+def test_localmin_of_a_chip_without_a_pixel_is_not_that_of_the_other(make) -> None:
+    run = make({"j123": [10.25, 10.25], "j124": [11.0, 11.0]}, unit="ELECTRONS")
+    line = "Not enough data points to compute sky for 'j124_flt.fits['SCI',2]'{}."
+    run.lines.append(f"*WARNING:* {line.format(' after clipping was applied')}")
+    found = run.read("localmin")
+    assert found["j124", 2] is None
+    assert found["j124", 1] == 11.0 and found["j123", 2] == 10.25
+    # Of `match` it says what the lowest sky was sought in, not what was subtracted.
+    assert run.read("match")["j124", 2] == 11.0
+
+
 def test_the_brightness_goes_with_the_value(make, tmp_path) -> None:
     run = make({"a": [140.0]}, unit="ELECTRONS")
     run.read()

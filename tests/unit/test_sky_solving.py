@@ -108,3 +108,11 @@ def test_an_exposure_without_usable_pixels() -> None:
     assert skies.methods["localmin"].values == (1.0, 2.0, None)
     with pytest.raises(SkyError, match="no usable pixel"):
         compute_skies(layout, chips, [1.0] * 3, ["globalmin"])
+
+
+def test_a_chip_without_usable_pixels_loses_the_sky_of_the_others_which_is_not_its_own() -> None:
+    layout = Layout((0, 0, 1), ((9, 9),) * 3, ({}, {}, {}))
+    chips = [ChipSky(Measured(7.0, 81), {}), ChipSky(NOTHING, {}), ChipSky(Measured(6.0, 81), {})]
+    localmin = compute_skies(layout, chips, [1.0] * 3, ["localmin"]).methods["localmin"]
+    assert localmin.values == (7.0, None, 6.0)
+    assert localmin.subtracted == (7.0, 7.0, 6.0)
