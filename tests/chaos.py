@@ -30,6 +30,7 @@ import yaml
 
 from skymosaic import scratch
 from tests.faulty_proxy import Faults, faulty_proxy
+from tests.mast_standin import Archive, configuration, mast_standin
 from tests.s3_server import BUCKET, S3Server, flip_byte, s3_server
 from tests.strangers import USER
 from tests.trials import NotTriedError, TrialError, play
@@ -49,6 +50,14 @@ _CAMPAIGN = {
     # Killed workers are given up soon, and a server that is away is waited for.
     "store": {"patience": 90},
 }
+_MAST = {
+    "kind": "mast",
+    "proposal_id": [12812],
+    "filters": ["F160W"],
+    "download": "mast",
+    "downloads": 2,
+}
+_OTHER = 65534  # the user `nobody`
 _OUTAGE = 20.0  # s
 _LONGEST = 240.0  # s that a run may take
 
@@ -78,6 +87,8 @@ class Run:
     environment: dict[str, str] = field(default_factory=dict)
     prefix: tuple[str, ...] = ()
     """A command that the campaign is started by."""
+    source: dict[str, Any] | None = None
+    """Where the exposures come from instead."""
     process: subprocess.Popen[str] | None = None
     output: str = ""
     seen: dict[int, psutil.Process] = field(default_factory=dict)
@@ -86,7 +97,8 @@ class Run:
         self.folder = self.stage.folder / self.name
         self.scratch = self.folder / "scratch"
         self.scratch.mkdir(parents=True)
-        (self.folder / "tiles.yaml").write_text(yaml.safe_dump(_CAMPAIGN))
+        campaign = {**_CAMPAIGN, **({"source": self.source} if self.source else {})}
+        (self.folder / "tiles.yaml").write_text(yaml.safe_dump(campaign))
 
     @property
     def store(self) -> str:
@@ -104,6 +116,7 @@ class Run:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,  # as a terminal gives it: what it sends comes to all of them
             env={
                 **os.environ,
                 **self.stage.server.environment,
@@ -343,10 +356,10 @@ def flipped_byte(run: Run) -> str:
     return "found, named, put aside and made anew"
 
 
-def full_scratch(run: Run) -> str:
+def full_scratch(run: Run, size: str) -> str:
     """A scratch folder on a file system that is too small."""
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(run.scratch)], check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(run.scratch)], check=False
     )
     if mounted.returncode:
         raise NotTriedError("mounting a small file system is not permitted here")
@@ -355,7 +368,7 @@ def full_scratch(run: Run) -> str:
         code = run.end()
     finally:
         subprocess.run(["umount", "--lazy", str(run.scratch)], check=True)
-    if code != 9 or "no space left" not in run.output:
+    if code != 9 or not all(word in run.output for word in ("no space left", "compute.scratch")):
         raise TrialError(f"ended with {code}, not with 9 and 'no space left':\n{run.output}")
     return _go_on(run, "refused by name (exit code 9); the next run, with more, went on")
 
@@ -380,6 +393,81 @@ def squatters(run: Run) -> str:
     for pipe in pipes:
         pipe.unlink()
     return "passed over, and left as they were"
+
+
+def hang_up(run: Run) -> str:
+    """The terminal is closed: SIGHUP to all that was started from it."""
+    run.start()
+    run.in_stage("drizzle")
+    assert run.process is not None
+    os.killpg(run.process.pid, signal.SIGHUP)
+    if (code := run.end()) != 129:
+        raise TrialError(f"ended with {code}, not with 129:\n{run.output}")
+    if "Traceback" in run.output:
+        raise TrialError(f"ended with a traceback:\n{run.output}")
+    return _go_on(run, "ended in order (exit code 129); the next run went on")
+
+
+def anothers_folders(run: Run) -> str:
+    """Another user has made folders, files and FIFOs by our names in the temporary folder."""
+    if os.getuid():
+        raise NotTriedError("only root can make what belongs to another user")
+    ours = f"skymosaic-{os.getuid()}"
+    cache = "cache-" + hashlib.sha256(run.store.encode()).hexdigest()[:12]
+    for name in (f"{ours}-{cache}", f"{ours}-drizzlepac-other", f"{ours}-dask-other"):
+        folder = run.scratch / name
+        folder.mkdir()
+        os.mkfifo(folder / ".lock")
+        os.chown(folder / ".lock", _OTHER, _OTHER)
+        os.chown(folder, _OTHER, _OTHER)
+    os.mkfifo(run.scratch / f"{ours}-fifo")
+    os.chown(run.scratch / f"{ours}-fifo", _OTHER, _OTHER)
+    run.scratch.chmod(0o1777)
+    theirs = sorted(run.scratch.rglob("*"))
+    run.start()
+    if code := run.end():
+        raise TrialError(f"ended with {code}:\n{run.output}")
+    if gone := [path for path in theirs if not path.exists()]:
+        raise TrialError(f"it removed what belongs to another user: {gone}")
+    for path in reversed(theirs):
+        path.rmdir() if path.is_dir() else path.unlink()
+    return "passed by; nothing of theirs was touched"
+
+
+def one_download_cache(run: Run) -> str:
+    """Two campaigns fetch the same files at the same time, into one folder of unfinished files."""
+    data, home = run.folder / "archive", run.folder / "home"
+    simulated = ("--size", "small", "--tile", "54", "--tile", "51", "--tile", "55")
+    subprocess.run(
+        [sys.executable, "-m", "skymosaic", "simulate", str(data), *simulated],
+        check=True,
+        capture_output=True,
+    )
+    archive = Archive()
+    archive.add_folder(data)
+    archive.latency = 2.0  # s: they meet
+    with mast_standin(archive) as url:
+        environment = configuration(home, url)
+        pair = [Run(run.stage, f"{run.name}-{i}", environment, source=_MAST) for i in (1, 2)]
+        for one in pair:
+            one.start()
+        try:
+            for one in pair:
+                if code := one.end():
+                    raise TrialError(f"ended with {code}:\n{one.output}")
+        finally:
+            for one in pair:
+                if one.process and one.process.poll() is None:
+                    one.process.kill()
+    for one in pair:
+        one.check_end()
+    if left := list((home / "cache" / "skymosaic" / "downloads").iterdir()):
+        raise TrialError(f"unfinished files are left: {left}")
+    once = sum(archive.sent[name] == path.stat().st_size for name, path in archive.files.items())
+    run.start()  # the checks of the end are of this one
+    if code := run.end():
+        raise TrialError(f"ended with {code}:\n{run.output}")
+    return f"{once} of {len(archive.files)} files came once for both"
 
 
 def wrong_clock(run: Run) -> str:
@@ -413,7 +501,11 @@ SCENARIOS: dict[str, Callable[[Run], str]] = {
     "503 SlowDown on a tenth of requests": slow_down,
     "truncated uploads": truncated_upload,
     "flipped byte in a stored object": flipped_byte,
-    "disk full in scratch": full_scratch,
+    "disk full in scratch": lambda run: full_scratch(run, "12m"),
+    "scratch full from the beginning": lambda run: full_scratch(run, "300k"),
+    "SIGHUP in drizzle": hang_up,
+    "another user's folders in the temporary one": anothers_folders,
+    "two campaigns on one download cache": one_download_cache,
     "another user's folder and pipes in scratch": squatters,
     "clock an hour off": wrong_clock,
 }
