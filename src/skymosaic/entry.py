@@ -52,6 +52,8 @@ def _run(
     except SystemExit as end:
         if isinstance(end.code, int) and end.code > signals.exit_code(0):
             ended.append(end.code)
+            # Libraries that were interrupted half-way fail to tidy up, and Python tells of each.
+            sys.unraisablehook = lambda _what: None
         raise
 
 

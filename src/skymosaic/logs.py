@@ -14,6 +14,8 @@ from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
+from skymosaic import signals
+
 STEPS = "skymosaic.steps"
 """The logger that tells what steps do; people are told by a display instead."""
 _ABOUT = "about"  # the attribute of a record
@@ -118,8 +120,10 @@ def log_to_stderr(verbose: int, quiet: bool, as_json: bool) -> None:
         if record.name == STEPS:
             return as_json and not quiet
         if not record.name.startswith("skymosaic"):
-            # Dask tells of its own workings; what matters to users comes as events and errors.
-            return verbose >= 2 or not record.name.startswith("distributed")
+            # Dask tells of its own workings, and libraries that they were interrupted; what
+            # matters to users comes as events and errors.
+            is_noise = record.name.startswith("distributed") or signals.was_asked()
+            return verbose >= 2 or not is_noise
         return record.levelno >= level
 
     handler.addFilter(is_ours)

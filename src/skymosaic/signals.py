@@ -29,6 +29,14 @@ def exit_code(number: int) -> int:
     return 128 + number
 
 
+_came: list[int] = []
+
+
+def was_asked() -> bool:
+    """Tell whether this process was asked to end, by a signal that was raised."""
+    return bool(_came)
+
+
 class Asked:
     """Whether a command was asked to end."""
 
@@ -38,6 +46,7 @@ class Asked:
 
     def _raise(self, number: int, _frame: FrameType | None) -> NoReturn:
         self.by = number
+        _came.append(number)
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         sys.exit(exit_code(number))
