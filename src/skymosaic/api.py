@@ -24,6 +24,7 @@ from skymosaic.errors import MissingError
 from skymosaic.findings import Findings, find_run, read_findings
 from skymosaic.steps import Bench, Finished
 from skymosaic.store import Product
+from skymosaic.verified_told import verified
 
 
 @dataclass(frozen=True)
@@ -113,13 +114,18 @@ class Run:
 
     @property
     def checks(self) -> Table:
-        """What header, HDRTAB and log say of each sky value."""
+        """What header, HDRTAB and log say of each sky value (engine astrodrizzle)."""
         return self.table("checks")
 
     @property
     def static_masks(self) -> Table:
         """How many pixels of each chip the static mask leaves out of all exposures."""
         return self.table("static_masks")
+
+    @property
+    def verified(self) -> Sequence[str]:
+        """What was verified of the sky values and mosaics, and how; what was not."""
+        return verified(self._found)
 
     @property
     def steps(self) -> Table:

@@ -34,7 +34,7 @@ def verified(found: Findings) -> list[str]:
         told.append(f"No part of the mosaics was compared with AstroDrizzle's: {why}.")
     if SAMPLE in found.checked:
         told.append(both_engines_told(found.checked[SAMPLE].result))
-    return told
+    return [text[:1].upper() + text[1:] for text in told]
 
 
 def check_lines(checked: Mapping[str, Finished]) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from skymosaic import load
 from tests.conftest import manifests, skymosaic, write_campaign
 from tests.frames import Frame, write_frames, write_two_chip_frames
 
@@ -73,12 +74,24 @@ def test_an_error_in_one_mosaic_of_ccds_is_found(tmp_path: Path) -> None:
         assert one["pixels"] > 0.9 * window["columns"] * window["rows"]
         assert one["largest"] < PLANTED / 10
     assert "witness: AstroDrizzle itself made" in ended.out
+    loaded = load(store)
+    assert loaded.complete
+    [said] = loaded.verified
+    assert said.startswith("AstroDrizzle itself made") and "of each of 4 mosaics" in said
+    report = (store / "comparison" / "report.md").read_text()
+    assert f"## What was verified\n\n- {said}" in report
+    assert set(loaded.table("witness")["method"]) == set(witness["methods"])
     science = plant(store, "match-differences", PLANTED)
     ended = run(file)
     assert ended.code == 7, ended.err
     assert f"{science.name} (match-differences): its pixels are not those that" in ended.err
     assert "+0.0001 e-/s in the median" in ended.err
     assert "of the mosaic. Do not use" in ended.err
+    [missing] = load(store).missing
+    assert (missing.part, missing.state) == ("witness", "failed")
+    assert load(store).verified == [
+        "No part of the mosaics was compared with AstroDrizzle's: the witness has not finished."
+    ]
 
 
 @pytest.mark.slow

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from skymosaic.config import Campaign
 from skymosaic.engine_checks import sample_of
+from skymosaic.findings import Findings
 from skymosaic.run_record import alignment_lines
-from skymosaic.steps import Finished
-from skymosaic.verified_told import check_lines
+from skymosaic.steps import Finished, Place
+from skymosaic.store.local import LocalStore
+from skymosaic.verified_told import check_lines, verified, witness_told
 
 PAIRS = [("a", "b", 3.0), ("b", "c", 5.0), ("c", "d", 1.0), ("a", "d", 1.5)]
 
@@ -58,3 +65,48 @@ def test_the_alignment_is_told_by_its_worst_values() -> None:
     ]
     nothing = Finished("aligned", "key", {}, {"alignment": None}, 1.0, 0, False)
     assert alignment_lines(nothing) == []
+
+
+def of_onepass(**changed: object) -> dict[str, object]:
+    agreement = {"pixels": 100, "rms": 1e-7, "largest": 2e-6, "noise": 0.01}
+    window = {"x": 9, "y": 19, "columns": 10, "rows": 10, "exposures": ["a", "b"], "whole": True}
+    return {
+        "methods": {"match": agreement},
+        "window": {**window, **changed},
+        "left_out": [],
+        "cosmic_rays": False,
+    }
+
+
+def test_the_witness_of_onepass_says_what_it_saw() -> None:
+    said = witness_told(of_onepass())
+    assert "AstroDrizzle itself made 10 x 10 pixels (columns 10 to 19, rows 20 to 29)" in said
+    assert "from the exposures that reach them (a and b)" in said
+    assert "largest difference is 2e-06 (match)" in said
+    deep = witness_told(of_onepass(whole=False))
+    assert "the mosaics themselves were not compared" in deep
+
+
+def test_what_astrodrizzle_cannot_make_is_named() -> None:
+    planes = {**of_onepass(), "left_out": ["match-differences"]}
+    assert witness_told(planes).endswith(
+        "Not compared: match-differences *, whose planes AstroDrizzle cannot subtract."
+    )
+    assert witness_told({**planes, "methods": {}}).startswith("Not compared")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"engine": "onepass"}, "compared with AstroDrizzle's: the witness has not finished"),
+        ({"engine": "onepass", "witness": False}, "AstroDrizzle's: drizzle.witness is false"),
+        ({}, "1 of 2 sky values: three records of AstroDrizzle agree"),
+    ],
+)
+def test_what_was_verified_is_told_for_each_engine(given: dict[str, object], said: str) -> None:
+    file = {"campaign": {"name": "a"}, "source": {"kind": "simulated"}, "drizzle": given}
+    run = Finished("runs/match", "key", {}, {"checks": [{"agree": 1}, {"agree": 0}]}, 1.0, 0, False)
+    place = Place(LocalStore(Path()), "a", None)
+    found = Findings(place, Campaign.model_validate(file), drizzled={"match": run})
+    [told] = verified(found)
+    assert said in told

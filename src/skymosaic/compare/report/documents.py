@@ -91,7 +91,7 @@ def markdown(report: Report) -> str:
         parts += ["## MDRIZSKY", f"{sky.caption}.", _as_markdown(sky), "## What the numbers say"]
         parts.append(_listed(list(report.summary)))
     if record.verified:
-        parts += ["## What was verified", _listed([_sentence(one) for one in record.verified])]
+        parts += ["## What was verified", _listed(list(record.verified))]
     tables = sheets(report)
     titles = {
         "quality": "How flat the mosaics are",
@@ -117,10 +117,6 @@ def markdown(report: Report) -> str:
 
 
 _SIGNS = {"good": "", "": "", "bad": "**Look:** "}
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _listed(lines: list[str]) -> str:
