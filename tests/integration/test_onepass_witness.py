@@ -95,10 +95,7 @@ def test_an_error_in_one_mosaic_of_ccds_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("error", [0.0, PLANTED])
-def test_where_many_exposures_cover_each_place_both_engines_drizzle_some(
-    error: float, tmp_path: Path
-) -> None:
+def test_where_many_exposures_cover_each_place_both_engines_drizzle_some(tmp_path: Path) -> None:
     file = campaign(tmp_path, CROWD, parameters={"final_units": "counts"})
     ended = run(file)
     assert ended.code == 0, ended.err

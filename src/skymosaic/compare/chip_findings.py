@@ -8,6 +8,7 @@ from typing import Any
 from skymosaic.compare.advice import Finding
 from skymosaic.compare.facts import Facts
 from skymosaic.compare.wording import listed, measured, some
+from skymosaic.imagers import onepass_imagers
 from skymosaic.methods import METHODS, OWN, ascribed
 
 
@@ -54,7 +55,8 @@ def _step(facts: Facts, chips: Mapping[str, Any]) -> Iterator[Finding]:
         done.append(f"{listed(own)} left it, too: set sky.per_chip: true, which takes it out")
     else:
         done.append(
-            "add match-differences to sky.methods: with sky.per_chip: auto or true it takes it out"
+            f"add match-differences to sky.methods (of {onepass_imagers()} only): with "
+            "sky.per_chip: auto or true it takes it out"
         )
     yield Finding(
         "chip-step",

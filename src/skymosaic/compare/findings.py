@@ -9,6 +9,7 @@ from skymosaic.compare.advice import Finding
 from skymosaic.compare.facts import SIGMAS, SMALL_SHARE, Facts
 from skymosaic.compare.residuals import Residual
 from skymosaic.compare.wording import amount, listed, measured
+from skymosaic.imagers import onepass_imagers
 from skymosaic.methods import ascribed
 
 _UNEVEN = 3.0  # times its standard error that one constant an exposure leaves of a difference
@@ -56,9 +57,11 @@ def _statistic_disagrees(facts: Facts) -> Iterator[Finding]:
             "warning",
             f"{method} leaves {measured(worst.residual, worst.error, sign='+')} e-/s between "
             f"{worst.a} and {worst.b} (and more than its error in {len(left)} of "
-            f"{len(facts.differences)} overlaps): the statistic that it compares disagrees with the difference of the same "
-            "places on the sky. Look for bright or saturated sources and bad pixels in these "
-            "overlaps, and mask them (in DQ, or with AstroDrizzle's skyfile or skymask_cat).",
+            f"{len(facts.differences)} overlaps): the statistic that it compares disagrees with "
+            "the difference of the same places on the sky. Look for bright or saturated sources and bad pixels in these "
+            "overlaps, and mask them: give them a flag in DQ that sky_bits does not ignore, or set "
+            "sky.mask_sources: true, which leaves sources out (drizzle.engine: onepass, of "
+            f"{onepass_imagers()} only).",
             {
                 "method": method,
                 "pairs": [one.to_dict() | {"significance": one.significance} for one in left[:10]],

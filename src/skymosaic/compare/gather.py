@@ -151,7 +151,8 @@ def _require_sound(data: ComparisonInput, invariants: Sequence[Invariant], campa
     if broken:
         raise SkyError(
             f"the sky values of campaign {campaign} contradict each other: {broken}. Nothing was "
-            "published; look into the AstroDrizzle logs of these methods and run them again"
+            "published; the logs of these methods, in runs/ of the store, may tell why. What is "
+            "removed from there `skymosaic run` makes anew"
         )
     strangers = sorted(set(data.images) - set(data.runs))
     if strangers:

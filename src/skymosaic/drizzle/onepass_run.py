@@ -27,7 +27,7 @@ from skymosaic.drizzle.onepass_parameters import final_of
 from skymosaic.drizzle.onepass_skies import AppliedSky, SkyChoice, find_skies
 from skymosaic.drizzle.onepass_sky import Exposures
 from skymosaic.drizzle.onepass_sources import sources_on_grid
-from skymosaic.drizzle.parameters import has_cr_steps
+from skymosaic.drizzle.parameters import CR_STEPS, has_cr_steps
 from skymosaic.drizzle.static_masks import StaticMasks, rule_of, sigma_of
 from skymosaic.drizzlepac_process import DrizzlepacError
 from skymosaic.errors import DrizzleError, InputError
@@ -218,7 +218,7 @@ def drizzle_chips(
     if has_cr_steps(parameters):
         raise DrizzleError(
             "there is no witness of a run with driz_cr: its masks of cosmic rays are not kept; set "
-            "driz_cr: false"
+            f"{', '.join(CR_STEPS)} to false in drizzle.parameters"
         )
     fill_missing(folder, exposures, parameters)
     final = final_of(parameters)

@@ -96,6 +96,7 @@ def require_agreement(
     missing = [key for key in keys if key not in skies]
     if missing:
         raise SkyError(f"{science.name}: HDRTAB has no row of {missing[0][0]}[SCI,{missing[0][1]}]")
+    again = f"remove {science.name} from the store, and `skymosaic run` makes it anew"
     with fits.open(science, memmap=True) as hdus, fits.open(weight, memmap=True) as weights:
         shape = (hdus[0].header["NAXIS1"], hdus[0].header["NAXIS2"])
         scale = float(hdus[0].header["EXPTIME"]) if in_counts(hdus[0].header) else 1.0
@@ -117,7 +118,7 @@ def require_agreement(
             if (off > WEIGHT * np.maximum(band.weight[seen], its_weight[seen])).any():
                 raise SkyError(
                     f"{weight.name}: its weights are not those of the exposures it names; the run "
-                    "used other pixels: run it again"
+                    f"used other pixels: {again}"
                 )
             difference = np.abs(found[seen].astype(np.float64) - band.mosaics["witness"][seen])
             allowed = np.maximum(NOISE * noise, RELATIVE * np.abs(found[seen]))
@@ -126,7 +127,7 @@ def require_agreement(
                 raise SkyError(
                     f"{science.name}: its pixels do not agree with MDRIZSKY in its headers, by "
                     f"{difference.max():.3g} (the noise is {noise:.3g}), first at column {x + 1}, "
-                    f"row {band.first + y + 1}; something else was subtracted: run it again"
+                    f"row {band.first + y + 1}; something else was subtracted: {again}"
                 )
             count += int(seen.sum())
             squares += float((difference**2).sum())

@@ -30,7 +30,7 @@ def job_of(campaign: Campaign) -> Job:
     if campaign.compute.backend == "local":
         raise CampaignError(
             "compute.backend is local, which has nothing to submit to: start it with `skymosaic "
-            "run`, or name a cluster, such as compute: {backend: scheduler, address: tcp://...}"
+            "run`, or name a cluster, such as compute: {backend: scheduler, address: tls://HOST:8786}"
         )
     return Job(campaign, resolved_yaml(campaign))
 
