@@ -12,7 +12,7 @@ from astropy.wcs import WCS
 
 from skymosaic.exposure import Chip, Exposure
 from skymosaic.sky.values import SkyValue
-from skymosaic.steps import Bench, Finished, Place, run_step
+from skymosaic.steps import Bench, Finished, Place, finished, run_step
 from skymosaic.store import open_store
 
 CAMPAIGN = """
@@ -107,6 +107,21 @@ class SmallStore:
 
         step, parameters = "runs/onepass", {"grid": self.grid, "skies": list(methods)}
         self._step(step, step, work, self.files, parameters)
+
+    def hear_witness(self) -> None:
+        """Let AstroDrizzle confirm what the one-pass engine made."""
+        made = finished(self.place, "runs/onepass")
+        assert made is not None
+        agreement = {"pixels": 600, "rms": 1e-8, "largest": 1e-7, "noise": 0.01}
+        window = {"x": 0, "y": 0, "columns": 30, "rows": 20, "exposures": list("abc")}
+        result = {
+            "methods": dict.fromkeys(made.result["runs"], agreement),
+            "window": {**window, "whole": True},
+            "left_out": [],
+            "cosmic_rays": False,
+        }
+        inputs = {f"{made.step}/{name}": product for name, product in made.products.items()}
+        self._step("witness", "witness", lambda _: result, {**self.files, **inputs})
 
     def _made(self, bench: Bench, method: str, sky: dict[str, float]) -> dict[str, object]:
         wcs = WCS(naxis=2)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 import skymosaic
 from skymosaic import reporting
@@ -79,6 +81,7 @@ def test_a_run_of_the_one_pass_engine_gives_its_methods_too(tmp_path) -> None:
     store.drizzle_at_once("localmin")
     assert states(store) == {"drizzle match": "not run"}
     store.drizzle_at_once("localmin", "match")
+    store.hear_witness()
     run = skymosaic.load(store.where)
     assert states(store) == {}
     assert run.methods == ("localmin", "match")
@@ -225,16 +228,31 @@ def test_a_run_of_onepass_gives_the_mosaics_of_all_methods(tmp_path) -> None:
     made.inspect()
     made.plan()
     made.drizzle_at_once("localmin", "match")
+    assert states(made)["witness"] == "not run"
+    made.hear_witness()
     run = skymosaic.load(made.where)
     assert run.methods == ("localmin", "match")
     assert states(made) == {}
+    [said] = run.verified
+    assert said.startswith("AstroDrizzle itself made 30 x 20 pixels")
+    assert run.table("witness")["method"].tolist() == ["localmin", "match"]
     assert run.mdrizsky["match"].tolist() == [0.0, 0.5, 0.25]
     assert run.mosaic("match").data.shape == (20, 30)
     page = reporting.report_text(made.place, "html")
     assert "there are no three records of AstroDrizzle" in page
     assert "Every value of this run passed that check" not in page
+    assert said in page
     with pytest.raises(MissingError, match="has no table 'checks'"):
         _ = run.checks
+    made.drizzle_at_once("match", "localmin")  # anew, with other bytes
+    path = next((made.where / "runs" / "onepass").glob("*_match_drz_sci.fits"))
+    with fits.open(path, mode="update") as hdus:
+        hdus[0].data += 1.0
+    manifest = made.where / "manifests" / "runs" / "onepass.json"
+    written = json.loads(manifest.read_text())
+    written["products"][path.name]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(written))
+    assert states(made)["witness"] == "outdated"
 
 
 @pytest.mark.parametrize("form", ["html", "md", "json"])
