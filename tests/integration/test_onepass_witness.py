@@ -112,7 +112,7 @@ def test_where_many_exposures_cover_each_place_both_engines_drizzle_some(tmp_pat
     [
         {"final_units": "counts", "final_bits": 0},
         {"final_bits": None, "final_wht_type": "ERR"},
-        {"final_kernel": "gaussian", "final_scale": 0.1, "static": False},
+        {"final_kernel": "gaussian", "final_scale": 0.1},
         {"final_fillval": 0.0, "final_pixfrac": 0.7, "final_bits": "~4"},
     ],
 )
