@@ -96,7 +96,8 @@ def keys_in(text: str) -> Iterator[tuple[str, str | None]]:
 
 def _filled(value: str) -> str:
     """Return a value with something in place of what a message puts in, or a reader has to."""
-    return re.sub(r"\b[A-Z]{3,}\b", lambda word: word[0].lower(), value.replace(UNKNOWN, "1"))
+    named = re.compile(r"\b(BUCKET|PREFIX|HOST|PATH|NAME|NAMESPACE)\b")
+    return named.sub(lambda word: word[0].lower(), value.replace(UNKNOWN, "1"))
 
 
 def is_key(path: str) -> bool:

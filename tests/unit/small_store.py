@@ -37,10 +37,10 @@ EXPOSURES = [exposure("a", 0.0), exposure("b", 0.05), exposure("c", 0.1)]
 class SmallStore:
     """A store in a folder, and the steps that are put into it."""
 
-    def __init__(self, folder: Path, engine: str = "astrodrizzle") -> None:
+    def __init__(self, folder: Path, engine: str = "astrodrizzle", witness: str = "false") -> None:
         self.place = Place(open_store(str(folder)), "field", None)
         self.where = folder / "field"
-        text = f"{CAMPAIGN}drizzle: {{engine: {engine}, witness: false}}\n"
+        text = f"{CAMPAIGN}drizzle: {{engine: {engine}, witness: {witness}}}\n"
         self.place.store.write_text("field/campaign.yaml", text)
 
     def inspect(self) -> None:
@@ -121,7 +121,9 @@ class SmallStore:
             "cosmic_rays": False,
         }
         inputs = {f"{made.step}/{name}": product for name, product in made.products.items()}
-        self._step("witness", "witness", lambda _: result, {**self.files, **inputs})
+        self._step(
+            "witness", "witness", lambda _: result, {**self.files, **inputs}, {"grid": self.grid}
+        )
 
     def _made(self, bench: Bench, method: str, sky: dict[str, float]) -> dict[str, object]:
         wcs = WCS(naxis=2)
