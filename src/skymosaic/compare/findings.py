@@ -58,9 +58,9 @@ def _statistic_disagrees(facts: Facts) -> Iterator[Finding]:
             f"{method} leaves {measured(worst.residual, worst.error, sign='+')} e-/s between "
             f"{worst.a} and {worst.b} (and more than its error in {len(left)} of "
             f"{len(facts.differences)} overlaps): the statistic that it compares disagrees with "
-            "the difference of the same places on the sky. Look for bright or saturated sources and bad pixels in these "
-            "overlaps, and mask them: give them a flag in DQ that sky_bits does not ignore, or set "
-            "sky.mask_sources: true, which leaves sources out (drizzle.engine: onepass, of "
+            "the difference of the same places on the sky. Look for bright or saturated sources "
+            "and bad pixels in these overlaps, and mask them: give them a flag in DQ that sky_bits "
+            "does not ignore, or set sky.mask_sources: true, which leaves sources out (drizzle.engine: onepass, of "
             f"{onepass_imagers()} only).",
             {
                 "method": method,
