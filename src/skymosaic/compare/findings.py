@@ -60,8 +60,8 @@ def _statistic_disagrees(facts: Facts) -> Iterator[Finding]:
             f"{len(facts.differences)} overlaps): the statistic that it compares disagrees with "
             "the difference of the same places on the sky. Look for bright or saturated sources "
             "and bad pixels in these overlaps, and mask them: give them a flag in DQ that sky_bits "
-            "does not ignore, or set sky.mask_sources: true, which leaves sources out (drizzle.engine: onepass, of "
-            f"{onepass_imagers()} only).",
+            "does not ignore, or set sky.mask_sources: true, which leaves sources out "
+            f"(drizzle.engine: onepass, of {onepass_imagers()} only).",
             {
                 "method": method,
                 "pairs": [one.to_dict() | {"significance": one.significance} for one in left[:10]],
