@@ -307,7 +307,7 @@ def test_every_number_of_drizzlepac_has_a_range_or_is_known_to_have_none() -> No
         ("drizzle.parameters.driz_sep_dec", [91, -100], [-2.5]),
         ("drizzle.parameters.stepsize", [0, -10], [1, 10]),
         ("drizzle.parameters.gain", ["-1", "x"], ["1.5", ""]),
-        ("sky.parameters.skyclip", [-1, 1.5], [0, 5]),
+        ("sky.parameters.skyclip", [-1, 1.5, 1e155, 2**31], [0, 5.0]),
         ("sky.parameters.skywidth", [0, -0.1], [0.1, None]),
         ("sky.parameters.static_sig", [0, -4], [4]),
         ("align.tweakreg.searchrad", [0, -1], [1]),

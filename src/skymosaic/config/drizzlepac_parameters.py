@@ -44,6 +44,7 @@ CR_STEPS = ("driz_separate", "median", "blot", "driz_cr")
 SKY_SECTIONS = ("STEP 1: STATIC MASK", "STEP 2: SKY SUBTRACTION")
 # Words that YAML 1.1 reads as booleans, and YAML 1.2 as text.
 _SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_TOO_LARGE = 2**31  # for a whole number in drizzlepac's C
 # drizzlepac documents None as "do not use the DQ array" for these strings of DQ flags.
 _FLAGS_OR_NONE = frozenset({"sky_bits", "driz_sep_bits", "final_bits", "dqbits"})
 
@@ -253,10 +254,10 @@ def _number(parameter: Parameter, value: object) -> int | float | None:
     convert = int if parameter.type.startswith("integer") else float
     try:
         # A number in quotes is taken as one.
-        if isinstance(value, (int, str)) and math.isfinite(number := convert(value)):
+        number = convert(value) if isinstance(value, (int, float, str)) else math.nan
+        exact = not isinstance(value, float) or number == value
+        if math.isfinite(number) and exact and (convert is float or abs(number) < _TOO_LARGE):
             return number
-        if isinstance(value, float) and math.isfinite(value) and convert(value) == value:
-            return convert(value)
     except (ValueError, OverflowError):
         pass  # said below, with what is allowed
     raise CampaignError(f"must be {_expected(parameter)}, not {value!r}")

@@ -101,7 +101,7 @@ def _bits(text: str) -> bool:
     """Tell whether a text is flags of DQ, as astropy's ``interpret_bit_flags`` reads them."""
     if text.strip().upper() in ("", "NONE", "INDEF"):
         return True
-    found = re.fullmatch(r"\s*~?\s*\(?\s*([0-9]+(\s*[,+]\s*[0-9]+)*)\s*\)?\s*", text)
+    found = re.fullmatch(r"\s*~?\s*\(?\s*([0-9]{1,10}(\s*[,+]\s*[0-9]{1,10})*)\s*\)?\s*", text)
     flags = [int(flag) for flag in re.split(r"[,+]", found[1])] if found else []
     # A single number is a sum of flags; in a list each is a flag.
     single = len(flags) == 1
