@@ -110,6 +110,7 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
     "align.on_failure": ("directory", CHOICE[0], ["keep"]),
     "sky.methods": ("directory", ["match", [], ["match", "match"], ["none"]], [["match"]]),
     "sky.parameters": ("directory", [*PARAMETERS[0], {"final_rot": 1}], PARAMETERS[1]),
+    "sky.static": ("directory", [*CHOICE[0], "no"], ["auto", "once", "repeated", "none"]),
     "sky.footprints": ("onepass", CHOICE[0], ["right"]),
     "sky.mask_sources": ("onepass", *SWITCH),
     "sky.planes": ("onepass", *SWITCH),
@@ -227,6 +228,7 @@ def models_in(kind: Any) -> Iterator[type[BaseModel]]:
 
 
 def test_every_key_is_in_the_table() -> None:
+    """Of a new key: ask which values cannot be right, and refuse them."""
     assert {key.split(" ")[0] for key in TABLE} == set(keys_of(Campaign))
 
 
