@@ -137,7 +137,7 @@ def why_unmeasurable(chips: Sequence[ChipHealth], name: str) -> str | None:
             )
         if chip.missing:
             return (
-                f"{where}: {chip.missing} pixels that DQ calls good are no numbers (NaN or "
+                f"{where}: {chip.missing} pixels that DQ does not keep out are no numbers (NaN or "
                 f"infinite), and would spread into the mosaic; {_flag_them(chip.ignored)}, fetch "
                 "the file again, or leave it out"
             )

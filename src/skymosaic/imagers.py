@@ -93,7 +93,10 @@ IMAGERS = (
         "STIS", ("CCD",), "count", "COUNTS", 1, _FLT, ("drz",), REFERENCE,
         "a real exposure", cosmic_rays=True, scale=0.0507,
         note="a file of several exposures is split into them",
-        needs=(*_ALL, "ATODGAIN", "READNSE", "OBSTYPE"),
+        needs=(
+            *(*_ALL, "ATODGAIN", "READNSE", "OBSTYPE"),
+            *("SCI:EXPTIME", "SCI:EXPSTART", "SCI:EXPEND", "SCI:DATE-OBS"),
+        ),
     ),
     Imager(
         "ACS", ("SBC",), "electron", "ELECTRONS", 1, _FLT, ("drz",), REFERENCE, "",

@@ -90,6 +90,9 @@ def write_exposure(
             if name == "SCI":
                 keywords |= {"BUNIT": unit, "IDCSCALE": 0.1282500028610229, "MEANDARK": 0.05}
                 keywords |= {"EXPNAME": header["ROOTNAME"], "NGOODPIX": side**2}
+                if header["INSTRUME"] == "STIS":
+                    times = {"EXPTIME": 10.0, "EXPSTART": 55555.0, "EXPEND": 55555.01}
+                    keywords |= {**times, "DATE-OBS": "2011-01-01"}
                 keywords |= science or {}
             data = np.zeros((side, side), np.int16 if name == "DQ" else np.float32)
             hdus.append(fits.ImageHDU(data, _header(keywords), name=name, ver=version))

@@ -136,5 +136,7 @@ def test_what_older_versions_retrieved_is_judged_too(place, data) -> None:
     for parcel in source.parcels():
         stages.retrieve(place, source, asked, parcel)
     forget_what_was_seen(place)
-    with pytest.raises(InputError, match=r"ibxl54bbq.*1 pixels that DQ calls good are no numbers"):
+    with pytest.raises(
+        InputError, match=r"ibxl54bbq.*1 pixels that DQ does not keep out are no numbers"
+    ):
         inspect(place, data, asked)

@@ -186,7 +186,7 @@ def test_an_exposure_without_time_is_refused(tmp_path, seconds) -> None:
         *((("ACS", "WFC"), name) for name in ("EXPEND", "ATODGND", "READNSEB")),
         *((("WFC3", "UVIS"), name) for name in ("EXPEND", "ATODGNA", "READNSED")),
         *((("ACS", "HRC"), name) for name in ("EXPEND", "CCDAMP", "READNSED")),
-        *((("STIS", "CCD"), name) for name in ("EXPEND", "ATODGAIN", "READNSE")),
+        *((("STIS", "CCD"), name) for name in ("OBSTYPE", "ATODGAIN", "READNSE")),
     ],
 )
 def test_a_keyword_that_the_drizzle_of_a_detector_needs(tmp_path, imager, keyword) -> None:
