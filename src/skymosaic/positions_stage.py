@@ -56,6 +56,9 @@ def find(place: Place, retrieved: Finished) -> Finished:
         # Spectra have no positions that two filters share.
         if not image.drizzled and no_image_through(image.filter) is None
     ]
+    name = f"stars/{retrieved.step.rsplit('/', 1)[-1]}"
+    if not exposures:  # a drizzled image, as a rule
+        return Finished(name, "", {}, {"exposures": []}, 0.0, 0, reused=True)
 
     def work(bench: Bench) -> dict[str, Any]:
         with stages.computing_slot(place):
@@ -67,7 +70,7 @@ def find(place: Place, retrieved: Finished) -> Finished:
 
     return run_step(
         place,
-        f"stars/{retrieved.step.rsplit('/', 1)[-1]}",
+        name,
         folder="stars",
         inputs={exposure.name: retrieved.products[exposure.name] for exposure in exposures},
         parameters={"version": _VERSION},

@@ -31,7 +31,7 @@ def planned(exposures: list[Exposure]) -> Finished:
 def run(folder: Path, root: Path) -> Finished:
     """Return what the tasks of a campaign with `align: none` say of the files in a folder."""
     place, source = Place(LocalStore(root / "store"), "field", root / "scratch"), Directory(folder)
-    retrieved = [stages.retrieve(place, source, parcel) for parcel in source.parcels()]
+    retrieved = [stages.retrieve(place, source, Rules(), parcel) for parcel in source.parcels()]
     inspected = stages.inspect(place, retrieved, Rules())
     exposures = [Exposure.from_dict(record) for record in inspected.result["exposures"]]
     done: Finished = positions_stage.check_positions(

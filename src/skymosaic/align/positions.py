@@ -264,6 +264,8 @@ def choose_pairs(
 ) -> list[tuple[str, str]]:
     """Choose the overlaps to compare: their number grows with that of the exposures, not of pairs.
 
+    All, where they are few.
+
     Parameters
     ----------
     pairs : sequence of (str, str, float)
@@ -275,6 +277,8 @@ def choose_pairs(
         How many neighbours of each exposure to compare it with, in its visit and in others; of
         others first one in each visit. The largest overlaps are taken.
     """
+    if len(pairs) <= (own + other) * len(visits):
+        return sorted((min(a, b), max(a, b)) for a, b, _ in pairs)
     chosen: set[tuple[str, str]] = set()
     by: dict[str, list[tuple[float, str, str]]] = {}
     for a, b, area in pairs:
