@@ -244,7 +244,7 @@ class Recorder:
         with self._lock:
             record = {**self._record, "tasks": list(self._tasks.values())}
         try:
-            self._store.write_json(self._key, record)
+            self._store.write_json(self._key, shapes.sealed(record))
         except StoreError as error:  # the run matters more than its record
             log.warning("the record of the run could not be written: %s", error)
 

@@ -41,8 +41,6 @@ from skymosaic.tasks import Task
 
 log = logging.getLogger(__name__)
 
-_CHECKSUM = "checksum"
-"""What a manifest calls the SHA-256 of all else in it; older versions did not write it."""
 _PUBLISHING = 600.0  # s to wait for another worker that publishes the same step
 
 
@@ -290,7 +288,10 @@ def finished(place: Place, step: str) -> Finished | None:
 
 def recorded_parameters(place: Place, step: str) -> Mapping[str, Any] | None:
     """Return the parameters that a step last finished with, None where it never did."""
-    manifest = read_manifest(place, step)
+    try:
+        manifest = read_manifest(place, step)
+    except DamagedError:  # its step is made anew, whatever it was made with
+        return None
     return None if manifest is None else dict(manifest["parameters"])
 
 
@@ -307,31 +308,15 @@ def read_manifest(place: Place, step: str) -> Manifest | None:
 
 def manifest_at(store: Store, key: str) -> Manifest | None:
     """Return the manifest that lies at a key; as `read_manifest`."""
-    found, where = store.read_json(key), store.where(key)
-    if found is None:
+    manifest = shapes.read(store, key, shapes.MANIFEST)
+    if manifest is None:
         return None
-    manifest = shapes.checked(found, shapes.MANIFEST, where)
-    if found.get(_CHECKSUM, checksum := _checksum_of(found)) != checksum:
-        raise DamagedError(
-            f"{where} changed in the store: its SHA-256 is {checksum}, it says {found[_CHECKSUM]}; "
-            "`skymosaic run` makes its step anew"
-        )
     for product in manifest["products"].values():
         if not is_ours(product.key):
-            raise DamagedError(f"{where} names {product.key!r}; `skymosaic run` makes it anew")
+            raise DamagedError(
+                f"{store.where(key)} names {product.key!r}; `skymosaic run` makes it anew"
+            )
     return manifest
-
-
-def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a manifest with its own checksum: a changed number would look like any other."""
-    plain = {name: value for name, value in manifest.items() if name != _CHECKSUM}
-    return {**plain, _CHECKSUM: _checksum_of(plain)}
-
-
-def _checksum_of(manifest: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a manifest as it is read back, without its own one."""
-    told = json.loads(as_json({k: value for k, value in manifest.items() if k != _CHECKSUM}))
-    return hashlib.sha256(as_json(told).encode()).hexdigest()
 
 
 def recorded_result(place: Place, step: str) -> Mapping[str, Any] | None:
@@ -343,7 +328,7 @@ def recorded_result(place: Place, step: str) -> Mapping[str, Any] | None:
         manifest = place.store.read_json(_manifest_key(place, step))
     except DamagedError:
         return None
-    result = None if manifest is None else manifest.get("result")
+    result = manifest.get("result") if isinstance(manifest, Mapping) else None
     return result if isinstance(result, Mapping) else None
 
 
@@ -413,7 +398,7 @@ def _publish(
             if folder == step:  # the folder is this step's alone: nothing older belongs there
                 _remove_others(place, folder, products)
             told = {name: asdict(product) for name, product in products.items()}
-            manifest = sealed({**record(), "products": told})
+            manifest = shapes.sealed({**record(), "products": told})
             _require_held(lock, step)
             if not place.store.create(manifest_key, as_json(manifest)):
                 raise LockedError(f"another worker published {step} at the same time; run again")
@@ -452,7 +437,9 @@ def _keep_logs(place: Place, step: str, bench: Bench) -> None:
 def _keep_error(place: Place, step: str, record: Mapping[str, Any]) -> None:
     """Keep what is known of a failed step."""
     key = place.key("failed", f"{step}.json")
-    _try_to(lambda: place.store.write_json(key, record), f"keep the record of {step}")
+    _try_to(
+        lambda: place.store.write_json(key, shapes.sealed(record)), f"keep the record of {step}"
+    )
 
 
 def _try_to(act: Callable[[], object], what: str) -> None:

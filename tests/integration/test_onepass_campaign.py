@@ -13,7 +13,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from skymosaic.methods import ALL, METHODS, column
-from skymosaic.steps import sealed
+from skymosaic.store.shapes import sealed
 from tests.conftest import manifests, skymosaic, tree, write_campaign
 
 

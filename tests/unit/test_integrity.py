@@ -75,7 +75,7 @@ def test_a_number_that_was_changed_in_a_manifest(store: SmallStore) -> None:
     assert finished(store.place, "runs/match") is None  # and a run makes it anew
     ended = verify(store)
     assert ended.exit_code == 16
-    assert "manifests/runs/match.json changed in the store" in ended.output
+    assert "manifests/runs/match.json is damaged: its SHA-256" in ended.output
 
 
 def test_a_manifest_of_an_older_version_is_good(store: SmallStore) -> None:

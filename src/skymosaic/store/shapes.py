@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import (
     Annotated,
@@ -15,10 +17,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from skymosaic.errors import DamagedError
-from skymosaic.store.base import Product, Store
+from skymosaic.store.base import Product, Store, as_json
 from skymosaic.store.traffic import Traffic
 
 _T = TypeVar("_T")
+_CHECKSUM = "checksum"
+"""What a record calls the SHA-256 of all else in it; older versions did not write it."""
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(ge=0)]
@@ -82,6 +86,18 @@ FAILED = TypeAdapter(Failed)
 RUN = TypeAdapter(RunEntry)
 
 
+def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record with its own checksum: a number that changed would look like any other."""
+    plain = {name: value for name, value in record.items() if name != _CHECKSUM}
+    return {**plain, _CHECKSUM: _checksum_of(plain)}
+
+
+def _checksum_of(record: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a record as it is read back, without its own one."""
+    told = json.loads(as_json({k: value for k, value in record.items() if k != _CHECKSUM}))
+    return hashlib.sha256(as_json(told).encode()).hexdigest()
+
+
 def read(store: Store, key: str, shape: TypeAdapter[_T]) -> _T | None:
     """Return a record, or None where there is none.
 
@@ -105,6 +121,11 @@ def read(store: Store, key: str, shape: TypeAdapter[_T]) -> _T | None:
 
 def checked(found: Any, shape: TypeAdapter[_T], where: str) -> _T:
     """Return a record that was read; errors as `read`."""
+    if isinstance(found, dict) and found.get(_CHECKSUM, is_now := _checksum_of(found)) != is_now:
+        raise DamagedError(
+            f"{where} is damaged: its SHA-256 is {is_now}, it says {found[_CHECKSUM]!r:.80}; "
+            "delete it and run again"
+        )
     try:
         return shape.validate_python(found)
     except ValidationError as error:

@@ -57,7 +57,7 @@ class Submission:
 
     def write(self, place: Place) -> None:
         """Keep it in the campaign's store."""
-        place.store.write_json(place.key(NAME), asdict(self))
+        place.store.write_json(place.key(NAME), shapes.sealed(asdict(self)))
 
     def failed(self, place: Place, error: ErrorRecord) -> None:
         """Note why its driver ended before a run began."""
