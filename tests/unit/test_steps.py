@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from skymosaic.errors import DamagedError, DrizzleError, SkymosaicError, StoreError
+from skymosaic.errors import DamagedError, DrizzleError, StoreError
 from skymosaic.steps import Bench, NotFinishedError, Place, finished, run_step
 from skymosaic.store import Product
 from skymosaic.store.local import LocalStore
@@ -436,11 +436,14 @@ def test_only_files_are_products(place, step) -> None:
     assert list(step(work).products) == ["a"]
 
 
-def test_a_broken_manifest_is_named(place, step) -> None:
-    step(Work())
+def test_a_broken_manifest_is_named_and_made_anew(place, step, caplog) -> None:
+    first, again = Work(), Work()
+    done = step(first)
     Path(place.store.where(MANIFEST)).write_text('{"half": ')
-    with pytest.raises(SkymosaicError, match=r"manifests/runs/match\.json is not JSON"):
-        step(Work())
+    assert step(again).products == done.products
+    assert "manifests/runs/match.json is not JSON" in caplog.text
+    assert again.runs == first.runs == 1
+    assert step(again).reused
 
 
 def test_a_key_lies_below_the_campaign(place) -> None:
