@@ -10,7 +10,6 @@ The sky engine measures ``match`` under each rule; here ``once`` is not refused.
 from __future__ import annotations
 
 import argparse
-import math
 import resource
 import sys
 import tempfile
@@ -18,52 +17,17 @@ import time
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from skymosaic.drizzle import static_masks
 from skymosaic.drizzle.onepass_sky import Exposures, SkySettings, measure_skies
 from skymosaic.exposure import Exposure, read_exposure
-from tests.frames import Frame, write_frames, write_two_chip_frames
+from tests.frames import Frame
+from tests.many_frames import lattice, write_many
 
 SIDE = 256
 STEP = 130  # pixels from exposure to exposure
-BAD = (100, 57)
-CHIP_STEP = 0.1  # e-/s, by which `write_two_chip_frames` raises the second chip
-
-
-def lattice(count: int) -> list[Frame]:
-    """Return exposures that overlap their neighbours, with random skies."""
-    random, across = np.random.default_rng(4), math.ceil(math.sqrt(count))
-    places = STEP * (np.arange(count)[:, None] // [1, across] % across - (across - 1) / 2)
-    skies = random.uniform(0.5, 2.0, count)
-    return [
-        Frame(float(x), float(y), sky=float(sky), pixels=SIDE)
-        for (x, y), sky in zip(places, skies, strict=True)
-    ]
-
-
-def spoil(path: Path, seed: int, share: float) -> None:
-    """Make random pixels of each chip low, and one in the same place in all exposures."""
-    random = np.random.default_rng([5, seed])
-    with fits.open(path, mode="update") as hdus:
-        for hdu in hdus:
-            if hdu.name == "SCI":
-                if hdu.ver == 2:  # `match` knows one sky an exposure
-                    hdu.data -= np.float32(CHIP_STEP * hdus[0].header["EXPTIME"])
-                level = float(np.median(hdu.data))
-                hdu.data[random.uniform(size=hdu.shape) < share] = -level
-                hdu.data[BAD] = 0.3 * level
-
-
-def write(folder: Path, frames: list[Frame], chips: int, share: float) -> list[Exposure]:
-    """Write the exposures."""
-    made = write_two_chip_frames if chips == 2 else write_frames
-    names = made(folder, frames)
-    for seed, name in enumerate(names):
-        spoil(folder / name, seed, share)
-    return [read_exposure(folder / name) for name in names]
 
 
 def truth(frames: list[Frame], exposures: list[Exposure]) -> np.ndarray:
@@ -83,21 +47,23 @@ def main() -> None:
     parser.add_argument("--exposures", type=int, default=1000)
     parser.add_argument("--chips", type=int, choices=(1, 2), default=1)
     parser.add_argument("--low", type=float, default=0.01, help="share of random low pixels")
+    parser.add_argument("--rules", nargs="+", default=["once", "repeated", "none"])
     options = parser.parse_args()
     static_masks.REFUSED = 1.0
-    frames = lattice(options.exposures)
+    frames = lattice(options.exposures, SIDE, STEP)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        exposures = write(folder, frames, options.chips, options.low)
+        names = write_many(folder, frames, options.chips, options.low)
+        exposures = [read_exposure(folder / one) for one in names]
         true = truth(frames, exposures)
         print("rule      needed  masked      undetermined  largest error  rms (e-/s)  CPU")
-        for rule in ("once", "repeated", None):
+        for rule in options.rules:
             began = time.process_time()
             pixels = Exposures(folder, exposures, 0)
-            way = SkySettings(static=rule)
+            way = SkySettings(static=None if rule == "none" else rule)
             found = measure_skies(folder, exposures, {"a": way}, ["match"], pixels=pixels)["a"]
             cpu = time.process_time() - began
-            told = pixels.static_masks(rule, 4.0).told()
+            told = pixels.static_masks(way.static, way.static_sig).told()
             share = ", ".join(f"{100 * one['share']:.4g}%" for one in told) or "-"
             needed = ", ".join(str(one["needed"]) for one in told) or "-"
             # An exposure that was not measured has no value.
@@ -110,8 +76,9 @@ def main() -> None:
                 (np.abs(off).max(), np.sqrt(np.mean(off**2))) if off.size else (np.nan, np.nan)
             )
             print(
-                f"{rule or 'none':9} {needed:7} {share:18} {int((~known).sum()):5} of {len(true)} "
-                f"{worst:12.5f} {rms:12.5f} {cpu:8.1f} s"
+                f"{rule:9} {needed:7} {share:18} {int((~known).sum()):5} of {len(true)} "
+                f"{worst:12.5f} {rms:12.5f} {cpu:8.1f} s",
+                flush=True,
             )
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 

@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from astropy.io import fits
 from astropy.table import Table
 
 import skymosaic as library
-from tests.conftest import Ended, skymosaic, write_campaign
-from tests.frames import Frame, write_frames, write_two_chip_frames
+from tests.conftest import Ended, command_line, environment, skymosaic, write_campaign
+from tests.frames import Frame
+from tests.many_frames import lattice, spoil, write_many
 
 SIDE = 64
-BAD = (20, 33)
-CHIP_STEP = 0.1  # e-/s, by which `write_two_chip_frames` raises the second chip
-
-
-def lattice(count: int, side: int = SIDE, step: int = 34) -> list[Frame]:
-    """Return exposures that overlap their neighbours, with random skies."""
-    random, across = np.random.default_rng(4), int(np.ceil(np.sqrt(count)))
-    number = np.arange(count)
-    places = step * (np.stack([number % across, number // across], 1) - (across - 1) / 2)
-    skies = random.uniform(0.5, 2.0, count)
-    return [
-        Frame(float(x), float(y), sky=float(sky), pixels=side)
-        for (x, y), sky in zip(places, skies, strict=True)
-    ]
-
-
-def spoil(path: Path, seed: int, share: float) -> None:
-    """Make random pixels of each chip low, and one in the same place in all exposures."""
-    random = np.random.default_rng([5, seed])
-    with fits.open(path, mode="update") as hdus:
-        for hdu in hdus:
-            if hdu.name == "SCI":
-                if hdu.ver == 2:  # `match` knows one sky an exposure
-                    hdu.data -= np.float32(CHIP_STEP * hdus[0].header["EXPTIME"])
-                level = float(np.median(hdu.data))
-                hdu.data[random.uniform(size=hdu.shape) < share] = -level
-                hdu.data[BAD] = 0.3 * level
 
 
 def run(folder: Path, **sky: Any) -> Ended:
@@ -54,16 +29,19 @@ def run(folder: Path, **sky: Any) -> Ended:
         drizzle={"engine": "onepass"},
         compute={"workers": 2},
     )
-    return skymosaic("run", file, "--store", folder / "store")
+    # Of a thousand exposures it takes longer than `tests.conftest.skymosaic` waits.
+    done = subprocess.run(
+        command_line("run", file, "--store", folder / "store"),
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
 
 
 def write(folder: Path, frames: list[Frame], chips: int = 1, share: float = 0.01) -> list[str]:
-    data = folder / "data"
-    data.mkdir(exist_ok=True)
-    names = (write_two_chip_frames if chips == 2 else write_frames)(data, frames)
-    for seed, name in enumerate(names):
-        spoil(data / name, seed, share)
-    return names
+    (folder / "data").mkdir()
+    return write_many(folder / "data", frames, chips, share)
 
 
 def largest_error(folder: Path, frames: list[Frame]) -> float:
@@ -81,14 +59,14 @@ def mask(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_the_rule_of_the_first_run_is_kept_until_it_is_changed_by_name(tmp_path: Path) -> None:
-    frames = lattice(50)
+    frames = lattice(50, SIDE, 34)
     names = write(tmp_path, frames, share=0.0)
     last = (tmp_path / "data" / names[-1]).rename(tmp_path / names[-1])
     first = run(tmp_path)
     assert first.code == 0, first.err
     assert [one["rule"] for one in mask(tmp_path)] == ["once"]
     # 1% of flagged pixels, which are low, in 49 exposures.
-    assert "warning: The static mask leaves out 38" in first.err
+    assert re.search("warning: The static mask leaves out (3[6-9]|4[0-2])", first.err)
     assert "Set sky.static: repeated" in first.err
     assert "first run" not in first.err
 
@@ -103,7 +81,7 @@ def test_the_rule_of_the_first_run_is_kept_until_it_is_changed_by_name(tmp_path:
         spoil(tmp_path / "data" / name, seed, share=0.01)
     refused = run(tmp_path)
     assert refused.code == 7, refused.err
-    assert "the static mask would leave out 6" in refused.err
+    assert re.search("the static mask would leave out 6[0-9]", refused.err)
 
     # What the message advises, both.
     none = run(tmp_path, static="none")
