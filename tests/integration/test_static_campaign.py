@@ -58,6 +58,7 @@ def mask(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_rule_of_the_first_run_is_kept_until_it_is_changed_by_name(tmp_path: Path) -> None:
     frames = lattice(50, SIDE, 34)
     names = write(tmp_path, frames, share=0.0)
