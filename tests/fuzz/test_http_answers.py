@@ -181,6 +181,7 @@ def test_answers_of_a_bucket(server: RawServer, answers: list[dict], size: int) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @settings(max_examples=5000, deadline=LONGEST, suppress_health_check=NO_CHECKS, database=None)
 @given(st.lists(ANSWERS, min_size=1, max_size=4), SIZE, st.booleans())
 def test_many_answers(server: RawServer, answers: list[dict], size: int, is_bucket: bool) -> None:
