@@ -99,9 +99,10 @@ class Display:
             self._running.remove_task(row)
         self._overall.advance(self._all)
         what = {"finished": "done", "reused": "reused", "failed": "FAILED"}[event.state]
-        self._console.print(
-            f"  {event.task:<35} {what:<10} {event.seconds:6.1f} s", highlight=False
-        )
+        # Of several tasks that are one step, one tells how long it took.
+        shared = event.detail if event.state != "failed" else ""
+        took = f"  {shared}" if shared else f"{event.seconds:6.1f} s"
+        self._console.print(f"  {event.task:<35} {what:<10} {took}", highlight=False)
 
 
 @contextmanager
@@ -132,7 +133,9 @@ def status_lines(status: Status) -> list[str]:
         lines.append(f"metrics: {status.metrics}")
     for task in status.tasks:
         lines.append(f"  {task.name:<35} {task.state:<10} {task.seconds:6.1f} s")
-        if task.detail and task.state != "done":
+        if task.detail and task.state in ("done", "reused"):
+            lines[-1] = f"  {task.name:<35} {task.state:<10}   {task.detail}"
+        elif task.detail:
             # What it does stands beside it; why it failed is longer, and stands below.
             beside = f"{lines[-1]}  {task.detail}"
             fits = len(beside) <= terminal_width() and "\n" not in task.detail

@@ -75,7 +75,8 @@ class Metrics:
         if state == "failed":
             self._failures.labels(name, stage).inc()
         if state in ("done", "failed"):
-            self._seconds.labels(name, stage).observe(event.seconds)
+            if not (state == "done" and event.detail):  # else another task has its time
+                self._seconds.labels(name, stage).observe(event.seconds)
             self._moved.labels(name, "up").inc(event.up)
             self._moved.labels(name, "down").inc(event.down)
 

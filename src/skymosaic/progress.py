@@ -33,7 +33,7 @@ class Event:
     """Such as ``retrieve ibxl54``."""
     state: State
     detail: str = ""
-    """What it is doing, or why it failed."""
+    """What it is doing, or why it failed; of a task that ended well, the task that had its time."""
     seconds: float = 0.0
     """Wall time since it started, s."""
     up: int = 0
@@ -70,6 +70,8 @@ class Task:
         self.name = name
         self._topic, self._kind, self._group = topic, kind, group
         self.reused = False
+        self.in_one_with = ""
+        """Another task of the same step, whose time and bytes are told once."""
         self._clock, self._moved = time.monotonic(), traffic.moved()
 
     def doing(self, detail: str) -> None:
@@ -78,8 +80,9 @@ class Task:
 
     def tell(self, state: State, detail: str = "") -> None:
         """Emit an event of this task."""
-        seconds = time.monotonic() - self._clock
-        moved = Traffic() if state in ("started", "doing") else traffic.moved() - self._moved
+        seconds = 0.0 if self.in_one_with else time.monotonic() - self._clock
+        silent = self.in_one_with or state in ("started", "doing")
+        moved = Traffic() if silent else traffic.moved() - self._moved
         event = Event(
             self.name, state, detail, seconds, moved.up, moved.down, self._kind, self._group
         )
@@ -107,4 +110,5 @@ def task(name: str, topic: str = TOPIC, *, kind: str = "", group: str = "") -> I
     except Exception as error:
         running.tell("failed", str(error))
         raise
-    running.tell("reused" if running.reused else "finished")
+    once = f"in one with {running.in_one_with}" if running.in_one_with else ""
+    running.tell("reused" if running.reused else "finished", once)

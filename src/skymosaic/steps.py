@@ -211,6 +211,8 @@ def run_step(
     key = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
     with ExitStack() as stack:
         tasks = [stack.enter_context(place.told(task)) for task in told]
+        for task in tasks[1:]:
+            task.in_one_with = tasks[0].name
         done = finished(place, step)
         if done is None or done.key != key:
             if place.must_be_finished:

@@ -122,3 +122,16 @@ def test_a_status_fits_the_terminal_and_tells_all_of_a_failure() -> None:
     assert lines[1].split() == ["align", "running", "3.0", "s", "TweakReg"]
     assert lines[2].split() == ["plan", "failed", "1.0", "s"]
     assert " ".join(" ".join(lines[3:]).split()) == why.strip()
+
+
+@pytest.mark.parametrize("state", ["finished", "reused"])
+def test_a_task_whose_time_another_has_tells_no_time_of_its_own(plain, screen, state) -> None:
+    with Display(plain) as display:
+        display.show(Event("drizzle match", state, "in one with drizzle localmin"))
+    [line] = screen.getvalue().strip().splitlines()
+    assert line.endswith("in one with drizzle localmin")
+    assert " s" not in line.replace("in one", "")
+    word = {"finished": "done"}.get(state, state)
+    task = TaskState("drizzle match", word, 0.0, "in one with drizzle localmin")
+    status = Status(RunState.DONE, "2026-01-01T00:00:00", None, "", 1, [task], None)
+    assert status_lines(status)[1].split() == line.split()

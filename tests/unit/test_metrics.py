@@ -22,6 +22,8 @@ EVENTS = [
     Event("M16/F160W drizzle match", "failed", "why", 3.0, 0, 500, "drizzle", "M16/F160W"),
     Event("both engines", "failed", "why", 4.0, kind="engines"),
     Event("differences", "finished", "", 5.0, kind="differences"),
+    Event("drizzle localmin", "finished", "", 6.0, up=70, kind="drizzle"),
+    Event("drizzle globalmin", "finished", "in one with drizzle localmin", kind="drizzle"),
     Event("gather", "reused", kind="gather"),
     Event("workers", "started"),
 ]
@@ -50,10 +52,12 @@ def test_they_are_told_over_http_on_this_host_only() -> None:
         'groups{campaign="demo",state="running"}': 0,
         'failures_total{campaign="demo",stage="drizzle"}': 1,
         'failures_total{campaign="demo",stage="engines"}': 1,
-        'moved_bytes_total{campaign="demo",direction="up"}': 1000,
+        'moved_bytes_total{campaign="demo",direction="up"}': 1070,
         'moved_bytes_total{campaign="demo",direction="down"}': 510,
         'task_seconds_sum{campaign="demo",stage="retrieve"}': 2,
-        'task_seconds_count{campaign="demo",stage="drizzle"}': 1,
+        'tasks{campaign="demo",stage="drizzle",state="done"}': 2,
+        # One that failed, and one step of two tasks.
+        'task_seconds_count{campaign="demo",stage="drizzle"}': 2,
     }
     assert {name: float(values[f"skymosaic_{name}"]) for name in expected} == expected
     with socket.socket() as probe:  # and no longer than the run

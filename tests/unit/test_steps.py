@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from skymosaic import progress
 from skymosaic.errors import DamagedError, DrizzleError, StoreError
 from skymosaic.steps import Bench, NotFinishedError, Place, finished, run_step
-from skymosaic.store import Product
+from skymosaic.store import Product, traffic
 from skymosaic.store.local import LocalStore
+from skymosaic.tasks import Task
 
 STEP = "runs/match"
 MANIFEST = "demo/manifests/runs/match.json"
@@ -448,3 +450,27 @@ def test_a_broken_manifest_is_named_and_made_anew(place, step, caplog) -> None:
 
 def test_a_key_lies_below_the_campaign(place) -> None:
     assert place.key("runs", "match", "a.fits") == "demo/runs/match/a.fits"
+
+
+def test_of_several_tasks_that_are_one_step_one_tells_time_and_bytes(place, monkeypatch) -> None:
+    events: list[progress.Event] = []
+    monkeypatch.setattr(progress, "emit", lambda event, _topic: events.append(event))
+
+    def work(bench: Bench) -> dict[str, object]:
+        traffic.count(up=1000)
+        (bench.out / "a.fits").write_bytes(b"A")
+        return {}
+
+    told = [Task("drizzle", method) for method in ("localmin", "match", "globalmin")]
+    for _ in range(2):
+        run_step(place, "runs/onepass", told=told, inputs={}, parameters={}, versions={}, work=work)
+    done, again = ([e for e in events if e.state == state] for state in ("finished", "reused"))
+    for ended in (done, again):
+        assert len(ended) == 3
+        first = [event for event in ended if not event.detail]
+        others = [event for event in ended if event.detail]
+        assert [event.task for event in first] == ["drizzle localmin"]
+        assert {event.detail for event in others} == {"in one with drizzle localmin"}
+        assert all((event.seconds, event.up, event.down) == (0.0, 0, 0) for event in others)
+    assert sum(event.up for event in done) >= 1000
+    assert sum(event.up for event in done) < 2000
