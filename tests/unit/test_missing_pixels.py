@@ -45,8 +45,9 @@ def test_they_get_0_and_keep_their_flags(copy) -> None:
     assert fill_missing(copy.parent, [exposure(copy)], OFF) == 0
 
 
-def test_what_older_versions_retrieved_is_looked_at(copy) -> None:
+def test_what_older_versions_retrieved_is_looked_at_and_told(copy, caplog) -> None:
     assert fill_missing(copy.parent, [read_exposure(copy)], OFF) == 3
+    assert "a_flc.fits[SCI,2] (3 pixels)" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ sky, the static mask takes the same pixel of the detector from all exposures, as
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from skymosaic.drizzle.parameters import flags, has_cr_steps
 from skymosaic.errors import InputError
 from skymosaic.exposure import Exposure
 from skymosaic.health import usable
+
+log = logging.getLogger(__name__)
 
 
 def fill_missing(
@@ -46,7 +49,7 @@ def fill_missing(
     """
     ways = _ways(parameters, variants)
     cleared = flags(parameters.get("resetbits", "4096")) or 0
-    number = 0
+    number, unknown = 0, []
     for exposure in exposures:
         if exposure.health and not any(
             chip.missing or chip.flagged_missing for chip in exposure.health
@@ -69,6 +72,13 @@ def fill_missing(
                         )
                 science[missing] = 0
                 number += len(dq)
+                if not exposure.health:
+                    unknown.append(f"{exposure.name}[SCI,{chip.extver}] ({len(dq)} pixels)")
+    if unknown:  # the inspection, of an older version, does not tell
+        log.warning(
+            "flagged pixels that are no number are 0 in the private copies of %s",
+            ", ".join(unknown),
+        )
     return number
 
 
