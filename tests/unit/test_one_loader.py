@@ -65,6 +65,8 @@ SPELLINGS = [
         ("{<<: {skyclip: 5}}", REFUSED), ("{static: no}", {"static": False}),
         ("{? [a] : 1}", REFUSED), ("{skyclip: 05}", REFUSED), ("null", {}),
     )),
+    ("campaign.description", '"\\ud800"', REFUSED),
+    ("align.order", '["\\udfff"]', REFUSED), ("sky.parameters", '{"\\ud800": 1}', REFUSED),
     ("source.start", "2012-03-14", 56000.0), ("source.start", "56000.25", 56000.25),
     ("source.start", "2012-03-14T12:00:00Z", 56000.5), ("source.start", "5.6e4", 56000.0),
     ("source.start", "2012-02-30", REFUSED), ("source.start", "12:00", REFUSED),
@@ -170,3 +172,9 @@ def test_what_is_written_is_read_alike_by_both_versions_of_yaml(tmp_path, text) 
     again = load_campaign(tmp_path / "again.yaml")
     assert isinstance(again, Campaign)
     assert again == campaign
+
+
+@pytest.mark.parametrize("key", ["store.uri", "compute.scratch", "campaign.name"])
+def test_names_that_are_no_utf_8_are_refused(tmp_path, key) -> None:
+    with pytest.raises(CampaignError, match=f"command line: {key}: .* is not UTF-8"):
+        load_campaign(minimal(tmp_path), {key: "a\udcff"})

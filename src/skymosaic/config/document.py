@@ -34,6 +34,8 @@ _SCHEMA = {
 }
 # 10 to YAML 1.2, 8 to YAML 1.1: people mean either, or a name such as that of tile 050.
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
+_HALF = re.compile("[\ud800-\udfff]")
+"""What stands for one character in UTF-16 with another of its kind, and alone cannot be written."""
 _LONGEST_NUMBER = 30  # characters; Python refuses to print integers of thousands
 _DEEPEST = 30  # levels; a campaign file needs seven
 _LONGEST = 2**22  # bytes of a campaign file: a list of thousands of exposures has a tenth of it
@@ -77,6 +79,8 @@ class _Loader(yaml.SafeLoader):
             refused = "tags (!name) are not read: write the plain value"
         elif self._depth >= _DEEPEST:
             refused = f"it is nested deeper than {_DEEPEST} levels"
+        elif _HALF.search(getattr(event, "value", None) or ""):
+            refused = "it holds half of a character (\\ud800 to \\udfff)"
         if refused:
             raise yaml.composer.ComposerError(None, None, refused, event.start_mark)
         self._depth += 1
@@ -152,6 +156,11 @@ def parse_value(
         return None, [Problem(key, str(error))]
     # Lines of the command line tell nobody anything.
     return data, [replace(problem, line=None) for problem in walk.problems]
+
+
+def is_writable(text: str) -> bool:
+    """Tell whether a text can be written as UTF-8; names of files from the shell may not."""
+    return _HALF.search(text) is None
 
 
 def to_yaml(data: Mapping[str, Any]) -> str:

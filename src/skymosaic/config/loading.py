@@ -18,6 +18,7 @@ from skymosaic.config.document import (
     Document,
     KeyPath,
     Problem,
+    is_writable,
     parse_document,
     parse_value,
     read_document,
@@ -172,6 +173,9 @@ def _apply(
 ) -> set[KeyPath]:
     """Put the values of the command line into the data; return their keys."""
     for key, value in given.items():
+        if isinstance(value, str) and not is_writable(value):
+            problems.append(Problem(key, f"{value!r} is not UTF-8"))
+            continue
         holder = data
         for depth, part in enumerate(key[:-1], start=1):
             inner = holder.get(part)

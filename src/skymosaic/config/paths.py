@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from skymosaic.config.document import KeyPath, Problem
+from skymosaic.config.document import KeyPath, Problem, is_writable
 from skymosaic.config.fields import uri_scheme
 
 PATH_KEYS: tuple[KeyPath, ...] = (
@@ -56,6 +56,8 @@ def resolve_paths(data: dict[str, Any], base_of: Callable[[KeyPath], Path]) -> l
             continue
         try:
             holder[key[-1]] = absolute(str(value), base_of(key), is_uri=is_uri)
+            if not is_writable(holder[key[-1]]):
+                raise ValueError("it is not UTF-8, and cannot be written down")
         except (OSError, ValueError, RuntimeError) as error:
             problems.append(Problem(key, f"{str(value)!r} cannot be a path: {error}"))
     return problems
