@@ -21,6 +21,8 @@ from skymosaic.compare.report.documents import document
 from skymosaic.findings import find_run, read_findings
 from skymosaic.steps import Bench
 from tests.conftest import REPOSITORY, environment, manifests, skymosaic, write_campaign
+from tests.integration.test_programs import rename
+from tests.mast_standin import Archive, configuration, mast_standin
 
 FILES = (  # two tiles: two exposures of each, and their drizzled image
     *("ibxl51eoq_flt", "ibxl51etq_flt", "ibxl51030_drz"),
@@ -341,3 +343,57 @@ def test_what_is_damaged_is_made_anew(simulated_files: Path, tmp_path: Path) -> 
     after = manifests(store / "field")
     changed = {step for step in after if after[step]["started"] != before[step]["started"]}
     assert {"runs/match"} <= changed <= {"runs/match", "comparison"}
+
+
+@pytest.mark.slow
+def test_a_program_of_a_group_that_fails_and_one_that_does_not(
+    simulated_files: Path, tmp_path: Path
+) -> None:
+    archive, store = Archive(), tmp_path / "store"
+    for letter, filter_ in (("a", "F110W"), ("b", "F160W")):
+        folder = tmp_path / letter
+        folder.mkdir()
+        for path in simulated_files.glob("ibxl54*_*.fits"):
+            if path.stem.endswith(("_flt", "_drz")):
+                rename(path, folder, letter, filter_)
+        archive.add_folder(folder, target="M 16")
+    small = {"engine": "onepass", "max_output_megapixels": 0.01}
+    file = write_campaign(
+        tmp_path / "program.yaml",
+        source={"kind": "mast", "proposal_id": [12812], "download": "mast", "downloads": 2},
+        align="none",
+        sky={"methods": ["localmin", "match-differences"]},
+        groups={"parameters": {"M 16/F110W": {"drizzle": small, "sky": {"methods": ["match"]}}}},
+    )
+    kinds = {
+        **{"retrieve": 6, "inspect": 2, "align": 2, "plan": 2, "positions": 2, "gather": 2},
+        **{"differences": 1, "drizzle": 1 + 2, "witness": 1},
+    }
+    with mast_standin(archive) as url:
+        env = configuration(tmp_path / "home", url)
+        prepared = skymosaic("prepare", file, "--store", store, env=env)
+        assert prepared.code == 0, prepared.err
+        watched = watch(file, store, CASES[QUICK[0]], env)
+    assert told_by_prepare(prepared.out) == kinds
+    assert watched.error == "PartialError"
+    assert watched.stages("failures_total") == {"plan": 1}
+    assert watched.metrics['skymosaic_tasks_expected{campaign="program"}'] == sum(kinds.values())
+    assert watched.metrics['skymosaic_groups{campaign="program",state="done"}'] == 1
+    assert watched.metrics['skymosaic_groups{campaign="program",state="failed"}'] == 1
+    status = json.loads(skymosaic("status", watched.folder, "--json").out)
+    failed = {name for name, state in states(status).items() if state == "failed"}
+    assert failed == {"M 16/F110W plan"}
+    assert status["expected"] == sum(kinds.values())
+    good = package.load(watched.folder / "12812" / "M_16" / "F160W")
+    assert (good.complete, good.methods) == (True, ("localmin", "match-differences"))
+    assert {"differences", "positions"} <= set(good.steps["step"])
+    bad = package.load(watched.folder / "12812" / "M_16" / "F110W")
+    assert [(one.part, one.state) for one in bad.missing if one.state == "failed"] == [
+        ("plan", "failed")
+    ]
+    program = json.loads(skymosaic("report", watched.folder, "--format", "json").out)
+    assert {one["name"]: one["state"] for one in program["groups"]} == {
+        "M 16/F110W": "failed",
+        "M 16/F160W": "done",
+    }
+    assert skymosaic("verify-store", watched.folder).code == 0

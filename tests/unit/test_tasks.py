@@ -1,0 +1,74 @@
+"""The one list of tasks, against the calls that a campaign's graph makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from skymosaic import campaign as pipeline
+from skymosaic.archive.base import Parcel
+from skymosaic.config import load_campaign_text
+from skymosaic.steps import Place
+from skymosaic.store import LocalStore
+from skymosaic.tasks import CALLS, Task, tasks_of
+
+TEXT = "campaign: {name: field}\nsource: {kind: directory, path: data}\n"
+PARCELS = [Parcel(name, {}, {}) for name in ("a", "b")]
+UNTOLD = {"find", "given_sky", "as_run"}
+"""Calls that nobody is told of."""
+KINDS = {"drizzle_pairs": "drizzle", "drizzle_all": "drizzle"}
+
+
+class Counted:
+    """Calls that are written down, and not made."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def call(self, function: Callable[..., Any], *_: Any, name: str = "") -> str:
+        self.names.append(name or function.__name__)
+        return self.names[-1]
+
+    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[str]:
+        assert isinstance(function, partial)
+        return [self.call(function.func) for _ in items]
+
+
+@pytest.mark.parametrize("align", ["align: none", "align: {order: [a]}"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "sky: {methods: [match, match-differences]}\ndrizzle: {witness: true, sample: 2}",
+        "drizzle: {engine: onepass, sample: 2}\nsky: {variants: {a: {method: match}}}",
+        "drizzle: {engine: onepass, witness: false}\nsky: {methods: [match-differences]}",
+    ],
+)
+def test_the_graph_makes_the_tasks_of_the_list(given: str, align: str, tmp_path: Path) -> None:
+    campaign = load_campaign_text(f"{TEXT}{given}\n{align}\n", "field.yaml", {})
+    place = Place(LocalStore(tmp_path), "field", tmp_path)
+    calls, source = Counted(), SimpleNamespace(left_out=[])
+    retrieved = pipeline.retrieve_each(calls, place, source, PARCELS)
+    prepared = pipeline.prepare(calls, campaign, place, retrieved)
+    drizzled = pipeline.drizzle_each(calls, campaign, place, prepared)
+    pipeline.compare(calls, campaign, place, source, prepared, drizzled)
+    assert set(calls.names) <= set(CALLS)  # the scheduler knows about how long each takes
+    made = [KINDS.get(name, name) for name in calls.names if name not in UNTOLD]
+    listed = [task.kind for task in tasks_of(campaign, PARCELS)]
+    if campaign.drizzle.engine == "onepass":  # one call makes what is told of by method
+        listed = [kind for kind in listed if kind != "drizzle"] + ["drizzle"]
+    assert sorted(made) == sorted(listed)
+
+
+def test_titles_and_steps() -> None:
+    assert Task("drizzle", "globalmin+match").title == "drizzle globalmin+match"
+    assert Task("drizzle", "globalmin+match").step("astrodrizzle") == "runs/globalmin_match"
+    assert Task("drizzle", "globalmin+match").step("onepass") == "runs/onepass"
+    assert (Task("engines").title, Task("engines").step("")) == ("both engines", "engines")
+    assert (Task("gather").title, Task("gather").step("")) == ("gather", "comparison")
+    assert Task("retrieve", "ibxl54").step("") == "pristine/ibxl54"
