@@ -53,7 +53,7 @@ def test_the_graph_makes_the_tasks_of_the_list(given: str, align: str, tmp_path:
     campaign = load_campaign_text(f"{TEXT}{given}\n{align}\n", "field.yaml", {})
     place = Place(LocalStore(tmp_path), "field", tmp_path)
     calls, source = Counted(), SimpleNamespace(left_out=[])
-    retrieved = pipeline.retrieve_each(calls, place, source, PARCELS)
+    retrieved = pipeline.retrieve_each(calls, campaign, place, source, PARCELS)
     prepared = pipeline.prepare(calls, campaign, place, retrieved)
     drizzled = pipeline.drizzle_each(calls, campaign, place, prepared)
     pipeline.compare(calls, campaign, place, source, prepared, drizzled)
