@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from skymosaic.errors import DamagedError
-from skymosaic.store.base import Product, Store, as_json
+from skymosaic.store.base import Product, Store
 from skymosaic.store.traffic import Traffic
 
 _T = TypeVar("_T")
@@ -89,13 +89,15 @@ RUN = TypeAdapter(RunEntry)
 def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record with its own checksum: a number that changed would look like any other."""
     plain = {name: value for name, value in record.items() if name != _CHECKSUM}
-    return {**plain, _CHECKSUM: _checksum_of(plain)}
+    # As it is read back: JSON has no tuples, and its names are all text.
+    return {**plain, _CHECKSUM: _checksum_of(json.loads(json.dumps(plain)))}
 
 
 def _checksum_of(record: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a record as it is read back, without its own one."""
-    told = json.loads(as_json({k: value for k, value in record.items() if k != _CHECKSUM}))
-    return hashlib.sha256(as_json(told).encode()).hexdigest()
+    """Return the SHA-256 of a record, as JSON has it, without its own one."""
+    plain = {name: value for name, value in record.items() if name != _CHECKSUM}
+    # Without indents: those take seconds for the pairs of a thousand exposures.
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def read(store: Store, key: str, shape: TypeAdapter[_T]) -> _T | None:
