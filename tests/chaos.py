@@ -117,7 +117,7 @@ class Run:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,  # as a terminal gives it: what it sends comes to all of them
-            # Who started us may ignore them (a job in the background, nohup), and that is inherited.
+            # Who started us may ignore them (a background job, nohup), and that is inherited.
             preexec_fn=lambda: [
                 signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGHUP)
             ],
