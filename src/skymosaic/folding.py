@@ -91,7 +91,8 @@ def _columns(lines: Sequence[str]) -> list[tuple[int, int]]:
     columns: list[tuple[int, int]] = []
     start = 0
     for i in range(longest):
-        ends = not blank[i] and (i + 1 == longest or blank[i + 1])
+        # One blank is part of a name: "match-differences *".
+        ends = not blank[i] and all(blank[i + 1 : i + 3])
         if ends:
             columns.append((start, i + 1))
             start = i + 1

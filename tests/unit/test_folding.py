@@ -78,3 +78,9 @@ def test_a_table_of_astropy_is_folded_between_its_columns() -> None:
     assert sum(line.startswith("ibxl54bgq") for line in lines) == 1 + lines.count("")
     one = Table({"rootname": ["ibxl54bgq"]})
     assert fold_columns(one, 80)[-1] == "ibxl54bgq"
+
+
+def test_a_blank_in_a_name_does_not_divide_it() -> None:
+    rows = ["e-/s                 off by   seams", "match                1.0796  0.0060",
+            "match-differences *  1.0800  0.0058"]  # fmt: skip
+    assert fold(rows, 30)[-1] == "match-differences *  0.0058"
