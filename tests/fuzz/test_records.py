@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
 import shutil
@@ -64,6 +65,7 @@ CHANGES = st.one_of(
 def _original() -> Path:
     """Make the store that each example is a changed copy of."""
     root = Path(tempfile.mkdtemp(prefix="skymosaic-fuzz-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
     made = SmallStore(root)
     made.inspect()
     made.plan()
