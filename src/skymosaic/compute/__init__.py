@@ -26,8 +26,10 @@ def warm(settings: Compute) -> None:
     """
     if settings.backend == "local":
         multiprocessing.set_forkserver_preload(_PRELOAD)
-        # Started first: as it starts it lets through what is held back.
-        resource_tracker.ensure_running()
+        # Started first: as it starts it lets Ctrl-C through, which it ignores; the end of the terminal
+        # it does not ignore.
+        with held_back():
+            resource_tracker.ensure_running()
         with held_back(), below_scratch():
             forkserver.ensure_running()
 
