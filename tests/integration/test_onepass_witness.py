@@ -13,6 +13,7 @@ import pytest
 from astropy.io import fits
 
 from skymosaic import load
+from skymosaic.store.shapes import sealed
 from tests.conftest import manifests, skymosaic, write_campaign
 from tests.frames import Frame, write_frames, write_two_chip_frames
 
@@ -50,7 +51,7 @@ def plant(store: Path, name: str, error: float) -> Path:
         hdus[0].data += np.float32(error)
     checksum = hashlib.sha256(science.read_bytes()).hexdigest()
     written["products"][science.name]["sha256"] = checksum
-    manifest.write_text(json.dumps(written))
+    manifest.write_text(json.dumps(sealed(written)))
     return science
 
 
@@ -142,8 +143,8 @@ def test_a_store_that_kept_no_masks_is_checked_all_the_same(tmp_path: Path) -> N
     manifest = store / "manifests" / "runs" / "onepass.json"
     written = json.loads(manifest.read_text())
     del written["products"][written["result"].pop("sample")["masks"]]
-    manifest.write_text(json.dumps(written))
+    manifest.write_text(json.dumps(sealed(written)))
     ended = run(file)
     assert ended.code == 0, ended.err
-    assert manifests(store)["runs/onepass"] == written  # it was not made anew
+    assert manifests(store)["runs/onepass"]["started"] == written["started"]  # it was not made anew
     assert set(manifests(store)["witness"]["result"]["methods"]) == {"localmin", "match"}

@@ -18,6 +18,7 @@ from skymosaic.broken_off import report_broken_off, reported_if_broken_off
 from skymosaic.config import Align
 from skymosaic.errors import CampaignError, LockedError, MissingError, SkyError
 from skymosaic.findings import read_findings
+from skymosaic.store.shapes import sealed
 from tests.unit.small_store import SmallStore
 from tests.unit.test_positions import pair_of
 
@@ -250,7 +251,7 @@ def test_a_run_of_onepass_gives_the_mosaics_of_all_methods(tmp_path) -> None:
     manifest = made.where / "manifests" / "runs" / "onepass.json"
     written = json.loads(manifest.read_text())
     written["products"][path.name]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    manifest.write_text(json.dumps(written))
+    manifest.write_text(json.dumps(sealed(written)))
     assert states(made)["witness"] == "outdated"
 
 
