@@ -26,8 +26,8 @@ def warm(settings: Compute) -> None:
     """
     if settings.backend == "local":
         multiprocessing.set_forkserver_preload(_PRELOAD)
-        # Started first: as it starts it lets Ctrl-C through, which it ignores; the end of the terminal
-        # it does not ignore.
+        # Started first: as it starts it lets Ctrl-C through, which it ignores, but not the end of
+        # the terminal.
         with held_back():
             resource_tracker.ensure_running()
         with held_back(), below_scratch():
