@@ -28,7 +28,6 @@ from typing import Any
 import psutil
 import yaml
 
-from skymosaic import scratch
 from tests.faulty_proxy import Faults, faulty_proxy
 from tests.mast_standin import Archive, configuration, mast_standin
 from tests.s3_server import BUCKET, S3Server, flip_byte, s3_server
@@ -57,7 +56,6 @@ _MAST = {
     "download": "mast",
     "downloads": 2,
 }
-_OTHER = 65534  # the user `nobody`
 _OUTAGE = 20.0  # s
 _LONGEST = 240.0  # s that a run may take
 
@@ -377,28 +375,6 @@ def full_scratch(run: Run, size: str) -> str:
     return _go_on(run, "refused by name (exit code 9); the next run, with more, went on")
 
 
-def squatters(run: Run) -> str:
-    """Another user's folder and pipes in the temporary folder, named like ours."""
-    if os.getuid() != 0:
-        raise NotTriedError("only root can make what belongs to another user")
-    cache = hashlib.sha256(run.store.encode()).hexdigest()[:12]
-    names = [f"skymosaic-{os.getuid()}-{label}" for label in ("x", "y", f"cache-{cache}")]
-    folder, *pipes = (run.scratch / name for name in names)
-    folder.mkdir(mode=0o700)
-    os.mkfifo(folder / scratch.LOCK)
-    for pipe in pipes:
-        os.mkfifo(pipe)
-    for theirs in (folder, folder / scratch.LOCK, *pipes):
-        os.chown(theirs, USER, USER)
-    run.start()
-    if code := run.end():
-        raise TrialError(f"ended with {code}:\n{run.output}")
-    shutil.rmtree(folder)
-    for pipe in pipes:
-        pipe.unlink()
-    return "passed over, and left as they were"
-
-
 def hang_up(run: Run) -> str:
     """The terminal is closed: SIGHUP to all that was started from it."""
     run.start()
@@ -422,10 +398,10 @@ def anothers_folders(run: Run) -> str:
         folder = run.scratch / name
         folder.mkdir()
         os.mkfifo(folder / ".lock")
-        os.chown(folder / ".lock", _OTHER, _OTHER)
-        os.chown(folder, _OTHER, _OTHER)
+        os.chown(folder / ".lock", USER, USER)
+        os.chown(folder, USER, USER)
     os.mkfifo(run.scratch / f"{ours}-fifo")
-    os.chown(run.scratch / f"{ours}-fifo", _OTHER, _OTHER)
+    os.chown(run.scratch / f"{ours}-fifo", USER, USER)
     run.scratch.chmod(0o1777)
     theirs = sorted(run.scratch.rglob("*"))
     run.start()
@@ -510,7 +486,6 @@ SCENARIOS: dict[str, Callable[[Run], str]] = {
     "SIGHUP in drizzle": hang_up,
     "another user's folders in the temporary one": anothers_folders,
     "two campaigns on one download cache": one_download_cache,
-    "another user's folder and pipes in scratch": squatters,
     "clock an hour off": wrong_clock,
 }
 
