@@ -16,7 +16,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -198,24 +198,32 @@ def sweep_now(root: Path | None) -> int:
     """
     swept = 0
     for left in base(root).glob(_prefix() + "*"):
-        if is_ours(left) and _is_left(left):
-            shutil.rmtree(left, ignore_errors=True)
-            swept += not left.exists()
+        if is_ours(left):
+            swept += _remove_if_left(left)
     return swept
 
 
-def _is_left(folder: Path) -> bool:
-    """Whether nobody uses a folder of ours any more."""
-    try:
+def _remove_if_left(folder: Path) -> bool:
+    """Remove a folder of ours that nobody uses any more; tell whether that was done."""
+    with ExitStack() as held:
         try:
-            lock = open_private(folder / LOCK, os.O_RDONLY)
-        except FileNotFoundError:
-            return time.time() - folder.lstat().st_mtime > _YOUNG
-        with os.fdopen(lock) as file:
+            file = held.enter_context(os.fdopen(open_private(folder / LOCK, os.O_RDONLY)))
+            # Held until all is gone: who wants to share the folder finds its lock taken, or gone.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-    except OSError:
-        return False  # in use, just removed by another process, or nothing that we made
+        except FileNotFoundError:
+            if not _is_old(folder):
+                return False
+        except OSError:
+            return False  # in use, or nothing that we made
+        shutil.rmtree(folder, ignore_errors=True)
+        return not folder.exists()
+
+
+def _is_old(folder: Path) -> bool:
+    try:
+        return time.time() - folder.lstat().st_mtime > _YOUNG
+    except OSError:  # just removed by another process
+        return False
 
 
 @contextmanager

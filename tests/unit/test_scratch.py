@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -113,6 +114,25 @@ def test_a_folder_not_yet_locked_is_left_while_it_is_young(tmp_path) -> None:
     os.utime(folder, (long_ago, long_ago))
     sweep(tmp_path)
     assert not folder.exists()
+
+
+def test_a_folder_that_is_being_swept_cannot_be_shared(tmp_path, monkeypatch) -> None:
+    shared = scratch.shared_folder(tmp_path, "cache")
+    scratch._held.pop().close()  # as if its process had ended
+    remove, refused = shutil.rmtree, []
+
+    def watched(path: Path, **options: bool) -> None:
+        with (path / scratch.LOCK).open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                refused.append(path)
+        remove(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", watched)
+    assert scratch.sweep_now(tmp_path) == 1
+    assert refused == [shared]
+    assert not shared.exists()
 
 
 def test_what_belongs_to_others_is_never_swept(tmp_path) -> None:

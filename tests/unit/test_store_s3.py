@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -22,6 +23,7 @@ from skymosaic.store.cache import CachedStore  # noqa: E402
 from skymosaic.store.s3 import S3Store  # noqa: E402
 from skymosaic.store.s3_client import S3Settings, patiently  # noqa: E402
 from tests.conformance.store import StoreConformance  # noqa: E402
+from tests.raw_server import Request, raw_server  # noqa: E402
 from tests.s3_server import flip_byte  # noqa: E402
 
 BUCKET = "skymosaic"
@@ -227,6 +229,28 @@ def test_a_public_bucket_is_read_without_credentials(settings, s3, monkeypatch, 
     )
     public = S3Store(s3.uri, S3Settings(**{**vars(settings), "unsigned": True}))
     assert public.read_text("public/a") == "for all"
+
+
+def test_a_text_that_broke_off_is_asked_for_again(settings) -> None:
+    text = "campaign: {name: field}\nsource: {kind: directory}\nsky: {methods: [match]}\n"
+
+    def answer(_request: Request) -> list[bytes]:
+        sent = text[:50] if len(server.requests) == 1 else text  # without the section `sky`
+        return [f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\n\r\n{sent}".encode()]
+
+    with raw_server() as server:
+        server.answer = answer
+        store = S3Store("s3://bucket/of-a-test", replace(settings, endpoint_url=server.url))
+        assert store.read_text("field/campaign.yaml") == text
+    assert len(server.requests) == 2
+
+
+def test_what_is_not_ours_is_not_removed(settings, s3) -> None:
+    key = f"{s3.uri.removeprefix(f's3://{BUCKET}/')}/failed/our notes.txt"
+    s3_client.client(settings).put_object(Bucket=BUCKET, Key=key, Body=b"ours")
+    s3.write_text("failed/step.log", "theirs")
+    assert s3.remove("failed") == 1
+    assert s3.list("failed") == ["failed/our notes.txt"]
 
 
 def test_a_broken_off_upload_is_swept(settings, s3) -> None:

@@ -28,6 +28,7 @@ from skymosaic.store.base import (
     Store,
     checked_key,
     decoded,
+    is_ours,
     require_unchanged,
 )
 from skymosaic.store.s3_client import (
@@ -274,9 +275,13 @@ class S3Store(Store):
         """Return a text, or None where there is none."""
 
         def act() -> str:
-            body = self._client.get_object(**self._object(key))["Body"]
+            answer = self._client.get_object(**self._object(key))
+            body = answer["Body"]
             with body:
-                return decoded(body.read(LONGEST_TEXT + 1), self.where(key))
+                if answer.get("ContentLength", LONGEST_TEXT + 1) > LONGEST_TEXT:
+                    return decoded(body.read(LONGEST_TEXT + 1), self.where(key))
+                # All of it: only then does botocore tell that the connection broke off.
+                return decoded(body.read(), self.where(key))
 
         try:
             return self._do(key, act)
@@ -313,8 +318,8 @@ class S3Store(Store):
         return self._do(prefix, act)
 
     def remove(self, prefix: str) -> int:
-        """Remove every key below a folder, many in one request; return how many."""
-        keys = self.list(prefix)
+        """Remove every key of this project below a folder, many in one request; return how many."""
+        keys = [key for key in self.list(prefix) if is_ours(key)]
         for first in range(0, len(keys), _DELETED_AT_ONCE):
             answer = self._do(prefix, partial(self._delete, keys[first : first + _DELETED_AT_ONCE]))
             for failed in answer.get("Errors", ()):
