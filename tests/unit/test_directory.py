@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from skymosaic import projection
+from skymosaic import projection, scratch
 from skymosaic.archive import packing, tree
 from skymosaic.archive.directory import Directory
-from skymosaic.errors import InputError
+from skymosaic.errors import InputError, StoreError
+from tests.small_disk import small_disk
 from tests.unit.small_fits import write_drizzled, write_exposure
 
 
@@ -430,6 +431,18 @@ def test_a_packed_file_that_is_no_exposure_is_named_as_it_is(folder) -> None:
     with pytest.raises(InputError, match="has no DQ,1 extension") as caught:
         Directory(folder).parcels()
     assert str(caught.value).startswith(f"{packed} has no DQ,1")
+
+
+def test_a_full_disk_is_no_fault_of_a_packed_file(folder, tmp_path, monkeypatch) -> None:
+    packed = _pack(folder / "ibxl54bbq_flt.fits", "gz")
+    source = Directory(folder, leave_out_bad=True)
+    with small_disk(tmp_path / "disk", "12k") as disk:
+        monkeypatch.setenv(scratch.BASE, str(disk))
+        with pytest.raises(StoreError, match=r"no space left for the unpacked .*TMPDIR"):
+            source.parcels()
+        with pytest.raises(StoreError, match=r"no space left for the unpacked .*TMPDIR"):
+            source._equal("ibxl54bbq", folder / "ibxl54aaq_flt.fits", [packed])
+    assert source.left_out == []
 
 
 def test_what_unpacks_without_end_is_refused(folder, monkeypatch) -> None:

@@ -15,11 +15,14 @@ from skymosaic.archive.packing import copy_plain, is_image, is_packed, plain_nam
 from skymosaic.archive.passed_over import few, passed_over
 from skymosaic.archive.tree import files_below
 from skymosaic.archive.twins import uncorrected_twins
-from skymosaic.errors import InputError
+from skymosaic.disk import no_space
+from skymosaic.errors import InputError, SkymosaicError
 from skymosaic.exposure import Exposure, read_exposure, require_file
 from skymosaic.usable import Allowed, why_refused
 
 log = logging.getLogger(__name__)
+
+_MORE_ROOM = "set the environment variable TMPDIR to a folder with more"
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,11 @@ class Directory:
         equal = []
         with scratch.folder(None, "unpack") as work:
             for path in others:
-                if same_content(taken, path, work):
+                try:
+                    is_equal = same_content(taken, path, work)
+                except OSError as error:
+                    raise _no_copy(error, path, work) from None
+                if is_equal:
                     equal.append(path)
                     continue
                 self._refuse(
@@ -237,13 +244,19 @@ def _read(path: Path, plain: Path) -> Exposure:
             return read_exposure(path)
         copy_plain(path, plain)
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); fetch it again") from None
+        raise _no_copy(error, path, plain.parent) from None
     try:
         return read_exposure(plain)
     except InputError as error:
         raise InputError(str(error).replace(str(plain), str(path))) from None
     finally:
         plain.unlink()
+
+
+def _no_copy(error: OSError, path: Path, work: Path) -> SkymosaicError:
+    """Return what to raise where a file could not be unpacked: the disk may be full."""
+    full = no_space(error, f"the unpacked {path.name}", work, _MORE_ROOM)
+    return full or InputError(f"{path} cannot be read ({error.strerror}); fetch it again")
 
 
 def _names_of(found: Mapping[Path, Exposure]) -> set[str]:

@@ -243,7 +243,7 @@ def _try(place: Place[File], file: File, mine: Unfinished, patience: Patience) -
     with place.open(file, have, wanted, patience.window) as reply:
         _require_fitting(reply, file, have, known, told)
         size = reply.size if reply.size is not None else file.size or None
-        _require_room(file, mine.part, (size or 0) - reply.start)
+        _require_room(mine.part, (size or 0) - reply.start)
         if not reply.start:
             mine.about.unlink(missing_ok=True)
         with mine.part.open("r+b" if reply.start else "wb", buffering=0) as writer:
@@ -308,7 +308,7 @@ def _require_fitting(
         )
 
 
-def _require_room(file: Wanted, part: Path, more: int) -> None:
+def _require_room(part: Path, more: int) -> None:
     free = shutil.disk_usage(part.parent).free
     if more > free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(part))
