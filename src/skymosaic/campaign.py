@@ -264,12 +264,12 @@ def is_told(campaign: Campaign, place: Place) -> bool:
     """Whether the store tells that this campaign is done, as asked for and by its last run."""
     try:
         status, text = last_status(place), place.store.read_text(place.key("campaign.yaml"))
-    except DamagedError as error:
+        if status is None or status.state is not RunState.DONE or text is None:
+            return False
+        stored = load_campaign_text(text, place.store.where(place.key("campaign.yaml")), {})
+    except (CampaignError, DamagedError) as error:  # or of a version that took other values
         log.warning("%s; it is written anew", error)
         return False
-    if status is None or status.state is not RunState.DONE or text is None:
-        return False
-    stored = load_campaign_text(text, place.store.where(place.campaign), {})
     return gathering.what_is_asked(stored) == gathering.what_is_asked(campaign)
 
 

@@ -259,7 +259,7 @@ def clean(
     place = Place(store, campaign.name, campaign.compute.scratch)
     lock = campaign_lock(place) + "/"
     with lease.held(store, lock[:-1], "clean"):
-        _require_idle_shares(store, place, "clean")
+        require_idle_shares(store, place, "clean")
         there = store.list(place.campaign)
         others = [key for key in there if not is_ours(key)]
         ours = [key for key in there if is_ours(key)]
@@ -298,11 +298,11 @@ def require_idle(store: Store, place: Place, what: str) -> None:
     if holder is not None:
         where = store.where(program.campaign)
         raise LockedError(f"{where} is running ({holder}); {what} when it has ended")
-    _require_idle_shares(store, program, what)
+    require_idle_shares(store, program, what)
 
 
-def _require_idle_shares(store: Store, place: Place, what: str) -> None:
-    """Refuse while a share of a program runs, which has a lock of its own."""
+def require_idle_shares(store: Store, place: Place, what: str) -> None:
+    """Refuse while a share of a program runs, which has a lock of its own; as `require_idle`."""
     keys = [key for key in store.list(place.key("shares")) if is_ours(key)]
     for share in sorted({key.split("/locks/")[0] for key in keys if "/locks/" in key}):
         holder = lease.look(store, campaign_lock(replace(place, campaign=share))).holder

@@ -10,7 +10,7 @@ from typing import Any
 
 from skymosaic.errors import CampaignError, DamagedError, MissingError
 from skymosaic.findings import find_run
-from skymosaic.housekeeping import is_manifest, require_idle
+from skymosaic.housekeeping import is_manifest, require_idle, require_idle_shares
 from skymosaic.records import campaign_lock
 from skymosaic.steps import Place, manifest_at
 from skymosaic.store import Product, Store, lease
@@ -67,9 +67,14 @@ class Verified:
         first, count = self.flaws[0], len(self.flaws)
         more = f" and {count - 1} more" if count > 1 else ""
         raise DamagedError(
-            f"{first.key}{more} of {where}: {first.why}; `skymosaic verify-store --repair {where}` "
-            "makes anew what is damaged"
+            f"{first.key}{more} of {where}: {first.why}; `skymosaic verify-store --repair "
+            f"{_runnable(self.place)}` makes anew what is damaged"
         )
+
+
+def _runnable(place: Place) -> str:
+    """Return where the campaign is that can be run: of a group, its program."""
+    return place.store.where(place.campaign.split("/")[0])
 
 
 def verify_store(
@@ -131,7 +136,7 @@ def verify_store(
 def _flaw_of(store: Store, manifest: str, product: Product) -> Flaw | None:
     if not store.has(product):
         gone = store.age(product.key) is None
-        why = "it is gone" if gone else f"it has not the {product.size} bytes that were made"
+        why = "it is gone" if gone else f"it is not the {product.size} bytes that were made"
         return Flaw(product.key, manifest, why, product)
     try:
         # A second look: what came wrong may have been changed on its way.
@@ -156,12 +161,12 @@ def take_away(verified: Verified) -> None:
     """
     place, store = verified.place, verified.place.store
     if "/" in place.campaign:
-        program = store.where(place.campaign.split("/")[0])
         raise CampaignError(
             f"{place.campaign} is a group of a program, and made anew with it: `skymosaic "
-            f"verify-store --repair {program}`"
+            f"verify-store --repair {_runnable(place)}`"
         )
     with lease.held(store, campaign_lock(place), "verify-store"):
+        require_idle_shares(store, place, "repair it")
         for flaw in verified.flaws:
             if flaw.product is not None and store.age(flaw.key) is not None:
                 # Beside the products of its own campaign, which may be a group's.

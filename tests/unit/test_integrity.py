@@ -11,7 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from skymosaic import integrity
+from skymosaic.campaign import is_told
 from skymosaic.cli import main
+from skymosaic.config import load_campaign_text
 from skymosaic.errors import CampaignError, DamagedError, LockedError
 from skymosaic.records import campaign_lock
 from skymosaic.steps import finished
@@ -61,7 +63,7 @@ def test_a_flipped_byte_a_shorter_file_and_one_that_is_gone(store: SmallStore) -
     ended = verify(store)
     assert ended.exit_code == 16
     assert f"field/{MOSAIC}: its bytes are not those that were made" in ended.output
-    assert "field/runs/match/field_match_drz_wht.fits: it has not the" in ended.output
+    assert "field/runs/match/field_match_drz_wht.fits: it is not the" in ended.output
     assert "field/pristine/b_flt.fits: it is gone" in ended.output
     assert "3 damaged or gone" in ended.output
     assert f"`skymosaic verify-store --repair {store.where}`" in ended.output
@@ -125,8 +127,13 @@ def test_a_program_and_a_group_of_it(tmp_path: Path) -> None:
     assert [flaw.key for flaw in own.flaws] == ["program/1/M_16/F160W/pristine/b_flt.fits"]
     with pytest.raises(CampaignError, match=r"verify-store --repair .*/program`"):
         integrity.take_away(own)
+    with pytest.raises(DamagedError, match=r"verify-store --repair \S*/program` makes anew"):
+        own.require_whole()
     whole = integrity.verify_store(f"{store.uri}/program")
     assert whole.flaws == own.flaws
+    share = "program/shares/000001-of-000002/locks/campaign"
+    with lease.held(store, share, "run"), pytest.raises(LockedError, match="repair it when"):
+        integrity.take_away(whole)
     with pytest.raises(DamagedError, match=r"F160W/pristine/b_flt\.fits of .*/program: its bytes"):
         whole.require_whole()
     integrity.take_away(whole)
@@ -171,6 +178,16 @@ def test_records_of_runs_and_submissions(store: SmallStore, text: str) -> None:
         assert f"field/{name} is " in ended.output
         assert "delete it" in ended.output
         path.unlink()
+
+
+def test_a_file_of_a_version_that_took_other_values(store: SmallStore) -> None:
+    text = (store.where / "campaign.yaml").read_text()
+    asked = load_campaign_text(text, "here", {})
+    record = {"started": "", "ended": "", "state": "done", "expected": 0, "tasks": []}
+    store.place.store.write_json("field/records/000001.json", {**record, "error": None})
+    assert is_told(asked, store.place)
+    (store.where / "campaign.yaml").write_text(f"{text}compute: {{of_another_version: 1}}\n")
+    assert not is_told(asked, store.place)
 
 
 def test_files_with_names_that_cannot_be_ours(store: SmallStore) -> None:
