@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -24,7 +25,7 @@ from skymosaic.archive.base import Parcel, Source
 from skymosaic.broken_off import report_broken_off
 from skymosaic.compute import execution
 from skymosaic.config import Campaign, resolved_yaml
-from skymosaic.errors import PartialError, SkymosaicError
+from skymosaic.errors import CampaignError, PartialError, SkymosaicError
 from skymosaic.installation import require_match
 from skymosaic.outcomes import Outcome, outcome_of
 from skymosaic.places import open_place
@@ -135,10 +136,15 @@ def run(
 
 
 def tasks_of_groups(campaign: Campaign, groups: Sequence[Group]) -> list[Task]:
-    """Return the tasks of all groups, each with what the group has of its own."""
-    return [
-        task for group in groups for task in tasks_of(campaign.for_group(group.name), group.parcels)
-    ]
+    """Return the tasks of all groups, each with what the group has of its own.
+
+    A group that asks for what cannot be fails before its first task.
+    """
+    tasks: list[Task] = []
+    for group in groups:
+        with suppress(CampaignError):
+            tasks += tasks_of(campaign.for_group(group.name), group.parcels)
+    return tasks
 
 
 def find_outcome(campaign: Campaign) -> Outcome:

@@ -113,7 +113,7 @@ def test_the_types_are_those_of_drizzlepac() -> None:
         ("astrodrizzle", "final_scale", 0, "must be above 0 and at most 10, not 0"),
         ("astrodrizzle", "final_scale", -0.1, "must be above 0 and at most 10, not -0.1"),
         ("astrodrizzle", "driz_sep_scale", "-1", "must be above 0 and at most 10, not '-1'"),
-        ("astrodrizzle", "final_pixfrac", -1, "must be above 0 and at most 1, not -1"),
+        ("astrodrizzle", "final_pixfrac", -1, "must be at least 0 and at most 1, not -1"),
         ("tweakreg", "fitgeometry", [], "must be one of shift, rscale, general"),
     ],
 )

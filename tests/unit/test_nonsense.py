@@ -298,7 +298,7 @@ def test_every_number_of_drizzlepac_has_a_range_or_is_known_to_have_none() -> No
     ("key", "wrong", "right"),
     [
         ("drizzle.parameters.final_scale", [0, -0.1, 65, 1e-400], [0.03, "0.065", None]),
-        ("drizzle.parameters.final_pixfrac", [-1, 0, 1.5, 100], [0.6, 1]),
+        ("drizzle.parameters.final_pixfrac", [-1, 1.5, 100], [0, 0.6, 1]),
         ("drizzle.parameters.final_rot", [1e9, -361, "north"], [0, 257, -360, None]),
         ("drizzle.parameters.final_bits", ["abc", "64,3", "-4", "64;32", "6.4", "1e3"],
          [64, 96, "64,32", "64, 32", "~64", "None", "", None, 0, 65535]),

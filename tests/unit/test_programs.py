@@ -137,3 +137,12 @@ def test_a_groups_own_methods_count() -> None:
         # The first of the groups is not aligned.
         **{"positions": 1, "differences": 1, "drizzle": 2 + 4},
     }
+
+
+def test_a_group_that_cannot_be_does_not_stop_the_count_of_the_others() -> None:
+    text = TEXT.replace("final_bits", "driz_cr: true, final_bits")
+    text += "    M 17/F160W: {drizzle: {witness: true}}\n"
+    groups = split([parcel("a", "M 17", "F160W"), parcel("b", "M 16", "F160W")])
+    with pytest.raises(CampaignError, match=r"M 17/F160W: witness cannot be had"):
+        program(text).for_group("M 17/F160W")
+    assert count_kinds(tasks_of_groups(program(text), groups))["gather"] == 1

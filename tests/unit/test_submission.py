@@ -31,6 +31,7 @@ from skymosaic.submission.job import Fate, Job, Submitted
 from skymosaic.submission.record import Submission
 from skymosaic.supervision import locked, recorded
 from tests.conftest import wait_for
+from tests.unit.small_store import SmallStore
 
 
 @pytest.fixture
@@ -245,6 +246,20 @@ def test_preparation_tells_the_graph_and_submits_nothing(campaign, place, backen
     assert "--- job.txt\nrun demo" in told
     assert backend.jobs == []
     assert not Path(place.store.uri).exists()
+
+
+@pytest.mark.parametrize("engine", ["astrodrizzle", "onepass"])
+def test_the_memory_of_the_last_drizzles_is_told(tmp_path, engine) -> None:
+    made = SmallStore(tmp_path, engine)
+    made.inspect()
+    made.plan()
+    if engine == "onepass":
+        made.drizzle_at_once("localmin", "match")
+    else:
+        made.drizzle("match")
+    campaign = load_campaign_text((made.where / "campaign.yaml").read_text(), "here", {})
+    told = preparation._memory(campaign, made.place, 1)
+    assert told[-1].endswith("the last run's drizzles took 0 B at most")
 
 
 def test_a_submission_of_an_older_run_is_not_pending(campaign, place, backend) -> None:

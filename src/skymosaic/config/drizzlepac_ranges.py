@@ -47,7 +47,7 @@ RANGES: Mapping[str, Range] = MappingProxyType(
         "skyclip": _NOT_NEGATIVE,
         "skylsigma": _POSITIVE,
         "skyusigma": _POSITIVE,
-        "driz_sep_pixfrac": _SHARE,
+        "driz_sep_pixfrac": Range(0, 1),
         "driz_sep_rot": _ANGLE,
         "driz_sep_scale": _PIXEL,
         "driz_sep_outnx": _COUNT,
@@ -62,7 +62,7 @@ RANGES: Mapping[str, Range] = MappingProxyType(
         "blot_sinscl": _POSITIVE,
         "driz_cr_grow": _NOT_NEGATIVE,
         "driz_cr_ctegrow": _NOT_NEGATIVE,
-        "final_pixfrac": _SHARE,
+        "final_pixfrac": Range(0, 1),  # 0: kernel point, as drizzlepac's docs say
         "final_rot": _ANGLE,
         "final_scale": _PIXEL,
         # TweakReg

@@ -12,12 +12,11 @@ from skymosaic.config import Campaign
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.order_told import decided_at_plan
 from skymosaic.errors import SkymosaicError
-from skymosaic.methods import column
 from skymosaic.places import open_place
 from skymosaic.sources import open_source
 from skymosaic.steps import Finished, Place, finished
 from skymosaic.submission import handover
-from skymosaic.tasks import count_kinds, tasks_of
+from skymosaic.tasks import Task, count_kinds, tasks_of
 
 _PIXEL = 8  # bytes of a pixel of a mosaic and its weights, float32 each
 _CONTEXT = 4  # bytes of a pixel of a plane of the context image
@@ -95,7 +94,10 @@ def _memory(campaign: Campaign, place: Place, mosaics: int) -> list[str]:
 
 
 def _drizzled(campaign: Campaign, place: Place) -> list[Finished]:
-    found = (finished(place, f"runs/{column(method)}") for method in campaign.sky.methods)
+    engine, methods = campaign.drizzle.engine, campaign.sky.methods
+    # With onepass that of all methods is one step.
+    steps = sorted({Task("drizzle", method).step(engine) for method in methods})
+    found = (finished(place, step) for step in steps)
     return [step for step in found if step is not None]
 
 
