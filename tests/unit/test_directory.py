@@ -452,6 +452,26 @@ def test_what_unpacks_without_end_is_refused(folder, monkeypatch) -> None:
         Directory(folder).parcels()
 
 
+@pytest.mark.parametrize(("flag", "packing"), [(1, 8), (0, 99)], ids=["password", "unknown"])
+def test_a_zip_that_cannot_be_opened_is_refused_by_name(folder, flag, packing) -> None:
+    path = _pack(folder / "ibxl54bbq_flt.fits", "zip")
+    content = bytearray(path.read_bytes())
+    central = content.find(b"PK\x01\x02")
+    for place, start in ((6, 8), (central + 8, central + 10)):  # flags and packing, of each record
+        content[place] |= flag
+        content[start] = packing
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"{path.name} cannot be unpacked .*(password|supported)"):
+        Directory(folder).parcels()
+    assert path.name in " ".join(_left_out(folder))
+
+
+def _left_out(folder: Path) -> list[str]:
+    source = Directory(folder, leave_out_bad=True)
+    source.parcels()
+    return source.left_out
+
+
 def truncate_by_half(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -120,3 +121,19 @@ def test_the_window_is_a_grid_of_its_own() -> None:
 def test_a_grid_without_exposures_is_refused() -> None:
     with pytest.raises(DrizzleError, match="no exposure covers the output grid"):
         chosen([exposure("a", 5000, 5000)])
+
+
+@pytest.mark.parametrize("side", [5, 16, 22])
+def test_chips_of_few_large_pixels_have_a_smaller_window(side) -> None:
+    window = chosen(
+        [exposure(name, 500, 500 + y, 45.0, side=side) for name, y in (("a", 0), ("b", 2))]
+    )
+    assert window.whole
+    assert window.exposures == ("a", "b")
+    assert 1 <= window.columns < 16
+
+
+def test_a_grid_that_has_a_corner_of_an_exposure_has_a_smaller_window() -> None:
+    corner = replace(GRID, crpix=(GRID.crpix[0] - 690, GRID.crpix[1] - 690), shape=(100, 100))
+    window = choose_window([exposure("a", 500, 500)], corner, [])
+    assert window.x + window.columns <= 11 and window.y + window.rows <= 11

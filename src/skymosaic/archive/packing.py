@@ -23,7 +23,15 @@ MOST_BYTES = 1 << 35
 """Bytes of an unpacked file at most: a damaged or hostile file may unpack without end."""
 _BLOCK = 1 << 20
 _FIRST = 6  # bytes that tell the packing
-_NO_UNPACKING = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, ValueError)
+_NO_UNPACKING = (
+    OSError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    ValueError,
+    RuntimeError,  # zipfile's, of files with a password, or of a packing that it does not know
+)
 
 
 class _Readable(Protocol):

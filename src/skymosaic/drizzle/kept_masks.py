@@ -15,6 +15,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.flagging import set_flag
 from skymosaic.drizzle.static_masks import Place, masks_of_files
 from skymosaic.exposure import Exposure
 
@@ -129,8 +130,8 @@ def flag(
     for exposure in exposures:
         with fits.open(folder / exposure.name, mode="update") as hdus:
             for chip in exposure.chips:
-                flags = hdus["DQ", chip.extver].data
+                quality = hdus["DQ", chip.extver]
                 if not free:
-                    flags[:] = 0
-                flags[masks[f"{exposure.name}_{chip.extver}"]] |= usable
+                    quality.data[:] = 0
+                set_flag(quality, masks[f"{exposure.name}_{chip.extver}"], usable)
     return {**plain, **dict.fromkeys((*pars.CR_STEPS, "static"), False)}

@@ -6,6 +6,7 @@ the whole mosaic there. It is chosen from footprints, so it costs nothing and is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -28,6 +29,7 @@ _SIDES = (16, 128)  # ... but not smaller or larger than that, pixels of the gri
 _MARGIN = 16  # pixels of the grid: what a kernel reaches beyond a chip's corners, and more
 _BENT = 0.02  # of a chip's longest side, by which distortion bends its edges at most
 _LOOKED_AT = 256  # windows among which the exposures that share least are sought
+_PLACES = 1 << 24  # of windows on the grid, at most, that are looked at
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,25 @@ def choose_window(
     sides = [np.hypot(*(p - np.roll(p, 1, axis=0)).T) for one in every for p in one]
     side = int(np.clip(min(s.min() for s in sides) // _ACROSS, *_SIDES))
     margin = max(_MARGIN, _BENT * max(float(s.max()) for s in sides))
+    while True:
+        window = _choose(exposures, every, grid, pairs, side, margin)
+        if window is not None:
+            return window
+        # Large pixels make small chips, and a grid of the user's own may have a corner of them.
+        side //= 2
+        if not side or math.prod(-(-size // max(side // 2, 1)) for size in grid.shape) > _PLACES:
+            raise DrizzleError("no exposure covers the output grid; look at their WCS")
+
+
+def _choose(
+    exposures: Sequence[Exposure],
+    every: Sequence[Sequence[Floats]],
+    grid: Grid,
+    pairs: Sequence[tuple[str, str, float]],
+    side: int,
+    margin: float,
+) -> Window | None:
+    """Choose among windows of `side` pixels of the grid; None: no chip holds a whole one."""
     columns, rows = (min(side, size) for size in grid.shape)
     step = max(side // 2, 1)
     xs, ys = (
@@ -114,7 +135,7 @@ def choose_window(
         covered[here] += _any(_holds(p, x, y, half) for p in polygons)
     chosen, whole = _best(reached, covered)
     if not len(chosen):
-        raise DrizzleError("no exposure covers the output grid; look at their WCS")
+        return None
     chosen = chosen[:: -(-len(chosen) // _LOOKED_AT)]
     left, top = xs[chosen[:, 1]], ys[chosen[:, 0]]
     x, y = left + half[0], top + half[1]

@@ -231,12 +231,15 @@ def require_same(
         raise SkyError(_differs(what, "weights", number, wrong, np.where(wrong, off, 0.0), corner))
     difference = np.where(seen, mine.astype(np.float64) - its, 0.0)
     size = np.abs(difference)
-    allowed = np.maximum(NOISE * noise, RELATIVE * np.abs(np.where(seen, its, 0.0)))
+    level = float(np.median(np.abs(its[seen]))) if seen.any() else 0.0
+    spacing = float(np.spacing(np.float32(max(largest_sky, level))))
+    # Few pixels, or equal ones, have no noise: then the rounding of a sky is more.
+    least = max(NOISE * noise, spacing)
+    allowed = np.maximum(least, RELATIVE * np.abs(np.where(seen, its, 0.0)))
     wrong = ~(size <= allowed)  # also where a number is none
     # A constant that noise hides in each pixel shows in all of them.
     shift = float(np.median(difference[seen])) if seen.any() else 0.0
-    level = float(np.median(np.abs(its[seen]))) if seen.any() else 0.0
-    most = max(SHIFT, float(np.spacing(np.float32(max(largest_sky, level)))))
+    most = max(SHIFT, spacing)
     if wrong.any() or abs(shift) > most:
         number = (
             f"up to {np.nanmax(size):.3g} e-/s, {shift:+.3g} e-/s in the median "

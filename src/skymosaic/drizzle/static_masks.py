@@ -16,6 +16,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from skymosaic.drizzle.flagging import set_flag
 from skymosaic.drizzle.parameters import flags
 from skymosaic.errors import DrizzleError, SkyError
 from skymosaic.exposure import Exposure
@@ -223,7 +224,7 @@ def flag(
                 science, quality = hdus["SCI", chip.extver], hdus["DQ", chip.extver]
                 low = masks.low(Place.of(exposure, chip.extver, science.header))
                 if low is not None and low.any():
-                    quality.data[low] |= np.uint16(bit).astype(quality.data.dtype)
+                    set_flag(quality, low, bit)
     return {**parameters, "static": False, **_ignoring(parameters, bit)}
 
 

@@ -1,0 +1,24 @@
+"""A flag of DQ is set whatever whole numbers DQ is made of, and is there when it is read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from skymosaic.drizzle.flagging import set_flag
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int8", "int16", "uint16", "int32", "int64"])
+@pytest.mark.parametrize("flag", [1, 128, 256, 32768])
+def test_a_flag_is_read_back_and_no_other_changes(tmp_path: Path, kind: str, flag: int) -> None:
+    before = np.array([[0, 64], [2, 68]])
+    path = tmp_path / "dq.fits"
+    fits.ImageHDU(before.astype(kind), name="DQ").writeto(path)
+    where = np.array([[True, False], [False, True]])
+    with fits.open(path, mode="update", memmap=False) as hdus:
+        set_flag(hdus["DQ"], where, flag)
+    after = fits.getdata(path, "DQ").astype(np.int64) & 0xFFFF
+    np.testing.assert_array_equal(after, np.where(where, before | flag, before))
