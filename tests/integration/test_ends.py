@@ -109,7 +109,7 @@ def test_a_hang_up_that_is_ignored(begun, tmp_path: Path) -> None:
         env=environment(),
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),  # nohup
     )
-    while not has_loaded(process, "pydantic_core"):
+    while not has_loaded(process, "pydantic_core") and process.poll() is None:
         time.sleep(0.001)
     process.send_signal(signal.SIGHUP)
     out, _ = process.communicate(timeout=60)

@@ -10,9 +10,10 @@ import pytest
 
 pytest.register_assert_rewrite("tests.conformance.store")
 
-from skymosaic.errors import StoreError  # noqa: E402
+from skymosaic.errors import ForbiddenError, StoreError  # noqa: E402
 from skymosaic.store import Product, Store, open_store  # noqa: E402
 from skymosaic.store.local import LocalStore  # noqa: E402
+from tests import small_disk as disks  # noqa: E402
 from tests.conformance.store import StoreConformance, sha256  # noqa: E402
 
 
@@ -30,19 +31,8 @@ class TestLocalStore(StoreConformance):
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 256 kB."""
-    mountpoint = tmp_path / "small"
-    mountpoint.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(mountpoint)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode:
-        [why, *_] = mounted.stderr.splitlines()
-        pytest.skip(f"test of a full disk: mounting is not permitted ({why})")
-    yield mountpoint
-    subprocess.run(["umount", str(mountpoint)], check=True)
+    with disks.small_disk(tmp_path / "small", "256k") as folder:
+        yield folder
 
 
 def files(folder: Path) -> list[str]:
@@ -81,6 +71,17 @@ def test_a_full_scratch_folder_is_not_blamed_on_the_store(small_disk, store, tmp
     assert str(small_disk) in str(caught.value)
     assert "--store" not in str(caught.value)
     assert files(small_disk) == []
+
+
+def test_a_file_system_that_is_mounted_read_only_is_read(small_disk) -> None:
+    store = LocalStore(small_disk / "store")
+    store.write_text("locks/campaign/000001.json", "{}")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    age = store.age("locks/campaign/000001.json")
+    assert age is not None
+    assert 0 <= age < 60
+    with pytest.raises(ForbiddenError, match="no permission for"):
+        store.write_text("a.json", "new")
 
 
 def test_a_folder_that_may_not_be_written_is_named(tmp_path) -> None:

@@ -277,9 +277,9 @@ def _store_errors(key: str, path: Path, copy: Path | None = None) -> Iterator[No
         raise
     except FileNotFoundError:
         raise MissingError(f"{path} is not in the store; run again, and it is made anew") from None
-    except PermissionError as error:
-        raise ForbiddenError(f"no permission for {error.filename or path}") from None
     except OSError as error:
+        if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+            raise ForbiddenError(f"no permission for {error.filename or path}") from None
         remedy = STORE_REMEDY if copy is None else SCRATCH_REMEDY
         full = no_space(error, key, (copy or path).parent, remedy)
         raise full or StoreError(f"{path}: {error}") from None
