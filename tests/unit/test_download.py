@@ -246,7 +246,8 @@ def test_what_stalls_is_cut_off_wherever_it_does(server, tmp_path, stalls) -> No
     assert got(Http(server.url), tmp_path) == A
 
 
-def test_what_comes_too_slowly_is_cut_off_and_gone_on_with(server, tmp_path) -> None:
+@pytest.mark.parametrize("place", ["MAST", "bucket"])
+def test_what_comes_too_slowly_is_cut_off_and_gone_on_with(server, bucket, tmp_path, place) -> None:
     def slow(_request: Request):
         yield head(200, ("Content-Length", len(A)), TAG_A)
         for i in range(0, len(A), 50):
@@ -255,7 +256,8 @@ def test_what_comes_too_slowly_is_cut_off_and_gone_on_with(server, tmp_path) -> 
 
     server.answer = in_turn(slow, honest(A, TAG_A))
     patience = Patience(tries=2, longest_pause=0.0, window=0.3, least=5000)
-    assert got(Http(server.url), tmp_path, patience=patience) == A
+    whence = bucket if place == "bucket" else Http(server.url)
+    assert got(whence, tmp_path, patience=patience) == A
     assert 0 < server.requests[1].start < HALF
 
 

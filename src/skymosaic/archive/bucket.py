@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from skymosaic.archive.download import AgainError, Reply, Version, Wanted
@@ -79,8 +80,9 @@ class Bucket:
             raise self._error(file.name, error) from None
         except _passing() as error:
             raise AgainError(type(error).__name__) from None
-        body = answer["Body"]
-        with body:  # as a context it gives its raw stream, not itself
+        with answer["Body"] as raw:  # as a context it gives its raw stream, not itself
+            # A block is what came, as soon as it came: to fill it, a slow server could take days.
+            raw.read = partial(raw.read1, decode_content=False)
             yield _reply(answer, bool(start))
 
     def list(self, prefix: str) -> Iterator[Entry]:
