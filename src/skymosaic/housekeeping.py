@@ -278,7 +278,7 @@ def clean(
     return Cleaned(keys, uploads, scratch.sweep_now(place.scratch), others)
 
 
-def require_idle(store: Store, place: Place, what: str) -> None:
+def require_idle(store: Store, place: Place, what: str) -> int:
     """Refuse while a campaign runs, or the program that it is a group of.
 
     Parameters
@@ -288,17 +288,23 @@ def require_idle(store: Store, place: Place, what: str) -> None:
     what : str
         What can be done when it has ended.
 
+    Returns
+    -------
+    int
+        The number of its lock, another one after each run.
+
     Raises
     ------
     LockedError
         It runs.
     """
     program = replace(place, campaign=place.campaign.split("/")[0])
-    holder = lease.look(store, campaign_lock(program)).holder
-    if holder is not None:
+    lock = lease.look(store, campaign_lock(program))
+    if lock.holder is not None:
         where = store.where(program.campaign)
-        raise LockedError(f"{where} is running ({holder}); {what} when it has ended")
+        raise LockedError(f"{where} is running ({lock.holder}); {what} when it has ended")
     require_idle_shares(store, program, what)
+    return lock.number
 
 
 def require_idle_shares(store: Store, place: Place, what: str) -> None:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from skymosaic.errors import CampaignError, DamagedError, MissingError
+from skymosaic.errors import CampaignError, DamagedError, LockedError, MissingError
 from skymosaic.findings import find_run
 from skymosaic.housekeeping import is_manifest, require_idle, require_idle_shares
 from skymosaic.records import campaign_lock
@@ -97,7 +97,7 @@ def verify_store(
     Raises
     ------
     LockedError
-        A run is at work, which replaces products.
+        A run is at work, which replaces products, or was meanwhile.
     MissingError
         There is no campaign.
     StoreError
@@ -105,7 +105,7 @@ def verify_store(
     """
     place = find_run(uri, s3)
     store = place.store
-    require_idle(store, place, "verify it")
+    number = require_idle(store, place, "verify it")
     keys = store.list(place.campaign)
     products: dict[str, tuple[str, Product]] = {}
     flaws, unsealed = list[Flaw](), 0
@@ -129,6 +129,8 @@ def verify_store(
             tell(done, whole)
             if flaw is not None:
                 flaws.append(flaw)
+    if flaws and require_idle(store, place, "verify it") != number:
+        raise LockedError(f"{store.where(place.campaign)} was run meanwhile; verify it again")
     others = len(set(keys) - set(products) - set(manifests))
     return Verified(place, len(manifests), len(products), whole, unsealed, others, flaws)
 

@@ -113,6 +113,18 @@ def test_not_while_it_runs(store: SmallStore) -> None:
         integrity.verify_store(str(store.where))
 
 
+def test_a_run_that_began_and_ended_meanwhile(store: SmallStore) -> None:
+    flip_byte(store.where / MOSAIC)
+
+    def run(done: int, _all: int) -> None:
+        if done:
+            with lease.held(store.place.store, campaign_lock(store.place), "run"):
+                pass
+
+    with pytest.raises(LockedError, match="was run meanwhile; verify it again"):
+        integrity.verify_store(str(store.where), tell=run)
+
+
 def test_a_program_and_a_group_of_it(tmp_path: Path) -> None:
     made = SmallStore(tmp_path / "store")
     text = (made.where / "campaign.yaml").read_text().replace("name: field", "name: program")
