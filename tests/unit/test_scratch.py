@@ -234,13 +234,19 @@ def test_a_cache_among_strangers_is_a_folder_of_our_own(common: Path, tmp_path: 
     assert entry.parent.stat().st_mode & 0o077 == 0
 
 
-def test_a_folder_that_only_we_can_write_to_is_the_cache_itself(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("mode", "is_cache"), [(0o755, True), (0o775, False), (0o777, False)])
+def test_a_folder_that_only_we_can_write_to_is_the_cache_itself(
+    tmp_path: Path, mode: int, is_cache: bool
+) -> None:
     distant = LocalStore(tmp_path / "distant")
     (tmp_path / "file").write_bytes(b"pixels")
     product = distant.put(tmp_path / "file", "demo/file")
-    (tmp_path / "cache").mkdir(mode=0o775)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(mode)
     CachedStore(distant, None, tmp_path / "cache", 1000).get(product, tmp_path / "copy")
-    assert (tmp_path / "cache" / product.sha256).exists()
+    [entry] = (tmp_path / "cache").rglob(product.sha256)
+    assert (entry.parent == tmp_path / "cache") == is_cache
+    assert scratch.is_ours(entry.parent)
 
 
 @pytest.mark.timeout(60)

@@ -244,6 +244,7 @@ def _own(folder: Path) -> Path:
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700, parents=True)
     status = folder.stat()
-    if status.st_uid == os.getuid() and not status.st_mode & stat.S_IWOTH:
+    # What lies in the cache is not verified again when it is only read.
+    if status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return folder
     return scratch.private_folder(folder / f"cache-of-{os.getuid()}")
