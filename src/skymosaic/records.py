@@ -53,6 +53,9 @@ class _StepEntry(TypedDict, total=False):
     products: dict[str, Product]
 
 
+_STEP_ENTRY = TypeAdapter(_StepEntry)
+
+
 class RunState(Enum):
     """The state of a campaign, with the exit code of ``skymosaic status``."""
 
@@ -220,9 +223,8 @@ class Recorder:
 
     def _told(self, key: str) -> Any:
         """Return what a manifest or the record of a failure tells; None where it is damaged."""
-        shape = TypeAdapter(_StepEntry)
         try:
-            return shapes.read(self._store, key, shape)
+            return shapes.read(self._store, key, _STEP_ENTRY)
         except DamagedError as error:
             log.warning("the record of the run does not tell all steps: %s", error)
             return None
