@@ -107,7 +107,7 @@ class Display:
 
 @contextmanager
 def counted_bytes(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show on a terminal how many of how many bytes were dealt with; yield what is told of them."""
+    """Show a bar of bytes on a terminal; yield a function that gets those done, and all of them."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn())
     with Progress(

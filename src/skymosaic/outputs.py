@@ -45,7 +45,7 @@ def forgive() -> None:
         except OSError:  # closed: else the next file that is opened would get what is printed
             _to_nowhere(number)
     sys.stdout = _forgiving(sys.stdout, 1, all_errors=False)
-    # What is told beside the result is no reason to end.
+    # Progress and warnings that nobody reads are no reason to end.
     sys.stderr = _forgiving(sys.stderr, 2, all_errors=True)
 
 

@@ -46,7 +46,7 @@ def read_states(place: Place) -> list[GroupState]:
     MissingError
         No run of it has ended.
     DamagedError
-        What is told of them is not what was written.
+        A record of them is not what was written.
     StoreError
         The store cannot be read.
     """

@@ -70,7 +70,7 @@ def read(place: Place) -> Submission | None:
     Raises
     ------
     DamagedError
-        What is told of it is not what was written.
+        Its record is not what was written.
     """
     return shapes.read(place.store, place.key(NAME), TypeAdapter(Submission))
 

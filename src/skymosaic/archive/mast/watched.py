@@ -128,7 +128,7 @@ def get(url: str, headers: Mapping[str, str], timeout: tuple[float, float]) -> r
     url : str
         The address.
     headers : mapping of str to str
-        What is told with the request.
+        Headers of the request.
     timeout : tuple of float
         Time to connect, and between two bytes, s.
 
