@@ -157,6 +157,14 @@ def test_footprints_are_drawn_before_the_groups_are_known(tmp_path) -> None:
     assert "no output grid" in page
 
 
+def test_who_did_the_work_is_no_matter_to_who_reads(store) -> None:
+    file = store.where / "campaign.yaml"
+    before = states(store)
+    file.write_text(f"{file.read_text()}compute: {{memory_limit: 1kB, of_another_version: 1}}\n")
+    assert states(store) == before
+    assert skymosaic.load(store.where).mosaic("localmin").data.size > 0
+
+
 def test_a_mosaic_on_a_former_grid_is_outdated(store) -> None:
     store.drizzle("match")
     store.plan(scale=0.2)
