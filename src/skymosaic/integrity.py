@@ -169,11 +169,26 @@ def take_away(verified: Verified) -> None:
         )
     with lease.held(store, campaign_lock(place), "verify-store"):
         require_idle_shares(store, place, "repair it")
-        for flaw in verified.flaws:
+        # A run may have come and gone since, and have made anew what was damaged.
+        flaws = [flaw for flaw in verified.flaws if _is_still(store, flaw)]
+        for flaw in flaws:
             if flaw.product is not None and store.age(flaw.key) is not None:
                 # Beside the products of its own campaign, which may be a group's.
                 own = replace(place, campaign=flaw.manifest.split("/manifests/")[0])
                 own.put_aside(flaw.product)
             log.info("%s is taken away: %s", flaw.key, flaw.why)
-        for key in sorted({flaw.manifest for flaw in verified.flaws}):
-            store.delete(key)
+        for key in sorted({flaw.manifest for flaw in flaws}):
+            # A plan that is damaged still tells by which rule the campaign's static mask began.
+            if not key.endswith("/manifests/plan.json"):
+                store.delete(key)
+
+
+def _is_still(store: Store, flaw: Flaw) -> bool:
+    try:
+        manifest = manifest_at(store, flaw.manifest)
+    except DamagedError:
+        return True
+    one = flaw.product
+    if one is None or manifest is None or one not in manifest["products"].values():
+        return False
+    return _flaw_of(store, flaw.manifest, one) is not None

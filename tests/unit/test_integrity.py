@@ -16,7 +16,7 @@ from skymosaic.cli import main
 from skymosaic.config import load_campaign_text
 from skymosaic.errors import CampaignError, DamagedError, LockedError
 from skymosaic.records import campaign_lock
-from skymosaic.steps import finished
+from skymosaic.steps import finished, recorded_result
 from skymosaic.store import lease
 from tests.unit.small_store import SmallStore
 
@@ -102,6 +102,34 @@ def test_what_is_damaged_is_taken_away_and_nothing_else(store: SmallStore) -> No
     assert finished(store.place, "inspection") is not None
     store.plan()
     store.drizzle("match")
+    assert not integrity.verify_store(str(store.where)).flaws
+
+
+def test_what_was_made_anew_in_the_meantime_is_not_taken_away(store: SmallStore) -> None:
+    flip_byte(store.where / MOSAIC)
+    found = integrity.verify_store(str(store.where))
+    assert len(found.flaws) == 1
+    (store.where / MOSAIC).unlink()
+    store.drizzle("match")
+    integrity.take_away(found)
+    assert finished(store.place, "runs/match") is not None
+    assert not (store.where / "damaged").exists()
+
+
+def test_a_plan_that_is_taken_away_still_tells_the_rule_of_the_static_mask(
+    store: SmallStore,
+) -> None:
+    manifest = store.where / "manifests" / "plan.json"
+    told = json.loads(manifest.read_text())
+    told["result"]["static"] = {"kept": "once", "first": 49}
+    manifest.write_text(json.dumps(told))
+    found = integrity.verify_store(str(store.where))
+    assert [flaw.manifest for flaw in found.flaws] == ["field/manifests/plan.json"]
+    integrity.take_away(found)
+    assert finished(store.place, "plan") is None
+    result = recorded_result(store.place, "plan")
+    assert result is not None and result["static"] == {"kept": "once", "first": 49}
+    store.plan()
     assert not integrity.verify_store(str(store.where)).flaws
 
 
