@@ -76,9 +76,11 @@ def make_folder(root: Path | None, label: str) -> Path:
         sweep(where)
         return Path(tempfile.mkdtemp(prefix=f"{_prefix()}{label}-", dir=where))
     except OSError as error:
+        # Not all that is made in the system's folder goes by compute.scratch.
+        which = "compute.scratch" if root else "compute.scratch and the environment variable TMPDIR"
         raise StoreError(
             f"no scratch folder can be made in {where} ({error.strerror}); free it, or set "
-            "compute.scratch to another"
+            f"{which} to another"
         ) from None
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from skymosaic import drizzlepac_process, scratch
-from skymosaic.errors import ComputeError
+from skymosaic.errors import ComputeError, StoreError
 from skymosaic.store import LocalStore
 from skymosaic.store.cache import CachedStore
 from tests.strangers import USER, become
@@ -84,6 +84,17 @@ def test_without_a_place_it_is_the_systems(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with scratch.folder(None, "work") as folder:
         assert folder.parent == tmp_path
+
+
+def test_where_none_can_be_made_it_is_said_what_to_set(tmp_path, monkeypatch) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        StoreError, match=r"in .*/file/x .*set compute\.scratch to"
+    ):
+        scratch.make_folder(tmp_path / "file" / "x", "work")
+    monkeypatch.setenv(scratch.BASE, str(tmp_path / "file" / "y"))
+    with pytest.raises(StoreError, match=r"in .*/file/y .*set compute\.scratch and .*TMPDIR to"):
+        scratch.make_folder(None, "work")
 
 
 def test_what_a_killed_process_left_is_swept_and_what_lives_is_not(tmp_path, hold) -> None:
