@@ -88,9 +88,7 @@ def test_without_a_place_it_is_the_systems(tmp_path, monkeypatch) -> None:
 
 def test_where_none_can_be_made_it_is_said_what_to_set(tmp_path, monkeypatch) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(
-        StoreError, match=r"in .*/file/x .*set compute\.scratch to"
-    ):
+    with pytest.raises(StoreError, match=r"in .*/file/x .*set compute\.scratch to"):
         scratch.make_folder(tmp_path / "file" / "x", "work")
     monkeypatch.setenv(scratch.BASE, str(tmp_path / "file" / "y"))
     with pytest.raises(StoreError, match=r"in .*/file/y .*set compute\.scratch and .*TMPDIR to"):
