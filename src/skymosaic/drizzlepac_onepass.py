@@ -145,7 +145,9 @@ def _weight(
     import numpy as np
     from drizzlepac.buildmask import buildMask
 
-    flags = hdus["DQ", extver].data & ~np.int16(parameters["resetbits"])
+    from skymosaic.drizzle.flagging import cleared
+
+    flags = cleared(hdus["DQ", extver].data, parameters["resetbits"])
     good = buildMask(flags, parameters["bits"])
     if bad is not None:
         good &= ~bad

@@ -21,6 +21,7 @@ from skymosaic.align.positions import Stars, choose_pairs, compare, find_stars
 from skymosaic.align.solutions import visit_of
 from skymosaic.drizzle.order import is_infrared
 from skymosaic.exposure import Exposure
+from skymosaic.health import usable
 from skymosaic.positions_told import positions_told
 from skymosaic.steps import Bench, Finished, Place, run_step
 from skymosaic.tasks import Task
@@ -92,7 +93,7 @@ def _stars(file: BinaryIO, exposure: Exposure) -> Table:
         warnings.simplefilter("ignore", FITSFixedWarning)
         for chip in exposure.chips:
             hdu = hdus["SCI", chip.extver]
-            bad = (hdus["DQ", chip.extver].data & ~harmless) != 0
+            bad = ~usable(hdus["DQ", chip.extver].data, harmless)
             places, heights = find_stars(np.asarray(hdu.data, dtype=np.float32), bad)
             sky = WCS(hdu.header, hdus).all_pix2world(places, 0) if len(places) else places
             number = np.full(len(places), float(chip.extver))

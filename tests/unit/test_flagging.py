@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from skymosaic.drizzle.flagging import set_flag
+from skymosaic.drizzle.flagging import cleared, set_flag
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int8", "int16", "uint16", "int32", "int64"])
@@ -22,3 +22,15 @@ def test_a_flag_is_read_back_and_no_other_changes(tmp_path: Path, kind: str, fla
         set_flag(hdus["DQ"], where, flag)
     after = fits.getdata(path, "DQ").astype(np.int64) & 0xFFFF
     np.testing.assert_array_equal(after, np.where(where, before | flag, before))
+
+
+@pytest.mark.parametrize("kind", ["uint8", ">i2", "uint16", "int32", "int64"])
+@pytest.mark.parametrize("bits", [0, 64, 4096, 32768, 65535, 65536])
+def test_any_flags_are_cleared(kind: str, bits: int) -> None:
+    before = np.array([0, 64, 4 + 64, 4 + 4096 + 32768])
+    flags = before.astype("uint16").astype(kind)
+    after = cleared(flags, bits)
+    assert after.dtype == flags.dtype.newbyteorder("=")
+    np.testing.assert_array_equal(
+        after.astype(np.int64) & 0xFFFF, flags.astype(np.int64) & 0xFFFF & ~bits
+    )

@@ -82,3 +82,13 @@ def test_exposures_without_stars_are_no_warning(
     found = run(folder, tmp_path)
     assert [pair["state"] for pair in found.result["pairs"]] == ["not enough stars to tell"] * 3
     assert "lie apart" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+def test_flags_without_a_sign_are_flags(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in write_frames(folder, LAYOUT[:2], stars=300):
+        with fits.open(folder / name, mode="update", memmap=False) as hdus:
+            hdus["DQ"].data = (hdus["DQ"].data & 0xFF).astype(kind)
+    assert [pair["state"] for pair in run(folder, tmp_path).result["pairs"]] == ["agree"]

@@ -48,7 +48,7 @@ def test_rounding_is_no_error() -> None:
 def test_the_rounding_of_a_sky_is_no_error_where_there_is_no_noise() -> None:
     sky = np.float32(100.0)
     theirs = (np.array([[1e-3]], dtype=np.float32), np.ones((1, 1), dtype=np.float32))
-    rounded = (theirs[0] + np.spacing(sky) / 2, theirs[1])
+    rounded = (theirs[0] + np.spacing(sky), theirs[1])
     assert compared(rounded, theirs, sky=float(sky)).pixels == 1
     with pytest.raises(SkyError):
         compared((theirs[0] + 1e-4, theirs[1]), theirs, sky=float(sky))

@@ -1,10 +1,27 @@
-"""A flag of DQ set in private copies, whatever whole numbers DQ is made of."""
+"""Flags of DQ set in private copies and cleared, whatever whole numbers DQ is made of."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+
+
+def cleared(flags: NDArray[np.integer], bits: int) -> NDArray[np.integer]:
+    """Return DQ with some of its 16 flags cleared, of the same type.
+
+    Parameters
+    ----------
+    flags : array of int
+        DQ: of 16 bits with a sign as a rule, in which flag 32768 is negative.
+    bits : int
+        Sum of the flags to clear.
+    """
+    return np.asarray(flags & ~np.uint16(bits & 0xFFFF).astype(flags.dtype))
 
 
 def set_flag(quality: fits.ImageHDU, where: NDArray[np.bool_], flag: int) -> None:

@@ -13,6 +13,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
+from skymosaic.drizzle.flagging import cleared
 from skymosaic.drizzle.parameters import flags
 from skymosaic.drizzle.static_masks import Place, StaticMasks, find_masks, rule_of, sigma_of
 from skymosaic.exposure import Exposure
@@ -89,7 +90,7 @@ class ChipPixels:
     """One chip as its file has it."""
 
     image: Singles
-    flags: NDArray[np.int16]
+    flags: NDArray[np.integer]
     place: Place
 
 
@@ -110,7 +111,7 @@ def read_chips(
         for chip in exposure.chips:
             science = hdus["SCI", chip.extver]
             image = np.asarray(science.data, dtype=np.float32)
-            flags = hdus["DQ", chip.extver].data & ~np.int16(resetbits)
+            flags = cleared(hdus["DQ", chip.extver].data, resetbits)
             place = Place.of(exposure, chip.extver, science.header)
             chips.append(ChipPixels(image, flags, place))
             found.append(_read_wcs(path, hdus, science))

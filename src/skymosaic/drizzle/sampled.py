@@ -43,6 +43,10 @@ SHIFT = 2e-5
 """Largest median difference, electron/s; or one spacing of single precision, at the largest sky or
 at the mosaic's level."""
 
+ROUNDINGS = 4
+"""How much a pixel may differ at least, in spacings of single precision at the largest sky or at
+the mosaic's level: both engines round where they subtract, where they weigh and average."""
+
 Pixels = tuple[Singles, Singles]
 """A mosaic, electron/s, and its weights."""
 
@@ -233,8 +237,8 @@ def require_same(
     size = np.abs(difference)
     level = float(np.median(np.abs(its[seen]))) if seen.any() else 0.0
     spacing = float(np.spacing(np.float32(max(largest_sky, level))))
-    # Few pixels, or equal ones, have no noise: then the rounding of a sky is more.
-    least = max(NOISE * noise, spacing)
+    # Few pixels, or equal ones, have no noise, and a large sky leaves none: then rounding is more.
+    least = max(NOISE * noise, ROUNDINGS * spacing)
     allowed = np.maximum(least, RELATIVE * np.abs(np.where(seen, its, 0.0)))
     wrong = ~(size <= allowed)  # also where a number is none
     # A constant that noise hides in each pixel shows in all of them.
