@@ -43,6 +43,10 @@ class Mosaic:
     """Such as ``ELECTRONS/S``."""
     header: fits.Header
 
+    def __repr__(self) -> str:
+        rows, columns = self.data.shape
+        return f"<Mosaic of {self.method}: {columns} x {rows} pixels in {self.unit}>"
+
 
 class Run:
     """A campaign in a store, whole or not; made by `load`.

@@ -79,7 +79,8 @@ def fold_columns(table: Table, width: int) -> list[str]:
             parts.append([f"{left} {right}" for left, right in zip(first, piece, strict=True)])
     if not parts:
         return first
-    return "\n\n".join("\n".join(line.rstrip() for line in part) for part in parts).split("\n")
+    whole = [[row for row in part if row.strip()] for part in parts]  # none of it may have a unit
+    return "\n\n".join("\n".join(line.rstrip() for line in part) for part in whole).split("\n")
 
 
 def _columns(lines: Sequence[str]) -> list[tuple[int, int]]:

@@ -29,6 +29,17 @@ def exit_code(number: int) -> int:
     return 128 + number
 
 
+def interruption(error: BaseException) -> str:
+    """Return how a command was asked to end; empty, if this is no such error."""
+    if isinstance(error, KeyboardInterrupt):
+        return f"Ctrl-C (SIGINT): {GO_ON}"
+    code = error.code if isinstance(error, SystemExit) else None
+    for number in ENDING:
+        if code == exit_code(number):
+            return f"{number.name}: {GO_ON}"
+    return ""
+
+
 _came: list[int] = []
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
 
-from skymosaic import progress, scratch
+from skymosaic import progress, scratch, signals
 from skymosaic.disk import SCRATCH_REMEDY, no_space
 from skymosaic.errors import (
     DamagedError,
@@ -359,7 +359,7 @@ def as_record(error: BaseException) -> ErrorRecord:
     known = error if isinstance(error, SkymosaicError) else SkymosaicError()
     return {
         "class": type(error).__name__,
-        "message": str(error),
+        "message": signals.interruption(error) or str(error),
         "exit_code": known.exit_code,
         "passes_by_itself": known.passes_by_itself,
     }

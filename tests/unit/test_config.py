@@ -277,6 +277,17 @@ def test_a_missing_section_and_a_missing_key(refused) -> None:
     assert lines[1].startswith("FILE line 1: source.path: is missing")
 
 
+def test_an_empty_list_of_methods_is_refused_in_plain_words(refused) -> None:
+    assert refused(MINIMAL + "sky: {methods: []}\n") == [
+        "FILE line 3: sky.methods: must name 1 or more, not []"
+    ]
+
+
+def test_a_key_given_twice_on_one_line_is_refused_with_it(refused) -> None:
+    lines = refused(MINIMAL + "sky: {parameters: {skystat: mode, skystat: mean}}\n")
+    assert lines == ["FILE line 3: sky.parameters.skystat: is given twice, on line 3"]
+
+
 def test_keys_given_twice_are_refused_with_both_lines(refused) -> None:
     lines = refused(
         MINIMAL + "sky:\n  parameters:\n    skystat: mode\n    skystat: mean\nsky: {}\n"

@@ -76,6 +76,9 @@ def test_a_table_of_astropy_is_folded_between_its_columns() -> None:
     shown = " ".join(lines).split()
     assert all(f"column_{i}" in shown for i in range(12))
     assert sum(line.startswith("ibxl54bgq") for line in lines) == 1 + lines.count("")
+    assert "" in fold_columns(table, 80)
+    without = Table({"rootname": ["ibxl54bgq"], "wcsname": ["IDC_w3m18525i"]})
+    assert "" not in fold_columns(without, 80)
     one = Table({"rootname": ["ibxl54bgq"]})
     assert fold_columns(one, 80)[-1] == "ibxl54bgq"
 

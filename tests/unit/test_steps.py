@@ -12,7 +12,7 @@ import pytest
 
 from skymosaic import progress
 from skymosaic.errors import DamagedError, DrizzleError, StoreError
-from skymosaic.steps import Bench, NotFinishedError, Place, finished, run_step
+from skymosaic.steps import Bench, NotFinishedError, Place, as_record, finished, run_step
 from skymosaic.store import Product, traffic
 from skymosaic.store.local import LocalStore
 from skymosaic.tasks import Task
@@ -474,3 +474,16 @@ def test_of_several_tasks_that_are_one_step_one_tells_time_and_bytes(place, monk
         assert all((event.seconds, event.up, event.down) == (0.0, 0, 0) for event in others)
     assert sum(event.up for event in done) >= 1000
     assert sum(event.up for event in done) < 2000
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (KeyboardInterrupt(), "Ctrl-C (SIGINT): interrupted; run the same command again to go on"),
+        (SystemExit(129), "SIGHUP: interrupted; run the same command again to go on"),
+        (SystemExit(2), "2"),
+        (ValueError("no"), "no"),
+    ],
+)
+def test_a_record_tells_in_words_how_a_run_was_interrupted(error, told) -> None:
+    assert as_record(error)["message"] == told

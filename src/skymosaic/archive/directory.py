@@ -107,7 +107,7 @@ class Directory:
         if not self.leave_out_bad:
             raise InputError(f"{message} (or set source.on_bad_file: leave_out)")
         log.warning("left out: %s", message)
-        self.left_out.append(f"{path.name}: {message}")
+        self.left_out.append(f"left out: {message}")
 
     def _note(self, line: str) -> None:
         log.warning("%s: %s", self.path, line)
@@ -171,7 +171,7 @@ class Directory:
             image = found[path]
             first = unique.setdefault(f"{image.rootname} {image.drizzled}", path)
             if first != path:
-                self._refuse(path, f"{path} and {first} are both {image.rootname}; take one out")
+                self._refuse(path, f"{path} is {image.rootname}, as {first} is; take one out")
         return {path: found[path] for path in unique.values()}
 
     def _equal(self, rootname: str, taken: Path, others: Sequence[Path]) -> list[Path]:
@@ -190,7 +190,7 @@ class Directory:
                     continue
                 self._refuse(
                     path,
-                    f"{path} and {taken} are both {rootname}, and differ; take one out, "
+                    f"{path} is {rootname}, as {taken} is, and they differ; take one out, "
                     "or set source.path to the folder of one",
                 )
         return equal

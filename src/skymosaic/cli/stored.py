@@ -87,7 +87,7 @@ def report(stored: Stored, form: str | None) -> None:
 @stored_campaign
 @click.option("--all", "everything", is_flag=True, help="Remove the whole campaign: its products.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be removed, and remove nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="With --all: do not ask.")
 def clean(stored: Stored, everything: bool, dry_run: bool, yes: bool) -> None:
     """Remove from STORE/CAMPAIGN what no manifest names, and scratch folders of dead processes."""
     from skymosaic import housekeeping

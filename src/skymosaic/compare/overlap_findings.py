@@ -72,16 +72,15 @@ def _weak_cuts(facts: Facts) -> Iterator[Finding]:
 
 def _cut_finding(cut: Cut, weak: bool) -> Finding:
     held = (
-        f"one overlap, of {cut.edges[0].a} and {cut.edges[0].b},"
+        f"One overlap, of {cut.edges[0].a} and {cut.edges[0].b}, with {cut.pixels} pixels links"
         if cut.is_bridge
-        else f"{len(cut.edges)} overlaps"
+        else f"{len(cut.edges)} overlaps with {cut.pixels} pixels link"
     )
     return Finding(
         "bridge" if cut.is_bridge else "weak-link",
         "warning" if weak else "note",
-        f"{some(cut.parts[0])} and the rest of the group are held together by {held} with "
-        f"{cut.pixels} pixels: their levels are known against each other to "
-        f"{amount(cut.error)} e-/s.",
+        f"{held} {some(cut.parts[0])} to the rest of the group: the levels of the two parts are "
+        f"known against each other to {amount(cut.error)} e-/s.",
         {"part": list(cut.parts[0]), "pixels": cut.pixels, "standard_error": cut.error},
     )
 

@@ -228,9 +228,8 @@ class _Walk:
             inner = (*key, name_node.value)
             if inner in self.lines:
                 first = self.lines[inner]
-                self.problems.append(
-                    Problem(inner, f"is given twice, on lines {first} and {line}", line)
-                )
+                where = f"on lines {first} and {line}" if line > first else f"on line {line}"
+                self.problems.append(Problem(inner, f"is given twice, {where}", line))
             else:
                 self.lines[inner] = line
             self.value(value_node, inner)

@@ -95,6 +95,8 @@ def from_pydantic(error: ErrorDetails) -> Problem:
         return Problem(key, f"must be a mapping of keys and values, not {_shown(given)}")
     if kind == "tuple_type":
         return Problem(key, f"must be a list such as [a, b], not {_shown(given)}")
+    if kind == "too_short":
+        return Problem(key, f"must name {context['min_length']} or more, not {_shown(given)}")
     if kind in _EXPECTED:
         return Problem(key, f"must be {_EXPECTED[kind]}, not {_shown(given)}")
     text = error["msg"].replace("Input should", "must").replace("should", "must")

@@ -291,7 +291,7 @@ def _acquire(
             raise LockedError(
                 f"{store.where(folder)} is held by {found.holder}, which gave a sign of life "
                 f"{found.age:.0f} s ago; wait for its end (`skymosaic run --wait`), or end it: the "
-                f"lock is free {length:.0f} s later"
+                f"lock is free {length:.0f} s later at most"
             )
         if not told:
             on_wait(found.holder)
