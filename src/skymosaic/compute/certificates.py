@@ -4,16 +4,58 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from distributed.security import Security
 
 CERTIFICATE, KEY = "certificate.pem", "key.pem"
+# `Security.temporary` makes certificates that are valid from now on: a host whose clock is behind
+# refuses them, and so does this one when its clock is set back.
+_CLOCKS = timedelta(days=1)
+_VALID = timedelta(days=365)
+
+
+def of_run() -> Security:
+    """Return a new key with its certificate, in memory, for all roles of one cluster.
+
+    Hosts whose clocks differ by up to a day accept it.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "skymosaic")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCKS)
+        .not_valid_after(now + _VALID)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate = made.public_bytes(serialization.Encoding.PEM).decode()
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+    roles = ("client", "scheduler", "worker")
+    return Security(
+        require_encryption=True,
+        tls_ca_file=certificate,
+        **{f"tls_{role}_cert": certificate for role in roles},
+        **{f"tls_{role}_key": private for role in roles},
+    )
 
 
 def write(folder: Path) -> None:
     """Write new certificates into a folder, for the user's eyes only."""
-    security = Security.temporary()
+    security = of_run()
     for name, text in ((CERTIFICATE, security.tls_ca_file), (KEY, security.tls_client_key)):
         with os.fdopen(
             os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"

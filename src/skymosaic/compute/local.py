@@ -12,11 +12,10 @@ import distributed
 import psutil
 from dask.system import CPU_COUNT
 from distributed import Client, Nanny, SpecCluster
-from distributed.security import Security
 from distributed.system import MEMORY_LIMIT
 
 from skymosaic import scratch
-from skymosaic.compute import servers
+from skymosaic.compute import certificates, servers
 from skymosaic.config import Compute
 from skymosaic.disk import SCRATCH_REMEDY, require_space
 from skymosaic.errors import ComputeError
@@ -99,7 +98,7 @@ def _cluster(settings: Compute, workers: int) -> SpecCluster:
     ours = {
         "host": "127.0.0.1",
         "protocol": "tls://",
-        "security": Security.temporary(),
+        "security": certificates.of_run(),
     }
     # A dashboard comes with all that Dask serves over HTTP; without one, there is no such server.
     scheduler = {

@@ -19,7 +19,7 @@ from distributed import Client
 from distributed.security import Security
 
 from skymosaic import scratch
-from skymosaic.compute import local, servers
+from skymosaic.compute import certificates, local, servers
 from skymosaic.config import Compute
 from skymosaic.errors import CampaignError, ComputeError, InstallationError
 
@@ -79,7 +79,7 @@ def _take_part(settings: Compute, world: Any) -> None:
     global _scheduler
     rank = world.Get_rank()
     # In memory only: MPI carries it, and no configuration that somebody could print.
-    security: Security = world.bcast(Security.temporary() if rank == 0 else None, root=0)
+    security: Security = world.bcast(certificates.of_run() if rank == 0 else None, root=0)
     ours = {
         "interface": settings.mpi.interface,
         "protocol": "tls://",

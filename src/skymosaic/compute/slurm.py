@@ -22,9 +22,8 @@ from uuid import uuid4
 import dask
 from dask.utils import parse_bytes
 from distributed import Client
-from distributed.security import Security
 
-from skymosaic.compute import local, slurm_allocation
+from skymosaic.compute import certificates, local, slurm_allocation
 from skymosaic.compute.slurm_commands import command, last_words, remedy_of, require_accepted
 from skymosaic.config import Compute
 from skymosaic.config.slurm import Slurm
@@ -200,7 +199,7 @@ def _cluster(settings: Compute, processes: int, logs: Path) -> Iterator[SLURMClu
     words = script_settings(settings, processes, logs)
     script = WorkerJob("tcp://127.0.0.1:1", name="test", **words).job_script()
     require_accepted(script)
-    security = Security.temporary() if settings.slurm.encrypted else None
+    security = certificates.of_run() if settings.slurm.encrypted else None
     with cluster_of(words, security, logs) as cluster:
         yield cluster
 
