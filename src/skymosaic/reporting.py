@@ -158,7 +158,9 @@ def _of_the_run(found: Findings) -> list[Missing]:
         why = "it was interrupted; `skymosaic restart` goes on"
         return [Missing("run", status.state.word, why)] if found.missing else []
     why = f"{error['class']}: {error['message']}"
-    return [] if any(one.why == why for one in found.missing) else [Missing("run", "failed", why)]
+    if any(one.why == why for one in found.missing):
+        return []
+    return [Missing("run", status.state.word, why)]
 
 
 def require_form(form: str) -> str:

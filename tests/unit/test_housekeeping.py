@@ -96,7 +96,10 @@ def test_a_run_that_failed_tells_why(place) -> None:
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(143)])
 def test_a_run_that_was_interrupted(place, end) -> None:
     record(place, end)
-    assert housekeeping.find_status(uri(place)).state is RunState.INTERRUPTED
+    status = housekeeping.find_status(uri(place))
+    assert status.state is RunState.INTERRUPTED
+    assert status.error is not None
+    assert status.error["message"].endswith("run the same command again to go on")
 
 
 def test_a_run_that_is_at_work_and_one_that_was_killed(place) -> None:

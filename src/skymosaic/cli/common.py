@@ -114,9 +114,7 @@ class Stored:
     """What its file says, where it is named by a file."""
 
 
-_STORED = (
-    click.argument("named", metavar="STORE/CAMPAIGN|CONFIG"),
-    store_option,
+_S3 = (
     click.option("--profile", help="S3: profile of ~/.aws."),
     click.option("--region", help="S3: region."),
     click.option("--endpoint-url", metavar="URL", help="S3: address of a server, if not AWS's."),
@@ -129,16 +127,24 @@ def stored_campaign(command: Callable[..., Any]) -> Callable[..., Any]:
 
     People name it as STORE/CAMPAIGN, or by its campaign file.
     """
+    return _named(command, click.argument("named", metavar="STORE/CAMPAIGN|CONFIG"), store_option)
 
+
+def stored_place(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Do as `stored_campaign` for a command that is to be given STORE/CAMPAIGN alone."""
+    return _named(command, click.argument("named", metavar="STORE/CAMPAIGN"))
+
+
+def _named(command: Callable[..., Any], *place: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
-    def wrapped(*args: Any, named: str, store: str | None, **options: Any) -> None:
+    def wrapped(*args: Any, named: str, store: str | None = None, **options: Any) -> None:
         names = ("profile", "region", "endpoint_url", "unsigned")
         given = {name: options.pop(name) for name in names}
         s3 = {name: value for name, value in given.items() if value}
         command(*args, stored=_find(named, store, s3), **options)
 
     given: Callable[..., Any] = ended_cleanly(wrapped)
-    for option in reversed(_STORED):
+    for option in reversed((*place, *_S3)):
         given = option(given)
     return given
 

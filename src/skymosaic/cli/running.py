@@ -17,7 +17,7 @@ from skymosaic.cli.common import (
     scratch_option,
     set_option,
     store_option,
-    stored_campaign,
+    stored_place,
     wait_option,
     workers_option,
 )
@@ -54,7 +54,7 @@ def run(
 
 
 @click.command()
-@stored_campaign
+@stored_place
 @workers_option
 @scratch_option
 @wait_option
