@@ -11,8 +11,9 @@ from skymosaic.compare.report.program_page import (
     program_html,
     program_markdown,
 )
+from skymosaic.errors import InputError
 from skymosaic.program_report import GroupState, program_text, write_index
-from skymosaic.steps import Bench, Place, run_step
+from skymosaic.steps import Bench, Place, as_record, run_step
 from skymosaic.store import open_store
 from tests.unit.reports import Page
 
@@ -94,7 +95,7 @@ def test_the_page_is_made_from_what_the_groups_left(tmp_path):
     common = {"inputs": {}, "parameters": {}, "versions": {}}
     run_step(there, "comparison", folder="comparison", work=work, **common)
     place.store.write_text("program/1/M_16/F110W/comparison/partial-report.html", "<html>")
-    error = {"class": "InputError", "message": "a file is damaged"}
+    error = as_record(InputError("a file is damaged"))
     states = [
         GroupState("M 16/F160W", "done", 4, "", None, "1/M_16/F160W"),
         GroupState("M 16/F110W", "failed", 4, "", error, "1/M_16/F110W"),
