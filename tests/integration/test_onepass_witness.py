@@ -19,6 +19,7 @@ from tests.frames import Frame, write_frames, write_two_chip_frames
 
 ALONE = Frame(420, 300, 3, 2.0)  # meets no other
 DEEP = [Frame(0, 0, 0, 1.0), Frame(3, 2, 0, 1.2), Frame(30, 5, 0, 0.8), ALONE]
+UNDITHERED = [Frame(0, 0, 0, 5.0), Frame(0, 0, 0, 5.2)]
 CROWD = [Frame(i % 4, i // 4, 0, 1.0 + 0.01 * i, pixels=64) for i in range(14)]
 PLANTED = 1e-4  # electron/s
 
@@ -133,6 +134,17 @@ def test_it_agrees_whatever_is_asked_of_astrodrizzle(
     ended = run(file)
     assert ended.code == 7, ended.err
     assert science.name in ended.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [0.03, 1.2, 3.0])
+def test_it_agrees_whatever_the_size_of_a_pixel_is(scale: float, tmp_path: Path) -> None:
+    file = campaign(tmp_path, UNDITHERED, parameters={"final_scale": scale})
+    ended = run(file)
+    assert ended.code == 0, ended.err
+    witness = manifests(tmp_path / "store" / "one")["witness"]["result"]
+    assert witness["window"]["whole"]
+    assert all(one["pixels"] > 0 for one in witness["methods"].values())
 
 
 @pytest.mark.slow

@@ -54,6 +54,26 @@ def test_the_rounding_of_a_sky_is_no_error_where_there_is_no_noise() -> None:
         compared((theirs[0] + 1e-4, theirs[1]), theirs, sky=float(sky))
 
 
+def test_where_neighbours_are_alike_a_sky_is_rounded_all_the_same() -> None:
+    # Pixels of the mosaic that are far smaller than those of the exposures.
+    step = np.repeat(np.random.default_rng(3).normal(0.0, 0.02, 20), 240).reshape(SHAPE)
+    weight = np.full(SHAPE, 1000.0, dtype=np.float32)
+    theirs = step.astype(np.float32)
+    ours = (theirs + np.float32(5.2)).astype(np.float64) - 5.2  # drizzled with its sky
+    assert 0 < compared((ours.astype(np.float32), weight), (theirs, weight), sky=5.2).largest < 1e-6
+    with pytest.raises(SkyError, match="its pixels are not those"):
+        compared(((ours + 1e-4).astype(np.float32), weight), (theirs, weight), sky=5.2)
+
+
+def test_a_mean_of_many_pixels_is_rounded_often() -> None:
+    theirs = pixels(0.02, level=2700.0)
+    off = (theirs[0] + 4 * np.spacing(np.float32(2700.0)), theirs[1])
+    many: dict[str, Any] = {"largest_sky": 1.0, "corner": (0, 0), "what": "x"}
+    assert require_same(off, theirs, averaged=500.0, **many).pixels == 4800
+    with pytest.raises(SkyError, match="in the median"):
+        require_same(off, theirs, **many)
+
+
 @pytest.mark.parametrize("value", [0.01, np.nan, np.inf])
 def test_one_pixel_is_named_by_its_place_in_the_mosaic(value: float) -> None:
     theirs = pixels(0.02)

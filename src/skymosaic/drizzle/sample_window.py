@@ -102,7 +102,10 @@ def choose_window(
         # Large pixels make small chips, and a grid of the user's own may have a corner of them.
         side //= 2
         if not side or math.prod(-(-size // max(side // 2, 1)) for size in grid.shape) > _PLACES:
-            raise DrizzleError("no exposure covers the output grid; look at their WCS")
+            raise DrizzleError(
+                "no exposure covers the output grid; look at their WCS, or set a smaller "
+                "final_scale"
+            )
 
 
 def _choose(

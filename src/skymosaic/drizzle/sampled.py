@@ -41,7 +41,7 @@ from skymosaic.projection import Work, drizzle_memory
 
 SHIFT = 2e-5
 """Largest median difference, electron/s; or one spacing of single precision, at the largest sky or
-at the mosaic's level."""
+at the mosaic's level; times the square root of the pixels that are averaged in one."""
 
 ROUNDINGS = 4
 """How much a pixel may differ at least, in spacings of single precision at the largest sky or at
@@ -182,11 +182,15 @@ def compare_sample(
         folder, log, exposures, part, skies, plain, processes=max(1, min(processes, int(room)))
     )
     times = [e.exptime if chip.counts else 1.0 for e in exposures for chip in e.chips]
+    scales = [chip.scale or grid.scale for e in exposures for chip in e.chips]
+    averaged = max(1.0, max((grid.scale / scale) ** 2 for scale in scales))
     return {
         name: require_same(
             ours[name],
             theirs[name],
-            largest_sky=max(abs(s) / t for s, t in zip(skies[name], times, strict=True)),
+            # A pixel of the mosaic has the sky of all pixels that fall into it.
+            largest_sky=averaged * max(abs(s) / t for s, t in zip(skies[name], times, strict=True)),
+            averaged=averaged,
             corner=(window.x, window.y),
             what=f"{titles[name]} ({name})",
         )
@@ -203,7 +207,13 @@ def _work(exposures: Sequence[Exposure], masks: Mapping[str, Any], grid: Grid) -
 
 
 def require_same(
-    ours: Pixels, theirs: Pixels, *, largest_sky: float, corner: tuple[int, int], what: str
+    ours: Pixels,
+    theirs: Pixels,
+    *,
+    largest_sky: float,
+    corner: tuple[int, int],
+    what: str,
+    averaged: float = 1.0,
 ) -> Agreement:
     """Compare a mosaic of the one-pass engine with AstroDrizzle's, pixel by pixel.
 
@@ -212,11 +222,14 @@ def require_same(
     ours, theirs : (array, array)
         Mosaic and weights of each, of one shape.
     largest_sky : float
-        That was subtracted, electron/s.
+        That was taken off a pixel of the mosaic, electron/s.
     corner : (int, int)
         Column and row of the first pixel in the whole mosaic, from 0.
     what : str
         What is compared, for the message.
+    averaged : float
+        How many pixels of an exposure fall into one of the mosaic, 1 or more: AstroDrizzle rounds
+        their mean with each of them.
 
     Raises
     ------
@@ -236,7 +249,7 @@ def require_same(
     difference = np.where(seen, mine.astype(np.float64) - its, 0.0)
     size = np.abs(difference)
     level = float(np.median(np.abs(its[seen]))) if seen.any() else 0.0
-    spacing = float(np.spacing(np.float32(max(largest_sky, level))))
+    spacing = math.sqrt(averaged) * float(np.spacing(np.float32(max(largest_sky, level))))
     # Few pixels, or equal ones, have no noise, and a large sky leaves none: then rounding is more.
     least = max(NOISE * noise, ROUNDINGS * spacing)
     allowed = np.maximum(least, RELATIVE * np.abs(np.where(seen, its, 0.0)))

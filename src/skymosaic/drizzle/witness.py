@@ -101,6 +101,9 @@ def require_agreement(
         shape = (hdus[0].header["NAXIS1"], hdus[0].header["NAXIS2"])
         scale = float(hdus[0].header["EXPTIME"]) if in_counts(hdus[0].header) else 1.0
         noise = pixel_noise(hdus[0].data, weights[0].data)
+        largest_sky = scale * max(
+            abs(skies[key] * one.factor) for key, one in zip(keys, cut_outs, strict=False)
+        )
         predicted = bands(
             shape,
             cut_outs,
@@ -121,7 +124,11 @@ def require_agreement(
                     f"used other pixels: {again}"
                 )
             difference = np.abs(found[seen].astype(np.float64) - band.mosaics["witness"][seen])
-            allowed = np.maximum(NOISE * noise, RELATIVE * np.abs(found[seen]))
+            # Where pixels of the mosaic are smaller than those of the exposures, neighbours may be
+            # alike, and their differences no noise: then the rounding of the sky is more.
+            allowed = np.maximum(
+                NOISE * noise, RELATIVE * (np.abs(found[seen]).astype(np.float64) + largest_sky)
+            )
             if (difference > allowed).any():
                 y, x = (index[np.argmax(difference - allowed)] for index in np.nonzero(seen))
                 raise SkyError(
