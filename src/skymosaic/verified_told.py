@@ -97,6 +97,8 @@ def witness_told(result: Mapping[str, Any]) -> str:
 
 def _largest(its: Mapping[str, Mapping[str, float]]) -> str:
     worst = max(its, key=lambda method: its[method]["largest"])
+    if not any(one["pixels"] for one in its.values()):
+        return "no pixel there is good in any exposure, so nothing was compared"
     return (
         f"the largest difference is {its[worst]['largest']:.2g} ({worst}), the rms "
         f"{its[worst]['rms']:.2g}, the noise {its[worst]['noise']:.2g}"

@@ -87,6 +87,12 @@ def test_the_witness_of_onepass_says_what_it_saw() -> None:
     assert "the mosaics themselves were not compared" in deep
 
 
+def test_where_all_pixels_are_bad_the_witness_says_that_nothing_was_compared() -> None:
+    nothing = {"pixels": 0, "rms": 0.0, "largest": 0.0, "noise": 0.0}
+    said = witness_told({**of_onepass(), "methods": {"match": nothing}})
+    assert said.endswith("no pixel there is good in any exposure, so nothing was compared.")
+
+
 def test_what_astrodrizzle_cannot_make_is_named() -> None:
     planes = {**of_onepass(), "left_out": ["match-differences"]}
     assert witness_told(planes).endswith(

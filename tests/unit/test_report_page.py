@@ -6,10 +6,12 @@ import json
 import re
 
 import pytest
+from astropy.table import Table
 
 from skymosaic.compare.gather import assemble, draw_figures, write_documents
 from skymosaic.compare.invariants import check_invariants
-from skymosaic.compare.report.verdict import card
+from skymosaic.compare.report.record import Report, RunRecord
+from skymosaic.compare.report.verdict import card, facts
 from tests.unit.reports import (
     BARE,
     BROKEN,
@@ -217,3 +219,18 @@ def test_what_is_told_in_short_names_the_mosaic_that_is_advised_and_no_other():
     assert card(undecided)["advised"] is None
     assert card(report(record(mosaics={})))["advised"] is None
     assert card(report(record(), evidence=None))["advised"] is None
+
+
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        ([90, 9], "2 mosaics verified in part"),
+        ([90, 0], "1 mosaic verified in part"),
+        ([0, 0], "mosaics not verified"),
+    ],
+)
+def test_mosaics_of_which_no_pixel_was_compared_are_not_verified(pixels, said):
+    witness = Table({"method": ["localmin", "match"], "pixels": pixels})
+    its = RunRecord("a", "2026-01-01", engine="onepass", witness=witness)
+    [fact] = [one for one in facts(Report(its)) if "verified" in one.text]
+    assert fact.text == said

@@ -170,8 +170,12 @@ def facts(report: Report) -> list[Fact]:
         text = f"{good} of {all_} sky values verified"
         found.append(Fact(text, "good" if good == all_ else "bad", "checks"))
     if record.engine == "onepass":
-        seen = 0 if record.witness is None else len(record.witness)
-        text = f"{seen} mosaics verified in part" if seen else "mosaics not verified"
+        seen = 0 if record.witness is None else sum(n > 0 for n in record.witness["pixels"])
+        text = (
+            f"{seen} {'mosaic' if seen == 1 else 'mosaics'} verified in part"
+            if seen
+            else "mosaics not verified"
+        )
         found.append(Fact(text, "good" if seen else "", "checks"))
     if report.invariants:
         good, all_ = sum(one.holds for one in report.invariants), len(report.invariants)
