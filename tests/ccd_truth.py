@@ -18,6 +18,7 @@ from skymosaic.drizzle.cosmic_rays import find_cosmic_rays
 from skymosaic.drizzle.depth import depth_of
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.order import decide
+from skymosaic.drizzle.static_masks import masks_of_files
 from skymosaic.exposure import Exposure, read_exposure
 
 HIT = 6.0  # times the local noise: what counts as hit
@@ -51,7 +52,8 @@ def find(folder: Path, simulation: Simulation) -> Found:
     grid = Grid.from_call(drizzlepac_process.call("output_grid", folder, arguments, log).value)
     depth = depth_of([exposure.polygons for exposure in exposures], grid)
     order = decide([(e.instrument, e.detector) for e in exposures], depth, {})
-    rays = find_cosmic_rays(folder, log, exposures, METHOD, grid, order.parameters)
+    static = masks_of_files(folder, exposures, order.parameters)
+    rays = find_cosmic_rays(folder, log, exposures, METHOD, grid, order.parameters, static)
     masks = {key: fits.getdata(folder / name) == 0 for key, name in rays.masks.items()}
     hit = found = good = lost = 0
     for exposure in exposures:

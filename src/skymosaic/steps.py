@@ -217,6 +217,8 @@ def run_step(
         if done is None or done.key != key:
             if place.must_be_finished:
                 raise NotFinishedError(step)
+            if done is None:
+                _put_aside_what_changed(place, step, key)
             done = _make(place, step, folder or step, {**wanted, "key": key}, work, tasks)
         for task in tasks:
             task.reused = done.reused
@@ -273,6 +275,26 @@ def _make(
     except Exception as error:
         _keep_error(place, step, {**record(bench), "error": as_record(error)})
         raise
+
+
+def _put_aside_what_changed(place: Place, step: str, key: str) -> None:
+    """Move products out of the way that are not those of their manifest; raises DamagedError then.
+
+    The next attempt makes them anew. People are told: nothing else says that a store loses bytes.
+    """
+    try:
+        manifest = read_manifest(place, step)
+    except DamagedError:  # as `finished` warned
+        return
+    if manifest is None or manifest["key"] != key:
+        return
+    store, products = place.store, manifest["products"].values()
+    changed = [p for p in products if not store.has(p) and store.age(p.key) is not None]
+    for product in changed:
+        place.put_aside(product)
+    if changed:
+        where = ", ".join(store.where(product.key) for product in changed)
+        raise DamagedError(f"{where} changed in the store; `skymosaic run` makes it anew")
 
 
 def finished(place: Place, step: str) -> Finished | None:

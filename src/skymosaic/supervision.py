@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -37,7 +38,8 @@ log = logging.getLogger(__name__)
 
 Tell = Callable[[Event], None]
 
-_DAMAGES = 3  # how often what was damaged is made anew in one run
+_DAMAGES = 3  # how often one thing that was damaged is made anew in one run
+_ALL_DAMAGES = 100  # how often anything is: a store that damages more is no store
 
 
 @contextmanager
@@ -165,14 +167,14 @@ def with_second_chances(client: Client, attempt: Callable[[int], Any]) -> Any:
     attempt : callable
         Computes. Gets how many workers have to share what one of them uses.
     """
-    share, damages = 1, 0
+    share, damages = 1, Counter[str]()
     while True:
         try:
             return attempt(share)
         except (DamagedError, MissingError) as error:
             # One task found it and put it aside; for another it is then missing.
-            damages += 1
-            if damages > _DAMAGES:
+            damages[str(error)] += 1
+            if damages[str(error)] > _DAMAGES or damages.total() > _ALL_DAMAGES:
                 raise
             why: SkymosaicError = error
         except (OutOfMemoryError, ComputeError) as error:
