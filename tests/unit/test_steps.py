@@ -163,16 +163,28 @@ def test_the_order_of_inputs_does_not_matter(step) -> None:
     assert work.runs == 1
 
 
-@pytest.mark.parametrize("how", ["gone", "cut"])
-def test_a_missing_product_runs_it_again(place, step, how) -> None:
+def test_a_missing_product_runs_it_again(place, step) -> None:
     work = Work()
     first = step(work)
     path = Path(place.store.where("demo/runs/match/b.fits"))
-    path.unlink() if how == "gone" else path.write_bytes(b"B")
+    path.unlink()
     assert finished(place, STEP) is None
     again = step(work)
     assert work.runs == 2
     assert again.products == first.products
+    assert path.read_bytes() == b"BB"
+
+
+def test_a_product_that_was_cut_is_named_put_aside_and_made_anew(place, step) -> None:
+    work = Work()
+    first = step(work)
+    path = Path(place.store.where("demo/runs/match/b.fits"))
+    path.write_bytes(b"B")
+    with pytest.raises(DamagedError, match=f"{path} changed in the store"):
+        step(work)
+    assert work.runs == 1
+    assert [p.read_bytes() for p in path.parents[2].glob("damaged/*/b.fits")] == [b"B"]
+    assert step(work).products == first.products
     assert path.read_bytes() == b"BB"
 
 
