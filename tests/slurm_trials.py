@@ -219,8 +219,8 @@ def memory_exceeded_in_one_job(stage: Stage) -> str:
 
 def walltime(stage: Stage) -> str:
     """The one job's walltime comes while it works; restarted."""
-    # Slurm looks at the walltime once in a minute or so: the grace is its doubt and ours. Full frames
-    # on one core are at work for longer than that on any host.
+    # Slurm looks at the walltime once in a minute or so: the grace is its doubt and ours. Full
+    # frames on one core are at work for longer than that on any host.
     all_tiles = {**TILES, "source": {"kind": "simulated", "size": "full"}}
     trial = Trial(
         stage, "walltime", "nine", all_tiles, walltime="00:02:00", grace=58, cores=1, memory="3GB"

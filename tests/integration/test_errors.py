@@ -214,6 +214,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", disk], check=True)
 
 
+@pytest.mark.slow
 def test_full_disk_in_the_store(small_disk: Path, tmp_path: Path, files: Path) -> None:
     source = {"kind": "directory", "path": str(files)}
     file = write_campaign(tmp_path / "wrong.yaml", source=source, align="none")

@@ -85,6 +85,7 @@ def test_killed_driver(
     assert not [name for name in tree(store) if ".part" in name or "/staging/" in name]
 
 
+@pytest.mark.slow
 def test_killed_worker(
     started: Callable[..., subprocess.Popen[str]], undisturbed: bytes, tmp_path: Path
 ) -> None:

@@ -200,6 +200,7 @@ def test_status_and_report_from_anywhere(whole, s3, server: S3Server) -> None:
     assert f"{store.uri}/none holds no campaign" in absent.err
 
 
+@pytest.mark.slow
 def test_two_runs_at_once(server: S3Server, s3: S3Store, tmp_path: Path) -> None:
     """The second is refused by name, or waits and then finds everything done."""
     file = write_campaign(tmp_path / "tiles.yaml", source=FEW, align={"order": ["54"]})
@@ -318,6 +319,7 @@ def run_on_workers_that_share_nothing(server: S3Server, store: S3Store, folder: 
     assert len({step.cache for step in steps(store, "small")}) == 2
 
 
+@pytest.mark.slow
 def test_two_workers_that_share_no_folder(
     server: S3Server, s3: S3Store, in_a_folder: str, tmp_path: Path
 ) -> None:

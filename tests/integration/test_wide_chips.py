@@ -96,6 +96,7 @@ def test_the_reference_engine_refuses_swapped_footprints(tmp_path: Path) -> None
     assert "sky.footprints: swapped needs drizzle.engine: onepass" in ended.err
 
 
+@pytest.mark.slow
 def test_a_run_with_swapped_footprints_names_what_they_miss(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
