@@ -7,10 +7,7 @@ takes the way of a campaign's exposure, from the folder to the table of the insp
 from __future__ import annotations
 
 import functools
-import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +21,7 @@ from skymosaic.errors import InputError
 from skymosaic.exposure import Exposure, read_exposure, with_health
 from skymosaic.health import Ignored
 from skymosaic.inspection import Rules, find_refusal, inspection_table
+from tests.fuzz.limits import within
 from tests.unit.small_fits import write_exposure
 
 CARD, BLOCK = 80, 2880
@@ -104,20 +102,6 @@ def _set(content: bytearray, start: int, keyword: str, value: str | None) -> Non
         content[at : at + 2 * CARD] = new.ljust(CARD) + b"END".ljust(CARD)
 
 
-@contextmanager
-def _not_for_ever(seconds: int) -> Iterator[None]:
-    def stop(*_: object) -> None:
-        raise AssertionError(f"not read within {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def _take(path: Path) -> Exposure | None:
     """Take a file as a campaign does; None: it is refused, by name."""
     source = Directory(path.parent)
@@ -159,7 +143,7 @@ def _require_right(exposure: Exposure, path: Path) -> None:
 
 
 def _try(changes: list[tuple]) -> None:
-    with tempfile.TemporaryDirectory() as folder, _not_for_ever(10):
+    with tempfile.TemporaryDirectory() as folder, within(10):
         path = Path(folder) / NAME
         path.write_bytes(_changed(changes))
         exposure = _take(path)

@@ -6,10 +6,8 @@ import atexit
 import functools
 import json
 import shutil
-import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from skymosaic.steps import Place, finished
 from skymosaic.store import lease, open_store
 from skymosaic.submission import record as submissions
 from skymosaic.submission.record import Submission
+from tests.fuzz.limits import within
 from tests.unit.small_store import SKIES, SmallStore
 
 RECORDS = (
@@ -126,20 +125,6 @@ def _changed(content: bytes, change: tuple[str, int, Any]) -> bytes:
     return json.dumps(document).encode()
 
 
-@contextmanager
-def _within(seconds: int) -> Iterator[None]:
-    def late(*_: object) -> None:
-        raise AssertionError(f"it took more than {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def _foreseen(act: Callable[[], Any]) -> Any:
     """Return what something gives; None where it ends in an error with an exit code of its own."""
     try:
@@ -154,7 +139,7 @@ def _skies(result: Any) -> dict[str, float]:
 
 
 def _try(name: str, changes: list[tuple[str, int, Any]]) -> None:
-    with tempfile.TemporaryDirectory() as folder, _within(10):
+    with tempfile.TemporaryDirectory() as folder, within(10):
         root = Path(folder) / "store"
         shutil.copytree(_original(), root)
         path = root / "field" / name

@@ -66,7 +66,7 @@ RIGHT = [
         skies=OF_THREE,
         settings=SETTINGS,
     ),
-    Case("06-exptime-zero", 4, [GONE, "EXPTIME"], settings=("source.on_bad_file=fail",)),
+    Case("06-exptime-zero", 4, [GONE, "EXPTIME"], settings=("source.on_bad_file=refuse",)),
     Case("06-exptime-zero", says=["EXPTIME"], left_out=[GONE]),
     Case("07-mixed-wcs-solutions", says=["IDC_w3m18525i-FIT_IMG_GAIADR1", GONE]),
     Case("09-gz-passed-over", skies={"localmin": LOCALMIN}),

@@ -194,3 +194,11 @@ def test_the_hosts_clock_does_not_matter(store, monkeypatch) -> None:
         state = look(store, FOLDER)
         assert state.holder is not None
         assert 0 <= state.age < 10
+
+
+def test_a_lock_that_holds_null_counts_as_held(store) -> None:
+    """It read as one that is not there, and was looked for without end."""
+    store.write_text("locks/x/000003.json", "null")
+    found = look(store, "locks/x")
+    assert found.number == 3
+    assert found.holder is not None

@@ -196,14 +196,19 @@ class Store(ABC):
         Raises
         ------
         DamagedError
-            It is not JSON, or nested too deeply.
+            It is not JSON, null, or nested too deeply.
         """
         text = self.read_text(key)
+        if text is None:
+            return None
+        where = self.where(key)
         try:
-            return None if text is None else json.loads(text)
+            document = json.loads(text)
         except (ValueError, RecursionError) as error:
-            where = self.where(key)
             raise DamagedError(f"{where} is not JSON ({error}); delete it and run again") from None
+        if document is None:  # it is there, and would pass for one that is not
+            raise DamagedError(f"{where} holds null, no document; delete it and run again")
+        return document
 
     def remove(self, prefix: str) -> int:
         """Remove every key of this project below a folder; return how many."""
