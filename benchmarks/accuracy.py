@@ -48,13 +48,13 @@ from accuracy_options import (
 )
 from accuracy_rivals import montage, reproject
 
-from skymosaic import drizzlepac_process
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass_differences import measure_patches
-from skymosaic.drizzle.onepass_run import drizzle_chips
-from skymosaic.drizzle.onepass_sky import SkySettings
-from skymosaic.exposure import read_exposure
+from skymosaic.drizzle.onepass.differences import measure_patches
+from skymosaic.drizzle.onepass.run import drizzle_chips
+from skymosaic.drizzle.onepass.sky import SkySettings
+from skymosaic.drizzlepac_calls import process
+from skymosaic.hst.exposure import read_exposure
 from skymosaic.sky.differences import centred, match_differences
 
 METHODS = ("localmin", "match", "globalmin+match", "match-differences", "Montage", "reproject")
@@ -64,7 +64,7 @@ SEED = 12812
 
 def plan(folder: Path, names: list[str]) -> Grid:
     arguments = {"files": names, "final": pars.grid_choice(PARAMETERS)}
-    call = drizzlepac_process.call("output_grid", folder, arguments, folder / "plan.log")
+    call = process.call("output_grid", folder, arguments, folder / "plan.log")
     return Grid.from_call(call.value)
 
 
@@ -144,7 +144,7 @@ def try_field(
             },
             **beside,
         }
-    drizzlepac_process.close()
+    process.close()
     return found
 
 

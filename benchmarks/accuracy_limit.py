@@ -10,7 +10,7 @@ from accuracy_fields import Truth
 from skymosaic.archive.simulated.detector import DARK, READ_NOISE
 from skymosaic.archive.simulated.headers import distorted_wcs
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass import CutOut, Load
+from skymosaic.drizzle.onepass.sums import CutOut, Load
 
 CELL = 16  # pixels of the grid: within it an exposure's noise is taken for one
 

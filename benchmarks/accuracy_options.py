@@ -12,11 +12,11 @@ from astropy.wcs import WCS
 from skymosaic.archive.simulated.headers import distorted_wcs
 from skymosaic.archive.simulated.pointing import Simulation
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass import CutOut, Load, Tilt
-from skymosaic.drizzle.onepass_differences import OnGrid, matched_on_grid
-from skymosaic.drizzle.onepass_sky import SkySettings, measure_all
-from skymosaic.drizzle.onepass_sources import sources_on_grid
-from skymosaic.exposure import Exposure
+from skymosaic.drizzle.onepass.differences import OnGrid, matched_on_grid
+from skymosaic.drizzle.onepass.sky import SkySettings, measure_all
+from skymosaic.drizzle.onepass.sources import sources_on_grid
+from skymosaic.drizzle.onepass.sums import CutOut, Load, Tilt
+from skymosaic.hst.exposure import Exposure
 from skymosaic.sky.matching import compute_skies
 
 BY_MEDIANS = ("localmin", "match", "globalmin+match")

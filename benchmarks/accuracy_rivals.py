@@ -16,7 +16,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass import CutOut, Load
+from skymosaic.drizzle.onepass.sums import CutOut, Load
 
 
 def montage(folder: Path, grid: Grid, cut_outs: Sequence[CutOut], load: Load) -> np.ndarray | None:

@@ -3,7 +3,7 @@
 Each field is simulated in small frames with its true WCS, so that alignment plays no part. What
 `localmin` and `match` subtract is computed by AstroDrizzle's own sky step (stsci.skypac), all its
 other steps off; `globalmin` and `globalmin+match` follow from the two by the relations that hold in
-every run (compare/invariants.py). The advice sees the exposures and these values, as in the gather
+every run (report/invariants.py). The advice sees the exposures and these values, as in the gather
 stage; no mosaic is drizzled, so that seams play no part. The truth: rms over exposures of what was
 subtracted minus the simulated sky.
 
@@ -34,13 +34,13 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from skymosaic import drizzlepac_process
 from skymosaic.archive.simulated.exposures import Simulation, simulate_visit, visit_files
 from skymosaic.archive.simulated.names import SceneName
-from skymosaic.compare.background import NEGLIGIBLE
-from skymosaic.compare.cells import CellGrid, Cells, Chip, cell_side, measure_cells
-from skymosaic.compare.evidence import Measured, gather_evidence
 from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzlepac_calls import process
+from skymosaic.evidence.background import NEGLIGIBLE
+from skymosaic.evidence.cells import CellGrid, Cells, Chip, cell_side, measure_cells
+from skymosaic.evidence.evidence import Measured, gather_evidence
 from skymosaic.methods import METHODS
 
 COLUMN = ("50", "53", "56")
@@ -109,7 +109,7 @@ def subtracted(folder: Path, names: list[str], method: str) -> dict[str, float |
         "driz_combine": False,
         "final_wcs": False,
     }
-    drizzlepac_process.call(
+    process.call(
         "astrodrizzle",
         work,
         {"files": names, "output": "none", "parameters": parameters},

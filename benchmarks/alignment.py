@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from skymosaic import sources
 from skymosaic.align.align import align
 from skymosaic.archive.simulated.exposures import Simulation
 from skymosaic.archive.simulated.residuals import alignment_residuals
 from skymosaic.config import Align
 from skymosaic.errors import AlignmentError
-from skymosaic.exposure import read_exposure
+from skymosaic.hst.exposure import read_exposure
+from skymosaic.pipeline import sources
 
 
 def measure(folder: Path, simulation: Simulation) -> dict[str, Any]:

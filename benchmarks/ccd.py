@@ -31,14 +31,14 @@ from astropy.io import fits
 from engines import PLAIN
 from four_methods import measure
 
-from skymosaic import drizzlepac_process
 from skymosaic.archive.simulated.exposures import Simulation, simulate_visit, visit_files
 from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.checks.witness import NOISE, RELATIVE, pixel_noise
 from skymosaic.drizzle.depth import depth_of
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.order import decide
-from skymosaic.drizzle.witness import NOISE, RELATIVE, pixel_noise
-from skymosaic.exposure import read_exposure
+from skymosaic.drizzlepac_calls import process
+from skymosaic.hst.exposure import read_exposure
 from skymosaic.methods import METHODS, column
 
 ENGINES = ("astrodrizzle", "onepass")
@@ -63,7 +63,7 @@ def exposures_of(folder: Path, instrument: str, size: str) -> tuple[Path, list[s
 def order_of(data: Path, names: list[str], scratch: Path) -> tuple[Grid, dict]:
     """Return the output grid, and the parameters that a campaign decides for these exposures."""
     arguments = {"files": names, "final": {"rot": 0.0}}
-    call = drizzlepac_process.call("output_grid", data, arguments, scratch / "plan.log")
+    call = process.call("output_grid", data, arguments, scratch / "plan.log")
     grid = Grid.from_call(call.value)
     exposures = [read_exposure(data / name) for name in names]
     depth = depth_of([exposure.polygons for exposure in exposures], grid)
@@ -147,7 +147,7 @@ def main() -> None:
             (options.folder or scratch).resolve(), options.instrument, options.size
         )
         grid, parameters = order_of(data, names, scratch)
-        drizzlepac_process.close()
+        process.close()
         sides = {
             "plain": lambda: run_plain(data, names, scratch, grid, parameters),
             **{engine: lambda e=engine: run_campaign(data, scratch, e) for engine in ENGINES},

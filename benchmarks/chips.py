@@ -33,13 +33,13 @@ from typing import Any
 import numpy as np
 from masks import make_exposures, plan
 
-from skymosaic import drizzlepac_process
 from skymosaic.archive.simulated.exposures import Simulation
 from skymosaic.drizzle import parameters as pars
-from skymosaic.drizzle.onepass_differences import measure_patches
-from skymosaic.drizzle.onepass_run import drizzle_chips
-from skymosaic.drizzle.onepass_sky import SkySettings, measure_skies
-from skymosaic.exposure import read_exposure
+from skymosaic.drizzle.onepass.differences import measure_patches
+from skymosaic.drizzle.onepass.run import drizzle_chips
+from skymosaic.drizzle.onepass.sky import SkySettings, measure_skies
+from skymosaic.drizzlepac_calls import process
+from skymosaic.hst.exposure import read_exposure
 from skymosaic.sky.chips import match_chips
 
 WAYS = {"one sky": False, "auto": "auto", "a sky each": True}
@@ -140,7 +140,7 @@ def main() -> None:
             print(line(f"step {step:g}, seed {seed}", summary(tries[-1:])), flush=True)
         results[f"{step:g}"] = summary(tries)
         print(line(f"step {step:g}, {len(tries)} seeds", results[f"{step:g}"]), flush=True)
-    drizzlepac_process.close()
+    process.close()
     told = {"instrument": options.instrument, "size": options.size, "seeds": options.seeds}
     print(json.dumps({**told, "load": os.getloadavg()[1], "steps": results}))
 

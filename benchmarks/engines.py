@@ -35,9 +35,9 @@ import numpy as np
 from astropy.io import fits
 from four_methods import CHOICE, kept_exposures, measure
 
-from skymosaic import drizzlepac_process
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzlepac_calls import process
 from skymosaic.methods import ALL, METHODS, column
 
 TARGETS = {18: (4.0, 2.5), 72: (5.5, 4.5)}
@@ -46,7 +46,7 @@ TARGETS = {18: (4.0, 2.5), 72: (5.5, 4.5)}
 PLAIN = """
 import json, time
 from drizzlepac import astrodrizzle
-from skymosaic.skypac_polygons import give_back
+from skymosaic.drizzlepac_calls.skypac_polygons import give_back
 give_back()  # without it AstroDrizzle would silently compute localmin instead of match
 started = time.monotonic()
 names, parameters, methods = json.load(open("job.json"))
@@ -61,12 +61,12 @@ json.dump({"warm": time.monotonic() - started, "walls": walls}, open("times.json
 ONEPASS = """
 import json, time
 from pathlib import Path
-from skymosaic import drizzlepac_process
+from skymosaic.drizzlepac_calls import process as drizzlepac_process
 drizzlepac_process.warm()
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass_run import drizzle_all
-from skymosaic.drizzle.onepass_skies import SkyChoice
-from skymosaic.exposure import read_exposure
+from skymosaic.drizzle.onepass.run import drizzle_all
+from skymosaic.drizzle.onepass.skies import SkyChoice
+from skymosaic.hst.exposure import read_exposure
 from skymosaic.methods import column
 here = Path()
 drizzlepac_process.call("versions", here, {}, here / "call.log")  # it has been imported
@@ -104,7 +104,7 @@ def run_side(script: str, job: list, data: Path, folder: Path) -> dict:
 def plan(data: Path, names: list[str], scratch: Path) -> dict:
     """Return the output grid that both sides get."""
     arguments = {"files": names, "final": pars.grid_choice(pars.resolve(CHOICE))}
-    return drizzlepac_process.call("output_grid", data, arguments, scratch / "plan.log").value
+    return process.call("output_grid", data, arguments, scratch / "plan.log").value
 
 
 def compare(plain: Path, ours: Path) -> dict[str, float]:
@@ -144,7 +144,7 @@ def main() -> None:
         if options.simulate_only:
             return
         grid = plan(data, names, scratch)
-        drizzlepac_process.close()
+        process.close()
         parameters = pars.for_method(
             pars.resolve(CHOICE), Grid.from_call(grid).final_parameters(), ""
         )

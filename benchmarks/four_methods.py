@@ -44,7 +44,7 @@ SAMPLE = 1.0  # s between two looks at the memory: looking costs time, more with
 TUTORIAL = """
 import json, sys
 from drizzlepac import astrodrizzle
-from skymosaic.skypac_polygons import give_back
+from skymosaic.drizzlepac_calls.skypac_polygons import give_back
 give_back()  # without it AstroDrizzle would silently compute localmin instead of match
 names, parameters, methods = json.loads(sys.argv[1])
 from astropy.io import fits

@@ -40,17 +40,17 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from skymosaic import drizzlepac_process
 from skymosaic.archive.simulated.exposures import Simulation, simulate_visit, visit_files
 from skymosaic.drizzle import parameters as pars
-from skymosaic.drizzle.cosmic_rays import method_of
+from skymosaic.drizzle.checks.witness import pixel_noise
 from skymosaic.drizzle.depth import depth_of
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass_run import drizzle_all
-from skymosaic.drizzle.onepass_skies import SkyChoice
+from skymosaic.drizzle.onepass.cosmic_rays import method_of
+from skymosaic.drizzle.onepass.run import drizzle_all
+from skymosaic.drizzle.onepass.skies import SkyChoice
 from skymosaic.drizzle.order import decide
-from skymosaic.drizzle.witness import pixel_noise
-from skymosaic.exposure import Exposure, read_exposure, write_frame
+from skymosaic.drizzlepac_calls import process
+from skymosaic.hst.exposure import Exposure, read_exposure, write_frame
 from skymosaic.methods import METHODS, column
 
 BRIGHT = 6.0  # sigma, from which on a cosmic ray counts
@@ -84,7 +84,7 @@ def plan(data: Path, names: list[str], scratch: Path) -> Grid:
         write_frame(data / name, folder / name)
     arguments = {"files": names, "final": pars.grid_choice(pars.resolve({}))}
     return Grid.from_call(
-        drizzlepac_process.call("output_grid", folder, arguments, scratch / "plan.log").value
+        process.call("output_grid", folder, arguments, scratch / "plan.log").value
     )
 
 
@@ -99,7 +99,7 @@ def copies(data: Path, names: list[str], folder: Path) -> Path:
 def plain(folder: Path, names: list[str], method: str, grid: Grid, parameters: dict) -> None:
     """Run AstroDrizzle, and keep its masks."""
     asked = pars.for_method(parameters, grid.final_parameters(), method)
-    drizzlepac_process.call(
+    process.call(
         "astrodrizzle",
         folder,
         {

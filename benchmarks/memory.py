@@ -3,8 +3,8 @@
 Each case is one drizzle step in a process of its own, as a worker does it: AstroDrizzle in its
 child, then the preview and the checksum of the weights. The exposures are simulated, full frames.
 What is measured is the largest sum of proportional set sizes of the process and its descendants.
-`skymosaic.projection` has its constants from the table that this prints; the last column is what
-it projects now, without its margin.
+`skymosaic.drizzle.memory` has its constants from the table that this prints; the last column is
+what it projects now, without its margin.
 
     python benchmarks/memory.py
 
@@ -27,12 +27,12 @@ from typing import Any
 from astropy.io import fits
 from four_methods import make_exposures, tree_memory
 
-from skymosaic import drizzlepac_process, projection
-from skymosaic.compare.reduction import reduce_image
-from skymosaic.drizzle import astrodrizzle
+from skymosaic.drizzle import astrodrizzle, memory
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
-from skymosaic.exposure import read_exposure
+from skymosaic.drizzlepac_calls import process as drizzlepac_process
+from skymosaic.evidence.reduction import reduce_image
+from skymosaic.hst.exposure import read_exposure
 
 CHIP = 1014**2  # pixels
 SAMPLE = 0.1  # s between two looks at the memory
@@ -118,13 +118,13 @@ def main() -> None:
                 made[case["dithers"]] = make_exposures(data, case["dithers"])
             names = made[case["dithers"]]
             pixels, peak = measure(data, names, case, scratch)
-            work = projection.Work(
+            work = memory.Work(
                 chips=len(names),
                 input_pixels=len(names) * CHIP,
                 output_pixels=pixels,
                 context=case["context"],
             )
-            projected = projection.drizzle_memory(work)
+            projected = memory.drizzle_memory(work)
             figures.append({**case, "exposures": len(names), "pixels": pixels, "memory": peak})
             print(
                 f"{len(names):9d}  {pixels / 1e6:6.1f}  {case['method']:<8}  {case['context']!s:<7}"

@@ -31,18 +31,18 @@ from typing import Any
 import psutil
 from distributed import Client
 
-from skymosaic import campaign as pipeline
-from skymosaic import compute, progress
+from skymosaic import clusters
 from skymosaic.archive.base import Parcel
-from skymosaic.compute import execution
-from skymosaic.compute.execution import OnWorkers
 from skymosaic.config import Campaign, Compute
-from skymosaic.places import open_place
-from skymosaic.records import both
-from skymosaic.steps import Bench, Place, run_step
+from skymosaic.journal.runs import both
+from skymosaic.pipeline import graph as pipeline
+from skymosaic.pipeline.place import open_place
+from skymosaic.runs.supervision import locked, recorded, workers
+from skymosaic.steps import execution, progress
+from skymosaic.steps.execution import OnWorkers
+from skymosaic.steps.step import Bench, Place, run_step
+from skymosaic.steps.tasks import Task
 from skymosaic.store import LocalStore
-from skymosaic.supervision import locked, recorded, workers
-from skymosaic.tasks import Task
 
 WORKERS = 4
 SLEEPERS = 200
@@ -123,7 +123,7 @@ def measure_steps(folder: Path, count: int, repeats: int) -> dict[str, Any]:
     heard: list[Any] = []
     place = Place(LocalStore(folder / "store"), "bench", folder / "scratch")
     place = replace(place, topic=f"{place.topic}-bench")
-    with compute.client(Compute(workers=WORKERS, scratch=folder / "scratch"), WORKERS) as client:
+    with clusters.client(Compute(workers=WORKERS, scratch=folder / "scratch"), WORKERS) as client:
         client.subscribe_topic(place.topic, heard.append)
         # Imports, connections.
         timed(client, partial(sleeper, place, 0.0), range(2 * 10**6, 2 * 10**6 + 4 * WORKERS))

@@ -22,9 +22,9 @@ from pathlib import Path
 from engines import plan
 from four_methods import CHOICE, kept_exposures
 
-from skymosaic import drizzlepac_process
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzlepac_calls import process
 from skymosaic.methods import METHODS
 
 TIMER = """
@@ -60,7 +60,7 @@ PLAIN = (
     TIMER
     + """
 from drizzlepac import adrizzle, astrodrizzle, cdriz, sky, processInput
-from skymosaic.skypac_polygons import give_back
+from skymosaic.drizzlepac_calls.skypac_polygons import give_back
 give_back()
 time_all([
     ("resampling and mapping", "drizzlepac.cdriz:tdriz"),
@@ -84,12 +84,12 @@ ONEPASS = (
 import os
 from pathlib import Path
 import drizzlepac.astrodrizzle
-from skymosaic import drizzlepac_process
-from skymosaic.drizzlepac_calls import CALLS
-from skymosaic.drizzle import onepass, onepass_products, onepass_run
+from skymosaic.drizzlepac_calls import process as drizzlepac_process
+from skymosaic.drizzlepac_calls.functions import CALLS
+from skymosaic.drizzle.onepass import products as onepass_products, run as onepass_run, sums as onepass
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass_skies import SkyChoice
-from skymosaic.exposure import read_exposure
+from skymosaic.drizzle.onepass.skies import SkyChoice
+from skymosaic.hst.exposure import read_exposure
 from skymosaic.methods import column
 time_all([
     ("resampling and mapping", "drizzlepac.cdriz:tdriz"),
@@ -100,13 +100,13 @@ time_all([
     ("reading", "astropy.io.fits:open"),
     ("reading", "astropy.io.fits.hdu.image:ImageHDU._get_raw_data"),
     ("cut-outs", "numpy:save"),
-    ("cut-outs", "skymosaic.drizzle.onepass_run:_load"),
-    ("sky", "skymosaic.drizzle.onepass_run:find_skies"),
-    ("static mask", "skymosaic.drizzle.onepass_sky:find_masks"),
-    ("headers", "skymosaic.drizzle.onepass_run:_headers"),
-    ("sums", "skymosaic.drizzle.onepass:_sum_band"),
-    ("writing", "skymosaic.drizzle.onepass_products:ImageFile.write"),
-    ("writing", "skymosaic.drizzle.onepass_products:ImageFile.finish"),
+    ("cut-outs", "skymosaic.drizzle.onepass.run:_load"),
+    ("sky", "skymosaic.drizzle.onepass.run:find_skies"),
+    ("static mask", "skymosaic.drizzle.onepass.sky:find_masks"),
+    ("headers", "skymosaic.drizzle.onepass.run:_headers"),
+    ("sums", "skymosaic.drizzle.onepass.sums:_sum_band"),
+    ("writing", "skymosaic.drizzle.onepass.products:ImageFile.write"),
+    ("writing", "skymosaic.drizzle.onepass.products:ImageFile.finish"),
 ])
 class Here:  # calls run here, and at once
     def __init__(self, workers): pass
@@ -144,7 +144,7 @@ def main() -> None:
         scratch = Path(name)
         data, names = kept_exposures(options.folder or scratch, options.dithers)
         grid = plan(data, names, scratch)
-        drizzlepac_process.close()
+        process.close()
         resolved = pars.resolve(CHOICE)
         parameters = pars.for_method(resolved, Grid.from_call(grid).final_parameters(), "")
         parameters.pop("skymethod")

@@ -41,8 +41,8 @@ from astropy.io import fits
 from four_methods import kept_exposures
 from scipy.optimize import nnls
 
-from skymosaic.drizzle.onepass_sky import SkySettings, measure_skies
-from skymosaic.exposure import read_exposure
+from skymosaic.drizzle.onepass.sky import SkySettings, measure_skies
+from skymosaic.hst.exposure import read_exposure
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 TARGETS = {72: 5.0, 720: 30.0}
@@ -88,7 +88,7 @@ def clocks() -> tuple[float, float]:
 
 def by_engine(folder: Path, names: list[str]) -> tuple[tuple[float, float], np.ndarray, int]:
     """Return wall and CPU time, the skies, and the number of overlapping pairs."""
-    from skymosaic.drizzle.onepass_sky import Exposures
+    from skymosaic.drizzle.onepass.sky import Exposures
 
     exposures = [read_exposure(folder / name) for name in names]  # `inspect` has done it
     begun = clocks()
@@ -138,7 +138,7 @@ def by_stcal(folder: Path, names: list[str]) -> tuple[tuple[float, float], np.nd
     except ImportError as error:
         print(f"stcal is left out: {error}", flush=True)
         return None
-    from skymosaic.drizzle.onepass_sky import read_chips
+    from skymosaic.drizzle.onepass.sky import read_chips
 
     statistic = skystatistics.SkyStats("median", nclip=5, lsig=4.0, usig=4.0, binwidth=0.1)
     exposures = [read_exposure(folder / name) for name in names]  # `inspect` has done it

@@ -21,8 +21,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from skymosaic.drizzle import static_masks
-from skymosaic.drizzle.onepass_sky import Exposures, SkySettings, measure_skies
-from skymosaic.exposure import Exposure, read_exposure
+from skymosaic.drizzle.onepass.sky import Exposures, SkySettings, measure_skies
+from skymosaic.hst.exposure import Exposure, read_exposure
 from tests.frames import Frame
 from tests.many_frames import lattice, write_many
 

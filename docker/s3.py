@@ -49,7 +49,7 @@ def credentials(folder: str) -> None:
 
 def certificate(folder: str) -> None:
     """Write the certificate and the key of Dask's connections into a folder."""
-    from skymosaic.compute import certificates
+    from skymosaic.clusters import certificates
 
     files = [Path(folder) / name for name in (certificates.CERTIFICATE, certificates.KEY)]
     if all(file.exists() and time.time() - file.stat().st_mtime < _OLD for file in files):

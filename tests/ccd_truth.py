@@ -12,14 +12,14 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from matplotlib.path import Path as Outline
 
-from skymosaic import drizzlepac_process
 from skymosaic.archive.simulated.exposures import Simulation, simulate_visit, visit_files
-from skymosaic.drizzle.cosmic_rays import find_cosmic_rays
 from skymosaic.drizzle.depth import depth_of
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.onepass.cosmic_rays import find_cosmic_rays
 from skymosaic.drizzle.order import decide
 from skymosaic.drizzle.static_masks import masks_of_files
-from skymosaic.exposure import Exposure, read_exposure
+from skymosaic.drizzlepac_calls import process
+from skymosaic.hst.exposure import Exposure, read_exposure
 
 HIT = 6.0  # times the local noise: what counts as hit
 CLEAN = 1.0  # times the local noise: what counts as not hit
@@ -49,7 +49,7 @@ def find(folder: Path, simulation: Simulation) -> Found:
     exposures = [read_exposure(folder / name) for name in names]
     log = folder / "log"
     arguments = {"files": names, "final": {"rot": 0.0}}
-    grid = Grid.from_call(drizzlepac_process.call("output_grid", folder, arguments, log).value)
+    grid = Grid.from_call(process.call("output_grid", folder, arguments, log).value)
     depth = depth_of([exposure.polygons for exposure in exposures], grid)
     order = decide([(e.instrument, e.detector) for e in exposures], depth, {})
     static = masks_of_files(folder, exposures, order.parameters)

@@ -17,7 +17,7 @@ import psutil
 import pytest
 import yaml
 
-from skymosaic import drizzlepac_process
+from skymosaic.drizzlepac_calls import process as drizzlepac_process
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared" / "data" / "horsehead-12812"

@@ -11,11 +11,11 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from skymosaic import drizzlepac_process
 from skymosaic.archive.simulated.headers import flt_file
 from skymosaic.archive.simulated.pointing import Exposure, LinearWcs, PointingError, Simulation
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzlepac_calls import process
 
 CENTRE = (85.25, -2.45)
 SCALE = 0.1283  # arcsec, of WFC3/IR
@@ -126,7 +126,7 @@ def write_frames(
 def astrodrizzle(folder: Path, names: Sequence[str], **parameters: Any) -> str:
     """Run AstroDrizzle on copies in `folder`; return what it logged."""
     log = folder / "call.log"
-    drizzlepac_process.call(
+    process.call(
         "astrodrizzle",
         folder,
         {"files": list(names), "output": "out", "parameters": {**SKY_STEP_ONLY, **parameters}},
@@ -195,7 +195,7 @@ _ACS_PRIMARY = {
 
 def plan(folder: Path, names: Sequence[str], **final: Any) -> Grid:
     """Return the output grid of exposures, as a campaign plans it."""
-    call = drizzlepac_process.call(
+    call = process.call(
         "output_grid", folder, {"files": list(names), "final": final}, folder / "plan.log"
     )
     return Grid.from_call(call.value)

@@ -30,7 +30,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from astropy.io import fits
 
-from skymosaic.exposure import suffix_of
+from skymosaic.hst.exposure import suffix_of
 
 _BLOCK = 1 << 16
 _OBSERVATION = {

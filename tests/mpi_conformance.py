@@ -9,7 +9,7 @@ from distributed import Client
 
 pytest.register_assert_rewrite("tests.conformance.compute")
 
-from skymosaic import compute  # noqa: E402
+from skymosaic import clusters  # noqa: E402
 from skymosaic.config import Compute  # noqa: E402
 from tests.conformance.compute import Backend, ComputeConformance  # noqa: E402
 
@@ -22,7 +22,7 @@ class Mpi(Backend):
 
     def left_behind(self) -> list[str]:
         """All processes are there until mpirun ends; our tasks must be gone."""
-        with compute.client(self.settings(1), 1) as client:
+        with clusters.client(self.settings(1), 1) as client:
             return _busy(client)
 
 
@@ -41,5 +41,5 @@ class TestMpi(ComputeConformance):
 
 
 if __name__ == "__main__":
-    compute.join(Compute(backend="mpi", mpi={"interface": "lo"}))
+    clusters.join(Compute(backend="mpi", mpi={"interface": "lo"}))
     sys.exit(pytest.main([__file__, "-q", "-n", "0", "-p", "no:cacheprovider"]))

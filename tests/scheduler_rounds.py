@@ -130,7 +130,7 @@ class Round:
         """Return the worker process that the driver runs beside."""
         for worker in self.worker_processes():
             for child in worker.children():
-                if "skymosaic.submission.driver" in " ".join(child.cmdline()):
+                if "skymosaic.cli.driven" in " ".join(child.cmdline()):
                     return worker
         raise TrialError("no worker has a driver")
 

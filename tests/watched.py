@@ -13,12 +13,12 @@ from typing import Any
 
 from prometheus_client import generate_latest
 
-from skymosaic import campaign as pipeline
-from skymosaic import programs
 from skymosaic.config import load_campaign
 from skymosaic.errors import SkymosaicError
-from skymosaic.metrics import Metrics
-from skymosaic.progress import Event
+from skymosaic.journal.metrics import Metrics
+from skymosaic.pipeline import graph as pipeline
+from skymosaic.runs import program
+from skymosaic.steps.progress import Event
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
         events.append(asdict(event))
         measured.tell(event)
 
-    error, start = None, pipeline.run if campaign.groups is None else programs.run
+    error, start = None, pipeline.run if campaign.groups is None else program.run
     try:
         start(campaign, tell, measured.expect)
     except SkymosaicError as raised:

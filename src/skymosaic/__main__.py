@@ -1,6 +1,6 @@
 """``python -m skymosaic``."""
 
-from skymosaic.entry import skymosaic
+from skymosaic.cli.entry import skymosaic
 
 if __name__ == "__main__":
     skymosaic()

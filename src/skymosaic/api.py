@@ -15,16 +15,17 @@ from astropy.table import Table
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from skymosaic import scratch
-from skymosaic.compare.advice import Advice, Finding
-from skymosaic.compare.report.record import Missing
-from skymosaic.compare.turning import Turn
 from skymosaic.config import Campaign
 from skymosaic.errors import MissingError
-from skymosaic.findings import Findings, find_run, read_findings
-from skymosaic.steps import Bench, Finished
+from skymosaic.evidence.advice import Advice, Finding
+from skymosaic.evidence.turning import Turn
+from skymosaic.host import scratch
+from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.sentences.verified import verified
+from skymosaic.report.record import Missing
+from skymosaic.results.reading import find_run, read_findings
+from skymosaic.steps.step import Bench, Finished
 from skymosaic.store import Product
-from skymosaic.verified_told import verified
 
 
 @dataclass(frozen=True)
@@ -215,15 +216,15 @@ class Run:
 
     def report(self, form: str = "html") -> str:
         """Return the report as ``html``, ``json`` or ``md``."""
-        from skymosaic import reporting
+        from skymosaic.results import reporting
 
         return reporting.report_text(self._found.place, reporting.require_form(form))
 
     @cached_property
     def _made(self) -> Mapping[str, Table]:
         """Tables of a run that broke off, or of one that an older version made."""
-        from skymosaic import reporting
-        from skymosaic.compare.report.sheets import sheets
+        from skymosaic.report.sheets import sheets
+        from skymosaic.results import reporting
 
         place = self._found.place
         with scratch.folder(place.scratch, "tables") as root:

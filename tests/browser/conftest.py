@@ -14,7 +14,7 @@ pytest.importorskip("selenium", reason="scripts/test-browser installs what these
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from skymosaic.compare.report.program_page import Group, program_html
+from skymosaic.report.program_page import Group, program_html
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 WIDTHS = (1280, 390)

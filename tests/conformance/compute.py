@@ -14,7 +14,7 @@ yields a `Backend` for each test::
 
 A `Backend` says how the back end is asked for (`settings`), and how its workers are lost and
 joined; what it cannot do it says by `None` in place of the method, and the test is skipped. Only
-`skymosaic.compute.client` and what the project itself does with a client is used.
+`skymosaic.clusters.client` and what the project itself does with a client is used.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ import psutil
 import pytest
 from distributed import Client, Worker, get_worker
 
-from skymosaic import progress, runlog
-from skymosaic.compute import client as start_client
-from skymosaic.compute import execution
-from skymosaic.compute.execution import OnWorkers
+from skymosaic.clusters import client as start_client
 from skymosaic.config import Campaign, Compute
 from skymosaic.errors import ComputeError, SkyError
-from skymosaic.places import open_place
-from skymosaic.progress import Event, from_message
-from skymosaic.records import both
-from skymosaic.supervision import locked, recorded
+from skymosaic.journal import runlog
+from skymosaic.journal.runs import both
+from skymosaic.pipeline.place import open_place
+from skymosaic.runs.supervision import locked, recorded
+from skymosaic.steps import execution, progress
+from skymosaic.steps.execution import OnWorkers
+from skymosaic.steps.progress import Event, from_message
 from tests.conftest import wait_for
 
 

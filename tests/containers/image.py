@@ -163,7 +163,7 @@ def refuses(bench: Bench) -> str:
     (context / "Dockerfile").write_text(
         f"FROM {IMAGE}\nUSER 0\n"
         "RUN sed -i 's/^\\( *\\)give_back()/\\1pass/' "
-        "/opt/skymosaic/lib/python3*/site-packages/skymosaic/drizzlepac_server.py"
+        "/opt/skymosaic/lib/python3*/site-packages/skymosaic/drizzlepac_calls/server.py"
         " && rm -f /opt/skymosaic/lib/python3*/site-packages/skymosaic/__pycache__/drizzlepac_s*\n"
         "USER 10001\nRUN skymosaic doctor\n"
     )

@@ -20,15 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skymosaic import cli
-from skymosaic.admission import require_groups_possible, require_possible
-from skymosaic.config import (
-    Campaign,
-    load_campaign,
-    load_campaign_text,
-    resolved_yaml,
-)
+from skymosaic.config import Campaign, load_campaign, load_campaign_text, resolved_yaml
 from skymosaic.errors import CampaignError, InstallationError, SkymosaicError
-from skymosaic.places import parse_place
+from skymosaic.pipeline.admission import require_groups_possible, require_possible
+from skymosaic.pipeline.place import parse_place
 from tests.unit.test_nonsense import TABLE, file_with
 
 ROOT = Path(__file__).parents[2]

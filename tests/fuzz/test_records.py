@@ -16,16 +16,18 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from skymosaic import cancellation, housekeeping, integrity, runlog
 from skymosaic.errors import SkymosaicError
-from skymosaic.findings import read_findings
-from skymosaic.program_report import GroupState, read_states
-from skymosaic.progress import Event
-from skymosaic.records import Recorder, campaign_lock, last_status
-from skymosaic.steps import Place, finished
+from skymosaic.journal import cancellation, runlog
+from skymosaic.journal import submission as submissions
+from skymosaic.journal.runs import Recorder, campaign_lock, last_status
+from skymosaic.journal.submission import Submission
+from skymosaic.results import housekeeping, integrity
+from skymosaic.results.program_page import GroupState, read_states
+from skymosaic.results.reading import read_findings
+from skymosaic.runs import asking
+from skymosaic.steps.progress import Event
+from skymosaic.steps.step import Place, finished
 from skymosaic.store import lease, open_store
-from skymosaic.submission import record as submissions
-from skymosaic.submission.record import Submission
 from tests.fuzz.limits import within
 from tests.unit.small_store import SKIES, SmallStore
 
@@ -152,7 +154,7 @@ def _try(name: str, changes: list[tuple[str, int, Any]]) -> None:
 
 def _read_all(place: Place, root: Path) -> None:
     where = str(root / "field")
-    _foreseen(lambda: housekeeping.find_status(where))
+    _foreseen(lambda: asking.find_status(where))
     status = _foreseen(lambda: last_status(place))
     assert status is None or [(t.name, t.seconds) for t in status.tasks] == [("align", 2.5)]
     submitted = _foreseen(lambda: submissions.read(place))

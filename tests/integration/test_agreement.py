@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 import skymosaic as package
-from skymosaic import reporting, scratch
-from skymosaic.compare.report.documents import document
-from skymosaic.findings import find_run, read_findings
-from skymosaic.steps import Bench
+from skymosaic.host import scratch
+from skymosaic.report.documents import document
+from skymosaic.results import reporting
+from skymosaic.results.reading import find_run, read_findings
+from skymosaic.steps.step import Bench
 from tests.conftest import REPOSITORY, environment, manifests, skymosaic, write_campaign
 from tests.integration.test_programs import rename
 from tests.mast_standin import Archive, configuration, mast_standin

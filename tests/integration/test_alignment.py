@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from skymosaic import sources
 from skymosaic.align.align import Alignment, align
 from skymosaic.archive.simulated.exposures import Simulation
 from skymosaic.archive.simulated.residuals import alignment_residuals
 from skymosaic.config import load_campaign
 from skymosaic.errors import AlignmentError
-from skymosaic.exposure import read_exposure
+from skymosaic.hst.exposure import read_exposure
+from skymosaic.pipeline import sources
 
 FIVE_LINES = """\
 campaign:

@@ -10,7 +10,7 @@ from distributed import Client, LocalCluster
 
 pytest.register_assert_rewrite("tests.conformance.compute")
 
-from skymosaic.compute import scheduler  # noqa: E402
+from skymosaic.clusters.scheduler import workers as scheduler  # noqa: E402
 from skymosaic.config import Compute  # noqa: E402
 from tests.conformance.compute import Backend, ComputeConformance  # noqa: E402
 from tests.dask_cluster import DaskCluster, dask_cluster  # noqa: E402

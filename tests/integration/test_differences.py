@@ -12,14 +12,14 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from skymosaic.differences_stage import linear
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
-from skymosaic.drizzle.linear import require_linear
-from skymosaic.drizzle.onepass_run import drizzle_all
-from skymosaic.drizzle.onepass_skies import AppliedSky, SkyChoice
-from skymosaic.exposure import read_exposure
+from skymosaic.drizzle.onepass.limits import require_linear
+from skymosaic.drizzle.onepass.run import drizzle_all
+from skymosaic.drizzle.onepass.skies import AppliedSky, SkyChoice
+from skymosaic.hst.exposure import read_exposure
 from skymosaic.methods import METHODS, OWN, column
+from skymosaic.pipeline.differences import linear
 from tests.conftest import manifests, skymosaic, write_campaign
 from tests.frames import Frame, plan, write_frames, write_two_chip_frames
 from tests.integration.test_onepass import require_equal_mosaics

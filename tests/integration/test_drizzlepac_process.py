@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from skymosaic import drizzlepac_process as door
+from skymosaic.drizzlepac_calls import process as door
 from tests.conftest import wait_for
 
 
@@ -29,7 +29,7 @@ def server() -> psutil.Process:
     [found] = [
         child
         for child in psutil.Process().children()
-        if "skymosaic.drizzlepac_server" in " ".join(child.cmdline())
+        if "skymosaic.drizzlepac_calls.server" in " ".join(child.cmdline())
     ]
     return found
 
@@ -71,7 +71,7 @@ def test_killed_server_is_replaced(tmp_path: Path) -> None:
 OWNER = """
 import time
 from pathlib import Path
-from skymosaic import drizzlepac_process as door
+from skymosaic.drizzlepac_calls import process as door
 door.call("versions", Path("."), {}, Path("log"))
 print(door._server.pid, door.os.environ[door.ADDRESS], flush=True)
 time.sleep(60)

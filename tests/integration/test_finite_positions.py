@@ -12,7 +12,7 @@ _FIND = """
 import json, sys
 import numpy as np
 from drizzlepac import findobj
-from skymosaic.finite_positions import leave_out_positions_without_a_number
+from skymosaic.drizzlepac_calls.finite_positions import leave_out_positions_without_a_number
 if sys.argv[1] == "ours":
     leave_out_positions_without_a_number()
     leave_out_positions_without_a_number()

@@ -12,9 +12,9 @@ from astropy.io import fits
 from stwcs.distortion.utils import output_wcs
 from stwcs.wcsutil import HSTWCS
 
-from skymosaic import drizzlepac_process
 from skymosaic.drizzle.grid import Grid
-from skymosaic.exposure import read_exposure, write_frame
+from skymosaic.drizzlepac_calls import process
+from skymosaic.hst.exposure import read_exposure, write_frame
 
 
 @pytest.fixture(params=["sample_svm_flc.fits", "sample_ipppssoot_flc.fits"])
@@ -27,7 +27,7 @@ def flc(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def _grid(folder: Path, name: str, log: Path) -> Grid:
-    call = drizzlepac_process.call("output_grid", folder, {"files": [name], "final": {}}, log)
+    call = process.call("output_grid", folder, {"files": [name], "final": {}}, log)
     return Grid.from_call(call.value)
 
 

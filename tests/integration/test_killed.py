@@ -35,7 +35,7 @@ def drizzling(pid: int) -> list[psutil.Process]:
     found = []
     for process in psutil.Process(pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):  # it ended while we looked
-            if "skymosaic.drizzlepac_server" in " ".join(process.cmdline()):
+            if "skymosaic.drizzlepac_calls.server" in " ".join(process.cmdline()):
                 found += process.children()
     return found
 

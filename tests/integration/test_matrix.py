@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from skymosaic import drizzlepac_process
+from skymosaic.drizzle.checks.witness import NOISE, RELATIVE, pixel_noise
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.witness import NOISE, RELATIVE, pixel_noise
+from skymosaic.drizzlepac_calls import process
 from skymosaic.methods import METHODS, column
 from tests.conftest import skymosaic, write_campaign
 
@@ -105,7 +105,7 @@ def _plain(folder: Path, files: list[Path], method: str, asked: Mapping[str, Any
         **{"in_memory": False, "clean": True, "runfile": "plain.log"},
     }
     arguments = {"files": [f.name for f in files], "output": "plain", "parameters": parameters}
-    drizzlepac_process.call("astrodrizzle", folder, arguments, folder / "call.log")
+    process.call("astrodrizzle", folder, arguments, folder / "call.log")
     return Mosaic.read(next(folder.glob("plain_dr?_sci.fits")))
 
 

@@ -15,10 +15,10 @@ from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass_run import drizzle_all
-from skymosaic.drizzle.onepass_skies import SkyChoice
+from skymosaic.drizzle.onepass.run import drizzle_all
+from skymosaic.drizzle.onepass.skies import SkyChoice
 from skymosaic.errors import DrizzleError, SkyError
-from skymosaic.exposure import Exposure, read_exposure
+from skymosaic.hst.exposure import Exposure, read_exposure
 from skymosaic.methods import METHODS, column
 from tests.frames import Frame, plan, write_frames, write_two_chip_frames
 
@@ -277,8 +277,8 @@ def test_what_is_no_sum_is_refused(tmp_path: Path, parameters: dict[str, Any], n
 
 
 def test_the_witness_finds_an_altered_header(one_method: Sides) -> None:
-    from skymosaic.drizzle.onepass_run import drizzle_chips
-    from skymosaic.drizzle.witness import require_agreement
+    from skymosaic.drizzle.checks.witness import require_agreement
+    from skymosaic.drizzle.onepass.run import drizzle_chips
 
     sides = one_method
     cut_outs, load = drizzle_chips(

@@ -15,14 +15,14 @@ import yaml
 from astropy.io import fits
 from astropy.table import Table
 
-from skymosaic import drizzlepac_process
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass_run import drizzle_all
-from skymosaic.drizzle.onepass_skies import SkyChoice
-from skymosaic.exposure import read_exposure
-from skymosaic.usable import warnings_of
+from skymosaic.drizzle.onepass.run import drizzle_all
+from skymosaic.drizzle.onepass.skies import SkyChoice
+from skymosaic.drizzlepac_calls import process
+from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.usable import warnings_of
 from tests.conftest import Ended, skymosaic
 from tests.frames import plan
 from tests.imager_files import write_hrc, write_stis, write_wfpc2
@@ -87,7 +87,7 @@ def both(folder: Path, write: Callable[[Path], None]) -> Sides:
     asked = pars.for_method(pars.resolve({**PARAMETERS, **SKY}), grid.final_parameters(), "match")
     names = sorted(path.name for path in plain.iterdir())
     call: dict[str, Any] = {"files": names, "output": "plain", "parameters": asked}
-    drizzlepac_process.call("astrodrizzle", plain, call, folder / "plain.log")
+    process.call("astrodrizzle", plain, call, folder / "plain.log")
     [science] = plain.glob("plain_dr?_sci.fits")
     with fits.open(science) as hdus:
         mosaic = np.array(hdus[0].data)

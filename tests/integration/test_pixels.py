@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from skymosaic import drizzlepac_process
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass_run import drizzle_all
-from skymosaic.drizzle.onepass_skies import SkyChoice
+from skymosaic.drizzle.onepass.run import drizzle_all
+from skymosaic.drizzle.onepass.skies import SkyChoice
+from skymosaic.drizzlepac_calls import process
 from skymosaic.errors import SkyError
-from skymosaic.exposure import read_exposure
+from skymosaic.hst.exposure import read_exposure
 from tests.frames import Frame, write_frames, write_two_chip_frames
 
 FRAMES = [Frame(0, 0, sky=1.0), Frame(7, 5, sky=1.2), Frame(3, 9, sky=1.4)]
@@ -35,7 +35,7 @@ def drizzle(
 ) -> dict[str, Drizzled]:
     """Drizzle copies of the exposures in a folder; return what each method made."""
     exposures = [read_exposure(folder / name) for name in names]
-    call = drizzlepac_process.call(
+    call = process.call(
         "output_grid", folder, {"files": list(names), "final": {"rot": 0.0}}, folder / "log"
     )
     grid, parameters = Grid.from_call(call.value), pars.resolve(given)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from skymosaic.drizzle.onepass_sky import SkySettings, measure_skies
-from skymosaic.exposure import read_exposure
+from skymosaic.drizzle.onepass.sky import SkySettings, measure_skies
+from skymosaic.hst.exposure import read_exposure
 from tests.conftest import REPOSITORY
 from tests.integration.test_real_data import EXPECTED
 

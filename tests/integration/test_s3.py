@@ -16,13 +16,13 @@ import pytest
 
 pytest.register_assert_rewrite("tests.conformance.store")
 
-from skymosaic import integrity  # noqa: E402
 from skymosaic.errors import ForbiddenError  # noqa: E402
-from skymosaic.steps import Finished, Place, finished  # noqa: E402
+from skymosaic.results import integrity  # noqa: E402
+from skymosaic.steps.step import Finished, Place, finished  # noqa: E402
+from skymosaic.steps.transfers import transfers  # noqa: E402
 from skymosaic.store import Store  # noqa: E402
 from skymosaic.store.s3 import S3Store  # noqa: E402
 from skymosaic.store.s3_client import S3Settings  # noqa: E402
-from skymosaic.transfers import transfers  # noqa: E402
 from tests.conformance.store import StoreConformance  # noqa: E402
 from tests.conftest import (  # noqa: E402
     REPOSITORY,

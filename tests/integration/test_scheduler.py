@@ -12,8 +12,8 @@ import distributed
 import pytest
 from distributed import LocalCluster
 
-from skymosaic.compute import addresses, client, dask_versions, servers
-from skymosaic.compute import scheduler as running
+from skymosaic.clusters import addresses, client, dask_versions, servers
+from skymosaic.clusters.scheduler import workers as running
 from skymosaic.config import Compute
 from skymosaic.errors import ComputeError, InstallationError
 

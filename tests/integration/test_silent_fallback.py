@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from skymosaic.skypac_polygons import NAME
+from skymosaic.drizzlepac_calls.skypac_polygons import NAME
 from tests.conftest import REPOSITORY, environment, skymosaic
 
-SELF_TEST = "from skymosaic.installation import self_test; self_test()"
+SELF_TEST = "from skymosaic.pipeline.installation import self_test; self_test()"
 
 
 def _without(folder: Path, *lines: tuple[str, str]) -> dict[str, str]:
@@ -30,8 +30,8 @@ def _without(folder: Path, *lines: tuple[str, str]) -> dict[str, str]:
     return {"PYTHONPATH": str(folder)}
 
 
-GIVES_BACK = ("drizzlepac_server.py", "give_back()")
-REQUIRES = ("drizzlepac_calls.py", "skypac_polygons.require()")
+GIVES_BACK = ("drizzlepac_calls/server.py", "give_back()")
+REQUIRES = ("drizzlepac_calls/functions.py", "skypac_polygons.require()")
 
 
 def _self_test(changed: dict[str, str]) -> str:

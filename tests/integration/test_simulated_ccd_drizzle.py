@@ -11,10 +11,10 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from skymosaic import drizzlepac_process
 from skymosaic.archive.simulated.drizzled import parameters
 from skymosaic.archive.simulated.exposures import Simulation, simulate_visit, visit_files
 from skymosaic.archive.simulated.names import CCDS
+from skymosaic.drizzlepac_calls import process
 
 CR_FLAG = 4096
 
@@ -86,7 +86,7 @@ def test_astrodrizzle_finds_the_cosmic_rays(
     for name in names:
         shutil.copy(folder / name, tmp_path / name)
     asked = {**parameters(simulation), "runfile": "drizzle.log"}
-    drizzlepac_process.call(
+    process.call(
         "astrodrizzle",
         tmp_path,
         {"files": names, "output": "visit", "parameters": asked},

@@ -9,9 +9,10 @@ import pytest
 from distributed import Client
 from distributed.security import Security
 
-from skymosaic import compute, drizzlepac_process
-from skymosaic.compute import execution
+from skymosaic import clusters
 from skymosaic.config import Compute
+from skymosaic.drizzlepac_calls import process
+from skymosaic.steps import execution
 from tests.strangers import answers, listening
 
 
@@ -19,8 +20,8 @@ from tests.strangers import answers, listening
 def run(tmp_path: Path):
     """Workers of a run, the process that drizzlepac is called in, and their processes."""
     settings = Compute(workers=1, scratch=tmp_path, memory_limit=None)
-    drizzlepac_process.warm()
-    with compute.client(settings, 1) as client:
+    process.warm()
+    with clusters.client(settings, 1) as client:
         me = psutil.Process()
         yield client, [me, *me.children(recursive=True)]
 
@@ -44,7 +45,7 @@ def test_what_a_local_run_listens_at_says_nothing_to_others(run) -> None:
 
 def test_a_dashboard_that_was_asked_for_is_found(tmp_path: Path) -> None:
     settings = Compute(workers=1, scratch=tmp_path, memory_limit=None, dashboard=True)
-    with compute.client(settings, 1) as client:
+    with clusters.client(settings, 1) as client:
         address = execution.dashboard_of(client)
         assert client.submit(execution.dashboard).result(timeout=30) == address
         port = address.removeprefix("http://127.0.0.1:").removesuffix("/status")

@@ -10,11 +10,12 @@ from pathlib import Path
 import dask
 import pytest
 
-from skymosaic.compute import client, scheduler
-from skymosaic.compute.addresses import require_private
+from skymosaic.clusters import client
+from skymosaic.clusters.addresses import require_private
+from skymosaic.clusters.scheduler import workers
 from skymosaic.config import Compute
 from skymosaic.errors import CampaignError, ComputeError
-from skymosaic.submission.driver import tls_environment
+from skymosaic.runs.driver import tls_environment
 from tests.certificates import write_certificates
 from tests.dask_cluster import DaskCluster, dask_cluster
 
@@ -76,7 +77,7 @@ def test_encrypted_from_end_to_end(cluster: DaskCluster, configured: None) -> No
 
 
 def test_without_certificates_it_is_said(cluster: DaskCluster, monkeypatch) -> None:
-    monkeypatch.setattr(scheduler, "_PATIENCE", 2)
+    monkeypatch.setattr(workers, "_PATIENCE", 2)
     with (
         pytest.raises(ComputeError, match=r"distributed\.comm\.tls"),
         client(Compute(backend="scheduler", address=cluster.address), 1),
@@ -87,7 +88,7 @@ def test_without_certificates_it_is_said(cluster: DaskCluster, monkeypatch) -> N
 def test_another_authority_is_not_trusted(
     cluster: DaskCluster, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(scheduler, "_PATIENCE", 2)
+    monkeypatch.setattr(workers, "_PATIENCE", 2)
     strangers = write_certificates(tmp_path)
     theirs = {"cert": str(strangers["cert"]), "key": str(strangers["key"])}
     with (

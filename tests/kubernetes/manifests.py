@@ -12,18 +12,20 @@ from typing import Any
 
 import yaml
 
+from skymosaic.clusters.base import Job
+from skymosaic.clusters.kubernetes import operator
+from skymosaic.clusters.kubernetes.planning import plan
+from skymosaic.clusters.kubernetes.submit import documents
+from skymosaic.clusters.kubernetes.text import as_yaml
 from skymosaic.config import Campaign, load_campaign
-from skymosaic.submission.job import Job
-from skymosaic.submission.kubernetes import documents, operator
-from skymosaic.submission.kubernetes.planning import plan
-from skymosaic.submission.kubernetes.text import as_yaml
+from skymosaic.runs.driver import drive
 
 REPOSITORY = Path(__file__).parents[2]
 FOLDER = REPOSITORY / "k8s"
 OVERLAYS = ("local", "aws", "operator", "operator-cluster")
 SETTINGS = "settings.yaml"
 """In an overlay's folder: what of `compute` gives the same by the renderer."""
-_HEAD = "# Written by scripts/write-kubernetes from skymosaic.submission.kubernetes; do not edit.\n"
+_HEAD = "# Written by scripts/write-kubernetes from skymosaic.clusters.kubernetes; do not edit.\n"
 _BASE = {
     "store.uri": "s3://skymosaic-demo/mosaics",
     "compute.backend": "kubernetes",
@@ -47,14 +49,16 @@ def demo(overlay: str | None = None) -> Campaign:
 
 def rendered(campaign: Campaign) -> list[dict[str, Any]]:
     """Return every object that the renderer makes of a campaign."""
-    texts = documents(Job(campaign, "")).values()
+    texts = documents(Job(campaign, "", drive)).values()
     return [made for text in texts for made in yaml.safe_load_all(text)]
 
 
 def generated() -> dict[Path, str]:
     """Return the files below k8s/ that come from the renderer."""
     campaign = demo()
-    base = {FOLDER / "base" / name: text for name, text in documents(Job(campaign, "")).items()}
+    base = {
+        FOLDER / "base" / name: text for name, text in documents(Job(campaign, "", drive)).items()
+    }
     planned = plan(campaign)
     overlays = {
         FOLDER / "overlays" / "operator" / "daskjob.yaml": operator.dask_job(planned),

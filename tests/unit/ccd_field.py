@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skymosaic.drizzle.onepass import CutOut
-from skymosaic.drizzle.onepass_differences import measure_patches
+from skymosaic.drizzle.onepass.differences import measure_patches
+from skymosaic.drizzle.onepass.sums import CutOut
 from skymosaic.sky.chips import ChipSkies, match_chips
 
 Chips = tuple[list[CutOut], dict[int, tuple[np.ndarray, np.ndarray]]]

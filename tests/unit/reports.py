@@ -6,13 +6,13 @@ from html.parser import HTMLParser
 
 import numpy as np
 
-from skymosaic.compare.advice import Advice, Finding
-from skymosaic.compare.evidence import Evidence
-from skymosaic.compare.gather import ComparisonInput
-from skymosaic.compare.overlap_graph import OverlapGraph
-from skymosaic.compare.report.record import Missing, RunRecord
-from skymosaic.compare.report.sheet import sheet
-from skymosaic.compare.residuals import MethodQuality, PairDifference, Residual, Seam
+from skymosaic.evidence.advice import Advice, Finding
+from skymosaic.evidence.evidence import Evidence
+from skymosaic.evidence.overlap_graph import OverlapGraph
+from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam
+from skymosaic.report.gather import ComparisonInput
+from skymosaic.report.record import Missing, RunRecord
+from skymosaic.report.sheet import sheet
 from skymosaic.sky.values import SkyValue
 
 SKIES = {

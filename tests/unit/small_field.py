@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.wcs import WCS
 
-from skymosaic.compare.cells import CellGrid, Cells
+from skymosaic.evidence.cells import CellGrid, Cells
 
 SHAPE = (100, 120)
 PIXELS = 64  # in a cell

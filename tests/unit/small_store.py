@@ -10,9 +10,9 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from skymosaic.exposure import Chip, Exposure
+from skymosaic.hst.exposure import Chip, Exposure
 from skymosaic.sky.values import SkyValue
-from skymosaic.steps import Bench, Finished, Place, finished, run_step
+from skymosaic.steps.step import Bench, Finished, Place, finished, run_step
 from skymosaic.store import open_store
 
 CAMPAIGN = """

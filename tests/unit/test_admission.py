@@ -6,11 +6,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from skymosaic.admission import needs_onepass, require_admissible
 from skymosaic.archive.base import Parcel
 from skymosaic.cli import main
 from skymosaic.config import load_campaign
 from skymosaic.errors import InputError
+from skymosaic.pipeline.admission import needs_onepass, require_admissible
 
 
 def campaign(tmp_path, source, drizzle=None, sky=None):

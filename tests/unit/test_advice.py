@@ -102,7 +102,7 @@ def test_each_option_that_a_message_names_is_one_of_a_command() -> None:
     told = [
         (option, one.where) for one in MESSAGES if ".py:" in one.where for option in options_in(one)
     ]
-    told = [one for one in told if "/submission/" not in one[1] and "/slurm" not in one[1]]
+    told = [one for one in told if "/submit" not in one[1] and "/slurm" not in one[1]]
     assert len(told) > 4
     assert [one for one in told if one[0] not in known] == []
 

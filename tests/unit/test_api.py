@@ -12,12 +12,12 @@ import pytest
 from astropy.io import fits
 
 import skymosaic
-from skymosaic import reporting
 from skymosaic.align.positions import TOO_FEW
-from skymosaic.broken_off import report_broken_off, reported_if_broken_off
 from skymosaic.config import Align
 from skymosaic.errors import CampaignError, LockedError, MissingError, SkyError
-from skymosaic.findings import read_findings
+from skymosaic.results import reporting
+from skymosaic.results.broken_off import report_broken_off, reported_if_broken_off
+from skymosaic.results.reading import read_findings
 from skymosaic.store.shapes import sealed
 from tests.unit.small_store import SmallStore
 from tests.unit.test_positions import pair_of

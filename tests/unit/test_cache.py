@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from skymosaic import scratch
 from skymosaic.errors import DamagedError, StoreError
+from skymosaic.host import scratch
 from skymosaic.store import LocalStore, Product, cache_of, cached
 from skymosaic.store import cache as cache_module
 from skymosaic.store.cache import CachedStore

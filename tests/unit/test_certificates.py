@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from skymosaic.compute import certificates
+from skymosaic.clusters import certificates
 
 
 def test_hosts_whose_clocks_are_half_a_day_off_accept_it() -> None:

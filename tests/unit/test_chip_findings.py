@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from skymosaic.chip_steps import steps_in_cells, steps_of
-from skymosaic.compare import chip_findings
-from skymosaic.compare.cells import Cells
-from skymosaic.compare.facts import Facts
-from skymosaic.compare.overlap_graph import OverlapGraph
-from skymosaic.exposure import Chip, Exposure
+from skymosaic.evidence import chip_findings
+from skymosaic.evidence.cells import Cells
+from skymosaic.evidence.facts import Facts
+from skymosaic.evidence.overlap_graph import OverlapGraph
+from skymosaic.hst.exposure import Chip, Exposure
+from skymosaic.pipeline.chip_steps import steps_in_cells, steps_of
 from tests.unit.ccd_field import NOISE, STAYING, CcdField
 
 CORNERS = ((0.0, 0.0),) * 4

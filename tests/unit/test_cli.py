@@ -12,10 +12,14 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from skymosaic import __version__, campaign, cli, gathering, installation, outcomes
+from skymosaic import __version__, cli
 from skymosaic.config import load_campaign
 from skymosaic.errors import error_classes
-from skymosaic.steps import Bench, run_step
+from skymosaic.pipeline import comparison, installation
+from skymosaic.pipeline.place import open_place
+from skymosaic.results import outcomes
+from skymosaic.runs import mosaic
+from skymosaic.steps.step import Bench, run_step
 
 COMMANDS = [
     *("run", "restart", "status", "clean", "query", "verify", "verify-store"),
@@ -180,11 +184,11 @@ def test_report_prints_the_table_and_where_the_report_is(invoke, config, tmp_pat
         return {
             "table": "exposure  match\nibxl54aaq 0.414133",
             "warnings": ["two groups"],
-            "campaign": gathering.what_is_asked(load_campaign(config)),
+            "campaign": comparison.what_is_asked(load_campaign(config)),
         }
 
     run_step(
-        campaign.open_place(load_campaign(config)),
+        open_place(load_campaign(config)),
         "comparison",
         folder="comparison",
         inputs={},
@@ -217,7 +221,7 @@ def test_an_interruption_ends_with_130(invoke, config, monkeypatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(campaign, "run", interrupt)
+    monkeypatch.setattr(mosaic, "run", interrupt)
     result = invoke("run", config)
     assert result.exit_code == 130
     assert "run the same command again" in result.stderr
@@ -248,7 +252,7 @@ def test_run_prints_the_table_and_the_places(invoke, config, monkeypatch, reused
         expect(1)
         return outcome(reused=reused)
 
-    monkeypatch.setattr(campaign, "run", run)
+    monkeypatch.setattr(mosaic, "run", run)
     result = invoke("run", config, "--workers", "3", "--store", "s", "--scratch", "t")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
@@ -267,7 +271,7 @@ def test_run_prints_the_table_and_the_places(invoke, config, monkeypatch, reused
 
 def test_the_last_lines_of_a_run_name_the_advised_mosaic(invoke, config, monkeypatch) -> None:
     advised = replace(outcome(reused=True), advised="match", mosaic="/r/runs/match/f_sci.fits")
-    monkeypatch.setattr(campaign, "run", lambda *_, **__: advised)
+    monkeypatch.setattr(mosaic, "run", lambda *_, **__: advised)
     result = invoke("run", config)
     assert result.stdout.splitlines()[-3:] == [
         "products: /r",
@@ -288,7 +292,7 @@ def test_tables_fit_the_terminal(invoke, config, monkeypatch) -> None:
         "match     " + "    0.10" * 12,
     ]
     wide = replace(outcome(reused=False), table=f"{head}\n{row}", summary=[*ranks, "", "note: y"])
-    monkeypatch.setattr(campaign, "run", lambda *_, **__: wide)
+    monkeypatch.setattr(mosaic, "run", lambda *_, **__: wide)
     shown = invoke("run", config).stdout.splitlines()
     assert all(len(line) <= 80 for line in shown if not line.startswith("advice"))
     assert sum(line.startswith("ibxl54bg     1") for line in shown) == 3

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from skymosaic.cli import clusters, main
-from skymosaic.submission import handover
-from skymosaic.submission.job import Submitted
+from skymosaic.clusters.base import Submitted
+from skymosaic.runs import handover
 
 MINIMAL = "campaign: {name: demo}\nsource: {kind: simulated}\n"
 
@@ -85,7 +85,7 @@ def test_dask_has_our_commands_and_does_not_wait_for_our_imports() -> None:
     [entry] = entry_points(group="dask_cli", name="skymosaic")
     assert entry.load().name == "skymosaic"
     code = (
-        "import sys, skymosaic.dask_command\n"
+        "import sys, skymosaic.cli.dask_command\n"
         "print([m for m in ('pydantic', 'distributed', 'astropy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

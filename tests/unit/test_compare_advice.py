@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from skymosaic.compare.estimate import Comparison
-from skymosaic.compare.facts import Facts
-from skymosaic.compare.overlap_graph import OverlapGraph, build
-from skymosaic.compare.residuals import MethodQuality, PairDifference, Residual, Seam
-from skymosaic.compare.rules import advise
+from skymosaic.evidence.estimate import Comparison
+from skymosaic.evidence.facts import Facts
+from skymosaic.evidence.overlap_graph import OverlapGraph, build
+from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam
+from skymosaic.evidence.rules import advise
 from skymosaic.methods import METHODS
 
 NOISE = 0.06  # negligible: 0.003

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skymosaic.compare.background import darkest, empty_sky
+from skymosaic.evidence.background import darkest, empty_sky
 
 SHAPE = (120, 120)
 NOISE = 0.05  # of a pixel

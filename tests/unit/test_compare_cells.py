@@ -8,8 +8,8 @@ from astropy.wcs import WCS
 
 from skymosaic.archive.simulated.headers import distorted_wcs
 from skymosaic.archive.simulated.pointing import Simulation, plan_exposure
-from skymosaic.compare.cells import CellGrid, Chip, cell_side, measure_cells
-from skymosaic.compare.mosaic import combined, in_cells
+from skymosaic.evidence.cells import CellGrid, Chip, cell_side, measure_cells
+from skymosaic.evidence.mosaic import combined, in_cells
 
 
 def frame_wcs(crval: tuple[float, float] = (85.0, -2.4), scale: float = 0.13) -> WCS:

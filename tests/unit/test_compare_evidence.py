@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from skymosaic.compare.evidence import Evidence, Measured, gather_evidence
-from skymosaic.compare.evidence_files import summary_lines, write_evidence
+from skymosaic.evidence.evidence import Evidence, Measured, gather_evidence
 from skymosaic.methods import METHODS
+from skymosaic.report.evidence_files import summary_lines, write_evidence
 from tests.unit.small_field import SCALE, grid, make, two_by_two
 
 TRUE = {"a": 1.0, "b": 1.2, "c": 1.05, "d": 1.1}

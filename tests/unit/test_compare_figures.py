@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from skymosaic.compare.figures import footprints, save_png, scatter
-from skymosaic.compare.mdrizsky import mdrizsky_table
+from skymosaic.report.figures import footprints, save_png, scatter
+from skymosaic.report.mdrizsky import mdrizsky_table
 from skymosaic.sky.values import SkyValue
 
 SQUARE = np.array([[-0.01, -0.01], [0.01, -0.01], [0.01, 0.01], [-0.01, 0.01]])
@@ -103,4 +103,4 @@ def test_figures_are_drawn_in_threads_with_the_same_bytes(tmp_path):
 
     with ThreadPoolExecutor(2) as pool:
         assert len(set(pool.map(draw, range(4)))) == 1
-    assert not {name for name in vars(sys.modules["skymosaic.compare.figures"]) if "plt" in name}
+    assert not {name for name in vars(sys.modules["skymosaic.report.figures"]) if "plt" in name}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from skymosaic.compare.invariants import check_invariants, failures
 from skymosaic.errors import SkyError
+from skymosaic.report.invariants import check_invariants, failures
 from skymosaic.sky.values import SkyValue
 
 PUBLISHED = (

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from skymosaic.compare.mdrizsky import axis_label, format_table, mdrizsky_table, write_table
 from skymosaic.errors import SkyError
+from skymosaic.report.mdrizsky import axis_label, format_table, mdrizsky_table, write_table
 from skymosaic.sky.values import SkyValue
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from skymosaic.compare.overlap_graph import build
-from skymosaic.compare.residuals import PairDifference
+from skymosaic.evidence.overlap_graph import build
+from skymosaic.evidence.residuals import PairDifference
 
 
 def graph(edges: dict[str, int], names: str = "abcdef", pixels: int = 1_000_000):

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skymosaic.compare.levels import solve
-from skymosaic.compare.pairs import all_differences, clipped_median, pair_difference
-from skymosaic.compare.quality import residuals
-from skymosaic.compare.residuals import PairDifference
+from skymosaic.evidence.levels import solve
+from skymosaic.evidence.pairs import all_differences, clipped_median, pair_difference
+from skymosaic.evidence.quality import residuals
+from skymosaic.evidence.residuals import PairDifference
 from tests.unit.small_field import NOISE, make, two_by_two
 
 SKIES = {"a": 1.0, "b": 1.2, "c": 1.05, "d": 1.1}

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skymosaic.compare.difference import difference, reference_method
-from skymosaic.compare.preview import blink, common_stretch, preview, stretch
-from skymosaic.compare.reduction import reduce_image
 from skymosaic.errors import SkyError
+from skymosaic.evidence.reduction import reduce_image
+from skymosaic.report.difference import difference, reference_method
+from skymosaic.report.preview import blink, common_stretch, preview, stretch
 
 
 def mosaics():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skymosaic.compare.levels import solve
-from skymosaic.compare.pairs import all_differences
-from skymosaic.compare.seams import find_edges, measure_seams, steps
+from skymosaic.evidence.levels import solve
+from skymosaic.evidence.pairs import all_differences
+from skymosaic.evidence.seams import find_edges, measure_seams, steps
 from tests.unit.small_field import SHAPE, grid, make, two_by_two
 
 SKIES = {"a": 1.0, "b": 1.2, "c": 1.05, "d": 1.1}

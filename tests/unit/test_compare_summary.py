@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from skymosaic.compare.summary import BRIGHTNESS_UNIT, exposure_skies, sentences, warnings
+from skymosaic.report.summary import BRIGHTNESS_UNIT, exposure_skies, sentences, warnings
 from skymosaic.sky.values import SkyValue
 
 

@@ -10,13 +10,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from skymosaic.config import (
-    Campaign,
-    json_schema,
-    load_campaign,
-    load_campaign_text,
-    resolved_yaml,
-)
+from skymosaic.config import Campaign, json_schema, load_campaign, load_campaign_text, resolved_yaml
 from skymosaic.config.fields import Method
 from skymosaic.config.models import TEXT_FIELDS
 from skymosaic.errors import CampaignError

@@ -21,8 +21,8 @@ import yaml
 from distributed.security import Security
 
 from skymosaic import __version__
-from skymosaic.compute.addresses import require_private
-from skymosaic.compute.certificates import CERTIFICATE, KEY
+from skymosaic.clusters.addresses import require_private
+from skymosaic.clusters.certificates import CERTIFICATE, KEY
 from skymosaic.config import load_campaign
 
 _ROOT = Path(__file__).parents[2]

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from skymosaic import projection, scratch
 from skymosaic.archive import packing, tree
 from skymosaic.archive.directory import Directory
+from skymosaic.drizzle import memory
 from skymosaic.errors import InputError, StoreError
+from skymosaic.host import scratch
 from tests.small_disk import small_disk
 from tests.unit.small_fits import write_drizzled, write_exposure
 
@@ -556,7 +557,7 @@ def test_a_pipe_is_not_waited_for(folder) -> None:
 
 
 def test_what_is_projected_counts_the_files_of_all_folders(download) -> None:
-    bare = projection._in_folder(download)
+    bare = memory._in_folder(download)
     assert bare[0] == 2 * 3 and bare[1] > 0
     _pack(download / "mastDownload" / "HST" / "ibxl54bbq" / "ibxl54bbq_flt.fits", "gz")
-    assert projection._in_folder(download)[0] == 2 * 3
+    assert memory._in_folder(download)[0] == 2 * 3

@@ -10,10 +10,10 @@ import pytest
 from astropy.io import fits
 from distributed import Client
 
-from skymosaic.compute.execution import OnWorkers, hold_everywhere, result_of
-from skymosaic.disk import STORE_REMEDY, no_space, require_space
 from skymosaic.errors import ComputeError, StoreError
-from skymosaic.steps import Bench, Place, run_step
+from skymosaic.host.disk import STORE_REMEDY, no_space, require_space
+from skymosaic.steps.execution import OnWorkers, hold_everywhere, result_of
+from skymosaic.steps.step import Bench, Place, run_step
 from skymosaic.store.local import LocalStore
 from tests.small_disk import small_disk
 

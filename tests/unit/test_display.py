@@ -8,9 +8,9 @@ import threading
 import pytest
 from rich.console import Console
 
-from skymosaic.display import Display, status_lines
-from skymosaic.progress import Event
-from skymosaic.records import RunState, Status, TaskState
+from skymosaic.cli.display import Display, status_lines
+from skymosaic.journal.runs import RunState, Status, TaskState
+from skymosaic.steps.progress import Event
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from astropy.time import Time
 from skymosaic.config.hap_parameters import hap_parameters
 from skymosaic.drizzle import order as ordering
 from skymosaic.drizzle.depth import Depth
-from skymosaic.drizzle.linear import require_linear
+from skymosaic.drizzle.onepass.limits import require_linear
 from skymosaic.drizzle.order import Order, decide, require_witness
 from skymosaic.drizzle.parameters import CR_STEPS, has_cr_steps, resolve
 from skymosaic.errors import DrizzleError
-from skymosaic.imagers import IMAGERS, Imager
+from skymosaic.hst.imagers import IMAGERS, Imager
 
 IR, WFC, UVIS, HRC = ("WFC3", "IR"), ("ACS", "WFC"), ("WFC3", "UVIS"), ("ACS", "HRC")
 WFPC2, STIS = ("WFPC2", "1"), ("STIS", "CCD")

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from skymosaic.config import Campaign
-from skymosaic.engine_checks import sample_of
-from skymosaic.findings import Findings
-from skymosaic.run_record import alignment_lines
-from skymosaic.steps import Finished, Place
+from skymosaic.pipeline.checks import sample_of
+from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.sentences.verified import check_lines, verified, witness_told
+from skymosaic.pipeline.tables import alignment_lines
+from skymosaic.steps.step import Finished, Place
 from skymosaic.store.local import LocalStore
-from skymosaic.verified_told import check_lines, verified, witness_told
 
 PAIRS = [("a", "b", 3.0), ("b", "c", 5.0), ("c", "d", 1.0), ("a", "d", 1.5)]
 

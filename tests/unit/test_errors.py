@@ -11,10 +11,10 @@ import pytest
 
 import skymosaic
 from skymosaic import errors
-from skymosaic.drizzlepac_process import DrizzlepacError
+from skymosaic.drizzlepac_calls.process import DrizzlepacError
 from skymosaic.errors import SkymosaicError, error_classes, exit_code_markdown
-from skymosaic.records import states_markdown
-from skymosaic.steps import NotFinishedError
+from skymosaic.journal.runs import states_markdown
+from skymosaic.steps.step import NotFinishedError
 
 EXIT_CODES = {
     "SkymosaicError": 1,

@@ -8,16 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skymosaic.compare import overlap_graph
-from skymosaic.compare.estimate import Called, estimate
-from skymosaic.compare.evidence import Measured, gather_evidence
-from skymosaic.compare.levels import solve
-from skymosaic.compare.pairs import all_differences
-from skymosaic.compare.quality import residuals
-from skymosaic.compare.residuals import Residual
-from skymosaic.compare.rounding import LEAST, rounding_of
-from skymosaic.drizzle.onepass import CutOut
-from skymosaic.drizzle.onepass_differences import boxes_of, measure_patches
+from skymosaic.drizzle.onepass.differences import boxes_of, measure_patches
+from skymosaic.drizzle.onepass.sums import CutOut
+from skymosaic.evidence import overlap_graph
+from skymosaic.evidence.estimate import Called, estimate
+from skymosaic.evidence.evidence import Measured, gather_evidence
+from skymosaic.evidence.levels import solve
+from skymosaic.evidence.pairs import all_differences
+from skymosaic.evidence.quality import residuals
+from skymosaic.evidence.residuals import Residual
+from skymosaic.evidence.rounding import LEAST, rounding_of
 from skymosaic.sky.differences import match_differences
 from skymosaic.sky.planes import fit_planes
 from tests.unit.small_field import SCALE, grid, make

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from skymosaic.drizzle.flagging import cleared, set_flag
+from skymosaic.hst.flagging import cleared, set_flag
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int8", "int16", "uint16", "int32", "int64"])

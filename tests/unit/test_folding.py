@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from astropy.table import Table
 
-from skymosaic.folding import fold, fold_columns, fold_text, terminal_width
+from skymosaic.cli.folding import fold, fold_columns, fold_text, terminal_width
 
 TEXT = """\
 rootname   chip  localmin     match  globalmin  globalmin+match

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from skymosaic.config import Campaign
-from skymosaic.exposure import Chip, Exposure
-from skymosaic.findings import Findings
-from skymosaic.gathering import asked_for, solution_warnings, what_is_asked
-from skymosaic.outcomes import outcome_of
-from skymosaic.steps import Finished, Place
+from skymosaic.hst.exposure import Chip, Exposure
+from skymosaic.pipeline.comparison import asked_for, solution_warnings, what_is_asked
+from skymosaic.pipeline.finished import Findings
+from skymosaic.results.outcomes import outcome_of
+from skymosaic.steps.step import Finished, Place
 from skymosaic.store import Product
 from skymosaic.store.local import LocalStore
 

@@ -11,8 +11,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from skymosaic.errors import InputError
-from skymosaic.exposure import read_exposure
-from skymosaic.headers import TruncatedError, read_headers
+from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.headers import TruncatedError, read_headers
 from tests.unit.small_fits import write_exposure
 
 WANTED = re.compile("LONG|NUMBER")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from skymosaic import housekeeping
 from skymosaic.config import load_campaign_text, resolved_yaml
 from skymosaic.errors import (
     AlignmentError,
@@ -19,9 +18,11 @@ from skymosaic.errors import (
     SkymosaicError,
     UnreachableError,
 )
-from skymosaic.progress import Event
-from skymosaic.records import Recorder, RunState, campaign_lock, last_status
-from skymosaic.steps import Bench, Place, run_step
+from skymosaic.journal.runs import Recorder, RunState, campaign_lock, last_status
+from skymosaic.results import housekeeping
+from skymosaic.runs import asking
+from skymosaic.steps.progress import Event
+from skymosaic.steps.step import Bench, Place, run_step
 from skymosaic.store import LocalStore, lease
 
 CAMPAIGN = "campaign: {name: demo}\nsource: {kind: simulated}\n"
@@ -69,7 +70,7 @@ def record(place: Place, error: BaseException | None = None, number: int = 1) ->
 
 def test_a_run_that_went_well(place) -> None:
     record(place)
-    status = housekeeping.find_status(uri(place))
+    status = asking.find_status(uri(place))
     assert status.state is RunState.DONE
     assert status.state.exit_code == 0
     assert [(t.name, t.state, t.seconds) for t in status.tasks] == [
@@ -82,7 +83,7 @@ def test_a_run_that_went_well(place) -> None:
 
 def test_a_run_that_failed_tells_why(place) -> None:
     record(place, AlignmentError("ibxl51: too few matches"))
-    status = housekeeping.find_status(uri(place))
+    status = asking.find_status(uri(place))
     assert (status.state, status.state.exit_code) == (RunState.FAILED, 21)
     assert status.error == {
         "class": "AlignmentError",
@@ -96,7 +97,7 @@ def test_a_run_that_failed_tells_why(place) -> None:
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(143)])
 def test_a_run_that_was_interrupted(place, end) -> None:
     record(place, end)
-    status = housekeeping.find_status(uri(place))
+    status = asking.find_status(uri(place))
     assert status.state is RunState.INTERRUPTED
     assert status.error is not None
     assert status.error["message"].endswith("run the same command again to go on")
@@ -122,7 +123,7 @@ def test_a_run_that_is_at_work_and_one_that_was_killed(place) -> None:
 def test_the_last_run_counts(place) -> None:
     record(place, AlignmentError("first"), number=1)
     record(place, None, number=2)
-    assert housekeeping.find_status(uri(place)).state is RunState.DONE
+    assert asking.find_status(uri(place)).state is RunState.DONE
 
 
 def test_a_record_tells_what_the_steps_read_made_and_cost(place) -> None:
@@ -169,13 +170,13 @@ def test_a_uri_without_a_campaign(tmp_path, monkeypatch, wrong) -> None:
 
 def test_a_folder_that_holds_none(tmp_path) -> None:
     with pytest.raises(MissingError, match="holds no campaign"):
-        housekeeping.find_status(str(tmp_path / "store" / "demo"))
+        asking.find_status(str(tmp_path / "store" / "demo"))
     assert not (tmp_path / "store").exists()
 
 
 def test_a_campaign_that_never_ran(place) -> None:
     with pytest.raises(MissingError, match="no record of a run"):
-        housekeeping.find_status(uri(place))
+        asking.find_status(uri(place))
 
 
 @pytest.fixture

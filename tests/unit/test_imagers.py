@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from skymosaic.imagers import (
+from skymosaic.hst.imagers import (
     IMAGERS,
     PAGE,
     detectors_named,

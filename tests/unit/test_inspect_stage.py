@@ -10,15 +10,15 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from skymosaic import stages
-from skymosaic.admission import rules_of
 from skymosaic.archive.directory import Directory
 from skymosaic.config import Campaign
 from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.errors import InputError
-from skymosaic.exposure import Exposure
-from skymosaic.inspection import Rules
-from skymosaic.steps import Finished, NotFinishedError, Place
+from skymosaic.hst.exposure import Exposure
+from skymosaic.pipeline import stages
+from skymosaic.pipeline.admission import rules_of
+from skymosaic.pipeline.inspection import Rules
+from skymosaic.steps.step import Finished, NotFinishedError, Place
 from skymosaic.store.local import LocalStore
 from tests.unit.test_health import change, made
 

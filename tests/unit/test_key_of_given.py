@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from skymosaic.drizzle.onepass_skies import AppliedSky
+from skymosaic.drizzle.onepass.skies import AppliedSky
+from skymosaic.pipeline.stages import key_of_given
 from skymosaic.sky.values import SkyValue
-from skymosaic.stages import key_of_given
 
 
 def given(error: float, told: dict[str, Any] | None) -> AppliedSky:

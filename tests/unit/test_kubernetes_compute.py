@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from distributed import Client, LocalCluster
 
-from skymosaic.compute import kubernetes
-from skymosaic.compute.retirement import main, retire
+from skymosaic.clusters.kubernetes import workers as kubernetes
+from skymosaic.clusters.kubernetes.retirement import main, retire
 from skymosaic.config import Compute
 from skymosaic.errors import ComputeError, InstallationError
 

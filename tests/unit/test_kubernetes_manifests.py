@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 import yaml
 
+from skymosaic.clusters.base import Job
+from skymosaic.clusters.kubernetes import operator
+from skymosaic.clusters.kubernetes.names import object_name
+from skymosaic.clusters.kubernetes.planning import plan
+from skymosaic.clusters.kubernetes.submit import documents
+from skymosaic.clusters.kubernetes.text import as_yaml
 from skymosaic.config import Campaign, load_campaign, load_campaign_text, resolved_yaml
 from skymosaic.errors import CampaignError
-from skymosaic.submission.job import Job
-from skymosaic.submission.kubernetes import documents, operator
-from skymosaic.submission.kubernetes.names import object_name
-from skymosaic.submission.kubernetes.planning import plan
-from skymosaic.submission.kubernetes.text import as_yaml
+from skymosaic.runs.driver import drive
 from tests.conftest import write_campaign
 from tests.kubernetes.checks import faults
 from tests.kubernetes.manifests import FOLDER, OVERLAYS, build, demo, generated, kubectl, rendered
@@ -209,7 +211,7 @@ def test_what_pods_do_not_see_is_refused(
         "compute": {"backend": "kubernetes"},
         **sections,
     }
-    job = Job(load_campaign(write_campaign(tmp_path / "field.yaml", **given)), "")
+    job = Job(load_campaign(write_campaign(tmp_path / "field.yaml", **given)), "", drive)
     with pytest.raises(CampaignError, match=said):
         documents(job)
 
@@ -230,7 +232,7 @@ def test_a_campaign_that_no_config_map_holds_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = campaign(tmp_path)
-    monkeypatch.setattr("skymosaic.submission.kubernetes.planning._LONGEST_CAMPAIGN", 100)
+    monkeypatch.setattr("skymosaic.clusters.kubernetes.planning._LONGEST_CAMPAIGN", 100)
     with pytest.raises(CampaignError, match="a ConfigMap takes"):
         plan(given)
 
@@ -279,4 +281,4 @@ def test_kubectl_is_the_only_program_that_is_started(tmp_path: Path, monkeypatch
         raise AssertionError("rendering connects to nothing")
 
     monkeypatch.setattr(subprocess, "run", forbidden)
-    assert documents(Job(campaign(tmp_path), ""))
+    assert documents(Job(campaign(tmp_path), "", drive))

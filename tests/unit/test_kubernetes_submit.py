@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
+from skymosaic.clusters.base import Fate, Job
+from skymosaic.clusters.kubernetes import submit
 from skymosaic.config import load_campaign, resolved_yaml
 from skymosaic.errors import ComputeError, InstallationError, LockedError
-from skymosaic.submission import kubernetes
-from skymosaic.submission.job import Fate, Job
-from skymosaic.submission.record import Submission
+from skymosaic.journal.submission import Submission
+from skymosaic.runs.driver import drive
 from tests.conftest import write_campaign
 
 Asked = Callable[[], list[dict[str, Any]]]
@@ -65,7 +66,7 @@ def job(tmp_path: Path) -> Job:
         compute={"backend": "kubernetes"},
     )
     campaign = load_campaign(file)
-    return Job(campaign, resolved_yaml(campaign))
+    return Job(campaign, resolved_yaml(campaign), drive)
 
 
 def handed_over(job: Job, what: str = "Kubernetes job") -> Submission:
@@ -78,7 +79,7 @@ def job_state(condition: str | None) -> str:
 
 
 def test_everything_is_applied_and_belongs_to_the_job(asked: Asked, job: Job) -> None:
-    submitted = kubernetes.submit(job)
+    submitted = submit.submit(job)
     assert submitted.what == "Kubernetes job skymosaic-field in namespace skymosaic"
     assert "--selector app.kubernetes.io/instance=skymosaic-field" in submitted.follow
     look, first, second = asked()
@@ -98,9 +99,9 @@ def test_everything_is_applied_and_belongs_to_the_job(asked: Asked, job: Job) ->
 def test_a_job_that_is_at_work_is_left_alone(asked: Asked, job: Job, tmp_path: Path) -> None:
     (tmp_path / "job").write_text(job_state(None))
     with pytest.raises(LockedError, match="skymosaic-field is at work"):
-        kubernetes.submit(job)
+        submit.submit(job)
     assert [call["arguments"][0] for call in asked()] == ["get"]
-    assert kubernetes.fate(handed_over(job)) == Fate("alive")
+    assert submit.fate(handed_over(job)) == Fate("alive")
 
 
 @pytest.mark.parametrize("condition", ["Complete", "Failed"])
@@ -108,8 +109,8 @@ def test_a_job_that_has_ended_is_replaced(
     asked: Asked, job: Job, tmp_path: Path, condition: str
 ) -> None:
     (tmp_path / "job").write_text(job_state(condition))
-    assert kubernetes.fate(handed_over(job)).state == "ended"
-    kubernetes.submit(job)
+    assert submit.fate(handed_over(job)).state == "ended"
+    submit.submit(job)
     verbs = [call["arguments"][0] for call in asked()]
     assert verbs == ["get", "get", "delete", "apply", "apply"]
 
@@ -119,15 +120,15 @@ def test_why_a_job_ended_is_told_with_where_its_logs_are(
 ) -> None:
     failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "late"}
     (tmp_path / "job").write_text(json.dumps({"status": {"conditions": [failed]}}))
-    told = kubernetes.fate(handed_over(job)).told
+    told = submit.fate(handed_over(job)).told
     assert "DeadlineExceeded: late" in told
     assert "kubectl --namespace skymosaic logs" in told
     # While it is handed over, that is the job of the last time.
-    assert kubernetes.fate(handed_over(job, what="")) == Fate("unknown")
+    assert submit.fate(handed_over(job, what="")) == Fate("unknown")
     (tmp_path / "job").unlink()
-    gone = kubernetes.fate(handed_over(job))
+    gone = submit.fate(handed_over(job))
     assert gone.state == "unknown" and "skymosaic-field in namespace skymosaic" in gone.told
-    assert kubernetes.fate(handed_over(job, what="")) == Fate("unknown")
+    assert submit.fate(handed_over(job, what="")) == Fate("unknown")
 
 
 def test_what_keeps_pods_from_starting_is_told(asked: Asked, job: Job, tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_what_keeps_pods_from_starting_is_told(asked: Asked, job: Job, tmp_path:
     ]
     (tmp_path / "job").write_text(job_state(None))
     (tmp_path / "pods").write_text(json.dumps({"items": pods}))
-    assert kubernetes.fate(handed_over(job)) == Fate(
+    assert submit.fate(handed_over(job)) == Fate(
         "alive",
         "Kubernetes says: pod a Unschedulable: 0/3 nodes are available; "
         "pod b ImagePullBackOff: no such image",
@@ -157,7 +158,7 @@ def test_what_keeps_pods_from_starting_is_told(asked: Asked, job: Job, tmp_path:
 
 
 def test_cancel_removes_what_belongs_to_the_campaign_only(asked: Asked, job: Job) -> None:
-    kubernetes.cancel(job)
+    submit.cancel(job)
     [call] = asked()
     assert call["arguments"][0] == "delete"
     assert "--selector=app.kubernetes.io/instance=skymosaic-field" in call["arguments"]
@@ -179,7 +180,7 @@ def test_what_kubectl_says_becomes_one_message_with_a_remedy(
 ) -> None:
     (tmp_path / "error").write_text(f"W0101 00:00:00 error: a retry\nWarning: {{}}\n{said}\n")
     with pytest.raises(ComputeError) as caught:
-        kubernetes.submit(job)
+        submit.submit(job)
     text = str(caught.value)
     assert said in text and remedy in text
     assert "\n" not in text and "a retry" not in text and "Warning" not in text
@@ -188,4 +189,4 @@ def test_what_kubectl_says_becomes_one_message_with_a_remedy(
 def test_no_kubectl(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InstallationError, match="kubectl is not on the PATH"):
-        kubernetes.submit(job)
+        submit.submit(job)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from skymosaic import masks_told
-from skymosaic.compare.gather import assemble
-from skymosaic.compare.report.documents import document
-from skymosaic.compare.weights import WeightDifference, weight_difference
-from skymosaic.steps import Finished
+from skymosaic.evidence.weights import WeightDifference, weight_difference
+from skymosaic.pipeline.sentences import masks
+from skymosaic.report.documents import document
+from skymosaic.report.gather import assemble
+from skymosaic.steps.step import Finished
 from skymosaic.store import Product
 from tests.unit.reports import data, record
 
@@ -39,26 +39,26 @@ def runs(*methods: str, **result: object) -> dict[str, Finished]:
 
 
 def test_masks_of_one_sky_are_told_with_whose_they_are_and_who_shares_them() -> None:
-    said = masks_told.once(runs("localmin", "match", "globalmin", cosmic_rays=TOLD), "match")
+    said = masks.once(runs("localmin", "match", "globalmin", cosmic_rays=TOLD), "match")
     assert "looked for once, with the sky of match as AstroDrizzle has it; 2.00% of the" in said
     assert "Its mosaic of match has these masks; those of localmin and globalmin would" in said
     assert "docs/engines.md, 'Cosmic rays'" in said
 
 
 def test_one_method_shares_its_masks_with_none() -> None:
-    said = masks_told.once(runs("match", cosmic_rays=TOLD), "match")
+    said = masks.once(runs("match", cosmic_rays=TOLD), "match")
     assert said.endswith("taken to be hit.")
     assert "other" not in said
 
 
 def test_own_methods_have_the_masks_of_the_method_that_stands_for_them() -> None:
-    said = masks_told.once(runs("match-differences", "localmin"), "match")
+    said = masks.once(runs("match-differences", "localmin"), "match")
     assert "Its mosaics of match-differences * and localmin would have others" in said
     assert "%" not in said  # an older version did not count
 
 
 def test_the_page_of_the_documentation_has_what_the_report_points_to() -> None:
-    page, _, title = masks_told.MEASURED.partition(", ")
+    page, _, title = masks.MEASURED.partition(", ")
     text = (Path(__file__).parents[2] / page).read_text()
     section = text.split(f"## {title.strip(chr(39))}\n")[1].split("\n## ")[0]
     assert "benchmarks/masks.py" in section and "globalmin" in section
@@ -66,14 +66,14 @@ def test_the_page_of_the_documentation_has_what_the_report_points_to() -> None:
 
 def test_hits_are_tabulated_by_chip() -> None:
     found = runs("localmin", "match", cosmic_rays=TOLD)
-    assert masks_told.method_recorded(found) == "match"
-    table = masks_told.hit_sheet(found)
+    assert masks.method_recorded(found) == "match"
+    table = masks.hit_sheet(found)
     assert table is not None
     assert table["hit"].tolist() == [30, 10, None]
     assert table["share"].tolist() == [0.03, 0.01, None]
     assert "match" in table.meta["title"]
-    assert masks_told.hit_sheet(runs("match")) is None
-    assert masks_told.method_recorded(runs("match")) is None
+    assert masks.hit_sheet(runs("match")) is None
+    assert masks.method_recorded(runs("match")) is None
     report = assemble(data(), record(cosmic_rays=table), [])
     assert document(report)["tables"]["cosmic_rays"]["rows"][0] == ["a", 1, 1000, 30, 0.03]
 
@@ -111,17 +111,17 @@ def test_each_method_s_weights_are_compared_with_the_reference_s() -> None:
     found = runs("localmin", "match", "globalmin")
     found["globalmin"] = run("globalmin", weight_checksum="match")
     shelf = Shelf({"localmin": masked, "match": base, "globalmin": base})
-    reference, apart = masks_told.compare_weights(shelf, found)
+    reference, apart = masks.compare_weights(shelf, found)
     assert reference == "match"
     assert apart["localmin"] == WeightDifference(1200, 1 / 300, pytest.approx(1 / 300))
     assert apart["globalmin"].share == 0.0
-    said = masks_told.each(apart, reference)
+    said = masks.each(apart, reference)
     assert "from those of match: localmin in 0.33% of the pixels (0.33% of the weight)" in said
-    table = masks_told.weight_sheet(apart, reference)
+    table = masks.weight_sheet(apart, reference)
     assert table is not None and table["share"].tolist() == [1 / 300, 0.0]
 
 
 def test_equal_weights_and_one_method_are_told_as_such() -> None:
-    assert "are equal" in masks_told.each({"localmin": WeightDifference(9, 0.0, 0.0)}, "match")
-    assert masks_told.each({}, "match").endswith("with the sky of its method.")
-    assert masks_told.weight_sheet({}, "match") is None
+    assert "are equal" in masks.each({"localmin": WeightDifference(9, 0.0, 0.0)}, "match")
+    assert masks.each({}, "match").endswith("with the sky of its method.")
+    assert masks.weight_sheet({}, "match") is None

@@ -8,10 +8,10 @@ import urllib.request
 
 import pytest
 
-from skymosaic import metrics
 from skymosaic.config import Compute
 from skymosaic.errors import ComputeError, InstallationError
-from skymosaic.progress import Event
+from skymosaic.journal import metrics
+from skymosaic.steps.progress import Event
 
 EVENTS = [
     Event("retrieve ibxl54", "started", kind="retrieve"),

@@ -13,12 +13,12 @@ from click.testing import CliRunner
 from pydantic import BaseModel
 
 from skymosaic import cli
-from skymosaic.admission import require_groups_possible, require_possible
 from skymosaic.config import Campaign, load_campaign, load_campaign_text
 from skymosaic.config import drizzlepac_parameters as dp
 from skymosaic.config.drizzlepac_ranges import ORDERED, RANGES, TEXTS
 from skymosaic.config.models import GroupParameters
 from skymosaic.errors import CampaignError, InputError
+from skymosaic.pipeline.admission import require_groups_possible, require_possible
 
 SOURCES: dict[str, dict[str, Any]] = {
     "simulated": {"kind": "simulated"},

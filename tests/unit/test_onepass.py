@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from skymosaic.drizzle import onepass_memory
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass import Band, CutOut, Tilt, bands, planes_of
-from skymosaic.drizzle.onepass_products import ImageFile, completed, with_sky
+from skymosaic.drizzle.onepass import memory
+from skymosaic.drizzle.onepass.products import ImageFile, completed, with_sky
+from skymosaic.drizzle.onepass.sums import Band, CutOut, Tilt, bands, planes_of
 from skymosaic.errors import OutOfMemoryError
 
 SHAPE = (20, 15)  # columns, rows
@@ -162,14 +162,14 @@ def test_a_long_name_cuts_the_comment_without_a_word(tmp_path: Path) -> None:
 
 
 def test_memory_is_projected_and_refused() -> None:
-    def projection(**changes: int) -> onepass_memory.Projection:
+    def projection(**changes: int) -> memory.Projection:
         grid = Grid((0, 0), (1, 1), 0.13, 0.0, (20_000, 20_000))
-        return onepass_memory.project(grid, [1014**2] * 200, 4, **{"processes": 2, **changes})
+        return memory.project(grid, [1014**2] * 200, 4, **{"processes": 2, **changes})
 
     small = projection()
     assert small.peak < 2 * 2**30
-    onepass_memory.require_memory(small, 2 * 2**30)
+    memory.require_memory(small, 2 * 2**30)
     assert projection(processes=8).drizzling > small.drizzling
     assert projection(context=1).summing > small.summing
     with pytest.raises(OutOfMemoryError, match=r"onepass would take .* GB .* there are 0\.50 GB"):
-        onepass_memory.require_memory(small, 0.5e9)
+        memory.require_memory(small, 0.5e9)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from skymosaic import cli, housekeeping
+from skymosaic import cli
 from skymosaic.errors import CampaignError
-from skymosaic.places import parse_place
-from skymosaic.steps import Place
+from skymosaic.pipeline.place import parse_place
+from skymosaic.results import housekeeping
+from skymosaic.steps.step import Place
 from skymosaic.store import LocalStore
 from tests.unit.test_housekeeping import place, record  # noqa: F401 - the fixture `place`
 

@@ -17,7 +17,7 @@ from skymosaic.align.positions import (
     compare,
     find_stars,
 )
-from skymosaic.positions_told import positions_line, positions_sheet, positions_told
+from skymosaic.pipeline.sentences.positions import positions_line, positions_sheet, positions_told
 
 SCALE = 0.13  # arcsec
 SIDE = 200

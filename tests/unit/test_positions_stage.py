@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
-from skymosaic import positions_stage, stages
 from skymosaic.archive.directory import Directory
-from skymosaic.compute.execution import Here
-from skymosaic.exposure import Exposure
-from skymosaic.inspection import Rules
+from skymosaic.hst.exposure import Exposure
+from skymosaic.pipeline import positions, stages
+from skymosaic.pipeline.inspection import Rules
 from skymosaic.sky.overlaps import overlaps
-from skymosaic.steps import Finished, Place
+from skymosaic.steps.execution import Here
+from skymosaic.steps.step import Finished, Place
 from skymosaic.store.local import LocalStore
 from tests.frames import Frame, write_frames, write_two_chip_frames
 
@@ -34,7 +34,7 @@ def run(folder: Path, root: Path) -> Finished:
     retrieved = [stages.retrieve(place, source, Rules(), parcel) for parcel in source.parcels()]
     inspected = stages.inspect(place, retrieved, Rules())
     exposures = [Exposure.from_dict(record) for record in inspected.result["exposures"]]
-    done: Finished = positions_stage.check_positions(
+    done: Finished = positions.check_positions(
         Here(), place, retrieved, inspected, planned(exposures)
     )
     return done

@@ -5,15 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from skymosaic.compare.report.program_page import (
-    Group,
-    program_document,
-    program_html,
-    program_markdown,
-)
 from skymosaic.errors import InputError
-from skymosaic.program_report import GroupState, program_text, write_index
-from skymosaic.steps import Bench, Place, as_record, run_step
+from skymosaic.report.program_page import Group, program_document, program_html, program_markdown
+from skymosaic.results.program_page import GroupState, program_text, write_index
+from skymosaic.steps.step import Bench, Place, as_record, run_step
 from skymosaic.store import open_store
 from tests.unit.reports import Page
 

@@ -7,9 +7,9 @@ import pytest
 from skymosaic.archive.base import Parcel
 from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.errors import CampaignError
-from skymosaic.programs import split, tasks_of_groups
+from skymosaic.runs.program import split, tasks_of_groups
+from skymosaic.steps.tasks import count_kinds, tasks_of
 from skymosaic.store.base import checked_key
-from skymosaic.tasks import count_kinds, tasks_of
 
 TEXT = """
 campaign: {name: program}

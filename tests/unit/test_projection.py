@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from skymosaic import projection
 from skymosaic.config import load_campaign
-from skymosaic.projection import Work, drizzle_memory
+from skymosaic.drizzle import memory
+from skymosaic.drizzle.memory import Work, drizzle_memory
 from tests.conftest import write_campaign
 
 CHIP = 1014**2
@@ -35,13 +35,13 @@ def test_the_formula_is_near_what_was_measured(
     # Too little kills a worker, too much costs money.
     assert bytes_ < 1.02 * projected
     assert projected < 1.15 * bytes_
-    assert projection.needs(work).memory >= 1.25 * bytes_
+    assert memory.needs(work).memory >= 1.25 * bytes_
 
 
 def test_each_plane_of_the_context_counts() -> None:
     def planes(chips: int, context: bool) -> int:
         work = Work(chips=chips, input_pixels=0, output_pixels=22_000**2, context=context)
-        return round((drizzle_memory(work) - projection.BASELINE) / (4 * 22_000**2)) - 2
+        return round((drizzle_memory(work) - memory.BASELINE) / (4 * 22_000**2)) - 2
 
     assert [planes(chips, True) for chips in (1, 32, 33, 1400)] == [1, 1, 2, 44]
     assert planes(1400, False) == 1
@@ -51,7 +51,7 @@ def test_each_plane_of_the_context_counts() -> None:
 
 def work_of(tmp_path: Path, source: dict[str, Any], **sections: Any) -> Work:
     file = write_campaign(tmp_path / "field.yaml", source=source, **sections)
-    return projection.of_campaign(load_campaign(file)).work
+    return memory.of_campaign(load_campaign(file)).work
 
 
 def test_the_demo(tmp_path: Path) -> None:

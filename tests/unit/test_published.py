@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from skymosaic import cli
 from skymosaic.errors import CampaignError
 from skymosaic.methods import METHODS, column
-from skymosaic.published import TOLERANCE, compare, published
+from skymosaic.results.published import TOLERANCE, compare, published
 
 NAME = "horsehead-12812"
 

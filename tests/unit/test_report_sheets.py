@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from skymosaic.compare.mdrizsky import mdrizsky_table
-from skymosaic.compare.report.evidence_sheets import pair_sheet
-from skymosaic.compare.report.sheet import sheet
-from skymosaic.compare.report.sheets import as_plain, differences, write_sheets
+from skymosaic.report.evidence_sheets import pair_sheet
+from skymosaic.report.mdrizsky import mdrizsky_table
+from skymosaic.report.sheet import sheet
+from skymosaic.report.sheets import as_plain, differences, write_sheets
 from tests.unit.reports import ERRORS, PAIRS, SKIES, evidence, runs
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from skymosaic import logs, progress, runlog
 from skymosaic.errors import MissingError
-from skymosaic.logs import in_run
-from skymosaic.steps import Place
+from skymosaic.host import logs
+from skymosaic.host.logs import in_run
+from skymosaic.journal import runlog
+from skymosaic.steps import progress
+from skymosaic.steps.step import Place
 from skymosaic.store import LocalStore
 
 log = logging.getLogger("skymosaic.test")

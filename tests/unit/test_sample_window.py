@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from skymosaic.drizzle.checks.sample_window import Window, choose_window
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.sample_window import Window, choose_window
 from skymosaic.errors import DrizzleError
-from skymosaic.exposure import Chip, Exposure
+from skymosaic.hst.exposure import Chip, Exposure
 from skymosaic.sky.overlaps import overlaps
 
 GRID = Grid((85.0, -2.0), (1000.5, 1000.5), 0.1, 0.0, (2000, 2000))

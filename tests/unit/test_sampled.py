@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from skymosaic.drizzle.checks.sampled import Pixels, require_same
 from skymosaic.drizzle.kept_masks import flag, read_masks, save_masks
 from skymosaic.drizzle.parameters import flags as bits
-from skymosaic.drizzle.sampled import Pixels, require_same
 from skymosaic.errors import SkyError
-from skymosaic.exposure import Chip, Exposure
+from skymosaic.hst.exposure import Chip, Exposure
 
 SHAPE = (60, 80)
 

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from skymosaic import drizzlepac_process, scratch
+from skymosaic.drizzlepac_calls import process as drizzlepac_process
 from skymosaic.errors import ComputeError, StoreError
+from skymosaic.host import scratch
 from skymosaic.store import LocalStore
 from skymosaic.store.cache import CachedStore
 from tests.strangers import USER, become
@@ -25,7 +26,7 @@ from tests.strangers import USER, become
 HOLD = """
 import sys, time
 from pathlib import Path
-from skymosaic import scratch
+from skymosaic.host import scratch
 with scratch.folder(Path(sys.argv[1]), "held") as folder:
     (folder / "pixels").write_bytes(b"x" * 1000)
     print(folder, flush=True)

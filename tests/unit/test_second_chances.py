@@ -14,8 +14,6 @@ from distributed.client import (
     FuturesCancelledError,
 )
 
-from skymosaic import supervision
-from skymosaic.compute import execution
 from skymosaic.config import load_campaign_text
 from skymosaic.errors import (
     AlignmentError,
@@ -27,7 +25,9 @@ from skymosaic.errors import (
     StoreError,
     UnreachableError,
 )
-from skymosaic.steps import Place
+from skymosaic.runs import supervision
+from skymosaic.steps import execution
+from skymosaic.steps.step import Place
 from skymosaic.store.local import LocalStore
 
 Fail = Callable[..., Callable[[int], str]]

@@ -7,12 +7,7 @@ import pytest
 
 from skymosaic.archive.simulated.headers import distorted_wcs, reference_scale
 from skymosaic.archive.simulated.plane import deproject, project
-from skymosaic.archive.simulated.pointing import (
-    Simulation,
-    field_center,
-    plan_exposure,
-    visits_of,
-)
+from skymosaic.archive.simulated.pointing import Simulation, field_center, plan_exposure, visits_of
 from skymosaic.archive.simulated.scene import (
     Stars,
     add_stars,

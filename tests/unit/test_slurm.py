@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 import yaml
 
-from skymosaic.compute import client, slurm, slurm_commands
-from skymosaic.compute.slurm import script_settings, share_out
-from skymosaic.compute.slurm_commands import JobState, last_words, refusal
+from skymosaic.clusters import client
+from skymosaic.clusters.base import Job
+from skymosaic.clusters.slurm import commands
+from skymosaic.clusters.slurm import submit as submission
+from skymosaic.clusters.slurm import workers as slurm
+from skymosaic.clusters.slurm.commands import JobState, last_words, refusal
+from skymosaic.clusters.slurm.workers import script_settings, share_out
 from skymosaic.config import Campaign, load_campaign_text, resolved_yaml
 from skymosaic.errors import CampaignError, ComputeError, WalltimeError
-from skymosaic.submission import slurm as submission
-from skymosaic.submission.job import Job
-from skymosaic.submission.record import Submission
+from skymosaic.journal.submission import Submission
+from skymosaic.runs.driver import drive
 
 NAMES = ("partition", "account", "qos", "interface")
 HOSTILE = (
@@ -53,7 +56,7 @@ def campaign_of(
 
 
 def scripts(campaign: Campaign) -> dict[str, str]:
-    return submission.documents(Job(campaign, resolved_yaml(campaign)))
+    return submission.documents(Job(campaign, resolved_yaml(campaign), drive))
 
 
 def directives(script: str) -> list[str]:
@@ -152,7 +155,7 @@ def test_what_is_asked_for_is_in_the_script() -> None:
     assert "echo 'ready'" in lines
     assert 'export TMPDIR="${SLURM_TMPDIR:?has no value in this job}/sky"' in lines
     assert "ch-run '/images/sky mosaic' -- python3 -m skymosaic.cli run" in script
-    assert "ch-run '/images/sky mosaic' -- python3 -m skymosaic.compute.worker" in script
+    assert "ch-run '/images/sky mosaic' -- python3 -m skymosaic.clusters.worker" in script
     assert "--nworkers 6" in script
     assert "--memory-limit 1706MiB" in script
 
@@ -278,7 +281,7 @@ def test_states_are_those_that_squeue_lists(tmp_path: Path, monkeypatch) -> None
     squeue.write_text("#!/bin/sh\necho '7|RUNNING|None'\necho '8|FAILED|NonZeroExitCode'\n")
     squeue.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    states = slurm_commands.states_of(["7", "8", "9"])
+    states = commands.states_of(["7", "8", "9"])
     assert [states[i].state for i in ("7", "8", "9")] == ["RUNNING", "FAILED", "UNKNOWN"]
     assert [states[i].alive for i in ("7", "8", "9")] == [True, False, False]
 

@@ -17,11 +17,11 @@ from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.order import StaticChoice, decide
 from skymosaic.drizzle.static_masks import flag, masks_of_files, refusal, warning
 from skymosaic.errors import CampaignError, DrizzleError, SkyError
-from skymosaic.exposure import Exposure, read_exposure
-from skymosaic.gathering import what_is_asked
-from skymosaic.stages import _static_rule
-from skymosaic.static_told import static_sheet, static_told
-from skymosaic.steps import Finished, Place, run_step
+from skymosaic.hst.exposure import Exposure, read_exposure
+from skymosaic.pipeline.comparison import what_is_asked
+from skymosaic.pipeline.sentences.static_masks import static_sheet, static_told
+from skymosaic.pipeline.stages import _static_rule
+from skymosaic.steps.step import Finished, Place, run_step
 from skymosaic.store.local import LocalStore
 from tests.conftest import write_campaign
 from tests.unit.small_fits import SIDE, write_exposure

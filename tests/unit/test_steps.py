@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from skymosaic import progress
 from skymosaic.errors import DamagedError, DrizzleError, StoreError
-from skymosaic.steps import Bench, NotFinishedError, Place, as_record, finished, run_step
+from skymosaic.steps import progress
+from skymosaic.steps.step import Bench, NotFinishedError, Place, as_record, finished, run_step
+from skymosaic.steps.tasks import Task
 from skymosaic.store import Product, traffic
 from skymosaic.store.local import LocalStore
-from skymosaic.tasks import Task
 
 STEP = "runs/match"
 MANIFEST = "demo/manifests/runs/match.json"

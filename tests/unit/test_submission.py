@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from skymosaic import cancellation, housekeeping
+from skymosaic.clusters.base import Fate, Job, Submitted
 from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.errors import (
     CampaignError,
@@ -21,15 +21,17 @@ from skymosaic.errors import (
     MissingError,
     SkymosaicError,
 )
-from skymosaic.places import open_place
-from skymosaic.progress import Event
-from skymosaic.records import Recorder, RunState, campaign_lock
-from skymosaic.steps import Place, as_record
+from skymosaic.journal import cancellation
+from skymosaic.journal import submission as record
+from skymosaic.journal.runs import Recorder, RunState, campaign_lock
+from skymosaic.journal.submission import Submission
+from skymosaic.pipeline.place import open_place
+from skymosaic.results import housekeeping
+from skymosaic.runs import asking, following, handover, preparation
+from skymosaic.runs.supervision import locked, recorded
+from skymosaic.steps.progress import Event
+from skymosaic.steps.step import Place, as_record
 from skymosaic.store import lease
-from skymosaic.submission import following, handover, preparation, record
-from skymosaic.submission.job import Fate, Job, Submitted
-from skymosaic.submission.record import Submission
-from skymosaic.supervision import locked, recorded
 from tests.conftest import wait_for
 from tests.unit.small_store import SmallStore
 
@@ -53,7 +55,7 @@ class Fake(types.ModuleType):
     """A back end that takes what it is given, and tells what that was."""
 
     def __init__(self) -> None:
-        super().__init__("skymosaic.submission.scheduler")
+        super().__init__("skymosaic.clusters.scheduler.submit")
         self.jobs: list[Job] = []
         self.cancelled: list[Job] = []
         self.known, self.told, self.silent = True, "", False
@@ -100,7 +102,7 @@ def test_what_is_handed_over_is_told_from_then_on(campaign, place, backend) -> N
     assert handover.submit(campaign).what == "job 17"
     [job] = backend.jobs
     assert load_campaign_text(job.text, "job", {}) == campaign
-    status = housekeeping.find_status(uri(place))
+    status = asking.find_status(uri(place))
     assert status.state is RunState.SUBMITTED
     assert status.state.exit_code == 24
     assert "job 17" in status.holder
@@ -119,18 +121,18 @@ def test_a_second_submission_is_refused(campaign, place, backend) -> None:
 def test_what_the_cluster_says_of_a_submission_is_told(campaign, place, backend) -> None:
     handover.submit(campaign)
     backend.told = "job 17 PENDING (Resources)"
-    waiting = housekeeping.find_status(uri(place))
+    waiting = asking.find_status(uri(place))
     assert waiting.state is RunState.SUBMITTED and waiting.holder.endswith(backend.told)
     backend.silent = True
-    assert housekeeping.find_status(uri(place)).state is RunState.SUBMITTED
+    assert asking.find_status(uri(place)).state is RunState.SUBMITTED
     backend.silent, backend.known, backend.told = False, False, "there is no job 17 here"
-    unknown = housekeeping.find_status(uri(place))  # it may be that another cluster is asked
+    unknown = asking.find_status(uri(place))  # it may be that another cluster is asked
     assert unknown.state is RunState.SUBMITTED and unknown.holder.endswith(backend.told)
     backend.gone, backend.told = "ended", "job 17 FAILED"
-    ended = housekeeping.find_status(uri(place))
+    ended = asking.find_status(uri(place))
     assert ended.state is RunState.FAILED and "job 17 FAILED" in ended.error["message"]
     backend.told = ""  # it forgot: the job may have gone well
-    assert housekeeping.find_status(uri(place)).state is RunState.SUBMITTED
+    assert asking.find_status(uri(place)).state is RunState.SUBMITTED
 
 
 def test_a_run_that_begins_while_the_cluster_is_asked_is_told(
@@ -143,7 +145,7 @@ def test_a_run_that_begins_while_the_cluster_is_asked_is_told(
 
     handover.submit(campaign)
     monkeypatch.setattr(backend, "fate", run_meanwhile)
-    assert housekeeping.find_status(uri(place)).state is RunState.DONE
+    assert asking.find_status(uri(place)).state is RunState.DONE
 
 
 def test_a_running_campaign_is_not_submitted(campaign, place, backend) -> None:
@@ -161,7 +163,7 @@ def test_what_the_cluster_does_not_take_leaves_no_trace(campaign, place, backend
         handover.submit(campaign)
     assert record.read(place) is None
     with pytest.raises(MissingError):
-        housekeeping.find_status(uri(place))
+        asking.find_status(uri(place))
 
 
 def test_local_campaigns_have_nothing_to_submit_to(campaign) -> None:
@@ -172,10 +174,10 @@ def test_local_campaigns_have_nothing_to_submit_to(campaign) -> None:
 
 def test_a_waiting_submission_is_taken_back(campaign, place, backend) -> None:
     handover.submit(campaign)
-    assert housekeeping.cancel(uri(place)) == "took back job 17"
+    assert asking.cancel(uri(place)) == "took back job 17"
     assert [job.campaign.name for job in backend.cancelled] == ["demo"]
     with pytest.raises(MissingError):
-        housekeeping.cancel(uri(place))
+        asking.cancel(uri(place))
 
 
 def test_a_driver_that_fails_before_its_run_is_told_of(campaign, place, backend) -> None:
@@ -205,7 +207,7 @@ def test_a_run_is_cancelled_from_its_store(campaign, place, backend, interruptib
     ):
         place.store.write_text(place.key("campaign.yaml"), record.read(place).text)
         recorder.tell(Event("align", "started"))
-        assert "asked run on host" in housekeeping.cancel(uri(place))
+        assert "asked run on host" in asking.cancel(uri(place))
         wait_for(lambda: False, "the interruption", 10)
     events = []
     status, code = following.follow(place, events.append, lambda _tasks: None)
@@ -216,7 +218,7 @@ def test_a_run_is_cancelled_from_its_store(campaign, place, backend, interruptib
     backend.known = False
     with locked(place, "run") as held, recorded(place, campaign, held):
         time.sleep(5 * cancellation._LOOK)
-    assert housekeeping.find_status(uri(place)).state is RunState.DONE
+    assert asking.find_status(uri(place)).state is RunState.DONE
 
 
 def test_ctrl_c_is_no_cancellation(campaign, place, interruptible) -> None:
@@ -270,7 +272,7 @@ def test_a_submission_of_an_older_run_is_not_pending(campaign, place, backend) -
         pass
     # The lock of the handing over is another: the run's number is above the last run's.
     assert not replace(submission).is_pending(place)
-    assert housekeeping.find_status(uri(place)).state is RunState.DONE
+    assert asking.find_status(uri(place)).state is RunState.DONE
 
 
 def test_a_submission_of_what_is_done_already_does_not_wait_for_ever(
@@ -279,6 +281,6 @@ def test_a_submission_of_what_is_done_already_does_not_wait_for_ever(
     with locked(place, "run") as held, recorded(place, campaign, held):
         pass
     handover.submit(campaign)
-    assert housekeeping.status_of(place).state is RunState.SUBMITTED
+    assert asking.status_of(place).state is RunState.SUBMITTED
     housekeeping.settle(campaign)  # what a driver does that finds everything done
-    assert housekeeping.status_of(place).state is RunState.DONE
+    assert asking.status_of(place).state is RunState.DONE

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from skymosaic import campaign as pipeline
 from skymosaic.archive.base import Parcel
 from skymosaic.config import load_campaign_text
-from skymosaic.steps import Place
+from skymosaic.pipeline import graph as pipeline
+from skymosaic.steps.step import Place
+from skymosaic.steps.tasks import CALLS, Task, tasks_of
 from skymosaic.store import LocalStore
-from skymosaic.tasks import CALLS, Task, tasks_of
 
 TEXT = "campaign: {name: field}\nsource: {kind: directory, path: data}\n"
 PARCELS = [Parcel(name, {}, {}) for name in ("a", "b")]

@@ -11,20 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from skymosaic import scratch
+from skymosaic.host import scratch
 from tests.conftest import environment
 
 _STARTS = """
 import os, signal, subprocess, sys, tempfile
-from skymosaic import compute, scratch
+from skymosaic import clusters as compute
+from skymosaic.host import scratch
 from skymosaic.config import Compute
-from skymosaic.temporary import below_scratch
+from skymosaic.host.temporary import below_scratch
 
 compute.warm(Compute())
 with below_scratch():
     other = [sys.executable, "-c", "import tempfile, os; print(tempfile.mkdtemp(prefix='mpl-'))"]
     print(subprocess.run(other, capture_output=True, text=True).stdout, flush=True)
-    base = "from skymosaic import scratch; print(scratch.base(None))"
+    base = "from skymosaic.host import scratch; print(scratch.base(None))"
     subprocess.run([sys.executable, "-c", base])
 print(tempfile.gettempdir(), scratch.base(None), os.environ["TMPDIR"], flush=True)
 os.kill(os.getpid(), int(sys.argv[1])) if sys.argv[1:] else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from skymosaic.steps import Finished
+from skymosaic.steps.step import Finished
+from skymosaic.steps.transfers import transfers
 from skymosaic.store import Product
 from skymosaic.store.traffic import Traffic
-from skymosaic.transfers import transfers
 
 
 def step(name: str, cache: str, made: dict[str, int], fetched: dict[str, int], moved) -> Finished:

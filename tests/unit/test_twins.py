@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from skymosaic.archive.mast.files import file_name
 from skymosaic.archive.twins import KINDS, uncorrected_twins
-from skymosaic.exposure import DRIZZLED_SUFFIXES, EXPOSURE_SUFFIXES
+from skymosaic.hst.exposure import DRIZZLED_SUFFIXES, EXPOSURE_SUFFIXES
 
 
 def test_what_is_there_corrected_is_left_out() -> None:

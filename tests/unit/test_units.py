@@ -11,20 +11,20 @@ from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skymosaic.compare.figures import scatter
-from skymosaic.compare.gather import assemble
-from skymosaic.compare.invariants import check_invariants
-from skymosaic.compare.mdrizsky import format_table, mdrizsky_table, skies
-from skymosaic.compare.report.documents import document, markdown
-from skymosaic.compare.report.scatter import alternative, scatter_chart
-from skymosaic.compare.report.view import sky_view
-from skymosaic.compare.summary import sentences, warnings
 from skymosaic.drizzle import parameters as pars
-from skymosaic.drizzle.onepass_skies import SkyChoice, find_skies
-from skymosaic.exposure import Chip, Exposure, read_exposure
+from skymosaic.drizzle.onepass.skies import SkyChoice, find_skies
+from skymosaic.hst.exposure import Chip, Exposure, read_exposure
+from skymosaic.hst.units import as_told, header_unit
 from skymosaic.methods import METHODS
+from skymosaic.report.documents import document, markdown
+from skymosaic.report.figures import scatter
+from skymosaic.report.gather import assemble
+from skymosaic.report.invariants import check_invariants
+from skymosaic.report.mdrizsky import format_table, mdrizsky_table, skies
+from skymosaic.report.scatter import alternative, scatter_chart
+from skymosaic.report.summary import sentences, warnings
+from skymosaic.report.view import sky_view
 from skymosaic.sky.values import SkyValue, rate_unit
-from skymosaic.units import as_told, header_unit
 from tests.frames import Frame, write_two_chip_frames
 from tests.unit.reports import BARE, data
 

@@ -9,8 +9,8 @@ import pytest
 from astropy.io import fits
 
 from skymosaic.errors import InputError
-from skymosaic.exposure import Exposure, read_exposure
-from skymosaic.usable import Allowed, require_engine, require_usable, warnings_of, why_refused
+from skymosaic.hst.exposure import Exposure, read_exposure
+from skymosaic.hst.usable import Allowed, require_engine, require_usable, warnings_of, why_refused
 from tests.unit.small_fits import write_drizzled, write_exposure
 
 NOTHING = Allowed()

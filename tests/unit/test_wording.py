@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from skymosaic.compare.wording import amount, measured
+from skymosaic.evidence.wording import amount, measured
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
-from skymosaic import drizzlepac_process
 from skymosaic.align import tweakreg
 from skymosaic.align.finding import Finding, advice, choose_finding
 from skymosaic.align.gates import Criterion, TileFit, check_gates
@@ -20,9 +19,10 @@ from skymosaic.align.proof import read_wcs, unlike_motion
 from skymosaic.align.tweakreg import REFERENCE_WCS
 from skymosaic.align.vectors import read_vectors
 from skymosaic.config import Align
-from skymosaic.drizzlepac_process import DrizzlepacError
+from skymosaic.drizzlepac_calls import process
+from skymosaic.drizzlepac_calls.process import DrizzlepacError
 from skymosaic.errors import AlignmentError, CampaignError
-from skymosaic.exposure import Exposure
+from skymosaic.hst.exposure import Exposure
 
 log_ = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class _Work:
 
     def call(self, function: str, arguments: dict[str, Any]) -> Any:
         try:
-            done = drizzlepac_process.call(function, self.folder, arguments, self.log)
+            done = process.call(function, self.folder, arguments, self.log)
         except DrizzlepacError as error:
             raise AlignmentError(str(error)) from None
         self.peak_memory = max(self.peak_memory, done.peak_memory)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from skymosaic.align.proof import read_wcs
 from skymosaic.errors import AlignmentError
-from skymosaic.exposure import Exposure
-from skymosaic.imagers import imager_of
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.imagers import imager_of
 
 THRESHOLDS = (100.0, 50.0, 30.0, 20.0, 10.0, 7.0)
 """Tried from the highest, in units of the noise of a pixel; below, the noise itself has peaks."""

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from skymosaic.compare.wording import listed, some
-from skymosaic.exposure import Exposure
+from skymosaic.evidence.wording import listed, some
+from skymosaic.hst.exposure import Exposure
 
 _MODEL = re.compile(r"IDC_[A-Za-z0-9]+")
 """The distortion model that MAST's names begin with; each detector has its own."""

@@ -15,11 +15,11 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from skymosaic import drizzlepac_process
 from skymosaic.align.chance import count_pairs, expected_by_chance, read_positions
 from skymosaic.align.gates import TileFit
 from skymosaic.align.proof import centre_motion, read_wcs
-from skymosaic.exposure import Exposure
+from skymosaic.drizzlepac_calls import process
+from skymosaic.hst.exposure import Exposure
 
 # Tiles in the user's order, each adding its sources to the catalogue that the next one is matched
 # with, as in STScI's tutorial 'Sky Matching for HST Mosaics'. The other values are those with which
@@ -140,7 +140,7 @@ def run_tweakreg(
     for tile in tiles:
         shutil.copyfile(originals[tile.rootname], folder / tile.name)
     size_before = log.stat().st_size if log.exists() else 0
-    call = drizzlepac_process.call(
+    call = process.call(
         "tweakreg",
         folder,
         {

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from skymosaic import scratch
 from skymosaic.archive.base import Parcel
 from skymosaic.archive.packing import copy_plain, is_image, is_packed, plain_name, same_content
 from skymosaic.archive.passed_over import few, passed_over
 from skymosaic.archive.tree import files_below
 from skymosaic.archive.twins import uncorrected_twins
-from skymosaic.disk import no_space
 from skymosaic.errors import InputError, SkymosaicError
-from skymosaic.exposure import Exposure, read_exposure, require_file
-from skymosaic.usable import Allowed, why_refused
+from skymosaic.host import scratch
+from skymosaic.host.disk import no_space
+from skymosaic.hst.exposure import Exposure, read_exposure, require_file
+from skymosaic.hst.usable import Allowed, why_refused
 
 log = logging.getLogger(__name__)
 

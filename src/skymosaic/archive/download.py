@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from skymosaic.archive.sharing import Unfinished, fetched_once
-from skymosaic.disk import free_space, no_space
 from skymosaic.errors import ForbiddenError, InputError, StoreError, UnreachableError
+from skymosaic.host.disk import free_space, no_space
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from skymosaic.errors import InputError
-from skymosaic.exposure import suffix_of
+from skymosaic.hst.exposure import suffix_of
 
 SUFFIXES = (".gz", ".bz2", ".xz", ".zip")
 """How the names of packed files end that are read; those that Python unpacks by itself."""

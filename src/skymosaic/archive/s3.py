@@ -15,7 +15,7 @@ from skymosaic.archive.download import fetch, parts_folder
 from skymosaic.archive.passed_over import passed_over
 from skymosaic.archive.twins import KINDS, uncorrected_twins
 from skymosaic.errors import InputError
-from skymosaic.exposure import suffix_of
+from skymosaic.hst.exposure import suffix_of
 
 log = logging.getLogger(__name__)
 

@@ -10,15 +10,9 @@ from types import MappingProxyType
 import click
 from rich.console import Console
 
-from skymosaic.cli.common import (
-    INTERRUPTED,
-    campaign_file,
-    ended_cleanly,
-    set_option,
-    store_option,
-)
+from skymosaic.cli.common import INTERRUPTED, campaign_file, ended_cleanly, set_option, store_option
 from skymosaic.config import Campaign, load_campaign
-from skymosaic.logs import log_to_stderr
+from skymosaic.host.logs import log_to_stderr
 
 insecure_option = click.option(
     "--insecure",
@@ -91,7 +85,7 @@ def dask_submit(
 @ended_cleanly
 def prepare(config: Path, settings: tuple[str, ...], store: str | None) -> None:
     """Show what `submit` would hand over for CONFIG: the graph, memory, documents."""
-    from skymosaic.submission import preparation
+    from skymosaic.runs import preparation
 
     click.echo("\n".join(preparation.lines(_load(config, settings, store))))
 
@@ -106,7 +100,7 @@ def ping(
     config: Path | None, scheduler: str | None, settings: tuple[str, ...], insecure: bool
 ) -> None:
     """Tell whether the back end of CONFIG, or a scheduler, is alive: workers, memory, versions."""
-    from skymosaic.compute import alive
+    from skymosaic.clusters import alive
     from skymosaic.config import Compute
 
     if (config is None) == (scheduler is None):
@@ -120,9 +114,9 @@ def ping(
 
 def hand_over(campaign: Campaign, wait: bool, quiet: bool) -> None:
     """Submit a campaign, say what was handed over, and follow it where that is wanted."""
-    from skymosaic.display import Display, status_lines
-    from skymosaic.places import open_place
-    from skymosaic.submission import following, handover
+    from skymosaic.cli.display import Display, status_lines
+    from skymosaic.pipeline.place import open_place
+    from skymosaic.runs import following, handover
 
     submitted = handover.submit(campaign)
     click.echo(f"submitted: {submitted.what}")

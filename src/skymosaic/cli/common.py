@@ -13,10 +13,10 @@ from typing import Any, NoReturn
 
 import click
 
-from skymosaic import signals
 from skymosaic.config import Campaign, load_campaign
 from skymosaic.errors import CancelledError, LockedError, SkymosaicError, StoreError, WalltimeError
-from skymosaic.outputs import OutputError
+from skymosaic.host import signals
+from skymosaic.host.outputs import OutputError
 
 INTERRUPTED = 130
 _ASKED_BY_US = (CancelledError, LockedError, WalltimeError)  # a signal is how that is done

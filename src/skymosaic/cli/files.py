@@ -21,7 +21,7 @@ from skymosaic.config import Campaign, DirectorySource, json_schema, load_campai
 @ended_cleanly
 def check(config: Path, settings: tuple[str, ...], store: str | None) -> None:
     """Validate CONFIG and print it with all defaults; the data are not looked at."""
-    from skymosaic.admission import require_groups_possible, require_possible
+    from skymosaic.pipeline.admission import require_groups_possible, require_possible
 
     campaign = load_campaign(config, {"store.uri": store}, settings)
     require_possible(campaign)
@@ -39,7 +39,7 @@ def _drizzlepac_defaults(campaign: Campaign) -> list[str]:
     """Return what drizzlepac is called with where neither file nor drizzlepac says otherwise."""
     from skymosaic.align import tweakreg
     from skymosaic.align.finding import NOISE_IS_GIVEN
-    from skymosaic.drizzle.order_told import told_before
+    from skymosaic.pipeline.sentences.order import told_before
 
     lines = told_before(campaign)
     if campaign.align.method != "none":
@@ -66,8 +66,8 @@ def schema() -> None:
 @ended_cleanly
 def query(config: Path, settings: tuple[str, ...]) -> None:
     """Show what MAST has of what CONFIG asks for: files, bytes, groups; nothing is fetched."""
-    from skymosaic import sources
-    from skymosaic.display import query_lines
+    from skymosaic.cli.display import query_lines
+    from skymosaic.pipeline import sources
 
     found = sources.query(load_campaign(config, settings=settings))
     click.echo("\n".join(query_lines(found.files, found.refused)))
@@ -122,8 +122,8 @@ def simulate(
     cosmic_rays: bool,
 ) -> None:
     """Write simulated exposures, their drizzled images and the truth into FOLDER."""
-    from skymosaic import sources
     from skymosaic.archive.simulated.exposures import Simulation
+    from skymosaic.pipeline import sources
 
     simulation = Simulation(
         seed=seed,
@@ -143,7 +143,7 @@ def simulate(
 @ended_cleanly
 def doctor() -> None:
     """Tell the versions, and test that `match` truly matches in this installation."""
-    from skymosaic.installation import SELF_TEST_OFFSET, require_match, self_test
+    from skymosaic.pipeline.installation import SELF_TEST_OFFSET, require_match, self_test
     from skymosaic.versions import versions
 
     for name, version in versions().items():

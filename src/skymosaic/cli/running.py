@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from skymosaic import compute, signals
+from skymosaic import clusters
 from skymosaic.cli.common import (
     Stored,
     campaign_file,
@@ -21,11 +21,12 @@ from skymosaic.cli.common import (
     wait_option,
     workers_option,
 )
+from skymosaic.cli.folding import fold_columns, fold_text, terminal_width
 from skymosaic.config import Campaign, load_campaign
-from skymosaic.folding import fold_columns, fold_text, terminal_width
+from skymosaic.host import signals
 
 if TYPE_CHECKING:
-    from skymosaic.outcomes import Outcome
+    from skymosaic.results.outcomes import Outcome
 
 TABLE_TITLE = "MDRIZSKY, in the units of the exposures"
 
@@ -73,7 +74,7 @@ def restart(
     STORE/CAMPAIGN is a folder or s3://BUCKET/PREFIX, and the campaign's name in it. Steps that are
     finished are not run again.
     """
-    from skymosaic import housekeeping
+    from skymosaic.results import housekeeping
 
     if stored.campaign is not None:
         raise click.UsageError(
@@ -113,20 +114,20 @@ def _summary(lines: Sequence[str], width: int) -> list[str]:
 
 def go_on(campaign: Campaign, wait: bool, quiet: bool) -> None:
     """Run what is not yet finished of a campaign, and show what it gave."""
-    compute.warm(campaign.compute)  # while the rest is imported
+    clusters.warm(campaign.compute)  # while the rest is imported
 
     with signals.ending_at_once():
-        from skymosaic import campaign as pipeline
-        from skymosaic import housekeeping, programs
-        from skymosaic.display import Display
+        from skymosaic.cli.display import Display
+        from skymosaic.results import housekeeping
+        from skymosaic.runs import mosaic, program
 
-    start = pipeline.run if campaign.groups is None else programs.run
+    start = mosaic.run if campaign.groups is None else program.run
     with Display(Console(stderr=True), quiet=quiet) as display:
         outcome = start(
             campaign,
             display.show,
             display.expect,
-            wait=pipeline.FOREVER if wait else 0.0,
+            wait=mosaic.FOREVER if wait else 0.0,
             on_wait=lambda holder: click.echo(f"waiting for the end of {holder} ...", err=True),
         )
     if outcome.reused:
@@ -166,14 +167,14 @@ def inspect(
 ) -> None:
     """Retrieve the exposures of CONFIG and tabulate them; nothing is aligned or drizzled."""
     campaign = load_campaign(config, {"store.uri": store, "compute.workers": workers}, settings)
-    compute.warm(campaign.compute)  # while the rest is imported
+    clusters.warm(campaign.compute)  # while the rest is imported
 
     with signals.ending_at_once():
-        from skymosaic import campaign as pipeline
-        from skymosaic.display import Display
+        from skymosaic.cli.display import Display
+        from skymosaic.runs import mosaic
 
     with Display(Console(stderr=True), quiet=obj["quiet"]) as display:
-        inspection = pipeline.inspect(campaign, display.show, display.expect)
+        inspection = mosaic.inspect(campaign, display.show, display.expect)
     for title, table in inspection.tables.items():
         click.echo(f"{title}: {len(table)}")
         click.echo("\n".join(fold_columns(table, terminal_width())) + "\n")

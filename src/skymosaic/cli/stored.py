@@ -21,10 +21,10 @@ def status(stored: Stored, as_json: bool) -> None:
     The exit code tells the state: 0 done, 20 running, 21 failed, 22 interrupted,
     23 cancelled, 24 submitted.
     """
-    from skymosaic import housekeeping
-    from skymosaic.display import status_lines
+    from skymosaic.cli.display import status_lines
+    from skymosaic.runs import asking
 
-    found = housekeeping.find_status(stored.uri, stored.s3)
+    found = asking.find_status(stored.uri, stored.s3)
     if as_json:
         click.echo(json.dumps({**asdict(found), "state": found.state.word}, indent=1))
     else:
@@ -38,7 +38,8 @@ def status(stored: Stored, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the lines as JSON.")
 def logs(stored: Stored, number: int | None, as_json: bool) -> None:
     """Print what was logged by the last run of STORE/CAMPAIGN, on its driver and its workers."""
-    from skymosaic import housekeeping, runlog
+    from skymosaic.journal import runlog
+    from skymosaic.results import housekeeping
 
     for line in runlog.lines(
         housekeeping.find_place(stored.uri, stored.s3), number, as_json=as_json
@@ -53,9 +54,9 @@ def cancel(stored: Stored) -> None:
 
     Finished steps are kept: `skymosaic restart` goes on.
     """
-    from skymosaic import housekeeping
+    from skymosaic.runs import asking
 
-    click.echo(housekeeping.cancel(stored.uri, stored.s3))
+    click.echo(asking.cancel(stored.uri, stored.s3))
 
 
 @click.command()
@@ -71,13 +72,14 @@ def report(stored: Stored, form: str | None) -> None:
 
     Of one that has not finished, or failed, a report is made of what there is.
     """
-    from skymosaic import housekeeping, outcomes, programs
+    from skymosaic.results import housekeeping, outcomes
+    from skymosaic.runs import program
 
     campaign = stored.campaign or housekeeping.stored_campaign(stored.uri, stored.s3)
     if form is not None:
-        click.echo(programs.report_text(campaign, form), nl=False)
+        click.echo(program.report_text(campaign, form), nl=False)
         return
-    find = outcomes.find_outcome if campaign.groups is None else programs.find_outcome
+    find = outcomes.find_outcome if campaign.groups is None else program.find_outcome
     outcome = find(campaign)
     show(campaign, outcome)
     show_places(outcome)
@@ -90,7 +92,7 @@ def report(stored: Stored, form: str | None) -> None:
 @click.option("--yes", is_flag=True, help="With --all: do not ask.")
 def clean(stored: Stored, everything: bool, dry_run: bool, yes: bool) -> None:
     """Remove from STORE/CAMPAIGN what no manifest names, and scratch folders of dead processes."""
-    from skymosaic import housekeeping
+    from skymosaic.results import housekeeping
 
     if everything and not (dry_run or yes):
         click.confirm(f"remove {stored.uri} with all products?", abort=True)
@@ -117,8 +119,8 @@ def verify_store(obj: dict[str, bool], stored: Stored, repair: bool) -> None:
     The exit code is 16 where one is damaged or gone; with --repair, that of the run that makes it
     anew.
     """
-    from skymosaic import housekeeping, integrity
-    from skymosaic.display import counted_bytes
+    from skymosaic.cli.display import counted_bytes
+    from skymosaic.results import housekeeping, integrity
 
     with counted_bytes("read", quiet=obj["quiet"]) as tell:
         found = integrity.verify_store(stored.uri, stored.s3, tell)
@@ -160,8 +162,8 @@ def verify(name: str, store: str, tolerance: float | None) -> None:
 
     The exit code is 7 where it agrees with none of the published runs.
     """
-    from skymosaic import verification
-    from skymosaic.published import TOLERANCE
+    from skymosaic.results import verification
+    from skymosaic.results.published import TOLERANCE
 
     limit = TOLERANCE if tolerance is None else tolerance
     compared = verification.verify(f"{store or '.'}/{name}", name)

@@ -8,14 +8,7 @@ from skymosaic.config.loading import (
     resolved_yaml,
     shown_yaml,
 )
-from skymosaic.config.models import (
-    Align,
-    Campaign,
-    Drizzle,
-    Gates,
-    Identity,
-    Store,
-)
+from skymosaic.config.models import Align, Campaign, Drizzle, Gates, Identity, Store
 from skymosaic.config.sky import Sky
 from skymosaic.config.sources import (
     AnySource,

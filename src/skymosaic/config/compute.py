@@ -7,15 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from skymosaic.config.fields import (
-    Host,
-    Memory,
-    Port,
-    SchedulerAddress,
-    Share,
-    Size,
-    Workers,
-)
+from skymosaic.config.fields import Host, Memory, Port, SchedulerAddress, Share, Size, Workers
 from skymosaic.config.kubernetes import Kubernetes
 from skymosaic.config.mpi import Mpi
 from skymosaic.config.sections import OptionalSection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from skymosaic.config.sources import AnySource, DirectorySource, MastSource, SimulatedSource
-from skymosaic.imagers import imagers_named
+from skymosaic.hst.imagers import imagers_named
 
 
 def named_detectors(source: AnySource) -> list[tuple[str, str]]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.io import fits
 
-from skymosaic import drizzlepac_process
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.missing_pixels import fill_missing
@@ -24,13 +23,14 @@ from skymosaic.drizzle.sky_record import (
     same_sky,
 )
 from skymosaic.drizzle.static_masks import flag, masks_of_files
-from skymosaic.drizzlepac_process import DrizzlepacError
+from skymosaic.drizzlepac_calls import process
+from skymosaic.drizzlepac_calls.process import DrizzlepacError
 from skymosaic.errors import DrizzleError, SkyError
-from skymosaic.exposure import Exposure
+from skymosaic.hst.exposure import Exposure
 from skymosaic.sky.values import SkyValue, without_sky
 
 if TYPE_CHECKING:
-    from skymosaic.drizzle.onepass_skies import AppliedSky
+    from skymosaic.drizzle.onepass.skies import AppliedSky
 
 _ANGLE_TOLERANCE = 1e-9  # degrees, for CRVAL; a thousandth of a mas
 _PIXEL_TOLERANCE = 1e-6
@@ -107,12 +107,12 @@ def drizzle(
     known = flag(folder, exposures, static, parameters)
     asked = pars.for_method(known, grid.final_parameters(), method)
     if given is not None:
-        from skymosaic.drizzle.onepass_sky import write_skyfile  # with scipy
+        from skymosaic.drizzle.onepass.sky import write_skyfile  # with scipy
 
         write_skyfile(folder / _SKYFILE, exposures, given.subtracted)
         asked |= {"skyfile": _SKYFILE, "skymethod": "localmin"}  # of these, it takes the first
     try:
-        call = drizzlepac_process.call(
+        call = process.call(
             "astrodrizzle",
             folder,
             {

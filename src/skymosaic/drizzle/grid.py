@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from skymosaic.errors import DrizzleError
-from skymosaic.exposure import Exposure
+from skymosaic.hst.exposure import Exposure
 from skymosaic.sky.overlaps import unit_vectors
 
 # AstroDrizzle holds science, weight and a context plane of the output, 4 bytes each, in float32

@@ -15,9 +15,9 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from skymosaic.drizzle import parameters as pars
-from skymosaic.drizzle.flagging import set_flag
 from skymosaic.drizzle.static_masks import Place, masks_of_files
-from skymosaic.exposure import Exposure
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.flagging import set_flag
 
 _FLAGS = tuple(1 << n for n in range(15))  # of DQ, which is a signed 16-bit integer
 
@@ -40,7 +40,7 @@ def save_masks(
     exposures : sequence of Exposure
         Which.
     low, hits : mapping of str to str
-        As for `drizzlepac_onepass.onepass_chips`.
+        As for `drizzlepac_calls.onepass_functions.onepass_chips`.
     """
     hdus = fits.HDUList([fits.PrimaryHDU()])
     for exposure in exposures:

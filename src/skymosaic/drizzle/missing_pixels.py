@@ -17,8 +17,8 @@ from astropy.io import fits
 
 from skymosaic.drizzle.parameters import flags, has_cr_steps
 from skymosaic.errors import InputError
-from skymosaic.exposure import Exposure
-from skymosaic.health import usable
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.health import usable
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from skymosaic.config.hap_parameters import Era, hap_parameters
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.depth import Depth
 from skymosaic.errors import DrizzleError
-from skymosaic.health import Ignored
-from skymosaic.imagers import imager_of
+from skymosaic.hst.health import Ignored
+from skymosaic.hst.imagers import imager_of
 from skymosaic.sky.static_rule import MANY, Rule, first_rule
 
 _ALIKE = "acs_wfc"

@@ -16,7 +16,7 @@ import numpy as np
 from astropy.io import fits
 
 from skymosaic.errors import SkyError
-from skymosaic.exposure import Exposure
+from skymosaic.hst.exposure import Exposure
 from skymosaic.sky.values import SkyValue
 
 

@@ -16,10 +16,10 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from skymosaic.drizzle.flagging import set_flag
 from skymosaic.drizzle.parameters import flags
 from skymosaic.errors import DrizzleError, SkyError
-from skymosaic.exposure import Exposure
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.flagging import set_flag
 from skymosaic.sky.static_mask import LowPixels, StaticMask, too_low
 from skymosaic.sky.static_rule import Rule
 from skymosaic.sky.statistics import Singles

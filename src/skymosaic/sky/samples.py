@@ -15,15 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skymosaic.sky.pixels import Integers
-from skymosaic.sky.statistics import (
-    NOTHING,
-    Clipped,
-    Measured,
-    Singles,
-    Statistic,
-    clip,
-    measure,
-)
+from skymosaic.sky.statistics import NOTHING, Clipped, Measured, Singles, Statistic, clip, measure
 
 _BINS = 2**14
 _REACH = 9.0  # standard deviations on both sides of the mean that the bins span

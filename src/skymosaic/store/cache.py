@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import IO, BinaryIO
 from uuid import uuid4
 
-from skymosaic import scratch
-from skymosaic.disk import SCRATCH_REMEDY, no_space
 from skymosaic.errors import StoreError
+from skymosaic.host import scratch
+from skymosaic.host.disk import SCRATCH_REMEDY, no_space
 from skymosaic.store.base import PART, Product, Store
 from skymosaic.store.copying import copy_open
 from skymosaic.store.local import LocalStore

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from skymosaic.disk import SCRATCH_REMEDY, STORE_REMEDY, no_space
 from skymosaic.errors import ForbiddenError, MissingError, SkymosaicError, StoreError
+from skymosaic.host.disk import SCRATCH_REMEDY, STORE_REMEDY, no_space
 from skymosaic.store import traffic
 from skymosaic.store.base import (
     LONGEST_TEXT,

@@ -34,7 +34,6 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 from s3transfer.exceptions import RetriesExceededError, S3ValidationError
 from urllib3.exceptions import HTTPError
 
-from skymosaic.disk import SCRATCH_REMEDY, no_space
 from skymosaic.errors import (
     ForbiddenError,
     MissingError,
@@ -42,6 +41,7 @@ from skymosaic.errors import (
     StoreError,
     UnreachableError,
 )
+from skymosaic.host.disk import SCRATCH_REMEDY, no_space
 from skymosaic.store import clock, traffic
 
 log = logging.getLogger(__name__)

@@ -11,12 +11,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from skymosaic.archive.simulated.pointing import (
-    DETECTOR_SIZE,
-    Exposure,
-    LinearWcs,
-    Simulation,
-)
+from skymosaic.archive.simulated.pointing import DETECTOR_SIZE, Exposure, LinearWcs, Simulation
 
 _REFERENCE_BORDER = 5  # reference pixels around the light-sensitive ones, trimmed by calwf3
 _READS = 9

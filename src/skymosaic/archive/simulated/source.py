@@ -15,13 +15,7 @@ from skymosaic.archive.simulated.exposures import (
     simulate_visit,
     visit_files,
 )
-from skymosaic.errors import (
-    ComputeError,
-    InputError,
-    OutOfMemoryError,
-    SkymosaicError,
-    StoreError,
-)
+from skymosaic.errors import ComputeError, InputError, OutOfMemoryError, SkymosaicError, StoreError
 from skymosaic.versions import versions
 
 

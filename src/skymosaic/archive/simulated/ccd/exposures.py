@@ -10,12 +10,7 @@ from astropy.io import fits
 
 from skymosaic.archive.simulated.ccd.cosmic_rays import cosmic_rays
 from skymosaic.archive.simulated.ccd.detector import READ_TIME, expose
-from skymosaic.archive.simulated.ccd.headers import (
-    ChipPixels,
-    distorted_wcs,
-    flc_file,
-    image_file,
-)
+from skymosaic.archive.simulated.ccd.headers import ChipPixels, distorted_wcs, flc_file, image_file
 from skymosaic.archive.simulated.ccd.pointing import CcdExposure, plan_exposure
 from skymosaic.archive.simulated.ccd.scene import ghost, render
 from skymosaic.archive.simulated.headers import association_name

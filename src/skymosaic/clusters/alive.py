@@ -1,0 +1,83 @@
+"""Whether a back end is alive, and with what: workers, threads, memory, versions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from dask.system import CPU_COUNT
+from dask.utils import format_bytes
+from distributed import Client
+from distributed.system import MEMORY_LIMIT
+
+from skymosaic.clusters.table import workers_of
+from skymosaic.config import Compute
+from skymosaic.steps.execution import dashboard_of
+from skymosaic.versions import versions
+
+
+def look(settings: Compute) -> list[str]:
+    """Return what a back end says of itself, a line each.
+
+    Parameters
+    ----------
+    settings : Compute
+        The campaign's.
+
+    Raises
+    ------
+    ComputeError
+        It does not answer.
+    """
+    return workers_of(settings.backend).alive(settings)
+
+
+def of_host() -> list[str]:
+    """Return what this host offers workers of its own, a line each."""
+    return [
+        f"local: {CPU_COUNT} cores, {format_bytes(MEMORY_LIMIT)} for this process and its own",
+        f"versions: {_told(versions())}",
+    ]
+
+
+def of_scheduler(client: Client) -> list[str]:
+    """Return what a scheduler says of itself and its workers, a line each."""
+    told = client.scheduler_info(n_workers=-1)
+    workers: dict[str, Any] = told["workers"]
+    lines = [
+        f"scheduler {told['address']}: alive, {len(workers)} workers",
+        f"dashboard: {dashboard_of(client) or 'none'}",
+    ]
+    for host, here in sorted(_by_host(workers).items()):
+        threads = sum(worker["nthreads"] for worker in here)
+        limit = sum(worker["memory_limit"] or 0 for worker in here)
+        used = sum(worker["metrics"].get("memory", 0) for worker in here)
+        lines.append(
+            f"host {host}: {len(here)} workers, {threads} threads, memory {format_bytes(used)} "
+            f"used of {format_bytes(limit) if limit else 'no limit'}"
+        )
+    found = client.run(_versions_or_none) if workers else {}
+    for text, count in Counter(map(_told, found.values())).most_common():
+        lines.append(f"versions of {count} workers: {text}")
+    ours = _told(versions())
+    if any(_told(theirs) != ours for theirs in found.values()):
+        lines.append(f"versions here, which differ: {ours}")
+    return lines
+
+
+def _versions_or_none() -> dict[str, str]:
+    try:
+        return versions()
+    except Exception as error:  # a worker without some package: that is what is asked
+        return {"skymosaic": f"cannot be used ({error})"}
+
+
+def _by_host(workers: dict[str, Any]) -> dict[str, list[Any]]:
+    hosts: dict[str, list[Any]] = {}
+    for worker in workers.values():
+        hosts.setdefault(worker["host"], []).append(worker)
+    return hosts
+
+
+def _told(found: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in found.items())

@@ -1,0 +1,1 @@
+"""Kubernetes: a campaign's objects, their submission, and the driver's way to its workers."""

@@ -1,0 +1,1 @@
+"""A Dask scheduler that runs already: its workers, and submission to it."""

@@ -1,0 +1,115 @@
+"""Submission to a Dask scheduler that runs already: the driver is a task of its own there."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from distributed import Client, fire_and_forget
+
+from skymosaic.clusters.addresses import require_private
+from skymosaic.clusters.base import Fate, Job, Submitted
+from skymosaic.clusters.scheduler.workers import connected
+from skymosaic.config import load_campaign_text
+from skymosaic.errors import ComputeError
+from skymosaic.journal.submission import Submission
+
+_PATIENCE = 30.0  # s for the scheduler to say that it has the task
+_GLANCE = 15.0  # s for it to answer those who only ask how things are
+
+
+def documents(job: Job) -> dict[str, str]:
+    """Return the campaign file and the task that would be submitted.
+
+    Raises
+    ------
+    CampaignError
+        The address is remote and not encrypted, which was not allowed.
+    """
+    address = str(job.campaign.compute.address)
+    require_private(address, insecure=job.campaign.compute.insecure)
+    task = {
+        "scheduler": address,
+        "key": _key(job.campaign.name, "ID"),
+        "function": f"{job.drive.__module__}.{job.drive.__qualname__}",
+        "command": "skymosaic run campaign.yaml --wait --set compute.backend=scheduler "
+        "--set compute.address=ADDRESS",
+    }
+    return {"campaign.yaml": job.text, "task.json": json.dumps(task, indent=1) + "\n"}
+
+
+def submit(job: Job) -> Submitted:
+    """Give the scheduler the task that drives a campaign; it does not need us any more.
+
+    Raises
+    ------
+    CampaignError
+        The address is remote and not encrypted, which was not allowed.
+    ComputeError
+        The scheduler does not answer, has no workers, or does not take it.
+    """
+    if job.submission is None:
+        raise ComputeError(f"{job.campaign.name} has no record of its submission; submit it again")
+    key = _key(job.campaign.name, job.submission.id)
+    with connected(job.campaign.compute) as client:
+        fire_and_forget(client.submit(job.drive, job.text, job.submission.id, key=key, pure=False))
+        end = time.monotonic() + _PATIENCE
+        while _state(client, key) is None:
+            if time.monotonic() > end:
+                raise ComputeError(
+                    f"the scheduler at {job.campaign.compute.address} did not take the task {key}; "
+                    "submit again"
+                )
+            time.sleep(0.05)
+    return Submitted(
+        what=f"Dask task {key} at {job.campaign.compute.address}",
+        follow=f"skymosaic status {job.where}",
+    )
+
+
+def cancel(job: Job) -> None:
+    """Take the task back, if it has not begun; one that runs sees that its submission is gone."""
+    if job.submission is not None:
+        with connected(job.campaign.compute) as client:
+            client.cancel([_key(job.campaign.name, job.submission.id)], force=True)
+
+
+def fate(submission: Submission) -> Fate:
+    """Return what the scheduler knows of the task.
+
+    Raises
+    ------
+    ComputeError
+        It does not answer.
+    """
+    campaign = load_campaign_text(submission.text, f"submission {submission.id}", {})
+    with connected(campaign.compute, workers=0, patience=_GLANCE) as client:
+        state = _state(client, _key(campaign.name, submission.id))
+    where = f"The scheduler at {campaign.compute.address}"
+    if state == "processing":
+        return Fate("alive", f"{where} gave it to a worker, which begins it when it is free")
+    if state in ("waiting", "queued", "no-worker"):
+        return Fate("alive", f"{where} has no workers for it")
+    if not submission.what:
+        return Fate("unknown")  # it is being handed over
+    return Fate(
+        "ended",
+        f"{where} does not have its task any more: the task failed (the workers' logs tell why), "
+        "or the scheduler was started anew",
+    )
+
+
+def _key(campaign: str, submission: str) -> str:
+    return f"skymosaic-{campaign}-{submission}"
+
+
+def _state(client: Client, key: str) -> str | None:
+    """Return what the scheduler knows of a task: its state, None where it has none."""
+    try:
+        states = client.sync(client.scheduler.get_task_status, keys=[key], callback_timeout=_GLANCE)
+    except OSError as error:  # TimeoutError, CommClosedError
+        raise ComputeError(
+            f"the scheduler was lost, or does not answer ({type(error).__name__}); try again"
+        ) from None
+    state: str | None = states[key]
+    return state

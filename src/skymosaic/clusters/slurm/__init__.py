@@ -1,0 +1,1 @@
+"""Slurm: workers as jobs, and a campaign as one job."""

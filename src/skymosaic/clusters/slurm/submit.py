@@ -1,0 +1,219 @@
+"""Submission to Slurm: one job holds scheduler, driver, and workers on all its nodes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+
+import jinja2
+
+from skymosaic.clusters import local, servers
+from skymosaic.clusters.base import Fate, Job, Submitted
+from skymosaic.clusters.slurm.commands import (
+    JobState,
+    command,
+    require_accepted,
+    state_in_full,
+    states_of,
+)
+from skymosaic.clusters.slurm.workers import logs_root, memory_limit, memory_of, prologue
+from skymosaic.config import Campaign, load_campaign_text
+from skymosaic.errors import CampaignError, ComputeError
+from skymosaic.journal.submission import Submission
+
+_SECOND_THOUGHTS = 2.0  # s
+
+JOB, ARRAY = "job.sh", "array.sh"
+
+
+def documents(job: Job) -> dict[str, str]:
+    """Return the batch scripts; where there is an array, the job runs after it.
+
+    Raises
+    ------
+    CampaignError
+        An array was asked for without groups to share out.
+    ComputeError
+        The folder for logs has a name that Slurm cannot read.
+    """
+    asked = job.campaign.compute.slurm
+    if asked.array is None:
+        return {JOB: _script(job, None)}
+    if job.campaign.groups is None:
+        raise CampaignError(
+            "compute.slurm.array shares out the groups of a program, and this campaign is one "
+            "mosaic: leave array out, or give groups"
+        )
+    return {ARRAY: _script(job, asked.array), JOB: _script(job, None)}
+
+
+def submit(job: Job) -> Submitted:
+    """Give the scripts to Slurm; the terminal may be closed then.
+
+    Raises
+    ------
+    CampaignError, ComputeError
+        As `documents`; Slurm refuses the job, in its own words.
+    """
+    scripts = documents(job)
+    logs = logs_root(job.campaign.compute.slurm)
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ComputeError(
+            f"no folder for logs can be made at {logs} ({error.strerror}); set compute.slurm.logs"
+        ) from None
+    for script in scripts.values():
+        require_accepted(script)
+    array, after, what = "", [], ""
+    if ARRAY in scripts:
+        array = _sbatch(scripts[ARRAY])
+        # It runs what the array left, tells the state of all groups, and whatever became of them.
+        after, what = [f"--dependency=afterany:{array}"], f" after job array {array}"
+    identifier = _sbatch(scripts[JOB], *after)
+    _require_hope([i for i in (array, identifier) if i])
+    where = f"{job.campaign.store.uri.rstrip('/')}/{job.campaign.name}"
+    return Submitted(f"Slurm job {identifier}{what}", f"skymosaic status {where}")
+
+
+def cancel(job: Job) -> None:
+    """End a campaign's jobs in order; those that wait go at once."""
+    named = ["--me", f"--name={_job_name(job.campaign)}"]
+    command("scancel", "--state=PENDING", *named)
+    command("scancel", "--state=RUNNING", "--batch", "--signal=TERM", *named)
+
+
+def fate(submission: Submission) -> Fate:
+    """Return what Slurm knows of a submission's jobs.
+
+    Raises
+    ------
+    ComputeError
+        Slurm does not answer.
+    """
+    ids = re.findall(r"[0-9]+", submission.what)
+    states = list(states_of(ids).values())
+    if not any(state.alive for state in states):
+        states = [state_in_full(i) for i in ids]  # what has ended, and other people's jobs
+    if waiting := [state for state in states if state.alive]:
+        return Fate("alive", _told(waiting))
+    if not states or any(state.state == "UNKNOWN" for state in states):
+        return Fate("unknown")
+    logs = load_campaign_text(submission.text, f"submission {submission.id}", {}).compute.slurm.logs
+    return Fate("ended", _told(states) + (f". Logs: {logs}" if logs else ""))
+
+
+def _told(states: Sequence[JobState]) -> str:
+    return f"Slurm says: {'; '.join(map(str, states))}"
+
+
+def _require_hope(ids: Sequence[str]) -> None:
+    """Take jobs back that would wait for ever; Slurm tells that after it took them."""
+    time.sleep(_SECOND_THOUGHTS)
+    for state in states_of(ids).values():
+        if state.hopeless:
+            command("scancel", *ids)
+            raise ComputeError(f"Slurm will not begin {state}. Nothing was submitted")
+
+
+def _sbatch(script: str, *options: str) -> str:
+    """Submit a script; return the job's number."""
+    told = command("sbatch", "--parsable", *options, text=script)
+    return told.strip().split(";")[0]
+
+
+def _script(job: Job, array: int | None) -> str:
+    campaign, asked = job.campaign, job.campaign.compute.slurm
+    interface = ["--interface", asked.interface] if asked.interface else []
+    protocol = ["--protocol", "tls"] if asked.encrypted else []
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("skymosaic.clusters.slurm", "templates"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 (a shell's script: each value is held or quoted for one)
+    )
+    return environment.get_template("slurm.sh").render(
+        name=_job_name(campaign),
+        logs=str(logs_root(asked)),
+        directives=_directives(campaign, array),
+        prologue=prologue(asked),
+        campaign=job.text.rstrip("\n"),
+        mark=_mark(job.text),
+        encrypted=asked.encrypted,
+        dask=_dask_settings(),
+        python=shlex.join([*asked.command, asked.python or sys.executable]),
+        scheduler_class=servers.SCHEDULER,
+        scheduler=json.dumps(
+            {
+                "port": 0,
+                "dashboard": False,
+                **({"protocol": "tls"} if asked.encrypted else {}),
+                **({"interface": asked.interface} if asked.interface else {}),
+            }
+        )[1:-1],
+        cores=asked.cores,
+        worker=shlex.join(
+            [
+                *(*interface, *protocol, "--nthreads", "1", "--nworkers", str(asked.cores)),
+                *("--death-timeout", "60"),
+                *(memory_limit(campaign.compute) or ["--memory-limit", _share_of_memory(campaign)]),
+            ]
+        ),
+        share=f' --set compute.share="$SLURM_ARRAY_TASK_ID/{array}"' if array else "",
+    )
+
+
+def _directives(campaign: Campaign, array: int | None) -> list[str]:
+    asked, name = campaign.compute.slurm, _job_name(campaign)
+    at_once = f"%{asked.array_at_once}" if asked.array_at_once else ""
+    optional = {"partition": asked.partition, "account": asked.account, "qos": asked.qos}
+    return [
+        f"--job-name={name}",
+        f"--output={logs_root(asked)}/{name}-{'%A_%a' if array else '%j'}.log",
+        "--open-mode=append",
+        *(f"--{option}={value}" for option, value in optional.items() if value),
+        *([f"--array=1-{array}{at_once}"] if array else []),
+        f"--nodes={asked.nodes}",
+        "--ntasks-per-node=1",
+        f"--cpus-per-task={asked.cores}",
+        f"--mem={memory_of(asked)}",
+        f"--time={asked.walltime}",
+        # To the script only, which tells the driver; workers go on until it has ended.
+        f"--signal=B:USR1@{math.ceil(asked.grace)}",
+        "--no-kill",  # a node that fails takes its workers with it, not the job
+        "--requeue" if asked.requeue else "--no-requeue",
+        *asked.directives,
+    ]
+
+
+def _job_name(campaign: Campaign) -> str:
+    """Return the jobs' name: the campaign's, and what tells stores apart."""
+    store = hashlib.sha256(f"{campaign.store.uri}/{campaign.name}".encode()).hexdigest()[:8]
+    return f"skymosaic-{campaign.name}-{store}"
+
+
+def _mark(text: str) -> str:
+    """Return a line that a text does not hold: where it ends in a script."""
+    mark = "END-OF-CAMPAIGN-" + hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert mark not in text  # it would have to hold its own checksum
+    return mark
+
+
+def _share_of_memory(campaign: Campaign) -> str:
+    asked = campaign.compute.slurm
+    return f"{int(memory_of(asked)[:-1]) // asked.cores}MiB"
+
+
+def _dask_settings() -> list[str]:
+    """Return the settings of Dask that a run needs, as assignments of variables."""
+    return [
+        shlex.quote(f"DASK_{key.replace('.', '__').replace('-', '_').upper()}={value}")
+        for key, value in local.DASK_SETTINGS.items()
+    ]

@@ -1,1 +1,0 @@
-"""What the sky methods did: table, figures, report."""

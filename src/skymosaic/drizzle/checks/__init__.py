@@ -1,0 +1,1 @@
+"""How one engine checks the other."""

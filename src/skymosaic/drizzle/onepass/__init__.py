@@ -1,0 +1,1 @@
+"""The engine onepass: the mosaics of all sky methods from one drizzle."""

@@ -1,0 +1,1 @@
+"""The one door to drizzlepac: the calling side, the server, and what its children do."""

@@ -1,0 +1,192 @@
+"""What is asked of drizzlepac. Runs in a child of the server only, in a private working folder.
+
+Every function takes short relative file names and plain values, and returns plain values, because
+both travel as JSON. drizzlepac is imported inside the functions: this module must stay cheap to
+import where only the names of the functions are needed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skymosaic.drizzlepac_calls import skypac_polygons
+from skymosaic.drizzlepac_calls.finite_positions import leave_out_positions_without_a_number
+from skymosaic.drizzlepac_calls.onepass_functions import onepass_chips, onepass_headers
+
+Values = dict[str, Any]
+
+
+def astrodrizzle(files: list[str], output: str, parameters: Values) -> Values:
+    """Run AstroDrizzle on `files` in the working folder.
+
+    Parameters
+    ----------
+    files : list of str
+        Names of calibrated exposures in the working folder; their headers are changed.
+    output : str
+        Root name of the products.
+    parameters : dict
+        AstroDrizzle parameters under their own names.
+    """
+    from drizzlepac import astrodrizzle as task
+
+    skypac_polygons.require()
+    task.AstroDrizzle(files, output=output, **parameters)
+    return {}
+
+
+def output_grid(files: list[str], final: Values) -> Values:
+    """Compute the output grid that AstroDrizzle makes for exposures.
+
+    Parameters
+    ----------
+    files : list of str
+        Names of exposures in the working folder, or of copies without pixels (`write_frame` of
+        `exposure`).
+    final : dict
+        User's choice, keys as in ``drizzlepac.wcs_functions.mergeWCS``: ``rot`` (degrees),
+        ``scale`` (arcsec), ``ra``, ``dec`` (degrees), ``outnx``, ``outny``, ``crpix1``,
+        ``crpix2`` (pixels).
+
+    Returns
+    -------
+    dict
+        ``crval``, ``crpix``, ``cd`` (2 x 2, degrees), ``scale`` (arcsec), ``rot`` (degrees),
+        ``shape`` (columns, rows).
+    """
+    from drizzlepac import wcs_functions
+    from stwcs.distortion.utils import output_wcs
+
+    frames = [wcs for name in files for wcs in _chip_wcs(name)]
+    keys = ("ra", "dec", "scale", "rot", "outnx", "outny", "crpix1", "crpix2")
+    grid = wcs_functions.mergeWCS(output_wcs(frames), {key: final.get(key) for key in keys})
+    return {
+        "crval": [float(v) for v in grid.wcs.crval],
+        "crpix": [float(v) for v in grid.wcs.crpix],
+        "cd": [[float(v) for v in row] for row in grid.wcs.cd],
+        "scale": float(grid.pscale),
+        "rot": float(grid.orientat),
+        "shape": [int(v) for v in grid.pixel_shape],
+    }
+
+
+def _chip_wcs(name: str) -> list[Any]:
+    """Return the WCS of each chip of an exposure, with its tables."""
+    import numpy as np
+    from astropy.io import fits
+    from stwcs.wcsutil import HSTWCS
+
+    with fits.open(name, memmap=False) as hdus:
+        chips = [index for index, hdu in enumerate(hdus) if hdu.name == "SCI"]
+        for index in chips:
+            header = hdus[index].header
+            if "NPIX1" in header and header["NAXIS"] == 0:
+                # A header has its size only with pixels; these take no memory.
+                size = (header["NPIX2"], header["NPIX1"])
+                pixels = np.broadcast_to(np.float32(0), size)
+                hdus[index] = fits.ImageHDU(pixels, header)
+        return [HSTWCS(hdus, ext=index) for index in chips]
+
+
+def count_sources(files: list[str], parameters: Values, imagefind: Values) -> dict[str, int]:
+    """Count the sources that TweakReg would find in each file, none where its finder fails.
+
+    Parameters
+    ----------
+    files : list of str
+        Names of drizzled images in the working folder.
+    parameters, imagefind : dict
+        TweakReg's and its source finder's parameters under their own names.
+    """
+    from drizzlepac import imgclasses, tweakreg, tweakutils
+    from stsci.tools import teal
+
+    leave_out_positions_without_a_number()
+    config = teal.load(tweakreg.__taskname__, defaults=True)
+    tweakreg._managePsets(
+        config, tweakreg.PSET_SECTION, "imagefindpars", iparsobj=dict(imagefind), input_dict={}
+    )
+    keywords = tweakutils.get_configobj_root(config)
+    keywords.pop("exclusions")
+    keywords.update(config[tweakreg.PSET_SECTION])
+    keywords.update(xyunits="pixels", updatehdr=False, writecat=False, clean=True)
+    keywords.update({k: v for k, v in parameters.items() if k in keywords})
+    counts = {}
+    for name in files:
+        try:
+            image = imgclasses.Image(name, input_catalogs=None, exclusions=None, **keywords)
+        except (ValueError, IndexError, TypeError) as error:
+            # The finder unpacks an empty list when nothing is above the threshold.
+            print(f"{name}: the source finder failed: {error!r}")  # noqa: T201 (the call's log)
+            counts[name] = 0
+            continue
+        counts[name] = int(image.num_sources or 0)
+        image.close()
+    return counts
+
+
+def tweakreg(files: list[str], parameters: Values, imagefind: Values) -> Values:
+    """Run TweakReg on `files`, in their order, updating their headers.
+
+    Parameters
+    ----------
+    files : list of str
+        Names of drizzled images in the working folder; the first is the reference.
+    parameters, imagefind : dict
+        TweakReg's and its source finder's parameters under their own names.
+    """
+    from drizzlepac import tweakreg as task
+
+    leave_out_positions_without_a_number()
+    task.TweakReg(files, imagefindcfg=dict(imagefind), **parameters)
+    return {}
+
+
+def tweakback(drizzled: str, files: list[str], original: str, wcsname: str) -> Values:
+    """Move exposures as TweakReg moved the drizzled image that was made from them.
+
+    Parameters
+    ----------
+    drizzled : str
+        Name of the tweaked drizzled image.
+    files : list of str
+        Names of its exposures.
+    original : str
+        WCSNAME of the drizzled image before TweakReg.
+    wcsname : str
+        WCSNAME that the exposures get.
+    """
+    from astropy.io import fits
+    from drizzlepac import tweakback as task
+
+    with fits.open(drizzled) as hdus:
+        extension = "[sci,1]" if any(hdu.name == "SCI" for hdu in hdus) else "[0]"
+    task.apply_tweak(
+        drizzled + extension,
+        orig_wcs_name=original,
+        output_wcs_name=wcsname,
+        input_files=",".join(files),
+    )
+    return {}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of drizzlepac as it says itself, proving that it can be imported."""
+    import drizzlepac
+
+    return {"drizzlepac": str(drizzlepac.__version__)}
+
+
+CALLS = {
+    f.__name__: f
+    for f in (
+        astrodrizzle,
+        output_grid,
+        count_sources,
+        tweakreg,
+        tweakback,
+        versions,
+        onepass_chips,
+        onepass_headers,
+    )
+}

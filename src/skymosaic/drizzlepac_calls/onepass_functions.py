@@ -1,0 +1,285 @@
+"""What the one-pass engine asks of drizzlepac: see `drizzlepac_calls`, whose rules hold here, too.
+
+AstroDrizzle's last step, taken apart: `onepass_chips` drizzles each chip alone, without its sky, as
+``adrizzle.run_driz_chip`` does; `onepass_headers` makes the headers that its products would have.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Values = dict[str, Any]
+
+_MARGIN = 3  # output pixels around a chip's corners, for the distortion of its edges and the kernel
+
+
+def onepass_chips(
+    files: list[str],
+    first: int,
+    grid: Values,
+    parameters: Values,
+    low: dict[str, str],
+    hits: dict[str, str],
+) -> list[Values]:
+    """Drizzle each chip of some exposures to a cut-out of the output grid, without sky.
+
+    Parameters
+    ----------
+    files : list of str
+        Names of exposures in the working folder; they are read only.
+    first : int
+        Number of the first one's first chip; the cut-outs of chip N are ``N_sci.npy`` and
+        ``N_wht.npy`` in the working folder.
+    grid : dict
+        The output grid under the names of ``drizzlepac.wcs_functions.mergeWCS``.
+    parameters : dict
+        ``pixfrac``, ``kernel``, ``bits``, ``resetbits``, ``wht_type``, ``wt_scl``, ``stepsize``.
+    low, hits : dict
+        Files of static masks, true where a pixel is left out, and of the masks of cosmic rays that
+        AstroDrizzle writes, 0 where one hit; by ``FILE_EXTVER``.
+
+    Returns
+    -------
+    list of dict
+        For each chip ``x``, ``y`` (place of the cut-out on the grid, from 0), ``columns``,
+        ``rows`` (0 where it does not meet the grid), ``pixel_ratio`` (output to input scale),
+        ``number``, ``version``.
+    """
+    import numpy as np
+    from astropy.io import fits
+    from stwcs.wcsutil import HSTWCS
+
+    done, number = [], first
+    for name in files:
+        with fits.open(name, memmap=False) as hdus:
+            for hdu in hdus:
+                if hdu.name == "SCI":
+                    wcs = HSTWCS(hdus, ext=("SCI", hdu.ver))
+                    key = f"{name}_{hdu.ver}"
+                    bad = np.load(low[key]) if key in low else None
+                    if key in hits:
+                        hit = fits.getdata(hits[key]) == 0
+                        bad = hit if bad is None else bad | hit
+                    done.append(_drizzle_chip(hdus, hdu.ver, wcs, number, grid, parameters, bad))
+                    number += 1
+    return done
+
+
+def _drizzle_chip(
+    hdus: Any, extver: int, wcs: Any, number: int, grid: Values, parameters: Values, bad: Any
+) -> Values:
+    import numpy as np
+    from drizzlepac import cdriz, wcs_functions
+    from stwcs.distortion.utils import output_wcs
+
+    natural = wcs.copy()
+    undistort = wcs.sip is not None and wcs.instrument != "DEFAULT"
+    if not undistort:
+        natural.sip = natural.cpdis1 = natural.cpdis2 = natural.det2im = None
+    scale = output_wcs([natural], undistort=undistort).pscale
+    out = wcs_functions.mergeWCS(output_wcs([natural], undistort=undistort), grid)
+    columns, rows = out.pixel_shape
+    ratio = out.pscale / scale
+    box = _cut_out(wcs, out, parameters)
+    x0, y0 = (max(int(box[axis][0]), 0) for axis in (0, 1))
+    x1, y1 = min(int(box[0][1]), columns), min(int(box[1][1]), rows)
+    result = {
+        "number": number,
+        "x": x0,
+        "y": y0,
+        "columns": max(x1 - x0, 0),
+        "rows": max(y1 - y0, 0),
+        "pixel_ratio": float(ratio),
+        "version": "",
+    }
+    if not (result["columns"] and result["rows"]):
+        return result
+    out.wcs.crpix = out.wcs.crpix - [x0, y0]
+    science = np.asarray(hdus["SCI", extver].data, dtype=np.float32)
+    header, primary = hdus["SCI", extver].header, hdus[0].header
+    exptime = float(primary["EXPTIME"])
+    weight, weight_scale = _weight(hdus, extver, bad, exptime, ratio, parameters)
+    units = "cps" if "/S" in str(header.get("BUNIT", "/S")).upper() else "counts"
+    shape = (result["rows"], result["columns"])
+    # NaN stays where nothing falls; bad pixels leave their value, with no weight.
+    sci, wht = np.full(shape, np.nan, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+    mapping = cdriz.DefaultWCSMapping(
+        wcs, out, wcs.pixel_shape[0], wcs.pixel_shape[1], parameters["stepsize"]
+    )
+    result["version"], _, _ = cdriz.tdriz(
+        *(science, weight, sci, wht, np.zeros(shape, dtype=np.int32), 1, 0, 1, 1),
+        *(science.shape[0], ratio, 1.0, 1.0, "center", parameters["pixfrac"]),
+        *(parameters["kernel"], units, 1.0 if units == "cps" else exptime, weight_scale),
+        *("INDEF", 0, 0, 1, mapping),
+    )
+    np.save(f"{number}_sci.npy", sci)
+    np.save(f"{number}_wht.npy", wht)
+    return result
+
+
+def _cut_out(wcs: Any, out: Any, parameters: Values) -> Any:
+    """Return the range of output pixels, ends excluded, that a chip can reach: ((x), (y))."""
+    import numpy as np
+
+    columns, rows = wcs.pixel_shape
+    # Distortion bends the edges outward: they are followed.
+    x, y = np.linspace(0.5, columns + 0.5, 33), np.linspace(0.5, rows + 0.5, 33)
+    edge = np.concatenate(
+        [
+            np.stack([x, np.full(33, 0.5)], axis=1),
+            np.stack([x, np.full(33, rows + 0.5)], axis=1),
+            np.stack([np.full(33, 0.5), y], axis=1),
+            np.stack([np.full(33, columns + 0.5), y], axis=1),
+        ]
+    )
+    found = out.wcs_world2pix(wcs.all_pix2world(edge, 1), 0)
+    # Gaussian and Lanczos kernels reach farther than a pixel.
+    margin = _MARGIN + (6 if parameters["kernel"] in ("gaussian", "lanczos3") else 0)
+    return np.stack([np.floor(found.min(axis=0)) - margin, np.ceil(found.max(axis=0)) + margin], 1)
+
+
+def _weight(
+    hdus: Any, extver: int, bad: Any, exptime: float, ratio: float, parameters: Values
+) -> Any:
+    """Return the weights of a chip's pixels, and the factor that all of them get."""
+    import numpy as np
+    from drizzlepac.buildmask import buildMask
+
+    from skymosaic.hst.flagging import cleared
+
+    flags = cleared(hdus["DQ", extver].data, parameters["resetbits"])
+    good = buildMask(flags, parameters["bits"])
+    if bad is not None:
+        good &= ~bad
+    if parameters["wht_type"] == "ERR":
+        error = hdus["ERR", extver].data
+        with np.errstate(divide="ignore"):
+            weight = (exptime / error) ** 2 * good
+        # As in imageObject.buildERRmask
+        return weight.astype(np.float32), 1.0 / ratio**4
+    return (exptime * good).astype(np.float32), _weight_scale(parameters["wt_scl"])
+
+
+def _weight_scale(given: Any) -> float:
+    # imageObject.set_wtscl takes 1 for the exposure time: the mask has it already.
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        return 1.0
+
+
+def onepass_headers(files: list[str], output: str, grid: Values, parameters: Values) -> Values:
+    """Make the headers that AstroDrizzle's products of these exposures would have.
+
+    The version of the resampler (DnnnVER) is left empty: it tells it only while it works.
+    Writes ``headers_sci.fits`` (with HDRTAB), ``headers_wht.fits`` and, with ``context``,
+    ``headers_ctx.fits`` into the working folder, each with one pixel for its data.
+
+    Parameters
+    ----------
+    files : list of str
+        Names of exposures in the working folder.
+    output : str
+        Name of the product without extension, such as ``field_match_drz``.
+    grid : dict
+        As for `onepass_chips`.
+    parameters : dict
+        AstroDrizzle's ``final_*`` without the prefix, and ``context``, ``proc_unit``, ``coeffs``,
+        ``wcskey``, ``build``, ``stepsize``, ``runfile``.
+    """
+    import numpy as np
+    from astropy.io import fits
+    from drizzlepac import __version__, outputimage, util, wcs_functions
+    from stwcs.distortion.utils import output_wcs
+    from stwcs.wcsutil import HSTWCS
+
+    chips = [_chip_values(name) for name in files]
+    plain = [chip for exposure in chips for chip in exposure]
+    with fits.open(files[0], memmap=False) as hdus:
+        out = wcs_functions.mergeWCS(output_wcs([HSTWCS(hdus, ext=("SCI", 1))]), grid)
+    with fits.open(files[-1], memmap=False) as hdus:
+        idcscale = HSTWCS(hdus, ext=("SCI", plain[-1]["extver"])).idcscale
+    columns, rows = out.pixel_shape
+    common = {
+        "output": f"{output}.fits",
+        "outFinal": f"{output}.fits",
+        "outSci": f"{output}_sci.fits",
+        "outWeight": f"{output}_wht.fits",
+        "outContext": f"{output}_ctx.fits" if parameters["context"] else None,
+        "outnx": columns,
+        "outny": rows,
+        "texptime": sum(exposure[0]["exptime"] for exposure in chips),
+        "texpstart": min(chip["expstart"] for chip in plain),
+        "texpend": max(chip["expend"] for chip in plain),
+        "nimages": len(files),
+        "scale": out.pscale,
+        "driz_version": "",
+        "driz_wcskey": parameters["wcskey"],
+    }
+    ratio_scale = 1.0
+    if parameters["wht_type"] == "ERR":
+        natural = [output_wcs([HSTWCS(name, ext=("SCI", 1))]).pscale for name in files[:1]]
+        ratio_scale = 1.0 / (out.pscale / natural[0]) ** 4
+    scale = ratio_scale if parameters["wht_type"] == "ERR" else _weight_scale(parameters["wt_scl"])
+    values = {**parameters, "idcscale": idcscale}
+    image = outputimage.OutputImage(
+        [{**common, **chip, "wt_scl_val": scale} for chip in plain],
+        values,
+        build=False,
+        wcs=out,
+        single=False,
+    )
+    bunit = plain[-1]["bunit"]
+    rate = bunit.find("/") > 0
+    if parameters["units"] == "cps":
+        image.set_bunit(None if rate else bunit + "/S")
+    else:
+        image.set_bunit(bunit[: bunit.find("/")] if rate else None)
+    image.set_units(parameters["units"])
+    pixel = np.zeros((1, 1), dtype=np.float32)
+    made = image.writeFITS(
+        [chip["data"] for chip in plain],
+        pixel,
+        pixel,
+        ctxarr=np.zeros((1, 1, 1), dtype=np.int32),
+        versions={
+            "AstroDrizzle": __version__,
+            "PyFITS": util.__fits_version__,
+            "Numpy": util.__numpy_version__,
+        },
+        virtual=True,
+        rules_file=None,
+        logfile=parameters["runfile"],
+    )
+    for name, hdus in made.items():
+        kind = name.removesuffix(".fits")[-3:]
+        hdus.writeto(f"headers_{kind}.fits", output_verify="silentfix")
+    return {"texptime": common["texptime"], "idcscale": idcscale}
+
+
+def _chip_values(name: str) -> list[Values]:
+    """Return what an output header tells of each chip of an exposure."""
+    from astropy.io import fits
+
+    root = name.rsplit("_", 1)[0]
+    found = []
+    with fits.open(name) as hdus:
+        primary = hdus[0].header
+        for hdu in hdus:
+            if hdu.name != "SCI":
+                continue
+            times = primary if "EXPSTART" in primary else hdu.header
+            found.append(
+                {
+                    "data": f"{name}[sci,{hdu.ver}]",
+                    "extver": hdu.ver,
+                    "exptime": float(primary["EXPTIME"]),
+                    "expstart": float(times["EXPSTART"]),
+                    "expend": float(times["EXPEND"]),
+                    "finalMask": f"{root}_sci{hdu.ver}_final_mask.fits",
+                    "singleDrizMask": f"{root}_sci{hdu.ver}_single_mask.fits",
+                    "blotImage": f"{root}_sci{hdu.ver}_blt.fits",
+                    "bunit": str(hdu.header.get("BUNIT", "ELECTRONS/S")),
+                }
+            )
+    return found

@@ -1,0 +1,97 @@
+"""What the graph of overlaps says, as findings of the advice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from skymosaic.evidence.advice import Finding
+from skymosaic.evidence.facts import SIGMAS, Facts
+from skymosaic.evidence.overlap_graph import Cut
+from skymosaic.evidence.wording import amount, listed, some
+from skymosaic.methods import ALL, ascribed
+
+
+def find(facts: Facts) -> list[Finding]:
+    """Return what each rule found."""
+    rules = (_unseen, _separate_groups, _undetermined, _weak_cuts, _few_pixels)
+    return [finding for rule in rules for finding in rule(facts)]
+
+
+def _unseen(facts: Facts) -> Iterator[Finding]:
+    if facts.unseen:
+        yield Finding(
+            "no-valid-pixels",
+            "warning",
+            f"{some(facts.unseen)} have no valid pixel: nothing here tells of them.",
+            {"exposures": list(facts.unseen)},
+        )
+
+
+def _separate_groups(facts: Facts) -> Iterator[Finding]:
+    groups = facts.graph.components
+    if len(groups) < 2:
+        return
+    sizes = listed([str(len(group)) for group in groups])
+    relative = [ascribed(m) for m in ALL if "match" in m and m in facts.quality]
+    relate = f"{listed(relative)} cannot relate them" if relative else "no overlap"
+    yield Finding(
+        "separate-groups",
+        "warning",
+        f"The exposures form {len(groups)} groups without a measurable overlap between them "
+        f"({sizes} exposures): {relate}, and the level of one group "
+        "against another is known from the darkest parts of each alone.",
+        {"groups": [list(group) for group in groups]},
+    )
+
+
+def _undetermined(facts: Facts) -> Iterator[Finding]:
+    for method, one in facts.quality.items():
+        if one.undetermined:
+            yield Finding(
+                "undetermined",
+                "warning",
+                f"{ascribed(method)} is undetermined for {some(one.undetermined)}, which "
+                + (
+                    "overlap no other exposure in valid pixels."
+                    if "match" in method
+                    else "have no valid pixel to measure a sky in."
+                ),
+                {"method": method, "exposures": list(one.undetermined)},
+            )
+
+
+def _weak_cuts(facts: Facts) -> Iterator[Finding]:
+    """Tell of overlaps that alone hold parts together, and how well they do."""
+    cuts = {cut.parts: cut for cut in (*facts.graph.bridges, *facts.graph.weakest)}
+    for cut in cuts.values():
+        weak = SIGMAS * cut.error > facts.negligible
+        # An exposure at the rim hangs by few overlaps in any mosaic: worth a word where weak only.
+        if weak or (cut.is_bridge and len(cut.parts[0]) > 1):
+            yield _cut_finding(cut, weak)
+
+
+def _cut_finding(cut: Cut, weak: bool) -> Finding:
+    held = (
+        f"One overlap, of {cut.edges[0].a} and {cut.edges[0].b}, with {cut.pixels} pixels links"
+        if cut.is_bridge
+        else f"{len(cut.edges)} overlaps with {cut.pixels} pixels link"
+    )
+    return Finding(
+        "bridge" if cut.is_bridge else "weak-link",
+        "warning" if weak else "note",
+        f"{held} {some(cut.parts[0])} to the rest of the group: the levels of the two parts are "
+        f"known against each other to {amount(cut.error)} e-/s.",
+        {"part": list(cut.parts[0]), "pixels": cut.pixels, "standard_error": cut.error},
+    )
+
+
+def _few_pixels(facts: Facts) -> Iterator[Finding]:
+    alone = {group[0] for group in facts.graph.components if len(group) == 1}
+    thin = [name for name in facts.graph.thin if name not in alone]
+    if thin:
+        yield Finding(
+            "few-pixels",
+            "warning",
+            f"{some(thin)} share less than 1% of their pixels with all others together.",
+            {"exposures": thin},
+        )

@@ -1,0 +1,1 @@
+"""The machine that a process runs on: scratch, processes, signals, logs, disks."""

@@ -1,0 +1,1 @@
+"""What a file of HST says of itself."""

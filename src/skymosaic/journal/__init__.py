@@ -1,0 +1,1 @@
+"""What a run writes of itself into its store: record, log, metrics, requests, submission."""

@@ -1,0 +1,336 @@
+"""The record of a run: what it was asked for, what its tasks did, and how it ended.
+
+A campaign's store holds one for each run, ``records/NNNNNN.json``, numbered as the campaign's lock
+was taken. It is written again whenever a task starts or ends, so that `status` can tell from
+anywhere what a run is doing.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Required
+
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
+from skymosaic.errors import CancelledError, DamagedError, StoreError
+from skymosaic.host.logs import STEPS, in_step
+from skymosaic.steps.progress import Event
+from skymosaic.steps.step import Place, as_record
+from skymosaic.store import Product, lease, shapes
+from skymosaic.store.base import is_ours
+from skymosaic.versions import versions
+
+if TYPE_CHECKING:
+    from skymosaic.journal.metrics import Metrics
+
+log = logging.getLogger(__name__)
+told = logging.getLogger(STEPS)
+
+_TOLD = ("key", "inputs", "host", "started", "seconds", "peak_memory", "moved", "error")
+_PATIENCE = 10.0  # s; a record is not worth more waiting
+_PAUSE = 1.0  # s between two writings of a record
+
+
+class _StepEntry(TypedDict, total=False):
+    """What the record of a run takes over of a manifest, or of the record of a failure."""
+
+    step: Required[str]
+    key: str
+    inputs: dict[str, str]
+    host: str
+    started: str
+    seconds: shapes.Seconds
+    peak_memory: shapes.Bytes
+    moved: dict[str, int]
+    error: shapes.ErrorRecord
+    products: dict[str, Product]
+
+
+_STEP_ENTRY = TypeAdapter(_StepEntry)
+
+
+class RunState(Enum):
+    """The state of a campaign, with the exit code of ``skymosaic status``."""
+
+    DONE = ("done", 0)
+    RUNNING = ("running", 20)
+    FAILED = ("failed", 21)
+    INTERRUPTED = ("interrupted", 22)
+    CANCELLED = ("cancelled", 23)
+    SUBMITTED = ("submitted", 24)
+
+    def __init__(self, word: str, exit_code: int) -> None:
+        self.word = word
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """What a task of a run did last."""
+
+    name: str
+    state: str
+    """running, done, reused, failed, or lost: it was running when the run ended."""
+    seconds: float
+    """Wall time, s."""
+    detail: str
+    """What it was doing, or why it failed."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """A campaign's last run."""
+
+    state: RunState
+    started: str
+    ended: str | None
+    holder: str
+    """Who is running it now; empty where nobody is."""
+    expected: int
+    """How many tasks there are in all; 0 where that was not known yet."""
+    tasks: list[TaskState]
+    error: Mapping[str, Any] | None
+    """Why it failed."""
+    dashboard: str = ""
+    """Address of the Dask dashboard, while it runs."""
+    metrics: str = ""
+    """Address of its metrics, while it runs."""
+
+
+class Recorder:
+    """Writes the record of a run as its events come in.
+
+    Parameters
+    ----------
+    place : Place
+        The campaign's.
+    number : int
+        Number of the run.
+    asked : mapping
+        The campaign file, resolved.
+    metrics : Metrics, optional
+        Also told of the events.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        number: int,
+        asked: Mapping[str, Any],
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._metrics = metrics
+        self._store = place.store.hurried(_PATIENCE)
+        self._place = place
+        self._key = _record_key(place, number)
+        self._changed, self._ended = threading.Event(), threading.Event()
+        self._lock = threading.Lock()
+        self._record: dict[str, Any] = {
+            "campaign": dict(asked),
+            "versions": versions(),
+            "host": platform.node(),
+            "started": _now(),
+            "ended": None,
+            "state": "running",
+            "expected": 0,
+            "error": None,
+            "dashboard": "",
+            "metrics": "",
+        }
+        self._tasks: dict[str, dict[str, Any]] = {}
+        """By name, in the order in which they started."""
+        self._write()
+        self._writer = threading.Thread(target=self._write_changes, daemon=True)
+        self._writer.start()
+
+    def watch(self, **where: str) -> None:
+        """Take down where the run can be watched: its Dask dashboard, its metrics."""
+        for what, address in where.items():
+            self._note(what, address)
+
+    def expect(self, tasks: int) -> None:
+        """Take down the number of tasks."""
+        if self._metrics:
+            self._metrics.expect(tasks)
+        self._note("expected", tasks)
+
+    def tell(self, event: Event) -> None:
+        """Take down an event; may be called from any thread."""
+        states = {"started": "running", "doing": "running", "finished": "done"}
+        entry = {
+            "task": event.task,
+            "state": states.get(event.state, event.state),
+            "seconds": round(event.seconds, 1),
+            "detail": event.detail,
+        }
+        with self._lock:
+            self._tasks[event.task] = entry
+            if self._metrics:
+                self._metrics.tell(event)
+        self._changed.set()
+        with in_step(self._place.topic, event.task):
+            level = logging.WARNING if event.state == "failed" else logging.INFO
+            told.log(level, "%s after %.1f s %s", event.state, event.seconds, event.detail)
+
+    def end(self, error: BaseException | None) -> None:
+        """Take down how it ended: what the steps read, made and cost, and the error if any.
+
+        Parameters
+        ----------
+        error : BaseException or None
+            What ended it; None where it went well.
+        """
+        self._ended.set()
+        self._changed.set()
+        self._writer.join()
+        with self._lock:
+            self._record |= {
+                "steps": self._steps(),
+                "ended": _now(),
+                "state": "done" if error is None else "failed",
+                "error": None if error is None else as_record(error),
+            }
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                self._record["state"] = "interrupted"
+            if isinstance(error, CancelledError):
+                self._record["state"] = "cancelled"
+        self._write()
+
+    def _steps(self) -> dict[str, Any]:
+        """Return what the manifests and the records of failed steps tell."""
+        store, found = self._store, {}
+        try:
+            for folder in ("failed", "manifests"):
+                for key in store.list(self._place.key(folder)):
+                    if not (key.endswith(".json") and is_ours(key)):
+                        continue
+                    told = self._told(key)
+                    if told is None:
+                        continue
+                    found[told["step"]] = {name: told[name] for name in _TOLD if name in told} | {
+                        "outputs": {n: p.sha256 for n, p in told.get("products", {}).items()}
+                    }
+        except StoreError as error:
+            log.warning("the record of the run does not tell its steps: %s", error)
+        return found
+
+    def _told(self, key: str) -> Any:
+        """Return what a manifest or the record of a failure tells; None where it is damaged."""
+        try:
+            return shapes.read(self._store, key, _STEP_ENTRY)
+        except DamagedError as error:
+            log.warning("the record of the run does not tell all steps: %s", error)
+            return None
+
+    def _note(self, name: str, value: Any) -> None:
+        with self._lock:
+            self._record[name] = value
+        self._changed.set()
+
+    def _write_changes(self) -> None:
+        while not self._ended.is_set():
+            self._changed.wait()
+            self._changed.clear()
+            if not self._ended.is_set():
+                self._write()
+                self._ended.wait(_PAUSE)
+
+    def _write(self) -> None:
+        with self._lock:
+            record = {**self._record, "tasks": list(self._tasks.values())}
+        try:
+            self._store.write_json(self._key, shapes.sealed(record))
+        except StoreError as error:  # the run matters more than its record
+            log.warning("the record of the run could not be written: %s", error)
+
+
+def last_status(place: Place) -> Status | None:
+    """Return the status of a campaign's last run, None where there was none.
+
+    Raises
+    ------
+    DamagedError
+        Its record is not what was written.
+    StoreError
+        The store cannot be read.
+    """
+    records = lease.numbered(place.store.list(place.key("records")))
+    if not records:
+        return None
+    number, key = records[-1]
+    record = shapes.read(place.store, key, shapes.RUN)
+    if record is None:  # removed as we looked
+        return last_status(place)
+    lock = lease.look(place.store, campaign_lock(place))
+    # Another number is not this run's: somebody inspects, or cleans.
+    holder = lock.holder if number == lock.number else None
+    state = _state(record, running=holder is not None)
+    lost = "running" if state is RunState.RUNNING else "lost"
+    return Status(
+        state=state,
+        started=record["started"],
+        ended=record["ended"],
+        holder=str(holder or ""),
+        expected=record["expected"],
+        tasks=[
+            TaskState(
+                task["task"],
+                lost if task["state"] == "running" else task["state"],
+                task["seconds"],
+                task["detail"],
+            )
+            for task in record["tasks"]
+        ],
+        error=record["error"],
+        dashboard=record.get("dashboard", "") if state is RunState.RUNNING else "",
+        metrics=record.get("metrics", "") if state is RunState.RUNNING else "",
+    )
+
+
+def last_number(place: Place) -> int:
+    """Return the number of a campaign's last run, 0 where there was none."""
+    records = lease.numbered(place.store.list(place.key("records")))
+    return records[-1][0] if records else 0
+
+
+def campaign_lock(place: Place) -> str:
+    """Return the folder of the lock that a run of a campaign holds."""
+    return place.key("locks", "campaign")
+
+
+def _record_key(place: Place, number: int) -> str:
+    return place.key("records", f"{number:06d}.json")
+
+
+def _state(record: Mapping[str, Any], *, running: bool) -> RunState:
+    if record["state"] == "running":
+        return RunState.RUNNING if running else RunState.INTERRUPTED
+    return next(state for state in RunState if state.word == record["state"])
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def states_markdown() -> str:
+    """Return the part of the page of exit codes that tells those of ``skymosaic status``."""
+    rows = [f"| {state.exit_code} | {state.word} |" for state in RunState]
+    head = "`skymosaic status` ends with the state of the run, or with one of the errors above:"
+    return "\n".join(["", head, "", "| Code | State |", "|---|---|", *rows]) + "\n"
+
+
+def both(first: Callable[[Any], None], second: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return a callable that tells two listeners."""
+
+    def tell(what: Any) -> None:
+        first(what)
+        second(what)
+
+    return tell

@@ -1,0 +1,1 @@
+"""The steps of a campaign, and the graph that they form."""

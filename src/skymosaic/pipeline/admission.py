@@ -1,0 +1,193 @@
+"""What is known of the exposures of a campaign before any of them is fetched: what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from skymosaic.archive.base import Parcel
+from skymosaic.config import AnySource, Campaign, DirectorySource, MastSource, SimulatedSource
+from skymosaic.config.detectors import named_detectors
+from skymosaic.drizzle.onepass.limits import require_linear
+from skymosaic.drizzle.order import as_far_as_known
+from skymosaic.errors import CampaignError, InputError, SkymosaicError
+from skymosaic.hst.imagers import (
+    IMAGERS,
+    PAGE,
+    Imager,
+    detectors_named,
+    imagers_named,
+    onepass_imagers,
+)
+from skymosaic.hst.usable import Allowed, no_image_through
+from skymosaic.methods import OWN
+from skymosaic.pipeline.inspection import Rules
+
+
+def allowed_by(source: AnySource) -> Allowed:
+    """Return what a source takes that is refused otherwise."""
+    return Allowed(
+        getattr(source, "allow_untried", False), getattr(source, "allow_non_imaging", False)
+    )
+
+
+def needs_onepass(campaign: Campaign) -> str | None:
+    """Return what in a campaign file needs exposures that the one-pass engine takes, or None."""
+    if campaign.drizzle.engine == "onepass":
+        return "drizzle.engine: onepass"
+    if own := [method for method in campaign.sky.methods if method in OWN]:
+        return f"sky.methods: {own[0]}"
+    return f"drizzle.{campaign.drizzle.checks[0]}" if campaign.drizzle.checks else None
+
+
+def rules_of(campaign: Campaign) -> Rules:
+    """Return what is asked of a campaign's exposures when they are inspected."""
+    source = campaign.source
+    return Rules(
+        mixed=getattr(source, "allow_mixed", False),
+        allowed=allowed_by(source),
+        needs=needs_onepass(campaign),
+        leave_out=getattr(source, "on_bad_file", "refuse") == "leave_out",
+        parameters={**campaign.drizzle.parameters, **campaign.sky.parameters},
+    )
+
+
+def require_possible(campaign: Campaign) -> None:
+    """Refuse what a campaign file asks for and nobody can do, before anything is asked of anybody.
+
+    Raises
+    ------
+    CampaignError
+        It names a file that is not there, a tile that nothing can simulate, or a key that goes
+        with others.
+    DrizzleError
+        It names the parameter that the engine, or the checks, cannot do.
+    InputError
+        It names an imager or filter.
+    """
+    if campaign.compute.share is not None and campaign.groups is None:
+        raise CampaignError(
+            f"compute.share {campaign.compute.share} is a share of a program's groups, and the "
+            "file has none: leave it out, or set groups: {}"
+        )
+    _require_files(campaign)
+    if isinstance(campaign.source, SimulatedSource):
+        from skymosaic.pipeline.sources import simulation_of
+
+        simulation_of(campaign.source)
+    require_admissible(campaign)
+    if campaign.drizzle.engine == "onepass" or campaign.drizzle.checks:
+        # What its detector decides is not known yet: `stages.plan` asks again.
+        require_linear(as_far_as_known(named_detectors(campaign.source), drizzled(campaign)))
+
+
+def require_groups_possible(campaign: Campaign) -> None:
+    """Refuse what groups of a program have of their own and nobody can do; as `require_possible`.
+
+    For who looks at the file: when a program runs, a group that fails does not stop the others.
+    """
+    for name in campaign.groups.parameters if campaign.groups is not None else ():
+        own = campaign.for_group(name)
+        try:
+            require_possible(own)
+        except SkymosaicError as error:
+            raise type(error)(f"groups.parameters.{name}: {error}") from None
+
+
+def _require_files(campaign: Campaign) -> None:
+    """Refuse files that the parameters name and that are not there, where all see one disk."""
+    if campaign.compute.backend not in ("local", "slurm", "mpi"):
+        return
+    aligned = campaign.align.tweakreg if campaign.align.method != "none" else {}
+    for key, holder in (("align.tweakreg", aligned), ("drizzle.parameters", drizzled(campaign))):
+        for name in ("refcat", "rules_file", "driz_sep_refimage"):
+            path = str(holder.get(name) or "")
+            # drizzlepac takes the extension of an image behind its name: ref.fits[sci,1].
+            if path and not Path(path.split("[")[0]).is_file():
+                raise CampaignError(f"{key}.{name}: there is no file {path}; correct the path")
+
+
+def drizzled(campaign: Campaign) -> Mapping[str, Any]:
+    """Return AstroDrizzle's parameters that a campaign file sets, those of the sky step too."""
+    return {**campaign.drizzle.parameters, **campaign.sky.parameters}
+
+
+def require_admissible(campaign: Campaign, parcels: Sequence[Parcel] = ()) -> None:
+    """Refuse imagers and filters that the file names, before anything is fetched.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        What its file says.
+    parcels : sequence of Parcel
+        What its source has, if that is known: an archive's list tells the imager and the filter of
+        each file.
+
+    Raises
+    ------
+    InputError
+        As their exposures would be refused.
+    """
+    source, allowed = campaign.source, allowed_by(campaign.source)
+    for key, name, imagers in _imagers_of(source):
+        if not imagers:
+            known = sorted(
+                {
+                    one if key.endswith("detector") else f"{i.instrument}/{one}"
+                    for i in IMAGERS
+                    for one in i.detectors
+                }
+            )
+            raise InputError(
+                f"{key} is {name}: AstroDrizzle knows none such; it is one of {', '.join(known)}"
+            )
+    for key, name, imagers in (*_imagers_of(source), *_imagers_listed(parcels)):
+        if imagers and not any(imager.tried for imager in imagers) and not allowed.untried:
+            raise InputError(
+                f"{key} is {name}: no exposure of it was ever tried ({PAGE}); choose another, or "
+                "set source.allow_untried: true to try all the same"
+            )
+        needs = needs_onepass(campaign)
+        if needs and imagers and not any("onepass" in imager.engines for imager in imagers):
+            raise InputError(
+                f"{key} is {name}, and {needs} takes {onepass_imagers()} only; use "
+                "drizzle.engine: astrodrizzle, with AstroDrizzle's own methods, and without "
+                "witness and sample"
+            )
+    for key, name in (*_filters_of(source), *_listed(parcels, "filter")):
+        what = no_image_through(name.replace(";", "+"))  # MAST's "CLEAR1L;G800L"
+        if what is not None and not allowed.non_imaging:
+            raise InputError(
+                f"{key}: {what}; choose another, or set source.allow_non_imaging: true to drizzle "
+                "it all the same"
+            )
+
+
+def _imagers_of(source: AnySource) -> list[tuple[str, str, list[Imager]]]:
+    if isinstance(source, MastSource):
+        return [("source.instrument", name, imagers_named(name)) for name in source.instrument]
+    if isinstance(source, DirectorySource) and source.detector is not None:
+        return [("source.detector", source.detector, detectors_named(source.detector))]
+    return []
+
+
+def _imagers_listed(parcels: Sequence[Parcel]) -> list[tuple[str, str, list[Imager]]]:
+    return [(key, name, imagers_named(name)) for key, name in _listed(parcels, "instrument")]
+
+
+def _listed(parcels: Sequence[Parcel], what: str) -> list[tuple[str, str]]:
+    """Return what an archive's list says of files; of each value the first file that has it."""
+    first: dict[str, str] = {}
+    for parcel in parcels:
+        if value := parcel.identity.get("file", {}).get(what):
+            first.setdefault(value, parcel.name)
+    return [(f"{what} of {name}", value) for value, name in first.items()]
+
+
+def _filters_of(source: AnySource) -> list[tuple[str, str]]:
+    if isinstance(source, MastSource):
+        return [("source.filters", name) for name in source.filters]
+    if isinstance(source, DirectorySource) and source.filter is not None:
+        return [("source.filter", source.filter)]
+    return []

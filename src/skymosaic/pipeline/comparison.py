@@ -1,0 +1,252 @@
+"""The last task: one comparison of all methods, from what the other tasks recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from astropy.table import Table
+from pydantic import ValidationError
+
+from skymosaic.align.solutions import mixed_as_they_are, mixed_in_tiles
+from skymosaic.align.vectors import VECTORS
+from skymosaic.config import Campaign
+from skymosaic.drizzle import parameters as pars
+from skymosaic.evidence.reduction import Floats
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.units import as_told, header_unit, mosaic_unit
+from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.sentences import masks
+from skymosaic.pipeline.sentences.differences import chips_told, differences_told
+from skymosaic.pipeline.sentences.footprints import footprints_told
+from skymosaic.pipeline.sentences.positions import positions_line, positions_told
+from skymosaic.pipeline.sentences.static_masks import static_told
+from skymosaic.pipeline.sentences.verified import check_lines
+from skymosaic.pipeline.stages import order_of, read_previews, require_equal_weights, sky_values
+from skymosaic.pipeline.tables import alignment_lines, alignment_warnings, run_record
+from skymosaic.steps.step import Bench, Finished, Place, run_step
+from skymosaic.steps.tasks import Task
+from skymosaic.versions import versions
+
+if TYPE_CHECKING:
+    from skymosaic.evidence.evidence import Evidence
+    from skymosaic.report.gather import ComparisonInput
+
+# Versions of what is told of some runs; part of the step's key.
+_RATES_SHOWN = 1  # skies of data in counts
+_WEIGHTS_TOLD = 1  # where each method has masks of its own
+
+
+def gather(
+    place: Place,
+    campaign: Campaign,
+    left_out: Sequence[str],
+    retrieved: Sequence[Finished],
+    inspected: Finished,
+    aligned: Finished,
+    planned: Finished,
+    differences: Finished | None,
+    drizzled: Sequence[Finished],
+    checked: Mapping[str, Finished],
+    positions: Finished | None = None,
+) -> Finished:
+    """Compare the methods and write ``comparison/``: table, figures, report."""
+    runs: dict[str, Finished] = dict(zip(campaign.sky.methods, drizzled, strict=True))
+    found = Findings(
+        place,
+        campaign,
+        retrieved,
+        inspected,
+        aligned,
+        planned,
+        differences,
+        runs,
+        checked,
+        positions,
+    )
+    parameters = order_of(planned).parameters
+    looked_for = pars.has_cr_steps(parameters)
+    at_once = campaign.drizzle.engine == "onepass"
+    told = [*left_out, *told_first(found)]
+
+    def work(bench: Bench) -> dict[str, Any]:
+        # Measuring and drawing are this task's business alone: the others start sooner without
+        # their imports.
+        from skymosaic.evidence.evidence import gather_evidence
+        from skymosaic.pipeline.measuring import measure
+        from skymosaic.report.evidence_files import summary_lines
+        from skymosaic.report.gather import write_comparison
+        from skymosaic.report.mdrizsky import axis_label, format_table
+
+        warned, weights = list(told), None
+        if not looked_for:
+            require_equal_weights(runs)
+        elif not at_once:
+            bench.doing("comparing the weights of the methods")
+            reference, apart = masks.compare_weights(bench, runs)
+            warned.append(masks.each(apart, reference))
+            weights = masks.weight_sheet(apart, reference)
+        skies = {method: sky_values(run) for method, run in runs.items()}
+        images = read_previews(bench, runs)
+        bench.doing("measuring the overlaps")
+        measured = measure(
+            bench,
+            found.exposures,
+            aligned,
+            planned,
+            skies,
+            images,
+            retrieved,
+            parameters,
+            chips_told(runs),
+        )
+        evidence = None if measured is None else gather_evidence(measured)
+        data = comparison_input(found, images, evidence)
+        vectors = read_vectors(bench, aligned)
+        bench.doing("drawing figures, writing the report")
+        record = run_record(found, warned, unit=data.unit, vectors=vectors, weights=weights)
+        comparison = write_comparison(bench.out, data, record)
+        return {
+            "table": format_table(comparison.table),
+            "title": axis_label(comparison.table),
+            "warnings": [*comparison.warnings, *warned],
+            "campaign": what_is_asked(campaign),
+            "evidence": None if evidence is None else evidence.to_dict(),
+            "summary": [
+                *([] if evidence is None else summary_lines(evidence)),
+                *alignment_lines(aligned),
+                *([] if positions is None else [positions_line(positions.result)]),
+                *check_lines(checked),
+            ],
+            "card": dict(comparison.card),
+        }
+
+    return run_step(
+        place,
+        "comparison",
+        told=[Task("gather")],
+        inputs=found.compared,
+        parameters={
+            "campaign": what_is_asked(campaign),
+            "keys": found.keys,
+            "told": told,
+            **({"rates": _RATES_SHOWN} if _in_counts(found) else {}),
+            **({"weights": _WEIGHTS_TOLD} if looked_for and not at_once else {}),
+        },
+        versions=versions(),
+        work=work,
+    )
+
+
+def told_first(found: Findings) -> list[str]:
+    """Return what the reader of a comparison must know first, from the steps that have finished."""
+    inspected, aligned, planned, runs = (
+        found.inspected,
+        found.aligned,
+        found.planned,
+        found.drizzled,
+    )
+    told: list[str] = []
+    if inspected is not None:
+        told += inspected.result.get("warnings", ())  # older versions had none
+    if aligned is not None:
+        told += alignment_warnings(aligned)
+    told += solution_warnings(found)
+    if found.positions is not None:
+        told += positions_told(found.positions.result)
+    if planned is not None:
+        order = order_of(planned)
+        told += order.warnings
+        looked_for = pars.has_cr_steps(order.parameters)
+        if runs and looked_for and found.campaign.drizzle.engine == "onepass":
+            told.append(masks.once(runs, _method_of_masks(found.campaign, runs)))
+    return [*told, *static_told(runs), *footprints_told(runs), *differences_told(runs)]
+
+
+def solution_warnings(found: Findings) -> list[str]:
+    """Return where WCS solutions of different kinds are in one mosaic, once it is aligned."""
+    if found.inspected is None:
+        return []
+    if found.campaign.align.method == "none":
+        return mixed_as_they_are(found.exposures)
+    alignment = None if found.aligned is None else found.aligned.result.get("alignment")
+    if alignment is None:
+        return []
+    exposures, drizzled = (
+        [Exposure.from_dict(record) for record in found.inspected.result[kind]]
+        for kind in ("exposures", "drizzled")
+    )
+    used = {
+        tile: members
+        for tile, members in alignment["members"].items()
+        if tile not in alignment["dropped"]
+    }
+    return mixed_in_tiles(used, exposures, drizzled)
+
+
+def _in_counts(found: Findings) -> bool:
+    return any(chip.counts for exposure in found.exposures for chip in exposure.chips)
+
+
+def _method_of_masks(campaign: Campaign, runs: Mapping[str, Finished]) -> str:
+    """Return the method under whose sky onepass looked for cosmic rays."""
+    recorded = masks.method_recorded(runs)
+    if recorded is not None:
+        return recorded
+    # Runs of older versions did not record it.
+    from skymosaic.drizzle.onepass.cosmic_rays import method_of
+    from skymosaic.pipeline.onepass import choices_of
+
+    return method_of(choices_of(campaign.sky))
+
+
+def what_is_asked(campaign: Campaign) -> dict[str, Any]:
+    """Return the part of a campaign file that its result depends on, as plain values."""
+    asked: dict[str, Any] = campaign.model_dump(mode="json", exclude={"store", "compute"})
+    # As resolved: what is not asked for by name was `false` in older versions.
+    asked["drizzle"]["witness"] = campaign.drizzle.has_witness
+    if campaign.sky.static == "auto":  # as in files of versions that did not know the key
+        del asked["sky"]["static"]
+    return asked
+
+
+def asked_for(gathered: Finished) -> dict[str, Any]:
+    """Return `what_is_asked` of the campaign file that a comparison was made from.
+
+    What the version that made it did not know has its default.
+    """
+    asked = dict(gathered.result.get("campaign", {}))
+    try:
+        return what_is_asked(Campaign.model_validate(asked))
+    except ValidationError:  # a version that asked for something else
+        return asked
+
+
+def comparison_input(
+    found: Findings, images: Mapping[str, Floats], evidence: Evidence | None = None
+) -> ComparisonInput:
+    """Return what is compared: the sky values of the methods that ran, and their mosaics."""
+    from skymosaic.report.gather import ComparisonInput
+
+    planned, exposures = found.planned, found.exposures
+    return ComparisonInput(
+        runs={m: as_told(sky_values(run), exposures) for m, run in found.drizzled.items()},
+        groups=() if planned is None else planned.result["groups"],
+        polygons={exposure.rootname: exposure.polygons for exposure in exposures},
+        images=images,
+        unit=header_unit(exposures),
+        image_unit=mosaic_unit(exposures, in_counts=_mosaics_in_counts(found.campaign)),
+        pairs={} if planned is None else {(a, b): area for a, b, area in planned.result["pairs"]},
+        evidence=evidence,
+    )
+
+
+def read_vectors(bench: Bench, aligned: Finished | None) -> Table | None:
+    """Return the residuals of the matched sources, None where the alignment kept none."""
+    if aligned is None or VECTORS not in aligned.products:
+        return None
+    return Table.read(bench.fetch(aligned.products[VECTORS]), format="ascii.ecsv")
+
+
+def _mosaics_in_counts(campaign: Campaign) -> bool:
+    return campaign.drizzle.parameters.get("final_units") == "counts"  # no detector decides it

@@ -1,0 +1,125 @@
+"""The task that gives the reference engine the skies of this project's own methods.
+
+AstroDrizzle takes them as its `skyfile`. The one-pass engine needs no such task: it has the
+exposures on the common grid anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.missing_pixels import key_of_missing
+from skymosaic.drizzle.onepass.differences import VERSION, matched_on_grid
+from skymosaic.drizzle.onepass.limits import KERNELS, WEIGHTS
+from skymosaic.drizzle.onepass.run import drizzle_chips
+from skymosaic.drizzle.onepass.skies import AppliedSky, SkyChoice, find_skies
+from skymosaic.hst.usable import require_engine
+from skymosaic.methods import OWN
+from skymosaic.pipeline import stages
+from skymosaic.pipeline.onepass import per_chip_of, processes_of
+from skymosaic.sky.values import SkyValue
+from skymosaic.steps.step import Bench, Finished, Place, run_step
+from skymosaic.steps.tasks import Task
+from skymosaic.versions import versions
+
+if TYPE_CHECKING:
+    from skymosaic.config import Campaign
+
+STEP = "differences"
+
+
+def measure_differences(
+    place: Place, campaign: Campaign, aligned: Finished, planned: Finished
+) -> Finished:
+    """Drizzle every chip alone, and find the skies that fit the differences.
+
+    Raises
+    ------
+    InputError
+        The exposures are of an instrument whose data AstroDrizzle converts to electrons.
+    """
+    images = stages.select(aligned.result["exposures"], aligned.products)
+    grid = Grid.from_call(planned.result["grid"])
+    parameters = stages.order_of(planned).parameters
+    methods = [method for method in campaign.sky.methods if method in OWN]
+    require_engine(images.exposures, f"sky.methods: {methods[0]}")
+
+    def work(bench: Bench) -> dict[str, Any]:
+        images.fetch(bench)
+        with stages.computing_slot(place):
+            threads = processes_of(campaign, len(images.exposures))
+            log = bench.scratch / "differences.log"
+            bench.doing(f"differences of {len(images.exposures)} exposures")
+            cut_outs, load = drizzle_chips(
+                bench.scratch,
+                log,
+                images.exposures,
+                grid,
+                linear(parameters),
+                processes=threads,
+            )
+            skies = find_skies(
+                bench.scratch,
+                images.exposures,
+                {method: SkyChoice(method) for method in methods},
+                parameters,
+                differences=lambda: matched_on_grid(
+                    grid, cut_outs, load, images.exposures, per_chip=campaign.sky.per_chip
+                ),
+            )
+        return {
+            "skies": {
+                method: {
+                    "values": [asdict(value) for value in sky.values],
+                    "subtracted": list(sky.subtracted),
+                    "recorded": list(sky.recorded),
+                    "told": sky.told,
+                }
+                for method, sky in skies.items()
+            }
+        }
+
+    return run_step(
+        place,
+        STEP,
+        told=[Task(STEP)],
+        inputs=images.products,
+        parameters={
+            "engine": VERSION,
+            "methods": methods,
+            **per_chip_of(campaign.sky, images.exposures),
+            **key_of_missing(images.exposures),
+            "grid": planned.result["grid"],
+            "astrodrizzle": dict(parameters),
+        },
+        versions=versions(),
+        work=work,
+    )
+
+
+def linear(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters by which each exposure can be drizzled alone.
+
+    The differences need no more than that: cosmic rays are rejected where exposures disagree.
+    """
+    plain = {**parameters, **dict.fromkeys(pars.CR_STEPS, False)}
+    if plain.get("final_kernel", "square") not in KERNELS:
+        plain["final_kernel"] = "square"
+    if plain.get("final_wht_type", "EXP") not in WEIGHTS:
+        plain["final_wht_type"] = "EXP"
+    return plain
+
+
+def given_sky(done: Finished, method: str) -> AppliedSky:
+    """Return the sky of a method that the task found."""
+    sky = done.result["skies"][method]
+    return AppliedSky(
+        [SkyValue(**value) for value in sky["values"]],
+        tuple(sky["subtracted"]),
+        tuple(sky["recorded"]),
+        told=sky["told"],
+    )

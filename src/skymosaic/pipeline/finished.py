@@ -1,0 +1,77 @@
+"""The finished steps of a campaign: what the comparison and the report are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from skymosaic.config import Campaign
+from skymosaic.hst.exposure import Exposure
+from skymosaic.report.record import Missing
+from skymosaic.steps.step import Finished, Place
+from skymosaic.store import Product
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The steps of a campaign, each None or absent where it has not finished."""
+
+    place: Place
+    campaign: Campaign
+    retrieved: Sequence[Finished] = ()
+    inspected: Finished | None = None
+    aligned: Finished | None = None
+    """With `align: none`, what was inspected."""
+    planned: Finished | None = None
+    differences: Finished | None = None
+    """The skies of this project's own methods, where the reference engine is given them."""
+    drizzled: Mapping[str, Finished] = field(default_factory=dict)
+    """By method, in the order of the campaign."""
+    checked: Mapping[str, Finished] = field(default_factory=dict)
+    """Steps in which the engines check each other, by name."""
+    positions: Finished | None = None
+    """With `align: none`: how the positions of stars agree; older versions did not ask."""
+    gathered: Finished | None = None
+    """The comparison; it may be of a former run."""
+    missing: Sequence[Missing] = ()
+    """What has not finished, or is out of date, and why."""
+
+    @property
+    def exposures(self) -> list[Exposure]:
+        """The exposures, aligned where that has been done."""
+        step = self.aligned or self.inspected
+        if step is None:
+            return []
+        return [Exposure.from_dict(record) for record in step.result["exposures"]]
+
+    @property
+    def steps(self) -> list[Finished]:
+        """All finished steps that the comparison is made from, in their order.
+
+        Each with the products that it made: those that it only passes on are another's.
+        """
+        steps = [*self.retrieved, self.inspected, self.aligned, self.planned, self.differences]
+        more = [*self.drizzled.values(), *self.checked.values()]
+        return [self._own(step) for step in [*steps, self.positions, *more] if step is not None]
+
+    @property
+    def compared(self) -> dict[str, Product]:
+        """What the comparison reads: the products of the methods, the aligned exposures."""
+        runs = self.drizzled.values()
+        made = {f"{run.step}/{name}": p for run in runs for name, p in run.products.items()}
+        if self.aligned is None:
+            return made
+        return made | {f"aligned/{e.name}": self.aligned.products[e.name] for e in self.exposures}
+
+    @property
+    def keys(self) -> list[str]:
+        """Keys of the other steps that the comparison depends on."""
+        steps = (self.planned, self.aligned, self.positions, *self.checked.values())
+        return [step.key for step in steps if step is not None]
+
+    def _own(self, step: Finished) -> Finished:
+        folder = self.place.key(step.step.split("/")[0], "")
+        products = step.products.items()
+        return replace(
+            step, products={name: one for name, one in products if one.key.startswith(folder)}
+        )

@@ -1,0 +1,164 @@
+"""The graph of a campaign: which steps it has, and what each is made from.
+
+Who makes the calls is an argument: workers do the work (`OnWorkers`), or this thread looks up
+whether all of it is finished (`Here`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from skymosaic.archive.base import Parcel, Source
+from skymosaic.config import Campaign
+from skymosaic.methods import OWN
+from skymosaic.pipeline import comparison, stages
+from skymosaic.pipeline.admission import rules_of
+from skymosaic.steps.execution import Calls, Here
+from skymosaic.steps.step import Finished, Place
+from skymosaic.steps.tasks import looks_at_pairs
+
+if TYPE_CHECKING:
+    pass
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The first half of a campaign's graph: what all sky methods share."""
+
+    retrieved: Sequence[Any]
+    inspected: Any
+    aligned: Any
+    planned: Any
+    positions: Any = None
+    """With `align: none`: whether the stars of the exposures lie at the same places."""
+
+
+@dataclass(frozen=True)
+class Drizzled:
+    """The second half: what the comparison is made from."""
+
+    runs: Sequence[Any]
+    """A task of each sky method, in the campaign's order."""
+    differences: Any = None
+    """The task that measured the skies of this project's own methods, where there is one."""
+
+
+def retrieve_each(
+    calls: Calls, campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]
+) -> list[Any]:
+    """Make a task of each parcel that a source has."""
+    # Dask looks for tasks in arguments, one by one; what all have in common hides from it.
+    return calls.each(partial(stages.retrieve, place, source, rules_of(campaign)), parcels)
+
+
+def inspect_all(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Any:
+    """Make the task that inspects what was retrieved."""
+    return calls.call(stages.inspect, place, retrieved, rules_of(campaign))
+
+
+def prepare(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Prepared:
+    """Make the tasks that inspect, align and plan what was retrieved.
+
+    Exposures that are not aligned get tasks that compare the positions of their stars.
+    """
+    inspected = inspect_all(calls, campaign, place, retrieved)
+    aligned = calls.call(stages.align, place, campaign.align, inspected)
+    planned = calls.call(stages.plan, place, campaign, aligned)
+    positions = None
+    if campaign.align.method == "none":
+        from skymosaic.pipeline import (
+            positions as positions_stage,  # with scipy, as in `drizzle_each`
+        )
+
+        positions = positions_stage.check_positions(calls, place, retrieved, aligned, planned)
+    return Prepared(retrieved, inspected, aligned, planned, positions)
+
+
+def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Prepared) -> Drizzled:
+    """Make the task of each sky method."""
+    if campaign.drizzle.engine == "onepass":
+        from skymosaic.pipeline import onepass  # with scipy, which takes half a second to import
+
+        return Drizzled(onepass.drizzle_each(calls, campaign, place, prepared))
+    methods, given, skies = campaign.sky.methods, {}, None
+    if own := [method for method in methods if method in OWN]:
+        from skymosaic.pipeline import differences as differences_stage  # likewise
+
+        skies = calls.call(
+            differences_stage.measure_differences,
+            place,
+            campaign,
+            prepared.aligned,
+            prepared.planned,
+            name=differences_stage.STEP,
+        )
+        given = {method: calls.call(differences_stage.given_sky, skies, method) for method in own}
+    # The longest first, so that none of them is left alone at the end.
+    longest_first = sorted(methods, key=lambda method: not looks_at_pairs(method))
+    drizzled = {
+        method: calls.call(
+            stages.drizzle,
+            place,
+            prepared.aligned,
+            prepared.planned,
+            method,
+            given.get(method),
+            name="drizzle_pairs" if looks_at_pairs(method) else "drizzle",
+        )
+        for method in longest_first
+    }
+    return Drizzled([drizzled[method] for method in methods], skies)
+
+
+def compare(
+    calls: Calls,
+    campaign: Campaign,
+    place: Place,
+    source: Source,
+    prepared: Prepared,
+    drizzled: Drizzled,
+) -> Any:
+    """Make the task that gathers the sky methods, which ends the campaign."""
+    checked = {}
+    if campaign.drizzle.checks:
+        from skymosaic.pipeline import checks  # as in `drizzle_each`
+
+        checked = checks.check_each(calls, campaign, place, prepared, drizzled.runs)
+    return calls.call(
+        comparison.gather,
+        place,
+        campaign,
+        list(source.left_out),
+        prepared.retrieved,
+        prepared.inspected,
+        prepared.aligned,
+        prepared.planned,
+        drizzled.differences,
+        drizzled.runs,
+        checked,
+        prepared.positions,
+    )
+
+
+def look_up(
+    campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]
+) -> Finished:
+    """Return the finished comparison of a campaign; nothing is run.
+
+    Raises
+    ------
+    NotFinishedError
+        The first step that would have to run.
+    """
+    here, place = Here(), place.only_finished()
+    prepared = prepare(here, campaign, place, retrieve_each(here, campaign, place, source, parcels))
+    drizzled = drizzle_each(here, campaign, place, prepared)
+    done: Finished = compare(here, campaign, place, source, prepared, drizzled)
+    return done

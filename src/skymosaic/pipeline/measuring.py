@@ -1,0 +1,177 @@
+"""What the comparison measures on pixels: exposures and mosaics of the store, in cells of sky."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from astropy.nddata.bitmask import bitfield_to_boolean_mask
+from astropy.wcs import WCS, FITSFixedWarning
+
+from skymosaic.drizzle.grid import Grid
+from skymosaic.evidence.cells import CellGrid, Cells, Chip, cell_side, measure_cells
+from skymosaic.evidence.evidence import Measured
+from skymosaic.evidence.mosaic import in_cells
+from skymosaic.evidence.reduction import Floats, block_side
+from skymosaic.hst.exposure import Exposure
+from skymosaic.pipeline.chip_steps import steps_in_cells, steps_of
+from skymosaic.sky.values import SkyValue, mean_of_chips
+from skymosaic.steps.step import Bench, Finished
+from skymosaic.store import Product
+
+_AT_ONCE = 4  # exposures read at once: gather runs alone, and each takes some 100 MB
+
+
+def measure(
+    bench: Bench,
+    exposures: Sequence[Exposure],
+    aligned: Finished,
+    planned: Finished,
+    skies: Mapping[str, Sequence[SkyValue]],
+    previews: Mapping[str, Floats],
+    retrieved: Sequence[Finished],
+    parameters: Mapping[str, Any],
+    chips: Mapping[str, Any] | None = None,
+) -> Measured | None:
+    """Return the exposures and the mosaics in cells; None where no exposure has a valid pixel.
+
+    Parameters
+    ----------
+    bench : Bench
+        Of the step.
+    exposures : sequence of Exposure
+        What was drizzled.
+    aligned, planned : Finished
+        The steps that hold their files and the output grid.
+    skies : mapping of str to sequence of SkyValue
+        What each method subtracted.
+    previews : mapping of str to array
+        Each method's mosaic, as its run reduced it.
+    retrieved : sequence of Finished
+        Where the truth lies, if the data are simulated.
+    parameters : mapping
+        AstroDrizzle's.
+    chips : mapping or None
+        What the differences on the common grid tell of the skies of chips; None where they were
+        not looked at there.
+    """
+    planned_grid = Grid.from_call(planned.result["grid"])
+    scale = exposures[0].chips[0].scale
+    if scale is None:  # brightness_factor refuses it, too
+        return None
+    columns, rows = planned_grid.shape
+    block = block_side((rows, columns))
+    sample = _read(bench, aligned.products[exposures[0].name], exposures[0], scale, parameters)
+    widest = max(max(chip.science.shape) for chip in sample)
+    side = cell_side(planned_grid.scale, scale, widest, block)
+    grid = CellGrid(planned_grid.wcs(), side, (-(-rows // side), -(-columns // side)))
+
+    def pixels(exposure: Exposure) -> list[Chip]:
+        return _read(bench, aligned.products[exposure.name], exposure, scale, parameters)
+
+    def cells_of(exposure: Exposure, parts: Sequence[Chip]) -> Cells | None:
+        return measure_cells(exposure.rootname, parts, grid, exposure.exptime)
+
+    def read(exposure: Exposure) -> Cells | None:
+        # A step between chips is no gradient: it is told by itself.
+        steps = steps_of(chips, exposure)
+        parts = pixels(exposure)
+        level = [
+            replace(part, science=part.science - np.float32(step / part.factor)) if step else part
+            for part, step in zip(parts, steps, strict=True)
+        ]
+        return cells_of(exposure, level)
+
+    def read_chips(exposure: Exposure) -> list[Cells | None]:
+        return [cells_of(exposure, [part]) for part in pixels(exposure)]
+
+    with ThreadPoolExecutor(min(_AT_ONCE, len(os.sched_getaffinity(0)))) as pool:
+        if chips is None and any(len(exposure.chips) > 1 for exposure in exposures):
+            each = [one for its in pool.map(read_chips, exposures) for one in its]
+            if any(one is not None for one in each):
+                chips = steps_in_cells(exposures, each, grid.shape)
+        found = [one for one in pool.map(read, exposures) if one is not None]
+    if not found:
+        return None
+    # A drizzled pixel holds the brightness times its own area.
+    area = (scale / planned_grid.scale) ** 2
+    # AstroDrizzle's counts are rates times the exposure time of all exposures together.
+    counts = parameters.get("final_units", "cps") == "counts"
+    seconds = sum(exposure.exptime for exposure in exposures) if counts else 1.0
+    return Measured(
+        cells=found,
+        grid=grid,
+        skies={method: _by_exposure(values, scale) for method, values in skies.items()},
+        pixel_scale=scale,
+        cell=side * planned_grid.scale,
+        mosaics={
+            method: in_cells(image, side // block, grid.shape) * (area / seconds)
+            for method, image in previews.items()
+        },
+        truth=_truth(bench, retrieved, exposures, scale),
+        chips=chips,
+        unseen=[e.rootname for e in exposures if e.rootname not in {c.rootname for c in found}],
+    )
+
+
+def _read(
+    bench: Bench,
+    product: Product,
+    exposure: Exposure,
+    scale: float,
+    parameters: Mapping[str, Any],
+) -> list[Chip]:
+    """Read the chips of an exposure; the pixels that AstroDrizzle's sky step counts as good."""
+    ignored = parameters.get("sky_bits", 0)
+    chips = []
+    with (
+        bench.open(product) as file,
+        fits.open(file, memmap=False) as hdus,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        for chip in exposure.chips:
+            hdu = hdus["SCI", chip.extver]
+            science = np.asarray(hdu.data, dtype=np.float32)
+            good = bitfield_to_boolean_mask(
+                hdus["DQ", chip.extver].data, ignore_flags=ignored, good_mask_value=True
+            ).astype(bool)
+            factor = exposure.brightness_factor(chip.extver) * scale**2
+            chips.append(Chip(science, good & np.isfinite(science), WCS(hdu.header, hdus), factor))
+    return chips
+
+
+def _by_exposure(values: Sequence[SkyValue], scale: float) -> dict[str, float | None]:
+    """Return one sky an exposure, e-/s in a pixel of the common size: the mean of its chips'."""
+    each: dict[str, list[float | None]] = {}
+    for value in values:
+        each.setdefault(value.rootname, []).append(value.brightness)
+    means = {rootname: mean_of_chips(skies) for rootname, skies in each.items()}
+    return {name: None if mean is None else mean * scale**2 for name, mean in means.items()}
+
+
+def _truth(
+    bench: Bench, retrieved: Sequence[Finished], exposures: Sequence[Exposure], scale: float
+) -> dict[str, float] | None:
+    """Return the true skies that the simulator wrote beside its exposures; None for real data.
+
+    It writes rates, also for cameras whose files are in electrons.
+    """
+    products = {name: p for step in retrieved for name, p in step.products.items()}
+    true = {}
+    for exposure in exposures:
+        product = products.get(f"{exposure.rootname}_truth.json")
+        if product is None:
+            return None
+        with bench.open(product) as file:
+            sky = float(json.load(file)["sky"])  # e-/s, whatever the unit of the pixels
+        own = exposure.chips[0].idcscale
+        true[exposure.rootname] = sky if own is None else sky * (scale / own) ** 2
+    return true

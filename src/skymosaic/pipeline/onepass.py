@@ -1,0 +1,249 @@
+"""The drizzle stage of `drizzle.engine: onepass`: one task makes the mosaics of all methods.
+
+To the tasks that follow it looks as if each method had been a run of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from astropy.io import fits
+from distributed.system import MEMORY_LIMIT
+
+from skymosaic.drizzle import astrodrizzle
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.checks.sample_window import choose_window
+from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.missing_pixels import key_of_missing
+from skymosaic.drizzle.onepass import memory
+from skymosaic.drizzle.onepass.differences import VERSION
+from skymosaic.drizzle.onepass.run import drizzle_all
+from skymosaic.drizzle.onepass.skies import SkyChoice
+from skymosaic.evidence.reduction import reduce_image
+from skymosaic.hst.exposure import Exposure
+from skymosaic.methods import OWN, column
+from skymosaic.pipeline import stages
+from skymosaic.steps.step import Bench, Finished, Place, run_step
+from skymosaic.steps.tasks import ONEPASS, Task
+from skymosaic.store.traffic import Traffic
+from skymosaic.versions import versions
+
+if TYPE_CHECKING:
+    from skymosaic.config import Campaign, Sky
+    from skymosaic.steps.execution import Calls
+
+_ENGINE = 1
+"""Version of what the engine does; part of its step's key."""
+
+
+def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) -> list[Any]:
+    """Make the task of each sky method, in the campaign's order, all of one task before them."""
+    made = calls.call(
+        drizzle_all_methods,
+        place,
+        campaign,
+        prepared.aligned,
+        prepared.planned,
+        name="drizzle_all",
+    )
+    return [calls.call(as_run, made, method) for method in campaign.sky.methods]
+
+
+def choices_of(sky: Sky) -> dict[str, SkyChoice]:
+    """Return the skies that a campaign asks for: its methods, then its variants, by name."""
+    choices: dict[str, SkyChoice] = {method: SkyChoice(method) for method in sky.methods}
+    for name, variant in sky.variants.items():
+        choices[f"variant:{name}"] = SkyChoice(
+            variant.method, dict(variant.parameters), dict(variant.values)
+        )
+    return choices
+
+
+def _differs(choices: Mapping[str, SkyChoice]) -> bool:
+    return any(choice.method in OWN for choice in choices.values())
+
+
+def _needs_grid(campaign: Campaign, choices: Mapping[str, SkyChoice]) -> bool:
+    return campaign.sky.mask_sources or _differs(choices)
+
+
+def no_constants(sky: Sky) -> list[str]:
+    """Return the mosaics whose sky is no constant a chip, and which AstroDrizzle cannot make."""
+    if not sky.planes:
+        return []
+    return [name for name, choice in choices_of(sky).items() if choice.method in OWN]
+
+
+def per_chip_of(sky: Sky, exposures: Sequence[Exposure]) -> dict[str, Any]:
+    """Return `sky.per_chip` as a parameter of a step: where exposures have several chips."""
+    return {"per_chip": sky.per_chip} if any(len(e.chips) > 1 for e in exposures) else {}
+
+
+def _word(name: str) -> str:
+    if name.startswith("variant:"):
+        return name.replace("variant:", "variant_").replace("+", "_").lower()
+    return column(name)
+
+
+def drizzle_all_methods(
+    place: Place, campaign: Campaign, aligned: Finished, planned: Finished
+) -> Finished:
+    """Drizzle every exposure once, and make the mosaics of all methods and variants."""
+    images = stages.select(aligned.result["exposures"], aligned.products)
+    grid = Grid.from_call(planned.result["grid"])
+    parameters = dict(stages.order_of(planned).parameters)
+    choices = choices_of(campaign.sky)
+    root = place.campaign.replace("/", "_").lower()
+    window, masks = (
+        choose_window(images.exposures, grid, planned.result["pairs"]),
+        f"{root}_masks.fits",
+    )
+    sampled = {*window.exposures}
+
+    def work(bench: Bench) -> dict[str, Any]:
+        images.fetch(bench)
+        with stages.computing_slot(place):
+            processes = processes_of(campaign, len(images.exposures))
+            _require_memory(
+                bench,
+                images.exposures,
+                grid,
+                parameters,
+                len(choices),
+                processes,
+                campaign.sky.mask_sources,
+            )
+            bench.doing(f"one drizzle of {len(images.exposures)} exposures for all methods")
+            made = drizzle_all(
+                bench.scratch,
+                bench.out / "onepass.log",
+                images.exposures,
+                {name: f"{root}_{_word(name)}" for name in choices},
+                choices,
+                grid,
+                parameters,
+                processes=processes,
+                planes=campaign.sky.planes,
+                mask_sources=campaign.sky.mask_sources,
+                swapped_footprints=campaign.sky.footprints == "swapped",
+                per_chip=campaign.sky.per_chip,
+                keep=(bench.out / masks, [e for e in images.exposures if e.rootname in sampled]),
+            )
+        static = stages.tell_static("onepass", next(iter(made.values())).static)
+        return {
+            "runs": {
+                name: {**_publish(bench, run), "static": static} for name, run in made.items()
+            },
+            "sample": {"window": window.to_dict(), "masks": masks},
+        }
+
+    return run_step(
+        place,
+        ONEPASS,
+        told=[Task("drizzle", method) for method in campaign.sky.methods],
+        inputs=images.products,
+        parameters={
+            "engine": _ENGINE,
+            **(
+                {"differences": VERSION, "planes": campaign.sky.planes} if _differs(choices) else {}
+            ),
+            **(
+                per_chip_of(campaign.sky, images.exposures)
+                if _needs_grid(campaign, choices)
+                else {}
+            ),
+            "skies": {name: asdict(choice) for name, choice in choices.items()},
+            **key_of_missing(images.exposures),
+            **({"mask_sources": VERSION} if campaign.sky.mask_sources else {}),
+            # Who checks the mosaics cannot find the same cosmic rays again.
+            **({"masks": "kept"} if pars.has_cr_steps(parameters) else {}),
+            **({"footprints": "swapped"} if campaign.sky.footprints == "swapped" else {}),
+            "grid": planned.result["grid"],
+            "astrodrizzle": parameters,
+        },
+        versions=versions(),
+        work=work,
+    )
+
+
+def processes_of(campaign: Campaign, exposures: int) -> int:
+    """Return how many chips to drizzle at once on this host."""
+    allowed = len(os.sched_getaffinity(0))
+    workers = campaign.compute.workers
+    return max(1, min(allowed, exposures, workers if isinstance(workers, int) else allowed))
+
+
+def _require_memory(
+    bench: Bench,
+    exposures: Any,
+    grid: Grid,
+    parameters: Mapping[str, Any],
+    mosaics: int,
+    processes: int,
+    mask_sources: bool,
+) -> None:
+    pixels, scales = [], []
+    for exposure in exposures:
+        with fits.open(bench.scratch / exposure.name) as hdus:
+            for chip in exposure.chips:
+                header = hdus["SCI", chip.extver].header
+                pixels.append(header["NAXIS1"] * header["NAXIS2"])
+                scales.append(chip.scale or grid.scale)
+    projection = memory.project(
+        grid,
+        pixels,
+        mosaics,
+        processes=processes,
+        scale_ratio=max(scales) / grid.scale,
+        context=bool(parameters.get("context", True)),
+        mask_sources=mask_sources,
+        cosmic_rays=pars.has_cr_steps(parameters),
+    )
+    memory.require_memory(projection, min(psutil.virtual_memory().available, MEMORY_LIMIT))
+
+
+def _publish(bench: Bench, made: astrodrizzle.Drizzled) -> dict[str, Any]:
+    """Move one mosaic's products to where they are published from; return their record."""
+    bench.peak_memory = max(bench.peak_memory, made.peak_memory)
+    science, weight = (path.rename(bench.out / path.name) for path in (made.science, made.weight))
+    context = made.science.with_name(made.science.name.replace("_sci.fits", "_ctx.fits"))
+    if context.exists():
+        context.rename(bench.out / context.name)
+    preview = f"{science.name.removesuffix('_sci.fits')}_preview.fits"
+    # Read strip by strip, and not mapped: pages of a mapped file count as the worker's memory.
+    with fits.open(science, memmap=False) as image, fits.open(weight, memmap=False) as weights:
+        fits.writeto(bench.out / preview, reduce_image(image[0].section, weights[0].section))
+    return {
+        "sky": [asdict(value) for value in made.sky],
+        "science": science.name,
+        "weight": weight.name,
+        "preview": preview,
+        "weight_checksum": astrodrizzle.weight_checksum(weight),
+        **({} if made.told is None else {"differences": made.told}),
+        **({} if made.footprints is None else {"footprints": made.footprints}),
+        **({} if made.cosmic_rays is None else {"cosmic_rays": made.cosmic_rays}),
+    }
+
+
+def as_run(done: Finished, method: str) -> Finished:
+    """Return one method's part of the engine's step, as a step of its own.
+
+    Of what the step cost, the first method takes all: what is summed over steps stays true.
+    """
+    runs = done.result["runs"]
+    result = runs[method]
+    own = {result[kind] for kind in ("science", "weight", "preview")}
+    first = method == min(runs)  # of whatever order a manifest has them in
+    return replace(
+        done,
+        step=f"runs/{column(method)}",
+        products={name: product for name, product in done.products.items() if name in own},
+        result=result,
+        seconds=done.seconds if first else 0.0,
+        fetched=done.fetched if first else {},
+        moved=done.moved if first else Traffic(),
+    )

@@ -1,0 +1,155 @@
+"""The tasks that compare the positions of stars where exposures that nobody aligns overlap."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+from astropy.wcs import WCS, FITSFixedWarning
+
+from skymosaic.align.positions import Stars, choose_pairs, compare, find_stars
+from skymosaic.align.solutions import visit_of
+from skymosaic.drizzle.order import is_infrared
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.health import usable
+from skymosaic.hst.usable import no_image_through
+from skymosaic.pipeline import stages
+from skymosaic.pipeline.sentences.positions import positions_told
+from skymosaic.steps.step import Bench, Finished, Place, run_step
+from skymosaic.steps.tasks import Task
+
+if TYPE_CHECKING:
+    from skymosaic.steps.execution import Calls
+
+log = logging.getLogger(__name__)
+
+STEP = "positions"
+_VERSION = 1
+"""Version of how stars are found and compared; part of the key of both steps."""
+# Flags of DQ beside which a star is still one: 512 (a blob, or another reference pixel), and of
+# WFC3/IR 8192 (a cosmic ray that its ramp was freed from). Of CCDs 8192 is a cosmic ray.
+_HARMLESS, _HARMLESS_INFRARED = 512, 512 | 8192
+
+
+def check_positions(
+    calls: Calls, place: Place, retrieved: Sequence[Any], aligned: Any, planned: Any
+) -> Any:
+    """Make a task for each file that finds its stars, and the one that compares them."""
+    found = calls.each(partial(find, place), retrieved)
+    return calls.call(compare_all, place, aligned, planned, found, name=STEP)
+
+
+def find(place: Place, retrieved: Finished) -> Finished:
+    """Find the stars in the exposures of one parcel."""
+    images = [Exposure.from_dict(record) for record in retrieved.result["images"]]
+    exposures = [
+        image
+        for image in images
+        # Spectra have no positions that two filters share.
+        if not image.drizzled and no_image_through(image.filter) is None
+    ]
+    name = f"stars/{retrieved.step.rsplit('/', 1)[-1]}"
+    if not exposures:  # a drizzled image, as a rule
+        return Finished(name, "", {}, {"exposures": []}, 0.0, 0, reused=True)
+
+    def work(bench: Bench) -> dict[str, Any]:
+        with stages.computing_slot(place):
+            for exposure in exposures:
+                with bench.open(retrieved.products[exposure.name]) as file:
+                    table = _stars(file, exposure)
+                table.write(bench.out / _file(exposure), format="fits")
+        return {"exposures": [exposure.rootname for exposure in exposures]}
+
+    return run_step(
+        place,
+        name,
+        folder="stars",
+        inputs={exposure.name: retrieved.products[exposure.name] for exposure in exposures},
+        parameters={"version": _VERSION},
+        versions={"photutils": version("photutils")},
+        work=work,
+    )
+
+
+def _file(exposure: Exposure) -> str:
+    return f"{exposure.rootname}_stars.fits"
+
+
+def _stars(file: BinaryIO, exposure: Exposure) -> Table:
+    """Return the stars of an exposure: chip, x, y (pixels from 0), ra, dec (deg), height."""
+    infrared = is_infrared((exposure.instrument, exposure.detector))
+    harmless = _HARMLESS_INFRARED if infrared else _HARMLESS
+    columns = []
+    with fits.open(file, memmap=False) as hdus, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        for chip in exposure.chips:
+            hdu = hdus["SCI", chip.extver]
+            bad = ~usable(hdus["DQ", chip.extver].data, harmless)
+            places, heights = find_stars(np.asarray(hdu.data, dtype=np.float32), bad)
+            sky = WCS(hdu.header, hdus).all_pix2world(places, 0) if len(places) else places
+            number = np.full(len(places), float(chip.extver))
+            columns.append(np.column_stack([number, places, sky, heights]))
+    names = ("chip", "x", "y", "ra", "dec", "height")
+    return Table(np.concatenate(columns), names=names)
+
+
+def compare_all(
+    place: Place, aligned: Finished, planned: Finished, found: Sequence[Finished]
+) -> Finished:
+    """Compare the stars of exposures that overlap, each with a few of its neighbours."""
+    exposures = {
+        exposure.rootname: exposure
+        for exposure in map(Exposure.from_dict, aligned.result["exposures"])
+    }
+    files = {
+        rootname: step.products[_file(exposures[rootname])]
+        for step in found
+        for rootname in step.result["exposures"]
+        if rootname in exposures
+    }
+    overlaps = [
+        (a, b, float(area)) for a, b, area in planned.result["pairs"] if a in files and b in files
+    ]
+    chosen = choose_pairs(overlaps, {rootname: visit_of(rootname) for rootname in files})
+
+    def work(bench: Bench) -> dict[str, Any]:
+        stars: dict[str, Stars] = {}
+        for rootname, product in files.items():
+            with bench.open(product) as file:
+                table = Table.read(file, format="fits")
+            stars[rootname] = Stars(
+                rootname,
+                np.column_stack([table["ra"], table["dec"]]),
+                np.column_stack([table["chip"], table["x"], table["y"]]),
+                max(chip.scale or 0.0 for chip in exposures[rootname].chips) or 0.1,
+                (exposures[rootname].postarg1, exposures[rootname].postarg2),
+            )
+        with stages.computing_slot(place):
+            pairs = [compare(stars[a], stars[b]).to_dict() for a, b in chosen]
+        result = {"overlaps": len(planned.result["pairs"]), "pairs": pairs}
+        for line in positions_told(result):
+            log.warning("%s", line)
+        return result
+
+    return run_step(
+        place,
+        STEP,
+        told=[Task(STEP)],
+        inputs={product.name: product for product in files.values()},
+        parameters={
+            "version": _VERSION,
+            "overlaps": len(planned.result["pairs"]),
+            "pairs": hashlib.sha256(json.dumps(chosen).encode()).hexdigest(),
+        },
+        versions={},
+        work=work,
+    )

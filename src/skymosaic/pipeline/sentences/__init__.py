@@ -1,0 +1,1 @@
+"""What steps recorded, in sentences and tables for the report."""

@@ -1,0 +1,67 @@
+"""What the differences on the common grid tell beside the skies, in sentences for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import hypot
+from typing import Any
+
+from skymosaic.evidence.wording import measured
+from skymosaic.methods import OWN
+from skymosaic.steps.step import Finished
+
+
+def differences_told(runs: Mapping[str, Finished]) -> list[str]:
+    """Return when a plane an exposure would matter, and where patches disagree.
+
+    Parameters
+    ----------
+    runs : mapping of str to Finished
+        The drizzle step of each method.
+    """
+    told = _told(runs)
+    if told is None:
+        return []
+    said = []
+    planes = told["planes"]
+    if planes is not None and planes["significant"]:
+        sizes = {name: hypot(*one["edge_to_edge"]) for name, one in planes["exposures"].items()}
+        worst = max(sizes, key=lambda name: sizes[name])
+        error = hypot(*planes["exposures"][worst]["error"])
+        done = (
+            "They were subtracted (sky.planes) from the mosaics of skymosaic's own methods."
+            if told["planes_subtracted"]
+            else "All methods subtract constants; sky.planes: true (drizzle.engine: onepass) "
+            "subtracts a plane from each exposure."
+        )
+        said.append(
+            "One constant an exposure does not explain the differences on the common grid: planes "
+            f"fit better (by chance: {planes['chance']:.1e}), the steepest in {worst}, "
+            f"{measured(sizes[worst], error)} e-/s from edge to edge. {done}"
+        )
+    if told["doubtful"] > _MANY * told["patches"]:
+        said.append(
+            f"{told['doubtful']} of {told['patches']} patches of sky disagree with the rest by "
+            "more than noise allows; match-differences counts them without the exposure that is "
+            "at fault, or less. Look for ghosts, trails and persistence."
+        )
+    return said
+
+
+def chips_told(runs: Mapping[str, Finished]) -> Mapping[str, Any] | None:
+    """Return what the differences tell of the skies of chips; None where nothing.
+
+    Parameters
+    ----------
+    runs : mapping of str to Finished
+        The drizzle step of each method.
+    """
+    told = _told(runs)
+    return None if told is None else told.get("chips")
+
+
+def _told(runs: Mapping[str, Finished]) -> Mapping[str, Any] | None:
+    return next((runs[m].result.get("differences") for m in OWN if m in runs), None)
+
+
+_MANY = 0.02  # share of patches, from which on a reader is told

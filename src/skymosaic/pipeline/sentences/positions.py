@@ -1,0 +1,81 @@
+"""What the positions of stars in the overlaps say, in sentences and as a table for the report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from astropy.table import Table
+
+from skymosaic.align.positions import AGREE, DISPLACED, TOLERANCE, TOO_FEW
+from skymosaic.align.solutions import remedy, visit_of
+from skymosaic.report.sheet import Columns, sheet
+
+_MOST = 4  # pairs that a sentence names
+
+_COLUMNS: Columns = {
+    "a": (str, None, "rootname of one exposure"),
+    "b": (str, None, "rootname of the other"),
+    "state": (str, None, f"whether their stars agree to {TOLERANCE:g} pixel"),
+    "stars": (int, None, "stars that both have"),
+    "pixels": (float, "pix", "how far those of b lie from those of a, on the coarser detector"),
+    "error": (float, "pix", "standard error of that"),
+    "east": (float, "arcsec", "by how much they lie to the east"),
+    "north": (float, "arcsec", "by how much they lie to the north"),
+}
+
+
+def positions_told(result: Mapping[str, Any]) -> list[str]:
+    """Return a warning where stars lie apart in overlaps.
+
+    Parameters
+    ----------
+    result : mapping
+        Of the step `positions`.
+    """
+    apart = [pair for pair in result["pairs"] if pair["state"] == DISPLACED]
+    if not apart:
+        return []
+    apart.sort(key=lambda pair: -pair["pixels"])
+    worst, *others = apart
+    within = any(visit_of(pair["a"]) == visit_of(pair["b"]) for pair in apart)
+    more = [f"{pair['a']} and {pair['b']} ({pair['pixels']:.2f})" for pair in others[:_MOST]]
+    rest = len(others) - len(more)
+    if rest:
+        more.append(f"{rest} more")
+    also = f"; also {', '.join(more)}" if more else ""
+    return [
+        f"Stars lie apart in {len(apart)} of {len(result['pairs'])} overlaps that were compared: "
+        f"by {worst['pixels']:.2f} +- {worst['error']:.2f} pixels ({worst['arcsec']:.3f} arcsec) "
+        f"between {worst['a']} and {worst['b']} ({worst['stars']} stars){also}. They are smeared "
+        "in the mosaic, which with align: none rests on the WCS of the files: "
+        f"{remedy(within=within)}."
+    ]
+
+
+def positions_line(result: Mapping[str, Any]) -> str:
+    """Return what was compared, for a terminal."""
+    pairs, overlaps = result["pairs"], result["overlaps"]
+    counts = Counter(pair["state"] for pair in pairs)
+    if not pairs:
+        return f"positions of stars: none of {overlaps} overlaps could be compared"
+    all_ = "all" if len(pairs) == overlaps else f"{len(pairs)} of {overlaps}"
+    parts = [f"agree to {TOLERANCE:g} pixel in {counts[AGREE]}"]
+    if counts[DISPLACED]:
+        parts.append(f"lie apart in {counts[DISPLACED]}")
+    if counts[TOO_FEW]:
+        parts.append(f"{TOO_FEW} in {counts[TOO_FEW]}")
+    return f"positions of stars, compared in {all_} overlaps: {', '.join(parts)}"
+
+
+def positions_sheet(result: Mapping[str, Any]) -> Table | None:
+    """Return what was found in each overlap that was compared; None where there is none."""
+    rows = [[pair[name] for name in _COLUMNS] for pair in result["pairs"]]
+    if not rows:
+        return None
+    compared, overlaps = len(rows), result["overlaps"]
+    title = "Positions of stars in overlaps, of exposures that were not aligned"
+    if compared < overlaps:
+        title += f"; {compared} of {overlaps} overlaps were compared, some of each exposure"
+    return sheet(title, _COLUMNS, rows)

@@ -1,0 +1,130 @@
+"""Sources of exposures: the one that a campaign file names, what MAST has, simulated ones.
+
+Each is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skymosaic.archive.base import Source
+from skymosaic.config import AnySource, Campaign, MastSource, S3Source, SimulatedSource
+from skymosaic.drizzlepac_calls import process
+from skymosaic.errors import CampaignError
+from skymosaic.host import scratch
+from skymosaic.pipeline.admission import allowed_by
+
+if TYPE_CHECKING:
+    from skymosaic.archive.mast.query import Found
+    from skymosaic.archive.mast.source import MastArchive
+    from skymosaic.archive.simulated.exposures import Simulation
+
+
+def open_source(source: AnySource, *, mixed: bool = False) -> Source:
+    """Return the source that a campaign file names; `mixed`: of several instruments and filters."""
+    if isinstance(source, MastSource):
+        return open_mast(source, mixed=mixed)
+    if isinstance(source, SimulatedSource):
+        from skymosaic.archive.simulated.source import SimulatedArchive
+
+        return SimulatedArchive(simulation_of(source), process.call)
+    if isinstance(source, S3Source):
+        return _open_s3(source)
+    from skymosaic.archive.directory import Directory
+
+    return Directory(
+        path=source.path,
+        leave_out_bad=source.on_bad_file == "leave_out",
+        filter=source.filter,
+        detector=source.detector,
+        allow_mixed=source.allow_mixed,
+        allowed=allowed_by(source),
+    )
+
+
+def simulation_of(source: SimulatedSource) -> Simulation:
+    """Return what a source simulates.
+
+    Raises
+    ------
+    CampaignError
+        There is no such tile.
+    """
+    from skymosaic.archive.simulated.pointing import Simulation
+
+    return Simulation(**source.model_dump(exclude={"kind"}))
+
+
+def open_mast(source: MastSource, *, mixed: bool = False) -> MastArchive:
+    """Return the archive with a campaign's query, and the places that its files come from."""
+    # Only who asks the archive pays for importing astroquery and requests.
+    from skymosaic.archive.bucket import Bucket
+    from skymosaic.archive.mast.http import Http
+    from skymosaic.archive.mast.query import Query, server
+    from skymosaic.archive.mast.source import MastArchive
+
+    bucket, mast = Bucket(source.bucket, source.bucket_endpoint_url), Http(server())
+    places = {"auto": (bucket, mast), "bucket": (bucket,), "mast": (mast,)}
+    query = Query(**source.model_dump(include=set(Query.__dataclass_fields__)))
+    return MastArchive(query, places[source.download], mixed)
+
+
+def _open_s3(source: S3Source) -> Source:
+    from skymosaic.archive.bucket import Bucket
+    from skymosaic.archive.s3 import S3Folder
+
+    name, _, prefix = source.uri.removeprefix("s3://").partition("/")
+    bucket = Bucket(name, source.endpoint_url, source.region, source.profile, source.unsigned)
+    return S3Folder(bucket, prefix and f"{prefix}/", source.names, source.kinds, source.max_files)
+
+
+def query(campaign: Campaign) -> Found:
+    """Return what the archive has of what a campaign asks for; nothing is fetched.
+
+    Raises
+    ------
+    CampaignError
+        The campaign's source is not the archive.
+    InputError, UnreachableError
+        The archive has nothing, or too much; it does not answer.
+    """
+    if not isinstance(campaign.source, MastSource):
+        raise CampaignError(
+            f"source.kind is {campaign.source.kind}: only `kind: mast` has a query to show"
+        )
+    from skymosaic.archive.mast.query import find
+
+    return find(open_mast(campaign.source).query)
+
+
+def simulate(
+    folder: Path,
+    simulation: Simulation,
+    say: Callable[[str], None],
+) -> None:
+    """Write simulated exposures, their drizzled images and the truth into a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if absent; files of the same names are replaced.
+    simulation : Simulation
+        What to make.
+    say : callable
+        Gets a line for each visit.
+
+    Raises
+    ------
+    SkymosaicError
+        The simulation asks for what is not there, or AstroDrizzle failed.
+    """
+    from skymosaic.archive.simulated.source import SimulatedArchive
+
+    source = SimulatedArchive(simulation, process.call)
+    folder.mkdir(parents=True, exist_ok=True)
+    for parcel in source.parcels():
+        with scratch.folder(None, "simulate") as work:
+            source.fetch(parcel, folder, work / "simulate.log")
+        say(f"{parcel.name}: {', '.join(sorted(p.name for p in folder.glob(parcel.name + '*')))}")

@@ -1,0 +1,525 @@
+"""The tasks of a campaign. Each takes and returns small records; pixels go through the store.
+
+What a stage does to pixels is written elsewhere; here it is fetched, done, and published.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from astropy.io import fits
+
+from skymosaic.align.align import align as align_folder
+from skymosaic.align.solutions import mixed_as_they_are, mixed_in_tiles
+from skymosaic.align.vectors import VECTORS
+from skymosaic.archive.base import Parcel, Source
+from skymosaic.config import Align, Campaign
+from skymosaic.drizzle import astrodrizzle, static_masks
+from skymosaic.drizzle import order as ordering
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.depth import Depth, depth_of
+from skymosaic.drizzle.grid import Grid, bound_output
+from skymosaic.drizzle.missing_pixels import key_of_missing
+from skymosaic.drizzle.onepass.limits import require_linear
+from skymosaic.drizzle.order import Order, StaticChoice
+from skymosaic.drizzlepac_calls import process
+from skymosaic.drizzlepac_calls.process import DrizzlepacError
+from skymosaic.errors import DrizzleError, InputError, SkyError
+from skymosaic.evidence.reduction import Floats, reduce_image
+from skymosaic.hst.exposure import (
+    RECORD,
+    Exposure,
+    read_exposure,
+    suffix_of,
+    with_health,
+    write_frame,
+)
+from skymosaic.hst.imsets import split_imsets
+from skymosaic.hst.usable import warnings_of
+from skymosaic.methods import column
+from skymosaic.pipeline.inspection import Rules, inspection_table, judge
+from skymosaic.sky.overlaps import groups, overlaps
+from skymosaic.sky.static_rule import first_rule
+from skymosaic.sky.values import SkyValue
+from skymosaic.steps import execution
+from skymosaic.steps.step import Bench, Finished, Place, recorded_result, run_step
+from skymosaic.steps.tasks import Task
+from skymosaic.store import Product
+from skymosaic.versions import versions
+
+if TYPE_CHECKING:
+    from skymosaic.drizzle.onepass.skies import AppliedSky
+
+log = logging.getLogger(__name__)
+
+_DEPTH = 1
+"""Version of how depth is measured; part of the key of `plan` where its result depends on it."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Exposures or drizzled images, and where their files are."""
+
+    exposures: list[Exposure]
+    products: dict[str, Product]
+    """By file name."""
+
+    def fetch(self, bench: Bench) -> None:
+        """Fetch a private copy of each file into the scratch folder."""
+        for exposure in self.exposures:
+            bench.fetch(self.products[exposure.name])
+
+
+def select(records: Sequence[Mapping[str, Any]], products: Mapping[str, Product]) -> Images:
+    """Return the images that records describe, with their files."""
+    exposures = [Exposure.from_dict(record) for record in records]
+    return Images(exposures, {e.name: products[e.name] for e in exposures})
+
+
+def _retrieving_slot(place: Place) -> AbstractContextManager[None]:
+    """Wait until one more file may be downloaded, or made here."""
+    if place.downloads is None:
+        return computing_slot(place)
+    return execution.slot(f"{place.topic}-downloads", place.downloads)
+
+
+def computing_slot(place: Place) -> AbstractContextManager[None]:
+    """Wait until this host has cores and memory for one more task that computes."""
+    name = f"{place.topic}-computing-{platform.node()}-{place.computing}"
+    return execution.slot(name, place.computing)
+
+
+def retrieve(place: Place, source: Source, rules: Rules, parcel: Parcel) -> Finished:
+    """Bring the files of a parcel into ``pristine/``, each checked to be whole.
+
+    Their pixels are looked at here, where the file is at hand; what is seen is judged by `inspect`.
+    """
+
+    def read(path: Path) -> dict[str, Any]:
+        image = read_exposure(path)
+        return with_health(image, path, rules.ignored(image)).to_dict()
+
+    def work(bench: Bench) -> dict[str, Any]:
+        with _retrieving_slot(place):
+            bench.peak_memory = source.fetch(parcel, bench.out, bench.scratch / "fetch.log")
+        images: list[dict[str, Any]] = []
+        for path in sorted(bench.out.iterdir()):
+            if suffix_of(path.name) is not None:
+                image = read_exposure(path)
+                if image.name != path.name:
+                    raise InputError(f"{path.name} says that it is {image.name}; fetch it again")
+                if image.instrument == "STIS" and not image.drizzled:
+                    images += map(read, split_imsets(path))
+                else:
+                    images.append(read(path))
+        return {"images": images}
+
+    return run_step(
+        place,
+        f"pristine/{parcel.name}",
+        told=[Task("retrieve", parcel.name)],
+        folder="pristine",
+        inputs={},
+        parameters={"parcel": dict(parcel.identity), "record": RECORD},
+        versions=parcel.versions,
+        work=work,
+    )
+
+
+def inspect(place: Place, retrieved: Sequence[Finished], rules: Rules) -> Finished:
+    """Tell the exposures from the drizzled images, and tabulate both.
+
+    Raises
+    ------
+    InputError
+        The rules refuse an image.
+    """
+    records = [record for step in retrieved for record in step.result["images"]]
+    products = {name: p for step in retrieved for name, p in step.products.items()}
+    used = _images_of(products)
+    images = [Exposure.from_dict(record) for record in records]
+    ignored = rules.ignored_by(images)
+    verdict = judge(images, rules)
+
+    def looked_at(bench: Bench, image: Exposure) -> Exposure:
+        """Look at pixels that were retrieved by an older version, or under other flags."""
+        if image.drizzled:
+            return image
+        wanted = ignored[image.instrument, image.detector]
+        if image.health and image.health[0].ignored == wanted:
+            return image
+        bench.doing(f"pixels of {image.name}")
+        path = bench.fetch(used[image.name])
+        seen = with_health(image, path, wanted)
+        path.unlink()
+        return seen
+
+    def work(bench: Bench) -> dict[str, Any]:
+        found = judge([looked_at(bench, image) for image in images], rules)
+        if found.refused is not None:
+            raise found.refused
+        exposures = sorted((i for i in found.taken if not i.drizzled), key=lambda i: i.rootname)
+        drizzled = sorted((i for i in found.taken if i.drizzled), key=lambda i: i.rootname)
+        inspection_table(exposures).write(bench.out / "exposures.ecsv")
+        inspection_table(drizzled).write(bench.out / "drizzled.ecsv")
+        for line in found.left_out:
+            log.warning("%s", line)
+        return {
+            "exposures": [exposure.to_dict() for exposure in exposures],
+            "drizzled": [image.to_dict() for image in drizzled],
+            "warnings": [*found.left_out, *warnings_of(found.taken)],
+        }
+
+    def key() -> dict[str, Any]:
+        # What the rules refuse now a former run, under others, may have finished.
+        refused = {"refused": str(verdict.refused)} if verdict.refused else {}
+        left_out = {"left_out": verdict.left_out} if verdict.left_out else {}
+        # What older versions retrieved nobody looked at: what they finished stays finished.
+        flags = {"/".join(detector): asdict(each) for detector, each in ignored.items()}
+        pixels = {"pixels": flags} if any(image.health for image in images) else {}
+        return {"record": RECORD, **refused, **left_out, **pixels}
+
+    done = run_step(
+        place,
+        "inspection",
+        told=[Task("inspect")],
+        inputs=used,
+        parameters=key(),
+        versions={},
+        work=work,
+    )
+    return with_files(done, used)
+
+
+def with_files(inspected: Finished, products: Mapping[str, Product]) -> Finished:
+    """Return what was inspected with the files themselves, the business of the next steps."""
+    return replace(inspected, products={**inspected.products, **_images_of(products)})
+
+
+def _images_of(products: Mapping[str, Product]) -> dict[str, Product]:
+    return {name: product for name, product in products.items() if suffix_of(name) is not None}
+
+
+def as_they_came(inspected: Finished) -> Finished:
+    """Return the step of `align: none`, which makes nothing of what was inspected."""
+    exposures = inspected.result["exposures"]
+    return Finished(
+        step="aligned",
+        key=inspected.key,
+        products=select(exposures, inspected.products).products,
+        result={"exposures": exposures, "alignment": None},
+        seconds=0.0,
+        peak_memory=0,
+        reused=True,
+    )
+
+
+def align(place: Place, settings: Align, inspected: Finished) -> Finished:
+    """Align the exposures into ``aligned/``; with ``align: none`` they stay as they are."""
+    exposures = select(inspected.result["exposures"], inspected.products)
+    drizzled = select(inspected.result["drizzled"], inspected.products)
+    if settings.method == "none":
+        with place.told(Task("align")) as task:
+            task.reused = True
+        return as_they_came(inspected)
+
+    def work(bench: Bench) -> dict[str, Any]:
+        exposures.fetch(bench)
+        drizzled.fetch(bench)
+        bench.doing(f"TweakReg on {len(drizzled.exposures)} drizzled images")
+        alignment, bench.peak_memory = align_folder(
+            bench.scratch,
+            bench.out / "align.log",
+            exposures.exposures,
+            drizzled.exposures,
+            settings,
+        )
+        used = {
+            tile: names
+            for tile, names in alignment.members.items()
+            if tile not in alignment.dropped
+        }
+        for warning in mixed_in_tiles(used, exposures.exposures, drizzled.exposures):
+            log.warning("%s", warning)
+        aligned = []
+        for exposure in exposures.exposures:
+            if alignment.uses(exposure.rootname):
+                (bench.scratch / exposure.name).rename(bench.out / exposure.name)
+                aligned.append(read_exposure(bench.out / exposure.name).to_dict())
+        alignment.table().write(bench.out / "alignment.ecsv")
+        alignment.vectors.write(bench.out / VECTORS)
+        return {"exposures": aligned, "alignment": alignment.to_dict()}
+
+    done = run_step(
+        place,
+        "aligned",
+        told=[Task("align")],
+        inputs={**exposures.products, **drizzled.products},
+        parameters=settings.model_dump(mode="json"),
+        versions=versions(),
+        work=work,
+    )
+    return knowing_pixels(done, inspected)
+
+
+def knowing_pixels(aligned: Finished, inspected: Finished) -> Finished:
+    """Return what was aligned with what was seen in the pixels, which stayed as they were."""
+    seen = {one["rootname"]: one.get("health", ()) for one in inspected.result["exposures"]}
+    exposures = [
+        {**one, "health": seen.get(one["rootname"], ())} for one in aligned.result["exposures"]
+    ]
+    return replace(aligned, result={**aligned.result, "exposures": exposures})
+
+
+def plan(place: Place, campaign: Campaign, aligned: Finished) -> Finished:
+    """Compute the output grid of all methods, bound it, and find the groups that overlap.
+
+    Then it is known what AstroDrizzle is to be asked for: `order_of` tells it of what this returns.
+
+    Raises
+    ------
+    DrizzleError
+        There is no such grid, it is too large, or the order is one that an engine or a check that
+        the campaign asks for cannot do.
+    """
+    images = select(aligned.result["exposures"], aligned.products)
+    choice = pars.grid_choice(pars.resolve(campaign.drizzle.parameters))
+    bound = campaign.drizzle.max_output_megapixels
+    infrared = all(ordering.is_infrared(one) for one in _detectors(images.exposures))
+
+    def work(bench: Bench) -> dict[str, Any]:
+        names, started = [exposure.name for exposure in images.exposures], []
+        for exposure in images.exposures:
+            frame = bench.scratch / exposure.name
+            with bench.open(images.products[exposure.name]) as file:
+                write_frame(file, frame)
+            if ordering.changes_with_date((exposure.instrument, exposure.detector)):
+                started += _start(frame)
+        try:
+            call = process.call(
+                "output_grid",
+                bench.scratch,
+                {"files": names, "final": choice},
+                bench.scratch / "plan.log",
+            )
+        except DrizzlepacError as error:
+            raise DrizzleError(f"no output grid holds these exposures: {error}") from None
+        bench.peak_memory = call.peak_memory
+        grid = Grid.from_call(call.value)
+        (bench.out / "grid.json").write_text(json.dumps(call.value, indent=1) + "\n")
+        bound_output(images.exposures, grid, bound)
+        pairs = overlaps({e.rootname: e.polygons for e in images.exposures})
+        depth = depth_of((e.polygons for e in images.exposures), grid)
+        result = {
+            "grid": call.value,
+            "pairs": [[a, b, area] for (a, b), area in pairs.items()],
+            "groups": groups([e.rootname for e in images.exposures], pairs),
+            "depth": [list(one) for one in depth.points],
+            "started": min(started, default=None),
+            **_static_rule(place, len(images.exposures)),
+        }
+        unaligned = campaign.align.method == "none"
+        mixed = mixed_as_they_are(images.exposures) if unaligned else []
+        for warning in (*_decide(campaign, images.exposures, result).warnings, *mixed):
+            log.warning("%s", warning)
+        return result
+
+    done = run_step(
+        place,
+        "plan",
+        told=[Task("plan")],
+        inputs=images.products,
+        parameters={
+            "final": choice,
+            # 500 and 500.0 are one number: the file that is stored with a run, which `restart`
+            # reads, has another form than the default.
+            "max_output_megapixels": int(bound) if bound == int(bound) else bound,
+            # The order of WFC3/IR needs no depth: what was planned without it stays good.
+            **({} if infrared else {"depth": _DEPTH}),
+        },
+        versions=versions(),
+        work=work,
+    )
+    done = with_order(done, campaign, images.exposures)
+    _require_possible(campaign, order_of(done))
+    return done
+
+
+def with_order(planned: Finished, campaign: Campaign, exposures: Sequence[Exposure]) -> Finished:
+    """Return what was planned with what AstroDrizzle is asked for, by `drizzle.order`.
+
+    The step tells facts of the exposures. What the campaign makes of them is no part of its key, so
+    that another parameter of AstroDrizzle's does not plan anew.
+    """
+    order = _decide(campaign, exposures, planned.result)
+    return replace(planned, result={**planned.result, "order": order.to_dict()})
+
+
+def order_of(planned: Finished) -> Order:
+    """Return what AstroDrizzle is asked for, as `plan` or `with_order` returned it."""
+    return Order.from_dict(planned.result["order"])
+
+
+def _decide(campaign: Campaign, exposures: Sequence[Exposure], facts: Mapping[str, Any]) -> Order:
+    points = facts.get("depth")  # older versions did not look at it
+    return ordering.decide(
+        _detectors(exposures),
+        None if points is None else Depth(tuple((n, count) for n, count in points)),
+        {**campaign.drizzle.parameters, **campaign.sky.parameters},
+        facts.get("started"),
+        StaticChoice.of(campaign.sky.static, facts.get("static")),
+    )
+
+
+def _static_rule(place: Place, exposures: int) -> dict[str, Any]:
+    """Return the rule of the static mask that this campaign began with, or begins with now."""
+    before = recorded_result(place, "plan")
+    if before is None:
+        return {"static": {"kept": first_rule(exposures), "first": exposures}}
+    return {"static": before["static"]} if "static" in before else {}
+
+
+def _require_possible(campaign: Campaign, order: Order) -> None:
+    if campaign.drizzle.engine == "onepass" or campaign.drizzle.checks:
+        require_linear(order.parameters)
+    if campaign.drizzle.engine == "astrodrizzle" and campaign.drizzle.has_witness:
+        ordering.require_witness(order)
+
+
+def _detectors(exposures: Sequence[Exposure]) -> list[ordering.Detector]:
+    return [(exposure.instrument, exposure.detector) for exposure in exposures]
+
+
+def _start(path: Path) -> list[float]:
+    """Return when an exposure began, MJD (days); nothing where its primary header lacks that."""
+    start = fits.getheader(path).get("EXPSTART")
+    return [float(start)] if isinstance(start, int | float) else []
+
+
+def drizzle(
+    place: Place,
+    aligned: Finished,
+    planned: Finished,
+    method: str,
+    given: AppliedSky | None = None,
+) -> Finished:
+    """Drizzle private copies of all aligned exposures with one sky method.
+
+    `given`: its skies, where it is not AstroDrizzle's own.
+    """
+    images = select(aligned.result["exposures"], aligned.products)
+    grid = Grid.from_call(planned.result["grid"])
+    parameters = dict(order_of(planned).parameters)
+
+    def work(bench: Bench) -> dict[str, Any]:
+        images.fetch(bench)
+        with computing_slot(place):
+            bench.doing(f"AstroDrizzle on {len(images.exposures)} exposures")
+            made = astrodrizzle.drizzle(
+                bench.scratch,
+                bench.out / "astrodrizzle.log",
+                images.exposures,
+                f"{place.campaign.replace('/', '_')}_{column(method)}".lower(),
+                method,
+                grid,
+                parameters,
+                given,
+            )
+        bench.peak_memory = made.peak_memory
+        for path in (made.science, made.weight):
+            path.rename(bench.out / path.name)
+        preview = f"{made.science.name.removesuffix('_sci.fits')}_preview.fits"
+        small = reduce_image(
+            *map(fits.getdata, (bench.out / made.science.name, bench.out / made.weight.name))
+        )
+        fits.writeto(bench.out / preview, small)
+        return {
+            "sky": [asdict(value) for value in made.sky],
+            "checks": [{**asdict(check), "agree": check.agree} for check in made.checks],
+            "science": made.science.name,
+            "weight": made.weight.name,
+            "preview": preview,
+            "weight_checksum": astrodrizzle.weight_checksum(bench.out / made.weight.name),
+            **({} if made.told is None else {"differences": made.told}),
+            "static": tell_static(method, made.static),
+        }
+
+    return run_step(
+        place,
+        f"runs/{column(method)}",
+        told=[Task("drizzle", method)],
+        inputs=images.products,
+        parameters={
+            "method": method,
+            **key_of_given(given),
+            **key_of_missing(images.exposures),
+            "grid": planned.result["grid"],
+            "astrodrizzle": parameters,
+        },
+        versions=versions(),
+        work=work,
+    )
+
+
+def tell_static(what: str, masks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Log the static masks of a run; return them for its record."""
+    for one in masks:
+        log.info(
+            "%s: the static mask leaves out %s of %s: low in %d or more of %d exposures",
+            *(what, static_masks.percent(one["share"]), one["name"]),
+            *(one["needed"], one["exposures"]),
+        )
+        if (warning := static_masks.warning(one)) is not None:
+            log.warning("%s: %s", what, warning)
+    return [dict(one) for one in masks]
+
+
+def key_of_given(given: AppliedSky | None) -> dict[str, Any]:
+    """Return what of given skies the result of a drizzle depends on, as a part of its key."""
+    if given is None:
+        return {}
+    key: dict[str, Any] = {"sky": list(given.subtracted)}
+    chips = (given.told or {}).get("chips")
+    if chips is not None:
+        # With another sky.per_chip the same skies may have other errors, and other is told of them.
+        key |= {"per_chip": chips["per_chip"], "errors": [value.error for value in given.values]}
+    return key
+
+
+def sky_values(run: Finished) -> list[SkyValue]:
+    """Return the sky values that a drizzle step published."""
+    return [SkyValue(**value) for value in run.result["sky"]]
+
+
+def require_equal_weights(runs: Mapping[str, Finished]) -> None:
+    """Refuse methods whose weight maps differ: then more than the sky differs.
+
+    Raises
+    ------
+    SkyError
+        The checksum of a method's weight map is not that of the first.
+    """
+    (first, reference), *others = runs.items()
+    for method, run in others:
+        if run.result["weight_checksum"] != reference.result["weight_checksum"]:
+            raise SkyError(
+                f"the weight maps of {first!r} and {method!r} differ, though no cosmic rays were "
+                "looked for: the two runs did not use the same pixels. Remove "
+                f"{reference.result['weight']} and {run.result['weight']} from the store, and "
+                "`skymosaic run` makes both anew"
+            )
+
+
+def read_previews(bench: Bench, runs: Mapping[str, Finished]) -> dict[str, Floats]:
+    """Return each method's mosaic as its run reduced it, without pixels of no weight."""
+    return {
+        method: fits.getdata(bench.fetch(run.products[run.result["preview"]]))
+        for method, run in runs.items()
+    }

@@ -1,0 +1,353 @@
+"""What the steps of a run recorded, as the tables that its report shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from astropy.table import Table
+
+from skymosaic.align.align import UNITS
+from skymosaic.align.tweakreg import DEFAULTS
+from skymosaic.config import resolved_yaml
+from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.inspection import inspection_table
+from skymosaic.pipeline.sentences.masks import hit_sheet
+from skymosaic.pipeline.sentences.positions import positions_sheet
+from skymosaic.pipeline.sentences.static_masks import static_sheet
+from skymosaic.pipeline.sentences.verified import verified
+from skymosaic.pipeline.stages import order_of
+from skymosaic.report.record import Missing, RunRecord
+from skymosaic.report.sheet import Columns, sheet
+from skymosaic.sky.values import rate_unit
+from skymosaic.steps import execution
+from skymosaic.steps.step import Finished
+from skymosaic.steps.transfers import transfers
+from skymosaic.versions import versions
+
+_FITS: Columns = {
+    "tile": (str, None, "rootname of the drizzled image"),
+    "status": (str, None, "reference, aligned, not aligned (kept as it was) or dropped"),
+    "place": (int, None, "position in the order that TweakReg used; 0: reference, -1: not fitted"),
+    "sources": (int, None, "sources found in it"),
+    "matches": (int, None, "sources matched and kept in the fit"),
+    "shift": (float, UNITS["shift"], "length of the shift on the sky"),
+    "dx": (float, UNITS["dx"], "shift in x of the reference frame"),
+    "dy": (float, UNITS["dy"], "shift in y of the reference frame"),
+    "rotation": (float, UNITS["rotation"], "rotation"),
+    "scale": (float, None, "ratio of scales"),
+    "rms_ra": (float, UNITS["rms_ra"], "rms residual in right ascension"),
+    "rms_dec": (float, UNITS["rms_dec"], "rms residual in declination"),
+    "chance": (float, None, "fits as good as this that are expected by chance"),
+}
+_GATES: Columns = {
+    "name": (str, None, "name of the gate"),
+    "asks": (str, None, "what it asks of a drizzled image"),
+    "passed": (int, None, "drizzled images that pass"),
+    "failed": (str, None, "those that do not"),
+}
+_CHECKS: Columns = {
+    "method": (str, None, "sky method"),
+    "rootname": (str, None, "rootname of the exposure"),
+    "chip": (int, None, "EXTVER of the SCI extension"),
+    "header": (float, "{unit}", "MDRIZSKY in the header of the exposure"),
+    "hdrtab": (float, "{unit}", "MDRIZSKY in HDRTAB of the mosaic"),
+    "log": (float, "{unit}", "sky value that the log says was applied"),
+    "rate": (float, "{rate}", "MDRIZSKY in the header over EXPTIME"),
+    "agree": (bool, None, "whether all three say the same"),
+}
+_WITNESS: Columns = {
+    "method": (str, None, "sky method"),
+    "pixels": (int, None, "pixels of its mosaic that were compared"),
+    "rms": (
+        float,
+        None,
+        "mosaic minus what the other engine makes of its MDRIZSKY values, in the mosaic's unit "
+        "(e-/s of what AstroDrizzle made again): rms",
+    ),
+    "largest": (float, None, "the largest of these differences; bright pixels are rounded most"),
+    "noise": (float, None, "noise of the mosaic from pixel to pixel, in its unit"),
+}
+_ENGINES: Columns = {
+    "method": (str, None, "sky method"),
+    "sky": (float, "{rate}", "largest difference of the engines' sky values"),
+    "mosaic": (float, None, "largest difference of their mosaics, in the mosaics' unit"),
+    "mosaic_in_tolerance": (float, None, "the same over 1e-4 of the noise, or 2e-6 of the pixel"),
+    "weight": (float, None, "largest relative difference of their weights"),
+}
+_ORDER: Columns = {
+    "parameter": (str, None, "AstroDrizzle's name of it"),
+    "value": (str, None, "its value"),
+    "source": (str, None, "why it has that value"),
+}
+_STEPS: Columns = {
+    "step": (str, None, "name of the step, that of its manifest"),
+    "seconds": (float, "s", "wall time when it ran"),
+    "peak_memory": (float, "Mbyte", "largest resident set of a drizzlepac process in it"),
+    "products": (int, None, "files that it made"),
+    "bytes": (int, "byte", "size of its products"),
+    "up": (float, "Mbyte", "moved to the store"),
+    "down": (float, "Mbyte", "moved from the store"),
+    "host": (str, None, "where it ran"),
+}
+
+
+def run_record(
+    found: Findings,
+    told: Sequence[str],
+    *,
+    unit: str,
+    vectors: Table | None = None,
+    weights: Table | None = None,
+    missing: Sequence[Missing] = (),
+) -> RunRecord:
+    """Return what the run itself knows, for the report.
+
+    Parameters
+    ----------
+    found : Findings
+        Its finished steps.
+    told : sequence of str
+        What the reader is to know first.
+    unit : str
+        Unit of MDRIZSKY in the headers.
+    vectors : astropy.table.Table, optional
+        Residuals of the sources that the alignment matched.
+    weights : astropy.table.Table, optional
+        How the methods' weights differ, of `sentences.masks.weight_sheet`.
+    missing : sequence of Missing
+        What failed or was not run.
+    """
+    alignment = None if found.aligned is None else found.aligned.result.get("alignment")
+    exposures = inspection_table(found.exposures)
+    exposures.meta["title"] = "The exposures in the mosaics"
+    return RunRecord(
+        campaign=found.place.campaign,
+        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        exposures=exposures if len(exposures) else None,
+        alignment=None if alignment is None else _fits(alignment),
+        gates=None if alignment is None else _gates(alignment),
+        positions=None if found.positions is None else positions_sheet(found.positions.result),
+        vectors=vectors,
+        checks=_checks(found, unit),
+        verified=verified(found),
+        cosmic_rays=hit_sheet(found.drizzled),
+        weights=weights,
+        static_masks=static_sheet(found.drizzled),
+        engine=found.campaign.drizzle.engine,
+        witness=_of_methods(found, "witness", _WITNESS, unit, _witness_title(found)),
+        engines=_of_methods(found, "engines", _ENGINES, unit, _engines_title(found)),
+        steps=_steps(found.steps),
+        defaults=_defaults(found.planned),
+        aligned=found.campaign.align.method != "none",
+        output_grid={} if found.planned is None else _grid(found.planned),
+        transfers=_transfers(found.steps),
+        versions=versions(),
+        dashboard=execution.dashboard(),
+        mosaics={
+            method: run.products[run.result["science"]].key.removeprefix(found.place.key(""))
+            for method, run in found.drizzled.items()
+        },
+        parameters=_parameters(found),
+        campaign_file=resolved_yaml(found.campaign),
+        warnings=told,
+        missing=missing,
+    )
+
+
+def alignment_warnings(aligned: Finished) -> list[str]:
+    """Return what a reader must know of the alignment first."""
+    alignment = aligned.result.get("alignment")
+    if alignment is None:
+        return []
+    told = []
+    if alignment["dropped"]:
+        told.append(
+            "Dropped, because they failed a gate of the alignment: "
+            f"{', '.join(alignment['dropped'])}."
+        )
+    if alignment["kept"]:
+        told.append(
+            "Kept with the WCS they came with, because they failed a gate of the alignment: "
+            f"{', '.join(alignment['kept'])}."
+        )
+    return told
+
+
+def alignment_lines(aligned: Finished) -> list[str]:
+    """Return how the drizzled images were aligned, for a terminal; nothing of `align: none`."""
+    alignment = aligned.result.get("alignment")
+    if alignment is None:
+        return []
+    failed = {*alignment["kept"], *alignment["dropped"]}
+    fits = [fit for fit in alignment["fits"] if fit["tile"] not in failed]
+    said = f"alignment: {len(fits)} of {len(alignment['fits'])} drizzled images aligned"
+    moved = [fit for fit in fits if fit["place"] != 0]  # all but the reference
+    if not moved:
+        return [said]
+    rms = max(fit[name] for fit in moved for name in ("rms_ra", "rms_dec"))
+    return [
+        f"{said}; {min(fit['matches'] for fit in moved)} matched sources or more in each, rms at "
+        f"most {rms:.1f} mas, shift at most {max(fit['shift'] for fit in moved):.3f} arcsec"
+    ]
+
+
+def _fits(alignment: Mapping[str, Any]) -> Table:
+    rows = []
+    for fit in alignment["fits"]:
+        status = "reference" if fit["place"] == 0 else "aligned"
+        status = "not aligned" if fit["tile"] in alignment["kept"] else status
+        status = "dropped" if fit["tile"] in alignment["dropped"] else status
+        rows.append([{"chance": None, **fit, "status": status}[name] for name in _FITS])
+    why = alignment.get("finding", {}).get("why")
+    title = "How the drizzled images were aligned"
+    return sheet(f"{title}: {why}" if why else title, _FITS, rows)
+
+
+def _gates(alignment: Mapping[str, Any]) -> Table:
+    rows = [
+        (gate["name"], gate["asks"], gate["passed"], ", ".join(gate["failed"]) or "none")
+        for gate in alignment["criteria"]
+    ]
+    return sheet("Gates that the alignment had to pass", _GATES, rows)
+
+
+def _checks(found: Findings, unit: str) -> Table | None:
+    """Return what the records of the sky said; None where a run did not keep them."""
+    runs = found.drizzled
+    if not runs or not all("checks" in run.result for run in runs.values()):
+        return None
+    rate = rate_unit(unit)
+    # Records are compared as they stand; exposures of different times by rates.
+    names = [name for name in _CHECKS if name != "rate" or rate != unit]
+    columns = _with_units({name: _CHECKS[name] for name in names}, unit)
+    seconds = {exposure.rootname: exposure.exptime for exposure in found.exposures}
+    rows = []
+    for method, run in runs.items():
+        for check in run.result["checks"]:
+            header, time = check["header"], seconds.get(check["rootname"])
+            its = {**check, "method": method}
+            its["rate"] = None if header is None or time is None else header / time
+            rows.append([its[name] for name in names])
+    return sheet("What the three records of the sky say of each value", columns, rows)
+
+
+def _with_units(columns: Columns, unit: str) -> Columns:
+    return {
+        name: (kind, told and told.format(unit=unit, rate=rate_unit(unit)), description)
+        for name, (kind, told, description) in columns.items()
+    }
+
+
+def _witness_title(found: Findings) -> str:
+    if found.campaign.drizzle.engine == "onepass":
+        return "A part of each mosaic, made again by AstroDrizzle"
+    return (
+        "Each mosaic against what the MDRIZSKY values in its headers predict, by the sums of "
+        "onepass"
+    )
+
+
+def _engines_title(found: Findings) -> str:
+    step = found.checked.get("engines")
+    if step is None:
+        return ""
+    names = ", ".join(step.result["exposures"])
+    said = f"The largest differences of both engines, astrodrizzle and onepass, on {names}"
+    masks_of = step.result.get("masks_of")
+    if masks_of is None:
+        return said
+    return (
+        f"{said}; onepass has the masks of cosmic rays of {masks_of} for all methods, AstroDrizzle "
+        f"finds them under each, so under others more than rounding may differ"
+    )
+
+
+def _of_methods(
+    found: Findings, name: str, columns: Columns, unit: str, title: str
+) -> Table | None:
+    """Return what a step says of each method; None where it was not asked for."""
+    if name not in found.checked:
+        return None
+    methods = found.checked[name].result["methods"]
+    rows = [[{**its, "method": method}[one] for one in columns] for method, its in methods.items()]
+    return sheet(title, _with_units(columns, unit), rows)
+
+
+def _grid(planned: Finished) -> Mapping[str, object]:
+    grid = planned.result["grid"]
+    return {
+        "columns": grid["shape"][0],
+        "rows": grid["shape"][1],
+        "scale (arcsec)": grid["scale"],
+        "orientation (deg)": grid["rot"],
+        "RA (deg)": grid["crval"][0],
+        "Dec (deg)": grid["crval"][1],
+        "crpix1": grid["crpix"][0],
+        "crpix2": grid["crpix"][1],
+    }
+
+
+def _parameters(found: Findings) -> dict[str, Mapping[str, Any]]:
+    """Return what drizzlepac was called with, by program; what the file says where that is all."""
+    campaign = found.campaign
+    if found.planned is None:
+        chosen = {**campaign.drizzle.parameters, **campaign.sky.parameters}
+    else:
+        chosen = dict(order_of(found.planned).parameters)
+    told: dict[str, Mapping[str, Any]] = {"AstroDrizzle": chosen}
+    if campaign.align.method != "none":
+        alignment = (found.aligned and found.aligned.result.get("alignment")) or {}
+        finding = alignment.get("finding", {})
+        told["TweakReg"] = {
+            **DEFAULTS,
+            "minobj": campaign.align.gates.min_matches,
+            **finding.get("tweakreg", {}),
+            **campaign.align.tweakreg,
+        }
+        told["imagefind"] = finding.get("parameters", campaign.align.imagefind)
+    return told
+
+
+def _defaults(planned: Finished | None) -> Table | None:
+    """Return what was decided by detector and number of exposures; None where nothing was."""
+    order = None if planned is None else order_of(planned)
+    if order is None or not order.sources:
+        return None
+    rows = []
+    for name, why in order.sources.items():
+        value = order.parameters[name]
+        rows.append((name, value if isinstance(value, str) else json.dumps(value), why))
+    return sheet("AstroDrizzle's parameters that were decided for these exposures", _ORDER, rows)
+
+
+def _steps(steps: Sequence[Finished]) -> Table:
+    rows = [
+        (
+            step.step,
+            round(step.seconds, 1),
+            round(step.peak_memory / 1e6, 1) or None,
+            len(step.products),
+            sum(product.size for product in step.products.values()),
+            round(step.moved.up / 1e6, 1),
+            round(step.moved.down / 1e6, 1),
+            step.host,
+        )
+        for step in steps
+    ]
+    return sheet("What each step took", _STEPS, rows)
+
+
+def _transfers(steps: Sequence[Finished]) -> Mapping[str, object]:
+    if not steps:
+        return {}
+    total = transfers(steps)
+    return {
+        "moved to the store (MB)": round(total.moved.up / 1e6, 1),
+        "needed to go there (MB)": round(total.needed.up / 1e6, 1),
+        "moved from the store (MB)": round(total.moved.down / 1e6, 1),
+        "needed to come from there (MB)": round(total.needed.down / 1e6, 1),
+        "moved / needed": round(total.ratio, 4),
+    }

@@ -1,0 +1,130 @@
+"""The report for programs and for plain text: JSON, Markdown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from skymosaic.methods import ascribed
+from skymosaic.report.record import Report
+from skymosaic.report.sheets import as_plain, plain, sheets
+from skymosaic.report.verdict import advised_warnings, facts, verdict
+from skymosaic.report.view import TableView, sky_view, table_view, text_of
+
+FORMAT = "skymosaic report 1"
+"""Changes when a program that reads the document would have to."""
+
+
+def document(report: Report) -> dict[str, Any]:
+    """Return everything in a report as plain values, tables with units and descriptions."""
+    record, said = report.record, verdict(report)
+    return _finite(
+        {
+            "format": FORMAT,
+            "campaign": record.campaign,
+            "created": record.created,
+            "complete": not record.missing,
+            "missing": [vars(one) for one in record.missing],
+            "verdict": {
+                "kind": said.kind,
+                "headline": said.headline,
+                "sentence": said.sentence,
+                "sure": said.sure,
+            },
+            "advice": None if report.evidence is None else report.evidence.advice.to_dict(),
+            "evidence": None if report.evidence is None else report.evidence.to_dict(),
+            "warnings": [*advised_warnings(report), *report.warnings, *record.warnings],
+            "summary": list(report.summary),
+            "groups": [list(group) for group in report.groups],
+            "engine": record.engine or None,
+            "verified": list(record.verified),
+            "aligned": record.aligned,
+            "output_grid": record.output_grid,
+            "transfers": record.transfers,
+            "versions": record.versions,
+            "mosaics": record.mosaics,
+            "parameters": record.parameters,
+            "campaign_file": record.campaign_file,
+            "tables": {name: as_plain(table) for name, table in sheets(report).items()},
+        }
+    )
+
+
+def as_json(report: Report) -> str:
+    """Return the document of a report as JSON text; what is not a number is null."""
+    return json.dumps(document(report), indent=1, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """Return plain values as JSON has them."""
+    if isinstance(value, dict):
+        return {str(name): _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    if isinstance(value, np.generic | float):
+        return plain(value)
+    return value
+
+
+def markdown(report: Report) -> str:
+    """Return what a reader needs first as Markdown: advice, what is missing, warnings, tables."""
+    record, said = report.record, verdict(report)
+    made = f"{record.created}; engine {record.engine}" if record.engine else record.created
+    parts = [f"# {record.campaign}: {said.headline}", made, said.sentence]
+    if said.sure:
+        parts.append(f"How sure: {said.sure}")
+    if said.file:
+        parts.append(
+            f"The mosaic of {ascribed(said.best)}: `{said.file}` in the campaign's folder."
+        )
+    parts.append(_listed([f"{_SIGNS[fact.mark]}{fact.text}" for fact in facts(report)]))
+    if record.missing:
+        missing = [f"**{one.part}**: {one.state}. {one.why}".strip() for one in record.missing]
+        parts += ["## What is missing", _listed(missing)]
+    warnings = [*advised_warnings(report), *report.warnings, *record.warnings]
+    if warnings:
+        parts += ["## Read first", _listed(warnings)]
+    sky = sky_view(report)
+    if sky is not None:
+        parts += ["## MDRIZSKY", f"{sky.caption}.", _as_markdown(sky), "## What the numbers say"]
+        parts.append(_listed(list(report.summary)))
+    if record.verified:
+        parts += ["## What was verified", _listed(list(record.verified))]
+    tables = sheets(report)
+    titles = {
+        "quality": "How flat the mosaics are",
+        "invariants": "Invariants",
+        "witness": "The mosaics against the other engine",
+        "engines": "Both engines on a sample",
+        "weights": "Weights of the methods",
+        "static_masks": "Static masks",
+        "alignment": "Alignment",
+        "gates": "Gates of the alignment",
+        "positions": "Positions of stars",
+        "defaults": "How the drizzle was set up",
+        "steps": "Time and memory",
+    }
+    for name, title in titles.items():
+        if name in tables:
+            view = table_view(name, tables[name])
+            parts += [f"## {title}", f"{view.caption}.", _as_markdown(view)]
+    if record.versions:
+        versions = [f"{name} {text_of(value)}" for name, value in record.versions.items()]
+        parts += ["## Software", _listed(versions)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+_SIGNS = {"good": "", "": "", "bad": "**Look:** "}
+
+
+def _listed(lines: list[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _as_markdown(view: TableView) -> str:
+    heads = [f"{head.text} [{head.unit}]" if head.unit else head.text for head in view.headings]
+    lines = [heads, ["---:" if head.number else "---" for head in view.headings]]
+    lines += [[cell.text.replace("|", "\\|") for cell in row] for row in view.rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

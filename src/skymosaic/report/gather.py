@@ -1,0 +1,265 @@
+"""The gather stage in one call: from sky values and small images to table, figures and report."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.table import Table
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from skymosaic.errors import SkyError, StoreError
+from skymosaic.evidence.reduction import Floats
+from skymosaic.methods import column
+from skymosaic.report import figures, summary
+from skymosaic.report.difference import difference
+from skymosaic.report.documents import as_json, markdown
+from skymosaic.report.invariants import Invariant, check_invariants, failures
+from skymosaic.report.matrix import scale_limit
+from skymosaic.report.mdrizsky import Runs, mdrizsky_table, write_table
+from skymosaic.report.page import html, small_picture
+from skymosaic.report.preview import blink, common_stretch, in_method_order, preview
+from skymosaic.report.record import Report, RunRecord
+from skymosaic.report.residual_figures import residual_matrices, residual_vectors
+from skymosaic.report.sheets import sheets, write_sheets
+from skymosaic.report.verdict import card
+
+if TYPE_CHECKING:
+    from skymosaic.evidence.evidence import Evidence
+
+
+@dataclass(frozen=True)
+class ComparisonInput:
+    """What is compared.
+
+    Parameters
+    ----------
+    runs : mapping of str to sequence of SkyValue
+        The sky values of each method that was run.
+    groups : sequence of sequences of str
+        Rootnames of the exposures that overlap one another, directly or through others.
+    polygons : mapping of str to sequence of ndarray of shape (n, 2)
+        Corners of each chip of an exposure: right ascension and declination in degrees.
+        Empty where unknown: then there are no footprints.
+    images : mapping of str to ndarray of shape (ny, nx)
+        The mosaic of each method, reduced by `reduction.reduce_image`. Empty where there are none;
+        with one alone there is neither blink nor difference.
+    unit : str
+        Unit of MDRIZSKY in the headers; skies are shown as rates.
+    image_unit : str
+        Unit of the mosaics.
+    pairs : mapping of (str, str) to float
+        Area that two exposures share, arcsec^2.
+    evidence : Evidence or None
+        What the exposures' overlaps say of the methods, and the advice; None where that was not
+        measured.
+    """
+
+    runs: Runs
+    groups: Sequence[Sequence[str]]
+    polygons: Mapping[str, Sequence[NDArray[np.float64]]]
+    images: Mapping[str, Floats]
+    unit: str = "electron / s"
+    image_unit: str = "electron / s"
+    pairs: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `write_comparison` made.
+
+    Parameters
+    ----------
+    files : tuple of Path
+        The files written.
+    invariants : tuple of Invariant
+        The relations that were checked; all hold.
+    table : astropy.table.Table
+        The MDRIZSKY table.
+    warnings : tuple of str
+        What a reader must know first; they stand at the top of the report.
+    card : dict
+        What a list of many reports tells of this one.
+    """
+
+    files: tuple[Path, ...]
+    invariants: tuple[Invariant, ...]
+    table: Table
+    warnings: tuple[str, ...]
+    card: Mapping[str, Any]
+
+
+def write_comparison(
+    folder: Path, data: ComparisonInput, record: RunRecord, *, tolerance: float = 1e-6
+) -> Comparison:
+    """Write table, figures, previews, blink GIF and report, or nothing.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files go; made where absent. Files of the same names are replaced.
+    data : ComparisonInput
+        What is compared.
+    record : RunRecord
+        What the run itself knows, for the report.
+    tolerance : float
+        See `check_invariants`.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    SkyError
+        If the sky values or the mosaics do not fit together or an invariant does not hold; then
+        nothing was written.
+    StoreError
+        If the folder cannot be written.
+    """
+    invariants = check_invariants(data.runs, data.groups, tolerance)
+    _require_sound(data, invariants, record.campaign)
+    report = assemble(data, record, invariants)
+    folder = Path(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            written = _write_all(scratch, report)
+            files = _publish(written, folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the comparison to {folder}: {error}; check its space and permissions"
+        ) from error
+    return Comparison(
+        tuple(files), tuple(invariants), report.mdrizsky, tuple(report.warnings), card(report)
+    )
+
+
+def _require_sound(data: ComparisonInput, invariants: Sequence[Invariant], campaign: str) -> None:
+    """Raise SkyError where an invariant is broken or a mosaic has no sky values."""
+    broken = failures(invariants)
+    if broken:
+        raise SkyError(
+            f"the sky values of campaign {campaign} contradict each other: {broken}. Nothing was "
+            "published; the logs of these methods, in runs/ of the store, may tell why. What is "
+            "removed from there `skymosaic run` makes anew"
+        )
+    strangers = sorted(set(data.images) - set(data.runs))
+    if strangers:
+        raise SkyError(f"{strangers[0]}: there is a mosaic but no sky values; give both")
+
+
+def assemble(data: ComparisonInput, record: RunRecord, invariants: Sequence[Invariant]) -> Report:
+    """Return the report of a comparison; parameters as `write_comparison`."""
+    return Report(
+        record=record,
+        summary=summary.sentences(data.runs, data.groups, data.unit) if data.runs else (),
+        warnings=summary.warnings(data.runs, data.groups) if data.runs else (),
+        mdrizsky=mdrizsky_table(data.runs, data.unit) if data.runs else None,
+        groups=data.groups,
+        pairs=data.pairs,
+        invariants=invariants,
+        polygons={name: chips for name, chips in data.polygons.items() if len(chips)},
+        images=in_method_order(data.images),
+        image_unit=data.image_unit,
+        evidence=data.evidence,
+    )
+
+
+def _write_all(folder: Path, report: Report) -> list[Path]:
+    """Write every file into an empty folder, and return them."""
+    tables = sheets(report)
+    written = write_table(tables.pop("mdrizsky"), folder)
+    if report.evidence is not None:
+        # What measures takes a second to import; a report of a run that broke off measures nothing.
+        from skymosaic.report.evidence_files import write_evidence
+
+        written += write_evidence(report.evidence, folder)
+        tables.pop("seams", None)
+    written += write_sheets(tables, folder)
+    drawn = draw_figures(folder, report)
+    written += [path for paths in drawn.values() for path in paths]
+    if len(report.images) > 1:
+        written.append(blink(report.images, folder / "blink.gif", report.image_unit))
+    written += _draw_previews(folder, report)
+    return written + write_documents(
+        folder, report, {name: paths[0] for name, paths in drawn.items()}
+    )
+
+
+def write_documents(
+    folder: Path, report: Report, figures: Mapping[str, Path], stem: str = "report"
+) -> list[Path]:
+    """Write the report as a page, as JSON and as Markdown, and return the files.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they go.
+    report : Report
+        What they tell.
+    figures : mapping of str to Path
+        The figures as PNG.
+    stem : str
+        Their name without what tells the format.
+    """
+    texts = {
+        "html": html(report, figures),
+        "json": as_json(report),
+        "md": markdown(report),
+    }
+    written = []
+    for form, text in texts.items():
+        path = folder / f"{stem}.{form}"
+        path.write_text(text, encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def draw_figures(folder: Path, report: Report, *, pdf: bool = True) -> dict[str, list[Path]]:
+    """Draw what there is input for; return the PNG and the PDF, if wanted, of each figure."""
+    drawn: dict[str, Figure] = {}
+    if report.mdrizsky is not None:
+        drawn["scatter"] = figures.scatter(report.mdrizsky)
+    if report.polygons:
+        drawn["footprints"] = figures.footprints(report.polygons, report.groups, report.pairs)
+    if len(report.images) > 1:
+        drawn["difference"] = difference(report.images, report.image_unit)
+    if report.evidence is not None and report.evidence.differences:
+        limit = scale_limit(report.evidence)
+        drawn["residuals"] = residual_matrices(report.evidence, limit)
+    if report.record.vectors is not None and len(report.record.vectors):
+        drawn["vectors"] = residual_vectors(report.record.vectors)
+    return {name: figures.save(one, folder / f"{name}.png", pdf=pdf) for name, one in drawn.items()}
+
+
+def _draw_previews(folder: Path, report: Report) -> list[Path]:
+    """Draw the preview of each method on the common scale, and a thumbnail of the best one."""
+    small_bytes = small_picture(report)
+    if small_bytes is None:
+        return []
+    limits = common_stretch(report.images)
+    drawn = []
+    for method, image in report.images.items():
+        path = folder / f"preview_{column(method)}.png"
+        preview(image, method, limits, report.image_unit).save(path, format="PNG")
+        drawn.append(path)
+    small = folder / "thumbnail.png"
+    small.write_bytes(small_bytes)
+    return [*drawn, small]
+
+
+def _publish(files: Sequence[Path], folder: Path) -> list[Path]:
+    """Move finished files to their folder, and return where they are."""
+    folder.mkdir(exist_ok=True)
+    return [file.replace(folder / file.name) for file in files]

@@ -1,0 +1,196 @@
+"""The page for people: one HTML file that needs no network and prints well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from bokeh.model import Model
+
+from skymosaic.methods import ascribed
+from skymosaic.report import matrix, scatter, skymap, vectors
+from skymosaic.report.embedding import as_item, bokeh_script
+from skymosaic.report.mdrizsky import DESCRIPTIONS, method_columns
+from skymosaic.report.pictures import (
+    Picture,
+    Scale,
+    as_uri,
+    difference_pictures,
+    mosaic_pictures,
+    thumbnail,
+)
+from skymosaic.report.record import Report
+from skymosaic.report.sheets import sheets
+from skymosaic.report.verdict import advised_warnings, facts, verdict
+from skymosaic.report.view import sky_view, table_view, text_of, typeset
+
+_SHOWN = {
+    "quality": "{:.4g}",
+    "pairs": "{:.4g}",
+    "seams": "{:.4g}",
+    "invariants": "{:.2e}",
+    "witness": "{:.2g}",
+    "positions": "{:.3f}",
+    "engines": "{:.2g}",
+    "cosmic_rays": "{:.3g}",
+    "static_masks": "{:.3g}",
+    "weights": "{:.3g}",
+}
+CONTENTS = {
+    "mosaics": "Mosaics",
+    "mdrizsky": "MDRIZSKY",
+    "residuals": "Residuals",
+    "footprints": "Footprints",
+    "checks": "Checks",
+    "alignment": "Alignment",
+    "exposures": "Exposures",
+    "provenance": "Provenance",
+    "steps": "Time and memory",
+    "files": "For programs",
+}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure of the page: interactive, and as a picture for print."""
+
+    name: str
+    item: str
+    """What Bokeh embeds."""
+    picture: str
+    """The same figure as a ``data:`` URI."""
+    alt: str
+    caption: str
+
+
+def html(report: Report, figures: Mapping[str, Path]) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    report : Report
+        Everything on the page; what is missing, the page says.
+    figures : mapping of str to Path
+        The figures as PNG: ``scatter``, ``footprints``, ``residuals``, ``vectors``; those there
+        are.
+    """
+    mosaics, tones = _pictures(report)
+    said = verdict(report)
+    methods = [] if report.mdrizsky is None else list(method_columns(report.mdrizsky))
+    charts = _charts(report, figures)
+    checks = report.record.checks
+    return template("report.html.j2").render(
+        report=report,
+        record=report.record,
+        verdict=said,
+        facts=facts(report),
+        warnings=[*advised_warnings(report), *report.warnings, *report.record.warnings],
+        contents=CONTENTS,
+        shown=next((one for one in mosaics if one.method == said.best), None),
+        mosaics=mosaics,
+        tones=tones,
+        sky=sky_view(report),
+        methods=methods,
+        descriptions={method: DESCRIPTIONS[method] for method in methods},
+        tables=_Known(
+            {
+                name: table_view(name, table, shown=_SHOWN.get(name, "{:.6g}").format)
+                for name, table in sheets(report).items()
+            }
+        ),
+        charts=_Known(charts),
+        checks_bad=checks is not None and not all(map(bool, checks["agree"])),
+        bokeh=bokeh_script() if charts else "",
+    )
+
+
+def template(name: str) -> jinja2.Template:
+    """Return a template of the report."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("skymosaic.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["text"] = text_of
+    environment.filters["typeset"] = typeset
+    environment.filters["ascribed"] = ascribed
+    return environment.get_template(name)
+
+
+class _Known(dict[str, object]):
+    """What there is; a template asks for the rest and gets None."""
+
+    def __missing__(self, name: str) -> None:
+        return None
+
+
+def _pictures(report: Report) -> tuple[list[Picture], dict[str, Scale]]:
+    if not report.images:
+        return [], {}
+    pictures, tone = mosaic_pictures(report.images, report.image_unit)
+    tones = {"mosaic": tone}
+    if len(report.images) > 1:
+        more, tones["difference"] = difference_pictures(report.images, report.image_unit)
+        pictures += more
+    return pictures, tones
+
+
+def _charts(report: Report, figures: Mapping[str, Path]) -> dict[str, Chart]:
+    """Return the figures that there is something to draw for."""
+    found: dict[str, tuple[Model, str, str]] = {}
+    if report.mdrizsky is not None:
+        found["scatter"] = (
+            scatter.scatter_chart(report.mdrizsky),
+            scatter.alternative(report.mdrizsky),
+            "Hover names the exposure; a click on a method in the legend hides it. The tools on "
+            "the right move and zoom.",
+        )
+    if report.evidence is not None and report.evidence.differences:
+        limit = matrix.scale_limit(report.evidence)
+        found["residuals"] = (
+            matrix.matrix_chart(report.evidence),
+            matrix.alternative(report.evidence),
+            "Level of the row's exposure minus the column's once the sky is subtracted, all "
+            f"methods on one scale that ends at ±{limit:.3g} {report.evidence.unit}. White is "
+            "good; a row of one colour is an exposure that the method got wrong.",
+        )
+    if report.polygons:
+        found["footprints"] = (
+            skymap.sky_chart(report, _residuals_of_pairs(report)),
+            f"Footprints of {len(report.polygons)} exposures on the sky with "
+            f"{len(report.pairs)} links between those that overlap; the groups are listed below.",
+            "Exposures of one colour overlap one another, directly or through others. A link is "
+            "the wider the more area two exposures share.",
+        )
+    if report.record.vectors is not None and len(report.record.vectors):
+        found["vectors"] = (
+            vectors.vector_chart(report.record.vectors),
+            vectors.alternative(report.record.vectors),
+            "Where each matched source lies relative to the reference once its drizzled image is "
+            "aligned. A pattern in the arrows of a tile is a distortion that the fit cannot take.",
+        )
+    return {
+        name: Chart(name, as_item(model), as_uri(figures[name].read_bytes()), alt, caption)
+        for name, (model, alt, caption) in found.items()
+        if name in figures
+    }
+
+
+def _residuals_of_pairs(report: Report) -> dict[tuple[str, str], str]:
+    if report.evidence is None:
+        return {}
+    told: dict[tuple[str, str], list[str]] = {}
+    for method, residuals in report.evidence.residuals.items():
+        for one in residuals:
+            told.setdefault((one.a, one.b), []).append(f"{method} {one.residual:+.3g}")
+    return {pair: f"{', '.join(parts)} {report.evidence.unit}" for pair, parts in told.items()}
+
+
+def small_picture(report: Report) -> bytes | None:
+    """Return the thumbnail of the mosaic of the advised method, a PNG; None without mosaics."""
+    best = verdict(report).best
+    return thumbnail(report.images, best) if best else None

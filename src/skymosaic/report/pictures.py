@@ -1,0 +1,149 @@
+"""The mosaics and their differences as pictures of a page, all on one grid."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from skymosaic.evidence.reduction import Floats, reduce_image
+from skymosaic.report.difference import reference_method, scaled_differences
+from skymosaic.report.preview import common_stretch, in_method_order, stretch
+
+MOST_PIXELS = 1000  # along the longer side: four mosaics and three differences stay below 10 MB
+THUMBNAIL = 240
+_NO_DATA = 255
+_NO_DATA_COLOUR = (62, 78, 122)
+_LAST = 254
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of the viewer."""
+
+    kind: str
+    """mosaic, or difference."""
+    method: str
+    title: str
+    alt: str
+    uri: str
+    """The picture itself, as a ``data:`` URI."""
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the lowest and the highest tone of a picture stand for."""
+
+    low: str
+    high: str
+    ramp: str
+    """The tones from low to high, as a ``data:`` URI."""
+    note: str
+
+
+def mosaic_pictures(images: Mapping[str, Floats], unit: str) -> tuple[list[Picture], Scale]:
+    """Return the mosaic of each method in grey, all on one stretch, and that stretch.
+
+    Raises
+    ------
+    SkyError
+        See `preview.common_stretch`.
+    """
+    limits = common_stretch(images)
+    pictures = []
+    for method, image in in_method_order(images).items():
+        grey = stretch(_small(image), *limits)
+        alt = f"Mosaic made with sky method {method}, in grey on the stretch that all share."
+        pictures.append(_picture("mosaic", method, method, alt, grey, _greys()))
+    ramp = stretch(np.linspace(*limits, 128)[None, :], *limits)
+    note = "asinh stretch, the same for all methods; blue-grey: no data"
+    shown = f"{limits[1]:.4g} {unit}"
+    return pictures, Scale(f"{limits[0]:.4g}", shown, _uri(_indexed(ramp, _greys())), note)
+
+
+def difference_pictures(images: Mapping[str, Floats], unit: str) -> tuple[list[Picture], Scale]:
+    """Return each mosaic minus that of the reference, less the median, all on one scale.
+
+    Raises
+    ------
+    SkyError
+        There are fewer than two mosaics, or they share no pixel.
+    """
+    reference = reference_method(images)
+    found, limit = scaled_differences(images)
+    palette = _diverging()
+    pictures = []
+    for method, (median, panel) in found.items():
+        tone = np.clip(_small(panel) / limit, -1, 1) / 2 + 0.5
+        title = f"{method} − {reference}"
+        alt = (
+            f"Mosaic of {method} minus that of {reference}, less the median difference of "
+            f"{median:.4g} {unit}: red where it is higher, blue where it is lower."
+        )
+        pictures.append(_picture("difference", method, title, alt, tone, palette))
+    ramp = np.linspace(0, 1, 128)[None, :]
+    note = f"difference from {reference}, less its median; blue-grey: no data"
+    high = f"+{limit:.3g} {unit}"
+    return pictures, Scale(f"-{limit:.3g}", high, _uri(_indexed(ramp, palette)), note)
+
+
+def thumbnail(images: Mapping[str, Floats], method: str) -> bytes:
+    """Return a small PNG of one method's mosaic, on the stretch that all share."""
+    small = reduce_image(images[method], max_side=THUMBNAIL)
+    picture = _indexed(stretch(small, *common_stretch(images)), _greys(), levels=32)
+    return _png(picture)
+
+
+def _small(image: Floats) -> NDArray[np.float64]:
+    return np.asarray(reduce_image(image, max_side=MOST_PIXELS), dtype=np.float64)
+
+
+def _picture(
+    kind: str, method: str, title: str, alt: str, tone: NDArray[np.float64], palette: list[int]
+) -> Picture:
+    picture = _indexed(tone, palette)
+    return Picture(kind, method, title, alt, _uri(picture), picture.width, picture.height)
+
+
+def _indexed(tone: NDArray[np.float64], palette: list[int], levels: int = 128) -> Image.Image:
+    """Return tones from 0 to 1 as a picture with a palette; NaN has a colour of its own.
+
+    An eye tells 128 greys apart at most, and noise that is not kept makes smaller files.
+    """
+    steps = np.rint(np.nan_to_num(tone) * (levels - 1)) / (levels - 1)
+    pixels = np.where(np.isnan(tone), _NO_DATA, np.rint(steps * _LAST)).astype(np.uint8)
+    picture = Image.fromarray(pixels[::-1])
+    picture.putpalette(palette)
+    return picture
+
+
+def _greys() -> list[int]:
+    return [value for grey in range(255) for value in (grey,) * 3] + list(_NO_DATA_COLOUR)
+
+
+def _diverging() -> list[int]:
+    colours = matplotlib.colormaps["RdBu_r"](np.linspace(0, 1, 255))[:, :3]
+    return [int(v) for v in np.rint(colours.ravel() * 255)] + list(_NO_DATA_COLOUR)
+
+
+def _png(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, format="PNG", optimize=True)
+    return file.getvalue()
+
+
+def _uri(picture: Image.Image) -> str:
+    return as_uri(_png(picture))
+
+
+def as_uri(png: bytes) -> str:
+    """Return a PNG as a ``data:`` URI, so that a page is one file."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"

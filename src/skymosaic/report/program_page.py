@@ -1,0 +1,138 @@
+"""The page of a program: every group with its state, its advice and its largest residual."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from skymosaic.report.page import template
+
+
+@dataclass(frozen=True)
+class Group:
+    """What the page tells of one mosaic of a program."""
+
+    name: str
+    """``TARGET/FILTER``."""
+    state: str
+    """done, or failed."""
+    files: int
+    error: str
+    """Why it failed; empty where it did not."""
+    link: str
+    """Its report, relative to the page; empty where there is none."""
+    partial: bool
+    """Whether that is the report of a run that broke off."""
+    thumbnail: str
+    """Its mosaic as a ``data:`` URI; empty where there is none."""
+    card: dict[str, Any]
+    """What `verdict.card` told of it; empty where it has no comparison."""
+
+    @property
+    def residual(self) -> float | None:
+        """The largest residual that the advised method leaves, e-/s; None where not known."""
+        worst = self.card.get("worst")
+        return None if worst is None else float(worst["residual"])
+
+    @property
+    def exposures(self) -> int | None:
+        """Exposures in the mosaic; None where that is not known."""
+        return self.card.get("exposures")
+
+    @property
+    def warnings(self) -> int | None:
+        """What its report warns of; None where that is not known."""
+        return self.card.get("warnings")
+
+    @property
+    def told(self) -> str:
+        """How sure the advice is."""
+        return str(self.card.get("sure") or "")
+
+    @property
+    def first_warning(self) -> str:
+        """The first of its warnings."""
+        return str(self.card.get("first_warning") or "")
+
+    @property
+    def advice(self) -> str:
+        """The advice in a few words."""
+        return str(self.card.get("headline") or "")
+
+    @property
+    def kind(self) -> str:
+        """What kind of advice it is, to filter by."""
+        return "failed" if self.state != "done" else str(self.card.get("kind") or "absent")
+
+
+_KINDS = {
+    "method": "one method advised",
+    "no-difference": "no difference",
+    "undetermined": "undetermined",
+    "absent": "no advice",
+    "failed": "failed",
+}
+
+
+def program_html(name: str, created: str, groups: Sequence[Group]) -> str:
+    """Return the page of a program.
+
+    Parameters
+    ----------
+    name : str
+        Of the program.
+    created : str
+        When the page was made, as it is to be printed.
+    groups : sequence of Group
+        In the order of the page.
+    """
+    counts = Counter(group.kind for group in groups)
+    methods = Counter(
+        group.advice.removeprefix("Use ") for group in groups if group.kind == "method"
+    )
+    kinds = {kind: (label, counts[kind]) for kind, label in _KINDS.items() if counts[kind]}
+    return template("program.html.j2").render(
+        name=name, created=created, groups=groups, kinds=kinds, methods=methods.most_common()
+    )
+
+
+def program_document(name: str, created: str, groups: Sequence[Group]) -> dict[str, Any]:
+    """Return the same as plain values, without the pictures."""
+    return {
+        "format": "skymosaic program 1",
+        "program": name,
+        "created": created,
+        "groups": [
+            {
+                "name": group.name,
+                "state": group.state,
+                "files": group.files,
+                "error": group.error or None,
+                "report": group.link or None,
+                "partial": group.partial,
+                "card": group.card or None,
+            }
+            for group in groups
+        ],
+    }
+
+
+def program_markdown(name: str, created: str, groups: Sequence[Group]) -> str:
+    """Return the same as a Markdown table."""
+    lines = [
+        f"# {name}: {len(groups)} groups",
+        "",
+        created,
+        "",
+        "| group | state | files | advice, or why it failed | largest residual [e-/s] | report |",
+        "|---|---|---:|---|---:|---|",
+    ]
+    for group in groups:
+        said = " ".join((group.error or group.advice).split()).replace("|", "\\|")
+        left = "" if group.residual is None else f"{group.residual:.4g}"
+        link = f"[report]({group.link})" if group.link else ""
+        cells = (group.name, group.state, str(group.files), said, left, link)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,150 @@
+"""What a report is made from; every part of it may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from skymosaic.evidence.reduction import Floats
+
+if TYPE_CHECKING:
+    # Every task reads findings, whose parts are told here; what measures takes a second to import.
+    from skymosaic.evidence.evidence import Evidence
+    from skymosaic.report.invariants import Invariant
+
+Polygons = Mapping[str, Sequence[NDArray[np.float64]]]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A part of the run that the report has to do without."""
+
+    part: str
+    """Such as ``drizzle match``."""
+    state: str
+    """failed, not run, or outdated: made before what it depends on."""
+    why: str
+    """What went wrong and what to do, as the error said it; empty where nothing did."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What the run itself knows, beside sky values and mosaics.
+
+    Parameters
+    ----------
+    campaign : str
+        Name of the campaign.
+    created : str
+        When the report was made, as it is to be printed.
+    exposures, alignment, gates, vectors, positions, checks, steps, witness, engines, cosmic_rays,
+    weights, static_masks, defaults : Table or None
+        Tables of `sheets`; None where nothing is known. `checks` says for every method and chip
+        what its records of the sky said; `positions` how the positions of stars agree where
+        exposures that were not aligned overlap; `witness` how well each mosaic agrees with its
+        headers; `engines` by how much both engines differ on a sample; `cosmic_rays` how many
+        pixels of each chip were masked for all methods; `weights` by how much the methods' weights
+        differ; `static_masks` how many pixels of each chip the static mask leaves out; `defaults`
+        which of AstroDrizzle's parameters were decided by detector or by the number of exposures.
+    verified : sequence of str
+        What was verified of the sky values and mosaics, and how.
+    engine : str
+        The engine that made the mosaics; empty where that is not known.
+    aligned : bool or None
+        Whether the campaign aligns the exposures; None where that is not known.
+    output_grid : mapping of str to object
+        The grid of the mosaics: shape, scale, centre, orientation, ...
+    transfers : mapping of str to object
+        What all steps moved to and from the store, and what they had to.
+    versions : mapping of str to str
+        Version of each software.
+    dashboard : str
+        Address of the Dask dashboard at which the run could be watched.
+    mosaics : mapping of str to str
+        File of each method's mosaic, below the campaign's folder.
+    parameters : mapping of str to mapping
+        Parameters by the program that they are for.
+    campaign_file : str
+        The resolved campaign file as text.
+    warnings : sequence of str
+        What other stages want the reader to know first.
+    missing : sequence of Missing
+        What failed or was not run.
+    """
+
+    campaign: str
+    created: str
+    exposures: Table | None = None
+    alignment: Table | None = None
+    gates: Table | None = None
+    vectors: Table | None = None
+    positions: Table | None = None
+    checks: Table | None = None
+    verified: Sequence[str] = ()
+    witness: Table | None = None
+    engines: Table | None = None
+    defaults: Table | None = None
+    cosmic_rays: Table | None = None
+    weights: Table | None = None
+    static_masks: Table | None = None
+    steps: Table | None = None
+    engine: str = ""
+    aligned: bool | None = None
+    output_grid: Mapping[str, object] = field(default_factory=dict)
+    transfers: Mapping[str, object] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    dashboard: str = ""
+    mosaics: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    campaign_file: str = ""
+    warnings: Sequence[str] = ()
+    missing: Sequence[Missing] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that the pages and documents tell.
+
+    Parameters
+    ----------
+    record : RunRecord
+        What the run itself knows.
+    summary : sequence of str
+        What the sky values say, a sentence or two each.
+    warnings : sequence of str
+        What must be read first; those of the record come after them.
+    mdrizsky : astropy.table.Table or None
+        A table of `mdrizsky.mdrizsky_table`; None where no method has finished.
+    groups : sequence of sequences of str
+        Rootnames of the exposures that overlap one another.
+    pairs : mapping of (str, str) to float
+        Area that two exposures share, arcsec^2.
+    invariants : sequence of Invariant
+        The relations between the methods that were checked.
+    polygons : mapping of str to sequence of ndarray of shape (n, 2)
+        Corners of each chip of an exposure: right ascension and declination in degrees.
+    images : mapping of str to ndarray of shape (ny, nx)
+        The reduced mosaic of each method, NaN where there is no data.
+    image_unit : str
+        Unit of the mosaics.
+    evidence : Evidence or None
+        What the exposures' overlaps say of the methods, and the advice; None where that was not
+        measured.
+    """
+
+    record: RunRecord
+    summary: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    mdrizsky: Table | None = None
+    groups: Sequence[Sequence[str]] = ()
+    pairs: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    invariants: Sequence[Invariant] = ()
+    polygons: Polygons = field(default_factory=dict)
+    images: Mapping[str, Floats] = field(default_factory=dict)
+    image_unit: str = "electron / s"
+    evidence: Evidence | None = None

@@ -1,0 +1,149 @@
+"""The overlap graph, drawn on the sky with the footprints of the exposures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+import numpy as np
+from bokeh.models import ColumnDataSource, HoverTool
+from bokeh.plotting import figure
+from numpy.typing import NDArray
+
+from skymosaic.report.embedding import new_sky_chart
+from skymosaic.report.figures import unwrapped
+from skymosaic.report.record import Report
+from skymosaic.report.styles import GROUP_COLOURS, GROUP_DASHES, GROUP_LINES
+
+MOST_LINKS = 3000
+_LEGEND_GROUPS = 8
+
+
+def sky_chart(report: Report, worst: Mapping[tuple[str, str], str]) -> figure:
+    """Return the footprints and the links between exposures that overlap.
+
+    Parameters
+    ----------
+    report : Report
+        With footprints.
+    worst : mapping of (str, str) to str
+        What to tell of a pair besides the area that both see.
+
+    Returns
+    -------
+    bokeh.plotting.figure
+        North is up and east is left; offsets from the middle in arcmin. A link is the wider the
+        more area two exposures share; of more than 3000 links those with the largest areas are
+        drawn.
+    """
+    sky = unwrapped(report.polygons)
+    corners = np.concatenate([chip for chips in sky.values() for chip in chips])
+    middle = (corners.min(axis=0) + corners.max(axis=0)) / 2
+    east = 60.0 * float(np.cos(np.radians(middle[1])))
+
+    def offsets(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (points - middle) * [east, 60.0]
+
+    chart = new_sky_chart(
+        "Footprints, coloured by overlap group, and the links between them", middle, height=520
+    )
+    _draw_footprints(
+        chart,
+        {name: [offsets(chip) for chip in chips] for name, chips in sky.items()},
+        report.groups,
+    )
+    centres = {
+        name: offsets(np.concatenate(list(chips)).mean(axis=0)) for name, chips in sky.items()
+    }
+    links = _draw_links(chart, report.pairs, centres, worst)
+    dots = _draw_centres(chart, centres)
+    pair = [("pair", "@pair"), ("shared area", "@area arcsec²")]
+    if worst:
+        pair.append(("residuals", "@told"))
+    chart.add_tools(
+        HoverTool(renderers=[dots], tooltips=[("exposure", "@exposure")]),
+        HoverTool(renderers=[links], tooltips=pair),
+    )
+    chart.legend.click_policy = "hide"
+    chart.legend.background_fill_alpha = 0.85
+    chart.legend.label_text_font_size = "12px"
+    return chart
+
+
+def _draw_footprints(
+    chart: figure,
+    sky: Mapping[str, Sequence[NDArray[np.float64]]],
+    groups: Sequence[Sequence[str]],
+) -> None:
+    styles = [(c, GROUP_DASHES[line]) for line, c in product(GROUP_LINES, GROUP_COLOURS)]
+    # Before the grid is planned the groups are not known.
+    for number, group in enumerate(groups or [list(sky)]):
+        colour, dash = styles[number % len(styles)]
+        members = [(name, chip) for name in group for chip in sky.get(name, ())]
+        source = ColumnDataSource(
+            {
+                "xs": [chip[:, 0].tolist() for _, chip in members],
+                "ys": [chip[:, 1].tolist() for _, chip in members],
+                "exposure": [name for name, _ in members],
+            }
+        )
+        label = f"group {number + 1}" if groups else "exposures"
+        chart.patches(
+            "xs",
+            "ys",
+            source=source,
+            fill_color=colour,
+            fill_alpha=0.07,
+            line_color=colour,
+            line_dash=dash,
+            line_width=1.4,
+            **({"legend_label": label} if number < _LEGEND_GROUPS else {}),
+        )
+
+
+def _draw_centres(chart: figure, centres: Mapping[str, NDArray[np.float64]]) -> object:
+    source = ColumnDataSource(
+        {
+            "x": [float(centre[0]) for centre in centres.values()],
+            "y": [float(centre[1]) for centre in centres.values()],
+            "exposure": list(centres),
+        }
+    )
+    return chart.scatter(
+        "x", "y", source=source, size=7, fill_color="#000000", line_color="#ffffff"
+    )
+
+
+def _draw_links(
+    chart: figure,
+    pairs: Mapping[tuple[str, str], float],
+    centres: Mapping[str, NDArray[np.float64]],
+    worst: Mapping[tuple[str, str], str],
+) -> object:
+    largest = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:MOST_LINKS]
+    known = [(a, b, area) for (a, b), area in largest if a in centres and b in centres]
+    most = max((area for _, _, area in known), default=1.0)
+    source = ColumnDataSource(
+        {
+            "x0": [float(centres[a][0]) for a, _, _ in known],
+            "y0": [float(centres[a][1]) for a, _, _ in known],
+            "x1": [float(centres[b][0]) for _, b, _ in known],
+            "y1": [float(centres[b][1]) for _, b, _ in known],
+            "pair": [f"{a}, {b}" for a, b, _ in known],
+            "area": [f"{area:.4g}" for _, _, area in known],
+            "width": [1.0 + 4.0 * area / most for _, _, area in known],
+            "told": [worst.get((a, b), worst.get((b, a), "not measured")) for a, b, _ in known],
+        }
+    )
+    return chart.segment(
+        "x0",
+        "y0",
+        "x1",
+        "y1",
+        source=source,
+        line_width="width",
+        line_color="#444444",
+        line_alpha=0.45,
+        hover_line_color="#D55E00",
+        hover_line_alpha=1.0,
+    )

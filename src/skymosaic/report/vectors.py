@@ -1,0 +1,120 @@
+"""How the sources of each drizzled image lie relative to the reference once it is aligned."""
+
+from __future__ import annotations
+
+import numpy as np
+from astropy.table import Table
+from bokeh.models import Arrow, ColumnDataSource, GlyphRenderer, HoverTool, NormalHead
+from bokeh.plotting import figure
+from numpy.typing import NDArray
+
+from skymosaic.report.embedding import new_sky_chart
+from skymosaic.report.styles import GROUP_COLOURS
+
+Floats = NDArray[np.float64]
+MOST_VECTORS = 3000
+_LONGEST = 0.06  # length of the vector at the 95th percentile, as a share of the field
+
+
+def vector_chart(vectors: Table) -> figure:
+    """Return the residuals of the fits as vectors on the sky.
+
+    Parameters
+    ----------
+    vectors : astropy.table.Table
+        Columns ``tile``, ``ra``, ``dec`` (degrees), ``east``, ``north`` (mas).
+
+    Returns
+    -------
+    bokeh.plotting.figure
+        North is up and east is left. An arrow gives the length of the scale.
+    """
+    chosen = vectors
+    if len(vectors) > MOST_VECTORS:
+        chosen = vectors[:: -(-len(vectors) // MOST_VECTORS)]
+    ra, dec = np.array(chosen["ra"], float), np.array(chosen["dec"], float)
+    turned = (ra - ra[0] + 180.0) % 360.0 - 180.0 + ra[0]
+    middle = np.array([(turned.min() + turned.max()) / 2, (dec.min() + dec.max()) / 2])
+    x = (turned - middle[0]) * 60.0 * np.cos(np.radians(middle[1]))
+    y = (dec - middle[1]) * 60.0
+    east, north = np.array(chosen["east"], float), np.array(chosen["north"], float)
+    field = max(float(np.ptp(x)), float(np.ptp(y)), 1e-6)
+    typical = float(np.percentile(np.hypot(east, north), 95)) or 1.0
+    scale = _LONGEST * field / typical
+    chart = new_sky_chart("Residuals of matched sources after the alignment", [*middle], height=460)
+    names = np.array([str(tile) for tile in chosen["tile"]])
+    drawn = []
+    for number, tile in enumerate(dict.fromkeys(names.tolist())):
+        its = names == tile
+        colour = GROUP_COLOURS[number % len(GROUP_COLOURS)]
+        drawn.append(_draw(chart, tile, colour, x[its], y[its], east[its], north[its], scale))
+    tips = [("tile", "@tile"), ("east", "@east mas"), ("north", "@north mas")]
+    chart.add_tools(HoverTool(renderers=drawn, tooltips=tips))
+    _draw_scale(chart, float(x.max()), float(y.min()) - 0.06 * field, field, scale, typical)
+    return chart
+
+
+def _draw(
+    chart: figure,
+    tile: str,
+    colour: str,
+    x: Floats,
+    y: Floats,
+    east: Floats,
+    north: Floats,
+    scale: float,
+) -> GlyphRenderer:
+    """Draw the vectors of one drizzled image; return what hovers."""
+    source = ColumnDataSource(
+        {
+            "x0": x.tolist(),
+            "y0": y.tolist(),
+            "x1": (x + scale * east).tolist(),
+            "y1": (y + scale * north).tolist(),
+            "tile": [tile] * len(x),
+            "east": [f"{value:+.1f}" for value in east],
+            "north": [f"{value:+.1f}" for value in north],
+        }
+    )
+    chart.segment("x0", "y0", "x1", "y1", source=source, line_color=colour, line_width=1.3)
+    return chart.scatter("x0", "y0", source=source, size=4, fill_color=colour, line_color=None)
+
+
+def _draw_scale(
+    chart: figure, x: float, y: float, field: float, scale: float, typical: float
+) -> None:
+    unit = _round_length(typical)
+    chart.add_layout(
+        Arrow(
+            end=NormalHead(size=7),
+            line_width=2,
+            x_start=x,
+            x_end=x - scale * unit,
+            y_start=y,
+            y_end=y,
+        )
+    )
+    chart.text(
+        [x],
+        [y + 0.005 * field],
+        [f"{unit:g} mas"],
+        text_font_size="12px",
+        text_baseline="bottom",
+    )
+
+
+def _round_length(value: float) -> float:
+    """Return the largest of 1, 2, 5 times a power of ten that is at most `value`."""
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(next(power * step for step in (5, 2, 1) if power * step <= value * (1 + 1e-9)))
+
+
+def alternative(vectors: Table) -> str:
+    """Return what the figure shows, for who does not see it."""
+    sizes = np.hypot(np.array(vectors["east"], float), np.array(vectors["north"], float))
+    tiles = len(set(map(str, vectors["tile"])))
+    return (
+        f"Residual vectors of {len(vectors)} matches in {tiles} drizzled images: half are shorter "
+        f"than {np.median(sizes):.3g} mas, 95 percent shorter than {np.percentile(sizes, 95):.3g} "
+        "mas. The file vectors.ecsv holds them."
+    )

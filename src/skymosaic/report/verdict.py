@@ -1,0 +1,255 @@
+"""The first screen: which method to use, how sure that is, and whether the run can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from skymosaic.evidence.advice import Advice
+from skymosaic.methods import FOOTNOTE, METHODS, OWN, ascribed
+from skymosaic.report.mdrizsky import method_columns
+from skymosaic.report.record import Report
+
+_NO_ADVICE = (
+    "This run measured nothing in the overlaps of the exposures, so there is no advice. The table "
+    "and the mosaics below show how the methods differ; `skymosaic run` with this version measures "
+    "what is missing."
+)
+
+_MEANS = {
+    "localmin": "subtracts from each exposure the sky that is measured in it alone",
+    "match": "makes the exposures agree where they overlap, and leaves the lowest of their skies",
+    "globalmin": "subtracts one value from all exposures, the lowest sky among them",
+    "globalmin+match": "makes the exposures agree where they overlap, then subtracts the lowest "
+    "sky that is left",
+    "match-differences": "makes the exposures agree where they overlap, as match does, but from "
+    "differences of the same pixels of the mosaic's grid, and leaves the lowest of their skies",
+    "globalmin+match-differences": "makes the exposures agree by differences of the same pixels of "
+    "the mosaic's grid, then subtracts the lowest sky that is left",
+}
+"""For readers who have not met the methods."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One method in the order of the advice."""
+
+    method: str
+    """Its name for people."""
+    error: str
+    """Its estimated error with the standard error of that."""
+    share: float
+    """Length of the bar, percent of the longest."""
+    whisker: tuple[float, float]
+    """From where to where the standard error reaches, percent."""
+    best: bool
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that tells whether the run is whole and sound."""
+
+    text: str
+    mark: str
+    """good, bad, or empty."""
+    where: str
+    """The section that tells more."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What stands on the first screen."""
+
+    kind: str
+    """method, no-difference, undetermined, or absent."""
+    headline: str
+    sentence: str
+    sure: str
+    means: str
+    """What the methods that are advised do; empty where none is."""
+    best: str
+    """The method whose mosaic is shown; empty where there is none."""
+    file: str
+    """Where that mosaic is in the store, below the campaign's folder; empty where not known."""
+    bars: Sequence[Bar]
+    notes: Sequence[str]
+    """Findings that are no warnings."""
+
+
+def verdict(report: Report) -> Verdict:
+    """Return the advice for the first screen."""
+    order = ("match", "globalmin+match", "localmin", "globalmin", *OWN)
+    shown = [method for method in order if method in report.images]
+    if report.evidence is None:
+        headline, sentence = _without_advice(report)
+        return Verdict("absent", headline, sentence, "", "", next(iter(shown), ""), "", (), ())
+    advice = report.evidence.advice
+    best = next((m for m in (*advice.methods, *shown) if m in report.images), "")
+    notes = [one.text for one in advice.findings if one.severity == "note"]
+    headline = headline_of(advice.verdict, advice.methods)
+    return Verdict(
+        advice.verdict,
+        headline,
+        _without(advice.sentence, f"{headline}: "),
+        advice.sure,
+        _means(advice.methods),
+        best,
+        report.record.mosaics.get(best, ""),
+        _bars(advice),
+        notes,
+    )
+
+
+def _means(methods: Sequence[str]) -> str:
+    if not methods:
+        return ""
+    told = "; ".join(f"{ascribed(method)} {_MEANS[method]}" for method in methods)
+    parts = [f"{told}."]
+    if any(method in METHODS for method in methods):
+        parts.insert(0, "AstroDrizzle has four ways to take the sky out of a mosaic.")
+    if any(method in OWN for method in methods):
+        parts.append(f"{FOOTNOTE}.")
+    return " ".join(parts)
+
+
+def _without(sentence: str, start: str) -> str:
+    """Return a sentence without a start that was said before."""
+    rest = sentence.removeprefix(start)
+    return rest[:1].upper() + rest[1:]
+
+
+def _without_advice(report: Report) -> tuple[str, str]:
+    if not report.record.missing:
+        return "No advice for this run", _NO_ADVICE
+    done = [] if report.mdrizsky is None else list(method_columns(report.mdrizsky))
+    told = f"Finished: {_joined(done)}." if done else "No sky method has finished."
+    return (
+        "This run is incomplete",
+        f"There is no advice before all of it has run. {told} What is missing, and why, stands "
+        "below; `skymosaic restart` goes on where it stopped.",
+    )
+
+
+def headline_of(kind: str, methods: Sequence[str]) -> str:
+    """Return the advice in a few words."""
+    if kind == "method":
+        return f"Use {ascribed(methods[0])}"
+    if kind == "no-difference":
+        return f"{_joined([ascribed(method) for method in methods])} serve equally well"
+    return "The data do not tell which method to use"
+
+
+def advised_warnings(report: Report) -> list[str]:
+    """Return the findings that are warnings."""
+    if report.evidence is None:
+        return []
+    return [one.text for one in report.evidence.advice.findings if one.severity == "warning"]
+
+
+def facts(report: Report) -> list[Fact]:
+    """Return what tells whether the run is whole and sound, at a glance."""
+    record = report.record
+    found = []
+    if record.missing:
+        failed = sum(one.state == "failed" for one in record.missing)
+        rest = len(record.missing) - failed
+        parts = [f"{failed} failed"] * (failed > 0) + [f"{rest} not run"] * (rest > 0)
+        found.append(Fact(f"incomplete: {', '.join(parts)}", "bad", "missing"))
+    if record.exposures is not None:
+        found.append(Fact(f"{len(record.exposures)} exposures", "", "exposures"))
+    if report.mdrizsky is not None:
+        found.append(Fact(f"{len(method_columns(report.mdrizsky))} methods", "", "mdrizsky"))
+    if report.groups:
+        one = len(report.groups) == 1
+        text = "one overlap group" if one else f"{len(report.groups)} separate overlap groups"
+        found.append(Fact(text, "good" if one else "bad", "footprints"))
+    found += _alignment(report)
+    if record.checks is not None and "agree" in record.checks.colnames:
+        good, all_ = sum(map(bool, record.checks["agree"])), len(record.checks)
+        text = f"{good} of {all_} sky values verified"
+        found.append(Fact(text, "good" if good == all_ else "bad", "checks"))
+    if record.engine == "onepass":
+        seen = 0 if record.witness is None else sum(n > 0 for n in record.witness["pixels"])
+        text = (
+            f"{seen} {'mosaic' if seen == 1 else 'mosaics'} verified in part"
+            if seen
+            else "mosaics not verified"
+        )
+        found.append(Fact(text, "good" if seen else "", "checks"))
+    if report.invariants:
+        good, all_ = sum(one.holds for one in report.invariants), len(report.invariants)
+        text = f"{good} of {all_} invariants hold"
+        found.append(Fact(text, "good" if good == all_ else "bad", "invariants"))
+    return found
+
+
+def _alignment(report: Report) -> list[Fact]:
+    table = report.record.alignment
+    if table is None:
+        if report.record.aligned is not False:
+            return []
+        positions = report.record.positions
+        apart = positions is not None and any(str(one) == "displaced" for one in positions["state"])
+        text = "not aligned here, and stars lie apart" if apart else "not aligned here"
+        return [Fact(text, "bad" if apart else "", "alignment")]
+    good = sum(str(status) in ("aligned", "reference") for status in table["status"])
+    text = f"{good} of {len(table)} drizzled images aligned"
+    return [Fact(text, "good" if good == len(table) else "bad", "alignment")]
+
+
+def _bars(advice: Advice) -> list[Bar]:
+    longest = max((error + spread for _, error, spread in advice.ranking), default=0.0) or 1.0
+
+    def percent(value: float) -> float:
+        return round(min(max(100.0 * value / longest, 0.0), 100.0), 2)
+
+    return [
+        Bar(
+            ascribed(method),
+            f"{error:.3g} ± {spread:.1g}",
+            percent(error),
+            (percent(error - spread), percent(error + spread)),
+            method in advice.methods,
+        )
+        for method, error, spread in advice.ranking
+    ]
+
+
+def _joined(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def card(report: Report) -> dict[str, Any]:
+    """Return what a list of many reports tells of this one, as plain values."""
+    said = verdict(report)
+    warnings = [*advised_warnings(report), *report.warnings, *report.record.warnings]
+    worst = None
+    if report.evidence is not None:
+        # Of the advised method, or of the best one where none is advised.
+        ranked = [method for method, _, _ in report.evidence.advice.ranking]
+        for method in (*report.evidence.advice.methods, *ranked):
+            quality = report.evidence.quality.get(method)
+            if quality is not None and quality.largest is not None:
+                worst = {
+                    "method": method,
+                    "pair": [quality.largest.a, quality.largest.b],
+                    "residual": abs(quality.largest.residual),
+                    "error": quality.largest.error,
+                    "unit": report.evidence.unit,
+                }
+                break
+    advised = None
+    if report.evidence is not None and said.best in report.evidence.advice.methods and said.file:
+        advised = {"method": said.best, "file": said.file}
+    return {
+        "kind": said.kind,
+        "advised": advised,
+        "headline": said.headline,
+        "sure": said.sure,
+        "exposures": 0 if report.record.exposures is None else len(report.record.exposures),
+        "groups": len(report.groups),
+        "worst": worst,
+        "warnings": len(warnings),
+        "first_warning": warnings[0] if warnings else "",
+    }

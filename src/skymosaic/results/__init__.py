@@ -1,0 +1,1 @@
+"""What a store holds of a campaign, read back: outcome, report, status, upkeep."""

@@ -1,0 +1,122 @@
+"""Handing a campaign over: what every back end has in common."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from skymosaic.clusters.base import Fate, Job, Submitted
+from skymosaic.clusters.table import hand_over_of
+from skymosaic.config import Campaign, resolved_yaml
+from skymosaic.errors import CampaignError, LockedError, SkymosaicError
+from skymosaic.journal import submission as submissions
+from skymosaic.journal.runs import campaign_lock
+from skymosaic.journal.submission import Submission
+from skymosaic.pipeline.place import open_place
+from skymosaic.runs.driver import drive
+from skymosaic.steps.step import Place
+from skymosaic.store import lease
+
+_HANDING_OVER = 60.0  # s to wait for another submission of the same campaign to be handed over
+
+
+def job_of(campaign: Campaign) -> Job:
+    """Return what would be handed over.
+
+    Raises
+    ------
+    CampaignError
+        The campaign is not for a cluster.
+    """
+    if campaign.compute.backend == "local":
+        raise CampaignError(
+            "compute.backend is local, which has nothing to submit to: start it with `skymosaic "
+            "run`, or name a cluster, such as compute: {backend: scheduler, address: tls://HOST:8786}"
+        )
+    return Job(campaign, resolved_yaml(campaign), drive)
+
+
+def documents(campaign: Campaign) -> dict[str, str]:
+    """Return what would be submitted, by file name; nothing is."""
+    job = job_of(campaign)
+    return hand_over_of(campaign.compute.backend).documents(job)
+
+
+def submit(campaign: Campaign) -> Submitted:
+    """Hand a campaign over to its cluster; return as soon as that has it.
+
+    Raises
+    ------
+    CampaignError
+        The campaign is not for a cluster.
+    LockedError
+        It is running, or was handed over and has not begun.
+    SkymosaicError
+        The cluster or the store failed.
+    """
+    job, place = job_of(campaign), open_place(campaign)
+    cluster = hand_over_of(campaign.compute.backend)
+    cluster.documents(job)  # what cannot be written down leaves no trace in the store
+    # Two users may submit at once: one of them finds what the other has handed over.
+    with lease.held(place.store, place.key("locks", "submission"), "submit", wait=_HANDING_OVER):
+        _require_idle(place)
+        submission = Submission.of(place, campaign.compute.backend, job.text)
+        submission.write(place)
+        try:
+            where = place.store.where(place.campaign)
+            submitted = cluster.submit(replace(job, submission=submission, where=where))
+        except BaseException:
+            submissions.forget(place)
+            raise
+        replace(submission, what=submitted.what).write(place)
+    return submitted
+
+
+def cancel(place: Place, submission: Submission, campaign: Campaign) -> None:
+    """Take back a submission of which no run has begun.
+
+    Parameters
+    ----------
+    place : Place
+        The campaign's.
+    submission : Submission
+        Its last one.
+    campaign : Campaign
+        As it was handed over.
+    """
+    where = place.store.where(place.campaign)
+    job = Job(campaign, submission.text, drive, submission, where)
+    hand_over_of(submission.backend).cancel(job)
+    submissions.forget(place)
+
+
+def _require_idle(place: Place) -> None:
+    where = place.store.where(place.campaign)
+    holder = lease.look(place.store, campaign_lock(place)).holder
+    if holder is not None:
+        raise LockedError(
+            f"{where} is running already ({holder}); nothing was submitted. Follow it with "
+            f"`skymosaic status {where}`, or end it with `skymosaic cancel {where}`"
+        )
+    last = submissions.read(place)
+    if last is not None and is_waiting(place, last):
+        raise LockedError(
+            f"{where} was handed over at {last.submitted} by {last.by} ({last.what}) and does not "
+            f"run yet; nothing was submitted. Take it back with `skymosaic cancel {where}` first"
+        )
+
+
+def is_waiting(place: Place, submission: Submission) -> bool:
+    """Whether a run of a submission, which does not run now, can still begin by itself.
+
+    Where the cluster cannot be asked, that is so until a first run has begun.
+    """
+    found = None if submission.error else fate_of(submission)
+    return submission.is_pending(place) if found is None else found.state == "alive"
+
+
+def fate_of(submission: Submission) -> Fate | None:
+    """Return what the cluster knows of a submission; None where it cannot be asked from here."""
+    try:
+        return hand_over_of(submission.backend).fate(submission)
+    except SkymosaicError:  # it does not answer, or is out of reach from here
+        return None

@@ -1,0 +1,114 @@
+"""What tasks are doing, told as events; nothing prints in the middle of the work.
+
+On a Dask worker an event travels to the driver by distributed's own event log; elsewhere it goes to
+Python's logging only.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from distributed import get_worker
+
+from skymosaic.host.logs import in_step
+from skymosaic.store import traffic
+from skymosaic.store.traffic import Traffic
+
+TOPIC = "skymosaic"
+log = logging.getLogger(__name__)
+
+State = Literal["started", "doing", "finished", "reused", "failed"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a task."""
+
+    task: str
+    """Such as ``retrieve ibxl54``."""
+    state: State
+    detail: str = ""
+    """What it is doing, or why it failed; of a task that ended well, the task that had its time."""
+    seconds: float = 0.0
+    """Wall time since it started, s."""
+    up: int = 0
+    """Bytes that it moved to the store; told at its end."""
+    down: int = 0
+    """Bytes that it moved from the store; told at its end."""
+    kind: str = ""
+    """What its like are counted by, such as ``retrieve``; empty where nobody counts it."""
+    group: str = ""
+    """The mosaic of a program that it works for; empty where there is one mosaic."""
+
+
+def emit(event: Event, topic: str = TOPIC) -> None:
+    """Tell the driver that listens to a topic, wherever this runs."""
+    log.debug("%s %s %s", event.task, event.state, event.detail)
+    try:
+        worker = get_worker()
+    except ValueError:
+        return  # not on a worker: the log has it
+    worker.log_event(topic, dict(vars(event)))
+
+
+def from_message(message: tuple[float, Any]) -> Event:
+    """Return the event that a subscriber to `TOPIC` received."""
+    fields = dict(message[1])
+    fields.pop("worker", None)  # distributed adds the address of the one who told
+    return Event(**fields)
+
+
+class Task:
+    """A running task, which can say what it is doing."""
+
+    def __init__(self, name: str, topic: str, kind: str = "", group: str = "") -> None:
+        self.name = name
+        self._topic, self._kind, self._group = topic, kind, group
+        self.reused = False
+        self.in_one_with = ""
+        """Another task of the same step, whose time and bytes are told once."""
+        self._clock, self._moved = time.monotonic(), traffic.moved()
+
+    def doing(self, detail: str) -> None:
+        """Say what the task is doing now."""
+        self.tell("doing", detail)
+
+    def tell(self, state: State, detail: str = "") -> None:
+        """Emit an event of this task."""
+        seconds = 0.0 if self.in_one_with else time.monotonic() - self._clock
+        silent = self.in_one_with or state in ("started", "doing")
+        moved = Traffic() if silent else traffic.moved() - self._moved
+        event = Event(
+            self.name, state, detail, seconds, moved.up, moved.down, self._kind, self._group
+        )
+        emit(event, self._topic)
+
+
+@contextmanager
+def task(name: str, topic: str = TOPIC, *, kind: str = "", group: str = "") -> Iterator[Task]:
+    """Tell those who listen to a topic when a task starts, ends or fails.
+
+    Parameters
+    ----------
+    name : str
+        What people know it as.
+    topic : str
+        Who listens.
+    kind, group : str
+        As an `Event` tells them.
+    """
+    running = Task(name, topic, kind, group)
+    running.tell("started")
+    try:
+        with in_step(topic, name):
+            yield running
+    except Exception as error:
+        running.tell("failed", str(error))
+        raise
+    once = f"in one with {running.in_one_with}" if running.in_one_with else ""
+    running.tell("reused" if running.reused else "finished", once)

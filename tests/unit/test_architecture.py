@@ -1,0 +1,59 @@
+"""The house: docs/architecture.md, the contract that import-linter holds, and the code agree."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import skymosaic
+
+PACKAGE = Path(skymosaic.__file__).parent
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "architecture.md").read_text()
+FACES = {"__init__", "__main__"}
+
+
+def rooms_on_disk() -> set[str]:
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    return folders | {path.stem for path in PACKAGE.glob("*.py")} - FACES
+
+
+def layers_of_contract() -> list[set[str]]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    [contract] = project["tool"]["importlinter"]["contracts"]
+    return [set(layer.split(" | ")) for layer in contract["layers"]]
+
+
+def test_the_contract_has_each_room_once() -> None:
+    layers = layers_of_contract()
+    assert sorted(room for layer in layers for room in layer) == sorted(rooms_on_disk())
+
+
+def test_the_table_of_rooms_is_the_contract() -> None:
+    rows = re.findall(r"^\| (\d+) \| `(\w+)(?:/|\.py)` \| .+ \|$", TEXT, re.M)
+    told: dict[int, set[str]] = {}
+    for layer, room in rows:
+        told.setdefault(int(layer), set()).add(room)
+    assert [told[layer] for layer in sorted(told)] == layers_of_contract()
+
+
+def test_few_modules_lie_at_the_root() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= 6
+    assert len(list(PACKAGE.glob("*/__init__.py"))) <= 20
+
+
+def test_each_module_that_the_page_names_is_there() -> None:
+    named = set(re.findall(r"`([a-z_]+/[a-z_0-9/]+\.py)", TEXT))
+    assert len(named) > 25
+    missing = [name for name in named if not (PACKAGE / name).exists()]
+    assert [name for name in missing if not (ROOT / name).exists()] == []
+
+
+def test_each_function_on_the_way_of_a_campaign_is_there() -> None:
+    named = re.findall(r"`([a-z_/]+\.py): (\w+)`", TEXT)
+    assert len(named) > 8
+    for module, function in named:
+        tree = ast.parse((PACKAGE / module).read_text())
+        assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
