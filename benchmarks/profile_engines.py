@@ -86,7 +86,8 @@ from pathlib import Path
 import drizzlepac.astrodrizzle
 from skymosaic.drizzlepac_calls import process as drizzlepac_process
 from skymosaic.drizzlepac_calls.functions import CALLS
-from skymosaic.drizzle.onepass import products as onepass_products, run as onepass_run, sums as onepass
+from skymosaic.drizzle.onepass import products as onepass_products, run as onepass_run
+from skymosaic.drizzle.onepass import sums as onepass
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.skies import SkyChoice
 from skymosaic.hst.exposure import read_exposure

@@ -340,7 +340,7 @@ def test_what_is_damaged_is_made_anew(simulated_files: Path, tmp_path: Path) -> 
     assert repaired.code == 0, repaired.err
     assert f"field/runs/match/{science.name}: its bytes are not those" in repaired.out
     whole = skymosaic("verify-store", store / "field")
-    assert (whole.code, "; 0 damaged or gone" in whole.out) == (0, True)
+    assert (whole.code, "; 0 damaged or missing" in whole.out) == (0, True)
     after = manifests(store / "field")
     changed = {step for step in after if after[step]["started"] != before[step]["started"]}
     assert {"runs/match"} <= changed <= {"runs/match", "comparison"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from skymosaic.pipeline.place import open_place
 from skymosaic.results import outcomes
 from skymosaic.runs import mosaic
 from skymosaic.steps.step import Bench, run_step
+from tests.conftest import REPOSITORY
 
 COMMANDS = [
     *("run", "restart", "status", "clean", "query", "verify", "verify-store"),
@@ -72,7 +74,14 @@ def test_help_names_the_commands_and_the_exit_codes(invoke) -> None:
     result = invoke("--help")
     assert result.exit_code == 0
     assert all(f"\n  {command} " in result.stdout for command in COMMANDS)
-    assert "Exit codes" in result.stdout
+    assert "exit code" in result.stdout
+    # What each command does fits into its line.
+    assert "..." not in result.stdout.split("Commands:")[1]
+
+
+def test_the_guide_lists_every_command_once() -> None:
+    table = (REPOSITORY / "docs" / "guide.md").read_text().split("## The campaign file")[0]
+    assert sorted(re.findall(r"^\| `skymosaic ([a-z-]+)", table, re.M)) == sorted(cli.main.commands)
 
 
 def test_version(invoke) -> None:

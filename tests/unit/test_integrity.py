@@ -52,7 +52,7 @@ def test_a_whole_store(store: SmallStore) -> None:
     assert found.others == len(names) - found.steps - found.files
     ended = verify(store)
     assert ended.exit_code == 0, ended.output
-    assert "0 damaged or gone" in ended.output
+    assert "0 damaged or missing" in ended.output
 
 
 def test_a_flipped_byte_a_shorter_file_and_one_that_is_gone(store: SmallStore) -> None:
@@ -65,7 +65,7 @@ def test_a_flipped_byte_a_shorter_file_and_one_that_is_gone(store: SmallStore) -
     assert f"field/{MOSAIC}: its bytes are not those that were made" in ended.output
     assert "field/runs/match/field_match_drz_wht.fits: it is not the" in ended.output
     assert "field/pristine/b_flt.fits: it is gone" in ended.output
-    assert "3 damaged or gone" in ended.output
+    assert "3 damaged or missing" in ended.output
     assert f"`skymosaic verify-store --repair {store.where}`" in ended.output
 
 
@@ -212,7 +212,7 @@ def test_records_of_runs_and_submissions(store: SmallStore, text: str) -> None:
         for command in (["status"], ["report", "--format", "md"], ["logs"], ["clean", "--dry-run"]):
             ended = CliRunner().invoke(main, [*command, str(store.where)])
             assert ended.exit_code in (0, 14, 16), (name, command, ended.output)
-            assert "not foreseen" not in ended.output
+            assert "unexpected error" not in ended.output
         ended = CliRunner().invoke(main, ["status", str(store.where)])
         assert ended.exit_code == 16
         assert f"field/{name} is " in ended.output
@@ -240,13 +240,13 @@ def test_files_with_names_that_cannot_be_ours(store: SmallStore) -> None:
     ended = CliRunner().invoke(main, ["clean", str(store.where)])
     assert ended.exit_code == 0, ended.output
     assert not (store.where / "runs" / "litter.txt").exists()
-    assert "no file of skymosaic has such a name: 'field/my notes.txt'" in ended.output
+    assert "skymosaic gives no file such a name: 'field/my notes.txt'" in ended.output
     assert "'field/runs/match/a\\nb'" in ended.output
     assert all((store.where / name).exists() for name in names)
     for command in ("report", "logs", "status", "verify-store"):
         ended = CliRunner().invoke(main, [command, str(store.where)])
         assert ended.exit_code in (0, 9, 14), ended.output
-        assert "not foreseen" not in ended.output
+        assert "unexpected error" not in ended.output
 
 
 def test_a_named_pipe_in_place_of_a_record(store: SmallStore) -> None:

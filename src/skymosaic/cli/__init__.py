@@ -14,14 +14,18 @@ from skymosaic.host.logs import log_to_stderr
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__)
-@click.option("-v", "--verbose", count=True, help="Tell more; twice for everything.")
-@click.option("-q", "--quiet", is_flag=True, help="Errors and results only.")
-@click.option("--log-json", is_flag=True, help="Log as JSON lines on standard error.")
+@click.option("-v", "--verbose", count=True, help="Show more detail; -vv shows debug output.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only errors and results.")
+@click.option("--log-json", is_flag=True, help="Write the log as JSON lines, to standard error.")
 @click.pass_context
 def main(context: click.Context, verbose: int, quiet: bool, log_json: bool) -> None:
     """Make sky-matched HST mosaics, and compare AstroDrizzle's four sky methods.
 
-    Exit codes tell the kind of failure; docs/exit-codes.md lists them.
+    CONFIG is a campaign file (YAML): what to mosaic, how, and where. STORE/CAMPAIGN is the folder
+    or s3:// address that holds the products of a campaign.
+
+    `check` and `run` a CONFIG first; then look at `status` and `report`. `skymosaic COMMAND --help`
+    explains a command. The exit code says what kind of failure it was: see docs/exit-codes.md.
     """
     log_to_stderr(verbose, quiet, log_json)
     # The last search for garbage would walk over all that was imported, for half a second.

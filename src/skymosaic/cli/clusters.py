@@ -17,10 +17,10 @@ from skymosaic.host.logs import log_to_stderr
 insecure_option = click.option(
     "--insecure",
     is_flag=True,
-    help="Allow a scheduler on another host without TLS, in a network of your own.",
+    help="Allow a scheduler on another host without TLS. Do so only in a private network.",
 )
 follow_option = click.option(
-    "--wait", is_flag=True, help="Follow the run, and end with its exit code."
+    "--wait", is_flag=True, help="Wait for the run to end; return its exit code."
 )
 
 
@@ -40,10 +40,10 @@ def submit(
     insecure: bool,
     wait: bool,
 ) -> None:
-    """Hand the campaign in CONFIG over to the cluster that it names, and return.
+    """Submit the campaign in CONFIG to its cluster, and return.
 
-    The cluster drives it; this terminal may close. `skymosaic status`, `logs` and `cancel` work
-    from anywhere that sees the store.
+    The cluster runs the campaign: you can close this terminal. `skymosaic status`, `logs` and
+    `cancel` work on every machine that can read the store.
     """
     hand_over(_load(config, settings, store, insecure), wait, obj["quiet"])
 
@@ -54,7 +54,7 @@ def submit(
 @set_option
 @insecure_option
 @follow_option
-@click.option("-q", "--quiet", is_flag=True, help="Errors and results only.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only errors and results.")
 @ended_cleanly
 def dask_submit(
     what: tuple[str, ...],
@@ -64,15 +64,15 @@ def dask_submit(
     wait: bool,
     quiet: bool,
 ) -> None:
-    """Send a campaign to a running Dask scheduler, and return.
+    """Submit a campaign to a running Dask scheduler, and return.
 
-    ADDRESS is the scheduler's, such as tls://scheduler:8786; left out, it is the campaign file's or
-    that of Dask's own configuration (DASK_SCHEDULER_ADDRESS).
+    ADDRESS is the address of the scheduler, such as tls://scheduler:8786. Without it, the address
+    comes from the campaign file or from Dask's configuration (DASK_SCHEDULER_ADDRESS).
     """
     log_to_stderr(0, quiet, as_json=False)
     *addresses, config = what
     if len(addresses) > 1:
-        raise click.UsageError("give one ADDRESS at most, and one CAMPAIGN.yaml")
+        raise click.UsageError("give at most one ADDRESS, and one CAMPAIGN.yaml")
     address = next(iter(addresses or _default_address()), None)
     given = {"compute.backend": "scheduler", "compute.address": address}
     hand_over(_load(Path(config), settings, store, insecure, given), wait, quiet)
@@ -84,7 +84,10 @@ def dask_submit(
 @set_option
 @ended_cleanly
 def prepare(config: Path, settings: tuple[str, ...], store: str | None) -> None:
-    """Show what `submit` would hand over for CONFIG: the graph, memory, documents."""
+    """Show what `submit` would submit; submit nothing.
+
+    Lists the tasks, the memory that they need, and the scripts or objects for the cluster.
+    """
     from skymosaic.runs import preparation
 
     click.echo("\n".join(preparation.lines(_load(config, settings, store))))
@@ -92,14 +95,19 @@ def prepare(config: Path, settings: tuple[str, ...], store: str | None) -> None:
 
 @click.command()
 @click.argument("config", required=False, type=click.Path(path_type=Path))
-@click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler, instead of CONFIG's.")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Ask this Dask scheduler; then give no CONFIG."
+)
 @set_option
 @insecure_option
 @ended_cleanly
 def ping(
     config: Path | None, scheduler: str | None, settings: tuple[str, ...], insecure: bool
 ) -> None:
-    """Tell whether the back end of CONFIG, or a scheduler, is alive: workers, memory, versions."""
+    """Check that the workers of CONFIG, or a scheduler, answer.
+
+    Shows how many workers there are, their memory and their versions.
+    """
     from skymosaic.clusters import alive
     from skymosaic.config import Compute
 
@@ -126,7 +134,10 @@ def hand_over(campaign: Campaign, wait: bool, quiet: bool) -> None:
             with Display(Console(stderr=True), quiet=quiet) as display:
                 status, code = following.follow(open_place(campaign), display.show, display.expect)
         except KeyboardInterrupt:
-            click.echo(f"not followed any more, but it goes on: {submitted.follow}", err=True)
+            click.echo(
+                f"the run continues; this command no longer follows it: {submitted.follow}",
+                err=True,
+            )
             sys.exit(INTERRUPTED)
         click.echo("\n".join(status_lines(status)))
         sys.exit(code)

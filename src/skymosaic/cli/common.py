@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,13 +26,17 @@ campaign_file = click.argument("config", type=click.Path(path_type=Path))
 store_option = click.option(
     "--store",
     metavar="URI",
-    help="Where the products are: a folder or s3://BUCKET/PREFIX. Overrides the campaign file.",
+    help="Store of the products: a folder or s3://BUCKET/PREFIX. Overrides the campaign file.",
 )
 workers_option = click.option(
-    "--workers", type=click.IntRange(min=1), help="Worker processes; default: as many as fit."
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Number of worker processes; default: as many as cores and memory allow.",
 )
 
-scratch_option = click.option("--scratch", metavar="DIR", help="Folder for temporary files.")
+scratch_option = click.option(
+    "--scratch", metavar="DIR", help="Put temporary files into this folder."
+)
 
 
 def _key_and_value(_: Any, __: Any, settings: tuple[str, ...]) -> tuple[str, ...]:
@@ -47,11 +52,11 @@ set_option = click.option(
     metavar="KEY=VALUE",
     multiple=True,
     callback=_key_and_value,
-    help="Override a value of the campaign file, such as --set source.download=mast. May be given "
+    help="Override a value of the campaign file, e.g. --set source.download=mast. May be given "
     "several times.",
 )
 wait_option = click.option(
-    "--wait", is_flag=True, help="Wait while another run of the campaign is at work."
+    "--wait", is_flag=True, help="If another run of this campaign is working, wait until it ends."
 )
 
 
@@ -95,8 +100,8 @@ def _end(error: BaseException) -> NoReturn:
     # Not foreseen: still one line, and the rest for who asks.
     logging.getLogger("skymosaic").info("unexpected", exc_info=error)
     click.echo(
-        f"{type(error).__name__}: {error} (not foreseen; `skymosaic -v ...` tells where, "
-        "please report it)",
+        f"{type(error).__name__}: {error} (an unexpected error: please report it, with the output "
+        "of `skymosaic -v ...`)",
         err=True,
     )
     sys.exit(SkymosaicError.exit_code)
@@ -114,11 +119,15 @@ class Stored:
     """What its file says, where it is named by a file."""
 
 
+_WHERE = (
+    "STORE/CAMPAIGN names the campaign: its store (a folder or s3://BUCKET/PREFIX), a slash, and "
+    "its name."
+)
 _S3 = (
-    click.option("--profile", help="S3: profile of ~/.aws."),
-    click.option("--region", help="S3: region."),
-    click.option("--endpoint-url", metavar="URL", help="S3: address of a server, if not AWS's."),
-    click.option("--unsigned", is_flag=True, help="S3: a public bucket, without credentials."),
+    click.option("--profile", help="S3: use this profile of ~/.aws."),
+    click.option("--region", help="S3: region of the bucket."),
+    click.option("--endpoint-url", metavar="URL", help="S3: address of a server other than AWS."),
+    click.option("--unsigned", is_flag=True, help="S3: read a public bucket, without credentials."),
 )
 
 
@@ -127,15 +136,20 @@ def stored_campaign(command: Callable[..., Any]) -> Callable[..., Any]:
 
     People name it as STORE/CAMPAIGN, or by its campaign file.
     """
-    return _named(command, click.argument("named", metavar="STORE/CAMPAIGN|CONFIG"), store_option)
+    either = click.argument("named", metavar="STORE/CAMPAIGN|CONFIG")
+    return _named(
+        command, f"{_WHERE} CONFIG, its campaign file, can be given instead.", either, store_option
+    )
 
 
 def stored_place(command: Callable[..., Any]) -> Callable[..., Any]:
     """Do as `stored_campaign` for a command that is to be given STORE/CAMPAIGN alone."""
-    return _named(command, click.argument("named", metavar="STORE/CAMPAIGN"))
+    return _named(command, _WHERE, click.argument("named", metavar="STORE/CAMPAIGN"))
 
 
-def _named(command: Callable[..., Any], *place: Callable[..., Any]) -> Callable[..., Any]:
+def _named(
+    command: Callable[..., Any], help_: str, *place: Callable[..., Any]
+) -> Callable[..., Any]:
     @wraps(command)
     def wrapped(*args: Any, named: str, store: str | None = None, **options: Any) -> None:
         names = ("profile", "region", "endpoint_url", "unsigned")
@@ -143,6 +157,7 @@ def _named(command: Callable[..., Any], *place: Callable[..., Any]) -> Callable[
         s3 = {name: value for name, value in given.items() if value}
         command(*args, stored=_find(named, store, s3), **options)
 
+    wrapped.__doc__ = f"{cleandoc(command.__doc__ or '')}\n\n{help_}"
     given: Callable[..., Any] = ended_cleanly(wrapped)
     for option in reversed((*place, *_S3)):
         given = option(given)
@@ -153,7 +168,9 @@ def _find(named: str, store: str | None, s3: Mapping[str, Any]) -> Stored:
     path = Path(named)
     if not _is_file(path, named):
         if store is not None:
-            raise click.UsageError("--store goes with a campaign file: STORE/CAMPAIGN names both")
+            raise click.UsageError(
+                "--store needs a campaign file; STORE/CAMPAIGN already names the store"
+            )
         return Stored(named, s3, None)
     overrides = {"store.uri": store, **{f"store.{name}": value for name, value in s3.items()}}
     campaign = load_campaign(path, overrides)

@@ -12,7 +12,7 @@ import click
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def skymosaic(arguments: tuple[str, ...]) -> None:
-    """Sky-matched HST mosaics: `dask skymosaic submit CONFIG` sends one to a scheduler."""
+    """Make sky-matched HST mosaics; `dask skymosaic submit CONFIG` submits one to Dask."""
     from skymosaic.cli import main
 
     main(list(arguments), prog_name="dask skymosaic")

@@ -20,7 +20,10 @@ from skymosaic.config import Campaign, DirectorySource, json_schema, load_campai
 @set_option
 @ended_cleanly
 def check(config: Path, settings: tuple[str, ...], store: str | None) -> None:
-    """Validate CONFIG and print it with all defaults; the data are not looked at."""
+    """Validate CONFIG and print it with all defaults.
+
+    The exposures are not read. `skymosaic inspect` reads them.
+    """
     from skymosaic.pipeline.admission import require_groups_possible, require_possible
 
     campaign = load_campaign(config, {"store.uri": store}, settings)
@@ -31,8 +34,10 @@ def check(config: Path, settings: tuple[str, ...], store: str | None) -> None:
         wrapped = fill(line, 80, initial_indent="# ", subsequent_indent="#   ")
         click.echo(wrapped)
     if isinstance(campaign.source, DirectorySource) and not campaign.source.path.is_dir():
-        click.echo(f"note: source.path {campaign.source.path} is no folder on this host", err=True)
-    click.echo(f"{config} is valid; the data were not looked at", err=True)
+        click.echo(
+            f"note: source.path {campaign.source.path} is not a folder on this host", err=True
+        )
+    click.echo(f"{config} is valid; the exposures were not read", err=True)
 
 
 def _drizzlepac_defaults(campaign: Campaign) -> list[str]:
@@ -48,7 +53,9 @@ def _drizzlepac_defaults(campaign: Campaign) -> list[str]:
         given = campaign.align.imagefind
         chosen = [] if "conv_width" in given else ["conv_width"]
         chosen += [] if NOISE_IS_GIVEN & set(given) else ["the noise", "the threshold"]
-        told = f"; align chooses from the images: {', '.join(chosen)}" if chosen else ""
+        told = (
+            f"; chosen from the images when they are aligned: {', '.join(chosen)}" if chosen else ""
+        )
         lines.append(f"imagefind: {dict(given)}{told}")
     return lines
 
@@ -56,7 +63,10 @@ def _drizzlepac_defaults(campaign: Campaign) -> list[str]:
 @click.command()
 @ended_cleanly
 def schema() -> None:
-    """Print the JSON Schema of campaign files."""
+    """Print the JSON Schema of campaign files.
+
+    Editors use it to check and to complete a campaign file. It describes every key.
+    """
     click.echo(json.dumps(json_schema(), indent=1))
 
 
@@ -65,7 +75,10 @@ def schema() -> None:
 @set_option
 @ended_cleanly
 def query(config: Path, settings: tuple[str, ...]) -> None:
-    """Show what MAST has of what CONFIG asks for: files, bytes, groups; nothing is fetched."""
+    """List what MAST has for CONFIG; download nothing.
+
+    Lists files, bytes and groups (target and filter). CONFIG must have `source: {kind: mast}`.
+    """
     from skymosaic.cli.display import query_lines
     from skymosaic.pipeline import sources
 
@@ -75,38 +88,56 @@ def query(config: Path, settings: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--instrument", type=click.Choice(INSTRUMENTS), default="wfc3-ir", show_default=True)
-@click.option("--seed", default=12812, show_default=True, help="Same seed, same pixels.")
-@click.option("--size", type=click.Choice(["full", "small"]), default="full", show_default=True)
+@click.option(
+    "--instrument",
+    type=click.Choice(INSTRUMENTS),
+    default="wfc3-ir",
+    show_default=True,
+    help="Camera to simulate. acs-wfc and wfc3-uvis are CCDs.",
+)
+@click.option(
+    "--seed",
+    default=12812,
+    show_default=True,
+    help="Seed of the random numbers: the same seed gives the same pixels.",
+)
+@click.option(
+    "--size",
+    type=click.Choice(["full", "small"]),
+    default="full",
+    show_default=True,
+    help="Size of the frames; small ones are quick to process.",
+)
 @click.option(
     "--tile",
     "tiles",
     multiple=True,
-    help="A tile such as 54, once each; default: all. Of CCDs such as 03; default: 01 and 02.",
+    help="Make this tile, e.g. 54; give the option once for each tile. Default: all nine. "
+    "CCDs: e.g. 03; default: 01 and 02.",
 )
 @click.option(
     "--dithers",
     type=click.IntRange(min=1),
-    help="Exposures of each tile; default: 2, of CCDs 3.",
+    help="Number of exposures of each tile; default: 2, CCDs: 3.",
 )
 @click.option(
     "--scene",
     type=click.Choice(SCENES),
-    help="What there is to see; default: horsehead, of CCDs sparse. "
-    "The others favour one sky method or another.",
+    help="What the exposures show; default: horsehead, CCDs: sparse. "
+    "In each of the others a different sky method is best.",
 )
 @click.option(
     "--chip-step",
     default=0.0,
     show_default=True,
-    help="Of CCDs: sky of chip 2 minus that of chip 1, as share of their mean.",
+    help="CCDs only: sky of chip 2 minus sky of chip 1, as a fraction of their mean.",
 )
 @click.option(
-    "--sky", type=float, help="Of CCDs: mean sky, electrons/s a pixel; default: what is usual."
+    "--sky", type=float, help="CCDs only: mean sky, in electrons/s per pixel; default: a usual one."
 )
 @click.option(
     "--cosmic-rays/--no-cosmic-rays", default=True, show_default=True,
-    help="Of CCDs: whether cosmic rays hit them.",
+    help="CCDs only: whether to add cosmic rays.",
 )  # fmt: skip
 @ended_cleanly
 def simulate(
@@ -121,7 +152,10 @@ def simulate(
     sky: float | None,
     cosmic_rays: bool,
 ) -> None:
-    """Write simulated exposures, their drizzled images and the truth into FOLDER."""
+    """Write simulated exposures into FOLDER.
+
+    Also writes their drizzled images, and the true skies and pointings (`_truth.json`).
+    """
     from skymosaic.archive.simulated.exposures import Simulation
     from skymosaic.pipeline import sources
 
@@ -142,7 +176,10 @@ def simulate(
 @click.command()
 @ended_cleanly
 def doctor() -> None:
-    """Tell the versions, and test that `match` truly matches in this installation."""
+    """Show the versions, and test this installation.
+
+    The test: does `match` find a known difference between two simulated skies?
+    """
     from skymosaic.pipeline.installation import SELF_TEST_OFFSET, require_match, self_test
     from skymosaic.versions import versions
 

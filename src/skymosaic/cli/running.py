@@ -49,7 +49,11 @@ def run(
     scratch: str | None,
     wait: bool,
 ) -> None:
-    """Run the campaign in CONFIG, or what is not yet finished of it."""
+    """Run the campaign in CONFIG.
+
+    Steps that are finished already, and whose inputs and parameters are the same, are not run
+    again.
+    """
     options = {"store.uri": store, "compute.workers": workers, "compute.scratch": scratch}
     go_on(load_campaign(config, options, settings), wait, obj["quiet"])
 
@@ -59,7 +63,7 @@ def run(
 @workers_option
 @scratch_option
 @wait_option
-@click.option("--detached", is_flag=True, help="Submit it again, and return.")
+@click.option("--detached", is_flag=True, help="Submit the campaign again, and return.")
 @click.pass_obj
 def restart(
     obj: dict[str, bool],
@@ -69,17 +73,16 @@ def restart(
     wait: bool,
     detached: bool,
 ) -> None:
-    """Go on with a campaign that failed or was interrupted, with the file that its store holds.
+    """Resume a failed or interrupted campaign.
 
-    STORE/CAMPAIGN is a folder or s3://BUCKET/PREFIX, and the campaign's name in it. Steps that are
-    finished are not run again.
+    Uses the campaign file that was saved in the store. Finished steps are not run again.
     """
     from skymosaic.results import housekeeping
 
     if stored.campaign is not None:
         raise click.UsageError(
-            "restart takes STORE/CAMPAIGN, and the campaign file that the store holds; `skymosaic "
-            "run CONFIG` goes on with CONFIG, from where the last run ended"
+            "restart takes STORE/CAMPAIGN, and uses the campaign file that was saved there; to "
+            "resume with CONFIG, use `skymosaic run CONFIG`"
         )
     overrides = {"compute.workers": workers, "compute.scratch": scratch}
     if detached:
@@ -128,7 +131,7 @@ def go_on(campaign: Campaign, wait: bool, quiet: bool) -> None:
             display.show,
             display.expect,
             wait=mosaic.FOREVER if wait else 0.0,
-            on_wait=lambda holder: click.echo(f"waiting for the end of {holder} ...", err=True),
+            on_wait=lambda holder: click.echo(f"waiting until this ends: {holder} ...", err=True),
         )
     if outcome.reused:
         housekeeping.settle(campaign)
@@ -136,8 +139,8 @@ def go_on(campaign: Campaign, wait: bool, quiet: bool) -> None:
     if outcome.reused:
         click.echo("all steps were reused: nothing was run again", err=True)
         click.echo(
-            "each product is there with its size (in S3 also its ETag); its content was not read: "
-            f"`skymosaic verify-store {outcome.folder}` reads it",
+            "each product has its size (in S3 also its ETag); the contents were not read: "
+            f"`skymosaic verify-store {outcome.folder}` reads them",
             err=True,
         )
     click.echo(f"products: {outcome.folder}")
@@ -165,7 +168,10 @@ def inspect(
     store: str | None,
     workers: int | None,
 ) -> None:
-    """Retrieve the exposures of CONFIG and tabulate them; nothing is aligned or drizzled."""
+    """Retrieve the exposures of CONFIG, and list them in tables.
+
+    Nothing is aligned or drizzled.
+    """
     campaign = load_campaign(config, {"store.uri": store, "compute.workers": workers}, settings)
     clusters.warm(campaign.compute)  # while the rest is imported
 

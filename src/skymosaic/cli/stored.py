@@ -14,12 +14,12 @@ from skymosaic.cli.running import go_on, show, show_places
 
 @click.command()
 @stored_campaign
-@click.option("--json", "as_json", is_flag=True, help="Print all that is known as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything that is known, as JSON.")
 def status(stored: Stored, as_json: bool) -> None:
-    """Tell what is done, running and failed in STORE/CAMPAIGN.
+    """Show which steps are done, running or failed.
 
-    The exit code tells the state: 0 done, 20 running, 21 failed, 22 interrupted,
-    23 cancelled, 24 submitted.
+    The exit code is the state: 0 done, 20 running, 21 failed, 22 interrupted, 23 cancelled,
+    24 submitted (queued).
     """
     from skymosaic.cli.display import status_lines
     from skymosaic.runs import asking
@@ -34,10 +34,15 @@ def status(stored: Stored, as_json: bool) -> None:
 
 @click.command()
 @stored_campaign
-@click.option("--run", "number", type=click.IntRange(min=1), help="Number of a run; default: last.")
-@click.option("--json", "as_json", is_flag=True, help="Print the lines as JSON.")
+@click.option(
+    "--run", "number", type=click.IntRange(min=1), help="Number of the run; default: the last."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print each line as JSON.")
 def logs(stored: Stored, number: int | None, as_json: bool) -> None:
-    """Print what was logged by the last run of STORE/CAMPAIGN, on its driver and its workers."""
+    """Print the log of the last run of a campaign.
+
+    It has the lines of the driver and of the workers.
+    """
     from skymosaic.journal import runlog
     from skymosaic.results import housekeeping
 
@@ -50,9 +55,9 @@ def logs(stored: Stored, number: int | None, as_json: bool) -> None:
 @click.command()
 @stored_campaign
 def cancel(stored: Stored) -> None:
-    """End the run of STORE/CAMPAIGN in order, or take back its submission.
+    """Stop the run of a campaign, or withdraw its submission.
 
-    Finished steps are kept: `skymosaic restart` goes on.
+    Finished steps are kept: `skymosaic restart` resumes the campaign.
     """
     from skymosaic.runs import asking
 
@@ -65,12 +70,13 @@ def cancel(stored: Stored) -> None:
     "--format",
     "form",
     type=click.Choice(["html", "json", "md"]),
-    help="Print the whole report in this form instead.",
+    help="Print the whole report in this format instead.",
 )
 def report(stored: Stored, form: str | None) -> None:
-    """Print the table of a campaign and where its report is; nothing is run.
+    """Print the table and the advice, and where the report is.
 
-    Of one that has not finished, or failed, a report is made of what there is.
+    Runs nothing. If the campaign failed or has not finished, this makes a report of the steps that
+    have finished.
     """
     from skymosaic.results import housekeeping, outcomes
     from skymosaic.runs import program
@@ -87,11 +93,17 @@ def report(stored: Stored, form: str | None) -> None:
 
 @click.command()
 @stored_campaign
-@click.option("--all", "everything", is_flag=True, help="Remove the whole campaign: its products.")
-@click.option("--dry-run", is_flag=True, help="Tell what would be removed, and remove nothing.")
-@click.option("--yes", is_flag=True, help="With --all: do not ask.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Delete the whole campaign, with its products."
+)
+@click.option("--dry-run", is_flag=True, help="List what would be deleted; delete nothing.")
+@click.option("--yes", is_flag=True, help="With --all: do not ask for confirmation.")
 def clean(stored: Stored, everything: bool, dry_run: bool, yes: bool) -> None:
-    """Remove from STORE/CAMPAIGN what no manifest names, and scratch folders of dead processes."""
+    """Delete what stopped runs left in a store.
+
+    Deletes files that belong to no finished step (no manifest lists them), and the scratch folders
+    of processes that have ended on this host. Finished products stay, except with --all.
+    """
     from skymosaic.results import housekeeping
 
     if everything and not (dry_run or yes):
@@ -106,18 +118,20 @@ def clean(stored: Stored, everything: bool, dry_run: bool, yes: bool) -> None:
     )
     for key in cleaned.others:
         # ascii: a name may hold what a terminal takes for a command.
-        click.echo(f"left alone, for no file of skymosaic has such a name: {key!a}", err=True)
+        click.echo(f"not deleted, because skymosaic gives no file such a name: {key!a}", err=True)
 
 
 @click.command(name="verify-store")
 @stored_campaign
-@click.option("--repair", is_flag=True, help="Make anew what is damaged, and what depends on it.")
+@click.option(
+    "--repair", is_flag=True, help="Make damaged products again, and what depends on them."
+)
 @click.pass_obj
 def verify_store(obj: dict[str, bool], stored: Stored, repair: bool) -> None:
-    """Read every product of STORE/CAMPAIGN, and compare it with what was made.
+    """Read every product in a store, and find damaged ones.
 
-    The exit code is 16 where one is damaged or gone; with --repair, that of the run that makes it
-    anew.
+    The exit code is 16 if a product is damaged or missing. With --repair, damaged products are made
+    again, and the exit code is that of this run.
     """
     from skymosaic.cli.display import counted_bytes
     from skymosaic.results import housekeeping, integrity
@@ -128,7 +142,7 @@ def verify_store(obj: dict[str, bool], stored: Stored, repair: bool) -> None:
         click.echo(f"{flaw.key}: {flaw.why}")
     click.echo(
         f"{found.files} products of {found.steps} steps read, {found.size / 1e6:.1f} MB; "
-        f"{len(found.flaws)} damaged or gone"
+        f"{len(found.flaws)} damaged or missing"
     )
     if found.unsealed:
         click.echo(
@@ -136,7 +150,9 @@ def verify_store(obj: dict[str, bool], stored: Stored, repair: bool) -> None:
             "without a checksum",
             err=True,
         )
-    click.echo(f"not checked: {found.others} files that no manifest names, such as logs", err=True)
+    click.echo(
+        f"not checked: {found.others} files that are listed in no manifest, such as logs", err=True
+    )
     if found.flaws and repair:
         integrity.take_away(found)
         go_on(housekeeping.stored_campaign(stored.uri, stored.s3), wait=False, quiet=obj["quiet"])
@@ -151,16 +167,19 @@ def verify_store(obj: dict[str, bool], stored: Stored, repair: bool) -> None:
     metavar="URI",
     default="store",
     show_default=True,
-    help="Where its products are.",
+    help="Store that holds the products of NAME.",
 )
 @click.option(
-    "--tolerance", type=float, help="Largest difference, electrons/s; default: that of the runs."
+    "--tolerance",
+    type=float,
+    help="Largest difference allowed, in electrons/s; default: that between the published runs.",
 )
 @ended_cleanly
 def verify(name: str, store: str, tolerance: float | None) -> None:
-    """Compare the finished campaign NAME with values published of it, such as horsehead-12812.
+    """Compare a finished campaign with published values.
 
-    The exit code is 7 where it agrees with none of the published runs.
+    NAME is the name of the campaign. There are published values for horsehead-12812. The exit code
+    is 7 if the campaign agrees with none of the published runs.
     """
     from skymosaic.results import verification
     from skymosaic.results.published import TOLERANCE

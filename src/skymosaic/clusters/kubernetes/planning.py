@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from importlib.metadata import version
 from skymosaic.clusters.kubernetes.names import object_name, service_variable
 from skymosaic.config import Campaign, DirectorySource, resolved_yaml
 from skymosaic.config.kubernetes import Kubernetes
