@@ -65,7 +65,7 @@ from skymosaic.drizzlepac_calls import process as drizzlepac_process
 drizzlepac_process.warm()
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.run import drizzle_all
-from skymosaic.drizzle.onepass.skies import SkyChoice
+from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.hst.exposure import read_exposure
 from skymosaic.methods import column
 here = Path()

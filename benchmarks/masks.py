@@ -45,9 +45,9 @@ from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.checks.witness import pixel_noise
 from skymosaic.drizzle.depth import depth_of
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.cosmic_rays import method_of
 from skymosaic.drizzle.onepass.run import drizzle_all
-from skymosaic.drizzle.onepass.skies import SkyChoice
 from skymosaic.drizzle.order import decide
 from skymosaic.drizzlepac_calls import process
 from skymosaic.hst.exposure import Exposure, read_exposure, write_frame

@@ -34,6 +34,7 @@ from distributed import Client
 from skymosaic import clusters
 from skymosaic.archive.base import Parcel
 from skymosaic.config import Campaign, Compute
+from skymosaic.host import limits
 from skymosaic.journal.runs import both
 from skymosaic.pipeline import graph as pipeline
 from skymosaic.pipeline.place import open_place
@@ -263,7 +264,7 @@ def main() -> None:
         "missed": missed,
         "steps": given.steps,
         "workers": WORKERS,
-        "cores": os.cpu_count(),
+        "cores": limits.cores(),
         "load_before": round(load, 1),
     }
     print(json.dumps(told))

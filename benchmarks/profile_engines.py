@@ -89,7 +89,7 @@ from skymosaic.drizzlepac_calls.functions import CALLS
 from skymosaic.drizzle.onepass import products as onepass_products, run as onepass_run
 from skymosaic.drizzle.onepass import sums as onepass
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass.skies import SkyChoice
+from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.hst.exposure import read_exposure
 from skymosaic.methods import column
 time_all([

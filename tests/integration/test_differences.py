@@ -14,9 +14,10 @@ from astropy.table import Table
 
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.limits import require_linear
 from skymosaic.drizzle.onepass.run import drizzle_all
-from skymosaic.drizzle.onepass.skies import AppliedSky, SkyChoice
+from skymosaic.drizzle.onepass.skies import AppliedSky
 from skymosaic.hst.exposure import read_exposure
 from skymosaic.methods import METHODS, OWN, column
 from skymosaic.pipeline.differences import linear

@@ -15,8 +15,8 @@ from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.run import drizzle_all
-from skymosaic.drizzle.onepass.skies import SkyChoice
 from skymosaic.errors import DrizzleError, SkyError
 from skymosaic.hst.exposure import Exposure, read_exposure
 from skymosaic.methods import METHODS, column

@@ -18,8 +18,8 @@ from astropy.table import Table
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.run import drizzle_all
-from skymosaic.drizzle.onepass.skies import SkyChoice
 from skymosaic.drizzlepac_calls import process
 from skymosaic.hst.exposure import read_exposure
 from skymosaic.hst.usable import warnings_of

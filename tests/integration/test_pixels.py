@@ -16,8 +16,8 @@ from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.run import drizzle_all
-from skymosaic.drizzle.onepass.skies import SkyChoice
 from skymosaic.drizzlepac_calls import process
 from skymosaic.errors import SkyError
 from skymosaic.hst.exposure import read_exposure

@@ -14,8 +14,8 @@ from astropy.io import fits
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.astrodrizzle import Drizzled
+from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.run import drizzle_all
-from skymosaic.drizzle.onepass.skies import SkyChoice
 from skymosaic.drizzle.static_masks import masks_of_files
 from skymosaic.hst.exposure import Exposure, read_exposure
 from tests.frames import Frame, plan, write_frames, write_two_chip_frames

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.cosmic_rays import method_of
-from skymosaic.drizzle.onepass.skies import SkyChoice
 
 
 @pytest.mark.parametrize(

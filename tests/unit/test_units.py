@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skymosaic.drizzle import parameters as pars
-from skymosaic.drizzle.onepass.skies import SkyChoice, find_skies
+from skymosaic.drizzle.onepass.choice import SkyChoice
+from skymosaic.drizzle.onepass.skies import find_skies
 from skymosaic.hst.exposure import Chip, Exposure, read_exposure
 from skymosaic.hst.units import as_told, header_unit
 from skymosaic.methods import METHODS

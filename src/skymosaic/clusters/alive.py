@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from dask.system import CPU_COUNT
 from dask.utils import format_bytes
 from distributed import Client
-from distributed.system import MEMORY_LIMIT
 
 from skymosaic.clusters.table import workers_of
 from skymosaic.config import Compute
+from skymosaic.host import limits
 from skymosaic.steps.execution import dashboard_of
 from skymosaic.versions import versions
 
@@ -34,8 +33,9 @@ def look(settings: Compute) -> list[str]:
 
 def of_host() -> list[str]:
     """Return what this host offers workers of its own, a line each."""
+    memory = format_bytes(limits.memory())
     return [
-        f"local: {CPU_COUNT} cores, {format_bytes(MEMORY_LIMIT)} for this process and its own",
+        f"local: {limits.cores()} cores, {memory} for this process and its own",
         f"versions: {_told(versions())}",
     ]
 

@@ -9,16 +9,13 @@ from contextlib import contextmanager
 
 import dask
 import distributed
-import psutil
-from dask.system import CPU_COUNT
 from distributed import Client, Nanny, SpecCluster
-from distributed.system import MEMORY_LIMIT
 
 from skymosaic.clusters import certificates, servers
 from skymosaic.clusters.alive import of_host
 from skymosaic.config import Compute
 from skymosaic.errors import ComputeError
-from skymosaic.host import scratch
+from skymosaic.host import limits, scratch
 from skymosaic.host.disk import SCRATCH_REMEDY, require_space
 from skymosaic.steps.tasks import CALLS
 
@@ -47,9 +44,8 @@ def choose_workers(settings: Compute, tasks: int) -> int:
     """
     if settings.workers != "auto":
         return int(settings.workers)
-    free = min(psutil.virtual_memory().available, MEMORY_LIMIT)
-    by_memory = int(free // MEMORY_PER_WORKER)
-    return max(1, min(CPU_COUNT, by_memory, tasks))
+    by_memory = int(limits.free_memory() // MEMORY_PER_WORKER)
+    return max(1, min(limits.cores(), by_memory, tasks))
 
 
 @contextmanager

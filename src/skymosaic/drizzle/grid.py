@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzlepac_calls import process
+from skymosaic.drizzlepac_calls.process import Call, DrizzlepacError
 from skymosaic.errors import DrizzleError
 from skymosaic.hst.exposure import Exposure
 from skymosaic.sky.overlaps import unit_vectors
@@ -79,6 +83,40 @@ class Grid:
         """Return the mosaics' WCS, a plain tangent plane."""
         keywords = {**self.header_keywords(), "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"}
         return WCS(fits.Header(keywords))
+
+
+def output_grid(
+    folder: Path, log: Path, names: Sequence[str], parameters: Mapping[str, Any]
+) -> tuple[Grid, Call]:
+    """Let drizzlepac compute the output grid that holds exposures.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the exposures, or copies without pixels.
+    log : Path
+        File that everything drizzlepac prints is appended to.
+    names : sequence of str
+        Of their files.
+    parameters : mapping
+        AstroDrizzle's; what the user says of the grid is among them.
+
+    Returns
+    -------
+    Grid, Call
+        The grid, and the call with all that drizzlepac tells of it.
+
+    Raises
+    ------
+    DrizzleError
+        There is no such grid.
+    """
+    arguments = {"files": list(names), "final": pars.grid_choice(parameters)}
+    try:
+        call = process.call("output_grid", folder, arguments, log)
+    except DrizzlepacError as error:
+        raise DrizzleError(f"no output grid holds these exposures: {error}") from None
+    return Grid.from_call(call.value), call
 
 
 def bound_output(exposures: Sequence[Exposure], grid: Grid, max_megapixels: float) -> None:

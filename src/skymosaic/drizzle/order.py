@@ -33,6 +33,7 @@ _MOST_FOR_MINMED = 6
 
 Detector = tuple[str, str]
 """INSTRUME and DETECTOR."""
+INFRARED: Detector = ("WFC3", "IR")
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class StaticChoice:
 
 def is_infrared(detector: Detector) -> bool:
     """Tell whether exposures are of WFC3/IR."""
-    return detector == ("WFC3", "IR")
+    return detector == INFRARED
 
 
 def is_ccd(detector: Detector) -> bool:

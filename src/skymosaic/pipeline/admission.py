@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from skymosaic.archive.base import Parcel
 from skymosaic.config import AnySource, Campaign, DirectorySource, MastSource, SimulatedSource
-from skymosaic.config.detectors import named_detectors
-from skymosaic.drizzle.onepass.limits import require_linear
-from skymosaic.drizzle.order import as_far_as_known
+from skymosaic.drizzle.request import Request
 from skymosaic.errors import CampaignError, InputError, SkymosaicError
 from skymosaic.hst.imagers import (
     IMAGERS,
@@ -21,7 +18,6 @@ from skymosaic.hst.imagers import (
     onepass_imagers,
 )
 from skymosaic.hst.usable import Allowed, no_image_through
-from skymosaic.methods import OWN
 from skymosaic.pipeline.inspection import Rules
 
 
@@ -36,7 +32,7 @@ def needs_onepass(campaign: Campaign) -> str | None:
     """Return what in a campaign file needs exposures that the one-pass engine takes, or None."""
     if campaign.drizzle.engine == "onepass":
         return "drizzle.engine: onepass"
-    if own := [method for method in campaign.sky.methods if method in OWN]:
+    if own := Request.of(campaign).own_methods:
         return f"sky.methods: {own[0]}"
     return f"drizzle.{campaign.drizzle.checks[0]}" if campaign.drizzle.checks else None
 
@@ -49,7 +45,7 @@ def rules_of(campaign: Campaign) -> Rules:
         allowed=allowed_by(source),
         needs=needs_onepass(campaign),
         leave_out=getattr(source, "on_bad_file", "refuse") == "leave_out",
-        parameters={**campaign.drizzle.parameters, **campaign.sky.parameters},
+        parameters=Request.of(campaign).given,
     )
 
 
@@ -77,9 +73,7 @@ def require_possible(campaign: Campaign) -> None:
 
         simulation_of(campaign.source)
     require_admissible(campaign)
-    if campaign.drizzle.engine == "onepass" or campaign.drizzle.checks:
-        # What its detector decides is not known yet: `stages.plan` asks again.
-        require_linear(as_far_as_known(named_detectors(campaign.source), drizzled(campaign)))
+    Request.of(campaign).require_possible()  # what is decided later `stages.plan` asks again
 
 
 def require_groups_possible(campaign: Campaign) -> None:
@@ -100,17 +94,13 @@ def _require_files(campaign: Campaign) -> None:
     if campaign.compute.backend not in ("local", "slurm", "mpi"):
         return
     aligned = campaign.align.tweakreg if campaign.align.method != "none" else {}
-    for key, holder in (("align.tweakreg", aligned), ("drizzle.parameters", drizzled(campaign))):
+    given = Request.of(campaign).given
+    for key, holder in (("align.tweakreg", aligned), ("drizzle.parameters", given)):
         for name in ("refcat", "rules_file", "driz_sep_refimage"):
             path = str(holder.get(name) or "")
             # drizzlepac takes the extension of an image behind its name: ref.fits[sci,1].
             if path and not Path(path.split("[")[0]).is_file():
                 raise CampaignError(f"{key}.{name}: there is no file {path}; correct the path")
-
-
-def drizzled(campaign: Campaign) -> Mapping[str, Any]:
-    """Return AstroDrizzle's parameters that a campaign file sets, those of the sky step too."""
-    return {**campaign.drizzle.parameters, **campaign.sky.parameters}
 
 
 def require_admissible(campaign: Campaign, parcels: Sequence[Parcel] = ()) -> None:

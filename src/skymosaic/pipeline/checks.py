@@ -18,16 +18,15 @@ from skymosaic.drizzle.checks.sameness import largest_differences
 from skymosaic.drizzle.checks.sample_window import Window, choose_window
 from skymosaic.drizzle.checks.sampled import compare_sample, read_window
 from skymosaic.drizzle.checks.witness import require_agreement
-from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.grid import Grid, output_grid
 from skymosaic.drizzle.kept_masks import read_masks, static_masks_of
 from skymosaic.drizzle.missing_pixels import key_of_missing
+from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.run import drizzle_all, drizzle_chips
-from skymosaic.drizzle.onepass.skies import SkyChoice
-from skymosaic.drizzlepac_calls import process
+from skymosaic.drizzle.request import Request
 from skymosaic.errors import LockedError
 from skymosaic.methods import METHODS, column
-from skymosaic.pipeline import onepass, stages
-from skymosaic.pipeline.onepass import processes_of
+from skymosaic.pipeline import stages
 from skymosaic.pipeline.sentences.verified import SAMPLE, WITNESS
 from skymosaic.steps.step import Bench, Finished, Place, finished, run_step
 from skymosaic.steps.tasks import ONEPASS, Task
@@ -79,7 +78,7 @@ def hear_witness(
                 images.exposures,
                 grid,
                 parameters,
-                processes=processes_of(campaign, len(images.exposures)),
+                processes=Request.of(campaign).processes(len(images.exposures)),
             )
             found = {}
             for method, run in runs.items():
@@ -134,7 +133,8 @@ def hear_astrodrizzle(
     )
     records = [one for one in aligned.result["exposures"] if one["rootname"] in window.exposures]
     images = stages.select(records, aligned.products)
-    left_out = onepass.no_constants(campaign.sky)
+    request = Request.of(campaign)
+    left_out = request.no_constants
     runs = {name: run for name, run in made.result["runs"].items() if name not in left_out}
     files = {
         f"{made.step}/{run[kind]}": made.products[run[kind]]
@@ -181,7 +181,7 @@ def hear_astrodrizzle(
                 masks,
                 parameters,
                 titles={name: run["science"] for name, run in runs.items()},
-                processes=processes_of(campaign, len(runs)),
+                processes=request.processes(len(runs)),
             )
         return {
             "methods": {name: asdict(agreement) for name, agreement in found.items()},
@@ -210,12 +210,12 @@ def hear_astrodrizzle(
 def try_both(place: Place, campaign: Campaign, aligned: Finished, planned: Finished) -> Finished:
     """Drizzle a sample of the exposures with both engines, and compare what they make."""
     every = stages.select(aligned.result["exposures"], aligned.products)
-    names = sample_of(
+    chosen = sample_of(
         [exposure.rootname for exposure in every.exposures],
         planned.result["pairs"],
         campaign.drizzle.sample or 0,
     )
-    records = [one for one in aligned.result["exposures"] if one["rootname"] in names]
+    records = [one for one in aligned.result["exposures"] if one["rootname"] in chosen]
     images = stages.select(records, aligned.products)
     parameters = dict(stages.order_of(planned).parameters)
     methods = [method for method in campaign.sky.methods if method in METHODS]
@@ -224,8 +224,9 @@ def try_both(place: Place, campaign: Campaign, aligned: Finished, planned: Finis
         images.fetch(bench)
         log = bench.out / "engines.log"
         with stages.computing_slot(place):
-            grid = _grid_of(bench.scratch, log, images.exposures, parameters)
-            bench.doing(f"{' and '.join(sorted(names))} with both engines")
+            names = [exposure.name for exposure in images.exposures]
+            grid, _ = output_grid(bench.scratch, log, names, parameters)
+            bench.doing(f"{' and '.join(sorted(chosen))} with both engines")
             theirs = {}
             for method in methods:
                 folder = _copies(bench.scratch, images.exposures, column(method))
@@ -241,7 +242,7 @@ def try_both(place: Place, campaign: Campaign, aligned: Finished, planned: Finis
                 {method: SkyChoice(method) for method in methods},
                 grid,
                 parameters,
-                processes=processes_of(campaign, len(images.exposures)),
+                processes=Request.of(campaign).processes(len(images.exposures)),
             )
             found = {
                 m: asdict(largest_differences(theirs[m], ours[m], images.exposures))
@@ -292,14 +293,6 @@ def sample_of(
             max(rest, key=lambda name: sum(area.get(frozenset((name, one)), 0.0) for one in chosen))
         )
     return chosen
-
-
-def _grid_of(
-    folder: Path, log: Path, exposures: Sequence[Any], parameters: Mapping[str, Any]
-) -> Grid:
-    names = [exposure.name for exposure in exposures]
-    arguments = {"files": names, "final": pars.grid_choice(parameters)}
-    return Grid.from_call(process.call("output_grid", folder, arguments, log).value)
 
 
 def _copies(folder: Path, exposures: Sequence[Any], name: str) -> Path:

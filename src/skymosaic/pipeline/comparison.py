@@ -12,6 +12,7 @@ from skymosaic.align.solutions import mixed_as_they_are, mixed_in_tiles
 from skymosaic.align.vectors import VECTORS
 from skymosaic.config import Campaign
 from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.request import Request
 from skymosaic.evidence.reduction import Floats
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.units import as_told, header_unit, mosaic_unit
@@ -195,9 +196,8 @@ def _method_of_masks(campaign: Campaign, runs: Mapping[str, Finished]) -> str:
         return recorded
     # Runs of older versions did not record it.
     from skymosaic.drizzle.onepass.cosmic_rays import method_of
-    from skymosaic.pipeline.onepass import choices_of
 
-    return method_of(choices_of(campaign.sky))
+    return method_of(Request.of(campaign).choices)
 
 
 def what_is_asked(campaign: Campaign) -> dict[str, Any]:
@@ -249,4 +249,4 @@ def read_vectors(bench: Bench, aligned: Finished | None) -> Table | None:
 
 
 def _mosaics_in_counts(campaign: Campaign) -> bool:
-    return campaign.drizzle.parameters.get("final_units") == "counts"  # no detector decides it
+    return Request.of(campaign).given.get("final_units") == "counts"  # no detector decides it

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.missing_pixels import key_of_missing
+from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.differences import VERSION, matched_on_grid
 from skymosaic.drizzle.onepass.limits import KERNELS, WEIGHTS
 from skymosaic.drizzle.onepass.run import drizzle_chips
-from skymosaic.drizzle.onepass.skies import AppliedSky, SkyChoice, find_skies
+from skymosaic.drizzle.onepass.skies import AppliedSky, find_skies
+from skymosaic.drizzle.request import Request
 from skymosaic.hst.usable import require_engine
-from skymosaic.methods import OWN
 from skymosaic.pipeline import stages
-from skymosaic.pipeline.onepass import per_chip_of, processes_of
+from skymosaic.pipeline.onepass import per_chip_of
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.steps.tasks import Task
@@ -45,13 +46,13 @@ def measure_differences(
     images = stages.select(aligned.result["exposures"], aligned.products)
     grid = Grid.from_call(planned.result["grid"])
     parameters = stages.order_of(planned).parameters
-    methods = [method for method in campaign.sky.methods if method in OWN]
+    request = Request.of(campaign)
+    methods = list(request.own_methods)
     require_engine(images.exposures, f"sky.methods: {methods[0]}")
 
     def work(bench: Bench) -> dict[str, Any]:
         images.fetch(bench)
         with stages.computing_slot(place):
-            threads = processes_of(campaign, len(images.exposures))
             log = bench.scratch / "differences.log"
             bench.doing(f"differences of {len(images.exposures)} exposures")
             cut_outs, load = drizzle_chips(
@@ -60,7 +61,7 @@ def measure_differences(
                 images.exposures,
                 grid,
                 linear(parameters),
-                processes=threads,
+                processes=request.processes(len(images.exposures)),
             )
             skies = find_skies(
                 bench.scratch,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.config import Campaign
-from skymosaic.methods import OWN
+from skymosaic.drizzle.request import Request
 from skymosaic.pipeline import comparison, stages
 from skymosaic.pipeline.admission import rules_of
 from skymosaic.steps.execution import Calls, Here
@@ -88,7 +88,7 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Prepa
 
         return Drizzled(onepass.drizzle_each(calls, campaign, place, prepared))
     methods, given, skies = campaign.sky.methods, {}, None
-    if own := [method for method in methods if method in OWN]:
+    if own := Request.of(campaign).own_methods:
         from skymosaic.pipeline import differences as differences_stage  # likewise
 
         skies = calls.call(

@@ -16,8 +16,7 @@ from packaging.version import Version
 from skymosaic.archive.simulated.exposures import Simulation, simulate_visit, visit_files
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
-from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzlepac_calls import process
+from skymosaic.drizzle.grid import output_grid
 from skymosaic.errors import InstallationError, SkyError, SkymosaicError
 from skymosaic.host import scratch
 from skymosaic.hst.exposure import read_exposure
@@ -88,10 +87,9 @@ def _difference_found() -> float:
         names = [f"{rootname}_flt.fits" for rootname in rootnames]
         _shift_sky(truth[names[1]])
         exposures = [read_exposure(folder / name) for name in names]
-        call = process.call("output_grid", folder, {"files": names, "final": {"rot": 0.0}}, log)
-        made = astrodrizzle.drizzle(
-            folder, log, exposures, "doctor", "match", Grid.from_call(call.value), pars.resolve({})
-        )
+        parameters = pars.resolve({})
+        grid, _ = output_grid(folder, log, names, parameters)
+        made = astrodrizzle.drizzle(folder, log, exposures, "doctor", "match", grid, parameters)
         skies = _true_skies(truth, rootnames)
     first, second = (value.mdrizsky for value in made.sky)
     if first is None or second is None:

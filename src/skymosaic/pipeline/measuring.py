@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from skymosaic.evidence.cells import CellGrid, Cells, Chip, cell_side, measure_c
 from skymosaic.evidence.evidence import Measured
 from skymosaic.evidence.mosaic import in_cells
 from skymosaic.evidence.reduction import Floats, block_side
+from skymosaic.host import limits
 from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline.chip_steps import steps_in_cells, steps_of
 from skymosaic.sky.values import SkyValue, mean_of_chips
@@ -92,7 +92,7 @@ def measure(
     def read_chips(exposure: Exposure) -> list[Cells | None]:
         return [cells_of(exposure, [part]) for part in pixels(exposure)]
 
-    with ThreadPoolExecutor(min(_AT_ONCE, len(os.sched_getaffinity(0)))) as pool:
+    with ThreadPoolExecutor(min(_AT_ONCE, limits.cores())) as pool:
         if chips is None and any(len(exposure.chips) > 1 for exposure in exposures):
             each = [one for its in pool.map(read_chips, exposures) for one in its]
             if any(one is not None for one in each):

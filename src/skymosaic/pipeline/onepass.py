@@ -5,14 +5,11 @@ To the tasks that follow it looks as if each method had been a run of its own.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-import psutil
 from astropy.io import fits
-from distributed.system import MEMORY_LIMIT
 
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
@@ -22,10 +19,11 @@ from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.onepass import memory
 from skymosaic.drizzle.onepass.differences import VERSION
 from skymosaic.drizzle.onepass.run import drizzle_all
-from skymosaic.drizzle.onepass.skies import SkyChoice
+from skymosaic.drizzle.request import Request
 from skymosaic.evidence.reduction import reduce_image
+from skymosaic.host import limits
 from skymosaic.hst.exposure import Exposure
-from skymosaic.methods import OWN, column
+from skymosaic.methods import column
 from skymosaic.pipeline import stages
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.steps.tasks import ONEPASS, Task
@@ -53,31 +51,6 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) 
     return [calls.call(as_run, made, method) for method in campaign.sky.methods]
 
 
-def choices_of(sky: Sky) -> dict[str, SkyChoice]:
-    """Return the skies that a campaign asks for: its methods, then its variants, by name."""
-    choices: dict[str, SkyChoice] = {method: SkyChoice(method) for method in sky.methods}
-    for name, variant in sky.variants.items():
-        choices[f"variant:{name}"] = SkyChoice(
-            variant.method, dict(variant.parameters), dict(variant.values)
-        )
-    return choices
-
-
-def _differs(choices: Mapping[str, SkyChoice]) -> bool:
-    return any(choice.method in OWN for choice in choices.values())
-
-
-def _needs_grid(campaign: Campaign, choices: Mapping[str, SkyChoice]) -> bool:
-    return campaign.sky.mask_sources or _differs(choices)
-
-
-def no_constants(sky: Sky) -> list[str]:
-    """Return the mosaics whose sky is no constant a chip, and which AstroDrizzle cannot make."""
-    if not sky.planes:
-        return []
-    return [name for name, choice in choices_of(sky).items() if choice.method in OWN]
-
-
 def per_chip_of(sky: Sky, exposures: Sequence[Exposure]) -> dict[str, Any]:
     """Return `sky.per_chip` as a parameter of a step: where exposures have several chips."""
     return {"per_chip": sky.per_chip} if any(len(e.chips) > 1 for e in exposures) else {}
@@ -96,7 +69,8 @@ def drizzle_all_methods(
     images = stages.select(aligned.result["exposures"], aligned.products)
     grid = Grid.from_call(planned.result["grid"])
     parameters = dict(stages.order_of(planned).parameters)
-    choices = choices_of(campaign.sky)
+    request = Request.of(campaign)
+    choices = request.choices
     root = place.campaign.replace("/", "_").lower()
     window, masks = (
         choose_window(images.exposures, grid, planned.result["pairs"]),
@@ -107,7 +81,7 @@ def drizzle_all_methods(
     def work(bench: Bench) -> dict[str, Any]:
         images.fetch(bench)
         with stages.computing_slot(place):
-            processes = processes_of(campaign, len(images.exposures))
+            processes = request.processes(len(images.exposures))
             _require_memory(
                 bench,
                 images.exposures,
@@ -149,11 +123,13 @@ def drizzle_all_methods(
         parameters={
             "engine": _ENGINE,
             **(
-                {"differences": VERSION, "planes": campaign.sky.planes} if _differs(choices) else {}
+                {"differences": VERSION, "planes": request.planes}
+                if request.has_differences
+                else {}
             ),
             **(
                 per_chip_of(campaign.sky, images.exposures)
-                if _needs_grid(campaign, choices)
+                if request.mask_sources or request.has_differences
                 else {}
             ),
             "skies": {name: asdict(choice) for name, choice in choices.items()},
@@ -168,13 +144,6 @@ def drizzle_all_methods(
         versions=versions(),
         work=work,
     )
-
-
-def processes_of(campaign: Campaign, exposures: int) -> int:
-    """Return how many chips to drizzle at once on this host."""
-    allowed = len(os.sched_getaffinity(0))
-    workers = campaign.compute.workers
-    return max(1, min(allowed, exposures, workers if isinstance(workers, int) else allowed))
 
 
 def _require_memory(
@@ -203,7 +172,7 @@ def _require_memory(
         mask_sources=mask_sources,
         cosmic_rays=pars.has_cr_steps(parameters),
     )
-    memory.require_memory(projection, min(psutil.virtual_memory().available, MEMORY_LIMIT))
+    memory.require_memory(projection, limits.free_memory())
 
 
 def _publish(bench: Bench, made: astrodrizzle.Drizzled) -> dict[str, Any]:

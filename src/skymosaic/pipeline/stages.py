@@ -23,15 +23,12 @@ from skymosaic.archive.base import Parcel, Source
 from skymosaic.config import Align, Campaign
 from skymosaic.drizzle import astrodrizzle, static_masks
 from skymosaic.drizzle import order as ordering
-from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.depth import Depth, depth_of
-from skymosaic.drizzle.grid import Grid, bound_output
+from skymosaic.drizzle.grid import Grid, bound_output, output_grid
 from skymosaic.drizzle.missing_pixels import key_of_missing
-from skymosaic.drizzle.onepass.limits import require_linear
-from skymosaic.drizzle.order import Order, StaticChoice
-from skymosaic.drizzlepac_calls import process
-from skymosaic.drizzlepac_calls.process import DrizzlepacError
-from skymosaic.errors import DrizzleError, InputError, SkyError
+from skymosaic.drizzle.order import Order
+from skymosaic.drizzle.request import Request
+from skymosaic.errors import InputError, SkyError
 from skymosaic.evidence.reduction import Floats, reduce_image
 from skymosaic.hst.exposure import (
     RECORD,
@@ -290,7 +287,7 @@ def plan(place: Place, campaign: Campaign, aligned: Finished) -> Finished:
         the campaign asks for cannot do.
     """
     images = select(aligned.result["exposures"], aligned.products)
-    choice = pars.grid_choice(pars.resolve(campaign.drizzle.parameters))
+    request = Request.of(campaign)
     bound = campaign.drizzle.max_output_megapixels
     infrared = all(ordering.is_infrared(one) for one in _detectors(images.exposures))
 
@@ -302,17 +299,9 @@ def plan(place: Place, campaign: Campaign, aligned: Finished) -> Finished:
                 write_frame(file, frame)
             if ordering.changes_with_date((exposure.instrument, exposure.detector)):
                 started += _start(frame)
-        try:
-            call = process.call(
-                "output_grid",
-                bench.scratch,
-                {"files": names, "final": choice},
-                bench.scratch / "plan.log",
-            )
-        except DrizzlepacError as error:
-            raise DrizzleError(f"no output grid holds these exposures: {error}") from None
+        log_file = bench.scratch / "plan.log"
+        grid, call = output_grid(bench.scratch, log_file, names, request.parameters)
         bench.peak_memory = call.peak_memory
-        grid = Grid.from_call(call.value)
         (bench.out / "grid.json").write_text(json.dumps(call.value, indent=1) + "\n")
         bound_output(images.exposures, grid, bound)
         pairs = overlaps({e.rootname: e.polygons for e in images.exposures})
@@ -337,7 +326,7 @@ def plan(place: Place, campaign: Campaign, aligned: Finished) -> Finished:
         told=[Task("plan")],
         inputs=images.products,
         parameters={
-            "final": choice,
+            "final": request.grid_choice,
             # 500 and 500.0 are one number: the file that is stored with a run, which `restart`
             # reads, has another form than the default.
             "max_output_megapixels": int(bound) if bound == int(bound) else bound,
@@ -348,7 +337,7 @@ def plan(place: Place, campaign: Campaign, aligned: Finished) -> Finished:
         work=work,
     )
     done = with_order(done, campaign, images.exposures)
-    _require_possible(campaign, order_of(done))
+    request.require_order(order_of(done))
     return done
 
 
@@ -369,12 +358,11 @@ def order_of(planned: Finished) -> Order:
 
 def _decide(campaign: Campaign, exposures: Sequence[Exposure], facts: Mapping[str, Any]) -> Order:
     points = facts.get("depth")  # older versions did not look at it
-    return ordering.decide(
+    return Request.of(campaign).decide(
         _detectors(exposures),
         None if points is None else Depth(tuple((n, count) for n, count in points)),
-        {**campaign.drizzle.parameters, **campaign.sky.parameters},
         facts.get("started"),
-        StaticChoice.of(campaign.sky.static, facts.get("static")),
+        facts.get("static"),
     )
 
 
@@ -384,13 +372,6 @@ def _static_rule(place: Place, exposures: int) -> dict[str, Any]:
     if before is None:
         return {"static": {"kept": first_rule(exposures), "first": exposures}}
     return {"static": before["static"]} if "static" in before else {}
-
-
-def _require_possible(campaign: Campaign, order: Order) -> None:
-    if campaign.drizzle.engine == "onepass" or campaign.drizzle.checks:
-        require_linear(order.parameters)
-    if campaign.drizzle.engine == "astrodrizzle" and campaign.drizzle.has_witness:
-        ordering.require_witness(order)
 
 
 def _detectors(exposures: Sequence[Exposure]) -> list[ordering.Detector]:

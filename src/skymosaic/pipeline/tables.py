@@ -12,6 +12,7 @@ from astropy.table import Table
 from skymosaic.align.align import UNITS
 from skymosaic.align.tweakreg import DEFAULTS
 from skymosaic.config import resolved_yaml
+from skymosaic.drizzle.request import Request
 from skymosaic.pipeline.finished import Findings
 from skymosaic.pipeline.inspection import inspection_table
 from skymosaic.pipeline.sentences.masks import hit_sheet
@@ -293,11 +294,9 @@ def _grid(planned: Finished) -> Mapping[str, object]:
 def _parameters(found: Findings) -> dict[str, Mapping[str, Any]]:
     """Return what drizzlepac was called with, by program; what the file says where that is all."""
     campaign = found.campaign
-    if found.planned is None:
-        chosen = {**campaign.drizzle.parameters, **campaign.sky.parameters}
-    else:
-        chosen = dict(order_of(found.planned).parameters)
-    told: dict[str, Mapping[str, Any]] = {"AstroDrizzle": chosen}
+    planned = found.planned
+    chosen = Request.of(campaign).given if planned is None else order_of(planned).parameters
+    told: dict[str, Mapping[str, Any]] = {"AstroDrizzle": dict(chosen)}
     if campaign.align.method != "none":
         alignment = (found.aligned and found.aligned.result.get("alignment")) or {}
         finding = alignment.get("finding", {})

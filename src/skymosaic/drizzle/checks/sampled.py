@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import psutil
 from astropy.io import fits
 
 from skymosaic.drizzle import astrodrizzle
@@ -36,6 +35,7 @@ from skymosaic.drizzle.onepass.run import drizzle_chips
 from skymosaic.drizzle.onepass.skies import AppliedSky
 from skymosaic.drizzle.onepass.sums import Singles, bands
 from skymosaic.errors import SkyError
+from skymosaic.host import limits
 from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import column
 
@@ -177,7 +177,7 @@ def compare_sample(
         cut_outs, load = drizzle_chips(folder, log, exposures, part, plain, processes=processes)
         [band] = bands(part.shape, cut_outs, load, skies, rows=part.shape[1])
         ours = {name: (band.mosaics[name], band.weight) for name in skies}
-    room = psutil.virtual_memory().available / drizzle_memory(_work(exposures, masks, part))
+    room = limits.free_memory() / drizzle_memory(_work(exposures, masks, part))
     theirs = by_astrodrizzle(
         folder, log, exposures, part, skies, plain, processes=max(1, min(processes, int(room)))
     )

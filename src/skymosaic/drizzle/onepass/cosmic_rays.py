@@ -23,7 +23,7 @@ from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import OWN
 
 if TYPE_CHECKING:
-    from skymosaic.drizzle.onepass.skies import SkyChoice
+    from skymosaic.drizzle.onepass.choice import SkyChoice
 
 _PREFERRED = ("globalmin+match", "match", "localmin", "globalmin")
 """Medians need exposures that are matched, and the noise model the true sky."""

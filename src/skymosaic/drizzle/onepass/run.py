@@ -18,11 +18,12 @@ from skymosaic.drizzle.kept_masks import save_masks
 from skymosaic.drizzle.missing_pixels import fill_missing
 from skymosaic.drizzle.onepass import products
 from skymosaic.drizzle.onepass.chips import PerChip
+from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.cosmic_rays import find_cosmic_rays, method_of
 from skymosaic.drizzle.onepass.differences import matched_on_grid
 from skymosaic.drizzle.onepass.limits import require_linear
 from skymosaic.drizzle.onepass.parameters import final_of
-from skymosaic.drizzle.onepass.skies import AppliedSky, SkyChoice, find_skies
+from skymosaic.drizzle.onepass.skies import AppliedSky, find_skies
 from skymosaic.drizzle.onepass.sky import Exposures
 from skymosaic.drizzle.onepass.sources import sources_on_grid
 from skymosaic.drizzle.onepass.sums import CutOut, Load, Singles, bands, planes_of

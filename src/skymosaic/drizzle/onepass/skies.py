@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.differences import OnGrid
 from skymosaic.drizzle.onepass.sky import Exposures, MeasuredChips, SkySettings, measure_all
 from skymosaic.drizzle.onepass.sums import Tilt
@@ -16,26 +17,6 @@ from skymosaic.methods import METHODS, OWN
 from skymosaic.sky.matching import MethodSky, compute_skies, matched_skies
 from skymosaic.sky.sources import SourceMask
 from skymosaic.sky.values import SkyValue, without_sky
-
-
-@dataclass(frozen=True)
-class SkyChoice:
-    """Where the sky of one mosaic comes from.
-
-    Parameters
-    ----------
-    method : str or None
-        The name of the method; None: the sky is given.
-    parameters : mapping
-        AstroDrizzle's parameters of the sky step that differ from the run's.
-    values : mapping of str to float
-        With no method: the sky of each exposure by rootname, in its data units, the same for all
-        of its chips.
-    """
-
-    method: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    values: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

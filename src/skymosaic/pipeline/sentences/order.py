@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from skymosaic.config import Campaign
-from skymosaic.config.detectors import named_detectors
 from skymosaic.drizzle import parameters as pars
-from skymosaic.drizzle.order import is_ccd, label, may_look_for_cosmic_rays, needed_files
+from skymosaic.drizzle.order import INFRARED, is_ccd, label, needed_files
+from skymosaic.drizzle.request import Request
 from skymosaic.sky.static_rule import MANY
 
 
@@ -14,19 +14,19 @@ def told_before(campaign: Campaign) -> list[str]:
 
     A line each, for `check`.
     """
-    given = {**campaign.drizzle.parameters, **campaign.sky.parameters}
-    detectors = named_detectors(campaign.source)
+    request = Request.of(campaign)
     lines = []
-    if not detectors or not all(map(is_ccd, detectors)):
-        which = "" if _decided(campaign) else ", if the exposures are of WFC3/IR"
-        lines.append(f"AstroDrizzle, for each sky method{which}: {pars.resolve(given)}")
-    return [*lines, *decided_at_plan(campaign), _static(campaign)]
+    if not request.detectors or not all(map(is_ccd, request.detectors)):
+        which = "" if _decided(request) else ", if the exposures are of WFC3/IR"
+        parameters = request.knowing([INFRARED]).parameters
+        lines.append(f"AstroDrizzle, for each sky method{which}: {parameters}")
+    return [*lines, *decided_at_plan(campaign), _static(request)]
 
 
-def _static(campaign: Campaign) -> str:
+def _static(request: Request) -> str:
     """Return which pixels the static mask will leave out."""
-    theirs = campaign.sky.parameters.get("static")
-    asked = campaign.sky.static
+    theirs = request.given.get("static")
+    asked = request.static
     if theirs is not None:
         asked = "once" if theirs else "none"
     return {
@@ -40,24 +40,21 @@ def _static(campaign: Campaign) -> str:
 
 def decided_at_plan(campaign: Campaign) -> list[str]:
     """Return what the step `plan` decides by detector, and what it needs, a line each."""
-    given = {**campaign.drizzle.parameters, **campaign.sky.parameters}
-    needed = needed_files(given)
-    if _decided(campaign):
+    request = Request.of(campaign)
+    needed = needed_files(request.given)
+    if _decided(request):
         return needed
-    ccds = [label(one) for one in named_detectors(campaign.source) if is_ccd(one)]
+    ccds = [label(one) for one in request.detectors if is_ccd(one)]
     which = f"of {' and '.join(ccds)}" if ccds else "if they are of CCDs"
     lines = [
         f"AstroDrizzle, {which}: decided by detector, at plan, where the "
         "file does not set it: the steps against cosmic rays are on if at least half of the area "
         "has two exposures or more; their parameters, sky_bits and final_bits are drizzlepac's "
-        f"(hap_pars) for that number of exposures; the report lists them; the file sets {given}"
+        f"(hap_pars) for that number of exposures; the report lists them; the file sets "
+        f"{request.given}"
     ]
-    drizzle = campaign.drizzle
-    if (
-        drizzle.engine == "astrodrizzle"
-        and drizzle.has_witness
-        and may_look_for_cosmic_rays(named_detectors(campaign.source), given)
-    ):
+    apart = request.engine == "astrodrizzle" and request.witness
+    if apart and request.may_look_for_cosmic_rays:
         lines.append(
             "drizzle.witness: plan refuses it if these steps are on; to have it, set "
             f"{', '.join(pars.CR_STEPS)} to false in drizzle.parameters"
@@ -65,7 +62,6 @@ def decided_at_plan(campaign: Campaign) -> list[str]:
     return lines + needed
 
 
-def _decided(campaign: Campaign) -> bool:
+def _decided(request: Request) -> bool:
     """Whether the file tells that nothing is decided by detector."""
-    detectors = named_detectors(campaign.source)
-    return bool(detectors) and not any(map(is_ccd, detectors))
+    return bool(request.detectors) and not any(map(is_ccd, request.detectors))

@@ -1,0 +1,183 @@
+"""What a campaign file asks of its drizzles: read here once, for everybody who wants to know.
+
+What a file asks becomes an `Order` once the exposures are known (`Request.decide`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from skymosaic.config import Campaign, Compute
+from skymosaic.config.detectors import named_detectors
+from skymosaic.config.fields import Static
+from skymosaic.config.kubernetes import parse_quantity
+from skymosaic.drizzle import order as ordering
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.depth import Depth
+from skymosaic.drizzle.onepass.choice import SkyChoice, choices_of
+from skymosaic.drizzle.onepass.limits import require_linear
+from skymosaic.drizzle.order import Detector, Order, StaticChoice
+from skymosaic.host import limits
+from skymosaic.methods import METHODS, OWN
+
+Engine = Literal["astrodrizzle", "onepass"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a campaign file asks of its drizzles.
+
+    Parameters
+    ----------
+    engine : {'astrodrizzle', 'onepass'}
+        Which makes the mosaics.
+    given : mapping of str to object
+        AstroDrizzle's parameters that the file sets, those of the sky step too.
+    detectors : tuple of Detector
+        Those that the file names; none where exposures may be of any.
+    choices : mapping of str to SkyChoice
+        The skies of the mosaics by name: the methods in the file's order, then the variants.
+    static : {'auto', 'once', 'repeated', 'none'}
+        ``sky.static``.
+    checks : tuple of str
+        Steps in which one engine checks the other.
+    witness : bool
+        Whether one of them is the witness.
+    planes, mask_sources : bool
+        ``sky.planes`` and ``sky.mask_sources``.
+    most_processes : int or None
+        How many drizzles the file allows on a host at once; None: as many as the host has cores.
+    """
+
+    engine: Engine
+    given: Mapping[str, Any]
+    detectors: tuple[Detector, ...]
+    choices: Mapping[str, SkyChoice]
+    static: Static = "auto"
+    checks: tuple[str, ...] = ()
+    witness: bool = False
+    planes: bool = False
+    mask_sources: bool = False
+    most_processes: int | None = None
+
+    @staticmethod
+    def of(campaign: Campaign) -> Request:
+        """Return what a campaign's file asks; of a program what holds for all of its groups."""
+        drizzle, sky = campaign.drizzle, campaign.sky
+        return Request(
+            engine=drizzle.engine,
+            given={**drizzle.parameters, **sky.parameters},
+            detectors=tuple(named_detectors(campaign.source)),
+            choices=choices_of(sky),
+            static=sky.static,
+            checks=drizzle.checks,
+            witness=drizzle.has_witness,
+            planes=sky.planes,
+            mask_sources=sky.mask_sources,
+            most_processes=_most_processes(campaign.compute),
+        )
+
+    def knowing(self, detectors: Sequence[Detector]) -> Request:
+        """Return the same, of exposures that are of some detectors."""
+        return replace(self, detectors=tuple(detectors))
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The sky methods, in the file's order."""
+        return tuple(name for name in self.choices if name in (*METHODS, *OWN))
+
+    @property
+    def own_methods(self) -> tuple[str, ...]:
+        """Those that AstroDrizzle does not know."""
+        return tuple(method for method in self.methods if method in OWN)
+
+    @property
+    def has_differences(self) -> bool:
+        """Whether a mosaic, of a method or of a variant, has a sky from differences on the grid."""
+        return any(choice.method in OWN for choice in self.choices.values())
+
+    @property
+    def no_constants(self) -> list[str]:
+        """The mosaics whose sky is no constant a chip, and which AstroDrizzle cannot make."""
+        if not self.planes:
+            return []
+        return [name for name, choice in self.choices.items() if choice.method in OWN]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What AstroDrizzle's parameters will be, as far as is known before the exposures are."""
+        return ordering.as_far_as_known(self.detectors, self.given)
+
+    @property
+    def may_look_for_cosmic_rays(self) -> bool:
+        """Whether cosmic rays may be looked for, as far as is known before the exposures are."""
+        return ordering.may_look_for_cosmic_rays(self.detectors, self.given)
+
+    @property
+    def grid_choice(self) -> dict[str, Any]:
+        """What the file says of the output grid, under the names of drizzlepac's mergeWCS."""
+        return pars.grid_choice(self.parameters)
+
+    def decide(
+        self,
+        detectors: Sequence[Detector],
+        depth: Depth | None,
+        started: float | None,
+        kept: object,
+    ) -> Order:
+        """Decide what AstroDrizzle is asked for, now that the exposures are known.
+
+        Parameters
+        ----------
+        detectors, depth, started
+            As for `order.decide`.
+        kept : object
+            What `plan` recorded of the static mask.
+        """
+        static = StaticChoice.of(self.static, kept)
+        return ordering.decide(detectors, depth, self.given, started, static)
+
+    def require_possible(self) -> None:
+        """Refuse what the engine, or the checks, cannot do, as far as is known by now.
+
+        Raises
+        ------
+        DrizzleError
+            It names the parameter.
+        """
+        if self.engine == "onepass" or self.checks:
+            require_linear(self.parameters)
+
+    def require_order(self, order: Order) -> None:
+        """Refuse an order that the engine, or the checks, cannot do.
+
+        Raises
+        ------
+        DrizzleError
+            It names the parameter.
+        """
+        if self.engine == "onepass" or self.checks:
+            require_linear(order.parameters)
+        if self.engine == "astrodrizzle" and self.witness:
+            ordering.require_witness(order)
+
+    def processes(self, jobs: int) -> int:
+        """Return how many of some drizzles to do at once on this host (count)."""
+        return self.processes_of(limits.cores(), jobs)
+
+    def processes_of(self, cores: int, jobs: int) -> int:
+        """Return how many of some drizzles are done at once on a host of so many cores (count)."""
+        return max(1, min(cores, jobs, self.most_processes or cores))
+
+
+def _most_processes(compute: Compute) -> int | None:
+    """Return how many drizzles a file allows on a host at once; None: it does not say."""
+    if compute.backend == "kubernetes" and compute.kubernetes.cluster is None:
+        return math.ceil(parse_quantity(compute.kubernetes.cpu))  # of a pod: one worker each
+    workers = compute.workers if isinstance(compute.workers, int) else None
+    if compute.backend == "slurm":
+        return min(compute.slurm.cores, workers or compute.slurm.cores)
+    return workers
