@@ -95,7 +95,7 @@ def program(report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         card = {
             "kind": "method",
             "headline": f"Use {method}",
-            "sure": "The next one is worse by 58 standard errors or more.",
+            "sure": "Every other method is worse by at least 58 standard errors.",
             "exposures": 2 + number % 30,
             "worst": {"residual": (number * 37 % 200) / 1e4},
             "warnings": number % 3,

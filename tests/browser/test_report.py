@@ -136,7 +136,7 @@ def test_it_opens_whole_without_errors_or_requests(opened: Browser, report: Path
 
 def test_the_first_screen_tells_which_method_and_how_sure(opened: Browser) -> None:
     advice = opened.driver.find_element(By.ID, "advice")
-    assert advice.text.startswith(("Use ", "The data do not tell")) or "equally well" in advice.text
+    assert advice.text.startswith(("Use ", "The data do not tell")) or "equally good" in advice.text
     sure = opened.driver.find_element(By.CSS_SELECTOR, ".verdict .sure")
     bars = opened.driver.find_element(By.CSS_SELECTOR, ".verdict .bars")
     for element in (advice, sure, bars):

@@ -148,7 +148,7 @@ def evidence(verdict="method", methods=("globalmin+match",)):
             verdict=verdict,
             methods=methods,
             sentence="It is off by 0.03 e-/s from what <this> field calls for.",
-            sure="The next one is worse by 58 standard errors.",
+            sure="Every other method is worse by at least 58 standard errors.",
             margin=58.0,
             ranking=ranking,
             findings=[

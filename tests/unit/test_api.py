@@ -270,7 +270,7 @@ def test_what_the_stars_say_is_read_back(store) -> None:
     assert [one.part for one in run.missing] == ["gather"]
     assert run.table("positions")["pixels"].tolist() == [3.0, None]
     text = run.report("md")
-    assert "- Stars lie apart in 1 of 2 overlaps that were compared" in text
+    assert "- Positions of stars differ in 1 of 2 overlaps that were compared" in text
     assert "## Positions of stars" in text
     assert TOO_FEW in text
 

@@ -79,17 +79,17 @@ def test_a_step_is_told_with_its_size_and_what_takes_it_out(stepped: dict[str, A
     ((extver, step, error),) = found.evidence["mean"]
     assert extver == 2
     assert step == pytest.approx(0.02 * np.mean(CcdField().skies), abs=4 * error)
-    for words in ("[SCI,2]", "sigma", "no gradient", "add match-differences", "sky.per_chip"):
+    for words in ("[SCI,2]", "sigma", "not a gradient", "add match-differences", "sky.per_chip"):
         assert words in found.text
     value, its = found.evidence["relative"][0]
     assert value == pytest.approx(0.02, abs=4 * its)
-    assert "it grows with the sky" in found.text
+    assert "The step grows with the sky" in found.text
 
 
 def test_what_was_done_is_told(stepped: dict[str, Any]) -> None:
     taken = findings({**stepped, "used": "step", "per_chip": "auto"}, "match-differences")
     assert taken["chip-step"].severity == "note"
-    assert "took it out (sky.per_chip: auto)" in taken["chip-step"].text
+    assert "removed it (sky.per_chip: auto)" in taken["chip-step"].text
     left = findings({**stepped, "used": "exposures", "per_chip": False}, "match-differences")
     assert left["chip-step"].severity == "warning"
     assert "set sky.per_chip: true" in left["chip-step"].text

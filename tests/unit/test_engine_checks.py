@@ -81,7 +81,7 @@ def of_onepass(**changed: object) -> dict[str, object]:
 def test_the_witness_of_onepass_says_what_it_saw() -> None:
     said = witness_told(of_onepass())
     assert "AstroDrizzle itself made 10 x 10 pixels (columns 10 to 19, rows 20 to 29)" in said
-    assert "from the exposures that reach them (a and b)" in said
+    assert "the exposures that cover these pixels (a and b)" in said
     assert "largest difference is 2e-06 (match)" in said
     deep = witness_told(of_onepass(whole=False))
     assert "the mosaics themselves were not compared" in deep
@@ -96,7 +96,7 @@ def test_where_all_pixels_are_bad_the_witness_says_that_nothing_was_compared() -
 def test_what_astrodrizzle_cannot_make_is_named() -> None:
     planes = {**of_onepass(), "left_out": ["match-differences"]}
     assert witness_told(planes).endswith(
-        "Not compared: match-differences *, whose planes AstroDrizzle cannot subtract."
+        "Not compared: match-differences *, because AstroDrizzle cannot subtract planes."
     )
     assert witness_told({**planes, "methods": {}}).startswith("Not compared")
 

@@ -41,19 +41,19 @@ def runs(*methods: str, **result: object) -> dict[str, Finished]:
 def test_masks_of_one_sky_are_told_with_whose_they_are_and_who_shares_them() -> None:
     said = masks.once(runs("localmin", "match", "globalmin", cosmic_rays=TOLD), "match")
     assert "looked for once, with the sky of match as AstroDrizzle has it; 2.00% of the" in said
-    assert "Its mosaic of match has these masks; those of localmin and globalmin would" in said
+    assert "same masks as here; its mosaics of localmin and globalmin would" in said
     assert "docs/engines.md, 'Cosmic rays'" in said
 
 
 def test_one_method_shares_its_masks_with_none() -> None:
     said = masks.once(runs("match", cosmic_rays=TOLD), "match")
-    assert said.endswith("taken to be hit.")
+    assert said.endswith("masked as hit.")
     assert "other" not in said
 
 
 def test_own_methods_have_the_masks_of_the_method_that_stands_for_them() -> None:
     said = masks.once(runs("match-differences", "localmin"), "match")
-    assert "Its mosaics of match-differences * and localmin would have others" in said
+    assert "Its mosaics of match-differences * and localmin would have other masks" in said
     assert "%" not in said  # an older version did not count
 
 

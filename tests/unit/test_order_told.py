@@ -58,10 +58,12 @@ def test_of_wfc3_ir_the_file_tells_all(tmp_path: Path) -> None:
 
 def test_of_ccds_it_tells_what_is_decided_when(tmp_path: Path) -> None:
     told, _ = told_before(campaign(tmp_path, ACS))
-    assert "of ACS/WFC: decided by detector, at plan" in told
+    assert "of ACS/WFC: what the file does not set is decided by detector, at plan" in told
     either = told_before(campaign(tmp_path, FOLDER, drizzle={"parameters": {"final_scale": 0.04}}))
-    assert "of WFC3/IR" in either[0] and "of CCDs: decided by detector, at plan" in either[1]
-    assert either[1].endswith("the file sets {'final_scale': 0.04}")
+    assert (
+        "of WFC3/IR" in either[0] and "of CCDs: what the file does not set is decided" in either[1]
+    )
+    assert either[1].endswith("The file sets {'final_scale': 0.04}")
 
 
 def test_it_tells_that_a_witness_may_be_refused(tmp_path: Path) -> None:

@@ -230,14 +230,15 @@ def test_what_is_told_of_displacements() -> None:
     rest = [pair_of("x", "y", AGREE, 0.01), pair_of("x", "z", TOO_FEW)]
     [told] = positions_told({"pairs": [*apart, *rest], "overlaps": 12})
     assert told.startswith(
-        "Stars lie apart in 7 of 9 overlaps that were compared: by 1.60 +- 0.02 pixels (0.208 "
-        "arcsec) between ibxl51aaq and ibxl58bbq (40 stars); also ibxl51aaq and ibxl57bbq (1.40)"
+        "Positions of stars differ in 7 of 9 overlaps that were compared: by 1.60 +- 0.02 pixels "
+        "(0.208 arcsec) between ibxl51aaq and ibxl58bbq (40 stars); also ibxl51aaq and ibxl57bbq "
+        "(1.40)"
     )
     assert "ibxl54bbq (0.80), 2 more" in told
     assert "align.method: tweakreg" in told
     line = positions_line({"pairs": [*apart, *rest], "overlaps": 12})
     assert line == (
-        "positions of stars, compared in 9 of 12 overlaps: agree to 0.1 pixel in 1, lie apart in "
+        "positions of stars, compared in 9 of 12 overlaps: agree to 0.1 pixel in 1, differ in "
         "7, not enough stars to tell in 1"
     )
     table = positions_sheet({"pairs": [*apart, *rest], "overlaps": 12})

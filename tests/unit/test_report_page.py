@@ -123,7 +123,7 @@ def test_a_run_without_advice_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("verdict", "methods", "headline"),
     [
-        ("no-difference", ("match", "globalmin+match"), "match and globalmin+match serve equally"),
+        ("no-difference", ("match", "globalmin+match"), "match and globalmin+match are equally"),
         ("undetermined", (), "The data do not tell which method to use"),
     ],
 )
@@ -141,10 +141,10 @@ def test_an_advised_method_of_this_project_is_marked_and_explained(tmp_path):
     both = ("globalmin+match-differences", "globalmin+match")
     found = texts(tmp_path, report(record(), evidence=evidence("no-difference", both)))
     for form in ("html", "md"):
-        assert "globalmin+match-differences * and globalmin+match serve equally" in found[form]
+        assert "globalmin+match-differences * and globalmin+match are equally" in found[form]
     text = Page(found["html"]).text
     assert "AstroDrizzle has four ways" in text
-    assert "globalmin+match-differences * makes the exposures agree by differences" in text
+    assert "globalmin+match-differences * makes the exposures agree, from differences" in text
     assert "* skymosaic's own method, not one of AstroDrizzle's." in text
     alone = texts(tmp_path, report(record(), evidence=evidence("method", both[:1])))
     assert "Use globalmin+match-differences *" in alone["html"]
@@ -161,7 +161,7 @@ def test_a_run_that_broke_off_says_what_is_missing(tmp_path):
     assert "This run is incomplete" in text
     assert "Finished: localmin, globalmin and globalmin+match." in text
     assert "drizzle match: failed. SkyError: the records disagree" in text
-    assert "incomplete: 1 failed" in text
+    assert "incomplete: 1 step failed" in text
     document = json.loads(found["json"])
     assert not document["complete"]
     assert document["missing"][0]["why"] == BROKEN.why
@@ -198,7 +198,7 @@ def test_markdown_has_the_advice_and_the_table(written):
     assert lines[0] == "# horse & <head>: Use globalmin+match"
     row = next(line for line in lines if line.startswith("| c "))
     assert "undetermined" in row
-    assert "**Look:** 2 separate overlap groups" in written["md"]
+    assert "**Problem:** 2 separate overlap groups" in written["md"]
 
 
 def test_many_exposures_stay_readable(tmp_path):

@@ -25,8 +25,8 @@ def _step(facts: Facts, chips: Mapping[str, Any]) -> Iterator[Finding]:
     if chips["model"] == "exposures":
         return
     parts = [
-        f"that of [SCI,{extver}] exceeds that of the first by {measured(step, error, 5, '+')} e-/s "
-        f"({abs(step) / error:.0f} sigma)"
+        f"the sky of [SCI,{extver}] minus that of the first chip is "
+        f"{measured(step, error, 5, '+')} e-/s ({abs(step) / error:.0f} sigma)"
         for extver, step, error in chips["mean"]
         if error > 0
     ]
@@ -35,10 +35,12 @@ def _step(facts: Facts, chips: Mapping[str, Any]) -> Iterator[Finding]:
         for value, error in chips["relative"]
         if value is not None and error is not None and abs(value) > 3.0 * error
     ]
-    alike = f"; it grows with the sky, by {listed(relative)} of it" if relative else ""
+    alike = (
+        f". The step grows with the sky: it is {listed(relative)} of the sky" if relative else ""
+    )
     largest = _largest(chips["steps"])
     how = (
-        f" It is another one in each exposure, the largest in {largest[0]}, "
+        f" The step differs between exposures; the largest is that of {largest[0]}, "
         f"{measured(largest[1], largest[2], 5, '+')}."
         if chips["model"] == "chips" and largest is not None
         else ""
@@ -48,22 +50,22 @@ def _step(facts: Facts, chips: Mapping[str, Any]) -> Iterator[Finding]:
     taken = bool(own) and chips.get("used", "exposures") != "exposures"
     done = []
     if theirs:
-        done.append(f"{listed(theirs)} subtract one sky from all chips, and leave the step")
+        done.append(f"{listed(theirs)} subtract the same sky from all chips, so the step stays")
     if taken:
-        done.append(f"{listed(own)} took it out (sky.per_chip: {_word(chips['per_chip'])})")
+        done.append(f"{listed(own)} removed it (sky.per_chip: {_word(chips['per_chip'])})")
     elif own:
-        done.append(f"{listed(own)} left it, too: set sky.per_chip: true, which takes it out")
+        done.append(f"{listed(own)} left it, too: set sky.per_chip: true to remove it")
     else:
         done.append(
-            f"add match-differences to sky.methods (of {onepass_imagers()} only): with "
-            "sky.per_chip: auto or true it takes it out"
+            f"to remove it, add match-differences to sky.methods (for {onepass_imagers()} only), "
+            "with sky.per_chip: auto or true"
         )
     yield Finding(
         "chip-step",
         "note" if taken and not theirs else "warning",
-        f"The chips of an exposure have skies of their own: {listed(parts)} in the mean of "
-        f"{len(chips['steps'])} exposures{alike}.{how} This is a step at the gap between chips, no "
-        f"gradient. {'; '.join(done)}.",
+        f"The chips of an exposure have different skies: in the mean of {len(chips['steps'])} "
+        f"exposures {listed(parts)}{alike}.{how} This is a step at the gap between the chips, not "
+        f"a gradient. {'; '.join(done)}.",
         {
             "model": chips["model"],
             "used": chips.get("used"),
@@ -88,19 +90,20 @@ def _unknown(facts: Facts, chips: Mapping[str, Any]) -> Iterator[Finding]:
         return
     own = [ascribed(method) for method in OWN if method in facts.quality]
     if chips["known"]:
-        what = "their step is taken to be that of the other exposures"
+        what = "their step is assumed to be that of the other exposures"
     else:
-        what = "whether their skies differ is not known, and none of the methods can tell"
+        what = "it is not known whether their skies differ, and no method can measure it"
     errors = (
-        f"; the errors of {listed(own)} hold a step as large as that of the chips' own skies"
+        f"; the errors of {listed(own)} include a step as large as the one between the medians of "
+        "the chips"
         if own and chips.get("per_chip") is not False
         else ""
     )
     yield Finding(
         "chip-step-unknown",
         "note",
-        f"No overlap relates the chips of {some(names)} to each other: no dither crosses the gap, "
-        f"and no other exposure lies across it. So {what}{errors}.",
+        f"No overlap links the chips of {some(names)}: no dither crosses the gap between them, and "
+        f"no other exposure lies across it. So {what}{errors}.",
         {"exposures": names},
     )
 

@@ -56,12 +56,12 @@ def _statistic_disagrees(facts: Facts) -> Iterator[Finding]:
             "statistic-disagrees",
             "warning",
             f"{method} leaves {measured(worst.residual, worst.error, sign='+')} e-/s between "
-            f"{worst.a} and {worst.b} (and more than its error in {len(left)} of "
-            f"{len(facts.differences)} overlaps): the statistic that it compares disagrees with "
-            "the difference of the same places on the sky. Look for bright or saturated sources "
-            "and bad pixels in these overlaps, and mask them: give them a flag in DQ that sky_bits "
-            "does not ignore, or set sky.mask_sources: true, which leaves sources out "
-            f"(drizzle.engine: onepass, of {onepass_imagers()} only).",
+            f"{worst.a} and {worst.b}. In {len(left)} of {len(facts.differences)} overlaps it "
+            "leaves more than the error. There the statistic that it compares (skystat) disagrees "
+            "with the difference measured at the same places on the sky. Look for bright or "
+            "saturated sources and bad pixels in these overlaps, and mask them: give them a flag "
+            "in DQ that sky_bits does not ignore, or set sky.mask_sources: true, which leaves "
+            f"sources out (drizzle.engine: onepass, for {onepass_imagers()} only).",
             {
                 "method": method,
                 "pairs": [one.to_dict() | {"significance": one.significance} for one in left[:10]],
@@ -77,18 +77,18 @@ def _not_constant(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "not-constant",
             "warning",
-            f"The difference of {worst.a} and {worst.b} varies across their overlap by "
-            f"{amount(worst.unevenness)} e-/s rms (so in {len(uneven)} of {len(facts.differences)} "
-            "overlaps): a gradient or bad flat field, which no method removes that subtracts one "
-            "value from an exposure.",
+            f"The difference between {worst.a} and {worst.b} varies across their overlap by "
+            f"{amount(worst.unevenness)} e-/s rms ({len(uneven)} of {len(facts.differences)} "
+            "overlaps have such a variation). The cause is a gradient or a bad flat field. A "
+            "method that subtracts one value from an exposure cannot remove it.",
             {"pairs": [[one.a, one.b, one.unevenness] for one in uneven[:10]]},
         )
     if facts.misfit > _UNEVEN:
         yield Finding(
             "no-constants",
             "warning",
-            "No set of one value an exposure explains the differences in the overlaps: they miss "
-            f"by {facts.misfit:.1f} times their errors.",
+            "One sky value for each exposure does not explain the differences in the overlaps: "
+            f"they deviate by {facts.misfit:.1f} times their errors.",
             {"misfit": facts.misfit},
         )
 
@@ -103,8 +103,8 @@ def _oversubtraction(facts: Facts) -> Iterator[Finding]:
                 "over-subtraction",
                 "note",
                 f"{method} leaves the darkest parts of its mosaic "
-                f"{measured(-one.background, one.background_error)} e-/s below zero: if no defects "
-                "darken them, it subtracts too much by that, and by more where they hold emission.",
+                f"{measured(-one.background, one.background_error)} e-/s below zero. If no defects "
+                "darken these parts, the method subtracts at least this much too much.",
                 {
                     "method": method,
                     "background": one.background,
@@ -122,8 +122,8 @@ def _pedestal(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "pedestal",
                 "note",
-                f"{method} leaves {amount(one.background)} e-/s in the darkest parts of the mosaic"
-                ": sky, or emission that is everywhere.",
+                f"{method} leaves {amount(one.background)} e-/s in the darkest parts of its "
+                "mosaic. This is sky, or emission that covers the whole field.",
                 {
                     "method": method,
                     "background": one.background,
@@ -137,9 +137,9 @@ def _no_empty_sky(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "no-empty-sky",
             "warning",
-            f"Only {facts.empty_share:.1%} of the mosaic is as dark as its darkest parts: there "
-            "may be no empty sky in it, or these parts are defects. Then the level of the sky is "
-            "not known, only differences are.",
+            f"Only {facts.empty_share:.1%} of the mosaic is as dark as its darkest parts. Perhaps "
+            "there is no empty sky in it, or these parts are defects. Then only differences of the "
+            "sky are known, not its level.",
             {"empty_share": facts.empty_share},
         )
 
@@ -157,8 +157,9 @@ def _same_differences(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "same-differences",
             "note",
-            f"Between exposures {names} leave the same: {left} e-/s rms in the overlaps. "
-            "Where a local background is subtracted, as for stars, they serve alike.",
+            f"Between exposures, {names} leave the same differences: {left} e-/s rms in the "
+            "overlaps. If you measure with a local background, as for stars, they are equally "
+            "good.",
             {method: rms[method] for method in same},
         )
 
@@ -172,8 +173,8 @@ def _steps(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "steps",
                 "note",
-                f"{method} leaves steps at {len(large)} of {len(seams)} seams, the largest of "
-                f"{measured(worst.step, worst.error, sign='+')} e-/s at the edge of "
+                f"{method} leaves steps at {len(large)} of {len(seams)} seams. The largest is "
+                f"{measured(worst.step, worst.error, sign='+')} e-/s, at the edge of "
                 f"{worst.exposure}, at RA {worst.ra:.5f}, Dec {worst.dec:+.5f}.",
                 {"method": method, "seams": len(large), "of": len(seams), "worst": worst.to_dict()},
             )
@@ -194,10 +195,11 @@ def _seams_disagree(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "seams-disagree",
                 "warning",
-                f"At {len(odd)} of {len(seams)} seams the mosaic of {method} has another step than "
-                f"its exposures call for: {measured(worst.step, worst.error, sign='+')} e-/s at "
-                f"the edge of {worst.exposure}, where {amount(worst.expected or 0.0, sign='+')} is "
-                "expected. Look at the masks and weights there.",
+                f"At {len(odd)} of {len(seams)} seams the mosaic of {method} has a different step "
+                f"from what its exposures predict: {measured(worst.step, worst.error, sign='+')} "
+                f"e-/s at the edge of {worst.exposure}, where "
+                f"{amount(worst.expected or 0.0, sign='+')} is expected. Look at the masks and "
+                "weights there.",
                 {"method": method, "worst": worst.to_dict(), "seams": len(odd)},
             )
 
@@ -212,7 +214,7 @@ def _truth(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "truth",
             "note",
-            f"The data are simulated. Against the true skies {ascribed(best)} is closest: what was "
-            f"subtracted is off by {errors} e-/s rms.",
+            f"The data are simulated. {ascribed(best)} is closest to the true skies. True errors: "
+            f"{errors} e-/s rms.",
             {method: one.to_dict() for method, one in known.items()},
         )

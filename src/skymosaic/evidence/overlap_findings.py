@@ -22,7 +22,7 @@ def _unseen(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "no-valid-pixels",
             "warning",
-            f"{some(facts.unseen)} have no valid pixel: nothing here tells of them.",
+            f"{some(facts.unseen)} have no valid pixel, so nothing is known about them.",
             {"exposures": list(facts.unseen)},
         )
 
@@ -33,13 +33,13 @@ def _separate_groups(facts: Facts) -> Iterator[Finding]:
         return
     sizes = listed([str(len(group)) for group in groups])
     relative = [ascribed(m) for m in ALL if "match" in m and m in facts.quality]
-    relate = f"{listed(relative)} cannot relate them" if relative else "no overlap"
+    relate = f"{listed(relative)} cannot relate them" if relative else "No overlap relates them"
     yield Finding(
         "separate-groups",
         "warning",
         f"The exposures form {len(groups)} groups without a measurable overlap between them "
-        f"({sizes} exposures): {relate}, and the level of one group "
-        "against another is known from the darkest parts of each alone.",
+        f"({sizes} exposures). {relate}. How the levels of two groups differ is known only from "
+        "the darkest parts of each.",
         {"groups": [list(group) for group in groups]},
     )
 
@@ -50,11 +50,11 @@ def _undetermined(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "undetermined",
                 "warning",
-                f"{ascribed(method)} is undetermined for {some(one.undetermined)}, which "
+                f"{ascribed(method)} is undetermined for {some(one.undetermined)}: there "
                 + (
-                    "overlap no other exposure in valid pixels."
+                    "is no valid pixel in common with another exposure."
                     if "match" in method
-                    else "have no valid pixel to measure a sky in."
+                    else "is no valid pixel to measure a sky in."
                 ),
                 {"method": method, "exposures": list(one.undetermined)},
             )
@@ -72,15 +72,15 @@ def _weak_cuts(facts: Facts) -> Iterator[Finding]:
 
 def _cut_finding(cut: Cut, weak: bool) -> Finding:
     held = (
-        f"One overlap, of {cut.edges[0].a} and {cut.edges[0].b}, with {cut.pixels} pixels links"
+        f"Only one overlap, of {cut.edges[0].a} and {cut.edges[0].b} ({cut.pixels} pixels), links"
         if cut.is_bridge
-        else f"{len(cut.edges)} overlaps with {cut.pixels} pixels link"
+        else f"Only {len(cut.edges)} overlaps ({cut.pixels} pixels in all) link"
     )
     return Finding(
         "bridge" if cut.is_bridge else "weak-link",
         "warning" if weak else "note",
-        f"{held} {some(cut.parts[0])} to the rest of the group: the levels of the two parts are "
-        f"known against each other to {amount(cut.error)} e-/s.",
+        f"{held} {some(cut.parts[0])} to the rest of the group. The difference in level between "
+        f"these two parts has a standard error of {amount(cut.error)} e-/s.",
         {"part": list(cut.parts[0]), "pixels": cut.pixels, "standard_error": cut.error},
     )
 
@@ -92,6 +92,6 @@ def _few_pixels(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "few-pixels",
             "warning",
-            f"{some(thin)} share less than 1% of their pixels with all others together.",
+            f"{some(thin)} share less than 1% of their pixels with all other exposures together.",
             {"exposures": thin},
         )

@@ -72,18 +72,16 @@ def _sentence(
     best = ascribed(first)
     off = f"{measured(error, uncertainty)} e-/s rms"
     rest = [f"{amount(one)} ({ascribed(m)})" for m, one, _ in ranking if m not in equal]
-    against = f"; the others are off by {listed(rest)}" if rest else ""
+    against = f" Estimated errors of the others: {listed(rest)}." if rest else ""
+    assumed = "If the darkest parts of the field are empty sky, the estimated error of"
     differ = f"{measured(apart.excess, apart.error)} e-/s"
     if verdict == "undetermined":
         return (
-            "The data do not tell which sky method to use: the estimated errors differ by "
-            f"{differ}, within what they are uncertain by."
+            "The data do not tell which sky method to use: the estimated errors differ by no more "
+            f"than {differ}, which is within their uncertainty."
         )
     if verdict == "method":
-        return (
-            f"Use {best}: if the darkest parts of the field are empty sky, what it subtracted is "
-            f"off by {off}{against}."
-        )
+        return f"Use {best}. {assumed} its sky values is {off}.{against}"
     if apart.excess + 2.0 * apart.error <= facts.negligible:
         how = (
             f"do not differ here by more than {amount(facts.negligible)} e-/s "
@@ -91,15 +89,12 @@ def _sentence(
         )
     elif apart.excess <= facts.negligible:
         how = (
-            f"hardly differ here: by {differ}, where {NEGLIGIBLE:.0%} of the noise of a pixel is "
+            f"hardly differ here: by {differ}; {NEGLIGIBLE:.0%} of the noise of a pixel is "
             f"{amount(facts.negligible)}"
         )
     else:
         how = f"cannot be told apart here: they differ by {differ}"
-    return (
-        f"{names} {how}; if the darkest parts of the field are empty sky, {best} is off by {off}"
-        f"{against}."
-    )
+    return f"{names} {how}. {assumed} the sky values of {best} is {off}.{against}"
 
 
 def _sure(
@@ -111,23 +106,22 @@ def _sure(
 ) -> str:
     """Tell how sure the advice is, what it rests on, and what it would take to change it."""
     if margin is None:
-        told = "No method is worse than the best one by more than its errors."
+        told = "No method is clearly worse than the best one."
     else:
-        worse = "The next one is" if verdict == "method" else "Those left out are"
-        told = f"{worse} worse by {margin:.0f} standard errors or more."
+        told = f"Every other method is worse by at least {margin:.0f} standard errors."
     if verdict == "undetermined" or facts.empty_share is None:
         return told
     share = f"{facts.empty_share:.1%} of the mosaic"
     bounded = turning is not None and all(turn.cause != "emission" for turn in turning)
     if facts.empty_share < SMALL_SHARE and not bounded:
         told = (
-            "It depends on the level of the sky, which these data do not settle. The darkest parts "
-            f"of the field, only {share}, are taken for empty. If they are: {_lower(told)}"
+            "The advice depends on the level of the sky, which these data do not determine. It "
+            f"assumes that the darkest parts of the field, only {share}, are empty sky. Under this "
+            f"assumption: {_lower(told)}"
         )
-    elif warned:
-        told = f"Mind the warnings. {told} The darkest parts, {share}, are taken for empty sky."
     else:
-        told = f"Well supported. {told} The darkest parts, {share}, are taken for empty sky."
+        start = "See the warnings" if warned else "Well supported"
+        told = f"{start}. {told} The advice assumes that the darkest parts, {share}, are empty sky."
     return told if turning is None else f"{told} {_would_change(turning, facts)}"
 
 
@@ -137,19 +131,19 @@ def _lower(sentence: str) -> str:
 
 def _would_change(turning: Sequence[Turn], facts: Facts) -> str:
     """Tell what the darkest parts would have to hold for another method to be better."""
-    alike = " in all groups alike" if len(facts.graph.components) > 1 else ""
+    alike = ", the same in all groups," if len(facts.graph.components) > 1 else ""
     found = {turn.cause: turn for turn in turning}
     told = []
     if emission := found.get("emission"):
         told.append(
-            f"{ascribed(emission.method)} would be better if they held more than "
-            f"{emission.level:.2g} e-/s of emission{alike}"
+            f"{ascribed(emission.method)} would be better if these parts held more than "
+            f"{emission.level:.2g} e-/s of emission{alike.rstrip(',')}"
         )
     else:
-        told.append(f"No emission in them{alike} would change the advice")
+        told.append(f"No emission in these parts{alike} would change the advice")
     if defects := found.get("defects"):
         told.append(
             f"{ascribed(defects.method)} would be better if defects, such as bad flat fields, "
-            f"darkened them by more than {defects.level:.2g}"
+            f"darkened these parts by more than {defects.level:.2g} e-/s"
         )
     return "; ".join(told) + "."

@@ -116,7 +116,7 @@ def markdown(report: Report) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-_SIGNS = {"good": "", "": "", "bad": "**Look:** "}
+_SIGNS = {"good": "", "": "", "bad": "**Problem:** "}
 
 
 def _listed(lines: list[str]) -> str:

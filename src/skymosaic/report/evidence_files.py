@@ -116,7 +116,15 @@ def summary_lines(evidence: Evidence) -> list[str]:
 
 
 _IN_THE_TABLE = ("over-subtraction", "pedestal", "steps")
-_COLUMNS = ("off by", "pairs rms", "worst pair", "seams rms", "worst step", "darkest", "imposed")
+_COLUMNS = (
+    "est. error",
+    "pairs rms",
+    "worst pair",
+    "seams rms",
+    "worst step",
+    "darkest",
+    "imposed",
+)
 
 
 def _quality_lines(evidence: Evidence) -> list[str]:

@@ -54,7 +54,11 @@ _QUALITY: Columns = {
     "background": (float, "electron / s", "level of the darkest empty sky of the mosaic"),
     "negative_share": (float, None, "share of the source-free sky below zero by over 3 errors"),
     "subtracted": (float, "electron / s", "mean over the mosaic of what was subtracted"),
-    "imposed": (float, "electron / s", "structure that the method puts into extended emission"),
+    "imposed": (
+        float,
+        "electron / s",
+        "false structure: variation of the subtracted sky that the overlaps do not justify",
+    ),
 }
 
 

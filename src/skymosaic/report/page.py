@@ -146,32 +146,34 @@ def _charts(report: Report, figures: Mapping[str, Path]) -> dict[str, Chart]:
         found["scatter"] = (
             scatter.scatter_chart(report.mdrizsky),
             scatter.alternative(report.mdrizsky),
-            "Hover names the exposure; a click on a method in the legend hides it. The tools on "
-            "the right move and zoom.",
+            "Point at a mark to see its exposure. Click on a method in the legend to hide it. The "
+            "tools on the right move and zoom.",
         )
     if report.evidence is not None and report.evidence.differences:
         limit = matrix.scale_limit(report.evidence)
         found["residuals"] = (
             matrix.matrix_chart(report.evidence),
             matrix.alternative(report.evidence),
-            "Level of the row's exposure minus the column's once the sky is subtracted, all "
-            f"methods on one scale that ends at ±{limit:.3g} {report.evidence.unit}. White is "
-            "good; a row of one colour is an exposure that the method got wrong.",
+            "Each cell is the level of the row's exposure minus that of the column's exposure, "
+            "after the sky was subtracted. The colours of all methods have the same scale, which "
+            f"ends at ±{limit:.3g} {report.evidence.unit}. White is good; a row of one colour is "
+            "an exposure that the method got wrong.",
         )
     if report.polygons:
         found["footprints"] = (
             skymap.sky_chart(report, _residuals_of_pairs(report)),
             f"Footprints of {len(report.polygons)} exposures on the sky with "
             f"{len(report.pairs)} links between those that overlap; the groups are listed below.",
-            "Exposures of one colour overlap one another, directly or through others. A link is "
-            "the wider the more area two exposures share.",
+            "Exposures of one colour overlap one another, directly or through others. The more "
+            "area two exposures share, the wider is their link.",
         )
     if report.record.vectors is not None and len(report.record.vectors):
         found["vectors"] = (
             vectors.vector_chart(report.record.vectors),
             vectors.alternative(report.record.vectors),
-            "Where each matched source lies relative to the reference once its drizzled image is "
-            "aligned. A pattern in the arrows of a tile is a distortion that the fit cannot take.",
+            "Each arrow shows how far a matched source still lies from the reference after its "
+            "drizzled image was aligned. A pattern in the arrows of a tile is a distortion that "
+            "the fit cannot remove.",
         )
     return {
         name: Chart(name, as_item(model), as_uri(figures[name].read_bytes()), alt, caption)

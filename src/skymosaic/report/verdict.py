@@ -12,7 +12,7 @@ from skymosaic.report.mdrizsky import method_columns
 from skymosaic.report.record import Report
 
 _NO_ADVICE = (
-    "This run measured nothing in the overlaps of the exposures, so there is no advice. The table "
+    "The overlaps of the exposures were not measured in this run, so there is no advice. The table "
     "and the mosaics below show how the methods differ; `skymosaic run` with this version measures "
     "what is missing."
 )
@@ -25,8 +25,8 @@ _MEANS = {
     "sky that is left",
     "match-differences": "makes the exposures agree where they overlap, as match does, but from "
     "differences of the same pixels of the mosaic's grid, and leaves the lowest of their skies",
-    "globalmin+match-differences": "makes the exposures agree by differences of the same pixels of "
-    "the mosaic's grid, then subtracts the lowest sky that is left",
+    "globalmin+match-differences": "makes the exposures agree, from differences of the same "
+    "pixels of the mosaic's grid, then subtracts the lowest sky that is left",
 }
 """For readers who have not met the methods."""
 
@@ -91,7 +91,7 @@ def verdict(report: Report) -> Verdict:
     return Verdict(
         advice.verdict,
         headline,
-        _without(advice.sentence, f"{headline}: "),
+        _without(advice.sentence, f"{headline}. "),
         advice.sure,
         _means(advice.methods),
         best,
@@ -126,8 +126,8 @@ def _without_advice(report: Report) -> tuple[str, str]:
     told = f"Finished: {_joined(done)}." if done else "No sky method has finished."
     return (
         "This run is incomplete",
-        f"There is no advice before all of it has run. {told} What is missing, and why, stands "
-        "below; `skymosaic restart` goes on where it stopped.",
+        f"There is no advice until all steps have run. {told} What is missing, and why, is listed "
+        "below. `skymosaic restart` resumes the campaign.",
     )
 
 
@@ -136,7 +136,7 @@ def headline_of(kind: str, methods: Sequence[str]) -> str:
     if kind == "method":
         return f"Use {ascribed(methods[0])}"
     if kind == "no-difference":
-        return f"{_joined([ascribed(method) for method in methods])} serve equally well"
+        return f"{_joined([ascribed(method) for method in methods])} are equally good"
     return "The data do not tell which method to use"
 
 
@@ -154,7 +154,8 @@ def facts(report: Report) -> list[Fact]:
     if record.missing:
         failed = sum(one.state == "failed" for one in record.missing)
         rest = len(record.missing) - failed
-        parts = [f"{failed} failed"] * (failed > 0) + [f"{rest} not run"] * (rest > 0)
+        parts = [f"{_steps(failed)} failed"] * (failed > 0)
+        parts += [f"{_steps(rest)} not run"] * (rest > 0)
         found.append(Fact(f"incomplete: {', '.join(parts)}", "bad", "missing"))
     if record.exposures is not None:
         found.append(Fact(f"{len(record.exposures)} exposures", "", "exposures"))
@@ -184,6 +185,10 @@ def facts(report: Report) -> list[Fact]:
     return found
 
 
+def _steps(number: int) -> str:
+    return f"{number} {'step' if number == 1 else 'steps'}"
+
+
 def _alignment(report: Report) -> list[Fact]:
     table = report.record.alignment
     if table is None:
@@ -191,7 +196,7 @@ def _alignment(report: Report) -> list[Fact]:
             return []
         positions = report.record.positions
         apart = positions is not None and any(str(one) == "displaced" for one in positions["state"])
-        text = "not aligned here, and stars lie apart" if apart else "not aligned here"
+        text = "not aligned, and positions of stars differ" if apart else "not aligned"
         return [Fact(text, "bad" if apart else "", "alignment")]
     good = sum(str(status) in ("aligned", "reference") for status in table["status"])
     text = f"{good} of {len(table)} drizzled images aligned"

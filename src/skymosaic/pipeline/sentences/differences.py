@@ -35,15 +35,15 @@ def differences_told(runs: Mapping[str, Finished]) -> list[str]:
             "subtracts a plane from each exposure."
         )
         said.append(
-            "One constant an exposure does not explain the differences on the common grid: planes "
-            f"fit better (by chance: {planes['chance']:.1e}), the steepest in {worst}, "
-            f"{measured(sizes[worst], error)} e-/s from edge to edge. {done}"
+            "One sky value for each exposure does not explain the differences on the common grid. "
+            f"Planes fit better (probability by chance: {planes['chance']:.1e}). The steepest is "
+            f"that of {worst}: {measured(sizes[worst], error)} e-/s from edge to edge. {done}"
         )
     if told["doubtful"] > _MANY * told["patches"]:
         said.append(
             f"{told['doubtful']} of {told['patches']} patches of sky disagree with the rest by "
-            "more than noise allows; match-differences counts them without the exposure that is "
-            "at fault, or less. Look for ghosts, trails and persistence."
+            "more than noise allows. There match-differences leaves out the exposure at fault, or "
+            "gives the patch less weight. Look for ghosts, trails and persistence."
         )
     return said
 

@@ -22,22 +22,23 @@ def footprints_told(runs: Mapping[str, Finished]) -> list[str]:
 def _told(found: Mapping[str, Any]) -> str:
     missed, overlap, groups = found["missed"], found["overlap"], found["groups"]
     said = (
-        "The overlaps are those that AstroDrizzle found with spherical_geometry before 1.4, as "
-        "sky.footprints: swapped asks: it exchanged rows and columns of each chip's footprint. "
+        "As sky.footprints: swapped asks, the overlaps are those that AstroDrizzle found with "
+        "spherical_geometry before 1.4, which exchanged rows and columns of each footprint. "
     )
     if not missed:
         return said + f"It missed none of the {overlap} pairs of chips that overlap here."
     pairs = _some([f"{a} with {b}" for a, b in missed])
     said += (
-        f"Of {overlap} pairs of chips that overlap it did not compare {len(missed)}: {pairs}; of "
-        "others it compared a part of the overlap. The sky differences of match and "
-        "globalmin+match rest on what is left. "
+        f"{overlap} pairs of chips overlap. AstroDrizzle did not compare {len(missed)} of them: "
+        f"{pairs}; of others it compared only a part of the overlap. The sky differences of match "
+        "and globalmin+match come from the rest. "
     )
     if len(groups) > 1:
         members = "; ".join(_some(group) for group in groups)
         said += (
-            f"What was compared relates {len(groups)} groups of exposures each in itself "
-            f"({members}): between these groups match says nothing, though they overlap. "
+            f"The overlaps that were compared form {len(groups)} separate groups of exposures "
+            f"({members}). match does not relate these groups to each other, although they "
+            "overlap. "
         )
     return said + "Use this to reproduce an older mosaic, not to make a new one."
 

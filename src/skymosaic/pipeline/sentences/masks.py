@@ -24,7 +24,7 @@ _CHIPS: Columns = {
     "rootname": (str, None, "rootname of the exposure"),
     "chip": (int, None, "EXTVER of the SCI extension"),
     "pixels": (int, None, "pixels of the chip; masked where it was compared with no other"),
-    "hit": (int, None, "pixels that were taken to be hit, and left out of all mosaics"),
+    "hit": (int, None, "pixels that were masked as hit, and left out of all mosaics"),
     "share": (float, None, "of the pixels of the chip"),
 }
 _WEIGHTS: Columns = {
@@ -48,17 +48,21 @@ def once(runs: Mapping[str, Finished], method: str) -> str:
     """
     others = [ascribed(one) for one in runs if one != method]
     share = _share_hit(runs)
-    hit = "" if share is None else f"; {100 * share:.2f}% of the pixels were taken to be hit"
+    hit = "" if share is None else f"; {100 * share:.2f}% of the pixels were masked as hit"
     said = (
         f"Cosmic rays were looked for once, with the sky of {method} as AstroDrizzle has it{hit}."
     )
     if not others:
         return said
-    its = f"Its mosaic of {method} has these masks; those" if method in runs else "Its mosaics"
+    its = (
+        f"Its mosaic of {method} would have the same masks as here; its mosaics"
+        if method in runs
+        else "Its mosaics"
+    )
     return (
-        f"{said} The mosaics of all methods leave the same pixels out, so they differ in their sky "
-        f"alone. Plain AstroDrizzle looks anew under each method, with its sky. {its} of "
-        f"{listed(others)} would have others. How much that changes a mosaic was "
+        f"{said} The mosaics of all methods leave out the same pixels, so they differ only in "
+        "their sky. AstroDrizzle on its own looks again for each method, with its sky. "
+        f"{its} of {listed(others)} would have other masks. How much that changes a mosaic was "
         f"measured: {MEASURED}."
     )
 
@@ -82,9 +86,9 @@ def each(differences: Mapping[str, WeightDifference], reference: str) -> str:
         for method, one in differences.items()
     ]
     return (
-        f"{said} So the methods differ in the pixels that they masked, not in the sky alone: their "
-        f"weights differ from those of {ascribed(reference)}: {', '.join(told)}. Engine onepass "
-        "looks once and gives all methods the same masks."
+        f"{said} So the methods differ in the pixels that they masked, not only in the sky. "
+        f"Weights that differ from those of {ascribed(reference)}: {', '.join(told)}. Engine "
+        "onepass looks once and gives all methods the same masks."
     )
 
 

@@ -45,18 +45,18 @@ def decided_at_plan(campaign: Campaign) -> list[str]:
     if _decided(request):
         return needed
     ccds = [label(one) for one in request.detectors if is_ccd(one)]
-    which = f"of {' and '.join(ccds)}" if ccds else "if they are of CCDs"
+    which = f"of {' and '.join(ccds)}" if ccds else "if the exposures are of CCDs"
     lines = [
-        f"AstroDrizzle, {which}: decided by detector, at plan, where the "
-        "file does not set it: the steps against cosmic rays are on if at least half of the area "
-        "has two exposures or more; their parameters, sky_bits and final_bits are drizzlepac's "
-        f"(hap_pars) for that number of exposures; the report lists them; the file sets "
-        f"{request.given}"
+        f"AstroDrizzle, {which}: what the file does not set is decided by detector, at plan (the "
+        "step after the alignment). The steps against cosmic rays are on if at least half of the "
+        "area has two exposures or more. Their parameters, sky_bits and final_bits are "
+        "drizzlepac's (hap_pars) for that number of exposures. The report lists them. The file "
+        f"sets {request.given}"
     ]
     apart = request.engine == "astrodrizzle" and request.witness
     if apart and request.may_look_for_cosmic_rays:
         lines.append(
-            "drizzle.witness: plan refuses it if these steps are on; to have it, set "
+            "drizzle.witness: plan refuses it if these steps are on; to use it, set "
             f"{', '.join(pars.CR_STEPS)} to false in drizzle.parameters"
         )
     return lines + needed

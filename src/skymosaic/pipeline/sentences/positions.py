@@ -46,10 +46,10 @@ def positions_told(result: Mapping[str, Any]) -> list[str]:
         more.append(f"{rest} more")
     also = f"; also {', '.join(more)}" if more else ""
     return [
-        f"Stars lie apart in {len(apart)} of {len(result['pairs'])} overlaps that were compared: "
-        f"by {worst['pixels']:.2f} +- {worst['error']:.2f} pixels ({worst['arcsec']:.3f} arcsec) "
-        f"between {worst['a']} and {worst['b']} ({worst['stars']} stars){also}. They are smeared "
-        "in the mosaic, which with align: none rests on the WCS of the files: "
+        f"Positions of stars differ in {len(apart)} of {len(result['pairs'])} overlaps that were "
+        f"compared: by {worst['pixels']:.2f} +- {worst['error']:.2f} pixels ({worst['arcsec']:.3f} "
+        f"arcsec) between {worst['a']} and {worst['b']} ({worst['stars']} stars){also}. These "
+        "stars are smeared in the mosaic, because align: none uses the WCS of the files. Remedy: "
         f"{remedy(within=within)}."
     ]
 
@@ -63,7 +63,7 @@ def positions_line(result: Mapping[str, Any]) -> str:
     all_ = "all" if len(pairs) == overlaps else f"{len(pairs)} of {overlaps}"
     parts = [f"agree to {TOLERANCE:g} pixel in {counts[AGREE]}"]
     if counts[DISPLACED]:
-        parts.append(f"lie apart in {counts[DISPLACED]}")
+        parts.append(f"differ in {counts[DISPLACED]}")
     if counts[TOO_FEW]:
         parts.append(f"{TOO_FEW} in {counts[TOO_FEW]}")
     return f"positions of stars, compared in {all_} overlaps: {', '.join(parts)}"

@@ -62,8 +62,8 @@ def witness_told(result: Mapping[str, Any]) -> str:
     window = result.get("window")
     if window is None:
         return (
-            f"each of {len(its)} mosaics agrees with the MDRIZSKY values in its headers, by the "
-            f"sums of onepass; {_largest(its)}."
+            f"each of {len(its)} mosaics agrees with what onepass predicts from the MDRIZSKY "
+            f"values in its headers; {_largest(its)}."
         )
     names = listed(list(window["exposures"]))
     size = f"{window['columns']} x {window['rows']} pixels"
@@ -74,23 +74,23 @@ def witness_told(result: Mapping[str, Any]) -> str:
     masks = "the pixels that onepass had masked"
     if result["cosmic_rays"]:
         masks += " as too low or hit by cosmic rays"
-    how = f"with the MDRIZSKY values in their headers, leaving out {masks}"
+    how = f"the MDRIZSKY values in their headers, and left out {masks}"
     if window["whole"]:
         said = (
-            f"AstroDrizzle itself made {size} {place} of each of {len(its)} mosaics again, from "
-            f"the exposures that reach them ({names}), {how}"
+            f"AstroDrizzle itself made {size} {place} of each of {len(its)} mosaics again. It used "
+            f"the exposures that cover these pixels ({names}), {how}"
         )
     else:
         said = (
             f"more than 12 exposures cover each place, so the mosaics themselves were not "
-            f"compared; AstroDrizzle and onepass each drizzled {names} to {size} {place} for each "
-            f"of {len(its)} mosaics, {how}"
+            f"compared. Instead, AstroDrizzle and onepass each drizzled {names} to {size} {place}, "
+            f"for each of {len(its)} mosaics. Both used {how}"
         )
     parts = [f"{said}; {_largest(its)}."] if its else []
     if result["left_out"]:
         parts.append(
-            f"Not compared: {listed([ascribed(one) for one in result['left_out']])}, whose planes "
-            "AstroDrizzle cannot subtract."
+            f"Not compared: {listed([ascribed(one) for one in result['left_out']])}, because "
+            "AstroDrizzle cannot subtract planes."
         )
     return " ".join(parts)
 
