@@ -16,8 +16,7 @@ from prometheus_client import generate_latest
 from skymosaic.config import load_campaign
 from skymosaic.errors import SkymosaicError
 from skymosaic.journal.metrics import Metrics
-from skymosaic.pipeline import graph as pipeline
-from skymosaic.runs import program
+from skymosaic.runs import running
 from skymosaic.steps.progress import Event
 
 
@@ -31,9 +30,9 @@ def main() -> None:
         events.append(asdict(event))
         measured.tell(event)
 
-    error, start = None, pipeline.run if campaign.groups is None else program.run
+    error = None
     try:
-        start(campaign, tell, measured.expect)
+        running.run(campaign, tell, measured.expect)
     except SkymosaicError as raised:
         error = type(raised).__name__
     told = {"events": events, "metrics": generate_latest(measured.registry).decode()}

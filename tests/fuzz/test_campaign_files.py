@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from skymosaic import cli
+from skymosaic.cli.main import main
 from skymosaic.config import Campaign, load_campaign, load_campaign_text, resolved_yaml
 from skymosaic.errors import CampaignError, InstallationError, SkymosaicError
 from skymosaic.pipeline.admission import require_groups_possible, require_possible
@@ -205,7 +205,7 @@ def see_a_file(folder: Path, text: str, more: list[str]) -> None:
     arguments = ["check", str(path)]
     for setting in more:
         arguments += ["--set", setting]
-    result = CliRunner().invoke(cli.main, arguments)
+    result = CliRunner().invoke(main, arguments)
     assert result.exit_code in (0, 2, 3, 4, 6), result.output
     assert "unexpected error" not in result.output
     assert ("is valid" in result.stderr) == (result.exit_code == 0)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import click
 from pydantic import BaseModel
 
-from skymosaic.cli import main
+from skymosaic.cli.main import main
 from skymosaic.config import Campaign
 from tests.conftest import REPOSITORY
 

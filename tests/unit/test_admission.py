@@ -7,7 +7,7 @@ import yaml
 from click.testing import CliRunner
 
 from skymosaic.archive.base import Parcel
-from skymosaic.cli import main
+from skymosaic.cli.main import main
 from skymosaic.config import load_campaign
 from skymosaic.errors import InputError
 from skymosaic.pipeline.admission import needs_onepass, require_admissible

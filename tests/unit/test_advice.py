@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from skymosaic.cli import main
+from skymosaic.cli.main import main
 from skymosaic.config import load_campaign
 from skymosaic.config.drizzlepac_reserved import RESERVED
 from skymosaic.errors import CampaignError

@@ -13,13 +13,15 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from skymosaic import __version__, cli
+from skymosaic import __version__
+from skymosaic.cli import running as commands
+from skymosaic.cli.main import main
 from skymosaic.config import load_campaign
 from skymosaic.errors import error_classes
 from skymosaic.pipeline import comparison, installation
 from skymosaic.pipeline.place import open_place
 from skymosaic.results import outcomes
-from skymosaic.runs import mosaic
+from skymosaic.runs import running
 from skymosaic.steps.step import Bench, run_step
 from tests.conftest import REPOSITORY
 
@@ -39,7 +41,7 @@ def invoke(tmp_path, monkeypatch):
     before = signal.getsignal(signal.SIGTERM), root.handlers[:], root.level, package.level
 
     def invoke(*arguments: str):
-        return CliRunner().invoke(cli.main, arguments)
+        return CliRunner().invoke(main, arguments)
 
     yield invoke
     signal.signal(signal.SIGTERM, before[0])
@@ -56,7 +58,7 @@ def config(tmp_path) -> str:
 
 
 def test_every_command_is_known() -> None:
-    assert sorted(cli.main.commands) == sorted(COMMANDS)
+    assert sorted(main.commands) == sorted(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -66,7 +68,7 @@ def test_help(invoke, command, option) -> None:
     assert result.exit_code == 0
     assert f"Usage: main {command}" in result.stdout
     # More than the options: a sentence that says what it does.
-    sentence = cli.main.commands[command].help.split(".")[0]
+    sentence = main.commands[command].help.split(".")[0]
     assert " ".join(sentence.split()) in " ".join(result.stdout.split())
 
 
@@ -81,7 +83,7 @@ def test_help_names_the_commands_and_the_exit_codes(invoke) -> None:
 
 def test_the_guide_lists_every_command_once() -> None:
     table = (REPOSITORY / "docs" / "guide.md").read_text().split("## The campaign file")[0]
-    assert sorted(re.findall(r"^\| `skymosaic ([a-z-]+)", table, re.M)) == sorted(cli.main.commands)
+    assert sorted(re.findall(r"^\| `skymosaic ([a-z-]+)", table, re.M)) == sorted(main.commands)
 
 
 def test_version(invoke) -> None:
@@ -230,7 +232,7 @@ def test_an_interruption_ends_with_130(invoke, config, monkeypatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(mosaic, "run", interrupt)
+    monkeypatch.setattr(running, "run", interrupt)
     result = invoke("run", config)
     assert result.exit_code == 130
     assert "run the same command again" in result.stderr
@@ -261,11 +263,11 @@ def test_run_prints_the_table_and_the_places(invoke, config, monkeypatch, reused
         expect(1)
         return outcome(reused=reused)
 
-    monkeypatch.setattr(mosaic, "run", run)
+    monkeypatch.setattr(running, "run", run)
     result = invoke("run", config, "--workers", "3", "--store", "s", "--scratch", "t")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        cli.running.TABLE_TITLE,
+        commands.TABLE_TITLE,
         "the table",
         "products: /r",
         "report:   /r/report.html",
@@ -280,7 +282,7 @@ def test_run_prints_the_table_and_the_places(invoke, config, monkeypatch, reused
 
 def test_the_last_lines_of_a_run_name_the_advised_mosaic(invoke, config, monkeypatch) -> None:
     advised = replace(outcome(reused=True), advised="match", mosaic="/r/runs/match/f_sci.fits")
-    monkeypatch.setattr(mosaic, "run", lambda *_, **__: advised)
+    monkeypatch.setattr(running, "run", lambda *_, **__: advised)
     result = invoke("run", config)
     assert result.stdout.splitlines()[-3:] == [
         "products: /r",
@@ -301,7 +303,7 @@ def test_tables_fit_the_terminal(invoke, config, monkeypatch) -> None:
         "match     " + "    0.10" * 12,
     ]
     wide = replace(outcome(reused=False), table=f"{head}\n{row}", summary=[*ranks, "", "note: y"])
-    monkeypatch.setattr(mosaic, "run", lambda *_, **__: wide)
+    monkeypatch.setattr(running, "run", lambda *_, **__: wide)
     shown = invoke("run", config).stdout.splitlines()
     assert all(len(line) <= 80 for line in shown if not line.startswith("advice"))
     assert sum(line.startswith("ibxl54bg     1") for line in shown) == 3

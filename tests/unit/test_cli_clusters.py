@@ -10,7 +10,8 @@ import dask
 import pytest
 from click.testing import CliRunner
 
-from skymosaic.cli import clusters, main
+from skymosaic.cli import clusters
+from skymosaic.cli.main import main
 from skymosaic.clusters.base import Submitted
 from skymosaic.runs import handover
 

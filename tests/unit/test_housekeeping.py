@@ -248,10 +248,10 @@ def test_a_manifest_that_is_broken_stops_the_cleaning(place, litter) -> None:
 def test_status_is_json_for_machines(place, capsys) -> None:
     from click.testing import CliRunner
 
-    from skymosaic import cli
+    from skymosaic.cli.main import main
 
     record(place)
-    result = CliRunner().invoke(cli.main, ["status", uri(place), "--json"])
+    result = CliRunner().invoke(main, ["status", uri(place), "--json"])
     assert result.exit_code == 0
     told = json.loads(result.stdout)
     assert told["state"] == "done"

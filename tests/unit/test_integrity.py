@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from skymosaic.cli import main
+from skymosaic.cli.main import main
 from skymosaic.config import load_campaign_text
 from skymosaic.errors import CampaignError, DamagedError, LockedError
 from skymosaic.journal.runs import campaign_lock
 from skymosaic.results import integrity
-from skymosaic.runs.mosaic import is_told
+from skymosaic.runs.running import is_told
 from skymosaic.steps.step import finished, recorded_result
 from skymosaic.store import lease
 from tests.unit.small_store import SmallStore

@@ -12,7 +12,7 @@ import yaml
 from click.testing import CliRunner
 from pydantic import BaseModel
 
-from skymosaic import cli
+from skymosaic.cli.main import main
 from skymosaic.config import Campaign, load_campaign, load_campaign_text
 from skymosaic.config import drizzlepac_parameters as dp
 from skymosaic.config.drizzlepac_ranges import ORDERED, RANGES, TEXTS
@@ -360,7 +360,7 @@ def test_what_does_not_go_together_is_refused_by_check(tmp_path, text, said) -> 
     path = tmp_path / "field.yaml"
     path.write_text(yaml.safe_dump(data))
     for command in ("check", "prepare"):
-        result = CliRunner().invoke(cli.main, [command, str(path)])
+        result = CliRunner().invoke(main, [command, str(path)])
         assert result.exit_code in (3, 4, 6), result.output
         assert said in result.stderr
         assert result.stdout == ""
@@ -375,12 +375,12 @@ def test_files_that_are_there_are_taken_with_an_extension_behind_the_name(tmp_pa
         "align: {tweakreg: {refcat: gaia.cat}}\n"
         "drizzle: {parameters: {driz_sep_refimage: 'ref.fits[sci,1]'}}\n"
     )
-    result = CliRunner().invoke(cli.main, ["check", str(path)])
+    result = CliRunner().invoke(main, ["check", str(path)])
     assert result.exit_code == 0, result.output
     # Where only others see the disk, nobody can tell.
     path.write_text(path.read_text().replace("gaia", "elsewhere"))
     arguments = ["check", str(path), "--set", "compute.backend=kubernetes"]
-    assert CliRunner().invoke(cli.main, arguments).exit_code == 0
+    assert CliRunner().invoke(main, arguments).exit_code == 0
 
 
 def test_a_file_of_a_group_is_looked_for_beside_the_campaign_file(tmp_path) -> None:
@@ -402,7 +402,7 @@ def test_a_file_of_a_group_is_looked_for_beside_the_campaign_file(tmp_path) -> N
 def test_check_tells_which_reference_files_ivm_weights_need(tmp_path: Path, source: str) -> None:
     path = tmp_path / "field.yaml"
     path.write_text(file_with(source, "drizzle.parameters", {"final_wht_type": "IVM"}))
-    result = CliRunner().invoke(cli.main, ["check", str(path)])
+    result = CliRunner().invoke(main, ["check", str(path)])
     assert result.exit_code == 0, result.output
     told = " ".join(result.stdout.replace("#", " ").split())
     assert "makes these weights from the flat field that each exposure names (PFLTFILE" in told
@@ -412,7 +412,7 @@ def test_check_tells_which_reference_files_ivm_weights_need(tmp_path: Path, sour
 def test_check_leaves_out_the_defaults_of_other_back_ends(tmp_path: Path) -> None:
     path = tmp_path / "field.yaml"
     path.write_text(file_with("directory", "compute.slurm.cores", 3))
-    shown = CliRunner().invoke(cli.main, ["check", str(path)]).stdout
+    shown = CliRunner().invoke(main, ["check", str(path)]).stdout
     assert set(yaml.safe_load(shown)["compute"]) >= {"slurm", "workers"}
     assert not {"mpi", "kubernetes"} & set(yaml.safe_load(shown)["compute"])
     assert "# Left out, as no key of theirs is set: compute.mpi, compute.kubernetes" in shown

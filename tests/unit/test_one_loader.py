@@ -9,7 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from skymosaic import cli
+from skymosaic.cli.main import main
 from skymosaic.config import Campaign, load_campaign, resolved_yaml
 from skymosaic.errors import CampaignError
 
@@ -153,7 +153,7 @@ def test_what_is_wrong_with_a_setting_names_it_and_repeats_no_secret(tmp_path) -
 @pytest.mark.parametrize("command", ["check", "run", "inspect", "query", "prepare", "submit"])
 def test_every_command_on_a_file_takes_settings(tmp_path, command) -> None:
     arguments = [command, str(minimal(tmp_path)), "--set", "drizzle.parameters.final_rot=1:30"]
-    result = CliRunner().invoke(cli.main, arguments)
+    result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 3
     assert (
         "drizzle.parameters.final_rot: must be a finite number or null, not '1:30'" in result.stderr

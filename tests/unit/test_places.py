@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from skymosaic import cli
+from skymosaic.cli.main import main
 from skymosaic.errors import CampaignError
 from skymosaic.pipeline.place import parse_place
 from skymosaic.results import housekeeping
@@ -82,7 +82,7 @@ def test_what_is_no_place_is_refused_with_what_to_write(text) -> None:
 @pytest.mark.parametrize("command", ON_STORED)
 def test_every_command_refuses_unknown_schemes(command, monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(cli.main, [command, "http://host/demo"])
+    result = CliRunner().invoke(main, [command, "http://host/demo"])
     assert result.exit_code == 3
     assert "http: stores are not known" in result.stderr
 
@@ -90,7 +90,7 @@ def test_every_command_refuses_unknown_schemes(command, monkeypatch, tmp_path) -
 def test_clean_keeps_what_is_meant_by_another_path(tmp_path, monkeypatch, place) -> None:  # noqa: F811
     """`clean /demo` removed ./demo."""
     monkeypatch.chdir(place.store.uri)
-    result = CliRunner().invoke(cli.main, ["clean", "/demo", "--all", "--yes"])
+    result = CliRunner().invoke(main, ["clean", "/demo", "--all", "--yes"])
     assert result.exit_code != 0
     assert "/demo holds no campaign" in result.stderr
     assert place.store.list("demo")
@@ -118,18 +118,16 @@ def file(tmp_path, place) -> Path:  # noqa: F811
 @pytest.mark.parametrize("command", [["status"], ["logs"], ["clean", "--dry-run"], ["cancel"]])
 def test_a_campaign_is_named_by_its_file_as_well(file, place, command) -> None:  # noqa: F811
     place.store.write_text("demo/litter", "x")
-    by_file = CliRunner().invoke(cli.main, [*command, str(file)])
-    by_place = CliRunner().invoke(cli.main, [*command, f"{place.store.uri}/demo"])
+    by_file = CliRunner().invoke(main, [*command, str(file)])
+    by_place = CliRunner().invoke(main, [*command, f"{place.store.uri}/demo"])
     assert (by_file.exit_code, by_file.output) == (by_place.exit_code, by_place.output)
 
 
 def test_the_options_override_the_file(file, tmp_path, place) -> None:  # noqa: F811
     Path(place.store.uri).rename(tmp_path / "moved")
     run = CliRunner()
-    assert run.invoke(cli.main, ["status", str(file)]).exit_code != 0
-    moved = run.invoke(
-        cli.main, ["status", str(file), "--store", str(tmp_path / "moved"), "--json"]
-    )
+    assert run.invoke(main, ["status", str(file)]).exit_code != 0
+    moved = run.invoke(main, ["status", str(file), "--store", str(tmp_path / "moved"), "--json"])
     assert moved.exit_code == 0
     assert json.loads(moved.stdout)["state"] == "done"
 
@@ -140,7 +138,7 @@ def test_a_campaign_may_have_the_name_of_a_file(tmp_path) -> None:
         "demo.yaml/campaign.yaml", "campaign: {name: demo.yaml}\nsource: {kind: simulated}\n"
     )
     record(named)
-    assert CliRunner().invoke(cli.main, ["status", f"{tmp_path}/demo.yaml"]).exit_code == 0
+    assert CliRunner().invoke(main, ["status", f"{tmp_path}/demo.yaml"]).exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -154,8 +152,6 @@ def test_a_campaign_may_have_the_name_of_a_file(tmp_path) -> None:
 )
 def test_what_does_not_go_together(file, monkeypatch, arguments, code, said) -> None:
     monkeypatch.chdir(file.parent)
-    result = CliRunner().invoke(
-        cli.main, [str(file) if one == "FILE" else one for one in arguments]
-    )
+    result = CliRunner().invoke(main, [str(file) if one == "FILE" else one for one in arguments])
     assert result.exit_code == code
     assert said in " ".join(result.stderr.split())

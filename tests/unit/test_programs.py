@@ -7,7 +7,7 @@ import pytest
 from skymosaic.archive.base import Parcel
 from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.errors import CampaignError
-from skymosaic.runs.program import split, tasks_of_groups
+from skymosaic.pipeline.groups import split, tasks_of_groups
 from skymosaic.steps.tasks import count_kinds, tasks_of
 from skymosaic.store.base import checked_key
 

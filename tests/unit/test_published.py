@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from skymosaic import cli
+from skymosaic.cli.main import main
 from skymosaic.errors import CampaignError
 from skymosaic.methods import METHODS, column
 from skymosaic.results.published import TOLERANCE, compare, published
@@ -93,7 +93,7 @@ def finished(tmp_path):
 
 def test_verify_passes_on_published_numbers(finished) -> None:
     store = finished(list(published(NAME).values())[2])
-    result = CliRunner().invoke(cli.main, ["verify", NAME, "--store", str(store)])
+    result = CliRunner().invoke(main, ["verify", NAME, "--store", str(store)])
     assert result.exit_code == 0
     assert result.stdout.startswith("agrees   spacetelescope/hst_notebooks")
     assert "+0.000000 electrons/s at most" in result.stdout
@@ -103,14 +103,14 @@ def test_verify_fails_on_altered_numbers_and_names_them(finished) -> None:
     skies = copy.deepcopy(list(published(NAME).values())[2])
     skies["globalmin"]["ibxl55f5q"] -= 0.1
     store = finished(skies)
-    result = CliRunner().invoke(cli.main, ["verify", NAME, "--store", str(store)])
+    result = CliRunner().invoke(main, ["verify", NAME, "--store", str(store)])
     assert result.exit_code == 7
     assert "ibxl55f5q differs by -0.100000 in globalmin" in result.stderr
     assert "agrees " not in result.stdout
 
 
 def test_verify_of_a_run_that_is_not_there(tmp_path) -> None:
-    result = CliRunner().invoke(cli.main, ["verify", NAME, "--store", str(tmp_path / "none")])
+    result = CliRunner().invoke(main, ["verify", NAME, "--store", str(tmp_path / "none")])
     assert result.exit_code == 14
 
 

@@ -13,6 +13,6 @@ import click
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def skymosaic(arguments: tuple[str, ...]) -> None:
     """Make sky-matched HST mosaics; `dask skymosaic submit CONFIG` submits one to Dask."""
-    from skymosaic.cli import main
+    from skymosaic.cli.main import main
 
     main(list(arguments), prog_name="dask skymosaic")

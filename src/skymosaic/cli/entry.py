@@ -21,7 +21,7 @@ def skymosaic(arguments: Sequence[str] | None = None) -> None:
     """Run `skymosaic`."""
 
     def command() -> Callable[..., Any]:
-        from skymosaic.cli import main
+        from skymosaic.cli.main import main
 
         return main
 

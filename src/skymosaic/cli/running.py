@@ -95,13 +95,14 @@ def restart(
     go_on(housekeeping.stored_campaign(stored.uri, stored.s3, overrides), wait, obj["quiet"])
 
 
-def show(campaign: Campaign, outcome: Outcome) -> None:
+def show(outcome: Outcome) -> None:
     """Print the table of a campaign, what it warns of, and which method to trust."""
-    title = f"{outcome.title or TABLE_TITLE}\n" if campaign.groups is None else ""
     width = terminal_width()
-    # A row is named by exposure and chip; by the group, where it is the table of a program.
-    table = fold_text(outcome.table, width, 2) if campaign.groups is None else outcome.table
-    click.echo(f"{title}{table}")
+    if outcome.names:
+        click.echo(outcome.title or TABLE_TITLE)
+        click.echo(fold_text(outcome.table, width, outcome.names))
+    else:
+        click.echo(outcome.table)
     for warning in outcome.warnings:
         click.echo(f"warning: {warning}", err=True)
     if outcome.summary:
@@ -122,20 +123,19 @@ def go_on(campaign: Campaign, wait: bool, quiet: bool) -> None:
     with signals.ending_at_once():
         from skymosaic.cli.display import Display
         from skymosaic.results import housekeeping
-        from skymosaic.runs import mosaic, program
+        from skymosaic.runs import running
 
-    start = mosaic.run if campaign.groups is None else program.run
     with Display(Console(stderr=True), quiet=quiet) as display:
-        outcome = start(
+        outcome = running.run(
             campaign,
             display.show,
             display.expect,
-            wait=mosaic.FOREVER if wait else 0.0,
+            wait=running.FOREVER if wait else 0.0,
             on_wait=lambda holder: click.echo(f"waiting until this ends: {holder} ...", err=True),
         )
     if outcome.reused:
         housekeeping.settle(campaign)
-    show(campaign, outcome)
+    show(outcome)
     if outcome.reused:
         click.echo("all steps were reused: nothing was run again", err=True)
         click.echo(
@@ -177,10 +177,10 @@ def inspect(
 
     with signals.ending_at_once():
         from skymosaic.cli.display import Display
-        from skymosaic.runs import mosaic
+        from skymosaic.runs import inspecting
 
     with Display(Console(stderr=True), quiet=obj["quiet"]) as display:
-        inspection = mosaic.inspect(campaign, display.show, display.expect)
+        inspection = inspecting.inspect(campaign, display.show, display.expect)
     for title, table in inspection.tables.items():
         click.echo(f"{title}: {len(table)}")
         click.echo("\n".join(fold_columns(table, terminal_width())) + "\n")

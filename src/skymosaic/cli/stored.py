@@ -79,15 +79,13 @@ def report(stored: Stored, form: str | None) -> None:
     have finished.
     """
     from skymosaic.results import housekeeping, outcomes
-    from skymosaic.runs import program
 
     campaign = stored.campaign or housekeeping.stored_campaign(stored.uri, stored.s3)
     if form is not None:
-        click.echo(program.report_text(campaign, form), nl=False)
+        click.echo(outcomes.report_text(campaign, form), nl=False)
         return
-    find = outcomes.find_outcome if campaign.groups is None else program.find_outcome
-    outcome = find(campaign)
-    show(campaign, outcome)
+    outcome = outcomes.find_outcome(campaign)
+    show(outcome)
     show_places(outcome)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # A worker imports the main module of the driver as well, which is the command line as a rule.
 _PRELOAD = [
-    "skymosaic.cli",
+    "skymosaic.cli.main",
     "skymosaic.pipeline.stages",
     "distributed.nanny",
     "skymosaic.clusters.servers",

@@ -1,4 +1,4 @@
-"""What a campaign gave, as the command line tells it."""
+"""What a campaign gave, one mosaic or a program of them, as the command line tells it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from skymosaic.config import Campaign
 from skymosaic.errors import StoreError
 from skymosaic.pipeline import comparison
 from skymosaic.pipeline.place import open_place
+from skymosaic.results.program_page import INDEX, program_text, read_states, table_of
 from skymosaic.steps.step import Finished, Place, finished
 
 _OUTDATED = "this comparison was made from another campaign file; run again to bring it up to date"
@@ -19,7 +20,7 @@ class Outcome:
     """What a run of a campaign gave."""
 
     table: str
-    """The MDRIZSKY table as text."""
+    """The MDRIZSKY table as text; of a program, its groups."""
     warnings: Sequence[str]
     report: str
     """Where the report is."""
@@ -35,6 +36,8 @@ class Outcome:
     """The method whose mosaic is advised; empty where none is."""
     mosaic: str = ""
     """Where that mosaic is; empty where none is advised, or an older version did not tell."""
+    names: int = 2
+    """How many columns of the table name a row; 0 where it has two lines a row."""
 
 
 def outcome_of(place: Place, done: Finished, *, reused: bool) -> Outcome:
@@ -62,6 +65,33 @@ def outcome_so_far(place: Place) -> Outcome:
     return Outcome(part.table, part.missing, part.where, folder, reused=True, title=part.title)
 
 
+def outcome_of_program(place: Place, *, reused: bool) -> Outcome:
+    """Return what a program gave: a table of its groups, and its page; errors as `read_states`."""
+    has_page = place.store.read_text(place.key(INDEX)) is not None
+    return Outcome(
+        table=table_of(read_states(place)),
+        warnings=[],
+        report=place.store.where(place.key(INDEX)) if has_page else "one for each group, see above",
+        folder=place.store.where(place.campaign),
+        reused=reused,
+        names=0,
+    )
+
+
+def report_text(campaign: Campaign, form: str) -> str:
+    """Return the report of a campaign, or the page of a program, as ``html``, ``json`` or ``md``.
+
+    Raises
+    ------
+    MissingError
+        The store holds nothing of it.
+    """
+    from skymosaic.results import reporting
+
+    write = reporting.report_text if campaign.groups is None else program_text
+    return write(open_place(campaign), form)
+
+
 def find_outcome(campaign: Campaign) -> Outcome:
     """Return what the campaign's last finished run gave; nothing is run.
 
@@ -69,8 +99,12 @@ def find_outcome(campaign: Campaign) -> Outcome:
     ------
     StoreError
         No run has come as far as to inspect the exposures.
+    MissingError
+        No run of a program has ended.
     """
     place = open_place(campaign)
+    if campaign.groups is not None:
+        return outcome_of_program(place, reused=True)
     done = finished(place, "comparison")
     if done is None:
         if finished(place, "inspection") is not None:

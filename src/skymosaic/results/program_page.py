@@ -1,8 +1,9 @@
-"""The page of a program, from what its groups left in the store."""
+"""What became of the groups of a program: as a table, and as the program's page."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -120,3 +121,13 @@ def _group(place: Place, state: GroupState) -> Any:
             picture = as_uri(file.read())
     card = dict(done.result.get("card") or {})
     return replace(group, link=f"{where}/report.html", thumbnail=picture, card=card)
+
+
+def table_of(states: Sequence[GroupState]) -> str:
+    """Return two lines a group, as paths and errors are long: the second has one of them."""
+    lines = [f"{'group':<30} {'state':<7} {'files':>5}", "  report, or why it failed"]
+    for state in states:
+        error = state.error
+        why = f"{error['class']}: {error['message']}" if error else state.report
+        lines += [f"{state.name:<30} {state.state:<7} {state.files:>5}", f"  {why}"]
+    return "\n".join(lines)

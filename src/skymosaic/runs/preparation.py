@@ -10,12 +10,13 @@ from skymosaic.config import Campaign
 from skymosaic.drizzle.grid import Grid
 from skymosaic.errors import SkymosaicError
 from skymosaic.pipeline.admission import require_admissible, require_possible
+from skymosaic.pipeline.groups import Group, groups_of, tasks_of_groups
 from skymosaic.pipeline.place import open_place
 from skymosaic.pipeline.sentences.order import decided_at_plan
 from skymosaic.pipeline.sources import open_source
-from skymosaic.runs import handover, program
+from skymosaic.runs import handover
 from skymosaic.steps.step import Finished, Place, finished
-from skymosaic.steps.tasks import Task, count_kinds, tasks_of
+from skymosaic.steps.tasks import Task, count_kinds
 
 _PIXEL = 8  # bytes of a pixel of a mosaic and its weights, float32 each
 _CONTEXT = 4  # bytes of a pixel of a plane of the context image
@@ -35,21 +36,20 @@ def lines(campaign: Campaign) -> list[str]:
     require_possible(campaign)
     place = open_place(campaign)
     source = open_source(campaign.source, mixed=campaign.groups is not None)
-    parcels = source.parcels()
-    groups = program.split(parcels) if campaign.groups is not None else []
-    if campaign.groups is None:
-        require_admissible(campaign, parcels)
-        tasks = tasks_of(campaign, parcels)
-    else:
-        tasks = program.tasks_of_groups(campaign, groups)
+    groups = groups_of(campaign, source.parcels())
+    named = [group for group in groups if group.name]
+    if not named:
+        [group] = groups
+        require_admissible(campaign, group.parcels)
+    tasks = tasks_of_groups(campaign, groups)
     told = [
         f"campaign {campaign.name}, back end {campaign.compute.backend}, "
         f"store {place.store.where(place.campaign)}",
         f"graph: {len(tasks)} tasks",
         *(f"  {kind:<11} {count:>6}" for kind, count in count_kinds(tasks).items()),
-        f"groups: {len(groups) or 'one mosaic'}",
-        *(_group_line(campaign, group) for group in groups),
-        *_memory(campaign, place, len(groups) or 1),
+        f"groups: {len(named) or 'one mosaic'}",
+        *(_group_line(campaign, group) for group in named),
+        *_memory(campaign, place, len(groups)),
         *decided_at_plan(campaign),
     ]
     if campaign.compute.backend == "local":
@@ -59,11 +59,11 @@ def lines(campaign: Campaign) -> list[str]:
     return told
 
 
-def _group_line(campaign: Campaign, group: program.Group) -> str:
+def _group_line(campaign: Campaign, group: Group) -> str:
     """Return what is known of a group: one that is refused does not stop the others."""
     line = f"  {group.name}: {len(group.parcels)} files"
     try:
-        own = campaign.for_group(group.name)
+        own = group.own(campaign)
         require_possible(own)
         require_admissible(own, group.parcels)
     except SkymosaicError as error:

@@ -1,0 +1,75 @@
+"""Retrieve the exposures of a campaign and tabulate them; nothing is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from skymosaic import clusters
+from skymosaic.align.solutions import mixed_as_they_are
+from skymosaic.config import Campaign, SimulatedSource
+from skymosaic.errors import CampaignError
+from skymosaic.hst.exposure import Exposure
+from skymosaic.pipeline.admission import require_admissible, require_possible
+from skymosaic.pipeline.graph import inspect_all, retrieve_each
+from skymosaic.pipeline.inspection import inspection_table
+from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.sources import open_source
+from skymosaic.runs.mosaic import tell_changes
+from skymosaic.runs.supervision import Tell, locked, with_slots, workers
+from skymosaic.steps import execution
+from skymosaic.steps.execution import OnWorkers
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is known of a campaign's exposures."""
+
+    tables: dict[str, Table]
+    """By title: the exposures and the drizzled images."""
+    folder: str
+    """Where the tables are stored."""
+    warnings: list[str]
+    """What to know of the exposures."""
+
+
+def inspect(campaign: Campaign, tell: Tell, expect: Callable[[int], None]) -> Inspection:
+    """Retrieve the exposures of a campaign and tabulate them; as `running.run`."""
+    if campaign.groups is not None:
+        raise CampaignError("inspect takes one mosaic; `skymosaic query` shows a program's groups")
+    # Who only inspects is not told where to watch, and the dashboard takes long to import.
+    unwatched = campaign.compute.model_copy(update={"dashboard": False})
+    campaign = campaign.model_copy(update={"compute": unwatched})
+    clusters.join(campaign.compute)
+    require_possible(campaign)
+    place, source = open_place(campaign), open_source(campaign.source)
+    parcels = source.parcels()
+    require_admissible(campaign, parcels)
+    tell_changes(campaign, place, parcels)
+    makes = isinstance(campaign.source, SimulatedSource)
+    with (
+        locked(place, "inspect"),
+        workers(campaign, place, tell, len(parcels), drizzlepac=makes) as client,
+    ):
+        expect(len(parcels) + 1)
+        place, calls = with_slots(place, client, campaign, 1), OnWorkers(client)
+        retrieved = retrieve_each(calls, campaign, place, source, parcels)
+        execution.wait_for_all(retrieved)  # one file that cannot be had does not stop the others
+        done = execution.result_of(inspect_all(calls, campaign, place, retrieved))
+    exposures, drizzled = (
+        [Exposure.from_dict(record) for record in done.result[kind]]
+        for kind in ("exposures", "drizzled")
+    )
+    mixed = mixed_as_they_are(exposures) if campaign.align.method == "none" else []
+    return Inspection(
+        tables={
+            "exposures": inspection_table(exposures),
+            "drizzled images": inspection_table(drizzled),
+        },
+        folder=place.store.where(place.key("inspection")),
+        warnings=[*done.result["warnings"], *mixed],
+    )
