@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from skymosaic.errors import LockedError
+from skymosaic.errors import DamagedError, LockedError
 from skymosaic.store import LocalStore, lease
 from skymosaic.store.lease import Holder, held, look
 
@@ -202,3 +202,19 @@ def test_a_lock_that_holds_null_counts_as_held(store) -> None:
     found = look(store, "locks/x")
     assert found.number == 3
     assert found.holder is not None
+
+
+@pytest.mark.parametrize("number", [10**12, 10**18 - 2, 10**18 - 1])
+def test_a_number_that_no_lock_comes_to_is_damage_and_not_looked_for_without_end(
+    store, number
+) -> None:
+    with held(store, FOLDER, "run"):
+        document = store.read_json(f"{FOLDER}/000001.json")
+    key = f"{FOLDER}/{number}.json"
+    store.write_json(key, {**document, "released": True})
+    with pytest.raises(DamagedError) as caught, held(store, FOLDER, "run"):
+        pytest.fail("it was taken")
+    assert store.where(key) in str(caught.value) and "delete" in str(caught.value)
+    store.delete(key)  # what it says helps
+    with held(store, FOLDER, "run") as lock:
+        assert lock.number == 2

@@ -36,6 +36,8 @@ LENGTH = 30.0
 _CERTAIN = 0.5  # of the length; a lock cannot be taken over so soon after a sign of life
 _POLL = 1.0  # s between two looks at a lock that another holds
 _NUMBERED = re.compile(r"([0-9]{6}|[1-9][0-9]{6,17})\.json")
+_MOST = 10**12
+"""The highest number that a lock can have come to: taken each millisecond, in 30 years."""
 
 
 @dataclass(frozen=True)
@@ -254,6 +256,8 @@ def held(
     ------
     LockedError
         Another holds it.
+    DamagedError
+        Its document has a number that no lock comes to.
     StoreError
         The store failed.
     """
@@ -282,6 +286,13 @@ def _acquire(
     end, told = time.monotonic() + wait, False
     while True:
         found = look(store, folder)
+        if found.number >= _MOST:
+            # The next number may be none of ours, and would be looked for without end.
+            raise DamagedError(
+                f"{store.where(_key(folder, found.number))} is damaged: no lock has been taken "
+                f"{found.number} times; make sure that no run of this campaign is at work, delete "
+                "this file and run again"
+            )
         if found.holder is None:
             number, born = found.number + 1, time.monotonic()
             if _take(store, folder, number, me, length):
