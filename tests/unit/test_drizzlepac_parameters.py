@@ -114,6 +114,13 @@ def test_the_types_are_those_of_drizzlepac() -> None:
         ("astrodrizzle", "final_scale", -0.1, "must be above 0 and at most 10, not -0.1"),
         ("astrodrizzle", "driz_sep_scale", "-1", "must be above 0 and at most 10, not '-1'"),
         ("astrodrizzle", "final_pixfrac", -1, "must be at least 0 and at most 1, not -1"),
+        # DQ has 16 bits.
+        ("astrodrizzle", "resetbits", 65536, "powers of 2 up to 32768, such as"),
+        ("astrodrizzle", "final_bits", "64,65536", "powers of 2 up to 32768"),
+        ("astrodrizzle", "sky_bits", "~131072", "powers of 2 up to 32768"),
+        ("astrodrizzle", "driz_sep_bits", 2**31, "powers of 2 up to 32768"),
+        ("astrodrizzle", "crbit", 65536, "must be a power of 2 up to 32768"),
+        ("imagefind", "dqbits", 65536, "powers of 2 up to 32768"),
         ("tweakreg", "fitgeometry", [], "must be one of shift, rscale, general"),
     ],
 )

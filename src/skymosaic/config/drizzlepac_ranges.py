@@ -97,6 +97,10 @@ ORDERED = (
 """Pairs of which the first must be below the second. TweakReg's fluxes may be magnitudes."""
 
 
+_ALL = 0xFFFF
+"""All flags that DQ has room for: its words have 16 bits."""
+
+
 def _bits(text: str) -> bool:
     """Tell whether a text is flags of DQ, as astropy's ``interpret_bit_flags`` reads them."""
     if text.strip().upper() in ("", "NONE", "INDEF"):
@@ -105,7 +109,7 @@ def _bits(text: str) -> bool:
     flags = [int(flag) for flag in re.split(r"[,+]", found[1])] if found else []
     # A single number is a sum of flags; in a list each is a flag.
     single = len(flags) == 1
-    return bool(flags) and all(0 <= f < 2**31 and (single or f.bit_count() == 1) for f in flags)
+    return bool(flags) and all(0 <= f <= _ALL and (single or f.bit_count() == 1) for f in flags)
 
 
 def _pair(text: str) -> bool:
@@ -126,7 +130,7 @@ def _number_or(*words: str) -> Callable[[str], bool]:
     return check
 
 
-_BITS = (_bits, "flags of DQ, powers of 2, such as 64 or '64,512'")
+_BITS = (_bits, "flags of DQ, powers of 2 up to 32768, such as 64 or '64,512'")
 _PAIR = (_pair, "two numbers above 0, such as '3.5 3.0'")
 _WEIGHT = (_number_or("exptime", "expsq"), "exptime, expsq, or a number above 0")
 _GIVEN = (_number_or("", "None", "INDEF"), "a number above 0")
@@ -144,7 +148,11 @@ TEXTS: Mapping[str, tuple[Callable[[str], bool], str]] = MappingProxyType(
 def wrong_with(name: str, value: object) -> str:
     """Return what is wrong with a parameter's value of the right type; empty where nothing is."""
     if name == "crbit" and isinstance(value, int):
-        return "" if 0 < value < 2**16 and value.bit_count() == 1 else "must be a power of 2"
+        return (
+            ""
+            if 0 < value < 2**16 and value.bit_count() == 1
+            else "must be a power of 2 up to 32768"
+        )
     if name in RANGES and isinstance(value, (int, float)):
         return "" if RANGES[name].holds(value) else f"must be {RANGES[name]}"
     if name in TEXTS and isinstance(value, str):
