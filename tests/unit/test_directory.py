@@ -386,6 +386,35 @@ def test_a_packed_file_is_taken_as_the_plain_one(folder, tmp_path, how) -> None:
     assert (tmp_path / "ibxl54bbq_flt.fits").read_bytes() == content
 
 
+def test_a_zip_may_hold_a_folder_and_files_beside_the_exposure(folder, tmp_path) -> None:
+    plain = folder / "ibxl54bbq_flt.fits"
+    content = plain.read_bytes()
+    with zipfile.ZipFile(folder / f"{plain.name}.zip", "w") as archive:
+        archive.mkdir("HST")
+        archive.writestr("README.txt", "from the archive")
+        archive.writestr("__MACOSX/HST/._ibxl54bbq_flt.fits", "what macOS knows of it")
+        archive.writestr("HST/ibxl54bbq_jit.fits", "jitter")
+        archive.write(plain, f"HST/{plain.name}")
+    plain.unlink()
+    source = Directory(folder)
+    assert names(source) == ["ibxl54030_drz", "ibxl54aaq_flt", "ibxl54bbq_flt"]
+    source.fetch(source.parcels()[2], tmp_path, tmp_path / "log")
+    assert (tmp_path / "ibxl54bbq_flt.fits").read_bytes() == content
+
+
+@pytest.mark.parametrize("inside", [["a_flt.fits", "b_flt.fits"], ["README", "notes"], []])
+def test_a_zip_without_just_one_exposure_is_refused_with_what_it_holds(folder, inside) -> None:
+    path = folder / "ibxl54bbq_flt.fits.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.mkdir("HST")
+        for name in inside:
+            archive.writestr(name, "x")
+    (folder / "ibxl54bbq_flt.fits").unlink()
+    with pytest.raises(InputError, match=f"{', '.join(inside) or 'nothing'}, where one") as caught:
+        Directory(folder).parcels()
+    assert str(path) in str(caught.value) and "unpack it" in str(caught.value)
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_what_a_file_holds_tells_whether_it_is_packed(folder, tmp_path, packed) -> None:
     # Some browsers unpack a download and keep its name, or the other way round.

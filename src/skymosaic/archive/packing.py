@@ -131,12 +131,11 @@ def _opened(path: Path) -> Iterator[_Readable]:
         packing = _packing(packed.read(_FIRST))
         packed.seek(0)
         if packing == "zip":
-            with zipfile.ZipFile(packed) as archive:
-                names = archive.namelist()
-                if len(names) != 1:
-                    raise ValueError(f"it holds {len(names)} files, not one")
-                with archive.open(names[0]) as file:
-                    yield file
+            with (
+                zipfile.ZipFile(packed) as archive,
+                archive.open(_exposure_in(archive, path)) as file,
+            ):
+                yield file
         elif packing == "gzip":
             with gzip.open(packed) as file:
                 yield file
@@ -146,6 +145,35 @@ def _opened(path: Path) -> Iterator[_Readable]:
         else:
             with lzma.open(packed) as file:
                 yield file
+
+
+def _exposure_in(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
+    """Return the one FITS file of a zip, whatever folders, and files such as READMEs, it holds too.
+
+    A file that is alone is taken whatever its name; of several FITS files the one exposure.
+    """
+    files = [entry for entry in archive.infolist() if not entry.is_dir()]
+    # macOS puts a file of its own beside each, of the same name but for the beginning.
+    found = [
+        entry
+        for entry in files
+        if entry.filename.lower().endswith(".fits") and not _base(entry).startswith("._")
+    ]
+    if len(found) > 1:
+        found = [entry for entry in found if is_image(_base(entry))] or found
+    if len(files) == 1:
+        return files[0]
+    if len(found) != 1:
+        names = ", ".join(entry.filename for entry in (found or files)[:3]) or "nothing"
+        raise InputError(
+            f"{path} holds {names}{', ...' if len(found or files) > 3 else ''}, where one exposure "
+            "is expected; unpack it, and take it out of the folder"
+        )
+    return found[0]
+
+
+def _base(entry: zipfile.ZipInfo) -> str:
+    return entry.filename.rpartition("/")[2]
 
 
 def _packing(first: bytes) -> str | None:
