@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from skymosaic.hst.flagging import cleared, set_flag
+from skymosaic.hst.flagging import cleared, free_flag, set_flag
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int8", "int16", "uint16", "int32", "int64"])
@@ -34,3 +34,11 @@ def test_any_flags_are_cleared(kind: str, bits: int) -> None:
     np.testing.assert_array_equal(
         after.astype(np.int64) & 0xFFFF, flags.astype(np.int64) & 0xFFFF & ~bits
     )
+
+
+def test_a_flag_that_is_free_is_found_among_all_sixteen() -> None:
+    assert free_flag(0) == 32768
+    assert free_flag(32768 | 16384 | 64) == 8192
+    assert free_flag(0xFFFF & ~1) == 1
+    assert free_flag(0xFFFF) is None
+    assert free_flag(~64) == 64  # as flags are read that a parameter names by what they are not

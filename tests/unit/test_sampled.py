@@ -10,7 +10,7 @@ import pytest
 from astropy.io import fits
 
 from skymosaic.drizzle.checks.sampled import Pixels, require_same
-from skymosaic.drizzle.kept_masks import flag, read_masks, save_masks
+from skymosaic.drizzle.kept_masks import flag_kept, read_masks, save_masks
 from skymosaic.drizzle.parameters import flags as bits
 from skymosaic.errors import SkyError
 from skymosaic.hst.exposure import Chip, Exposure
@@ -120,7 +120,7 @@ def test_masks_become_flags_that_count(tmp_path: Path, final_bits: Any, resetbit
     np.testing.assert_array_equal(masks["abc_flc.fits_1"], low)
     np.testing.assert_array_equal(masks["abc_flc.fits_2"], low | hit)
     asked = {"final_bits": final_bits, "resetbits": resetbits, "driz_cr": True, "static": True}
-    plain = flag(tmp_path, [one], masks, asked)
+    plain = flag_kept(tmp_path, [one], masks, asked)
     assert not plain["driz_cr"] and not plain["static"] and not plain["median"]
 
     def good(dq: np.ndarray, parameters: dict[str, Any]) -> np.ndarray:

@@ -15,7 +15,7 @@ from skymosaic.config import load_campaign
 from skymosaic.drizzle import order as ordering
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.order import StaticChoice, decide
-from skymosaic.drizzle.static_masks import flag, masks_of_files, refusal, warning
+from skymosaic.drizzle.static_masks import flag_repeated, masks_of_files, refusal, warning
 from skymosaic.errors import CampaignError, DrizzleError, SkyError
 from skymosaic.hst.exposure import Exposure, read_exposure
 from skymosaic.pipeline.comparison import what_is_asked
@@ -116,7 +116,7 @@ def test_astrodrizzle_finds_the_pixels_flagged_and_no_other_changes(
     before = [fits.getdata(tmp_path / e.name, ("DQ", 2)) for e in exposures]
     parameters = pars.resolve({**given, **REPEATED})
     masks = masks_of_files(tmp_path, exposures, parameters)
-    known = flag(tmp_path, exposures, masks, parameters)
+    known = flag_repeated(tmp_path, exposures, masks, parameters)
     assert known["static"] is False
     for one, old in zip(exposures, before, strict=True):
         with fits.open(tmp_path / one.name) as hdus:
@@ -140,7 +140,7 @@ def test_the_flag_is_one_that_no_exposure_has(tmp_path: Path) -> None:
     exposures = [exposure(tmp_path, index, flags=-32768 | 16384) for index in range(6)]
     parameters = pars.resolve({**REPEATED, "resetbits": "8192", "final_bits": "65535"})
     masks = masks_of_files(tmp_path, exposures, parameters)
-    known = flag(tmp_path, exposures, masks, parameters)
+    known = flag_repeated(tmp_path, exposures, masks, parameters)
     # 4096 is what AstroDrizzle flags cosmic rays with, 8192 what it clears first.
     assert fits.getdata(tmp_path / exposures[0].name, "DQ")[BAD] == 2048
     assert known["final_bits"] == str(65535 - 2048)
@@ -150,7 +150,7 @@ def test_where_all_flags_are_in_use_it_is_said(tmp_path: Path) -> None:
     exposures = [exposure(tmp_path, index, flags=-1) for index in range(3)]
     masks = masks_of_files(tmp_path, exposures, REPEATED)
     with pytest.raises(DrizzleError, match=r"set sky\.static: none"):
-        flag(tmp_path, exposures, masks, REPEATED)
+        flag_repeated(tmp_path, exposures, masks, REPEATED)
 
 
 def test_astrodrizzles_own_rule_changes_neither_files_nor_parameters(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_astrodrizzles_own_rule_changes_neither_files_nor_parameters(tmp_path: P
     content = (tmp_path / one.name).read_bytes()
     parameters = pars.resolve({})
     masks = masks_of_files(tmp_path, [one], parameters)
-    assert flag(tmp_path, [one], masks, parameters) == parameters
+    assert flag_repeated(tmp_path, [one], masks, parameters) == parameters
     assert (tmp_path / one.name).read_bytes() == content
 
 

@@ -22,7 +22,7 @@ from skymosaic.drizzle.sky_record import (
     read_sky,
     same_sky,
 )
-from skymosaic.drizzle.static_masks import flag, masks_of_files
+from skymosaic.drizzle.static_masks import flag_repeated, masks_of_files
 from skymosaic.drizzlepac_calls import process
 from skymosaic.drizzlepac_calls.process import DrizzlepacError
 from skymosaic.errors import DrizzleError, SkyError
@@ -104,7 +104,7 @@ def drizzle(
         forget_sky(folder / exposure.name)
     fill_missing(folder, exposures, parameters)
     static = masks_of_files(folder, exposures, parameters)
-    known = flag(folder, exposures, static, parameters)
+    known = flag_repeated(folder, exposures, static, parameters)
     asked = pars.for_method(known, grid.final_parameters(), method)
     if given is not None:
         from skymosaic.drizzle.onepass.sky import write_skyfile  # with scipy

@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.static_masks import Place, masks_of_files
 from skymosaic.hst.exposure import Exposure
-from skymosaic.hst.flagging import set_flag
-
-_FLAGS = tuple(1 << n for n in range(15))  # of DQ, which is a signed 16-bit integer
+from skymosaic.hst.flagging import free_flag, set_flag
 
 
 def save_masks(
@@ -97,7 +95,7 @@ def static_masks_of(
     return masks
 
 
-def flag(
+def flag_kept(
     folder: Path,
     exposures: Sequence[Exposure],
     masks: Mapping[str, NDArray[np.bool_]],
@@ -123,15 +121,15 @@ def flag(
     """
     ignored = pars.flags(parameters.get("final_bits", "0"))
     cleared = pars.flags(parameters.get("resetbits", "4096")) or 0
-    free = [one for one in _FLAGS if ignored is not None and not one & (ignored | cleared)]
-    plain, usable = dict(parameters), free[0] if free else 1
-    if not free:  # every flag is ignored: what DQ says is of no use
+    free = None if ignored is None else free_flag(ignored | cleared)
+    plain, bad = dict(parameters), free or 1
+    if free is None:  # every flag is ignored: what DQ says is of no use
         plain |= {"final_bits": "0", "resetbits": "0"}
     for exposure in exposures:
         with fits.open(folder / exposure.name, mode="update") as hdus:
             for chip in exposure.chips:
                 quality = hdus["DQ", chip.extver]
-                if not free:
+                if free is None:
                     quality.data[:] = 0
-                set_flag(quality, masks[f"{exposure.name}_{chip.extver}"], usable)
+                set_flag(quality, masks[f"{exposure.name}_{chip.extver}"], bad)
     return {**plain, **dict.fromkeys((*pars.CR_STEPS, "static"), False)}

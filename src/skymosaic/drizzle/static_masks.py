@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from skymosaic.drizzle.parameters import flags
 from skymosaic.errors import DrizzleError, SkyError
 from skymosaic.hst.exposure import Exposure
-from skymosaic.hst.flagging import set_flag
+from skymosaic.hst.flagging import free_flag, set_flag
 from skymosaic.sky.static_mask import LowPixels, StaticMask, too_low
 from skymosaic.sky.static_rule import Rule
 from skymosaic.sky.statistics import Singles
@@ -32,9 +32,6 @@ REFUSED = 0.5
 """... and above which it is refused."""
 _SIGMA = 4.0  # AstroDrizzle's own default of static_sig
 _ALL = 0xFFFF
-# The flag of the pixels in AstroDrizzle's copies: the first of these that no exposure carries. HST
-# leaves 32768 free.
-_FLAGS = (32768, 16384, 8192, 4096, 2048, 1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 _IGNORED = ("sky_bits", "driz_sep_bits", "final_bits")
 
 
@@ -190,7 +187,7 @@ def _read(folder: Path, exposures: Sequence[Exposure]) -> Iterator[tuple[Place, 
                 yield place, np.asarray(science.data, dtype=np.float32)
 
 
-def flag(
+def flag_repeated(
     folder: Path, exposures: Sequence[Exposure], masks: StaticMasks, parameters: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return parameters that AstroDrizzle knows; `repeated` masks become flags in DQ of its copies.
@@ -217,7 +214,7 @@ def flag(
     """
     if rule_of(parameters) != REPEATED:
         return dict(parameters)
-    bit = _free_flag(folder, exposures, parameters)
+    bit = _flag_of_none(folder, exposures, parameters)
     for exposure in exposures:
         with fits.open(folder / exposure.name, mode="update", memmap=False) as hdus:
             for chip in exposure.chips:
@@ -228,7 +225,9 @@ def flag(
     return {**parameters, "static": False, **_ignoring(parameters, bit)}
 
 
-def _free_flag(folder: Path, exposures: Sequence[Exposure], parameters: Mapping[str, Any]) -> int:
+def _flag_of_none(
+    folder: Path, exposures: Sequence[Exposure], parameters: Mapping[str, Any]
+) -> int:
     # AstroDrizzle clears resetbits first, and flags cosmic rays with crbit.
     used = _flags(parameters.get("resetbits", "4096"), 0)
     used |= int(parameters.get("crbit") or 4096)
@@ -237,13 +236,13 @@ def _free_flag(folder: Path, exposures: Sequence[Exposure], parameters: Mapping[
             for chip in exposure.chips:
                 words = hdus["DQ", chip.extver].data
                 used |= int(np.bitwise_or.reduce(words, axis=None)) & _ALL
-    for one in _FLAGS:
-        if not one & used:
-            return one
-    raise DrizzleError(
-        "sky.static: repeated gives AstroDrizzle its mask as a flag in DQ, and these exposures use "
-        "all 16 flags; set sky.static: none"
-    )
+    free = free_flag(used)
+    if free is None:
+        raise DrizzleError(
+            "sky.static: repeated gives AstroDrizzle its mask as a flag in DQ, and these exposures "
+            "use all 16 flags; set sky.static: none"
+        )
+    return free
 
 
 def _ignoring(parameters: Mapping[str, Any], bit: int) -> dict[str, str]:

@@ -24,6 +24,19 @@ def cleared(flags: NDArray[np.integer], bits: int) -> NDArray[np.integer]:
     return np.asarray(flags & ~np.uint16(bits & 0xFFFF).astype(flags.dtype))
 
 
+def free_flag(used: int) -> int | None:
+    """Return the highest flag of DQ that is not among those in use; None where all 16 are.
+
+    HST leaves 32768 free, and uses the low ones most.
+
+    Parameters
+    ----------
+    used : int
+        Sum of the flags that have a meaning already.
+    """
+    return next((1 << bit for bit in reversed(range(16)) if not used >> bit & 1), None)
+
+
 def set_flag(quality: fits.ImageHDU, where: NDArray[np.bool_], flag: int) -> None:
     """Set a flag at some pixels.
 

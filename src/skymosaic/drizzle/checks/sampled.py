@@ -29,7 +29,7 @@ from skymosaic.drizzle.checks.witness import (
     skies_in,
 )
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.kept_masks import flag
+from skymosaic.drizzle.kept_masks import flag_kept
 from skymosaic.drizzle.memory import Work, drizzle_memory
 from skymosaic.drizzle.onepass.run import drizzle_chips
 from skymosaic.drizzle.onepass.skies import AppliedSky
@@ -171,7 +171,7 @@ def compare_sample(
     DrizzleError
         AstroDrizzle failed.
     """
-    plain = flag(folder, exposures, masks, parameters)
+    plain = flag_kept(folder, exposures, masks, parameters)
     part = window.of(grid)
     if not window.whole:
         cut_outs, load = drizzle_chips(folder, log, exposures, part, plain, processes=processes)

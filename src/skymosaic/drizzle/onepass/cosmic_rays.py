@@ -15,7 +15,7 @@ from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.astrodrizzle import forget_sky
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.sky_record import require_no_fallback
-from skymosaic.drizzle.static_masks import StaticMasks, flag
+from skymosaic.drizzle.static_masks import StaticMasks, flag_repeated
 from skymosaic.drizzlepac_calls import process
 from skymosaic.drizzlepac_calls.process import DrizzlepacError
 from skymosaic.errors import DrizzleError
@@ -104,7 +104,7 @@ def find_cosmic_rays(
     work.mkdir()
     for exposure in exposures:
         forget_sky(Path(shutil.copy(folder / exposure.name, work / exposure.name)))
-    known = flag(work, exposures, static, parameters)
+    known = flag_repeated(work, exposures, static, parameters)
     asked = pars.for_method(known, grid.final_parameters(), method)
     try:
         call = process.call(
