@@ -107,3 +107,39 @@ def test_what_the_archive_lists_is_refused_for_the_one_pass_engine(tmp_path) -> 
     one = load_campaign(campaign(tmp_path, mast(), {"engine": "onepass"}))
     with pytest.raises(InputError, match="instrument of j8aa02aaq_flt is WFPC2/WFC"):
         require_admissible(one, listed("WFPC2/WFC", "F555W"))
+
+
+def aligned_by(tmp_path, align, **more):
+    source = {"kind": "directory", "path": "x"} | more.pop("source", {})
+    path = tmp_path / "field.yaml"
+    content = {"campaign": {"name": "field"}, "source": source, "align": align, **more}
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_settings_of_an_alignment_that_is_not_made_are_refused_by_name(tmp_path) -> None:
+    align = {"order": ["54"], "gates": {"max_rms_mas": 10}, "tweakreg": {"searchrad": 2.0}}
+    path = aligned_by(tmp_path, {"method": "none", **align})
+    ended = CliRunner().invoke(main, ["check", str(path)])
+    assert ended.exit_code == 3
+    assert "align.order, align.tweakreg.searchrad and align.gates.max_rms_mas do nothing" in (
+        ended.output
+    )
+    # What it says helps.
+    assert CliRunner().invoke(main, ["check", str(path), "--set", "align=none"]).exit_code == 0
+    assert "align.method: none" in ended.output
+
+
+@pytest.mark.parametrize(
+    "align", ["none", {"method": "none"}, {"method": "none", "gates": {"min_matches": 4}}]
+)
+def test_an_alignment_that_is_not_made_may_have_what_is_usual(tmp_path, align) -> None:
+    assert CliRunner().invoke(main, ["check", str(aligned_by(tmp_path, align))]).exit_code == 0
+
+
+def test_a_group_that_is_not_aligned_has_nothing_of_the_alignment_of_the_others(tmp_path) -> None:
+    groups = {"parameters": {"M 16/F110W": {"align": "none"}}}
+    path = aligned_by(tmp_path, {"order": ["54"]}, source=mast(), groups=groups)
+    path.write_text(path.read_text().replace("  path: x\n", ""))
+    ended = CliRunner().invoke(main, ["check", str(path)])
+    assert ended.exit_code == 0, ended.output

@@ -323,7 +323,9 @@ class Campaign(Section):
         own = self.groups.parameters.get(name) if self.groups else None
         for section, values in (own.model_dump(exclude_unset=True) if own else {}).items():
             if values is not None:
-                given[section] = _merged(given.get(section, {}), values)
+                # What the others are aligned by says nothing of a group that is not.
+                replaces = section == "align" and values.get("method") == "none"
+                given[section] = values if replaces else _merged(given.get(section, {}), values)
         try:
             return Campaign.model_validate(given)
         except ValidationError as error:

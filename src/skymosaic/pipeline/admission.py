@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from skymosaic.archive.base import Parcel
-from skymosaic.config import AnySource, Campaign, DirectorySource, MastSource, SimulatedSource
+from skymosaic.config import (
+    Align,
+    AnySource,
+    Campaign,
+    DirectorySource,
+    MastSource,
+    SimulatedSource,
+)
 from skymosaic.drizzle.request import Request
 from skymosaic.errors import CampaignError, InputError, SkymosaicError
+from skymosaic.evidence.wording import listed
 from skymosaic.hst.imagers import (
     IMAGERS,
     PAGE,
@@ -67,6 +76,7 @@ def require_possible(campaign: Campaign) -> None:
             f"compute.share {campaign.compute.share} is a share of a program's groups, and the "
             "file has none: leave it out, or set groups: {}"
         )
+    _require_no_idle_alignment(campaign.align)
     _require_files(campaign)
     if isinstance(campaign.source, SimulatedSource):
         from skymosaic.pipeline.sources import simulation_of
@@ -87,6 +97,29 @@ def require_groups_possible(campaign: Campaign) -> None:
             require_possible(own)
         except SkymosaicError as error:
             raise type(error)(f"groups.parameters.{name}: {error}") from None
+
+
+def _require_no_idle_alignment(align: Align) -> None:
+    """Refuse settings of an alignment that is not made; those of a default value say nothing."""
+    if align.method != "none":
+        return
+    usual = Align(method="none").model_dump()
+    if idle := list(_differing(align.model_dump(), usual, "align")):
+        raise CampaignError(
+            f"{listed(idle)} {'does' if len(idle) == 1 else 'do'} nothing with align.method: none, "
+            "by which nothing is aligned; leave out what align has beside it (align: none, or on "
+            "the command line --set align=none), or set align.method: tweakreg"
+        )
+
+
+def _differing(given: Mapping[str, Any], usual: Mapping[str, Any], above: str) -> Iterator[str]:
+    """Yield the dotted keys whose values are not the usual ones."""
+    for name, value in given.items():
+        key = f"{above}.{name}"
+        if isinstance(value, Mapping):
+            yield from _differing(value, usual.get(name, {}), key)
+        elif name not in usual or value != usual[name]:
+            yield key
 
 
 def _require_files(campaign: Campaign) -> None:
