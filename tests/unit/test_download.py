@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import multiprocessing
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from skymosaic.archive import sharing
 from skymosaic.archive.bucket import Bucket
 from skymosaic.archive.download import Patience, Place, fetch, parts_folder, seconds_asked
 from skymosaic.archive.mast.files import ArchiveFile
@@ -439,6 +441,39 @@ def test_the_next_goes_on_where_one_was_killed(server, tmp_path) -> None:
     process.join()
     assert got(Http(server.url), tmp_path) == A
     assert server.requests[1].start == HALF
+
+
+def _left_there(folder: Path, name: str, days: float) -> None:
+    """Leave what a killed process leaves, so many days ago."""
+    changed = time.time() - days * 86400
+    for suffix in (".part", ".about", ".lock"):
+        path = folder / (name + suffix)
+        path.write_text("x")
+        os.utime(path, (changed, changed))
+
+
+def test_what_was_abandoned_a_day_ago_is_swept_away_and_no_more(server, tmp_path) -> None:
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    _left_there(parts, "old_flt.fits.0123", 1.01)
+    _left_there(parts, "young_flt.fits.0123", 0.9)
+    _left_there(parts, "held_flt.fits.0123", 30)
+    stranger, folder = parts / "notes.txt", parts / "mine.part"
+    stranger.write_text("x")
+    folder.mkdir()
+    for path in (stranger, folder):
+        os.utime(path, (0, 0))
+    with (parts / "held_flt.fits.0123.lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        server.answer = honest(A, TAG_A)
+        fetch(Http(server.url), wanted(), tmp_path / "fetched", parts, QUICK)
+    names = {path.name for path in parts.iterdir()}
+    assert not [name for name in names if name.startswith("old")]
+    assert sum(name.startswith("young") for name in names) == 3
+    assert sum(name.startswith("held") for name in names) == 3
+    assert {"notes.txt", "mine.part"} < names
+    assert sharing.sweep_now(parts) == 1  # once it is let go
+    assert not list(parts.glob("held*"))
 
 
 def test_what_one_left_for_another_that_was_killed_is_not_taken(server, tmp_path) -> None:

@@ -23,7 +23,7 @@ from io import RawIOBase
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from skymosaic.archive.sharing import Unfinished, fetched_once
+from skymosaic.archive.sharing import Unfinished, fetched_once, sweep
 from skymosaic.errors import ForbiddenError, InputError, StoreError, UnreachableError
 from skymosaic.host.disk import free_space, no_space
 
@@ -367,6 +367,7 @@ def _disk_errors(file: Wanted, target: Path, parts: Path) -> Iterator[None]:
     """Make the folder of unfinished files, and tell what the disk refuses."""
     try:
         parts.mkdir(parents=True, exist_ok=True)
+        sweep(parts)
         yield
     except StoreError:  # said in our words already; some are OSErrors, too
         raise

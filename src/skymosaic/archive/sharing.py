@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
+import math
 import os
 import shutil
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -21,6 +24,9 @@ from uuid import uuid4
 _LOOK = 0.2  # s between two looks at a lock
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 PART, WHOLE = ".part", ".whole"
+_ABOUT, _LOCK, _WAITING = ".about", ".lock", ".waiting"
+_ABANDONED = 86400.0
+"""Seconds without a change after which what nobody fetches any more is swept away."""
 
 
 class Unfinished:
@@ -29,7 +35,7 @@ class Unfinished:
     def __init__(self, folder: Path, name: str) -> None:
         self.part = folder / (name + PART)
         """What came so far."""
-        self.about = folder / (name + ".about")
+        self.about = folder / (name + _ABOUT)
         """What is known of it."""
         self.whole = folder / (name + WHOLE)
         """The finished file, for others that wait for it."""
@@ -96,7 +102,7 @@ def _wait(
 
     Returns None when another process fetched the file, and `target` has it.
     """
-    path, waiting = folder / f"{name}.lock", folder / f"{name}.waiting"
+    path, waiting = folder / (name + _LOCK), folder / (name + _WAITING)
     unfinished = Unfinished(folder, name)
     with ExitStack() as queue:
         before: int | None = None
@@ -136,7 +142,7 @@ def _wait(
 
 def _others(folder: Path, name: str) -> bool:
     """Whether another process waits for this file."""
-    path = folder / f"{name}.waiting"
+    path = folder / (name + _WAITING)
     try:
         with path.open("r") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,6 +152,68 @@ def _others(folder: Path, name: str) -> bool:
     except BlockingIOError:
         return True
     return False
+
+
+@functools.cache
+def sweep(folder: Path) -> None:
+    """Remove what `sweep_now` does; once a process is enough."""
+    sweep_now(folder)
+
+
+def sweep_now(folder: Path) -> int:
+    """Remove what was left unfinished a day ago or longer and nobody fetches; return how many.
+
+    What is younger is gone on with: see `fetched_once`.
+
+    Parameters
+    ----------
+    folder : Path
+        Of unfinished files.
+    """
+    left: dict[str, list[Path]] = {}
+    for path in folder.glob("*"):
+        if path.suffix in (PART, WHOLE, _ABOUT, _LOCK, _WAITING) and _is_own_file(path):
+            left.setdefault(path.name.removesuffix(path.suffix), []).append(path)
+    return sum(_remove_if_abandoned(folder, name, paths) for name, paths in left.items())
+
+
+def _remove_if_abandoned(folder: Path, name: str, paths: Sequence[Path]) -> bool:
+    """Remove the files of an unfinished one, if they are old and its lock is free."""
+    if _age(paths) < _ABANDONED:
+        return False
+    path = folder / (name + _LOCK)
+    with ExitStack() as held:
+        try:
+            if (lock := _locked(path, fcntl.LOCK_EX)) is None:
+                return False
+            held.enter_context(lock)
+            if _age(paths) < _ABANDONED or _others(folder, name):
+                return False
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                return False
+            # Without locks, nobody who fetches lets a day pass between two writes.
+        for one in (*paths, path):
+            with suppress(OSError):
+                one.unlink(missing_ok=True)
+    return True
+
+
+def _age(paths: Sequence[Path]) -> float:
+    """Return the seconds since any of these files was changed; of none that is there, infinity."""
+    changed = []
+    for path in paths:
+        with suppress(OSError):
+            changed.append(path.lstat().st_mtime)
+    return time.time() - max(changed, default=-math.inf)
+
+
+def _is_own_file(path: Path) -> bool:
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid()
 
 
 def _locked(path: Path, kind: int) -> IO[str] | None:
