@@ -368,6 +368,30 @@ def test_a_bucket_that_breaks_off_and_one_that_lies(server, bucket, tmp_path) ->
     assert [request.start for request in server.requests] == [0, HALF, 0]
 
 
+def test_a_tag_of_an_encrypted_object_is_no_md5_sum(server, bucket, tmp_path, caplog) -> None:
+    kms = ("x-amz-server-side-encryption", "aws:kms")
+    caplog.set_level("INFO")
+    server.answer = honest(A, TAG_B, kms)
+    assert got(bucket, tmp_path) == A
+    assert len(server.requests) == 1
+    assert "ETag is no MD5 sum" in caplog.text and "its content with no checksum" in caplog.text
+
+
+def test_what_comes_twice_is_not_damaged_whatever_its_tag_looks_like(
+    server, bucket, tmp_path, caplog
+) -> None:
+    server.answer = in_turn(honest(A, TAG_B), honest(A, TAG_B))
+    assert got(bucket, tmp_path) == A
+    assert len(server.requests) == 2
+    assert "came twice with the same bytes" in caplog.text and NAME in caplog.text
+
+
+def test_what_comes_otherwise_each_time_is_damaged(server, bucket, tmp_path) -> None:
+    server.answer = in_turn(*(honest(fits(seed), TAG_B) for seed in (1, 2, 3)))
+    with pytest.raises(UnreachableError, match="not what the place's checksum says"):
+        got(bucket, tmp_path)
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -144,7 +144,14 @@ def _reply(answer: Mapping[str, Any], is_part: bool) -> Reply:
     elif is_part and answer["ResponseMetadata"].get("HTTPStatusCode") == 206:
         raise AgainError("it sent a part without saying which", afresh=True)
     changed = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("last-modified", "")
-    return Reply(Version(answer.get("ETag", ""), changed), start, size, _blocks(answer["Body"]))
+    version = Version(answer.get("ETag", ""), changed)
+    return Reply(version, start, size, _blocks(answer["Body"]), _has_a_key(answer))
+
+
+def _has_a_key(answer: Mapping[str, Any]) -> bool:
+    """Tell whether an object is encrypted by a key of its owner: then its ETag is no MD5 sum."""
+    way = str(answer.get("ServerSideEncryption", ""))  # AES256, aws:kms, aws:kms:dsse
+    return way.startswith("aws:kms") or "SSECustomerAlgorithm" in answer
 
 
 def _blocks(body: Any) -> Iterator[bytes]:

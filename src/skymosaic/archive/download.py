@@ -32,6 +32,10 @@ log = logging.getLogger(__name__)
 _MOST_BYTES = 64 * 10**9
 """The largest file that is fetched: HST's largest drizzled images have a tenth of that."""
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
+_NOT_COMPARED = (
+    "the place's ETag is no MD5 sum of it, as with encryption by SSE-KMS or SSE-C; its size was "
+    "compared, its content with no checksum"
+)
 _FITS, _GZIP = b"SIMPLE  =", b"\x1f\x8b"
 _FITS_BLOCK = 2880  # bytes
 
@@ -90,6 +94,8 @@ class Reply:
     """Bytes of the whole file, as the place says."""
     blocks: Iterator[bytes]
     """The content from `start` on; raises AgainError where it breaks off."""
+    is_encrypted: bool = False
+    """Whether the place keeps the file so that its tag is no MD5 sum of it, though it looks so."""
 
 
 class Wanted(Protocol):
@@ -190,9 +196,10 @@ def fetch(
         if mine is None:
             log.info("%s was fetched by another process meanwhile", file.name)
             return
+        seen: set[str] = set()
         for tries_left in reversed(range(patience.tries)):
             try:
-                _try(place, file, mine, patience)
+                _try(place, file, mine, patience, seen)
                 break
             except AgainError as error:
                 if error.afresh:
@@ -237,7 +244,10 @@ def part_name(place: Place[File], file: File) -> str:
     return f"{file.name}.{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
-def _try(place: Place[File], file: File, mine: Unfinished, patience: Patience) -> None:
+def _try(
+    place: Place[File], file: File, mine: Unfinished, patience: Patience, seen: set[str]
+) -> None:
+    """Fetch what is missing of a file, and check it; `seen`: as for `_compare_with_tag`."""
     have, known, told = _left(mine)
     wanted = known if have else Version(file.etag)
     with place.open(file, have, wanted, patience.window) as reply:
@@ -259,7 +269,8 @@ def _try(place: Place[File], file: File, mine: Unfinished, patience: Patience) -
                 _write_all(writer, block)
             writer.truncate()
     try:
-        _check(file, mine.part, size, reply.version.etag)
+        _check(file, mine.part, size)
+        _compare_with_tag(file, mine.part, reply, seen)
     except InputError:
         mine.forget()
         raise
@@ -327,7 +338,7 @@ def _not_too_slow(blocks: Iterator[bytes], patience: Patience) -> Iterator[bytes
             came, since = 0, now
 
 
-def _check(file: Wanted, part: Path, size: int | None, etag: str) -> None:
+def _check(file: Wanted, part: Path, size: int | None) -> None:
     found = part.stat().st_size
     if size is not None and found < size:
         raise AgainError(f"it broke off after {found} of {size} bytes")
@@ -347,12 +358,41 @@ def _check(file: Wanted, part: Path, size: int | None, etag: str) -> None:
         raise InputError(_other_size(file, found))
     if not file.size and found % _FITS_BLOCK:
         raise AgainError(f"it broke off after {found} bytes: FITS comes in blocks of {_FITS_BLOCK}")
-    told = _MD5.fullmatch(etag)
-    if told:
-        with part.open("rb") as reader:
-            md5 = hashlib.file_digest(reader, lambda: hashlib.md5(usedforsecurity=False))
-        if md5.hexdigest() != told[1]:
-            raise AgainError("what came is not what the place's checksum says", afresh=True)
+
+
+def _compare_with_tag(file: Wanted, part: Path, reply: Reply, seen: set[str]) -> None:
+    """Compare what came with the place's tag, where that is an MD5 sum.
+
+    S3's tags look like MD5 sums where they are none: of objects that are encrypted by SSE-KMS or
+    SSE-C, and nothing may say that they are. So what comes a second time, byte by byte, lies there.
+
+    Parameters
+    ----------
+    file : Wanted
+        Which.
+    part : Path
+        What came.
+    reply : Reply
+        Of the place.
+    seen : set of str
+        MD5 sums of what came before; that of what came now is added.
+    """
+    told = _MD5.fullmatch(reply.version.etag)
+    if told is None:
+        return
+    if reply.is_encrypted:
+        log.info("%s: %s", file.name, _NOT_COMPARED)
+        return
+    with part.open("rb") as reader:
+        md5 = hashlib.file_digest(reader, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if md5 == told[1]:
+        return
+    if md5 not in seen:
+        seen.add(md5)
+        raise AgainError("what came is not what the place's checksum says", afresh=True)
+    log.warning(
+        "%s came twice with the same bytes, whose MD5 sum is %s: %s", file.name, md5, _NOT_COMPARED
+    )
 
 
 def _other_size(file: Wanted, size: int) -> str:
