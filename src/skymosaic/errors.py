@@ -21,9 +21,21 @@ class CampaignError(SkymosaicError):
 
 
 class InputError(SkymosaicError):
-    """An exposure or drizzled file is damaged, missing, doubled or unlike the rest."""
+    """An exposure or drizzled file is damaged, missing, doubled or unlike the rest.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, and what to do.
+    of_file : bool
+        Whether one file is at fault, as it lies at its source: the others can do without it.
+    """
 
     exit_code = 4
+
+    def __init__(self, message: object = "", *, of_file: bool = False) -> None:
+        super().__init__(message)
+        self.of_file = of_file
 
 
 class AlignmentError(SkymosaicError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,14 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+from skymosaic.archive.base import Parcel, Source
+from skymosaic.archive.bucket import Bucket
 from skymosaic.archive.directory import Directory
+from skymosaic.archive.mast.files import ArchiveFile
+from skymosaic.archive.mast.http import Http
+from skymosaic.archive.mast.query import Query
+from skymosaic.archive.mast.source import MastArchive
+from skymosaic.archive.s3 import S3Folder, S3Object
 from skymosaic.config import Campaign
 from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.errors import InputError
@@ -20,6 +28,8 @@ from skymosaic.pipeline.admission import rules_of
 from skymosaic.pipeline.inspection import Rules
 from skymosaic.steps.step import Finished, NotFinishedError, Place
 from skymosaic.store.local import LocalStore
+from tests.raw_server import Request, head, raw_server
+from tests.unit.small_fits import write_exposure
 from tests.unit.test_health import change, made
 
 NAMES = ("ibxl54aaq", "ibxl54bbq", "ibxl54ccq")
@@ -140,3 +150,86 @@ def test_what_older_versions_retrieved_is_judged_too(place, data) -> None:
         InputError, match=r"ibxl54bbq.*1 pixels that DQ does not keep out are no numbers"
     ):
         inspect(place, data, asked)
+
+
+@pytest.fixture
+def served(data, tmp_path, monkeypatch) -> Iterator[Callable[[str], tuple[Source, list[Parcel]]]]:
+    """Serve the files of a folder as the archive does, or as a bucket."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with raw_server() as server:
+
+        def answer(request: Request) -> tuple[bytes]:
+            [path] = [path for path in data.iterdir() if path.name in request.line]
+            content = path.read_bytes()
+            return (head(200, ("Content-Length", len(content))) + content,)
+
+        def source_of(kind: str) -> tuple[Source, list[Parcel]]:
+            files = [(path.name, path.stat().st_size) for path in sorted(data.iterdir())]
+            if kind == "s3":
+                s3 = [S3Object(name, size, f"x/{name}", "") for name, size in files]
+                bucket = Bucket("b", server.url)
+                return S3Folder(bucket), [
+                    Parcel(one.name[:-5], {"bucket": "b", "file": vars(one)}) for one in s3
+                ]
+            mast = [
+                ArchiveFile(name, size, "FLT", "1", "T", "WFC3/IR", "F160W", "PUBLIC", "")
+                for name, size in files
+            ]
+            archive = MastArchive(Query(proposal_id=("1",)), (Http(server.url),))
+            return archive, [Parcel(one.name[:-5], {"file": vars(one)}) for one in mast]
+
+        server.answer = answer
+        yield source_of
+
+
+def no_fits(path: Path) -> None:
+    path.write_bytes(b"<html>moved</html>" * 200)
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 // 2880 * 2880])
+
+
+def without_flags(path: Path) -> None:
+    path.unlink()
+    write_exposure(path, without=[("DQ", 1)])
+
+
+@pytest.mark.parametrize("kind", ["mast", "s3"])
+@pytest.mark.parametrize("damage", [no_fits, cut_off, without_flags])
+def test_a_fetched_file_that_cannot_be_read_is_left_out_where_the_file_says_so(
+    place, data, served, kind, damage
+) -> None:
+    bad = data / "ibxl54bbq_flt.fits"
+    whole = bad.read_bytes()
+    damage(bad)
+    source, parcels = served(kind)
+
+    def inspected(place: Place, asked: Rules) -> Finished:
+        each = [stages.retrieve(place, source, asked, parcel) for parcel in parcels]
+        return stages.inspect(place, each, asked)
+
+    with pytest.raises(InputError, match=r"^ibxl54bbq_flt\.fits.*on_bad_file: leave_out"):
+        inspected(place, Rules())
+    leave_out = Rules(leave_out=True)
+    done = inspected(place, leave_out)
+    assert [e.rootname for e in exposures(done)] == ["ibxl54aaq", "ibxl54ccq"]
+    assert any(line.startswith("Left out: ibxl54bbq") for line in done.result["warnings"])
+    assert inspected(place.only_finished(), leave_out).reused
+    # Who wants all of them gets it once it is put right.
+    with pytest.raises(NotFinishedError):
+        inspected(place.only_finished(), Rules())
+    with pytest.raises(InputError, match=r"ibxl54bbq_flt\.fits"):
+        inspected(place, Rules())
+    bad.write_bytes(whole)
+    _, parcels = served(kind)
+    assert len(exposures(inspected(place, Rules()))) == 3
+
+
+def test_what_comes_in_place_of_a_file_is_no_bad_file(place, data, served) -> None:
+    source, parcels = served("mast")
+    no_fits(data / "ibxl54bbq_flt.fits")  # a page of the archive: the list knows another size
+    with pytest.raises(InputError, match="maintenance"):
+        for parcel in parcels:
+            stages.retrieve(place, source, Rules(leave_out=True), parcel)

@@ -10,7 +10,14 @@ from astropy.io import fits
 
 from skymosaic.errors import InputError
 from skymosaic.hst.exposure import Exposure, read_exposure
-from skymosaic.hst.usable import Allowed, require_engine, require_usable, warnings_of, why_refused
+from skymosaic.hst.usable import (
+    Allowed,
+    left_out,
+    require_engine,
+    require_usable,
+    warnings_of,
+    why_refused,
+)
 from tests.unit.small_fits import write_drizzled, write_exposure
 
 NOTHING = Allowed()
@@ -258,3 +265,24 @@ def test_the_one_pass_engine_refuses_others_by_name(tmp_path, imager) -> None:
         require_engine([made(tmp_path), image], "drizzle.engine: onepass")
     assert image.name in str(caught.value)
     assert "drizzle.engine: astrodrizzle" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("a: of no use; leave it out", "a: of no use"),
+        ("a: not tried; leave it out, or set k: true to try", "a: not tried; set k: true to try"),
+        (
+            "a: a grism; leave it out (source.filter and the like choose), or set k: true",
+            "a: a grism; set k: true",
+        ),
+        ("a: 3 chips; take it apart, or leave it out", "a: 3 chips; take it apart"),
+        (
+            "a: flagged; leave the file out, fetch it again, or tell",
+            "a: flagged; fetch it again, or tell",
+        ),
+        ("a: cut off; fetch it again", "a: cut off; fetch it again"),
+    ],
+)
+def test_of_what_was_left_out_it_is_not_said_that_it_can_be(why: str, said: str) -> None:
+    assert left_out(why) == f"Left out: {said}."

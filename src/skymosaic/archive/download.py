@@ -344,15 +344,19 @@ def _check(file: Wanted, part: Path, size: int | None) -> None:
         raise AgainError(f"it broke off after {found} of {size} bytes")
     with part.open("rb") as reader:
         begin = reader.read(len(_FITS))
+    # Of the size that the list tells it is the file that lies there, and nothing in its place.
+    lies_there = bool(file.size) and found == file.size
     if begin.startswith(_GZIP):
         raise InputError(
             f"{file.name}: what came is compressed, which was not asked for; is there a proxy on "
-            "the way that compresses? Set no_proxy for the archive's server"
+            "the way that compresses? Set no_proxy for the archive's server",
+            of_file=lies_there,
         )
     if begin != _FITS:
         raise InputError(
             f"{file.name}: what came is not FITS (a page of the archive, perhaps); is the "
-            "archive under maintenance? Try again later"
+            "archive under maintenance? Try again later",
+            of_file=lies_there,
         )
     if file.size and found != file.size:
         raise InputError(_other_size(file, found))

@@ -145,6 +145,23 @@ def no_image_through(filter_: str) -> str | None:
     return None
 
 
+def left_out(why: str) -> str:
+    """Return what to say of a file that was left out: that it can be is no news then.
+
+    Parameters
+    ----------
+    why : str
+        Why it is refused, and what to do, of `why_refused` or as a reader said it.
+    """
+    return f"Left out: {_LEAVING.sub(lambda found: '; ' if found['more'] else '', why)}."
+
+
+_LEAVING = re.compile(
+    r"(;|,? or|, and)\s+leave (it|the file|the exposure) out( \([^()]*\))?(?P<more>,( or)? )?"
+)
+"""How messages advise to leave a file out; `more`: other advice follows."""
+
+
 def require_usable(images: Sequence[Exposure], allowed: Allowed) -> None:
     """Refuse what cannot be used.
 

@@ -13,7 +13,7 @@ from skymosaic.drizzle.order import Detector, flags_ignored
 from skymosaic.errors import InputError
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.health import ChipHealth, Ignored
-from skymosaic.hst.usable import Allowed, require_engine, require_usable, why_refused
+from skymosaic.hst.usable import Allowed, left_out, require_engine, require_usable, why_refused
 
 _COLUMNS: dict[str, tuple[type, str | None, str]] = {
     "rootname": (str, None, "IPPPSSOOT of the exposure; file stem of a drizzled image"),
@@ -68,19 +68,29 @@ class Verdict:
     """Why they are refused all together; None: they are taken."""
 
 
-def judge(images: Sequence[Exposure], rules: Rules) -> Verdict:
-    """Return which images are taken, and which are refused or left out."""
-    left_out: dict[str, str] = {}
+def judge(images: Sequence[Exposure], rules: Rules, unread: Sequence[str] = ()) -> Verdict:
+    """Return which images are taken, and which are refused or left out.
+
+    Parameters
+    ----------
+    images : sequence of Exposure
+        What was retrieved.
+    rules : Rules
+        What the campaign file says.
+    unread : sequence of str
+        Why files were left out that could not be read.
+    """
+    unusable: dict[str, str] = {}
     if rules.leave_out:
         for image in images:
             if (why := why_refused(image, rules.allowed)) is not None:
-                left_out[image.name] = why
-    taken = [image for image in images if image.name not in left_out]
+                unusable[image.name] = why
+    taken = [image for image in images if image.name not in unusable]
     refused = find_refusal(taken, rules)
-    if left_out and not any(not image.drizzled for image in taken):
-        first = next(iter(left_out.values()))
-        refused = InputError(f"every exposure is left out, the first because {first}")
-    return Verdict(taken, [f"Left out: {why}." for why in left_out.values()], refused)
+    reasons = [*unread, *unusable.values()]
+    if reasons and not any(not image.drizzled for image in taken):
+        refused = InputError(f"every exposure is left out, the first because {reasons[0]}")
+    return Verdict(taken, [left_out(why) for why in reasons], refused)
 
 
 def find_refusal(images: Sequence[Exposure], rules: Rules) -> InputError | None:

@@ -46,7 +46,7 @@ from skymosaic.sky.overlaps import groups, overlaps
 from skymosaic.sky.static_rule import first_rule
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps import execution
-from skymosaic.steps.step import Bench, Finished, Place, recorded_result, run_step
+from skymosaic.steps.step import Bench, Finished, Place, forget, recorded_result, run_step
 from skymosaic.steps.tasks import Task
 from skymosaic.store import Product
 from skymosaic.versions import versions
@@ -97,17 +97,61 @@ def retrieve(place: Place, source: Source, rules: Rules, parcel: Parcel) -> Fini
     """Bring the files of a parcel into ``pristine/``, each checked to be whole.
 
     Their pixels are looked at here, where the file is at hand; what is seen is judged by `inspect`.
+    A file that cannot be read is left out where the rules say so, and looked for again where they
+    say so no more.
+    """
+    step = f"pristine/{parcel.name}"
+
+    def work(bench: Bench) -> dict[str, Any]:
+        try:
+            with _retrieving_slot(place):
+                bench.peak_memory = source.fetch(parcel, bench.out, bench.scratch / "fetch.log")
+            return {"images": _read_all(bench.out, rules)}
+        except InputError as error:
+            if not error.of_file:
+                raise
+            if not rules.leave_out:
+                said = f"{error} (or set source.on_bad_file: leave_out)"
+                raise InputError(said, of_file=True) from None
+            for path in bench.out.iterdir():
+                path.unlink()
+            return {"images": [], "left_out": str(error)}
+
+    def once() -> Finished:
+        return run_step(
+            place,
+            step,
+            told=[Task("retrieve", parcel.name)],
+            folder="pristine",
+            inputs={},
+            parameters={"parcel": dict(parcel.identity), "record": RECORD},
+            versions=parcel.versions,
+            work=work,
+        )
+
+    done = once()
+    if "left_out" in done.result and not rules.leave_out:
+        forget(place, step)
+        done = once()
+    return done
+
+
+def _read_all(folder: Path, rules: Rules) -> list[dict[str, Any]]:
+    """Return the records of the images in a folder.
+
+    Raises
+    ------
+    InputError
+        A file is not whole, no FITS, not HST's, or of another name.
     """
 
     def read(path: Path) -> dict[str, Any]:
         image = read_exposure(path)
         return with_health(image, path, rules.ignored(image)).to_dict()
 
-    def work(bench: Bench) -> dict[str, Any]:
-        with _retrieving_slot(place):
-            bench.peak_memory = source.fetch(parcel, bench.out, bench.scratch / "fetch.log")
-        images: list[dict[str, Any]] = []
-        for path in sorted(bench.out.iterdir()):
+    images: list[dict[str, Any]] = []
+    try:
+        for path in sorted(folder.iterdir()):
             if suffix_of(path.name) is not None:
                 image = read_exposure(path)
                 if image.name != path.name:
@@ -116,18 +160,10 @@ def retrieve(place: Place, source: Source, rules: Rules, parcel: Parcel) -> Fini
                     images += map(read, split_imsets(path))
                 else:
                     images.append(read(path))
-        return {"images": images}
-
-    return run_step(
-        place,
-        f"pristine/{parcel.name}",
-        told=[Task("retrieve", parcel.name)],
-        folder="pristine",
-        inputs={},
-        parameters={"parcel": dict(parcel.identity), "record": RECORD},
-        versions=parcel.versions,
-        work=work,
-    )
+    except InputError as error:
+        # By its name: the folder is a private one, and soon gone.
+        raise InputError(str(error).replace(f"{folder}/", ""), of_file=True) from None
+    return images
 
 
 def inspect(place: Place, retrieved: Sequence[Finished], rules: Rules) -> Finished:
@@ -143,7 +179,8 @@ def inspect(place: Place, retrieved: Sequence[Finished], rules: Rules) -> Finish
     used = _images_of(products)
     images = [Exposure.from_dict(record) for record in records]
     ignored = rules.ignored_by(images)
-    verdict = judge(images, rules)
+    unread = [step.result["left_out"] for step in retrieved if "left_out" in step.result]
+    verdict = judge(images, rules, unread)
 
     def looked_at(bench: Bench, image: Exposure) -> Exposure:
         """Look at pixels that were retrieved by an older version, or under other flags."""
@@ -159,7 +196,7 @@ def inspect(place: Place, retrieved: Sequence[Finished], rules: Rules) -> Finish
         return seen
 
     def work(bench: Bench) -> dict[str, Any]:
-        found = judge([looked_at(bench, image) for image in images], rules)
+        found = judge([looked_at(bench, image) for image in images], rules, unread)
         if found.refused is not None:
             raise found.refused
         exposures = sorted((i for i in found.taken if not i.drizzled), key=lambda i: i.rootname)

@@ -351,6 +351,21 @@ def recorded_result(place: Place, step: str) -> Mapping[str, Any] | None:
     return result if isinstance(result, Mapping) else None
 
 
+def forget(place: Place, step: str) -> None:
+    """Let a step count as not finished, so that it is run again.
+
+    Raises
+    ------
+    NotFinishedError
+        `place` forbids to run it.
+    StoreError
+        The store cannot be written.
+    """
+    if place.must_be_finished:
+        raise NotFinishedError(step)
+    place.store.delete(_manifest_key(place, step))
+
+
 def _manifest_key(place: Place, step: str) -> str:
     return place.key("manifests", f"{step}.json")
 
