@@ -92,7 +92,7 @@ def test_what_was_seen_is_known_and_tabulated(place, data, tmp_path) -> None:
     aligned = stages.align(place, Campaign.model_validate(
         {"campaign": {"name": "field"}, "source": {"kind": "directory", "path": "x"},
          "align": "none"}).align, done)  # fmt: skip
-    assert key_of_missing(exposures(aligned)) == {"missing": 1}
+    assert key_of_missing(exposures(aligned)) == {"missing": 1, "filled": "median"}
 
 
 def test_nothing_is_done_twice(place, data) -> None:

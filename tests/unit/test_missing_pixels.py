@@ -1,7 +1,8 @@
-"""Flagged pixels that are no number are 0 in private copies; what would be used is refused."""
+"""Flagged pixels that are no number get a plain one in copies; what would be used is refused."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from astropy.io import fits
 
 from skymosaic.drizzle.missing_pixels import fill_missing, key_of_missing
+from skymosaic.drizzle.static_masks import masks_of_files
 from skymosaic.errors import InputError
 from skymosaic.hst.exposure import Exposure, read_exposure, with_health
 from skymosaic.hst.health import Ignored
@@ -34,15 +36,38 @@ def exposure(path: Path) -> Exposure:
     return with_health(read_exposure(path), path, Ignored(0, 64))
 
 
-def test_they_get_0_and_keep_their_flags(copy) -> None:
+def test_they_get_the_median_of_their_chip_and_keep_their_flags(copy) -> None:
     before = fits.getdata(copy, ("SCI", 1)), fits.getdata(copy, ("DQ", 2))
+    science = fits.getdata(copy, ("SCI", 2))
+    median = np.median(science[np.isfinite(science)])
     assert fill_missing(copy.parent, [exposure(copy)], OFF) == 3
     science = fits.getdata(copy, ("SCI", 2))
-    assert list(science[3, 3:6]) == [0, 0, 0]
-    assert np.count_nonzero(science == 0) == 3
+    assert list(science[3, 3:6]) == [median] * 3
+    assert np.isfinite(science).all()
     assert np.array_equal(fits.getdata(copy, ("SCI", 1)), before[0])
     assert np.array_equal(fits.getdata(copy, ("DQ", 2)), before[1])
     assert fill_missing(copy.parent, [exposure(copy)], OFF) == 0
+
+
+@pytest.mark.parametrize("rule", [True, "repeated"])
+def test_no_static_mask_counts_them_as_low(copy, rule) -> None:
+    other = copy.with_name("b_flc.fits")
+    shutil.copy(copy, other)
+    with fits.open(other, mode="update") as hdus:
+        hdus["SCI", 2].data[8, 8] = -5.0  # low indeed, in both
+    with fits.open(copy, mode="update") as hdus:
+        hdus["SCI", 2].data[8, 8] = -5.0
+    exposures = [exposure(copy), exposure(other)]
+    fill_missing(copy.parent, exposures, OFF)
+    masks = masks_of_files(copy.parent, exposures, {"static": rule})
+    assert [one["masked"] for one in masks.told()] == [0, 1]
+
+
+def test_a_chip_without_any_number_gets_0(copy) -> None:
+    with fits.open(copy, mode="update") as hdus:
+        hdus["SCI", 2].data[:], hdus["DQ", 2].data[:] = np.nan, 4
+    assert fill_missing(copy.parent, [read_exposure(copy)], OFF) == 256
+    assert not fits.getdata(copy, ("SCI", 2)).any()
 
 
 def test_what_older_versions_retrieved_is_looked_at_and_told(copy, caplog) -> None:
@@ -63,7 +88,7 @@ def test_what_older_versions_retrieved_is_looked_at_and_told(copy, caplog) -> No
 )
 def test_what_would_be_used_is_refused_with_the_parameter(copy, parameters, named) -> None:
     content = copy.read_bytes()
-    with pytest.raises(InputError, match=r"a_flc\.fits\[SCI,2\].*no numbers") as caught:
+    with pytest.raises(InputError, match=r"a_flc\.fits\[SCI,2\].*no number") as caught:
         fill_missing(copy.parent, [exposure(copy)], {**OFF, **parameters})
     assert named in str(caught.value)
     assert fits.getdata(copy, ("SCI", 1)).shape == (16, 16)
@@ -76,7 +101,7 @@ def test_another_way_to_measure_the_sky_counts_too(copy) -> None:
 
 
 def test_the_key_of_a_drizzle_has_them_and_only_them(copy) -> None:
-    assert key_of_missing([exposure(copy)]) == {"missing": 3}
+    assert key_of_missing([exposure(copy)]) == {"missing": 3, "filled": "median"}
     fill_missing(copy.parent, [exposure(copy)], OFF)
     assert key_of_missing([exposure(copy)]) == {}
     assert key_of_missing([read_exposure(copy)]) == {}

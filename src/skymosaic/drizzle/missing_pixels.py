@@ -1,8 +1,9 @@
 """Pixels of exposures that are no number (NaN, infinite), and that DQ flags.
 
 drizzlepac multiplies them by a weight of 0, which leaves NaN where others have good pixels.
-Private copies get 0 there and keep the flag, by which nothing uses it. Where that is far below the
-sky, the static mask takes the same pixel of the detector from all exposures, as any bad pixel.
+Private copies get the median of their chip there and keep the flag, by which nothing uses it. Any
+number would do but for the static mask, which looks at flagged pixels, too: 0 is far below most
+skies, and would count as low for that pixel of the detector in all exposures. Nobody measured that.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def fill_missing(
     parameters: Mapping[str, Any],
     variants: Iterable[Mapping[str, Any]] = (),
 ) -> int:
-    """Set the flagged pixels that are no number to 0; return how many they were.
+    """Set the flagged pixels that are no number to the median of their chip; return how many.
 
     Parameters
     ----------
@@ -70,13 +71,14 @@ def fill_missing(
                             f"flags in DQ ({_named(dq)}); set {name} so that one of these flags "
                             "counts, or leave the exposure out"
                         )
-                science[missing] = 0
+                finite = science[~missing]
+                science[missing] = np.median(finite) if finite.size else 0
                 number += len(dq)
                 if not exposure.health:
                     unknown.append(f"{exposure.name}[SCI,{chip.extver}] ({len(dq)} pixels)")
     if unknown:  # the inspection, of an older version, does not tell
         log.warning(
-            "flagged pixels that are no number are 0 in the private copies of %s",
+            "flagged pixels that are no number are their chip's median in the private copies of %s",
             ", ".join(unknown),
         )
     return number
@@ -88,7 +90,8 @@ def key_of_missing(exposures: Iterable[Exposure]) -> dict[str, Any]:
     Nothing where there are none, as in stores that older versions made.
     """
     number = sum(chip.flagged_missing for one in exposures for chip in one.health)
-    return {"missing": number} if number else {}
+    # Older versions filled in 0, which their static masks counted as low.
+    return {"missing": number, "filled": "median"} if number else {}
 
 
 def _ways(

@@ -223,7 +223,10 @@ def warnings_of(images: Sequence[Exposure]) -> list[str]:
         ("is coronagraphic", lambda e: e.obstype if e.obstype == "CORONAGRAPHIC" else None),
         ("was not exposed as planned", lambda e: _flag("EXPFLAG", e.expflag)),
         ("has a remark on its quality", lambda e: _flag("QUALITY", e.quality)),
-        ("has flagged pixels that are no number: its private copies get 0 there", _missing),
+        (
+            "has flagged pixels that are no number: its private copies get the chip's median there",
+            _missing,
+        ),
         ("has no distortion model; its pixel scale is that of the CD matrix", _without_model),
     )
     for what, tell in told:

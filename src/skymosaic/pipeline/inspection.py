@@ -145,7 +145,7 @@ _PIXELS: dict[str, tuple[type, str | None, str, Callable[[_Health], Any]]] = {
     "nan_flagged": (
         int,
         None,
-        "flagged pixels that are no number: private copies of the exposure get 0 there",
+        "flagged pixels that are no number: private copies get the chip's median there",
         lambda chips: sum(one.flagged_missing for one in chips),
     ),
     "lowest": (
