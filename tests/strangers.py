@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -80,13 +80,18 @@ def python(code: str, *arguments: str | Path, given: str = "") -> subprocess.Com
     pytest.skip("another user has no Python here")
 
 
-def answers(found: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Return what sockets say to another user, by socket and greeting; silence is left out.
+def answers(
+    found: Mapping[str, Sequence[str]],
+    run: Callable[..., subprocess.CompletedProcess[str]] = python,
+) -> dict[str, str]:
+    """Return what sockets say to a stranger, by socket and greeting; silence is left out.
 
     Parameters
     ----------
     found : mapping
         As `listening` returns it.
+    run : callable
+        Who runs a program as a stranger, as `python` does for another user of this host.
     """
     questions = [
         (kind, place, name)
@@ -95,7 +100,7 @@ def answers(found: Mapping[str, Sequence[str]]) -> dict[str, str]:
         for name in GREETINGS
     ]
     asked = json.dumps([(kind, place, GREETINGS[name]) for kind, place, name in questions])
-    heard = json.loads(python(_ASK, given=asked).stdout)
+    heard = json.loads(run(_ASK, given=asked).stdout)
     return {
         f"{place} {name}": said
         for (_, place, name), said in zip(questions, heard, strict=True)

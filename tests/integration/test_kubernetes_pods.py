@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from skymosaic.clusters import certificates
+from skymosaic.clusters.kubernetes import objects
+from skymosaic.clusters.kubernetes.planning import plan
 from skymosaic.config import load_campaign
 from skymosaic.errors import ComputeError
+from tests import strangers
 from tests.conftest import SMALL, skymosaic, wait_for, write_campaign
-from tests.kubernetes.manifests import rendered
 from tests.kubernetes.node import Node, Running, why_not
 
 pytestmark = [
@@ -32,8 +36,15 @@ class Rendered:
 
     pods: dict[str, Any]
     """Specs by component."""
-    config: dict[str, Any]
+    texts: dict[str, dict[str, str]]
+    """What ConfigMap and Secret hold."""
     service: str
+
+    @property
+    def secret(self) -> dict[str, str]:
+        """The certificate and the key by which the pods talk."""
+        [texts] = [texts for name, texts in self.texts.items() if name.startswith("Secret ")]
+        return texts
 
 
 @pytest.fixture(scope="module")
@@ -57,18 +68,22 @@ def campaign(tmp_path: Path) -> Rendered:
             "kubernetes": {"volume_claim": "mosaics", "patience": 240, "grace": 200},
         },
     )
-    objects = rendered(load_campaign(file))
-    [service] = [one["metadata"]["name"] for one in objects if one["kind"] == "Service"]
+    planned = plan(load_campaign(file)).submitted()
+    made = [one for its in objects.campaign(planned).values() for one in its]
+    secret = objects.secret(planned)
+    [config] = [one for one in made if one["kind"] == "ConfigMap"]
+    [service] = [one["metadata"]["name"] for one in made if one["kind"] == "Service"]
     return Rendered(
         pods={
             one["metadata"]["labels"]["app.kubernetes.io/component"]: one["spec"]["template"][
                 "spec"
             ]
-            for one in objects
+            for one in made
             if one["kind"] in ("Deployment", "Job")
         },
-        config={
-            one["metadata"]["name"]: one["data"] for one in objects if one["kind"] == "ConfigMap"
+        texts={
+            f"ConfigMap {config['metadata']['name']}": config["data"],
+            f"Secret {secret['metadata']['name']}": secret["stringData"],
         },
         service=service,
     )
@@ -98,7 +113,7 @@ def test_a_worker_leaves_and_the_table_is_that_of_one_machine(
     campaign: Rendered, table: bytes, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    with Node(tmp_path / "node", data, campaign.config) as node:
+    with Node(tmp_path / "node", data, campaign.texts) as node:
         scheduler, workers = start(node, campaign)
         driver = node.run(campaign.pods["driver"])
         wait_for_drizzle(driver, data)
@@ -107,13 +122,65 @@ def test_a_worker_leaves_and_the_table_is_that_of_one_machine(
         assert driver.process.wait(timeout=250) == 0, driver.log.read_text()
         assert scheduler.process.poll() is None and workers[1].process.poll() is None
     assert (data / "store" / TABLE).read_bytes() == table
+    key = campaign.secret["key.pem"].splitlines()[1]
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "key.pem"]
+    assert {driver.log, data / "store" / TABLE} < set(written)
+    assert [path for path in written if key.encode() in path.read_bytes()] == []
+
+
+_JOIN = """
+import json, sys
+from distributed import Client
+from distributed.security import Security
+address, texts = json.load(sys.stdin)
+security = Security(
+    require_encryption=True,
+    tls_ca_file=texts["certificate.pem"],
+    tls_client_cert=texts["certificate.pem"],
+    tls_client_key=texts["key.pem"],
+) if texts else None
+with Client(address, security=security, timeout=10) as client:
+    print(client.submit(sum, [1, 2]).result(timeout=30))
+"""
+
+
+def test_who_has_no_certificate_of_the_campaign_gets_no_word_of_its_pods(
+    campaign: Rendered, tmp_path: Path
+) -> None:
+    with Node(tmp_path / "node", tmp_path / "data", campaign.texts) as node:
+        scheduler, workers = start(node, campaign)
+        ports = {
+            f"{pod.address}:{port['containerPort']}": port["name"]
+            for pod in (scheduler, *workers)
+            for port in pod.spec["containers"][0]["ports"]
+        }
+        assert sorted(ports.values()) == [
+            "health",
+            "health",
+            "health",
+            "scheduler",
+            *["worker"] * 2,
+        ]
+        heard = strangers.answers({"tcp": list(ports)}, node.outside)
+        answering = {question.split()[0] for question in heard}
+        assert {place for place, name in ports.items() if name == "health"} == answering, heard
+
+        def join(scheme: str, texts: dict[str, str] | None) -> str:
+            address = f"{scheme}://{scheduler.address}:8786"
+            done = node.outside(_JOIN, json.dumps([address, texts]))
+            return done.stdout or done.stderr.strip().splitlines()[-1]
+
+        others = certificates.files_of(certificates.of_run())
+        refused = [join("tcp", None), join("tls", others)]
+        assert join("tls", campaign.secret).strip() == "3"
+        assert all("Error" in said for said in refused), refused
 
 
 def test_the_next_driver_goes_on_when_the_scheduler_is_lost(
     campaign: Rendered, table: bytes, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    with Node(tmp_path / "node", data, campaign.config) as node:
+    with Node(tmp_path / "node", data, campaign.texts) as node:
         scheduler, workers = start(node, campaign)
         driver = node.run(campaign.pods["driver"])
         wait_for_drizzle(driver, data)

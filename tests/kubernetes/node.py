@@ -96,18 +96,19 @@ class Node:
         Addresses of Services by name; those of pods, as a Service has no other here.
     data : Path
         What a claimed volume is.
-    config : mapping of str to mapping
-        ConfigMaps: texts by file name, by the map's name.
+    texts : mapping of str to mapping
+        What ConfigMaps and Secrets hold: texts by file name, by the object's kind and name, such as
+        ``Secret NAME``.
     """
 
     def __init__(
         self,
         folder: Path,
         data: Path,
-        config: Mapping[str, Mapping[str, str]],
+        texts: Mapping[str, Mapping[str, str]],
     ) -> None:
         self.services: dict[str, str] = {}
-        self._folder, self._data, self._config = folder, data, config
+        self._folder, self._data, self._texts = folder, data, texts
         self._id = uuid4().hex[:6]
         self._networks: list[str] = []
         self._pods: list[Running] = []
@@ -194,8 +195,12 @@ class Node:
             "import urllib.request as r; "
             f"r.build_opener(r.ProxyHandler({{}})).open({url!r}, timeout=10)"
         )
+        return self.outside(script).returncode == 0
+
+    def outside(self, script: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a program of Python in the pods' network, in none of them: a stranger's."""
         command = ["ip", "netns", "exec", self._network, sys.executable, "-c", script]
-        return subprocess.run(command, capture_output=True, timeout=60).returncode == 0
+        return subprocess.run(command, input=given, capture_output=True, text=True, timeout=60)
 
     def _environment(self, name: str, container: Data) -> dict[str, str]:
         env = {"PATH": f"{_PROGRAMS}:/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
@@ -232,13 +237,15 @@ class Node:
         if "persistentVolumeClaim" in volume:
             place = self._data
         place.mkdir(parents=True, exist_ok=True)
+        user, group = spec["securityContext"]["runAsUser"], spec["securityContext"]["fsGroup"]
         if "configMap" in volume:
-            for file, text in self._config[volume["configMap"]["name"]].items():
-                (place / file).write_text(text)
+            _write(place, self._texts[f"ConfigMap {volume['configMap']['name']}"], 0o644, group)
+        elif "secret" in volume:
+            secret = volume["secret"]
+            texts = self._texts[f"Secret {secret['secretName']}"]
+            _write(place, texts, secret["defaultMode"], group)
         else:
-            os.chown(
-                place, spec["securityContext"]["runAsUser"], spec["securityContext"]["fsGroup"]
-            )
+            os.chown(place, user, group)
         return str(place), mount["mountPath"], "ro" if mount.get("readOnly") else "rw"
 
     def _add_network(self, name: str) -> str:
@@ -246,6 +253,14 @@ class Node:
         _ip("netns", "add", network)
         self._networks.append(network)
         return network
+
+
+def _write(folder: Path, texts: Mapping[str, str], mode: int, group: int) -> None:
+    """Write files as a kubelet does: root's, and of the group of the pod's volumes."""
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+        os.chown(folder / name, 0, group)
+        (folder / name).chmod(mode)
 
 
 def expand(text: str, env: Mapping[str, str]) -> str:

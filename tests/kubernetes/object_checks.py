@@ -13,7 +13,7 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _CLUSTER_WIDE = ("Namespace", "PriorityClass")
 OUTSIDE = frozenset({"Secret skymosaic-s3", "PersistentVolumeClaim mosaics"})
-"""What docs/kubernetes.md tells its reader to make."""
+"""What docs/kubernetes.md tells its reader to make, besides each campaign's certificates."""
 
 
 def names(objects: Sequence[Data]) -> Iterator[str]:
@@ -118,7 +118,8 @@ def references(objects: Sequence[Data]) -> Iterator[str]:
                 for key, kind in (("secretKeyRef", "Secret"), ("configMapKeyRef", "ConfigMap")):
                     if key in source:
                         wanted.add(f"{kind} {source[key]['name']}")
-        for name in sorted(wanted - known):
+        certificates = f"Secret {pod.labels['app.kubernetes.io/instance']}-tls"
+        for name in sorted(wanted - known - {certificates}):
             yield f"{pod.where}: there is no {name}"
     for made in objects:
         if made["kind"] == "HorizontalPodAutoscaler":

@@ -12,6 +12,8 @@ from tests.kubernetes.pods import PERMANENT, Data, Pod, pods_of, services_of
 _RESOURCES = ("cpu", "memory", "ephemeral-storage")
 _RESTARTS = {"Job": {"Never", "OnFailure"}, "DaskRunner": {"Never", "OnFailure"}}
 _SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|ACCESS_KEY")
+_COMM = "DASK_DISTRIBUTED__COMM__"
+_ROLES = ("SCHEDULER", "WORKER", "CLIENT")
 _WRITABLE = ("emptyDir", "persistentVolumeClaim")
 
 
@@ -157,4 +159,40 @@ def farewells(objects: Sequence[Data]) -> Iterator[str]:
                 yield f"{pod.where}: it is killed before its preStop hook may have ended"
 
 
-CHECKS = (quantities, restarts, probes, security, volumes, variables, farewells)
+def encryption(objects: Sequence[Data]) -> Iterator[str]:
+    """Pods talk by TLS, with keys that they alone can read; not those of a DaskCluster.
+
+    The client that connects to one from outside (dask-kubernetes) knows no TLS.
+    """
+    for pod in pods_of(objects):
+        if pod.where.startswith("DaskCluster "):
+            continue
+        secrets = {one["name"]: one["secret"] for one in pod.spec["volumes"] if "secret" in one}
+        for name, secret in secrets.items():
+            if secret.get("defaultMode", 0o644) & ~0o440:
+                yield f"{pod.where}: others can read the files of {name}, or write them"
+        for container in pod.containers:
+            folders = [
+                mount["mountPath"]
+                for mount in container["volumeMounts"]
+                if mount["name"] in secrets and mount.get("readOnly")
+            ]
+            yield from _open(pod, container, folders)
+
+
+def _open(pod: Pod, container: Data, folders: Sequence[str]) -> Iterator[str]:
+    env = {entry["name"]: entry.get("value", "") for entry in container["env"]}
+    if env.get(f"{_COMM}REQUIRE_ENCRYPTION") != "True":
+        yield f"{pod.where}: {container['name']} would talk without TLS"
+    for name in ("CA_FILE", *(f"{role}__{file}" for role in _ROLES for file in ("CERT", "KEY"))):
+        file = PurePosixPath(env.get(f"{_COMM}TLS__{name}", "/nowhere"))
+        if not any(file.is_relative_to(folder) for folder in folders):
+            yield f"{pod.where}: {name} of TLS ({file}) is in no Secret"
+    words = [*env.values(), *container["args"]]
+    if any("tcp://" in word for word in words):
+        yield f"{pod.where}: {container['name']} has an address without TLS"
+    if container["name"] == "scheduler" and "--protocol tls" not in " ".join(words):
+        yield f"{pod.where}: listens without TLS"
+
+
+CHECKS = (quantities, restarts, probes, security, volumes, variables, farewells, encryption)

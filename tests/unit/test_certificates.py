@@ -7,7 +7,10 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dask
+import pytest
 from cryptography import x509
+from distributed.security import Security
 
 from skymosaic.clusters import certificates
 
@@ -51,3 +54,25 @@ def test_its_files_are_for_the_user_alone(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
     read = certificates.security_of(tmp_path)
     assert read.get_connection_args("client")["ssl_context"] is not None
+
+
+def test_the_variables_are_all_that_dasks_programs_need(tmp_path: Path) -> None:
+    certificates.write(tmp_path)
+    read = {
+        name.removeprefix("DASK_").lower().replace("__", "."): dask.config.interpret_value(value)
+        for name, value in certificates.environment(tmp_path).items()
+    }
+    with dask.config.set(read):
+        security = Security()
+    assert security.require_encryption is True
+    for role in ("client", "scheduler", "worker"):
+        assert security.get_connection_args(role)["ssl_context"] is not None
+        assert security.get_listen_args(role)["ssl_context"] is not None
+
+
+@pytest.mark.parametrize("days", [0.5, 800])
+def test_it_lasts_as_long_as_it_is_wanted_and_a_day_for_clocks(days: float) -> None:
+    lasting = timedelta(days=days)
+    text = certificates.of_run(lasting).tls_ca_file
+    ends = x509.load_pem_x509_certificate(text.encode()).not_valid_after_utc
+    assert timedelta(hours=23) < ends - (datetime.now(UTC) + lasting) <= timedelta(days=1)

@@ -111,7 +111,7 @@ MUTATIONS: dict[str, tuple[Callable[[Objects], Any], str]] = {
     ),
     "another Service's variable": (
         lambda o: variable(o, JOB, "SKYMOSAIC_SCHEDULER_ADDRESS").update(
-            value="tcp://$(OTHER_SERVICE_HOST):8786"
+            value="tls://$(OTHER_SERVICE_HOST):8786"
         ),
         "variables: Job skymosaic-horsehead-demo: $(OTHER_SERVICE_HOST) is not known there",
     ),
@@ -134,6 +134,34 @@ MUTATIONS: dict[str, tuple[Callable[[Objects], Any], str]] = {
     "too little grace": (
         lambda o: pod(o, WORKERS).update(terminationGracePeriodSeconds=30),
         "it is killed before its preStop hook may have ended",
+    ),
+    "an address without TLS": (
+        lambda o: variable(o, WORKERS, "SKYMOSAIC_SCHEDULER_ADDRESS").update(
+            value="tcp://$(SKYMOSAIC_HORSEHEAD_DEMO_SCHEDULER_SERVICE_HOST):8786"
+        ),
+        "encryption: Deployment skymosaic-horsehead-demo-workers: worker has an address without",
+    ),
+    "a scheduler that listens openly": (
+        lambda o: container(o, SCHEDULER)["args"].remove("tls"),
+        "skymosaic-horsehead-demo-scheduler: listens without TLS",
+    ),
+    "a driver that would talk openly": (
+        lambda o: variable(o, JOB, "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION").update(
+            value="False"
+        ),
+        f"{JOB}: driver would talk without TLS",
+    ),
+    "no certificates": (
+        lambda o: container(o, WORKERS)["volumeMounts"].pop(1),
+        "KEY of TLS (/tls/key.pem) is in no Secret",
+    ),
+    "a key that others can read": (
+        lambda o: pod(o, JOB)["volumes"][1]["secret"].update(defaultMode=0o444),
+        "others can read the files of tls",
+    ),
+    "certificates of another campaign": (
+        lambda o: pod(o, JOB)["volumes"][1]["secret"].update(secretName="skymosaic-other-tls"),
+        f"references: {JOB}: there is no Secret skymosaic-other-tls",
     ),
     "no DNS label": (
         lambda o: o[JOB]["metadata"].update(name="Horsehead_Demo"),

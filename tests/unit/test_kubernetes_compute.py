@@ -46,12 +46,13 @@ def test_the_driver_is_a_client_of_its_scheduler(
 def test_the_operators_address_stands_in_for_a_service_that_came_late(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(kubernetes.ADDRESS, "tcp://$(SKYMOSAIC_A_SCHEDULER_SERVICE_HOST):8786")
+    monkeypatch.setenv(kubernetes.ADDRESS, "tls://$(SKYMOSAIC_A_SCHEDULER_SERVICE_HOST):8786")
     with pytest.raises(ComputeError, match="was not there when this pod started") as caught:
         kubernetes.scheduler_address()
     assert caught.value.passes_by_itself  # so that the Job starts another pod
     monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://a-scheduler.n.svc.cluster.local:8786")
-    assert kubernetes.scheduler_address() == "tcp://a-scheduler.n.svc.cluster.local:8786"
+    # It knows nothing of TLS.
+    assert kubernetes.scheduler_address() == "tls://a-scheduler.n.svc.cluster.local:8786"
 
 
 def test_outside_a_pod_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +71,7 @@ def test_a_cluster_of_the_operator_needs_its_client(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_cluster_of_the_operator_is_used(
-    cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+    cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked = []
 
@@ -98,6 +99,7 @@ def test_a_cluster_of_the_operator_is_used(
     with kubernetes.client(settings(cluster="mine", namespace="sky"), 1) as client:
         assert client.submit(sum, [1, 2]).result() == 3
     assert asked == [("mine", "sky"), "left"]
+    assert "DaskCluster mine is not encrypted: every user of this host can run" in caplog.text
 
 
 def test_a_scheduler_without_workers_is_waited_for_and_named(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
 
 from skymosaic.clusters.base import Fate, Job
 from skymosaic.clusters.kubernetes import submit
@@ -20,7 +22,8 @@ from tests.conftest import write_campaign
 
 Asked = Callable[[], list[dict[str, Any]]]
 
-# It answers `apply` as the API server does, with an uid for each object, and `get` from a file.
+# It answers `create` as the API server does, with an uid for each object, and `get` from a file.
+# What fails is said in a file: `error` for whatever is asked, `error-VERB`, `error-VERB-KIND`.
 KUBECTL = """#!{python}
 import json, pathlib, sys, uuid
 import yaml
@@ -28,16 +31,18 @@ here = pathlib.Path({folder!r})
 given = "" if sys.stdin.isatty() else sys.stdin.read()
 with (here / "asked").open("a") as asked:
     asked.write(json.dumps({{"arguments": sys.argv[1:], "given": given}}) + "\\n")
-if (here / "error").exists():
-    sys.exit((here / "error").read_text())
-if sys.argv[1] == "get":
+verb = sys.argv[1]
+made = list(yaml.safe_load_all(given))
+names = ["error", f"error-{{verb}}", *(f"error-{{verb}}-{{one['kind']}}" for one in made)]
+for error in [here / name for name in names if (here / name).exists()]:
+    sys.exit(error.read_text())
+if verb == "get":
     file = here / sys.argv[2]
     print(file.read_text() if file.exists() else "", end="")
-if sys.argv[1] == "apply":
-    made = list(yaml.safe_load_all(given))
+if verb == "create":
     for one in made:
         one["metadata"]["uid"] = str(uuid.uuid4())
-    print(json.dumps({{"kind": "List", "items": made}}))
+    print("\\n".join(json.dumps(one) for one in made))
 """
 
 
@@ -75,25 +80,119 @@ def handed_over(job: Job, what: str = "Kubernetes job") -> Submission:
 
 def job_state(condition: str | None) -> str:
     conditions = [] if condition is None else [{"type": condition, "status": "True"}]
-    return json.dumps({"kind": "Job", "status": {"conditions": conditions}})
+    return json.dumps({"kind": "Job", "spec": {}, "status": {"conditions": conditions}})
 
 
-def test_everything_is_applied_and_belongs_to_the_job(asked: Asked, job: Job) -> None:
+def given(call: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the objects that a call hands over."""
+    return list(yaml.safe_load_all(call["given"]))
+
+
+def test_everything_belongs_to_the_job_which_begins_last(asked: Asked, job: Job) -> None:
     submitted = submit.submit(job)
     assert submitted.what == "Kubernetes job skymosaic-field in namespace skymosaic"
     assert "--selector app.kubernetes.io/instance=skymosaic-field" in submitted.follow
-    look, first, second = asked()
+    look, first, secret, others, last = asked()
     assert look["arguments"][:3] == ["get", "job", "skymosaic-field"]
-    made, owned = (list(yaml.safe_load_all(call["given"])) for call in (first, second))
-    kinds = [one["kind"] for one in made]
-    # Pods are told only of Services that were there before them.
-    assert kinds.index("Service") < kinds.index("Deployment") < kinds.index("Job")
-    assert "Namespace" not in kinds and "PriorityClass" not in kinds
-    assert len(owned) == len(made) - 1
+    [waiting] = given(first)
+    assert waiting["kind"] == "Job" and waiting["spec"]["suspend"] is True
+    assert last["arguments"][:3] == ["patch", "job", "skymosaic-field"]
+    assert '--patch={"spec": {"suspend": false}}' in last["arguments"]
+    # A Job of somebody else must be left alone, and `apply` keeps and prints what it is given.
+    assert [call["arguments"][0] for call in (first, secret, others)] == [*["create"] * 2, "apply"]
+    owned = [*given(secret), *given(others)]
     for one in owned:
         [owner] = one["metadata"].pop("ownerReferences")
         assert owner["kind"] == "Job" and owner["name"] == "skymosaic-field" and owner["uid"]
-    assert owned == [one for one in made if one["kind"] != "Job"]
+    kinds = [one["kind"] for one in owned]
+    # Pods are told only of Services that were there before them, and wait for Secrets.
+    assert kinds[0] == "Secret" and kinds.index("Service") < kinds.index("Deployment")
+    printed = [one for text in submit.documents(job).values() for one in yaml.safe_load_all(text)]
+    cluster_wide = {"Namespace", "ServiceAccount", "PriorityClass"}
+    assert {*kinds, "Job"} == {one["kind"] for one in printed} - cluster_wide | {"Secret"}
+
+
+def test_each_submission_has_certificates_of_its_own_in_nothing_but_its_secret(
+    asked: Asked, job: Job
+) -> None:
+    for _ in range(2):
+        submit.submit(job)
+    calls = asked()
+    keys, names = set(), set()
+    for number in (0, 5):
+        first, create, apply = calls[number + 1 : number + 4]
+        [secret] = given(create)
+        assert secret["immutable"] is True
+        name = secret["metadata"]["name"]
+        specs = [
+            one["spec"]["template"]["spec"]
+            for one in given(apply) + given(first)
+            if one["kind"] in ("Deployment", "Job")
+        ]
+        mounted = [one["secret"] for spec in specs for one in spec["volumes"] if "secret" in one]
+        assert mounted == [{"secretName": name, "defaultMode": 0o440}] * 3
+        keys.add(secret["stringData"]["key.pem"])
+        names.add(name)
+    assert len(keys) == len(names) == 2
+    elsewhere = [str(call) for call in calls if "kind: Secret" not in call["given"]]
+    assert len(elsewhere) == 8
+    elsewhere += submit.documents(job).values()
+    for text in elsewhere:
+        assert "PRIVATE KEY" not in text and "CERTIFICATE-----" not in text
+
+
+def test_certificates_outlast_the_job(asked: Asked, tmp_path: Path) -> None:
+    compute = {
+        "backend": "kubernetes",
+        "kubernetes": {"deadline_hours": 8784, "keep_minutes": 527_040},
+    }
+    file = write_campaign(
+        tmp_path / "long.yaml",
+        source={"kind": "simulated"},
+        store={"uri": "s3://bucket/mosaics"},
+        compute=compute,
+    )
+    campaign = load_campaign(file)
+    submit.submit(Job(campaign, resolved_yaml(campaign), drive))
+    [secret] = [one for call in asked() for one in given(call) if one and one["kind"] == "Secret"]
+    text = secret["stringData"]["certificate.pem"]
+    ends = x509.load_pem_x509_certificate(text.encode()).not_valid_after_utc
+    assert ends > datetime.now(UTC) + timedelta(days=2 * 366)
+
+
+@pytest.mark.parametrize("where", ["create-Secret", "apply-Service", "patch"])
+def test_of_a_submission_that_fails_nothing_is_left(
+    asked: Asked, job: Job, tmp_path: Path, where: str
+) -> None:
+    (tmp_path / f"error-{where}").write_text("error: no")
+    with pytest.raises(ComputeError, match="error: no"):
+        submit.submit(job)
+    last = asked()[-1]["arguments"]
+    # All else belongs to the Job.
+    assert last[:3] == ["delete", "job", "skymosaic-field"] and "--namespace=skymosaic" in last
+
+
+def test_a_job_that_came_meanwhile_is_left_alone(asked: Asked, job: Job, tmp_path: Path) -> None:
+    (tmp_path / "error-create-Job").write_text('jobs.batch "skymosaic-field" already exists')
+    with pytest.raises(ComputeError, match="is there already"):
+        submit.submit(job)
+    assert [call["arguments"][0] for call in asked()] == ["get", "create"]
+
+
+def test_what_could_not_be_taken_back_is_named(
+    asked: Asked, job: Job, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "error-apply").write_text("error: no")
+    (tmp_path / "error-delete").write_text("error: nor that")
+    with pytest.raises(ComputeError, match="error: no"):
+        submit.submit(job)
+    assert "nor that" in caplog.text
+    assert "`kubectl --namespace skymosaic delete job skymosaic-field` removes it" in caplog.text
+    # Unless it is removed, the next one is told so.
+    (tmp_path / "job").write_text(json.dumps({"kind": "Job", "spec": {"suspend": True}}))
+    with pytest.raises(LockedError, match=r"suspended.*kubectl --namespace skymosaic delete job"):
+        submit.submit(job)
+    assert submit.fate(handed_over(job)).told == "Kubernetes says: the job is suspended"
 
 
 def test_a_job_that_is_at_work_is_left_alone(asked: Asked, job: Job, tmp_path: Path) -> None:
@@ -112,7 +211,7 @@ def test_a_job_that_has_ended_is_replaced(
     assert submit.fate(handed_over(job)).state == "ended"
     submit.submit(job)
     verbs = [call["arguments"][0] for call in asked()]
-    assert verbs == ["get", "get", "delete", "apply", "apply"]
+    assert verbs == ["get", "get", "delete", "create", "create", "apply", "patch"]
 
 
 def test_why_a_job_ended_is_told_with_where_its_logs_are(
@@ -169,7 +268,12 @@ def test_cancel_removes_what_belongs_to_the_campaign_only(asked: Asked, job: Job
     ("said", "remedy"),
     [
         ('Error from server (NotFound): namespaces "skymosaic" not found', "An administrator"),
-        ('Error from server (Forbidden): jobs.batch is forbidden: User "me"', "auth can-i"),
+        ('Error from server (Forbidden): jobs.batch is forbidden: User "me"', "can-i create jobs"),
+        (
+            'Error from server (Forbidden): secrets is forbidden: User "me" cannot create resource '
+            '"secrets" in API group "" in the namespace "sky"',
+            "can-i create secrets",
+        ),
         ("error: You must be logged in to the server (Unauthorized)", "Log in"),
         ("The connection to the server 10.0.0.1:6443 was refused", "Is the cluster up"),
         ("error: something else", "current-context"),

@@ -5,24 +5,30 @@ from __future__ import annotations
 import os
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from distributed.security import Security
 
+_ROLES = ("client", "scheduler", "worker")
 CERTIFICATE, KEY = "certificate.pem", "key.pem"
 # `Security.temporary` makes certificates that are valid from now on: a host whose clock is behind
 # refuses them, and so does this one when its clock is set back.
 _CLOCKS = timedelta(days=1)
-_VALID = timedelta(days=365)
+_YEAR = timedelta(days=365)
 
 
-def of_run() -> Security:
+def of_run(lasting: timedelta = _YEAR) -> Security:
     """Return a new key with its certificate, in memory, for all roles of one cluster.
 
     Hosts whose clocks differ by up to a day accept it.
+
+    Parameters
+    ----------
+    lasting : timedelta
+        How long the run may take.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "skymosaic")])
@@ -34,7 +40,7 @@ def of_run() -> Security:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _CLOCKS)
-        .not_valid_after(now + _VALID)
+        .not_valid_after(now + lasting + _CLOCKS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -44,23 +50,43 @@ def of_run() -> Security:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     ).decode()
-    roles = ("client", "scheduler", "worker")
     return Security(
         require_encryption=True,
         tls_ca_file=certificate,
-        **{f"tls_{role}_cert": certificate for role in roles},
-        **{f"tls_{role}_key": private for role in roles},
+        **{f"tls_{role}_cert": certificate for role in _ROLES},
+        **{f"tls_{role}_key": private for role in _ROLES},
     )
+
+
+def files_of(security: Security) -> dict[str, str]:
+    """Return the texts of the files that hold what `of_run` made, by their names."""
+    return {CERTIFICATE: security.tls_ca_file, KEY: security.tls_client_key}
 
 
 def write(folder: Path) -> None:
     """Write new certificates into a folder, for the user's eyes only."""
-    security = of_run()
-    for name, text in ((CERTIFICATE, security.tls_ca_file), (KEY, security.tls_client_key)):
+    for name, text in files_of(of_run()).items():
         with os.fdopen(
             os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
         ) as f:
             f.write(text)
+
+
+def environment(folder: PurePath) -> dict[str, str]:
+    """Return the variables by which Dask's programs talk by the certificates in a folder only.
+
+    Parameters
+    ----------
+    folder : PurePath
+        As those programs see it.
+    """
+    certificate, key = str(folder / CERTIFICATE), str(folder / KEY)
+    comm = "DASK_DISTRIBUTED__COMM__"
+    made = {f"{comm}REQUIRE_ENCRYPTION": "True", f"{comm}TLS__CA_FILE": certificate}
+    for role in _ROLES:
+        made[f"{comm}TLS__{role.upper()}__CERT"] = certificate
+        made[f"{comm}TLS__{role.upper()}__KEY"] = key
+    return made
 
 
 def security_of(folder: Path) -> Security:

@@ -17,7 +17,9 @@ _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _SUBDOMAIN = rf"(?=.{{1,253}}$){_LABEL}([.]{_LABEL})*"
 _LABEL_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _QUANTITY = r"[0-9]+([.][0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?"
-_TAKEN = frozenset({"scratch", "campaign", "bin", "dev", "etc", "lib", "opt", "proc", "sys", "usr"})
+_TAKEN = frozenset(
+    {"scratch", "campaign", "bin", "dev", "etc", "lib", "opt", "proc", "sys", "tls", "usr"}
+)
 _UNITS = {
     "": Decimal(1),
     "m": Decimal("0.001"),

@@ -10,6 +10,7 @@ from typing import Any
 from skymosaic.errors import ComputeError, InstallationError
 
 _PATIENCE = "60s"  # for one request
+_REFUSED = re.compile(r'cannot ([a-z]+) resource "([a-z]+)"')
 _LOG = re.compile(r"[IWEF]\d{4} ")
 _LONGEST = 1000  # characters of what kubectl says that are repeated
 
@@ -69,14 +70,16 @@ def _remedy(said: str) -> str:
             "prints it; or set compute.kubernetes.namespace to yours"
         )
     if "forbidden" in lower:
+        what = " ".join(refused.groups()) if (refused := _REFUSED.search(said)) else "create jobs"
         return (
-            "Your account may not do that there: set compute.kubernetes.namespace to one in which "
-            "it may (`kubectl auth can-i create jobs --namespace NAME` tells)"
+            "Your account may not do that there: docs/kubernetes.md lists what it has to; or set "
+            "compute.kubernetes.namespace to one in which it may (`kubectl auth can-i "
+            f"{what} --namespace NAME` tells)"
         )
     if "unauthorized" in lower or "logged in" in lower or "credentials" in lower:
         return "Log in to the cluster again, then repeat"
     if any(word in lower for word in ("refused", "timeout", "timed out", "no such host")):
         return "Is the cluster up? `kubectl config current-context` tells which one is asked"
-    if "immutable" in lower:
+    if "immutable" in lower or "already exists" in lower:
         return "Something of that name is there already: `skymosaic cancel` it, then repeat"
     return "`kubectl config current-context` tells which cluster was asked"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from typing import Any
 
+from skymosaic.clusters import certificates
 from skymosaic.clusters.kubernetes import network, pods
 from skymosaic.clusters.kubernetes.planning import SCHEDULER_PORT, Plan
 from skymosaic.config.kubernetes import Kubernetes
@@ -29,6 +31,23 @@ def campaign(plan: Plan) -> dict[str, list[Data]]:
         "scheduler.yaml": [_service(plan), _scheduler(plan), _budget(plan, "scheduler")],
         "workers.yaml": [_workers(plan), _budget(plan, "worker"), *_autoscaler(plan)],
         "job.yaml": [_job(plan), _budget(plan, "driver")],
+    }
+
+
+def secret(plan: Plan) -> Data:
+    """Return new certificates by which the pods of one submission talk; they outlast its Job.
+
+    They are for `submit` alone: what is printed or kept must not hold them.
+    """
+    settings = plan.settings
+    lasting = timedelta(hours=settings.deadline_hours, minutes=settings.keep_minutes)
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": plan.metadata(str(plan.tls)),
+        "type": "Opaque",
+        "immutable": True,
+        "stringData": certificates.files_of(certificates.of_run(lasting)),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from skymosaic.clusters.kubernetes import pods
@@ -14,7 +15,11 @@ _API = "kubernetes.dask.org/v1"
 
 
 def dask_cluster(plan: Plan) -> Data:
-    """Return a DaskCluster: scheduler and workers that stay until they are deleted."""
+    """Return a DaskCluster: scheduler and workers that stay until they are deleted.
+
+    They talk without TLS: the client that opens a tunnel to them (dask-kubernetes) has none.
+    """
+    plan = replace(plan, tls=None)
     return {
         "apiVersion": _API,
         "kind": "DaskCluster",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
+from secrets import token_hex
 from typing import Any
 
 from skymosaic.clusters.kubernetes.names import object_name, service_variable
@@ -15,6 +16,7 @@ from skymosaic.errors import CampaignError
 
 SCRATCH = "/scratch"
 CAMPAIGN_FOLDER = "/campaign"
+TLS_FOLDER = "/tls"
 SCHEDULER_PORT = 8786
 SCHEDULER_HEALTH = 8787
 WORKER_PORT = 8788
@@ -40,6 +42,8 @@ class Plan:
     scratch: str
     """Disk of a worker; a quantity."""
     settings: Kubernetes
+    tls: str | None
+    """Name of the Secret with the certificates by which the pods talk; None: they talk openly."""
 
     @property
     def scheduler(self) -> str:
@@ -54,7 +58,15 @@ class Plan:
     @property
     def address(self) -> str:
         """The scheduler's address, from the variables that every pod of the namespace has."""
-        return f"tcp://$({service_variable(self.scheduler, 'HOST')}):{SCHEDULER_PORT}"
+        host = service_variable(self.scheduler, "HOST")
+        return f"{'tls' if self.tls else 'tcp'}://$({host}):{SCHEDULER_PORT}"
+
+    def submitted(self) -> Plan:
+        """Return the plan of one submission, whose certificates are no other's.
+
+        Nodes keep what an immutable Secret held for as long as a pod has it, by its name.
+        """
+        return replace(self, tls=f"{self.tls}-{token_hex(4)}")
 
     def labels(self, component: str | None = None) -> dict[str, str]:
         """Return the labels of an object, with the pods' `component` where it has pods."""
@@ -102,10 +114,10 @@ def plan(campaign: Campaign) -> Plan:
             f"{_LONGEST_CAMPAIGN}; shorten it, such as its lists of tiles or groups"
         )
     needed = projection.of_campaign(campaign)
-    workers = campaign.compute.workers
+    workers, name = campaign.compute.workers, object_name(campaign.name)
     return Plan(
         campaign=campaign.name,
-        name=object_name(campaign.name),
+        name=name,
         text=text,
         image=settings.image or f"skymosaic:{version('skymosaic')}",
         # What is not yet known, such as how many files there are, is at least the sky methods.
@@ -113,6 +125,7 @@ def plan(campaign: Campaign) -> Plan:
         memory=_or_mebibytes(settings.memory, needed.memory),
         scratch=_or_mebibytes(settings.scratch_size, needed.disk),
         settings=settings,
+        tls=f"{name}-tls",
     )
 
 

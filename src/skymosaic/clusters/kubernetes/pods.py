@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
+from skymosaic.clusters import certificates
 from skymosaic.clusters.kubernetes.planning import (
     CAMPAIGN_FOLDER,
     SCHEDULER_HEALTH,
     SCHEDULER_PORT,
     SCRATCH,
+    TLS_FOLDER,
     WORKER_HEALTH,
     WORKER_PORT,
     Plan,
@@ -21,6 +24,7 @@ Data = dict[str, Any]
 USER = 10001  # no user of any host
 CAMPAIGN_FILE = "campaign.yaml"
 _FAREWELL = 120  # s for the driver to write its record
+_OURS_TO_READ = 0o440  # for the group of the pod's volumes (fsGroup)
 _SECRETS = {"AWS_ACCESS_KEY_ID": False, "AWS_SECRET_ACCESS_KEY": False} | dict.fromkeys(
     ("AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT_URL_S3", "MAST_API_TOKEN"), True
 )
@@ -36,6 +40,7 @@ def scheduler(plan: Plan) -> Data:
             *("--port", str(SCHEDULER_PORT), "--dashboard-address", f":{SCHEDULER_HEALTH}"),
             # What is left there is /health, for the probes.
             "--no-dashboard",
+            *(("--protocol", "tls") if plan.tls else ()),
         ],
         "ports": [
             {"name": "scheduler", "containerPort": SCHEDULER_PORT},
@@ -141,7 +146,7 @@ def _pod(plan: Plan, container: Data, *, steady: bool, grace: int, disk: str) ->
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [container],
-        "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": disk}}],
+        "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": disk}}, *_tls_volume(plan)],
     }
     priority = settings.steady_priority_class if steady else settings.priority_class
     if priority is not None:
@@ -180,6 +185,7 @@ def _container(plan: Plan, name: str, *, cpu: str, most_cpu: str, memory: str, d
             {"name": "HOME", "value": SCRATCH},
             {"name": "TMPDIR", "value": SCRATCH},
             {"name": "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "value": "30s"},
+            *_tls_variables(plan),
         ],
         "resources": {
             "requests": {"cpu": cpu, "memory": memory, "ephemeral-storage": disk},
@@ -193,8 +199,26 @@ def _container(plan: Plan, name: str, *, cpu: str, most_cpu: str, memory: str, d
             "runAsNonRoot": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [{"name": "scratch", "mountPath": SCRATCH}],
+        "volumeMounts": [{"name": "scratch", "mountPath": SCRATCH}, *_tls_mount(plan)],
     }
+
+
+def _tls_volume(plan: Plan) -> list[Data]:
+    if plan.tls is None:
+        return []
+    return [{"name": "tls", "secret": {"secretName": plan.tls, "defaultMode": _OURS_TO_READ}}]
+
+
+def _tls_mount(plan: Plan) -> list[Data]:
+    return [{"name": "tls", "mountPath": TLS_FOLDER, "readOnly": True}] if plan.tls else []
+
+
+def _tls_variables(plan: Plan) -> list[Data]:
+    """Return the variables that tell Dask where its key is; what it holds is in none."""
+    if plan.tls is None:
+        return []
+    variables = certificates.environment(PurePosixPath(TLS_FOLDER))
+    return [{"name": name, "value": value} for name, value in variables.items()]
 
 
 def _probes() -> Data:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import yaml
@@ -10,15 +11,18 @@ from skymosaic.clusters.base import Fate, Job, Submitted
 from skymosaic.clusters.kubernetes import objects
 from skymosaic.clusters.kubernetes.kubectl import kubectl, kubectl_json
 from skymosaic.clusters.kubernetes.names import object_name
-from skymosaic.clusters.kubernetes.planning import plan
+from skymosaic.clusters.kubernetes.planning import Plan, plan
 from skymosaic.clusters.kubernetes.text import as_yaml
-from skymosaic.errors import ComputeError, LockedError
+from skymosaic.errors import ComputeError, LockedError, SkymosaicError
 from skymosaic.journal.submission import Submission
 
 __all__ = ["cancel", "documents", "fate", "submit"]
 
+log = logging.getLogger(__name__)
+
 NAMESPACE = "namespace.yaml"
 """What an administrator applies once; `submit` does not."""
+_BY_HAND = "a Secret that `submit` makes; who applies this by hand: docs/kubernetes.md"
 _KINDS = (
     "job,deployment,horizontalpodautoscaler,poddisruptionbudget,service,networkpolicy,configmap"
 )
@@ -37,14 +41,19 @@ def documents(job: Job) -> dict[str, str]:
     """
     planned = plan(job.campaign)
     made = {NAMESPACE: objects.namespace(planned.settings), **objects.campaign(planned)}
-    return {name: as_yaml(its) for name, its in made.items()}
+    texts = {name: as_yaml(its) for name, its in made.items()}
+    return {
+        name: f"# Needs {planned.tls}, {_BY_HAND}\n{text}" if str(planned.tls) in text else text
+        for name, text in texts.items()
+    }
 
 
 def submit(job: Job) -> Submitted:
     """Hand the campaign over to the cluster, and return.
 
-    Everything else belongs to the Job, so that Kubernetes removes all of it with the Job, some
-    time after that has ended.
+    Everything else belongs to the Job, so that Kubernetes removes all of it with the Job: some time
+    after that has ended, or at once where a part of it could not be made. So the Job comes first,
+    suspended, and begins last.
 
     Raises
     ------
@@ -55,24 +64,70 @@ def submit(job: Job) -> Submitted:
     InstallationError, ComputeError
         There is no kubectl; the cluster did not do it.
     """
-    planned = plan(job.campaign)
-    last = _find_job(planned.name, planned.settings.namespace)
-    if last and not _end(last):
-        raise LockedError(
-            f"the Kubernetes job {planned.name} is at work in namespace "
-            f"{planned.settings.namespace}; wait for its end, or `skymosaic cancel` it"
-        )
-    if last:
-        # A Job cannot be changed. What belongs to it goes with it.
-        _delete("job", planned.name, planned.settings.namespace)
+    planned = plan(job.campaign).submitted()
+    _make_way(planned)
     made = [made for its in objects.campaign(planned).values() for made in its]
-    answer = kubectl_json("apply", "--filename=-", given=as_yaml(made))
-    kubectl("apply", "--filename=-", given=as_yaml(_owned(made, answer["items"])))
+    [its_job] = [one for one in made if one["kind"] == "Job"]
+    owner = _create({**its_job, "spec": {**its_job["spec"], "suspend": True}})
+    try:
+        # `apply` would keep the key in an annotation, and print it where it fails.
+        _create(_owned(objects.secret(planned), owner))
+        others = [_owned(one, owner) for one in made if one is not its_job]
+        kubectl("apply", "--filename=-", given=as_yaml(others))
+        _begin(planned)
+    except BaseException:
+        _take_back(planned)
+        raise
     return Submitted(
         f"Kubernetes job {planned.name} in namespace {planned.settings.namespace}",
         f"kubectl --namespace {planned.settings.namespace} get jobs,pods "
         f"--selector {_LABEL}={planned.name}",
     )
+
+
+def _make_way(planned: Plan) -> None:
+    """Remove the campaign's last Job, if it has ended."""
+    name, namespace = planned.name, planned.settings.namespace
+    last = _find_job(name, namespace)
+    if last and last.get("spec", {}).get("suspend"):
+        raise LockedError(
+            f"the Kubernetes job {name} is there in namespace {namespace}, and suspended: somebody "
+            "is handing it over, or was interrupted. If nobody is, remove it with `kubectl "
+            f"--namespace {namespace} delete job {name}`, and submit again"
+        )
+    if last and not _end(last):
+        raise LockedError(
+            f"the Kubernetes job {name} is at work in namespace {namespace}; wait for its end, or "
+            "`skymosaic cancel` it"
+        )
+    if last:
+        # A Job cannot be changed. What belongs to it goes with it.
+        _delete(name, namespace, "--cascade=foreground", "--wait=true", "--timeout=300s")
+
+
+def _create(one: dict[str, Any]) -> dict[str, Any]:
+    """Make an object that is not there; return it as it is then."""
+    return kubectl_json("create", "--filename=-", given=as_yaml([one]))
+
+
+def _begin(planned: Plan) -> None:
+    kubectl(
+        *("patch", "job", planned.name, f"--namespace={planned.settings.namespace}"),
+        *("--type=merge", '--patch={"spec": {"suspend": false}}'),
+    )
+
+
+def _take_back(planned: Plan) -> None:
+    """Remove what a submission that failed has made, all of which belongs to its Job."""
+    name, namespace = planned.name, planned.settings.namespace
+    try:
+        _delete(name, namespace, "--wait=false")
+    except SkymosaicError as error:
+        log.warning(
+            "what was made of the campaign may be there still (%s): "
+            "`kubectl --namespace %s delete job %s` removes it",
+            *(error, namespace, name),
+        )
 
 
 def cancel(job: Job) -> None:
@@ -117,7 +172,8 @@ def fate(submission: Submission) -> Fate:
         why = ": ".join(ended[key] for key in ("reason", "message") if ended.get(key))
         logs = f"kubectl --namespace {namespace} logs --selector {_LABEL}={name} --tail=50"
         return Fate("ended", f"Kubernetes says: {why or 'Failed'}. Logs: {logs}")
-    stuck = [told for pod in _pods(name, namespace) if (told := _what_stops(pod))]
+    stuck = ["the job is suspended"] if job["spec"].get("suspend") else []
+    stuck += [told for pod in _pods(name, namespace) if (told := _what_stops(pod))]
     return Fate("alive", f"Kubernetes says: {'; '.join(stuck)}" if stuck else "")
 
 
@@ -164,16 +220,13 @@ def _what_stops(pod: dict[str, Any]) -> str:
     return f"pod {pod['metadata']['name']} {' '.join(told.split())[:_LONGEST]}" if told else ""
 
 
-def _delete(kind: str, name: str, namespace: str) -> None:
-    kubectl(
-        *("delete", kind, name, f"--namespace={namespace}", "--ignore-not-found"),
-        *("--cascade=foreground", "--wait=true", "--timeout=300s"),
-    )
+def _delete(name: str, namespace: str, *how: str) -> None:
+    """Remove a Job, and with it what belongs to it."""
+    kubectl("delete", "job", name, f"--namespace={namespace}", "--ignore-not-found", *how)
 
 
-def _owned(made: list[dict[str, Any]], applied: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what is not the Job, as belonging to it."""
-    [job] = [answer for answer in applied if answer["kind"] == "Job"]
+def _owned(one: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
+    """Return an object as belonging to a Job that is there."""
     owner = {
         "apiVersion": job["apiVersion"],
         "kind": "Job",
@@ -181,8 +234,4 @@ def _owned(made: list[dict[str, Any]], applied: list[dict[str, Any]]) -> list[di
         "uid": job["metadata"]["uid"],
         "blockOwnerDeletion": True,
     }
-    return [
-        {**one, "metadata": {**one["metadata"], "ownerReferences": [owner]}}
-        for one in made
-        if one["kind"] != "Job"
-    ]
+    return {**one, "metadata": {**one["metadata"], "ownerReferences": [owner]}}

@@ -7,19 +7,23 @@ driver outside the cluster can use a DaskCluster that dask-kubernetes' operator 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from distributed import Client
+from distributed.comm.addressing import parse_address, unparse_address
 
 from skymosaic.clusters.scheduler import workers
 from skymosaic.config import Compute
 from skymosaic.errors import ComputeError, InstallationError
 
+log = logging.getLogger(__name__)
+
 ADDRESS = "SKYMOSAIC_SCHEDULER_ADDRESS"
-"""Environment variable with the scheduler's address, such as ``tcp://10.0.0.1:8786``."""
+"""Environment variable with the scheduler's address, such as ``tls://10.0.0.1:8786``."""
 _OPERATORS = "DASK_SCHEDULER_ADDRESS"  # set in its pods by dask-kubernetes' operator; needs DNS
 
 _LOOK = (
@@ -47,7 +51,7 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
         The driver is outside the cluster, and dask-kubernetes is not installed.
     """
     patience = settings.kubernetes.patience
-    # It need not be encrypted: the campaign's network policies keep everybody else from it.
+    # By TLS with the files that the pod's environment names, which is Dask's own configuration.
     with _address(settings) as address, workers.answering(address, patience, _LOOK) as connected:
         _wait_for_workers(connected, address, patience)
         workers.require_fit(connected, address)
@@ -76,6 +80,12 @@ def _address(settings: Compute) -> Iterator[str]:
             "daskclusters` tells which there are"
         ) from None
     with cluster:
+        log.warning(
+            "the connection to the DaskCluster %s is not encrypted: every user of this host can "
+            "run anything on its workers by %s, the tunnel that is open now, as you. The pods that "
+            "`skymosaic submit` makes talk by TLS",
+            *(name, cluster.scheduler_address),
+        )
         yield cluster.scheduler_address
 
 
@@ -97,20 +107,23 @@ def scheduler_address() -> str:
     ComputeError
         It has none.
     """
-    address = os.environ.get(ADDRESS, "")
+    address, operators = os.environ.get(ADDRESS, ""), os.environ.get(_OPERATORS, "")
+    if not address:
+        raise ComputeError(
+            f"this is no pod of the campaign on Kubernetes ({ADDRESS} is not set); hand the "
+            "campaign over with `skymosaic submit`, or run it here with --set compute.backend=local"
+        )
     # Kubernetes leaves a reference as it is where the Service came after the pod.
-    known = address if "$(" not in address else os.environ.get(_OPERATORS, "")
-    if known:
-        return known
-    if address:
+    if "$(" not in address:
+        return address
+    if not operators:
         raise ComputeError(
             f"the scheduler's Service was not there when this pod started ({ADDRESS} is "
             f"{address}); the next pod finds it"
         )
-    raise ComputeError(
-        f"this is no pod of the campaign on Kubernetes ({ADDRESS} is not set); hand the campaign "
-        "over with `skymosaic submit`, or run it here with --set compute.backend=local"
-    )
+    # The operator says tcp:// of every scheduler.
+    (scheme, _), (_, location) = parse_address(address), parse_address(operators)
+    return unparse_address(scheme, location)
 
 
 def alive(_settings: Compute) -> list[str]:
