@@ -20,6 +20,7 @@ from skymosaic.errors import MissingError
 from skymosaic.evidence.advice import Advice, Finding
 from skymosaic.evidence.turning import Turn
 from skymosaic.host import scratch
+from skymosaic.host.counting import counted
 from skymosaic.pipeline.finished import Findings
 from skymosaic.pipeline.sentences.verified import verified
 from skymosaic.report.record import Missing
@@ -60,7 +61,11 @@ class Run:
         self._found = findings
 
     def __repr__(self) -> str:
-        state = "complete" if self.complete else f"incomplete: {len(self.missing)} parts missing"
+        state = (
+            "complete"
+            if self.complete
+            else f"incomplete: {counted(len(self.missing), 'part')} missing"
+        )
         return f"<Run of {self.name} ({state}) in {self.where}>"
 
     @property

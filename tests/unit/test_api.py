@@ -56,7 +56,7 @@ def test_a_run_gives_its_tables_and_mosaics(store) -> None:
     assert run.methods == ("localmin", "match")
     assert [(one.part, one.state) for one in run.missing] == [("gather", "not run")]
     assert not run.complete
-    assert "incomplete: 1 parts missing" in repr(run)
+    assert "incomplete: 1 part missing" in repr(run)
     assert run.mdrizsky["localmin"].tolist() == [1.0, 1.5, 1.25]
     assert str(run.mdrizsky["match"].unit) == "electron / s"
     assert run.differences["localmin_minus_match"].tolist() == [1.0, 1.0, 1.0]

@@ -217,7 +217,7 @@ def test_a_bad_file_can_be_left_out_and_is_told(folder, caplog, make) -> None:
     assert not any("bad" in name for name in taken)
     [told] = source.left_out
     assert reason in told
-    assert "left out" in caplog.text
+    assert "Left out: " in caplog.text
     assert reason in caplog.text
 
 

@@ -62,7 +62,7 @@ def test_what_is_seen(tmp_path) -> None:
         ("DQ", np.s_[:], 4, "DQ flags every pixel"),
         ("SCI", np.s_[:], 0.0, "every good pixel is 0"),
         ("SCI", np.s_[:], 3.5, "every good pixel is 3.5"),
-        ("SCI", np.s_[3, 3], np.nan, "1 pixels that DQ does not keep out are no numbers"),
+        ("SCI", np.s_[3, 3], np.nan, "1 pixel that DQ does not keep out is no number"),
         ("SCI", np.s_[3, 3:6], np.inf, "3 pixels that DQ does not keep out are no numbers"),
         ("SCI", np.s_[:], np.nan, "254 pixels that DQ does not keep out are no numbers"),
     ],

@@ -84,7 +84,7 @@ def test_what_was_seen_is_known_and_tabulated(place, data, tmp_path) -> None:
     assert list(table["nan_flagged"]) == [0, 1, 0]
     assert np.all((table["good"] > 0.99) & (table["good"] < 1))
     [line] = done.result["warnings"]
-    assert "ibxl54bbq_flt.fits" in line and "1 pixels" in line
+    assert "ibxl54bbq_flt.fits" in line and "1 pixel)" in line
     # The pristine copy is the user's file, byte by byte.
     for kind in ("SCI", "DQ"):
         pixels = fits.getdata(tmp_path / "store/field/pristine/ibxl54bbq_flt.fits", (kind, 1))
@@ -147,7 +147,7 @@ def test_what_older_versions_retrieved_is_judged_too(place, data) -> None:
         stages.retrieve(place, source, asked, parcel)
     forget_what_was_seen(place)
     with pytest.raises(
-        InputError, match=r"ibxl54bbq.*1 pixels that DQ does not keep out are no numbers"
+        InputError, match=r"ibxl54bbq.*1 pixel that DQ does not keep out is no number"
     ):
         inspect(place, data, asked)
 

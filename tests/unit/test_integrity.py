@@ -88,7 +88,7 @@ def test_a_manifest_of_an_older_version_is_good(store: SmallStore) -> None:
     assert finished(store.place, "runs/match") is not None
     ended = verify(store)
     assert ended.exit_code == 0
-    assert "the numbers in 1 manifests, which an older version wrote" in ended.output
+    assert "the numbers in 1 manifest, which an older version wrote" in ended.output
 
 
 def test_what_is_damaged_is_taken_away_and_nothing_else(store: SmallStore) -> None:

@@ -22,6 +22,7 @@ from skymosaic.config import Align
 from skymosaic.drizzlepac_calls import process
 from skymosaic.drizzlepac_calls.process import DrizzlepacError
 from skymosaic.errors import AlignmentError, CampaignError
+from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
 
 log_ = logging.getLogger(__name__)
@@ -246,9 +247,9 @@ def _fit_until_gates_hold(
     while True:
         if len(tiles) < 2:
             raise AlignmentError(
-                f"{len(tiles)} of {len(order)} drizzled images can be aligned, at least 2 are "
-                f"needed ({_table(list(fits.values()))}). {_advice(work, work.excluded)}; or set "
-                "`align: none`"
+                f"{len(tiles)} of {counted(len(order), 'drizzled image')} can be aligned, at least "
+                f"2 are needed ({_table(list(fits.values()))}). {_advice(work, work.excluded)}; or "
+                "set `align: none`"
             )
         tweaked = _tweakreg(work, tiles, counts, wcsname)
         fits.update({fit.tile: fit for fit in tweaked.fits})
@@ -310,7 +311,7 @@ def _unfitted(tile: str, sources: int) -> TileFit:
 
 def _table(fits: Sequence[TileFit]) -> str:
     return "; ".join(
-        f"{fit.tile} {fit.sources} sources, {fit.matches} matched, rms {fit.rms_ra:.1f} "
+        f"{fit.tile} {counted(fit.sources, 'source')}, {fit.matches} matched, rms {fit.rms_ra:.1f} "
         f"{fit.rms_dec:.1f} mas, shift {fit.shift:.3f} arcsec, dx {fit.dx:.3f} dy {fit.dy:.3f}"
         for fit in fits
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skymosaic.config import Gates
+from skymosaic.host.counting import counted
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def check_gates(fits: Sequence[TileFit], gates: Gates, min_sources: int) -> list
     checks: list[tuple[str, str, Any]] = [
         (
             "sources",
-            f"at least {min_sources} sources found",
+            f"at least {counted(min_sources, 'source')} found",
             lambda fit: fit.sources >= min_sources,
         ),
         (
@@ -73,7 +74,7 @@ def check_gates(fits: Sequence[TileFit], gates: Gates, min_sources: int) -> list
         ),
         (
             "matches",
-            f"at least {gates.min_matches} sources matched",
+            f"at least {counted(gates.min_matches, 'source')} matched",
             lambda fit: fit.reference or fit.matches >= gates.min_matches,
         ),
         (

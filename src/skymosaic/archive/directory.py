@@ -16,9 +16,10 @@ from skymosaic.archive.tree import files_below
 from skymosaic.archive.twins import uncorrected_twins
 from skymosaic.errors import InputError, SkymosaicError
 from skymosaic.host import scratch
+from skymosaic.host.counting import counted
 from skymosaic.host.disk import no_space
 from skymosaic.hst.exposure import Exposure, read_exposure, require_file
-from skymosaic.hst.usable import Allowed, why_refused
+from skymosaic.hst.usable import Allowed, left_out, why_refused
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +107,9 @@ class Directory:
         """Raise, or leave the file out with a warning, as the campaign says."""
         if not self.leave_out_bad:
             raise InputError(f"{message} (or set source.on_bad_file: leave_out)")
-        log.warning("left out: %s", message)
-        self.left_out.append(f"left out: {message}")
+        line = left_out(message)
+        log.warning("%s", line)
+        self.left_out.append(line)
 
     def _note(self, line: str) -> None:
         log.warning("%s: %s", self.path, line)
@@ -215,7 +217,8 @@ class Directory:
                 if kind(image) != most:
                     self._refuse(
                         path,
-                        f"{path} is of {what} {kind(image)}, {number} other files are of {most} "
+                        f"{path} is of {what} {kind(image)}, "
+                        f"{counted(number, 'other file is', 'other files are')} of {most} "
                         f"({len(others) + 1} {what}s in all); set source.{what} to choose one",
                     )
                     del found[path]

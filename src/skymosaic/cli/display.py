@@ -23,6 +23,7 @@ from rich.progress import TaskID as Row
 
 from skymosaic.archive.mast.files import ArchiveFile, groups
 from skymosaic.cli.folding import terminal_width
+from skymosaic.host.counting import counted
 from skymosaic.journal.runs import Status
 from skymosaic.steps.progress import Event
 
@@ -143,7 +144,7 @@ def status_lines(status: Status) -> list[str]:
             lines[-1:] = [beside] if fits else [lines[-1], *(f"    {line}" for line in below)]
     waiting = status.expected - len(status.tasks)
     if waiting > 0:
-        lines.append(f"  {waiting} tasks not started")
+        lines.append(f"  {counted(waiting, 'task')} not started")
     if status.error:
         again = "; it can pass by itself: restart" if status.error["passes_by_itself"] else ""
         lines.append(f"{status.error['class']}: {status.error['message']}{again}")
@@ -161,12 +162,13 @@ def query_lines(files: Sequence[ArchiveFile], refused: Sequence[str]) -> list[st
         )
     lines += [
         "",
-        f"{len(files)} files, {sum(file.size for file in files) / 1e6:.1f} MB, in groups:",
+        f"{counted(len(files), 'file')}, {sum(file.size for file in files) / 1e6:.1f} MB, in "
+        "groups:",
     ]
     for (proposal, target, instrument, filter_), members in groups(files).items():
         exposures = sum(file.kind in ("FLT", "FLC") for file in members)
         lines.append(
-            f"  {proposal} {target} {instrument} {filter_}: {exposures} exposures, "
-            f"{len(members) - exposures} drizzled images"
+            f"  {proposal} {target} {instrument} {filter_}: {counted(exposures, 'exposure')}, "
+            f"{counted(len(members) - exposures, 'drizzled image')}"
         )
     return lines + [f"refused: {why}" for why in refused]

@@ -10,6 +10,7 @@ import click
 
 from skymosaic.cli.common import Stored, ended_cleanly, stored_campaign
 from skymosaic.cli.running import go_on, show, show_places
+from skymosaic.host.counting import counted
 
 
 @click.command()
@@ -110,8 +111,12 @@ def clean(stored: Stored, everything: bool, dry_run: bool, yes: bool) -> None:
     for key in cleaned.keys:
         click.echo(key)
     click.echo(
-        f"{'would remove' if dry_run else 'removed'}: {len(cleaned.keys)} files"
-        + ("" if dry_run else f", {cleaned.uploads} unfinished, {cleaned.scratch} scratch folders"),
+        f"{'would remove' if dry_run else 'removed'}: {counted(len(cleaned.keys), 'file')}"
+        + (
+            ""
+            if dry_run
+            else f", {cleaned.uploads} unfinished, {counted(cleaned.scratch, 'scratch folder')}"
+        ),
         err=True,
     )
     for key in cleaned.others:
@@ -139,17 +144,19 @@ def verify_store(obj: dict[str, bool], stored: Stored, repair: bool) -> None:
     for flaw in found.flaws:
         click.echo(f"{flaw.key}: {flaw.why}")
     click.echo(
-        f"{found.files} products of {found.steps} steps read, {found.size / 1e6:.1f} MB; "
-        f"{len(found.flaws)} damaged or missing"
+        f"{counted(found.files, 'product')} of {counted(found.steps, 'step')} read, "
+        f"{found.size / 1e6:.1f} MB; {len(found.flaws)} damaged or missing"
     )
     if found.unsealed:
         click.echo(
-            f"not checked: the numbers in {found.unsealed} manifests, which an older version wrote "
-            "without a checksum",
+            f"not checked: the numbers in {counted(found.unsealed, 'manifest')}, which an older "
+            "version wrote without a checksum",
             err=True,
         )
     click.echo(
-        f"not checked: {found.others} files that are listed in no manifest, such as logs", err=True
+        f"not checked: {counted(found.others, 'file that is', 'files that are')} listed in no "
+        "manifest, such as logs",
+        err=True,
     )
     if found.flaws and repair:
         integrity.take_away(found)

@@ -11,6 +11,7 @@ from distributed import Client
 from skymosaic.clusters.table import workers_of
 from skymosaic.config import Compute
 from skymosaic.host import limits
+from skymosaic.host.counting import counted
 from skymosaic.steps.execution import dashboard_of
 from skymosaic.versions import versions
 
@@ -35,7 +36,7 @@ def of_host() -> list[str]:
     """Return what this host offers workers of its own, a line each."""
     memory = format_bytes(limits.memory())
     return [
-        f"local: {limits.cores()} cores, {memory} for this process and its own",
+        f"local: {counted(limits.cores(), 'core')}, {memory} for this process and its own",
         f"versions: {_told(versions())}",
     ]
 
@@ -45,7 +46,7 @@ def of_scheduler(client: Client) -> list[str]:
     told = client.scheduler_info(n_workers=-1)
     workers: dict[str, Any] = told["workers"]
     lines = [
-        f"scheduler {told['address']}: alive, {len(workers)} workers",
+        f"scheduler {told['address']}: alive, {counted(len(workers), 'worker')}",
         f"dashboard: {dashboard_of(client) or 'none'}",
     ]
     for host, here in sorted(_by_host(workers).items()):
@@ -53,12 +54,12 @@ def of_scheduler(client: Client) -> list[str]:
         limit = sum(worker["memory_limit"] or 0 for worker in here)
         used = sum(worker["metrics"].get("memory", 0) for worker in here)
         lines.append(
-            f"host {host}: {len(here)} workers, {threads} threads, memory {format_bytes(used)} "
-            f"used of {format_bytes(limit) if limit else 'no limit'}"
+            f"host {host}: {counted(len(here), 'worker')}, {counted(threads, 'thread')}, memory "
+            f"{format_bytes(used)} used of {format_bytes(limit) if limit else 'no limit'}"
         )
     found = client.run(_versions_or_none) if workers else {}
     for text, count in Counter(map(_told, found.values())).most_common():
-        lines.append(f"versions of {count} workers: {text}")
+        lines.append(f"versions of {counted(count, 'worker')}: {text}")
     ours = _told(versions())
     if any(_told(theirs) != ours for theirs in found.values()):
         lines.append(f"versions here, which differ: {ours}")

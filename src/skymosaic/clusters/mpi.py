@@ -22,6 +22,7 @@ from skymosaic.clusters import certificates, local, servers
 from skymosaic.config import Compute
 from skymosaic.errors import CampaignError, ComputeError, InstallationError
 from skymosaic.host import scratch
+from skymosaic.host.counting import counted
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,9 @@ def join(settings: Compute) -> None:
         ) from None
     world = MPI.COMM_WORLD
     if world.Get_size() < _FEWEST:
-        raise CampaignError(f"there are {world.Get_size()} processes of MPI: {_USAGE}")
+        raise CampaignError(
+            f"MPI started {counted(world.Get_size(), 'process', 'processes')}: {_USAGE}"
+        )
     dask.config.set(local.DASK_SETTINGS)
     try:
         _take_part(settings, world)

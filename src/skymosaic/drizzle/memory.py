@@ -26,6 +26,7 @@ from skymosaic.config import Campaign, DirectorySource, MastSource, S3Source, Si
 from skymosaic.config.detectors import named_detectors
 from skymosaic.drizzle.order import as_far_as_known, may_look_for_cosmic_rays
 from skymosaic.errors import InputError
+from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import EXPOSURE_SUFFIXES, suffix_of
 from skymosaic.hst.imagers import imager_of
 
@@ -209,4 +210,4 @@ def _in_folder(folder: Path) -> tuple[int, int, str]:
         pixels = _MANY_EXPOSURES * _IR_PIXELS
         return _MANY_EXPOSURES, pixels, f"taken for {_MANY_EXPOSURES} WFC3/IR exposures"
     # A CCD's files have SCI, ERR and DQ: 10 bytes per pixel, the fewest of all.
-    return 2 * len(sizes), sum(sizes) // 10, f"{len(sizes)} files in {folder}"
+    return 2 * len(sizes), sum(sizes) // 10, f"{counted(len(sizes), 'file')} in {folder}"

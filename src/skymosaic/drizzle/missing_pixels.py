@@ -18,6 +18,7 @@ from astropy.io import fits
 
 from skymosaic.drizzle.parameters import flags, has_cr_steps
 from skymosaic.errors import InputError
+from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.health import usable
 
@@ -66,16 +67,19 @@ def fill_missing(
                 for name, ignored in ways:
                     if used := int(np.count_nonzero(usable(dq, ignored))):
                         raise InputError(
-                            f"{exposure.name}[SCI,{chip.extver}]: {used} pixels are no numbers "
-                            f"(NaN or infinite), and {name} {ignored} uses them in spite of their "
-                            f"flags in DQ ({_named(dq)}); set {name} so that one of these flags "
-                            "counts, or leave the exposure out"
+                            f"{exposure.name}[SCI,{chip.extver}]: "
+                            f"{counted(used, 'pixel is no number', 'pixels are no numbers')} (NaN "
+                            f"or infinite), and {name} {ignored} uses what is flagged in DQ "
+                            f"({_named(dq)}); set {name} so that one of these flags counts, or "
+                            "leave the exposure out"
                         )
                 finite = science[~missing]
                 science[missing] = np.median(finite) if finite.size else 0
                 number += len(dq)
                 if not exposure.health:
-                    unknown.append(f"{exposure.name}[SCI,{chip.extver}] ({len(dq)} pixels)")
+                    unknown.append(
+                        f"{exposure.name}[SCI,{chip.extver}] ({counted(len(dq), 'pixel')})"
+                    )
     if unknown:  # the inspection, of an older version, does not tell
         log.warning(
             "flagged pixels that are no number are their chip's median in the private copies of %s",

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from skymosaic.drizzle.parameters import flags
 from skymosaic.errors import DrizzleError, SkyError
+from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.flagging import free_flag, set_flag
 from skymosaic.sky.static_mask import LowPixels, StaticMask, too_low
@@ -283,8 +284,8 @@ def _what(told: Mapping[str, Any]) -> str:
     said = f"{percent(told['share'])} of {told['name']}: the pixels that are low (static_sig) in "
     if told["rule"] == "once":
         return (
-            f"{said}any of {told['exposures']} exposures. Random low pixels add up in it. Set "
-            "sky.static: repeated to mask pixels that are low in several exposures, or "
+            f"{said}any of {counted(told['exposures'], 'exposure')}. Random low pixels add up in "
+            "it. Set sky.static: repeated to mask pixels that are low in several exposures, or "
             "sky.static: none to mask none"
         )
     return (

@@ -9,6 +9,7 @@ from skymosaic.evidence.advice import Finding
 from skymosaic.evidence.facts import SIGMAS, SMALL_SHARE, Facts
 from skymosaic.evidence.residuals import Residual
 from skymosaic.evidence.wording import amount, listed, measured
+from skymosaic.host.counting import counted
 from skymosaic.hst.imagers import onepass_imagers
 from skymosaic.methods import ascribed
 
@@ -56,12 +57,13 @@ def _statistic_disagrees(facts: Facts) -> Iterator[Finding]:
             "statistic-disagrees",
             "warning",
             f"{method} leaves {measured(worst.residual, worst.error, sign='+')} e-/s between "
-            f"{worst.a} and {worst.b}. In {len(left)} of {len(facts.differences)} overlaps it "
-            "leaves more than the error. There the statistic that it compares (skystat) disagrees "
-            "with the difference measured at the same places on the sky. Look for bright or "
-            "saturated sources and bad pixels in these overlaps, and mask them: give them a flag "
-            "in DQ that sky_bits does not ignore, or set sky.mask_sources: true, which leaves "
-            f"sources out (drizzle.engine: onepass, for {onepass_imagers()} only).",
+            f"{worst.a} and {worst.b}. In {len(left)} of "
+            f"{counted(len(facts.differences), 'overlap')} it leaves more than the error. There "
+            "the statistic that it compares (skystat) disagrees with the difference measured at "
+            "the same places on the sky. Look for bright or saturated sources and bad pixels in "
+            "these overlaps, and mask them: give them a flag in DQ that sky_bits does not ignore, "
+            "or set sky.mask_sources: true, which leaves sources out (drizzle.engine: onepass, "
+            f"for {onepass_imagers()} only).",
             {
                 "method": method,
                 "pairs": [one.to_dict() | {"significance": one.significance} for one in left[:10]],
@@ -173,8 +175,8 @@ def _steps(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "steps",
                 "note",
-                f"{method} leaves steps at {len(large)} of {len(seams)} seams. The largest is "
-                f"{measured(worst.step, worst.error, sign='+')} e-/s, at the edge of "
+                f"{method} leaves steps at {len(large)} of {counted(len(seams), 'seam')}. The "
+                f"largest is {measured(worst.step, worst.error, sign='+')} e-/s, at the edge of "
                 f"{worst.exposure}, at RA {worst.ra:.5f}, Dec {worst.dec:+.5f}.",
                 {"method": method, "seams": len(large), "of": len(seams), "worst": worst.to_dict()},
             )
@@ -195,11 +197,11 @@ def _seams_disagree(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "seams-disagree",
                 "warning",
-                f"At {len(odd)} of {len(seams)} seams the mosaic of {method} has a different step "
-                f"from what its exposures predict: {measured(worst.step, worst.error, sign='+')} "
-                f"e-/s at the edge of {worst.exposure}, where "
-                f"{amount(worst.expected or 0.0, sign='+')} is expected. Look at the masks and "
-                "weights there.",
+                f"At {len(odd)} of {counted(len(seams), 'seam')} the mosaic of {method} has a "
+                "different step from what its exposures predict: "
+                f"{measured(worst.step, worst.error, sign='+')} e-/s at the edge of "
+                f"{worst.exposure}, where {amount(worst.expected or 0.0, sign='+')} is expected. "
+                "Look at the masks and weights there.",
                 {"method": method, "worst": worst.to_dict(), "seams": len(odd)},
             )
 

@@ -8,6 +8,7 @@ from skymosaic.evidence.advice import Finding
 from skymosaic.evidence.facts import SIGMAS, Facts
 from skymosaic.evidence.overlap_graph import Cut
 from skymosaic.evidence.wording import amount, listed, some
+from skymosaic.host.counting import counted
 from skymosaic.methods import ALL, ascribed
 
 
@@ -72,9 +73,10 @@ def _weak_cuts(facts: Facts) -> Iterator[Finding]:
 
 def _cut_finding(cut: Cut, weak: bool) -> Finding:
     held = (
-        f"Only one overlap, of {cut.edges[0].a} and {cut.edges[0].b} ({cut.pixels} pixels), links"
+        f"Only one overlap, of {cut.edges[0].a} and {cut.edges[0].b} "
+        f"({counted(cut.pixels, 'pixel')}), links"
         if cut.is_bridge
-        else f"Only {len(cut.edges)} overlaps ({cut.pixels} pixels in all) link"
+        else f"Only {len(cut.edges)} overlaps ({counted(cut.pixels, 'pixel')} in all) link"
     )
     return Finding(
         "bridge" if cut.is_bridge else "weak-link",

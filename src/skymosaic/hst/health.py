@@ -14,6 +14,7 @@ import numpy as np
 from astropy.io import fits
 
 from skymosaic.errors import InputError
+from skymosaic.host.counting import counted
 
 _BAD_PIXEL = (4, 1, 2, 8, 16, 32, 128, 256, 512)
 """Flags of DQ that a user may set: the first stands for a bad pixel with all of HST's imagers."""
@@ -136,10 +137,11 @@ def why_unmeasurable(chips: Sequence[ChipHealth], name: str) -> str | None:
                 "out, fetch it again, or tell by sky_bits which flags do not matter"
             )
         if chip.missing:
+            no_number = "is no number" if chip.missing == 1 else "are no numbers"
             return (
-                f"{where}: {chip.missing} pixels that DQ does not keep out are no numbers (NaN or "
-                f"infinite), and would spread into the mosaic; {_flag_them(chip.ignored)}, fetch "
-                "the file again, or leave it out"
+                f"{where}: {counted(chip.missing, 'pixel')} that DQ does not keep out {no_number} "
+                f"(NaN or infinite), and would spread into the mosaic; {_flag_them(chip.ignored)}, "
+                "fetch the file again, or leave it out"
             )
         if chip.lowest == chip.highest:
             return (

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from skymosaic.errors import InputError
+from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.health import why_unmeasurable
 from skymosaic.hst.imagers import PAGE, Imager, imager_of, onepass_imagers
@@ -75,8 +76,9 @@ def _not_drizzled_right(image: Exposure, imager: Imager, name: str) -> str | Non
     # A file of STIS holds several exposures, until it is retrieved.
     if len(image.chips) > chips and image.instrument != "STIS":
         return (
-            f"{name} has {len(image.chips)} SCI extensions, and an exposure of {image.instrument}/"
-            f"{image.detector} has at most {chips}; take it apart into exposures, or leave it out"
+            f"{name} has {counted(len(image.chips), 'SCI extension')}, and an exposure of "
+            f"{image.instrument}/{image.detector} has at most {chips}; take it apart into "
+            "exposures, or leave it out"
         )
     if not 0 < image.exptime < math.inf:
         return (
@@ -255,7 +257,7 @@ def _without_model(image: Exposure) -> str | None:
 
 def _missing(image: Exposure) -> str | None:
     number = sum(chip.flagged_missing for chip in image.health)
-    return f"{number} pixels" if number else None
+    return counted(number, "pixel") if number else None
 
 
 def _others(found: Sequence[tuple[str, str]]) -> str:

@@ -25,6 +25,7 @@ from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.run import drizzle_all, drizzle_chips
 from skymosaic.drizzle.request import Request
 from skymosaic.errors import LockedError
+from skymosaic.host.counting import counted
 from skymosaic.methods import METHODS, column
 from skymosaic.pipeline import stages
 from skymosaic.pipeline.sentences.verified import SAMPLE, WITNESS
@@ -71,7 +72,7 @@ def hear_witness(
     def work(bench: Bench) -> dict[str, Any]:
         images.fetch(bench)
         with stages.computing_slot(place):
-            bench.doing(f"one drizzle of {len(images.exposures)} exposures")
+            bench.doing(f"one drizzle of {counted(len(images.exposures), 'exposure')}")
             cut_outs, load = drizzle_chips(
                 bench.scratch,
                 bench.out / "witness.log",
@@ -168,7 +169,7 @@ def hear_astrodrizzle(
             skies[name] = [
                 recorded[e.rootname, c.extver] for e in images.exposures for c in e.chips
             ]
-        bench.doing(f"AstroDrizzle on {len(images.exposures)} exposures for each mosaic")
+        bench.doing(f"AstroDrizzle on {counted(len(images.exposures), 'exposure')} for each mosaic")
         with stages.computing_slot(place):
             found = compare_sample(
                 bench.scratch,

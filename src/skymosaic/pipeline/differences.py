@@ -19,6 +19,7 @@ from skymosaic.drizzle.onepass.limits import KERNELS, WEIGHTS
 from skymosaic.drizzle.onepass.run import drizzle_chips
 from skymosaic.drizzle.onepass.skies import AppliedSky, find_skies
 from skymosaic.drizzle.request import Request
+from skymosaic.host.counting import counted
 from skymosaic.hst.usable import require_engine
 from skymosaic.pipeline import stages
 from skymosaic.pipeline.onepass import per_chip_of
@@ -54,7 +55,7 @@ def measure_differences(
         images.fetch(bench)
         with stages.computing_slot(place):
             log = bench.scratch / "differences.log"
-            bench.doing(f"differences of {len(images.exposures)} exposures")
+            bench.doing(f"differences of {counted(len(images.exposures), 'exposure')}")
             cut_outs, load = drizzle_chips(
                 bench.scratch,
                 log,

@@ -22,6 +22,7 @@ from skymosaic.drizzle.onepass.run import drizzle_all
 from skymosaic.drizzle.request import Request
 from skymosaic.evidence.reduction import reduce_image
 from skymosaic.host import limits
+from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import column
 from skymosaic.pipeline import stages
@@ -91,7 +92,9 @@ def drizzle_all_methods(
                 processes,
                 campaign.sky.mask_sources,
             )
-            bench.doing(f"one drizzle of {len(images.exposures)} exposures for all methods")
+            bench.doing(
+                f"one drizzle of {counted(len(images.exposures), 'exposure')} for all methods"
+            )
             made = drizzle_all(
                 bench.scratch,
                 bench.out / "onepass.log",

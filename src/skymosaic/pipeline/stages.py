@@ -30,6 +30,7 @@ from skymosaic.drizzle.order import Order
 from skymosaic.drizzle.request import Request
 from skymosaic.errors import InputError, SkyError
 from skymosaic.evidence.reduction import Floats, reduce_image
+from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import (
     RECORD,
     Exposure,
@@ -267,7 +268,7 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
     def work(bench: Bench) -> dict[str, Any]:
         exposures.fetch(bench)
         drizzled.fetch(bench)
-        bench.doing(f"TweakReg on {len(drizzled.exposures)} drizzled images")
+        bench.doing(f"TweakReg on {counted(len(drizzled.exposures), 'drizzled image')}")
         alignment, bench.peak_memory = align_folder(
             bench.scratch,
             bench.out / "align.log",
@@ -439,7 +440,7 @@ def drizzle(
     def work(bench: Bench) -> dict[str, Any]:
         images.fetch(bench)
         with computing_slot(place):
-            bench.doing(f"AstroDrizzle on {len(images.exposures)} exposures")
+            bench.doing(f"AstroDrizzle on {counted(len(images.exposures), 'exposure')}")
             made = astrodrizzle.drizzle(
                 bench.scratch,
                 bench.out / "astrodrizzle.log",

@@ -13,6 +13,7 @@ from skymosaic.align.align import UNITS
 from skymosaic.align.tweakreg import DEFAULTS
 from skymosaic.config import resolved_yaml
 from skymosaic.drizzle.request import Request
+from skymosaic.host.counting import counted
 from skymosaic.pipeline.finished import Findings
 from skymosaic.pipeline.inspection import inspection_table
 from skymosaic.pipeline.sentences.masks import hit_sheet
@@ -184,7 +185,7 @@ def alignment_lines(aligned: Finished) -> list[str]:
         return []
     failed = {*alignment["kept"], *alignment["dropped"]}
     fits = [fit for fit in alignment["fits"] if fit["tile"] not in failed]
-    said = f"alignment: {len(fits)} of {len(alignment['fits'])} drizzled images aligned"
+    said = f"alignment: {len(fits)} of {counted(len(alignment['fits']), 'drizzled image')} aligned"
     moved = [fit for fit in fits if fit["place"] != 0]  # all but the reference
     if not moved:
         return [said]

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from skymosaic.host.counting import counted
 from skymosaic.methods import ascribed
 from skymosaic.report.mdrizsky import axis_label, skies
 from skymosaic.report.styles import GROUP_COLOURS, GROUP_LINES, METHODS
@@ -173,7 +174,7 @@ def _draw_groups(
             for corners in sky.get(rootname, ()):
                 axes.fill(*corners.T, facecolor=colour, alpha=0.07, edgecolor="none")
                 axes.fill(*corners.T, facecolor="none", edgecolor=colour, linestyle=line, lw=1.2)
-        count = f"{len(group)} exposure{'s' if len(group) != 1 else ''}"
+        count = counted(len(group), "exposure")
         label = f"group {number + 1} ({count})" if named else count
         handles.append(Line2D([], [], color=colour, linestyle=line, label=label))
     return handles

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from skymosaic.errors import SkyError
+from skymosaic.host.counting import counted
 from skymosaic.methods import OWN, column
 from skymosaic.report.mdrizsky import Chip, Runs, by_chip
 
@@ -175,8 +176,7 @@ def _match(levels: Levels, groups: int, *, method: str) -> list[_Check]:
         return []
     why = (
         f"{method} is relative to the exposure with the lowest sky. The zero is one for the whole "
-        "set, "
-        f"which has {groups} overlap group{'s' if groups != 1 else ''}."
+        f"set, which has {counted(groups, 'overlap group')}."
     )
     return [
         (f"{column(method)}_starts_at_zero", f"min({method}) = 0", abs(min(skies.values())), why)

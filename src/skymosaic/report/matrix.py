@@ -21,6 +21,7 @@ from bokeh.palettes import RdBu11
 from bokeh.plotting import figure
 
 from skymosaic.evidence.residuals import Residual
+from skymosaic.host.counting import counted
 from skymosaic.report.embedding import new_chart
 
 if TYPE_CHECKING:
@@ -132,6 +133,6 @@ def alternative(evidence: Evidence) -> str:
                 f"({worst.a}, {worst.b})"
             )
     return (
-        f"Matrices of the residuals of {len(evidence.differences)} pairs of exposures, one a "
-        f"method, on one scale: {'; '.join(told)}. The table of pairs holds the values."
+        f"Matrices of the residuals of {counted(len(evidence.differences), 'pair')} of exposures, "
+        f"one a method, on one scale: {'; '.join(told)}. The table of pairs holds the values."
     )

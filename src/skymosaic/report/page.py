@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 from bokeh.model import Model
 
+from skymosaic.host.counting import counted
 from skymosaic.methods import ascribed
 from skymosaic.report import matrix, scatter, skymap, vectors
 from skymosaic.report.embedding import as_item, bokeh_script
@@ -118,6 +119,7 @@ def template(name: str) -> jinja2.Template:
     environment.filters["text"] = text_of
     environment.filters["typeset"] = typeset
     environment.filters["ascribed"] = ascribed
+    environment.filters["counted"] = counted
     return environment.get_template(name)
 
 
@@ -162,8 +164,9 @@ def _charts(report: Report, figures: Mapping[str, Path]) -> dict[str, Chart]:
     if report.polygons:
         found["footprints"] = (
             skymap.sky_chart(report, _residuals_of_pairs(report)),
-            f"Footprints of {len(report.polygons)} exposures on the sky with "
-            f"{len(report.pairs)} links between those that overlap; the groups are listed below.",
+            f"Footprints of {counted(len(report.polygons), 'exposure')} on the sky with "
+            f"{counted(len(report.pairs), 'link')} between those that overlap; the groups are "
+            "listed below.",
             "Exposures of one colour overlap one another, directly or through others. The more "
             "area two exposures share, the wider is their link.",
         )

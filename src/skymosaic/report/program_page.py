@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from skymosaic.host.counting import counted
 from skymosaic.report.page import template
 
 
@@ -122,7 +123,7 @@ def program_document(name: str, created: str, groups: Sequence[Group]) -> dict[s
 def program_markdown(name: str, created: str, groups: Sequence[Group]) -> str:
     """Return the same as a Markdown table."""
     lines = [
-        f"# {name}: {len(groups)} groups",
+        f"# {name}: {counted(len(groups), 'group')}",
         "",
         created,
         "",

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from skymosaic.evidence.wording import listed
+from skymosaic.host.counting import counted
 from skymosaic.methods import OWN
 from skymosaic.report.mdrizsky import Runs, by_chip
 from skymosaic.sky.values import SkyValue, mean_of_chips, rate_unit
@@ -75,8 +76,8 @@ def sentences(runs: Runs, groups: Sequence[Sequence[str]], unit: str = "electron
     skies, shown = exposure_skies(runs, unit)
     divided = ": MDRIZSKY divided by EXPTIME" if shown == rate_unit(unit) != unit else ""
     said = [
-        f"{_count(len(next(iter(skies.values()))), 'exposure')} compared under "
-        f"{_count(len(skies), 'sky method')}: {', '.join(skies)}. Values are in {shown}{divided}."
+        f"{counted(len(next(iter(skies.values()))), 'exposure')} compared under "
+        f"{counted(len(skies), 'sky method')}: {', '.join(skies)}. Values are in {shown}{divided}."
     ]
     for tell in (_tell_localmin, _tell_match, _tell_localmin_match, _tell_constants, _tell_own):
         said += tell(skies, groups, shown)
@@ -110,7 +111,7 @@ def warnings(runs: Runs, groups: Sequence[Sequence[str]]) -> list[str]:
         missing = [rootname for rootname, sky in values.items() if sky is None]
         if missing:
             said.append(
-                f"{method} could not determine the sky of {_count(len(missing), 'exposure')}: "
+                f"{method} could not determine the sky of {counted(len(missing), 'exposure')}: "
                 f"{', '.join(missing)}. {_why(method)}{_FALLBACK.get(method, '')}."
             )
         if chips := [chip for chip in _chips_without(runs[method]) if chip[0] not in missing]:
@@ -136,7 +137,7 @@ def _tell_groups(skies: Skies, groups: Sequence[Sequence[str]]) -> list[str]:
         return []
     names = listed([method for method in skies if "match" in method])
     members = "; ".join(
-        f"group {i} ({_count(len(group), 'exposure')}): {_some(group)}"
+        f"group {i} ({counted(len(group), 'exposure')}): {_some(group)}"
         for i, group in enumerate(groups, start=1)
     )
     return [
@@ -243,10 +244,6 @@ def _group_spread(values: Mapping[str, float], groups: Sequence[Sequence[str]]) 
     """Return the largest spread within one group."""
     inside = [[values[name] for name in group if name in values] for group in groups]
     return max((max(skies) - min(skies) for skies in inside if skies), default=0.0)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def _some(names: Sequence[str], most: int = 8) -> str:

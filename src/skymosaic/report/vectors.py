@@ -8,6 +8,7 @@ from bokeh.models import Arrow, ColumnDataSource, GlyphRenderer, HoverTool, Norm
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
+from skymosaic.host.counting import counted
 from skymosaic.report.embedding import new_sky_chart
 from skymosaic.report.styles import GROUP_COLOURS
 
@@ -114,7 +115,8 @@ def alternative(vectors: Table) -> str:
     sizes = np.hypot(np.array(vectors["east"], float), np.array(vectors["north"], float))
     tiles = len(set(map(str, vectors["tile"])))
     return (
-        f"Residual vectors of {len(vectors)} matches in {tiles} drizzled images: half are shorter "
-        f"than {np.median(sizes):.3g} mas, 95 percent shorter than {np.percentile(sizes, 95):.3g} "
-        "mas. The file vectors.ecsv holds them."
+        f"Residual vectors of {counted(len(vectors), 'match', 'matches')} in "
+        f"{counted(tiles, 'drizzled image')}: half are shorter than {np.median(sizes):.3g} mas, 95 "
+        f"percent shorter than {np.percentile(sizes, 95):.3g} mas. The file vectors.ecsv holds "
+        "them."
     )

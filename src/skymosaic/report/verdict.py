@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skymosaic.evidence.advice import Advice
+from skymosaic.host.counting import counted
 from skymosaic.methods import FOOTNOTE, METHODS, OWN, ascribed
 from skymosaic.report.mdrizsky import method_columns
 from skymosaic.report.record import Report
@@ -158,9 +159,9 @@ def facts(report: Report) -> list[Fact]:
         parts += [f"{_steps(rest)} not run"] * (rest > 0)
         found.append(Fact(f"incomplete: {', '.join(parts)}", "bad", "missing"))
     if record.exposures is not None:
-        found.append(Fact(f"{len(record.exposures)} exposures", "", "exposures"))
+        found.append(Fact(counted(len(record.exposures), "exposure"), "", "exposures"))
     if report.mdrizsky is not None:
-        found.append(Fact(f"{len(method_columns(report.mdrizsky))} methods", "", "mdrizsky"))
+        found.append(Fact(counted(len(method_columns(report.mdrizsky)), "method"), "", "mdrizsky"))
     if report.groups:
         one = len(report.groups) == 1
         text = "one overlap group" if one else f"{len(report.groups)} separate overlap groups"
@@ -168,19 +169,15 @@ def facts(report: Report) -> list[Fact]:
     found += _alignment(report)
     if record.checks is not None and "agree" in record.checks.colnames:
         good, all_ = sum(map(bool, record.checks["agree"])), len(record.checks)
-        text = f"{good} of {all_} sky values verified"
+        text = f"{good} of {counted(all_, 'sky value')} verified"
         found.append(Fact(text, "good" if good == all_ else "bad", "checks"))
     if record.engine == "onepass":
         seen = 0 if record.witness is None else sum(n > 0 for n in record.witness["pixels"])
-        text = (
-            f"{seen} {'mosaic' if seen == 1 else 'mosaics'} verified in part"
-            if seen
-            else "mosaics not verified"
-        )
+        text = f"{counted(seen, 'mosaic')} verified in part" if seen else "mosaics not verified"
         found.append(Fact(text, "good" if seen else "", "checks"))
     if report.invariants:
         good, all_ = sum(one.holds for one in report.invariants), len(report.invariants)
-        text = f"{good} of {all_} invariants hold"
+        text = f"{good} of {counted(all_, 'invariant holds', 'invariants hold')}"
         found.append(Fact(text, "good" if good == all_ else "bad", "invariants"))
     return found
 
@@ -199,7 +196,7 @@ def _alignment(report: Report) -> list[Fact]:
         text = "not aligned, and positions of stars differ" if apart else "not aligned"
         return [Fact(text, "bad" if apart else "", "alignment")]
     good = sum(str(status) in ("aligned", "reference") for status in table["status"])
-    text = f"{good} of {len(table)} drizzled images aligned"
+    text = f"{good} of {counted(len(table), 'drizzled image')} aligned"
     return [Fact(text, "good" if good == len(table) else "bad", "alignment")]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from skymosaic.errors import CampaignError, DamagedError, LockedError, MissingError
+from skymosaic.host.counting import counted
 from skymosaic.journal.runs import campaign_lock
 from skymosaic.results.housekeeping import is_manifest, require_idle, require_idle_shares
 from skymosaic.results.reading import find_run
@@ -138,7 +139,11 @@ def verify_store(
 def _flaw_of(store: Store, manifest: str, product: Product) -> Flaw | None:
     if not store.has(product):
         gone = store.age(product.key) is None
-        why = "it is gone" if gone else f"it is not the {product.size} bytes that were made"
+        why = (
+            "it is gone"
+            if gone
+            else f"it is not the {counted(product.size, 'byte that was', 'bytes that were')} made"
+        )
         return Flaw(product.key, manifest, why, product)
     try:
         # A second look: what came wrong may have been changed on its way.

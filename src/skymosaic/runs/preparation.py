@@ -9,6 +9,7 @@ from dask.utils import format_bytes
 from skymosaic.config import Campaign
 from skymosaic.drizzle.grid import Grid
 from skymosaic.errors import SkymosaicError
+from skymosaic.host.counting import counted
 from skymosaic.pipeline.admission import require_admissible, require_possible
 from skymosaic.pipeline.groups import Group, groups_of, tasks_of_groups
 from skymosaic.pipeline.place import open_place
@@ -45,7 +46,7 @@ def lines(campaign: Campaign) -> list[str]:
     told = [
         f"campaign {campaign.name}, back end {campaign.compute.backend}, "
         f"store {place.store.where(place.campaign)}",
-        f"graph: {len(tasks)} tasks",
+        f"graph: {counted(len(tasks), 'task')}",
         *(f"  {kind:<11} {count:>6}" for kind, count in count_kinds(tasks).items()),
         f"groups: {len(named) or 'one mosaic'}",
         *(_group_line(campaign, group) for group in named),
@@ -61,7 +62,7 @@ def lines(campaign: Campaign) -> list[str]:
 
 def _group_line(campaign: Campaign, group: Group) -> str:
     """Return what is known of a group: one that is refused does not stop the others."""
-    line = f"  {group.name}: {len(group.parcels)} files"
+    line = f"  {group.name}: {counted(len(group.parcels), 'file')}"
     try:
         own = group.own(campaign)
         require_possible(own)
@@ -84,7 +85,7 @@ def _memory(campaign: Campaign, place: Place, mosaics: int) -> list[str]:
     columns, rows = Grid.from_call(planned.result["grid"]).shape
     images = sum(len(group) for group in planned.result["groups"])
     told = [
-        f"memory: {columns} x {rows} pixels of output, {images} exposures: "
+        f"memory: {columns} x {rows} pixels of output, {counted(images, 'exposure')}: "
         f"{format_bytes(columns * rows * _PIXEL)} of science and weights for each drizzle, "
         f"{format_bytes(columns * rows * _CONTEXT * -(-images // _CHIPS_A_PLANE))} more where a "
         "context image is made"

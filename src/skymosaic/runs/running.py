@@ -18,6 +18,7 @@ from skymosaic import clusters
 from skymosaic.archive.base import Source
 from skymosaic.config import Campaign, load_campaign_text, resolved_yaml
 from skymosaic.errors import CampaignError, DamagedError, PartialError, SkymosaicError
+from skymosaic.host.counting import counted
 from skymosaic.journal.runs import RunState, both, last_status
 from skymosaic.pipeline import comparison
 from skymosaic.pipeline.admission import require_possible
@@ -204,8 +205,8 @@ def _write_states(
     failed = sum(state.state == "failed" for state in states)
     if failed:
         raise PartialError(
-            f"{failed} of {len(states)} groups failed; the others are finished. Put right what "
-            f"is said of them, and run again:\n{table_of(states)}"
+            f"{failed} of {counted(len(states), 'group')} failed; the others are finished. Put "
+            f"right what is said of them, and run again:\n{table_of(states)}"
         )
 
 

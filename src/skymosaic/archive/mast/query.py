@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from skymosaic.archive.mast.files import ArchiveFile, file_name
 from skymosaic.archive.twins import KINDS, uncorrected_twins
 from skymosaic.errors import InputError, UnreachableError
+from skymosaic.host.counting import counted
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -116,8 +117,9 @@ def _check_count(query: Query, count: int, projects: set[str]) -> None:
         others = ", ".join(sorted(projects - set(query.projects) - {""}))
         hint = f"; there are also products of {others} (source.projects)" if others else ""
         raise InputError(
-            f"the query finds {count} files, where {query.min_files} to {query.max_files} are "
-            f"allowed (source.min_files, source.max_files): {query.criteria()}{hint}"
+            f"the query finds {counted(count, 'file')}, where {query.min_files} to "
+            f"{query.max_files} are allowed (source.min_files, source.max_files): "
+            f"{query.criteria()}{hint}"
         )
 
 

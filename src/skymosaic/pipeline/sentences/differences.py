@@ -7,6 +7,7 @@ from math import hypot
 from typing import Any
 
 from skymosaic.evidence.wording import measured
+from skymosaic.host.counting import counted
 from skymosaic.methods import OWN
 from skymosaic.steps.step import Finished
 
@@ -41,9 +42,10 @@ def differences_told(runs: Mapping[str, Finished]) -> list[str]:
         )
     if told["doubtful"] > _MANY * told["patches"]:
         said.append(
-            f"{told['doubtful']} of {told['patches']} patches of sky disagree with the rest by "
-            "more than noise allows. There match-differences leaves out the exposure at fault, or "
-            "gives the patch less weight. Look for ghosts, trails and persistence."
+            f"{told['doubtful']} of {counted(told['patches'], 'patch', 'patches')} of sky disagree "
+            "with the rest by more than noise allows. There match-differences leaves out the "
+            "exposure at fault, or gives the patch less weight. Look for ghosts, trails and "
+            "persistence."
         )
     return said
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from skymosaic.host.counting import counted
+
 if TYPE_CHECKING:
     from skymosaic.steps.step import Finished
 
@@ -26,12 +28,12 @@ def _told(found: Mapping[str, Any]) -> str:
         "spherical_geometry before 1.4, which exchanged rows and columns of each footprint. "
     )
     if not missed:
-        return said + f"It missed none of the {overlap} pairs of chips that overlap here."
+        return said + f"It missed none of the {counted(overlap, 'overlap')} between chips here."
     pairs = _some([f"{a} with {b}" for a, b in missed])
     said += (
-        f"{overlap} pairs of chips overlap. AstroDrizzle did not compare {len(missed)} of them: "
-        f"{pairs}; of others it compared only a part of the overlap. The sky differences of match "
-        "and globalmin+match come from the rest. "
+        f"{counted(overlap, 'pair of chips overlaps', 'pairs of chips overlap')}. AstroDrizzle did "
+        f"not compare {len(missed)} of them: {pairs}; of others it compared only a part of the "
+        "overlap. The sky differences of match and globalmin+match come from the rest. "
     )
     if len(groups) > 1:
         members = "; ".join(_some(group) for group in groups)

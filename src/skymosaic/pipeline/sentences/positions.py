@@ -10,6 +10,7 @@ from astropy.table import Table
 
 from skymosaic.align.positions import AGREE, DISPLACED, TOLERANCE, TOO_FEW
 from skymosaic.align.solutions import remedy, visit_of
+from skymosaic.host.counting import counted
 from skymosaic.report.sheet import Columns, sheet
 
 _MOST = 4  # pairs that a sentence names
@@ -46,10 +47,11 @@ def positions_told(result: Mapping[str, Any]) -> list[str]:
         more.append(f"{rest} more")
     also = f"; also {', '.join(more)}" if more else ""
     return [
-        f"Positions of stars differ in {len(apart)} of {len(result['pairs'])} overlaps that were "
-        f"compared: by {worst['pixels']:.2f} +- {worst['error']:.2f} pixels ({worst['arcsec']:.3f} "
-        f"arcsec) between {worst['a']} and {worst['b']} ({worst['stars']} stars){also}. These "
-        "stars are smeared in the mosaic, because align: none uses the WCS of the files. Remedy: "
+        f"Positions of stars differ in {len(apart)} of "
+        f"{counted(len(result['pairs']), 'overlap that was', 'overlaps that were')} compared: by "
+        f"{worst['pixels']:.2f} +- {worst['error']:.2f} pixels ({worst['arcsec']:.3f} arcsec) "
+        f"between {worst['a']} and {worst['b']} ({worst['stars']} stars){also}. These stars are "
+        "smeared in the mosaic, because align: none uses the WCS of the files. Remedy: "
         f"{remedy(within=within)}."
     ]
 
@@ -59,7 +61,7 @@ def positions_line(result: Mapping[str, Any]) -> str:
     pairs, overlaps = result["pairs"], result["overlaps"]
     counts = Counter(pair["state"] for pair in pairs)
     if not pairs:
-        return f"positions of stars: none of {overlaps} overlaps could be compared"
+        return f"positions of stars: none of {counted(overlaps, 'overlap')} could be compared"
     all_ = "all" if len(pairs) == overlaps else f"{len(pairs)} of {overlaps}"
     parts = [f"agree to {TOLERANCE:g} pixel in {counts[AGREE]}"]
     if counts[DISPLACED]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from skymosaic.evidence.wording import listed
+from skymosaic.host.counting import counted
 from skymosaic.methods import ascribed
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ def _records(runs: Mapping[str, Finished]) -> list[str]:
     every = [check for one in checks if one is not None for check in one]
     good = sum(check["agree"] for check in every)
     return [
-        f"{good} of {len(every)} sky values: three records of AstroDrizzle agree, MDRIZSKY in the "
-        "header of the exposure, MDRIZSKY in HDRTAB of the mosaic, and what its log says was "
-        "subtracted; and no run fell back to another method."
+        f"{good} of {counted(len(every), 'sky value')}: three records of AstroDrizzle agree, "
+        "MDRIZSKY in the header of the exposure, MDRIZSKY in HDRTAB of the mosaic, and what its "
+        "log says was subtracted; and no run fell back to another method."
     ]
 
 
@@ -62,8 +63,8 @@ def witness_told(result: Mapping[str, Any]) -> str:
     window = result.get("window")
     if window is None:
         return (
-            f"each of {len(its)} mosaics agrees with what onepass predicts from the MDRIZSKY "
-            f"values in its headers; {_largest(its)}."
+            f"each of {counted(len(its), 'mosaic')} agrees with what onepass predicts from the "
+            f"MDRIZSKY values in its headers; {_largest(its)}."
         )
     names = listed(list(window["exposures"]))
     size = f"{window['columns']} x {window['rows']} pixels"
@@ -77,14 +78,14 @@ def witness_told(result: Mapping[str, Any]) -> str:
     how = f"the MDRIZSKY values in their headers, and left out {masks}"
     if window["whole"]:
         said = (
-            f"AstroDrizzle itself made {size} {place} of each of {len(its)} mosaics again. It used "
-            f"the exposures that cover these pixels ({names}), {how}"
+            f"AstroDrizzle itself made {size} {place} of each of {counted(len(its), 'mosaic')} "
+            f"again. It used the exposures that cover these pixels ({names}), {how}"
         )
     else:
         said = (
-            f"more than 12 exposures cover each place, so the mosaics themselves were not "
+            "more than 12 exposures cover each place, so the mosaics themselves were not "
             f"compared. Instead, AstroDrizzle and onepass each drizzled {names} to {size} {place}, "
-            f"for each of {len(its)} mosaics. Both used {how}"
+            f"for each of {counted(len(its), 'mosaic')}. Both used {how}"
         )
     parts = [f"{said}; {_largest(its)}."] if its else []
     if result["left_out"]:
@@ -120,9 +121,9 @@ def both_engines_told(result: Mapping[str, Any]) -> str:
     )
     where = f"under {masks_of}, where both mask the same pixels, " if alike is not its else ""
     said = (
-        f"on {len(result['exposures'])} exposures {where}astrodrizzle and onepass differ "
-        f"at most by {sky:.2g} e-/s in sky, {mosaic:.2g} in the mosaics' unit ({part:.2g} of what "
-        f"is allowed), {weight:.2g} relative in weight"
+        f"on {counted(len(result['exposures']), 'exposure')} {where}astrodrizzle and onepass "
+        f"differ at most by {sky:.2g} e-/s in sky, {mosaic:.2g} in the mosaics' unit ({part:.2g} "
+        f"of what is allowed), {weight:.2g} relative in weight"
     )
     others = [method for method in its if method not in alike]
     if not others:
