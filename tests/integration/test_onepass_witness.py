@@ -96,6 +96,21 @@ def test_an_error_in_one_mosaic_of_ccds_is_found(tmp_path: Path) -> None:
     ]
 
 
+def test_a_mosaic_of_an_older_form_is_made_anew(tmp_path: Path) -> None:
+    file = campaign(tmp_path, DEEP[:2])
+    ended = run(file)
+    assert ended.code == 0, ended.err
+    store = tmp_path / "store" / "one"
+    # Older versions left NaN of flagged pixels where other exposures are good.
+    science = plant(store, "match", np.nan)
+    ended = run(file)
+    assert ended.code == 0, ended.err
+    assert f"{science.name} is as older versions made it" in ended.err
+    assert "report it" not in ended.err
+    assert load(store).complete and load(store).verified[0].startswith("AstroDrizzle itself made")
+    assert np.isfinite(load(store).mosaic("match").data).any()
+
+
 @pytest.mark.slow
 def test_where_many_exposures_cover_each_place_both_engines_drizzle_some(tmp_path: Path) -> None:
     file = campaign(tmp_path, CROWD, parameters={"final_units": "counts"})

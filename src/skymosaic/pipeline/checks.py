@@ -12,24 +12,26 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from astropy.io import fits
+
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.checks.sameness import largest_differences
 from skymosaic.drizzle.checks.sample_window import Window, choose_window
-from skymosaic.drizzle.checks.sampled import compare_sample, read_window
-from skymosaic.drizzle.checks.witness import require_agreement
+from skymosaic.drizzle.checks.sampled import Pixels, compare_sample, read_window
+from skymosaic.drizzle.checks.witness import require_agreement, without_number
 from skymosaic.drizzle.grid import Grid, output_grid
 from skymosaic.drizzle.kept_masks import read_masks, static_masks_of
 from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.run import drizzle_all, drizzle_chips
 from skymosaic.drizzle.request import Request
-from skymosaic.errors import LockedError
+from skymosaic.errors import DamagedError, LockedError
 from skymosaic.host.counting import counted
 from skymosaic.methods import METHODS, column
 from skymosaic.pipeline import stages
 from skymosaic.pipeline.sentences.verified import SAMPLE, WITNESS
-from skymosaic.steps.step import Bench, Finished, Place, finished, run_step
+from skymosaic.steps.step import Bench, Finished, Place, finished, forget, run_step
 from skymosaic.steps.tasks import ONEPASS, Task
 from skymosaic.versions import versions
 
@@ -86,6 +88,10 @@ def hear_witness(
                 science, weight = (
                     bench.fetch(files[f"{run.step}/{kind}"]) for kind in ("science", "weight")
                 )
+                if run.reused:
+                    with fits.open(science) as image, fits.open(weight) as weights:
+                        pixels = image[0].data, weights[0].data
+                        _make_anew_if_older(place, run.step, science.name, pixels)
                 agreement = require_agreement(science, weight, images.exposures, cut_outs, load)
                 found[method] = asdict(agreement)
                 science.unlink()
@@ -166,6 +172,8 @@ def hear_astrodrizzle(
             science, weight = (made.products[run[kind]] for kind in ("science", "weight"))
             with bench.open(science) as one, bench.open(weight) as other:
                 ours[name], recorded = read_window(one, other, window)
+            if drizzled[0].reused:
+                _make_anew_if_older(place, made.step, science.name, ours[name])
             skies[name] = [
                 recorded[e.rootname, c.extver] for e in images.exposures for c in e.chips
             ]
@@ -205,6 +213,26 @@ def hear_astrodrizzle(
         },
         versions=versions(),
         work=work,
+    )
+
+
+def _make_anew_if_older(place: Place, step: str, name: str, pixels: Pixels) -> None:
+    """Let a mosaic be made anew that a former run finished with pixels that are no number.
+
+    Raises
+    ------
+    DamagedError
+        It is such a one; its step counts as not finished now, and the run does it again.
+    """
+    number = without_number(*pixels)
+    if not number:
+        return
+    forget(place, step)
+    raise DamagedError(
+        f"{place.store.where(place.key(step, name))} is as older versions made it: "
+        f"{counted(number, 'pixel that has weight is', 'pixels that have weight are')} no number "
+        "(NaN), because an exposure has flagged pixels that are none; `skymosaic run` makes it "
+        "anew"
     )
 
 

@@ -129,8 +129,9 @@ def require_agreement(
             allowed = np.maximum(
                 NOISE * noise, RELATIVE * (np.abs(found[seen]).astype(np.float64) + largest_sky)
             )
-            if (difference > allowed).any():
-                y, x = (index[np.argmax(difference - allowed)] for index in np.nonzero(seen))
+            if not (difference <= allowed).all():  # also where a number is none
+                over = np.nan_to_num(difference - allowed, nan=np.inf)
+                y, x = (index[np.argmax(over)] for index in np.nonzero(seen))
                 raise SkyError(
                     f"{science.name}: its pixels do not agree with MDRIZSKY in its headers, by "
                     f"{difference.max():.3g} (the noise is {noise:.3g}), first at column {x + 1}, "
@@ -140,6 +141,15 @@ def require_agreement(
             squares += float((difference**2).sum())
             largest = max(largest, float(difference.max(initial=0.0)))
     return Agreement(count, math.sqrt(squares / max(count, 1)), largest, noise)
+
+
+def without_number(image: np.ndarray, weight: np.ndarray) -> int:
+    """Return how many pixels of a mosaic have weight and are no number.
+
+    There are none: private copies of exposures hold numbers alone (`missing_pixels`). Versions
+    before that left NaN of flagged pixels in their mosaics.
+    """
+    return int(np.count_nonzero((weight > 0) & ~np.isfinite(image)))
 
 
 def in_counts(header: fits.Header) -> bool:
