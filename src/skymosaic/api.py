@@ -22,6 +22,7 @@ from skymosaic.evidence.turning import Turn
 from skymosaic.host import scratch
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.sentences.absent import why_absent, why_no_method
 from skymosaic.pipeline.sentences.verified import verified
 from skymosaic.report.record import Missing
 from skymosaic.results.reading import find_run, read_findings
@@ -174,7 +175,8 @@ class Run:
         Raises
         ------
         MissingError
-            There is none of that name; the message lists those that there are.
+            There is none of that name; the message tells why, where the campaign file turned off
+            what it is made of, and lists those that there are.
         """
         gathered = self._found.gathered
         stored = None if gathered is None else gathered.products.get(f"{name}.ecsv")
@@ -186,7 +188,8 @@ class Run:
                 files = [file for file in gathered.products if file.endswith(".ecsv")]
                 known |= {file.removesuffix(".ecsv") for file in files}
             listed = ", ".join(sorted(known)) or "none"
-            raise MissingError(f"{self.where} has no table {name!r}; there are: {listed}")
+            why = f" ({told})" if (told := why_absent(self._found, name)) else ""
+            raise MissingError(f"{self.where} has no table {name!r}{why}; there are: {listed}")
         return self._made[name]
 
     def mosaic(self, method: str) -> Mosaic:
@@ -237,7 +240,7 @@ class Run:
 
     def _require_method(self, method: str) -> Finished:
         if method not in self._found.drizzled:
-            why = next((one.why for one in self.missing if one.part == f"drizzle {method}"), "")
+            why = why_no_method(self._found, method)
             raise MissingError(
                 f"{self.where} has no finished run of {method!r}; there are: "
                 f"{', '.join(self.methods) or 'none'}. {why}".rstrip()

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+import yaml
 from astropy.io import fits
 
 import skymosaic
@@ -111,6 +112,50 @@ def test_what_is_not_there_is_named_with_what_is(store) -> None:
         skymosaic.load(store.where.parent / "other")
     with pytest.raises(CampaignError):
         skymosaic.load("s3://bucket")
+
+
+@pytest.mark.parametrize(
+    ("settings", "part", "why"),
+    [
+        ("sky: {static: none}", "static_masks", "sky.static is none: no static masks"),
+        ("", "alignment", "align is none: nothing was aligned"),
+        ("", "gates", "align is none: nothing was aligned"),
+        ("drizzle: {engine: onepass}", "checks", "drizzle.engine is onepass"),
+        ("drizzle: {witness: false}", "witness", "drizzle.witness is false"),
+        ("drizzle: {witness: null}", "witness", "drizzle.witness is null"),
+        ("", "engines", "drizzle.sample is null"),
+        ("drizzle: {sample: 2}", "engines", "both engines: not run"),
+        ("align: {method: tweakreg}", "positions", "the exposures were aligned"),
+        ("drizzle: {engine: onepass}", "weights", "drizzle.engine is onepass"),
+        ("", "residuals", "gather: not run"),
+    ],
+)
+def test_what_the_campaign_file_turned_off_is_missing_with_the_reason(
+    tmp_path, settings, part, why
+) -> None:
+    store = SmallStore(tmp_path)
+    store.inspect()
+    text = yaml.safe_load(store.place.store.read_text("field/campaign.yaml"))
+    for section, values in (yaml.safe_load(settings) or {}).items():
+        before = text.get(section)
+        text[section] = {**before, **values} if isinstance(before, dict) else values
+    store.place.store.write_text("field/campaign.yaml", yaml.safe_dump(text))
+    run = skymosaic.load(store.where)
+    with pytest.raises(MissingError) as caught:
+        run.table(part)
+    assert f"no table {part!r} ({why}" in str(caught.value)
+    with pytest.raises(MissingError, match=r"sky\.methods is localmin, match: .* not asked"):
+        run.mosaic("globalmin")
+    with pytest.raises(MissingError, match=r"'match'; there are: none\. drizzle match: not run"):
+        run.mosaic("match")
+
+
+def test_a_mask_that_was_turned_off_says_so_where_it_is_asked_for(store) -> None:
+    text = store.place.store.read_text("field/campaign.yaml")
+    text = text.replace("sky: {", "sky: {static: none, ")
+    store.place.store.write_text("field/campaign.yaml", text)
+    with pytest.raises(MissingError, match=r"sky\.static is none: no static masks"):
+        _ = skymosaic.load(store.where).static_masks
 
 
 def test_a_group_of_a_program_is_found_below_it(tmp_path) -> None:

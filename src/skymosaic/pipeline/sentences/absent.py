@@ -1,0 +1,128 @@
+"""Why a run has not a part that others have: what its campaign file turned off, in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from skymosaic.drizzle import parameters as pars
+from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.stages import order_of
+from skymosaic.steps.tasks import Task
+
+
+def why_absent(found: Findings, part: str) -> str:
+    """Return why a run has no table of the report, where that is known; else nothing.
+
+    Parameters
+    ----------
+    found : Findings
+        The run.
+    part : str
+        Name of the table, that of its ECSV file.
+    """
+    tell = _TURNED_OFF.get(part)
+    why = "" if tell is None else tell(found)
+    return why or _not_finished(found, part)
+
+
+def why_no_method(found: Findings, method: str) -> str:
+    """Return why a run has no mosaic of a sky method, where that is known; else nothing."""
+    asked = found.campaign.sky.methods
+    if method in asked:
+        return _missing(found, Task("drizzle", method).title)
+    return f"sky.methods is {', '.join(asked)}: the run was not asked for {method}"
+
+
+def _static_masks(found: Findings) -> str:
+    if found.planned is None:
+        off = found.campaign.sky.static == "none"
+        return "sky.static is none: no static masks" if off else ""
+    if order_of(found.planned).parameters.get("static", True):
+        return ""
+    key = "static is none" if found.campaign.sky.static == "none" else "parameters.static is false"
+    return f"sky.{key}: no static masks"
+
+
+def _checks(found: Findings) -> str:
+    if found.campaign.drizzle.engine != "onepass":
+        return ""
+    return "drizzle.engine is onepass: AstroDrizzle, whose three records they are, was not at work"
+
+
+def _alignment(found: Findings) -> str:
+    return "align is none: nothing was aligned" if _is_unaligned(found) else ""
+
+
+def _positions(found: Findings) -> str:
+    if _is_unaligned(found):
+        return ""
+    return "the exposures were aligned: positions of stars are compared with align: none alone"
+
+
+def _is_unaligned(found: Findings) -> bool:
+    return found.campaign.align.method == "none"
+
+
+def _witness(found: Findings) -> str:
+    drizzle = found.campaign.drizzle
+    if drizzle.has_witness:
+        return ""
+    told = "false" if drizzle.witness is False else "null"
+    return f"drizzle.witness is {told}: with engine {drizzle.engine} no mosaic was made again"
+
+
+def _engines(found: Findings) -> str:
+    if found.campaign.drizzle.sample is not None:
+        return ""
+    return "drizzle.sample is null: no exposures were drizzled with both engines"
+
+
+def _cosmic_rays(found: Findings) -> str:
+    if found.planned is not None and not pars.has_cr_steps(order_of(found.planned).parameters):
+        return "driz_cr is false: no cosmic rays were looked for"
+    if found.campaign.drizzle.engine == "onepass":
+        return ""
+    return (
+        "drizzle.engine is astrodrizzle: it finds cosmic rays under each method, and keeps no masks"
+    )
+
+
+def _weights(found: Findings) -> str:
+    if found.campaign.drizzle.engine == "onepass":
+        return "drizzle.engine is onepass: all methods have the same weights"
+    if found.planned is not None and not pars.has_cr_steps(order_of(found.planned).parameters):
+        return "driz_cr is false: all methods have the same weights"
+    if len(found.campaign.sky.methods) == 1:
+        return "sky.methods names one method: there is no other to compare its weights with"
+    return ""
+
+
+_TURNED_OFF: Mapping[str, Callable[[Findings], str]] = {
+    "static_masks": _static_masks,
+    "checks": _checks,
+    **dict.fromkeys(("alignment", "gates", "vectors"), _alignment),
+    "positions": _positions,
+    "witness": _witness,
+    "engines": _engines,
+    "cosmic_rays": _cosmic_rays,
+    "weights": _weights,
+}
+"""By table: what in the campaign file is the reason that it is not there; empty where nothing."""
+_MADE_BY = {
+    **dict.fromkeys(("alignment", "gates", "vectors"), "align"),
+    "positions": "positions",
+    "witness": "witness",
+    "engines": "engines",
+    **dict.fromkeys(("quality", "seams", "residuals", "overlaps", "weights"), "gather"),
+}
+"""By table: the kind of the task that makes it, where that is one task."""
+
+
+def _not_finished(found: Findings, part: str) -> str:
+    return _missing(found, Task(_MADE_BY[part]).title) if part in _MADE_BY else ""
+
+
+def _missing(found: Findings, title: str) -> str:
+    """Return what is known of a task that is missing."""
+    one = next((one for one in found.missing if one.part == title), None)
+    return "" if one is None else f"{title}: {one.state}. {one.why}".strip()
