@@ -10,7 +10,14 @@ from types import MappingProxyType
 import click
 from rich.console import Console
 
-from skymosaic.cli.common import INTERRUPTED, campaign_file, ended_cleanly, set_option, store_option
+from skymosaic.cli.common import (
+    INTERRUPTED,
+    campaign_file,
+    ended_cleanly,
+    say,
+    set_option,
+    store_option,
+)
 from skymosaic.config import Campaign, load_campaign
 from skymosaic.host.logs import log_to_stderr
 
@@ -90,7 +97,8 @@ def prepare(config: Path, settings: tuple[str, ...], store: str | None) -> None:
     """
     from skymosaic.runs import preparation
 
-    click.echo("\n".join(preparation.lines(_load(config, settings, store))))
+    lines = preparation.lines(_load(config, settings, store))
+    say(*"\n".join(lines).split("\n"))  # documents are of many lines
 
 
 @click.command()
@@ -117,7 +125,7 @@ def ping(
         compute = Compute(backend="scheduler", address=scheduler, insecure=insecure)
     else:
         compute = _load(config, settings, None, insecure).compute
-    click.echo("\n".join(alive.look(compute)))
+    say(*alive.look(compute))
 
 
 def hand_over(campaign: Campaign, wait: bool, quiet: bool) -> None:
@@ -127,19 +135,19 @@ def hand_over(campaign: Campaign, wait: bool, quiet: bool) -> None:
     from skymosaic.runs import following, handover
 
     submitted = handover.submit(campaign)
-    click.echo(f"submitted: {submitted.what}")
-    click.echo(f"follow:    {submitted.follow}")
+    say(f"submitted: {submitted.what}")
+    say(f"follow:    {submitted.follow}")
     if wait:
         try:
             with Display(Console(stderr=True), quiet=quiet) as display:
                 status, code = following.follow(open_place(campaign), display.show, display.expect)
         except KeyboardInterrupt:
-            click.echo(
+            say(
                 f"the run continues; this command no longer follows it: {submitted.follow}",
                 err=True,
             )
             sys.exit(INTERRUPTED)
-        click.echo("\n".join(status_lines(status)))
+        say(*status_lines(status))
         sys.exit(code)
 
 

@@ -18,8 +18,16 @@ from skymosaic.config import Campaign, load_campaign
 from skymosaic.errors import CancelledError, LockedError, SkymosaicError, StoreError, WalltimeError
 from skymosaic.host import signals
 from skymosaic.host.outputs import OutputError
+from skymosaic.host.shown import shown, shown_lines
 
 INTERRUPTED = 130
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines, each safe to show: see `shown`."""
+    click.echo("\n".join(map(shown, lines)), err=err)
+
+
 _ASKED_BY_US = (CancelledError, LockedError, WalltimeError)  # a signal is how that is done
 
 campaign_file = click.argument("config", type=click.Path(path_type=Path))
@@ -76,7 +84,7 @@ def ended_cleanly(command: Callable[..., Any]) -> Callable[..., Any]:
         if asked.by is not None and not isinstance(error, _ASKED_BY_US):
             # Whatever came of it: libraries make other errors of an interruption.
             if asked.by == signal.SIGINT and not isinstance(error, SystemExit):
-                click.echo(signals.GO_ON, err=True)
+                say(signals.GO_ON, err=True)
             sys.exit(signals.exit_code(asked.by))
         _end(error)
 
@@ -88,10 +96,10 @@ def _end(error: BaseException) -> NoReturn:
     if isinstance(error, OutputError):
         error = StoreError(f"standard output cannot be written ({error.strerror})")
     if isinstance(error, SkymosaicError):
-        click.echo(f"{type(error).__name__}: {error}", err=True)
+        say(*shown_lines(f"{type(error).__name__}: {error}").split("\n"), err=True)
         sys.exit(error.exit_code)
     if isinstance(error, KeyboardInterrupt):
-        click.echo(signals.GO_ON, err=True)
+        say(signals.GO_ON, err=True)
         sys.exit(INTERRUPTED)
     if isinstance(
         error, click.ClickException | click.Abort | click.exceptions.Exit
@@ -99,7 +107,7 @@ def _end(error: BaseException) -> NoReturn:
         raise error
     # Not foreseen: still one line, and the rest for who asks.
     logging.getLogger("skymosaic").info("unexpected", exc_info=error)
-    click.echo(
+    say(
         f"{type(error).__name__}: {error} (an unexpected error: please report it, with the output "
         "of `skymosaic -v ...`)",
         err=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from textwrap import wrap
 from types import TracebackType
 
@@ -24,8 +25,14 @@ from rich.progress import TaskID as Row
 from skymosaic.archive.mast.files import ArchiveFile, groups
 from skymosaic.cli.folding import terminal_width
 from skymosaic.host.counting import counted
+from skymosaic.host.shown import shown, shown_lines
 from skymosaic.journal.runs import Status
 from skymosaic.steps.progress import Event
+
+
+def _plain_column() -> TextColumn:
+    """Return a column for what a task does: brackets in a name are no markup."""
+    return TextColumn("{task.description}", markup=False)
 
 
 class Display:
@@ -45,10 +52,10 @@ class Display:
         self._lock = threading.Lock()
         self._rows: dict[str, Row] = {}
         self._running = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
+            SpinnerColumn(), _plain_column(), TimeElapsedColumn(), console=console
         )
         self._overall = Progress(
-            TextColumn("{task.description}"),
+            _plain_column(),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -81,6 +88,7 @@ class Display:
         """Show one event; may be called from any thread."""
         if self._quiet:
             return
+        event = replace(event, task=shown(event.task), detail=shown(event.detail))
         with self._lock:
             if event.state in ("started", "doing"):
                 self._show_running(event)
@@ -103,14 +111,14 @@ class Display:
         # Of several tasks that are one step, one tells how long it took.
         shared = event.detail if event.state != "failed" else ""
         took = f"  {shared}" if shared else f"{event.seconds:6.1f} s"
-        self._console.print(f"  {event.task:<35} {what:<10} {took}", highlight=False)
+        self._console.print(f"  {event.task:<35} {what:<10} {took}", highlight=False, markup=False)
 
 
 @contextmanager
 def counted_bytes(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Show a bar of bytes on a terminal; yield a function that gets those done, and all of them."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn())
+    columns = (_plain_column(), BarColumn(bar_width=24), DownloadColumn())
     with Progress(
         *columns,
         TimeElapsedColumn(),
@@ -147,7 +155,8 @@ def status_lines(status: Status) -> list[str]:
         lines.append(f"  {counted(waiting, 'task')} not started")
     if status.error:
         again = "; it can pass by itself: restart" if status.error["passes_by_itself"] else ""
-        lines.append(f"{status.error['class']}: {status.error['message']}{again}")
+        said = f"{status.error['class']}: {status.error['message']}{again}"
+        lines += shown_lines(said).split("\n")
     return lines
 
 

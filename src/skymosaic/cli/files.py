@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from textwrap import fill
+from textwrap import wrap
 from typing import Literal
 
 import click
 
 from skymosaic.archive.simulated.names import INSTRUMENTS, SCENES, InstrumentName, SceneName
-from skymosaic.cli.common import campaign_file, ended_cleanly, set_option, store_option
+from skymosaic.cli.common import campaign_file, ended_cleanly, say, set_option, store_option
 from skymosaic.config import Campaign, DirectorySource, json_schema, load_campaign, shown_yaml
 
 
@@ -29,15 +29,12 @@ def check(config: Path, settings: tuple[str, ...], store: str | None) -> None:
     campaign = load_campaign(config, {"store.uri": store}, settings)
     require_possible(campaign)
     require_groups_possible(campaign)
-    click.echo(shown_yaml(campaign), nl=False)
+    say(*shown_yaml(campaign).removesuffix("\n").split("\n"))
     for line in _drizzlepac_defaults(campaign):
-        wrapped = fill(line, 80, initial_indent="# ", subsequent_indent="#   ")
-        click.echo(wrapped)
+        say(*wrap(line, 80, initial_indent="# ", subsequent_indent="#   "))
     if isinstance(campaign.source, DirectorySource) and not campaign.source.path.is_dir():
-        click.echo(
-            f"note: source.path {campaign.source.path} is not a folder on this host", err=True
-        )
-    click.echo(f"{config} is valid; the exposures were not read", err=True)
+        say(f"note: source.path {campaign.source.path} is not a folder on this host", err=True)
+    say(f"{config} is valid; the exposures were not read", err=True)
 
 
 def _drizzlepac_defaults(campaign: Campaign) -> list[str]:
@@ -83,7 +80,7 @@ def query(config: Path, settings: tuple[str, ...]) -> None:
     from skymosaic.pipeline import sources
 
     found = sources.query(load_campaign(config, settings=settings))
-    click.echo("\n".join(query_lines(found.files, found.refused)))
+    say(*query_lines(found.files, found.refused))
 
 
 @click.command()
@@ -170,7 +167,7 @@ def simulate(
         sky=sky,
         cosmic_rays=cosmic_rays,
     )
-    sources.simulate(folder, simulation, click.echo)
+    sources.simulate(folder, simulation, say)
 
 
 @click.command()
@@ -184,10 +181,10 @@ def doctor() -> None:
     from skymosaic.versions import versions
 
     for name, version in versions().items():
-        click.echo(f"{name:<20} {version}")
+        say(f"{name:<20} {version}")
     require_match()
     found = self_test()
-    click.echo(
+    say(
         f"self-test: match found a sky difference of {found:.4f} e-/s "
         f"where it is {SELF_TEST_OFFSET} e-/s: good"
     )

@@ -14,6 +14,7 @@ from skymosaic.cli.common import (
     Stored,
     campaign_file,
     ended_cleanly,
+    say,
     scratch_option,
     set_option,
     store_option,
@@ -99,14 +100,14 @@ def show(outcome: Outcome) -> None:
     """Print the table of a campaign, what it warns of, and which method to trust."""
     width = terminal_width()
     if outcome.names:
-        click.echo(outcome.title or TABLE_TITLE)
-        click.echo(fold_text(outcome.table, width, outcome.names))
+        say(outcome.title or TABLE_TITLE)
+        say(*fold_text(outcome.table, width, outcome.names).split("\n"))
     else:
-        click.echo(outcome.table)
+        say(*outcome.table.split("\n"))
     for warning in outcome.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", err=True)
     if outcome.summary:
-        click.echo("\n" + "\n".join(_summary(outcome.summary, width)))
+        say("", *_summary(outcome.summary, width))
 
 
 def _summary(lines: Sequence[str], width: int) -> list[str]:
@@ -131,27 +132,27 @@ def go_on(campaign: Campaign, wait: bool, quiet: bool) -> None:
             display.show,
             display.expect,
             wait=running.FOREVER if wait else 0.0,
-            on_wait=lambda holder: click.echo(f"waiting until this ends: {holder} ...", err=True),
+            on_wait=lambda holder: say(f"waiting until this ends: {holder} ...", err=True),
         )
     if outcome.reused:
         housekeeping.settle(campaign)
     show(outcome)
     if outcome.reused:
-        click.echo("all steps were reused: nothing was run again", err=True)
-        click.echo(
+        say("all steps were reused: nothing was run again", err=True)
+        say(
             "each product has its size (in S3 also its ETag); the contents were not read: "
             f"`skymosaic verify-store {outcome.folder}` reads them",
             err=True,
         )
-    click.echo(f"products: {outcome.folder}")
+    say(f"products: {outcome.folder}")
     show_places(outcome)
 
 
 def show_places(outcome: Outcome) -> None:
     """Print where the report is, and the mosaic of the advised method."""
     if outcome.mosaic:
-        click.echo(f"mosaic:   {outcome.mosaic} ({outcome.advised}, as advised)")
-    click.echo(f"report:   {outcome.report}")
+        say(f"mosaic:   {outcome.mosaic} ({outcome.advised}, as advised)")
+    say(f"report:   {outcome.report}")
 
 
 @click.command()
@@ -182,8 +183,8 @@ def inspect(
     with Display(Console(stderr=True), quiet=obj["quiet"]) as display:
         inspection = inspecting.inspect(campaign, display.show, display.expect)
     for title, table in inspection.tables.items():
-        click.echo(f"{title}: {len(table)}")
-        click.echo("\n".join(fold_columns(table, terminal_width())) + "\n")
+        say(f"{title}: {len(table)}")
+        say(*fold_columns(table, terminal_width()), "")
     for warning in inspection.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    click.echo(f"tables: {inspection.folder}")
+        say(f"warning: {warning}", err=True)
+    say(f"tables: {inspection.folder}")

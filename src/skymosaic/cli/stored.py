@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import click
 
-from skymosaic.cli.common import Stored, ended_cleanly, stored_campaign
+from skymosaic.cli.common import Stored, ended_cleanly, say, stored_campaign
 from skymosaic.cli.running import go_on, show, show_places
 from skymosaic.host.counting import counted
 
@@ -29,7 +29,7 @@ def status(stored: Stored, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**asdict(found), "state": found.state.word}, indent=1))
     else:
-        click.echo("\n".join(status_lines(found)))
+        say(*status_lines(found))
     sys.exit(found.state.exit_code)
 
 
@@ -50,7 +50,7 @@ def logs(stored: Stored, number: int | None, as_json: bool) -> None:
     for line in runlog.lines(
         housekeeping.find_place(stored.uri, stored.s3), number, as_json=as_json
     ):
-        click.echo(line)
+        say(*line.split("\n"))
 
 
 @click.command()
@@ -62,7 +62,7 @@ def cancel(stored: Stored) -> None:
     """
     from skymosaic.runs import asking
 
-    click.echo(asking.cancel(stored.uri, stored.s3))
+    say(asking.cancel(stored.uri, stored.s3))
 
 
 @click.command()
@@ -109,8 +109,8 @@ def clean(stored: Stored, everything: bool, dry_run: bool, yes: bool) -> None:
         click.confirm(f"remove {stored.uri} with all products?", abort=True)
     cleaned = housekeeping.clean(stored.uri, stored.s3, everything=everything, pretend=dry_run)
     for key in cleaned.keys:
-        click.echo(key)
-    click.echo(
+        say(key)
+    say(
         f"{'would remove' if dry_run else 'removed'}: {counted(len(cleaned.keys), 'file')}"
         + (
             ""
@@ -120,8 +120,7 @@ def clean(stored: Stored, everything: bool, dry_run: bool, yes: bool) -> None:
         err=True,
     )
     for key in cleaned.others:
-        # ascii: a name may hold what a terminal takes for a command.
-        click.echo(f"not deleted, because skymosaic gives no file such a name: {key!a}", err=True)
+        say(f"not deleted, because skymosaic gives no file such a name: {key!r}", err=True)
 
 
 @click.command(name="verify-store")
@@ -142,18 +141,18 @@ def verify_store(obj: dict[str, bool], stored: Stored, repair: bool) -> None:
     with counted_bytes("read", quiet=obj["quiet"]) as tell:
         found = integrity.verify_store(stored.uri, stored.s3, tell)
     for flaw in found.flaws:
-        click.echo(f"{flaw.key}: {flaw.why}")
-    click.echo(
+        say(f"{flaw.key}: {flaw.why}")
+    say(
         f"{counted(found.files, 'product')} of {counted(found.steps, 'step')} read, "
         f"{found.size / 1e6:.1f} MB; {len(found.flaws)} damaged or missing"
     )
     if found.unsealed:
-        click.echo(
+        say(
             f"not checked: the numbers in {counted(found.unsealed, 'manifest')}, which an older "
             "version wrote without a checksum",
             err=True,
         )
-    click.echo(
+    say(
         f"not checked: {counted(found.others, 'file that is', 'files that are')} listed in no "
         "manifest, such as logs",
         err=True,
@@ -193,7 +192,7 @@ def verify(name: str, store: str, tolerance: float | None) -> None:
     compared = verification.verify(f"{store or '.'}/{name}", name)
     for comparison in compared:
         verdict = "agrees" if comparison.agrees(limit) else "differs"
-        click.echo(f"{verdict:<8} {comparison.source}")
+        say(f"{verdict:<8} {comparison.source}")
         for method, (difference, rootname) in comparison.largest.items():
-            click.echo(f"         {method:<16} {difference:+.6f} electrons/s at most ({rootname})")
+            say(f"         {method:<16} {difference:+.6f} electrons/s at most ({rootname})")
     verification.require_agreement(compared, limit)

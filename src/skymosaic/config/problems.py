@@ -15,6 +15,7 @@ from skymosaic.config.document import KeyPath, Problem
 from skymosaic.config.drizzlepac_parameters import Task, known_parameters
 from skymosaic.config.models import Campaign, GroupParameters
 from skymosaic.config.sources import DirectorySource, MastSource, S3Source, SimulatedSource
+from skymosaic.host.shown import shown
 
 _SOURCES: dict[str, type[BaseModel]] = {
     "simulated": SimulatedSource,
@@ -132,7 +133,8 @@ def message(
         line = problem.line or _nearest_line(problem.key, lines)
         where = f"{path} line {line}" if line else f"{path}"
         found.append((line, f"{where}: {text}"))
-    return "\n".join(dict.fromkeys(text for _, text in sorted(found, key=lambda item: item[0])))
+    texts = [shown(text) for _, text in sorted(found, key=lambda item: item[0])]
+    return "\n".join(dict.fromkeys(texts))
 
 
 def _is_overridden(key: KeyPath, overridden: set[KeyPath], lines: Mapping[KeyPath, int]) -> bool:

@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any
 
 from skymosaic.host import signals
+from skymosaic.host.shown import shown, shown_lines
 
 STEPS = "skymosaic.steps.step"
 """The logger that tells what steps do; people are told by a display instead."""
@@ -91,6 +92,16 @@ def entry_of(record: logging.LogRecord) -> dict[str, Any]:
 _FORMATTER = logging.Formatter()
 
 
+class _Lines(logging.Formatter):
+    """Lines for people, each safe to show; a traceback has several, further to the right."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's)
+        return shown(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return shown_lines(super().formatException(ei))
+
+
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return json.dumps(entry_of(record))
@@ -109,9 +120,7 @@ def log_to_stderr(verbose: int, quiet: bool, as_json: bool) -> None:
         A JSON object a line, for what steps do, too.
     """
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        _JsonLines() if as_json else logging.Formatter("%(levelname)s: %(message)s")
-    )
+    handler.setFormatter(_JsonLines() if as_json else _Lines("%(levelname)s: %(message)s"))
     level = (
         logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     )

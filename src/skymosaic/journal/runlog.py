@@ -19,6 +19,7 @@ from typing_extensions import TypedDict
 
 from skymosaic.errors import MissingError, StoreError
 from skymosaic.host.logs import entry_of, is_ours
+from skymosaic.host.shown import shown, shown_lines
 from skymosaic.journal import submission as submissions
 from skymosaic.steps.step import Place
 
@@ -163,8 +164,8 @@ def _readable(line: str) -> str:
     except ValidationError:
         return line
     step = f"{entry['step']}: " if "step" in entry else ""
-    exception = f"\n{entry['exception']}" if "exception" in entry else ""
-    return f"{entry['time']} {entry['level']:<7} {step}{entry['message']}{exception}"
+    exception = f"\n{shown_lines(entry['exception'])}" if "exception" in entry else ""
+    return shown(f"{entry['time']} {entry['level']:<7} {step}{entry['message']}") + exception
 
 
 def _parts(place: Place) -> list[tuple[int, str]]:

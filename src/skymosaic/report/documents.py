@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from skymosaic.host.shown import shown
 from skymosaic.methods import ascribed
 from skymosaic.report.record import Report
 from skymosaic.report.sheets import as_plain, plain, sheets
@@ -109,7 +110,7 @@ def markdown(report: Report) -> str:
     for name, title in titles.items():
         if name in tables:
             view = table_view(name, tables[name])
-            parts += [f"## {title}", f"{view.caption}.", _as_markdown(view)]
+            parts += [f"## {title}", f"{shown(view.caption)}.", _as_markdown(view)]
     if record.versions:
         versions = [f"{name} {text_of(value)}" for name, value in record.versions.items()]
         parts += ["## Software", _listed(versions)]
@@ -120,11 +121,11 @@ _SIGNS = {"good": "", "": "", "bad": "**Problem:** "}
 
 
 def _listed(lines: list[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {shown(line)}" for line in lines)
 
 
 def _as_markdown(view: TableView) -> str:
     heads = [f"{head.text} [{head.unit}]" if head.unit else head.text for head in view.headings]
-    lines = [heads, ["---:" if head.number else "---" for head in view.headings]]
+    lines = [list(map(shown, heads)), ["---:" if head.number else "---" for head in view.headings]]
     lines += [[cell.text.replace("|", "\\|") for cell in row] for row in view.rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -10,6 +10,7 @@ import jinja2
 from bokeh.model import Model
 
 from skymosaic.host.counting import counted
+from skymosaic.host.shown import shown_lines
 from skymosaic.methods import ascribed
 from skymosaic.report import matrix, scatter, skymap, vectors
 from skymosaic.report.embedding import as_item, bokeh_script
@@ -115,12 +116,20 @@ def template(name: str) -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_safe,
     )
     environment.filters["text"] = text_of
     environment.filters["typeset"] = typeset
     environment.filters["ascribed"] = ascribed
     environment.filters["counted"] = counted
     return environment.get_template(name)
+
+
+def _safe(value: object) -> object:
+    """Return what a template writes, safe to show; what is markup or a script is ours."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return shown_lines(value, indent="")
+    return value
 
 
 class _Known(dict[str, object]):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skymosaic.host.counting import counted
+from skymosaic.host.shown import shown
 from skymosaic.report.page import template
 
 
@@ -131,7 +132,7 @@ def program_markdown(name: str, created: str, groups: Sequence[Group]) -> str:
         "|---|---|---:|---|---:|---|",
     ]
     for group in groups:
-        said = " ".join((group.error or group.advice).split()).replace("|", "\\|")
+        said = shown(" ".join((group.error or group.advice).split())).replace("|", "\\|")
         left = "" if group.residual is None else f"{group.residual:.4g}"
         link = f"[report]({group.link})" if group.link else ""
         cells = (group.name, group.state, str(group.files), said, left, link)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
+from skymosaic.host.shown import shown
 from skymosaic.methods import ALL, ascribed, column
 from skymosaic.report.mdrizsky import EXPTIME, UNDETERMINED, header_columns, method_columns
 from skymosaic.report.record import Report
@@ -111,7 +112,7 @@ def cell(value: Any, missing: str = "–", form: Callable[[float], str] = "{:.6g
         return Cell(str(int(value)), int(value), "number")
     if isinstance(value, float | np.floating):
         return Cell(form(float(value)), float(value), "number")
-    return Cell(str(value), str(value))
+    return Cell(shown(str(value)), str(value))
 
 
 def text_of(value: object) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from pydantic import TypeAdapter
 
 from skymosaic.errors import MissingError
+from skymosaic.host.shown import shown
 from skymosaic.steps.step import Place, finished
 from skymosaic.store import shapes
 from skymosaic.store.shapes import ErrorRecord
@@ -129,5 +130,5 @@ def table_of(states: Sequence[GroupState]) -> str:
     for state in states:
         error = state.error
         why = f"{error['class']}: {error['message']}" if error else state.report
-        lines += [f"{state.name:<30} {state.state:<7} {state.files:>5}", f"  {why}"]
+        lines += [f"{state.name:<30} {state.state:<7} {state.files:>5}", f"  {shown(why)}"]
     return "\n".join(lines)

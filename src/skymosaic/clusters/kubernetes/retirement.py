@@ -15,6 +15,7 @@ from distributed import Client
 
 from skymosaic.clusters.kubernetes.workers import scheduler_address
 from skymosaic.errors import ComputeError
+from skymosaic.host.shown import shown
 
 WORKER_NAME = "DASK_WORKER_NAME"
 """Environment variable with the worker's name; dask-kubernetes' operator sets it, too."""
@@ -73,7 +74,7 @@ def main() -> None:
             ended = retire(client, os.environ[WORKER_NAME], seconds)
     except (ComputeError, OSError, ValueError) as error:
         # There is nobody to hand anything over to.
-        sys.stderr.write(f"the worker leaves as it is: {error}\n")
+        sys.stderr.write(f"the worker leaves as it is: {shown(str(error))}\n")
         return
     sys.stderr.write(
         "the worker has left in order\n"
