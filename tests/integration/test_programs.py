@@ -75,7 +75,7 @@ def test_six_groups_one_of_them_broken(
     query = skymosaic("query", file, env=environment)
     assert query.code == 0, query.err
     assert all(
-        f"12812 {name.replace('/', ' WFC3/IR ')}: 2 exposures, 1 drizzled images" in query.out
+        f"12812 {name.replace('/', ' WFC3/IR ')}: 2 exposures, 1 drizzled image" in query.out
         for name in GROUPS
     )
     broken = "ibdl54bgq_flt.fits"  # of NGC 2023 in F160W

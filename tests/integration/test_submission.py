@@ -79,7 +79,7 @@ def test_ping_and_refusals(cluster: DaskCluster, tmp_path: Path) -> None:
     alive = skymosaic("ping", "--scheduler", cluster.address)
     assert alive.code == 0, alive.err
     assert f"scheduler {cluster.address}: alive, 1 worker" in alive.out
-    assert "1 threads, memory" in alive.out
+    assert "1 thread, memory" in alive.out
     assert "versions of 1 worker: python" in alive.out
     file = write_campaign(tmp_path / "demo.yaml", source={"kind": "simulated"})
     remote = dask_submit("tcp://10.1.2.3:8786", file, cwd=tmp_path)
