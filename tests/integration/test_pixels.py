@@ -68,12 +68,15 @@ def drizzle(
 def test_flagged_pixels_without_a_number_do_not_reach_the_mosaic(tmp_path, engine, chips) -> None:
     write = write_frames if chips == 1 else write_two_chip_frames
     mosaics = []
-    for word, value in (("nan", np.nan), ("inf", np.inf), ("zero", 0.0)):
+    for word, value in (("nan", np.nan), ("inf", np.inf), ("median", None), ("zero", 0.0)):
         folder = tmp_path / word
         folder.mkdir()
         names = write(folder, FRAMES)
         with fits.open(folder / names[1], mode="update") as hdus:
-            hdus["SCI", chips].data[20:26, 30:36] = value
+            pixels = hdus["SCI", chips].data
+            others = np.ones(pixels.shape, bool)
+            others[20:26, 30:36] = False
+            pixels[~others] = np.median(pixels[others]) if value is None else value
             hdus["DQ", chips].data[20:26, 30:36] = 4
         before = (folder / names[1]).read_bytes()
         [made] = drizzle(engine, folder, names, ["match"]).values()
@@ -85,6 +88,8 @@ def test_flagged_pixels_without_a_number_do_not_reach_the_mosaic(tmp_path, engin
         np.testing.assert_array_equal(science, mosaics[2][0])
         np.testing.assert_array_equal(weight, mosaics[2][1])
         assert skies == mosaics[2][2]
+    # A low value is another matter: the static mask takes the pixel from the other exposures, too.
+    assert mosaics[0][1].sum() > mosaics[3][1].sum()
 
 
 @pytest.mark.parametrize("engine", BOTH)
