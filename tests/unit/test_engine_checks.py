@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from skymosaic.config import Campaign
+from skymosaic.errors import DamagedError
+from skymosaic.pipeline import checks
 from skymosaic.pipeline.checks import sample_of
 from skymosaic.pipeline.finished import Findings
 from skymosaic.pipeline.sentences.verified import check_lines, verified, witness_told
 from skymosaic.pipeline.tables import alignment_lines
-from skymosaic.steps.step import Finished, Place
+from skymosaic.steps.step import Finished, Place, finished
 from skymosaic.store.local import LocalStore
+from tests.unit.small_store import SmallStore
 
 PAIRS = [("a", "b", 3.0), ("b", "c", 5.0), ("c", "d", 1.0), ("a", "d", 1.5)]
 
@@ -116,3 +120,22 @@ def test_what_was_verified_is_told_for_each_engine(given: dict[str, object], sai
     found = Findings(place, Campaign.model_validate(file), drizzled={"match": run})
     [told] = verified(found)
     assert said in told
+
+
+def test_a_mosaic_with_pixels_that_are_no_number_is_made_anew(tmp_path: Path) -> None:
+    store = SmallStore(tmp_path)
+    store.inspect()
+    store.plan()
+    store.drizzle("match")
+    made = finished(store.place, "runs/match")
+    assert made is not None
+    name, weight = made.result["science"], np.ones((2, 3), np.float32)
+    weight[0, 0] = 0.0
+    science = np.full((2, 3), 0.5, np.float32)
+    science[0, 0] = np.nan  # where no exposure has weight it is no matter
+    checks._make_anew_if_older(store.place, made.step, name, (science, weight))
+    assert finished(store.place, made.step) is not None
+    science[1, 1] = np.nan
+    with pytest.raises(DamagedError, match=rf"{name} is as older .* 1 pixel that has weight is no"):
+        checks._make_anew_if_older(store.place, made.step, name, (science, weight))
+    assert finished(store.place, made.step) is None
