@@ -65,7 +65,8 @@ def campaign(tmp_path: Path) -> Rendered:
         store={"uri": "/data/store"},
         compute={
             "backend": "kubernetes",
-            "kubernetes": {"volume_claim": "mosaics", "patience": 240, "grace": 200},
+            # So long a driver looks for a scheduler that is lost; it is waited for less than 250 s.
+            "kubernetes": {"volume_claim": "mosaics", "patience": 120, "grace": 200},
         },
     )
     planned = plan(load_campaign(file)).submitted()
