@@ -1,13 +1,15 @@
-"""How much memory a worker needs to drizzle, by exposures and output pixels.
+"""How much memory a worker needs to drizzle, by engine, exposures and output pixels.
 
-Each case is one drizzle step in a process of its own, as a worker does it: AstroDrizzle in its
-child, then the preview and the checksum of the weights. The exposures are simulated, full frames.
+Each case is one drizzle step in a process of its own, as a worker does it: AstroDrizzle or the
+one-pass engine with all four methods, in their children, then the preview and the checksum of the
+weights. The exposures are simulated full frames of WFC3/IR, or of ACS/WFC with two chips.
 What is measured is the largest sum of proportional set sizes of the process and its descendants.
 `skymosaic.drizzle.memory` has its constants from the table that this prints; the last column is
 what it projects now, without its margin.
 
-    python benchmarks/memory.py
+    python benchmarks/memory.py [--cases 4] [--folder FOLDER]
 
+With `--folder` the simulated exposures stay there, and are taken from there the next time.
 The last line is JSON.
 """
 
@@ -25,61 +27,112 @@ from time import sleep
 from typing import Any
 
 from astropy.io import fits
-from four_methods import make_exposures, tree_memory
+from ccd import exposures_of
+from four_methods import kept_exposures, tree_memory
 
 from skymosaic.drizzle import astrodrizzle, memory
-from skymosaic.drizzle import parameters as pars
-from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.depth import depth_of
+from skymosaic.drizzle.grid import output_grid
+from skymosaic.drizzle.onepass.choice import SkyChoice
+from skymosaic.drizzle.onepass.run import drizzle_all
+from skymosaic.drizzle.order import decide
+from skymosaic.drizzle.parameters import CR_STEPS, has_cr_steps, resolve
 from skymosaic.drizzlepac_calls import process as drizzlepac_process
 from skymosaic.evidence.reduction import reduce_image
 from skymosaic.hst.exposure import read_exposure
+from skymosaic.methods import METHODS, column
 
-CHIP = 1014**2  # pixels
 SAMPLE = 0.1  # s between two looks at the memory
-CASES: tuple[dict[str, Any], ...] = (
-    # exposures of each of the nine tiles, output pixels in arcsec (None: the exposures')
-    {"dithers": 1, "scale": None, "method": "localmin", "context": False},
-    {"dithers": 2, "scale": None, "method": "localmin", "context": False},
-    {"dithers": 2, "scale": None, "method": "match", "context": False},
-    {"dithers": 8, "scale": None, "method": "localmin", "context": False},
-    {"dithers": 1, "scale": 0.06, "method": "localmin", "context": False},
-    {"dithers": 1, "scale": 0.04, "method": "localmin", "context": False},
-    {"dithers": 1, "scale": 0.04, "method": "localmin", "context": True},
-    {"dithers": 8, "scale": 0.06, "method": "localmin", "context": True},
+ON, OFF = dict.fromkeys(CR_STEPS, True), dict.fromkeys(CR_STEPS, False)
+FINE, FINEST = {"final_scale": 0.06}, {"final_scale": 0.04}
+CONTEXT = {"context": True}
+# Camera, exposures, engine, AstroDrizzle's parameters, drizzles at once (of the one-pass engine).
+CASES: tuple[tuple[str, int, memory.Engine, dict[str, Any], int], ...] = (
+    ("wfc3-ir", 9, "astrodrizzle", {}, 1),
+    ("wfc3-ir", 18, "astrodrizzle", {}, 1),
+    ("wfc3-ir", 9, "astrodrizzle", FINEST, 1),
+    ("wfc3-ir", 9, "astrodrizzle", FINEST | CONTEXT, 1),
+    ("wfc3-ir", 9, "astrodrizzle", ON, 1),
+    ("wfc3-ir", 9, "onepass", {}, 1),
+    ("wfc3-ir", 9, "onepass", {}, 2),
+    ("wfc3-ir", 18, "onepass", {}, 2),
+    ("wfc3-ir", 9, "onepass", FINE, 1),
+    ("wfc3-ir", 9, "onepass", FINE, 2),
+    ("wfc3-ir", 9, "onepass", FINE | {"mask_sources": True}, 1),
+    ("wfc3-ir", 9, "onepass", ON, 1),
+    ("acs-wfc", 6, "astrodrizzle", OFF, 1),
+    ("acs-wfc", 6, "onepass", OFF, 1),
+    ("acs-wfc", 6, "onepass", OFF, 2),
+    ("acs-wfc", 3, "astrodrizzle", ON, 1),
+    ("acs-wfc", 3, "onepass", ON, 1),
+    ("wfc3-ir", 72, "astrodrizzle", {}, 1),
+    ("wfc3-ir", 72, "onepass", {}, 2),
+    ("wfc3-ir", 72, "astrodrizzle", FINE | CONTEXT, 1),
 )
 
 
-def drizzle(folder: str, names: list[str], case: dict[str, Any], shape: Any) -> None:
-    """Do one drizzle step in `folder`; put the output's shape into the queue `shape`."""
-    here = Path(folder)
-    choice = {"final_rot": 257.0, "context": case["context"]}
-    if case["scale"]:
-        choice["final_scale"] = case["scale"]
-    parameters = pars.resolve(choice)
+def drizzle(folder: str, names: list[str], case: tuple[Any, ...], told: Any) -> None:
+    """Do one drizzle step in `folder`; put what it was into the queue `told`."""
+    here, (_, _, engine, given, processes) = Path(folder), case
+    given = {"final_rot": 257.0, **given}
+    mask_sources = given.pop("mask_sources", False)
     exposures = [read_exposure(here / name) for name in names]
-    final = pars.grid_choice(parameters)
-    planned = drizzlepac_process.call(
-        "output_grid", here, {"files": names, "final": final}, here / "plan.log"
+    grid, _ = output_grid(here, here / "plan.log", names, resolve(given))
+    depth = depth_of([exposure.polygons for exposure in exposures], grid)
+    order = decide([(e.instrument, e.detector) for e in exposures], depth, given)
+    parameters = dict(order.parameters)
+    if engine == "astrodrizzle":
+        method = "match"
+        log = here / "out.log"
+        made = [astrodrizzle.drizzle(here, log, exposures, "out", method, grid, parameters)]
+    else:
+        made = drizzle_all(
+            *(here, here / "out.log", exposures),
+            {method: f"out_{column(method)}" for method in METHODS},
+            {method: SkyChoice(method) for method in METHODS},
+            *(grid, parameters),
+            processes=processes,
+            mask_sources=mask_sources,
+        ).values()
+    for one in made:
+        with fits.open(one.science, memmap=False) as image, fits.open(one.weight) as weights:
+            reduce_image(image[0].section, weights[0].section)
+        astrodrizzle.weight_checksum(one.weight)
+    pixels = [
+        hdu.header["NAXIS1"] * hdu.header["NAXIS2"]
+        for name in names
+        for hdu in fits.open(here / name)
+        if hdu.name == "SCI"
+    ]
+    told.put(
+        memory.Work(
+            chips=len(pixels),
+            input_pixels=sum(pixels),
+            output_pixels=grid.shape[0] * grid.shape[1],
+            largest_chip=max(pixels),
+            columns=grid.shape[0],
+            mosaics=len(made),
+            processes=processes,
+            scale_ratio=max(c.scale for e in exposures for c in e.chips) / grid.scale,
+            context=bool(parameters.get("context")),
+            cosmic_rays=has_cr_steps(parameters),
+            mask_sources=mask_sources,
+        )
     )
-    grid = Grid.from_call(planned.value)
-    made = astrodrizzle.drizzle(
-        here, here / "out.log", exposures, "mosaic", case["method"], grid, parameters
-    )
-    reduce_image(fits.getdata(made.science), fits.getdata(made.weight))
-    astrodrizzle.weight_checksum(made.weight)
-    shape.put(grid.shape)
     drizzlepac_process.close()
 
 
-def measure(data: Path, names: list[str], case: dict[str, Any], scratch: Path) -> tuple[int, int]:
-    """Return the output pixels of a case, and the largest memory of its processes in bytes."""
+def measure(
+    data: Path, names: list[str], case: tuple[Any, ...], scratch: Path
+) -> tuple[memory.Work, int]:
+    """Return what a case drizzled, and the largest memory of its processes in bytes."""
     folder = scratch / "case"
     folder.mkdir()
     for name in names:
         shutil.copy(data / name, folder)
     context = multiprocessing.get_context("spawn")
-    shape = context.Queue()
-    process = context.Process(target=drizzle, args=(str(folder), names, case, shape))
+    told = context.Queue()
+    process = context.Process(target=drizzle, args=(str(folder), names, case, told))
     process.start()
     peak = 0
     ended = threading.Event()
@@ -98,37 +151,36 @@ def measure(data: Path, names: list[str], case: dict[str, Any], scratch: Path) -
     shutil.rmtree(folder)
     if process.exitcode != 0:
         sys.exit(f"{case} ended with {process.exitcode}")
-    columns, rows = shape.get()
-    return columns * rows, peak
+    return told.get(), peak
 
 
 def main() -> None:
     """Measure every case and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cases", type=int, default=len(CASES), help="the first so many")
+    parser.add_argument("--folder", type=Path, help="where the exposures are kept")
     options = parser.parse_args()
     figures = []
     with tempfile.TemporaryDirectory(prefix="skymosaic-memory-") as name:
         scratch = Path(name)
-        made: dict[int, list[str]] = {}
-        print("exposures  Mpixel  method    context  measured MB  projected MB", flush=True)
+        print(
+            "camera   exposures  engine        at once  Mpixel  context  cosmic rays  sources"
+            "  measured MB  projected MB",
+            flush=True,
+        )
         for case in CASES[: options.cases]:
-            data = scratch / f"data-{case['dithers']}"
-            if case["dithers"] not in made:
-                made[case["dithers"]] = make_exposures(data, case["dithers"])
-            names = made[case["dithers"]]
-            pixels, peak = measure(data, names, case, scratch)
-            work = memory.Work(
-                chips=len(names),
-                input_pixels=len(names) * CHIP,
-                output_pixels=pixels,
-                context=case["context"],
-            )
-            projected = memory.drizzle_memory(work)
-            figures.append({**case, "exposures": len(names), "pixels": pixels, "memory": peak})
+            camera, exposures, engine, _, processes = case
+            if camera == "wfc3-ir":
+                data, names = kept_exposures(options.folder or scratch, exposures // 9)
+            else:
+                data, names = exposures_of(options.folder or scratch, camera, "full")
+            work, peak = measure(data, names[:exposures], case, scratch)
+            projected = memory.memory_of(engine, work).peak
+            figures.append({**vars(work), "engine": engine, "memory": peak})
             print(
-                f"{len(names):9d}  {pixels / 1e6:6.1f}  {case['method']:<8}  {case['context']!s:<7}"
-                f"  {peak / 1e6:11.0f}  {projected / 1e6:12.0f}",
+                f"{camera:<7}  {exposures:9d}  {engine:<12}  {processes:7d}"
+                f"  {work.output_pixels / 1e6:6.1f}  {work.context!s:<7}  {work.cosmic_rays!s:<11}"
+                f"  {work.mask_sources!s:<7}  {peak / 1e6:11.0f}  {projected / 1e6:12.0f}",
                 flush=True,
             )
     print(json.dumps(figures))

@@ -158,7 +158,7 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
        for name in ("partition", "account", "qos", "interface")},
     "compute.slurm.walltime": ("directory", ["4h", "00:00:00", "00:05:00", 4, "-1:00:00"],
                                ["04:00:00", "1-00:00:00"]),
-    "compute.slurm.memory": ("directory", *SIZE),
+    "compute.slurm.memory": ("directory", SIZE[0][1:], ["auto", *SIZE[1]]),
     **{f"compute.slurm.{name}": ("directory", *COUNT) for name in ("cores", "jobs", "nodes")},
     "compute.slurm.array": ("directory", COUNT[0][:-2], [None, 5]),
     "compute.slurm.array_at_once": ("directory", [0, 3, "x", True], [None]),

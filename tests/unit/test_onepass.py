@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
-from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass import memory
+from skymosaic.drizzle.memory import Work, memory_of, planes_of, require_memory
 from skymosaic.drizzle.onepass.products import ImageFile, completed, with_sky
-from skymosaic.drizzle.onepass.sums import Band, CutOut, Tilt, bands, planes_of
+from skymosaic.drizzle.onepass.sums import Band, CutOut, Tilt, bands
 from skymosaic.errors import OutOfMemoryError
 
 SHAPE = (20, 15)  # columns, rows
@@ -162,14 +164,15 @@ def test_a_long_name_cuts_the_comment_without_a_word(tmp_path: Path) -> None:
 
 
 def test_memory_is_projected_and_refused() -> None:
-    def projection(**changes: int) -> memory.Projection:
-        grid = Grid((0, 0), (1, 1), 0.13, 0.0, (20_000, 20_000))
-        return memory.project(grid, [1014**2] * 200, 4, **{"processes": 2, **changes})
+    work = Work(200, 200 * 1014**2, 20_000**2, 1014**2, 20_000, mosaics=4, processes=2)
 
-    small = projection()
+    def parts(**changes: Any) -> Mapping[str, float]:
+        return memory_of("onepass", replace(work, **changes)).parts
+
+    small = memory_of("onepass", work)
     assert small.peak < 2 * 2**30
-    memory.require_memory(small, 2 * 2**30)
-    assert projection(processes=8).drizzling > small.drizzling
-    assert projection(context=1).summing > small.summing
+    require_memory(small, 2 * 2**30)
+    assert parts(processes=8)["drizzling"] > small.parts["drizzling"]
+    assert parts(context=True)["summing"] > small.parts["summing"]
     with pytest.raises(OutOfMemoryError, match=r"onepass would take .* GB .* there are 0\.50 GB"):
-        memory.require_memory(small, 0.5e9)
+        require_memory(small, 0.5e9)

@@ -9,7 +9,7 @@ import pytest
 
 from skymosaic.config import Campaign, load_campaign
 from skymosaic.config.detectors import named_detectors
-from skymosaic.drizzle import memory
+from skymosaic.drizzle.expected import of_campaign
 from skymosaic.drizzle.parameters import CR_STEPS, resolve
 from skymosaic.errors import CampaignError
 from skymosaic.pipeline.sentences.order import decided_at_plan, told_before
@@ -118,7 +118,7 @@ def test_so_it_is_in_a_group(tmp_path: Path) -> None:
 def test_memory_is_projected_for_what_may_be_decided(tmp_path: Path) -> None:
     def looked_for(source: dict[str, Any], **parameters: Any) -> bool:
         one = campaign(tmp_path, source, drizzle={"parameters": parameters})
-        return memory.of_campaign(one).work.cosmic_rays
+        return of_campaign(one).work.cosmic_rays
 
     assert not looked_for({"kind": "simulated"})
     assert looked_for(ACS)

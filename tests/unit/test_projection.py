@@ -9,7 +9,8 @@ import pytest
 
 from skymosaic.config import load_campaign
 from skymosaic.drizzle import memory
-from skymosaic.drizzle.memory import Work, drizzle_memory
+from skymosaic.drizzle.expected import of_campaign
+from skymosaic.drizzle.memory import Work, memory_of
 from tests.conftest import write_campaign
 
 CHIP = 1014**2
@@ -31,17 +32,52 @@ def test_the_formula_is_near_what_was_measured(
     chips: int, pixels: int, context: bool, bytes_: int
 ) -> None:
     work = Work(chips=chips, input_pixels=chips * CHIP, output_pixels=pixels, context=context)
-    projected = drizzle_memory(work)
+    projected = memory_of("astrodrizzle", work).peak
     # Too little kills a worker, too much costs money.
     assert bytes_ < 1.02 * projected
     assert projected < 1.15 * bytes_
-    assert memory.needs(work).memory >= 1.25 * bytes_
+    assert memory.needs("astrodrizzle", work).memory >= 1.25 * bytes_
+
+
+ACS_CHIP = 2048 * 4096
+# The same of the one-pass engine: exposures, chips of each, pixels of a chip, output pixels, its
+# columns, ratio of scales, drizzles at once, cosmic rays, bytes.
+MEASURED_OF_ONEPASS = [
+    (9, 1, CHIP, 8_802_940, 2890, 1.0, 1, False, 473e6),
+    (9, 1, CHIP, 8_802_940, 2890, 1.0, 2, False, 528e6),
+    (18, 1, CHIP, 8_976_462, 2946, 1.0, 2, False, 578e6),
+    (9, 1, CHIP, 40_211_936, 6178, 2.1375, 1, False, 530e6),
+    (9, 1, CHIP, 40_211_936, 6178, 2.1375, 2, False, 630e6),
+    (9, 1, CHIP, 8_802_940, 2890, 1.0, 1, True, 667e6),
+    (6, 2, ACS_CHIP, 50_488_680, 6652, 1.0, 1, False, 1621e6),
+    (6, 2, ACS_CHIP, 50_488_680, 6652, 1.0, 2, False, 2059e6),
+]
+
+
+@pytest.mark.parametrize("case", MEASURED_OF_ONEPASS)
+def test_that_of_onepass_too(case: tuple[Any, ...]) -> None:
+    exposures, each, pixels, output, columns, ratio, processes, cosmic_rays, bytes_ = case
+    work = Work(
+        chips=exposures * each,
+        input_pixels=exposures * each * pixels,
+        output_pixels=output,
+        largest_chip=pixels,
+        columns=columns,
+        mosaics=4,
+        processes=processes,
+        scale_ratio=ratio,
+        cosmic_rays=cosmic_rays,
+    )
+    projected = memory_of("onepass", work).peak
+    assert bytes_ < 1.02 * projected
+    assert projected < 1.25 * bytes_
+    assert memory.needs("onepass", work).memory >= 1.25 * bytes_
 
 
 def test_each_plane_of_the_context_counts() -> None:
     def planes(chips: int, context: bool) -> int:
         work = Work(chips=chips, input_pixels=0, output_pixels=22_000**2, context=context)
-        return round((drizzle_memory(work) - memory.BASELINE) / (4 * 22_000**2)) - 2
+        return round(memory_of("astrodrizzle", work).parts["mosaic"] / (4 * 22_000**2)) - 2
 
     assert [planes(chips, True) for chips in (1, 32, 33, 1400)] == [1, 1, 2, 44]
     assert planes(1400, False) == 1
@@ -51,7 +87,7 @@ def test_each_plane_of_the_context_counts() -> None:
 
 def work_of(tmp_path: Path, source: dict[str, Any], **sections: Any) -> Work:
     file = write_campaign(tmp_path / "field.yaml", source=source, **sections)
-    return memory.of_campaign(load_campaign(file)).work
+    return of_campaign(load_campaign(file)).work
 
 
 def test_the_demo(tmp_path: Path) -> None:
@@ -106,4 +142,5 @@ def test_cosmic_rays_need_another_image(tmp_path: Path) -> None:
     plain = work_of(tmp_path, {"kind": "simulated"})
     found = work_of(tmp_path, {"kind": "simulated"}, drizzle={"parameters": steps})
     assert found.cosmic_rays and not plain.cosmic_rays
-    assert drizzle_memory(found) - drizzle_memory(plain) == 3 * 4 * plain.output_pixels
+    more = memory_of("astrodrizzle", found).peak - memory_of("astrodrizzle", plain).peak
+    assert more == 3 * 4 * plain.output_pixels

@@ -17,6 +17,7 @@ from skymosaic.clusters.slurm import commands
 from skymosaic.clusters.slurm import submit as submission
 from skymosaic.clusters.slurm import workers as slurm
 from skymosaic.clusters.slurm.commands import JobState, last_words, refusal
+from skymosaic.clusters.slurm.memory import sized
 from skymosaic.clusters.slurm.workers import script_settings, share_out
 from skymosaic.config import Campaign, load_campaign_text, resolved_yaml
 from skymosaic.errors import CampaignError, ComputeError, WalltimeError
@@ -232,7 +233,7 @@ def test_workers_are_shared_out_to_jobs(workers: Any, tasks: int, expected: Any)
 
 def test_workers_end_before_their_walltime(tmp_path: Path) -> None:
     asked = campaign_of({"walltime": "01:00:00", "grace": 400}, compute={"memory_limit": None})
-    words = script_settings(asked.compute, 4, tmp_path)
+    words = script_settings(sized(asked), 4, tmp_path)
     extra = words["worker_extra_args"]
     assert extra[:4] == ["--lifetime", "3100s", "--lifetime-stagger", "100s"]
     assert extra[4:6] == ["--memory-limit", "0"]
@@ -241,7 +242,7 @@ def test_workers_end_before_their_walltime(tmp_path: Path) -> None:
 def test_without_slurm_the_remedy_is_told(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    compute = campaign_of({"interface": "lo"}).compute
+    compute = campaign_of({"interface": "lo", "memory": "2GB"}).compute
     with pytest.raises(ComputeError, match="there is no sbatch here"), client(compute, 1):
         pytest.fail("there is no Slurm")
 

@@ -244,7 +244,7 @@ def test_preparation_tells_the_graph_and_submits_nothing(campaign, place, backen
         **{"retrieve": 2, "inspect": 1, "align": 1, "plan": 1, "drizzle": 4, "gather": 1}
     }
     assert "graph: 10 tasks" in told
-    assert "3.73 GiB of science" in told
+    assert "memory: 1.40 GiB a worker, as projected for astrodrizzle and 4 chips" in told
     assert "--- job.txt\nrun demo" in told
     assert backend.jobs == []
     assert not Path(place.store.uri).exists()

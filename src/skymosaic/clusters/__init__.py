@@ -8,7 +8,7 @@ from multiprocessing import forkserver, resource_tracker
 from typing import TYPE_CHECKING
 
 from skymosaic.clusters.table import workers_of
-from skymosaic.config import Compute
+from skymosaic.config import Campaign, Compute
 from skymosaic.host.signals import held_back
 from skymosaic.host.temporary import below_scratch
 
@@ -37,6 +37,21 @@ def warm(settings: Compute) -> None:
             resource_tracker.ensure_running()
         with held_back(), below_scratch():
             forkserver.ensure_running()
+
+
+def settings_of(campaign: Campaign) -> Compute:
+    """Return what a campaign asks of its workers, what its file leaves open decided.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        What is run.
+    """
+    if campaign.compute.backend == "slurm":
+        from skymosaic.clusters.slurm.memory import sized
+
+        return sized(campaign)
+    return campaign.compute
 
 
 def client(settings: Compute, tasks: int, idlers: int = 0) -> AbstractContextManager[Client]:

@@ -12,7 +12,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from skymosaic.config.fields import Count, Seconds, Size, Text
+from skymosaic.config.fields import Count, Memory, Seconds, Text
 from skymosaic.config.sections import OptionalSection
 
 _WORD = r"[A-Za-z0-9_][A-Za-z0-9_.,+@-]*"
@@ -107,11 +107,11 @@ class Slurm(OptionalSection):
     walltime: Walltime = Field(
         default="04:00:00", description="Longest time of a job, HH:MM:SS or D-HH:MM:SS."
     )
-    memory: Size = Field(
-        default="16GB",
+    memory: Memory = Field(
+        default="auto",
         description=(
             "Memory of a job on a node, such as 16GB: that of its workers and of the drizzlepac "
-            "processes that work for them."
+            "processes that work for them; auto: as projected."
         ),
     )
     cores: Count = Field(

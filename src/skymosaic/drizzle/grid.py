@@ -12,15 +12,12 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.memory import mosaic_memory
 from skymosaic.drizzlepac_calls import process
 from skymosaic.drizzlepac_calls.process import Call, DrizzlepacError
 from skymosaic.errors import DrizzleError
 from skymosaic.hst.exposure import Exposure
 from skymosaic.sky.overlaps import unit_vectors
-
-# AstroDrizzle holds science, weight and a context plane of the output, 4 bytes each, in float32
-# and int32, and copies them once when it writes.
-BYTES_PER_PIXEL = 4 * 3 * 2
 
 
 @dataclass(frozen=True)
@@ -127,8 +124,8 @@ def bound_output(exposures: Sequence[Exposure], grid: Grid, max_megapixels: floa
     DrizzleError
         It is larger than `max_megapixels`; the message names the exposure that lies farthest out.
     """
-    megapixels = grid.shape[0] * grid.shape[1] / 1e6
-    if megapixels <= max_megapixels:
+    pixels = grid.shape[0] * grid.shape[1]
+    if pixels <= max_megapixels * 1e6:
         return
     corners = [np.concatenate([unit_vectors(p) for p in e.polygons]) for e in exposures]
     # The median is where most exposures are: one bad WCS does not move it.
@@ -137,8 +134,8 @@ def bound_output(exposures: Sequence[Exposure], grid: Grid, max_megapixels: floa
     distances = [_radius(c, middle) for c in corners]
     worst = int(np.argmax(distances))
     raise DrizzleError(
-        f"the output would have {grid.shape[0]} x {grid.shape[1]} = {megapixels:.0f} megapixels "
-        f"({megapixels * 1e6 * BYTES_PER_PIXEL / 1e9:.1f} GB in memory for each method), more "
+        f"the output would have {grid.shape[0]} x {grid.shape[1]} = {pixels / 1e6:.0f} megapixels "
+        f"({mosaic_memory(pixels) / 1e9:.1f} GB in memory for each method), more "
         f"than drizzle.max_output_megapixels = {max_megapixels:g}. The farthest exposure, "
         f"{exposures[worst].name}, lies {distances[worst] / 60:.1f} arcmin from the middle of the "
         "field: look at its WCS, leave it out, or raise the limit or final_scale"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from skymosaic.config import Campaign, Compute
 from skymosaic.config.detectors import named_detectors
@@ -17,13 +17,12 @@ from skymosaic.config.kubernetes import parse_quantity
 from skymosaic.drizzle import order as ordering
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.depth import Depth
+from skymosaic.drizzle.memory import Engine
 from skymosaic.drizzle.onepass.choice import SkyChoice, choices_of
 from skymosaic.drizzle.onepass.limits import require_linear
 from skymosaic.drizzle.order import Detector, Order, StaticChoice
 from skymosaic.host import limits
 from skymosaic.methods import METHODS, OWN
-
-Engine = Literal["astrodrizzle", "onepass"]
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,10 @@ class Request:
         Whether one of them is the witness.
     planes, mask_sources : bool
         ``sky.planes`` and ``sky.mask_sources``.
-    most_processes : int or None
-        How many drizzles the file allows on a host at once; None: as many as the host has cores.
+    host_cores : int or None
+        Cores that the file asks for on each host of a cluster; None: it does not say.
+    workers : int or None
+        Workers that the file wants at most; None: it does not say.
     """
 
     engine: Engine
@@ -61,7 +62,8 @@ class Request:
     witness: bool = False
     planes: bool = False
     mask_sources: bool = False
-    most_processes: int | None = None
+    host_cores: int | None = None
+    workers: int | None = None
 
     @staticmethod
     def of(campaign: Campaign) -> Request:
@@ -77,7 +79,8 @@ class Request:
             witness=drizzle.has_witness,
             planes=sky.planes,
             mask_sources=sky.mask_sources,
-            most_processes=_most_processes(campaign.compute),
+            host_cores=_host_cores(campaign.compute),
+            workers=_workers(campaign.compute),
         )
 
     def knowing(self, detectors: Sequence[Detector]) -> Request:
@@ -168,16 +171,27 @@ class Request:
         """Return how many of some drizzles to do at once on this host (count)."""
         return self.processes_of(limits.cores(), jobs)
 
+    def processes_there(self, jobs: int) -> int:
+        """Return how many are done at once on a host of the cluster that the file names (count).
+
+        Where the file does not tell of its cores, it is taken for one like this.
+        """
+        return self.processes_of(self.host_cores or limits.cores(), jobs)
+
     def processes_of(self, cores: int, jobs: int) -> int:
-        """Return how many of some drizzles are done at once on a host of so many cores (count)."""
-        return max(1, min(cores, jobs, self.most_processes or cores))
+        """Return how many are done at once on a host of so many cores (count)."""
+        return max(1, min(cores, jobs, self.host_cores or cores, self.workers or cores))
 
 
-def _most_processes(compute: Compute) -> int | None:
-    """Return how many drizzles a file allows on a host at once; None: it does not say."""
-    if compute.backend == "kubernetes" and compute.kubernetes.cluster is None:
-        return math.ceil(parse_quantity(compute.kubernetes.cpu))  # of a pod: one worker each
-    workers = compute.workers if isinstance(compute.workers, int) else None
+def _host_cores(compute: Compute) -> int | None:
     if compute.backend == "slurm":
-        return min(compute.slurm.cores, workers or compute.slurm.cores)
-    return workers
+        return compute.slurm.cores
+    if compute.backend == "kubernetes" and compute.kubernetes.cluster is None:
+        return math.ceil(parse_quantity(compute.kubernetes.cpu))  # of a pod
+    return None
+
+
+def _workers(compute: Compute) -> int | None:
+    # A pod has one worker, which may use all of its cores.
+    alone = compute.backend == "kubernetes"
+    return compute.workers if isinstance(compute.workers, int) and not alone else None

@@ -5,7 +5,7 @@ To the tasks that follow it looks as if each method had been a run of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,10 @@ from astropy.io import fits
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.checks.sample_window import choose_window
+from skymosaic.drizzle.expected import work_at_hand
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.memory import memory_of, require_memory
 from skymosaic.drizzle.missing_pixels import key_of_missing
-from skymosaic.drizzle.onepass import memory
 from skymosaic.drizzle.onepass.differences import VERSION
 from skymosaic.drizzle.onepass.run import drizzle_all
 from skymosaic.drizzle.request import Request
@@ -82,16 +83,8 @@ def drizzle_all_methods(
     def work(bench: Bench) -> dict[str, Any]:
         images.fetch(bench)
         with stages.computing_slot(place):
-            processes = request.processes(len(images.exposures))
-            _require_memory(
-                bench,
-                images.exposures,
-                grid,
-                parameters,
-                len(choices),
-                processes,
-                campaign.sky.mask_sources,
-            )
+            there = work_at_hand(bench.scratch, images.exposures, grid, request, parameters)
+            require_memory(memory_of("onepass", there), limits.free_memory())
             bench.doing(
                 f"one drizzle of {counted(len(images.exposures), 'exposure')} for all methods"
             )
@@ -103,7 +96,7 @@ def drizzle_all_methods(
                 choices,
                 grid,
                 parameters,
-                processes=processes,
+                processes=there.processes,
                 planes=campaign.sky.planes,
                 mask_sources=campaign.sky.mask_sources,
                 swapped_footprints=campaign.sky.footprints == "swapped",
@@ -147,35 +140,6 @@ def drizzle_all_methods(
         versions=versions(),
         work=work,
     )
-
-
-def _require_memory(
-    bench: Bench,
-    exposures: Any,
-    grid: Grid,
-    parameters: Mapping[str, Any],
-    mosaics: int,
-    processes: int,
-    mask_sources: bool,
-) -> None:
-    pixels, scales = [], []
-    for exposure in exposures:
-        with fits.open(bench.scratch / exposure.name) as hdus:
-            for chip in exposure.chips:
-                header = hdus["SCI", chip.extver].header
-                pixels.append(header["NAXIS1"] * header["NAXIS2"])
-                scales.append(chip.scale or grid.scale)
-    projection = memory.project(
-        grid,
-        pixels,
-        mosaics,
-        processes=processes,
-        scale_ratio=max(scales) / grid.scale,
-        context=bool(parameters.get("context", True)),
-        mask_sources=mask_sources,
-        cosmic_rays=pars.has_cr_steps(parameters),
-    )
-    memory.require_memory(projection, limits.free_memory())
 
 
 def _publish(bench: Bench, made: astrodrizzle.Drizzled) -> dict[str, Any]:

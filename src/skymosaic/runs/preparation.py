@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from dask.utils import format_bytes
+from dask.utils import format_bytes, parse_bytes
 
+from skymosaic.clusters.slurm.memory import job_memory, sized
 from skymosaic.config import Campaign
+from skymosaic.config.kubernetes import parse_quantity
+from skymosaic.drizzle.expected import Expected, needs_of, of_campaign
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.request import Request
 from skymosaic.errors import SkymosaicError
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.admission import require_admissible, require_possible
@@ -18,10 +23,6 @@ from skymosaic.pipeline.sources import open_source
 from skymosaic.runs import handover
 from skymosaic.steps.step import Finished, Place, finished
 from skymosaic.steps.tasks import Task, count_kinds
-
-_PIXEL = 8  # bytes of a pixel of a mosaic and its weights, float32 each
-_CONTEXT = 4  # bytes of a pixel of a plane of the context image
-_CHIPS_A_PLANE = 32
 
 
 def lines(campaign: Campaign) -> list[str]:
@@ -73,24 +74,46 @@ def _group_line(campaign: Campaign, group: Group) -> str:
 
 
 def _memory(campaign: Campaign, place: Place, mosaics: int) -> list[str]:
-    """Return a projection of a drizzle's memory from what is known of the output grid."""
-    most = campaign.drizzle.max_output_megapixels
+    """Return what a worker needs, what its cluster is asked for, and what is known of this run."""
+    expected = of_campaign(campaign)
+    work, needed = expected.work, expected.needs.memory
+    told = [
+        f"memory: {_size(needed)} a worker, as projected for {expected.engine} and "
+        f"{counted(work.chips, 'chip')}, {work.input_pixels / 1e6:.0f} megapixels "
+        f"({work.known_by})",
+        *_asked(campaign, expected),
+    ]
     planned = finished(place, "plan")
     if planned is None or mosaics > 1:
-        return [
-            "memory: the output grid is not known before the exposures are aligned; at most "
-            f"{most:g} megapixels are allowed: {format_bytes(int(most * 1e6 * _PIXEL))} of science "
-            "and weights for each drizzle"
-        ]
+        return told
     columns, rows = Grid.from_call(planned.result["grid"]).shape
-    images = sum(len(group) for group in planned.result["groups"])
-    told = [
-        f"memory: {columns} x {rows} pixels of output, {counted(images, 'exposure')}: "
-        f"{format_bytes(columns * rows * _PIXEL)} of science and weights for each drizzle, "
-        f"{format_bytes(columns * rows * _CONTEXT * -(-images // _CHIPS_A_PLANE))} more where a "
-        "context image is made"
-    ]
+    known = replace(work, columns=columns, output_pixels=columns * rows)
+    told.append(
+        f"        the last plan has {columns} x {rows} pixels of output, for which "
+        f"{_size(needs_of(Request.of(campaign), known).memory)} are enough"
+    )
     return told + _peaks(_drizzled(campaign, place))
+
+
+def _asked(campaign: Campaign, expected: Expected) -> list[str]:
+    """Return what a cluster is asked for, and whether that is enough."""
+    settings, needed = campaign.compute, expected.needs.memory
+    if settings.backend == "slurm":
+        what, key, needed = "a job on a node", "slurm", job_memory(campaign, expected)
+        asked = parse_bytes(sized(campaign).slurm.memory)
+    elif settings.backend == "kubernetes":
+        what, key, given = "a worker", "kubernetes", settings.kubernetes.memory
+        asked = needed if given == "auto" else int(parse_quantity(given))
+    else:
+        return []
+    line = f"        {settings.backend} is asked for {_size(asked)} {what}"
+    if asked < needed:
+        line += f": less than the {_size(needed)} that are projected (compute.{key}.memory)"
+    return [line]
+
+
+def _size(count: float) -> str:
+    return format_bytes(int(count))
 
 
 def _drizzled(campaign: Campaign, place: Place) -> list[Finished]:

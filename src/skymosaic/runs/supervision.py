@@ -117,7 +117,8 @@ def workers(
     clusters.warm(campaign.compute)
     tasks = max(parcels, len(campaign.sky.methods))
     try:
-        with clusters.client(campaign.compute, tasks, min(place.downloads or 0, parcels)) as client:
+        settings = clusters.settings_of(campaign)
+        with clusters.client(settings, tasks, min(place.downloads or 0, parcels)) as client:
             client.forward_logging("skymosaic", logging.WARNING)
             client.subscribe_topic(place.topic, lambda message: tell(from_message(message)))
             yield client

@@ -11,7 +11,7 @@ from typing import Any
 from skymosaic.clusters.kubernetes.names import object_name, service_variable
 from skymosaic.config import Campaign, DirectorySource, resolved_yaml
 from skymosaic.config.kubernetes import Kubernetes
-from skymosaic.drizzle import memory as projection
+from skymosaic.drizzle.expected import of_campaign
 from skymosaic.errors import CampaignError
 
 SCRATCH = "/scratch"
@@ -113,7 +113,7 @@ def plan(campaign: Campaign) -> Plan:
             f"the campaign file has {len(text.encode())} bytes, and a ConfigMap takes "
             f"{_LONGEST_CAMPAIGN}; shorten it, such as its lists of tiles or groups"
         )
-    needed = projection.of_campaign(campaign)
+    needed = of_campaign(there).needs
     workers, name = campaign.compute.workers, object_name(campaign.name)
     return Plan(
         campaign=campaign.name,

@@ -22,8 +22,10 @@ from skymosaic.clusters.slurm.commands import (
     state_in_full,
     states_of,
 )
-from skymosaic.clusters.slurm.workers import logs_root, memory_limit, memory_of, prologue
+from skymosaic.clusters.slurm.memory import sized
+from skymosaic.clusters.slurm.workers import logs_root, memory_limit, prologue, slurm_memory
 from skymosaic.config import Campaign, load_campaign_text
+from skymosaic.config.slurm import Slurm
 from skymosaic.errors import CampaignError, ComputeError
 from skymosaic.journal.submission import Submission
 
@@ -129,7 +131,8 @@ def _sbatch(script: str, *options: str) -> str:
 
 
 def _script(job: Job, array: int | None) -> str:
-    campaign, asked = job.campaign, job.campaign.compute.slurm
+    campaign, compute = job.campaign, sized(job.campaign)
+    asked = compute.slurm
     interface = ["--interface", asked.interface] if asked.interface else []
     protocol = ["--protocol", "tls"] if asked.encrypted else []
     environment = jinja2.Environment(
@@ -142,7 +145,7 @@ def _script(job: Job, array: int | None) -> str:
     return environment.get_template("slurm.sh").render(
         name=_job_name(campaign),
         logs=str(logs_root(asked)),
-        directives=_directives(campaign, array),
+        directives=_directives(campaign, asked, array),
         prologue=prologue(asked),
         campaign=job.text.rstrip("\n"),
         mark=_mark(job.text),
@@ -163,15 +166,15 @@ def _script(job: Job, array: int | None) -> str:
             [
                 *(*interface, *protocol, "--nthreads", "1", "--nworkers", str(asked.cores)),
                 *("--death-timeout", "60"),
-                *(memory_limit(campaign.compute) or ["--memory-limit", _share_of_memory(campaign)]),
+                *(memory_limit(compute) or ["--memory-limit", _share_of_memory(asked)]),
             ]
         ),
         share=f' --set compute.share="$SLURM_ARRAY_TASK_ID/{array}"' if array else "",
     )
 
 
-def _directives(campaign: Campaign, array: int | None) -> list[str]:
-    asked, name = campaign.compute.slurm, _job_name(campaign)
+def _directives(campaign: Campaign, asked: Slurm, array: int | None) -> list[str]:
+    name = _job_name(campaign)
     at_once = f"%{asked.array_at_once}" if asked.array_at_once else ""
     optional = {"partition": asked.partition, "account": asked.account, "qos": asked.qos}
     return [
@@ -183,7 +186,7 @@ def _directives(campaign: Campaign, array: int | None) -> list[str]:
         f"--nodes={asked.nodes}",
         "--ntasks-per-node=1",
         f"--cpus-per-task={asked.cores}",
-        f"--mem={memory_of(asked)}",
+        f"--mem={slurm_memory(asked)}",
         f"--time={asked.walltime}",
         # To the script only, which tells the driver; workers go on until it has ended.
         f"--signal=B:USR1@{math.ceil(asked.grace)}",
@@ -206,9 +209,8 @@ def _mark(text: str) -> str:
     return mark
 
 
-def _share_of_memory(campaign: Campaign) -> str:
-    asked = campaign.compute.slurm
-    return f"{int(memory_of(asked)[:-1]) // asked.cores}MiB"
+def _share_of_memory(asked: Slurm) -> str:
+    return f"{int(slurm_memory(asked)[:-1]) // asked.cores}MiB"
 
 
 def _dask_settings() -> list[str]:

@@ -138,7 +138,7 @@ def script_settings(settings: Compute, processes: int, logs: Path) -> dict[str, 
         "cores": processes,
         "processes": processes,
         "memory": asked.memory,
-        "job_mem": memory_of(asked),
+        "job_mem": slurm_memory(asked),
         "job_cpu": processes,
         "job_name": JOB_NAME,
         "queue": asked.partition,
@@ -167,7 +167,7 @@ def script_settings(settings: Compute, processes: int, logs: Path) -> dict[str, 
     }
 
 
-def memory_of(asked: Slurm) -> str:
+def slurm_memory(asked: Slurm) -> str:
     """Return the memory of a job as Slurm reads it."""
     return f"{math.ceil(parse_bytes(asked.memory) / 2**20)}M"
 

@@ -22,10 +22,10 @@ Floats = NDArray[np.float64]
 
 _FEW = 4
 """Exposures that are taken where a window can be had with so many."""
-_MOST = 12
+MOST = 12
 """Where each place has more, `_FEW` of them are drizzled by both engines instead."""
 _ACROSS = 8  # windows along the shortest side of a chip ...
-_SIDES = (16, 128)  # ... but not smaller or larger than that, pixels of the grid
+SIDES = (16, 128)  # ... but not smaller or larger than that, pixels of the grid
 _MARGIN = 16  # pixels of the grid: what a kernel reaches beyond a chip's corners, and more
 _BENT = 0.02  # of a chip's longest side, by which distortion bends its edges at most
 _LOOKED_AT = 256  # windows among which the exposures that share least are sought
@@ -93,7 +93,7 @@ def choose_window(
     wcs = grid.wcs()
     every = [[wcs.all_world2pix(polygon, 0) for polygon in e.polygons] for e in exposures]
     sides = [np.hypot(*(p - np.roll(p, 1, axis=0)).T) for one in every for p in one]
-    side = int(np.clip(min(s.min() for s in sides) // _ACROSS, *_SIDES))
+    side = int(np.clip(min(s.min() for s in sides) // _ACROSS, *SIDES))
     margin = max(_MARGIN, _BENT * max(float(s.max()) for s in sides))
     while True:
         window = _choose(exposures, every, grid, pairs, side, margin)
@@ -157,7 +157,7 @@ def _best(reached: NDArray[np.int32], covered: NDArray[np.int32]) -> tuple[NDArr
 
     Where exposures overlap, more is checked than where one is alone.
     """
-    for most, least in ((_FEW, 2), (_MOST, 2), (_FEW, 1), (_MOST, 1), (None, 1)):
+    for most, least in ((_FEW, 2), (MOST, 2), (_FEW, 1), (MOST, 1), (None, 1)):
         able = covered >= least
         if most is not None:
             able &= reached <= most

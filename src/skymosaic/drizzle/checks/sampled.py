@@ -30,7 +30,7 @@ from skymosaic.drizzle.checks.witness import (
 )
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.kept_masks import flag_kept
-from skymosaic.drizzle.memory import Work, drizzle_memory
+from skymosaic.drizzle.memory import Work, memory_of
 from skymosaic.drizzle.onepass.run import drizzle_chips
 from skymosaic.drizzle.onepass.skies import AppliedSky
 from skymosaic.drizzle.onepass.sums import Singles, bands
@@ -177,7 +177,7 @@ def compare_sample(
         cut_outs, load = drizzle_chips(folder, log, exposures, part, plain, processes=processes)
         [band] = bands(part.shape, cut_outs, load, skies, rows=part.shape[1])
         ours = {name: (band.mosaics[name], band.weight) for name in skies}
-    room = limits.free_memory() / drizzle_memory(_work(exposures, masks, part))
+    room = limits.free_memory() / memory_of("astrodrizzle", _work(exposures, masks, part)).peak
     theirs = by_astrodrizzle(
         folder, log, exposures, part, skies, plain, processes=max(1, min(processes, int(room)))
     )

@@ -15,6 +15,7 @@ from astropy.io import fits
 from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.kept_masks import save_masks
+from skymosaic.drizzle.memory import planes_of
 from skymosaic.drizzle.missing_pixels import fill_missing
 from skymosaic.drizzle.onepass import products
 from skymosaic.drizzle.onepass.chips import PerChip
@@ -26,7 +27,7 @@ from skymosaic.drizzle.onepass.parameters import final_of
 from skymosaic.drizzle.onepass.skies import AppliedSky, find_skies
 from skymosaic.drizzle.onepass.sky import Exposures
 from skymosaic.drizzle.onepass.sources import sources_on_grid
-from skymosaic.drizzle.onepass.sums import CutOut, Load, Singles, bands, planes_of
+from skymosaic.drizzle.onepass.sums import CutOut, Load, Singles, bands
 from skymosaic.drizzle.parameters import CR_STEPS, has_cr_steps
 from skymosaic.drizzle.static_masks import StaticMasks, rule_of, sigma_of
 from skymosaic.drizzlepac_calls import process

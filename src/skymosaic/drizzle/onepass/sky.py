@@ -13,6 +13,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
+from skymosaic.drizzle.memory import HELD
 from skymosaic.drizzle.parameters import flags
 from skymosaic.drizzle.static_masks import Place, StaticMasks, find_masks, rule_of, sigma_of
 from skymosaic.hst.exposure import Exposure
@@ -29,8 +30,6 @@ from skymosaic.sky.statistics import Singles, Statistic
 from skymosaic.sky.swapped import SwappedOverlaps, swapped_overlaps
 from skymosaic.sky.values import SkyValue
 
-HELD = 400_000_000
-"""Bytes of pixels that are kept from the first reading for the second one."""
 _WCS = re.compile(
     "(WCSAXES|CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CD[12]_|PC[12]_|PV[12]_|LONPOLE|LATPOLE|RADESYS|EQUINOX"
     "|A_|B_|AP_|BP_|NAXIS|DATE-OBS|MJD-OBS)[A-Z0-9_]* *="

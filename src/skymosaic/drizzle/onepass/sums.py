@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from skymosaic.drizzle.memory import CHIPS_A_PLANE, ROWS, planes_of
+
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
-_ROWS = 64  # rows summed at a time: they stay in the processor's cache
 _CONSTANT = 1e-13  # relative; below, two sets of skies differ by one constant
-_CHIPS_A_PLANE = 32
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def bands(
     load: Load,
     skies: Mapping[str, Sequence[float]],
     *,
-    rows: int = _ROWS,
+    rows: int = ROWS,
     scale: float = 1.0,
     fill: float | None = None,
     context: bool = False,
@@ -221,7 +221,7 @@ def _sum_band(
             if values[cut_out.number]:
                 total[here] += values[cut_out.number] * part
         if planes is not None:
-            which_plane, bit = divmod(cut_out.number, _CHIPS_A_PLANE)
+            which_plane, bit = divmod(cut_out.number, CHIPS_A_PLANE)
             planes[which_plane][here] |= np.where(part > 0, np.uint32(1 << bit).astype(np.int32), 0)
     seen = weight != 0
     only_bad = np.nonzero(~seen & (owner >= 0))
@@ -239,8 +239,3 @@ def _sum_band(
             mosaic[only_bad] = scale * (bad[only_bad] - sky)
         mosaics[name] = mosaic
     return Band(first, mosaics, weight.astype(np.float32), planes)
-
-
-def planes_of(chips: int) -> int:
-    """Return the number of context planes of AstroDrizzle: one for 32 chips."""
-    return max(chips - 1, 0) // _CHIPS_A_PLANE + 1

@@ -1,0 +1,42 @@
+"""The memory of a job: what its workers need together, unless the campaign file says another."""
+
+from __future__ import annotations
+
+from skymosaic.config import Campaign, Compute
+from skymosaic.drizzle.expected import Expected, of_campaign
+from skymosaic.drizzle.memory import LEAST
+
+
+def job_memory(campaign: Campaign, expected: Expected) -> int:
+    """Return what a job on a node needs, bytes: its workers that drizzle, and the others.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        It names the cores of a job, which are its workers.
+    expected : Expected
+        What one of them needs.
+    """
+    workers = campaign.compute.slurm.cores
+    drizzling = min(workers, expected.at_once or workers)
+    return drizzling * expected.needs.memory + round((workers - drizzling) * LEAST)
+
+
+def sized(campaign: Campaign) -> Compute:
+    """Return what a campaign asks for of its cluster, the memory of jobs in numbers.
+
+    A worker's own process may then take all that its drizzle needs; what a job's workers take
+    together Slurm watches.
+    """
+    compute = campaign.compute
+    if compute.slurm.memory != "auto":
+        return compute
+    expected = of_campaign(campaign)
+    memory = f"{job_memory(campaign, expected)}B"
+    limit = compute.memory_limit
+    return compute.model_copy(
+        update={
+            "slurm": compute.slurm.model_copy(update={"memory": memory}),
+            "memory_limit": f"{expected.needs.memory}B" if limit == "auto" else limit,
+        }
+    )

@@ -1,0 +1,274 @@
+"""How much there is to drizzle, as far as a campaign file tells, and what a worker needs for it.
+
+Also of exposures that are here: then it is known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from astropy.io import fits
+
+from skymosaic.archive.packing import plain_name
+from skymosaic.archive.simulated.names import CCDS
+from skymosaic.archive.tree import files_below
+from skymosaic.config import Campaign, DirectorySource, MastSource, S3Source, SimulatedSource
+from skymosaic.config.detectors import named_detectors
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.checks.sample_window import MOST, SIDES
+from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.memory import Engine, Memory, Needs, Work, memory_of, needs
+from skymosaic.drizzle.order import Detector
+from skymosaic.drizzle.request import Request
+from skymosaic.errors import InputError, SkymosaicError
+from skymosaic.host.counting import counted
+from skymosaic.hst.exposure import EXPOSURE_SUFFIXES, Exposure, suffix_of
+from skymosaic.hst.imagers import IMAGERS, imager_of
+
+_UNPACKED = 3  # times the size of a packed exposure: more than what was seen
+_ELONGATED = 4  # times the side of a square that a mosaic of unknown shape has columns
+
+# Where the number of files is not bounded by who asked for them.
+_MANY_EXPOSURES = 100
+_COARSEST = 0.2  # arcsec, where an imager's scale is not known
+_MOST_FILES = MastSource.model_fields["max_files"].default
+_IR_PIXELS = 1014**2  # of a WFC3/IR chip
+_CCD_PIXELS = 2051 * 4096  # of a WFC3/UVIS or ACS/WFC chip
+# The simulated field has 2946 x 3047 pixels; turned by 45 degrees its box has twice as many.
+_SIMULATED_PIXELS = 2 * 2946 * 3047
+# A simulated CCD camera's side with its dithers, small and full, in pixels.
+_CCD_SIDES = {"small": 690, "full": 4350}
+_CCD_SMALL = 256 * 512
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a worker of a campaign must have, and why."""
+
+    needs: Needs
+    engine: Engine
+    """The campaign's."""
+    at_once: int | None
+    """Such drizzles at the same time (count); None: as many as there are workers."""
+    work: Work
+    """One such drizzle."""
+    memory: Memory
+    """What it takes, without a margin."""
+
+
+def of_campaign(campaign: Campaign) -> Expected:
+    """Return what a worker of a campaign must have, as far as its file tells.
+
+    Nothing is read but the names and sizes of a folder's files. Where the file does not tell how
+    large the mosaic is, it is as large as ``drizzle.max_output_megapixels`` allows. Of a program it
+    is what its most demanding group needs.
+    """
+    most = max(map(_of_one, _mosaics_of(campaign)), key=lambda one: one.needs.memory)
+    return most if campaign.groups is None else replace(most, at_once=None)
+
+
+def _mosaics_of(campaign: Campaign) -> Iterator[Campaign]:
+    yield campaign
+    for name in campaign.groups.parameters if campaign.groups is not None else ():
+        with contextlib.suppress(SkymosaicError):  # the group fails, and the others run
+            yield campaign.for_group(name)
+
+
+def _of_one(campaign: Campaign) -> Expected:
+    request = Request.of(campaign)
+    work = work_of(campaign, request)
+    # With onepass one task makes the mosaics of all methods.
+    drizzles = 1 if request.engine == "onepass" else len(request.methods)
+    return Expected(
+        needs_of(request, work),
+        request.engine,
+        drizzles + ("engines" in request.checks),
+        work,
+        memory_of(request.engine, work),
+    )
+
+
+def needs_of(request: Request, work: Work) -> Needs:
+    """Return what a worker must have that drizzles, or lets one engine check the other."""
+    each = [needs(engine, part) for engine, part in _parts(request, work)]
+    return Needs(memory=max(one.memory for one in each), disk=max(one.disk for one in each))
+
+
+def _parts(request: Request, work: Work) -> Iterator[tuple[Engine, Work]]:
+    """Return what is drizzled by whom: the mosaics, and what one engine does for the other."""
+    yield request.engine, work
+    if request.engine == "onepass" and request.witness:
+        # AstroDrizzle on a few exposures of a small window.
+        exposures = min(MOST, work.chips)
+        pixels = 2 * work.largest_chip * exposures
+        yield (
+            "astrodrizzle",
+            Work(2 * exposures, min(pixels, work.input_pixels), SIDES[1] ** 2),
+        )
+    if request.engine == "astrodrizzle" and (request.own_methods or request.witness):
+        yield "onepass", replace(work, cosmic_rays=False)  # each chip alone
+    if "engines" in request.checks:
+        yield "onepass" if request.engine == "astrodrizzle" else "astrodrizzle", work
+
+
+def work_of(campaign: Campaign, request: Request) -> Work:
+    """Return what is drizzled in one go, as far as the file tells."""
+    source = campaign.source
+    if isinstance(source, DirectorySource) and not request.detectors:
+        request = request.knowing(_detector_in(source.path))
+    parameters = request.parameters
+    chips, pixels, largest, known_by = _inputs(campaign)
+    most = int(campaign.drizzle.max_output_megapixels * 1e6)
+    if source.kind == "simulated":
+        most = min(most, _simulated_output(source, parameters.get("final_scale")))
+    else:
+        known_by += f"; the mosaic has {most / 1e6:g} megapixels, as drizzle allows at most"
+    return Work(
+        chips=chips,
+        input_pixels=pixels,
+        output_pixels=most,
+        largest_chip=largest,
+        columns=min(most, round(_ELONGATED * math.sqrt(most))),
+        mosaics=len(request.choices) if request.engine == "onepass" else 1,
+        processes=request.processes_there(chips),
+        scale_ratio=_scale_ratio(request.detectors, parameters.get("final_scale")),
+        context=bool(parameters.get("context")),
+        cosmic_rays=request.may_look_for_cosmic_rays,
+        mask_sources=request.mask_sources,
+        known_by=known_by,
+    )
+
+
+def work_at_hand(
+    folder: Path,
+    exposures: Sequence[Exposure],
+    grid: Grid,
+    request: Request,
+    parameters: Mapping[str, Any],
+) -> Work:
+    """Return what the one-pass engine drizzles in one go, of exposures in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the exposures.
+    exposures : sequence of Exposure
+        Which.
+    grid : Grid
+        The output grid.
+    request : Request
+        What the campaign asks.
+    parameters : mapping
+        AstroDrizzle's, as from `Request.decide`.
+    """
+    pixels, scales = [], []
+    for exposure in exposures:
+        with fits.open(folder / exposure.name) as hdus:
+            for chip in exposure.chips:
+                header = hdus["SCI", chip.extver].header
+                pixels.append(header["NAXIS1"] * header["NAXIS2"])
+                scales.append(chip.scale or grid.scale)
+    return Work(
+        chips=len(pixels),
+        input_pixels=sum(pixels),
+        output_pixels=grid.shape[0] * grid.shape[1],
+        largest_chip=max(pixels),
+        columns=grid.shape[0],
+        mosaics=len(request.choices),
+        processes=request.processes(len(exposures)),
+        scale_ratio=max(scales) / grid.scale,
+        context=bool(parameters.get("context", True)),
+        cosmic_rays=pars.has_cr_steps(parameters),
+        mask_sources=request.mask_sources,
+        known_by="the exposures",
+    )
+
+
+def _scale_ratio(detectors: Sequence[Detector], final_scale: Any) -> float:
+    """Return the largest ratio of an exposure's scale to the mosaic's, of any imager if need be."""
+    known = [imager_of(*detector) for detector in detectors] or IMAGERS
+    scales = [imager.scale for imager in known if imager is not None and imager.scale is not None]
+    if final_scale is None:
+        return 1.0 if len(detectors) < 2 or not scales else max(scales) / min(scales)
+    return max(scales, default=_COARSEST) / float(final_scale)
+
+
+def _inputs(campaign: Campaign) -> tuple[int, int, int, str]:
+    """Return the chips of all exposures, their pixels, the largest's, and how these are known."""
+    source = campaign.source
+    if isinstance(source, DirectorySource):
+        return _in_folder(source.path)
+    if isinstance(source, MastSource | S3Source):
+        bounded = source.max_files < _MOST_FILES
+        count = source.max_files if bounded else _MANY_EXPOSURES
+        instruments = source.instrument if isinstance(source, MastSource) else ()
+        infrared = bool(instruments) and all("IR" in name for name in instruments)
+        chips, each = (1, _IR_PIXELS) if infrared else (2, _CCD_PIXELS)
+        why = "source.max_files" if bounded else f"taken for {_MANY_EXPOSURES} exposures"
+        return count * chips, count * chips * each, each, why
+    if source.instrument in CCDS:
+        count = 2 * (len(source.tiles) or 2) * source.dithers
+        each = _CCD_PIXELS if source.size == "full" else _CCD_SMALL
+    else:
+        count = (len(source.tiles) or 9) * source.dithers
+        each = _IR_PIXELS if source.size == "full" else 256**2
+    return count, count * each, each, "the simulation"
+
+
+def _simulated_output(source: SimulatedSource, final_scale: Any) -> int:
+    """Return the pixels of the mosaic of a simulation."""
+    [detector] = named_detectors(source)
+    imager = imager_of(*detector)
+    assert imager is not None and imager.scale is not None  # of all that is simulated it is known
+    finer = (imager.scale / float(final_scale or imager.scale)) ** 2
+    if source.instrument not in CCDS:
+        share = _IR_PIXELS if source.size == "full" else 256**2
+        return int(_SIMULATED_PIXELS * share / _IR_PIXELS * finer)
+    # Tiles are half a camera apart in a square of three by three; a turned box is twice as large.
+    last = max((int(tile) for tile in source.tiles), default=2)
+    tiles = min(4.0, 0.5 + 0.6 * last)
+    return int(2 * tiles * _CCD_SIDES[source.size] ** 2 * finer)
+
+
+def _detector_in(folder: Path) -> list[tuple[str, str]]:
+    """Return INSTRUME and DETECTOR of a folder's first exposure.
+
+    Where none is seen they are taken for WFC3/IR's, as in `_in_folder`.
+    """
+    try:
+        paths = _exposures_below(folder)
+        if paths:
+            header = fits.getheader(min(paths))
+            return [(str(header.get("INSTRUME", "")), str(header.get("DETECTOR", "")))]
+    except OSError:  # damaged, of which inspect tells
+        pass
+    return [("WFC3", "IR")]
+
+
+def _exposures_below(folder: Path) -> list[Path]:
+    """Return the exposures of a folder and of those below; none where workers alone see it."""
+    try:
+        files = files_below(folder, lambda _path, _why: None)
+    except InputError:  # of which inspect tells
+        return []
+    return [path for path in files if suffix_of(plain_name(path.name)) in EXPOSURE_SUFFIXES]
+
+
+def _in_folder(folder: Path) -> tuple[int, int, int, str]:
+    sizes = []
+    for path in _exposures_below(folder):
+        with contextlib.suppress(OSError):
+            packed = plain_name(path.name) != path.name
+            sizes.append(path.stat().st_size * (_UNPACKED if packed else 1))
+    if not sizes:
+        pixels = _MANY_EXPOSURES * _IR_PIXELS
+        why = f"taken for {_MANY_EXPOSURES} WFC3/IR exposures"
+        return _MANY_EXPOSURES, pixels, _IR_PIXELS, why
+    # A CCD's files have SCI, ERR and DQ: 10 bytes per pixel, the fewest of all.
+    largest = min(max(sizes) // 10, _CCD_PIXELS)  # no chip has more
+    return 2 * len(sizes), sum(sizes) // 10, largest, f"{counted(len(sizes), 'file')} in {folder}"
