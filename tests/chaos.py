@@ -355,7 +355,7 @@ def flipped_byte(run: Run) -> str:
         raise TrialError(f"ended with {code}:\n{run.output}")
     if "ibxl51eoq_flt.fits changed in the store" not in run.output:
         raise TrialError(f"the damage was not named:\n{run.output}")
-    return "found, named and made anew"
+    return "found, named and made again"
 
 
 def full_scratch(run: Run, size: str) -> str:

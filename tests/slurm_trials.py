@@ -143,7 +143,7 @@ def refused(stage: Stage) -> str:
 def jobs_fail(stage: Stage) -> str:
     """The jobs' own commands fail: the run ends, and says why."""
     trial = Trial(stage, "jobs fail", "tiles", TILES, prologue=["nosuchmodule load x", "exit 3"])
-    return trial.must_end(trial.run(), 10, "nosuchmodule: command not found", "again and again")
+    return trial.must_end(trial.run(), 10, "nosuchmodule: command not found", "repeatedly")
 
 
 def job_cancelled(stage: Stage) -> str:

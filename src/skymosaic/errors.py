@@ -21,7 +21,7 @@ class CampaignError(SkymosaicError):
 
 
 class InputError(SkymosaicError):
-    """An exposure or drizzled file is damaged, missing, doubled or unlike the rest.
+    """An exposure or drizzled image is damaged, missing, duplicated, or of a different kind.
 
     Parameters
     ----------
@@ -45,31 +45,31 @@ class AlignmentError(SkymosaicError):
 
 
 class DrizzleError(SkymosaicError):
-    """AstroDrizzle failed, or the output would be too large to start."""
+    """AstroDrizzle failed, or the mosaic would be too large to begin."""
 
     exit_code = 6
 
 
 class SkyError(SkymosaicError):
-    """A sky value cannot be trusted: another method ran, records disagree, an invariant broke."""
+    """A sky value cannot be trusted: another method ran, records disagree, an invariant fails."""
 
     exit_code = 7
 
 
 class InstallationError(SkymosaicError):
-    """The installation lacks something, gives wrong answers, or is not that of the workers."""
+    """The installation lacks something, gives wrong results, or differs from the workers'."""
 
     exit_code = 8
 
 
 class StoreError(SkymosaicError):
-    """The store or the scratch folder is full, forbidden, or was changed by others."""
+    """The store or the scratch folder is full, cannot be used, or was changed by others."""
 
     exit_code = 9
 
 
 class ComputeError(SkymosaicError):
-    """The workers were lost, or never came; finished steps are kept, and a new run goes on."""
+    """The workers were lost, or did not start. Finished steps are kept; a new run resumes."""
 
     exit_code = 10
     passes_by_itself = True
@@ -83,14 +83,14 @@ class OutOfMemoryError(SkymosaicError):
 
 
 class UnreachableError(StoreError):
-    """The store did not answer, or was too busy, for as long as was waited for it."""
+    """The store did not answer, or was too busy, until the waiting time was over."""
 
     exit_code = 12
     passes_by_itself = True
 
 
 class LockedError(SkymosaicError):
-    """Another run of this campaign is at work in this store, or took over from this one."""
+    """Another run of this campaign is working in this store, or has replaced this one."""
 
     exit_code = 13
     passes_by_itself = True
@@ -109,7 +109,7 @@ class ForbiddenError(StoreError, PermissionError):
 
 
 class DamagedError(StoreError):
-    """A product or record in the store is damaged; ``skymosaic verify-store --repair`` helps."""
+    """A product or record in the store is damaged; repair: ``skymosaic verify-store --repair``."""
 
     exit_code = 16
 
@@ -121,13 +121,13 @@ class PartialError(SkymosaicError):
 
 
 class CancelledError(SkymosaicError):
-    """The run was ended by ``skymosaic cancel``; ``skymosaic restart`` goes on."""
+    """The run was stopped by ``skymosaic cancel``; ``skymosaic restart`` resumes it."""
 
     exit_code = 18
 
 
 class WalltimeError(SkymosaicError):
-    """The batch system's time for the job is over; finished steps are kept, a new run goes on."""
+    """The job reached its time limit in the batch system. Finished steps are kept; resume it."""
 
     exit_code = 19
     passes_by_itself = True
@@ -142,9 +142,9 @@ def exit_code_table() -> list[tuple[int, str, str, bool]]:
     others = [
         (0, "", "Done.", False),
         (2, "", "Wrong usage of the command line.", False),
-        (129, "", "The terminal was closed (SIGHUP); run the same command again to go on.", True),
-        (130, "", "Interrupted (Ctrl-C); run the same command again to go on.", True),
-        (143, "", "Terminated (SIGTERM); run the same command again to go on.", True),
+        (129, "", "The terminal was closed (SIGHUP); run the same command again to resume.", True),
+        (130, "", "Interrupted (Ctrl-C); run the same command again to resume.", True),
+        (143, "", "Terminated (SIGTERM); run the same command again to resume.", True),
     ]
     return sorted(ours + others)
 
@@ -156,7 +156,7 @@ def exit_code_markdown() -> str:
         for code, name, meaning, again in exit_code_table()
     ]
     head = ["# Exit codes", "", "Made by `scripts/write-exit-codes` from `skymosaic.errors`.", ""]
-    columns = ["| Code | Error | Meaning | Can pass by itself |", "|---|---|---|---|"]
+    columns = ["| Code | Error | Meaning | May succeed if run again |", "|---|---|---|---|"]
     return "\n".join([*head, *columns, *rows]) + "\n"
 
 

@@ -338,7 +338,7 @@ def test_what_is_damaged_is_made_anew(simulated_files: Path, tmp_path: Path) -> 
     assert skymosaic("verify-store", store / "field").code == 16
     repaired = skymosaic("verify-store", "--repair", store / "field")
     assert repaired.code == 0, repaired.err
-    assert f"field/runs/match/{science.name}: its bytes are not those" in repaired.out
+    assert f"field/runs/match/{science.name}: its content is not what was written" in repaired.out
     whole = skymosaic("verify-store", store / "field")
     assert (whole.code, "; 0 damaged or missing" in whole.out) == (0, True)
     after = manifests(store / "field")

@@ -160,13 +160,14 @@ def test_a_connection_that_drops_goes_on_where_it_stopped(mast: Mast) -> None:
     ("fault", "code", "told"),
     [
         pytest.param(
-            *("503", 12, "did not come from MAST in 6 tries: HTTP 503"), marks=pytest.mark.slow
+            *("503", 12, "could not be fetched from MAST in 6 tries: HTTP 503"),
+            marks=pytest.mark.slow,
         ),
         ("403", 15, "public from 2013-03-14. If it is yours, set MAST_API_TOKEN"),
-        ("html", 4, "what came is not FITS"),
-        ("wrong size", 4, "bytes came, the list says 1000000"),
+        ("html", 4, "the answer is not FITS"),
+        ("wrong size", 4, "bytes came, but the list says 1000000"),
         pytest.param(
-            *("wrong checksum", 12, "not what the place's checksum says"), marks=pytest.mark.slow
+            *("wrong checksum", 12, "not the one that the server gives"), marks=pytest.mark.slow
         ),
     ],
 )

@@ -120,7 +120,7 @@ def test_auto_takes_from_mast_what_the_bucket_lacks_and_says_so(
     assert set(archive.files) <= fetched
     assert set(archive.sent) == {name for name in archive.files if "51" in name}
     assert "ibxl51eoq_flt.fits is not in s3://stpubdata" in ended.err
-    assert "asking the next place" in ended.err
+    assert "trying the next server" in ended.err
 
 
 @pytest.fixture

@@ -155,8 +155,8 @@ def test_what_is_no_scheduler_has_no_versions() -> None:
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("tcp://127.0.0.1:8786", "every user of this host can run anything"),
-        ("tcp://10.0.0.1:8786", "whoever reaches it can run anything"),
+        ("tcp://127.0.0.1:8786", "every user of this host can run any code"),
+        ("tcp://10.0.0.1:8786", "anyone who can reach it can run any code"),
         ("tls://127.0.0.1:8786", None),
     ],
 )

@@ -152,7 +152,7 @@ def test_an_unasked_part_from_the_beginning_is_gone_on_with(server, tmp_path) ->
 @pytest.mark.parametrize("length", ["abc", "-1", "", "1e3", "9" * 30, "5, 7"])
 def test_a_bad_length_is_told(server, tmp_path, length) -> None:
     server.answer = sends(head(200, ("Content-Length", length), TAG_A) + A)
-    with pytest.raises(UnreachableError, match=f"{NAME} did not come from MAST in 3 tries"):
+    with pytest.raises(UnreachableError, match=f"{NAME} could not be fetched from MAST in 3 tries"):
         got(Http(server.url), tmp_path)
     server.answer = honest(A, TAG_A)
     assert got(Http(server.url), tmp_path) == A
@@ -177,13 +177,13 @@ def test_chunks_that_break_off(server, tmp_path) -> None:
 
 def test_another_length_than_the_list_says_is_told_before_it_is_fetched(server, tmp_path) -> None:
     server.answer = sends(head(200, ("Content-Length", 1 << 40)), A, 60.0)
-    with pytest.raises(InputError, match=f"{1 << 40} bytes came, the list says {len(A)}"):
+    with pytest.raises(InputError, match=f"{1 << 40} bytes came, but the list says {len(A)}"):
         got(Http(server.url), tmp_path)
 
 
 def test_more_than_any_file_has_is_not_fetched(server, tmp_path) -> None:
     server.answer = sends(head(200, ("Content-Length", 1 << 40)), A, 60.0)
-    with pytest.raises(InputError, match="more than the 64000000000 that are fetched at most"):
+    with pytest.raises(InputError, match="at most 64000000000 are fetched"):
         got(Http(server.url), tmp_path, 0)
 
 
@@ -194,7 +194,7 @@ def test_more_than_the_file_is_cut_off(server, tmp_path) -> None:
             yield A
 
     server.answer = endless
-    with pytest.raises(UnreachableError, match=f"more came than the {len(A)} bytes"):
+    with pytest.raises(UnreachableError, match=f"it sent more than the expected {len(A)} bytes"):
         got(Http(server.url), tmp_path)
 
 
@@ -291,7 +291,7 @@ def test_an_encoding_that_is_a_lie(server, tmp_path, encoding) -> None:
 def test_an_encoding_that_was_not_asked_for(server, tmp_path) -> None:
     packed = b"\x1f\x8b" + A[2:]
     server.answer = sends(head(200, ("Content-Encoding", "gzip")) + packed)
-    with pytest.raises(InputError, match="compressed, which was not asked for"):
+    with pytest.raises(InputError, match="compressed, although this was not requested"):
         got(Http(server.url), tmp_path)
 
 
@@ -302,9 +302,9 @@ def test_an_encoding_that_was_not_asked_for(server, tmp_path) -> None:
         ("ftp://127.0.0.1/x.fits", "not HTTP"),
         ("http://127.0.0.2:8080/x.fits", "only this host"),
         ("http://169.254.169.254/latest/meta-data", "only this host"),
-        ("http://user:secret@127.0.0.1/", "no address"),
-        ("http://[", "no address"),
-        ("http://127.0.0.1:x/", "no address"),
+        ("http://user:secret@127.0.0.1/", "not an address"),
+        ("http://[", "not an address"),
+        ("http://127.0.0.1:x/", "not an address"),
     ],
 )
 def test_a_redirect_into_this_network_is_not_followed(server, tmp_path, target, why) -> None:
@@ -323,7 +323,7 @@ def test_redirects(server, tmp_path, monkeypatch) -> None:
     server.answer = there
     assert got(Http(server.url), tmp_path) == A
     server.answer = sends(head(302, ("Location", "/x"), ("Content-Length", 0)))
-    with pytest.raises(InputError, match="from address to address without end"):
+    with pytest.raises(InputError, match="redirects without end"):
         got(Http(server.url), tmp_path)
 
 
@@ -404,7 +404,7 @@ def test_what_comes_otherwise_each_time_is_damaged(server, bucket, tmp_path) -> 
 )
 def test_a_bucket_that_does_not_speak_s3(server, bucket, tmp_path, answer) -> None:
     server.answer = answer
-    with pytest.raises(UnreachableError, match="did not come from s3://b"):
+    with pytest.raises(UnreachableError, match="could not be fetched from s3://b"):
         got(bucket, tmp_path)
 
 

@@ -62,9 +62,9 @@ def test_what_is_seen(tmp_path) -> None:
         ("DQ", np.s_[:], 4, "DQ flags every pixel"),
         ("SCI", np.s_[:], 0.0, "every good pixel is 0"),
         ("SCI", np.s_[:], 3.5, "every good pixel is 3.5"),
-        ("SCI", np.s_[3, 3], np.nan, "1 pixel that DQ does not keep out is no number"),
-        ("SCI", np.s_[3, 3:6], np.inf, "3 pixels that DQ does not keep out are no numbers"),
-        ("SCI", np.s_[:], np.nan, "254 pixels that DQ does not keep out are no numbers"),
+        ("SCI", np.s_[3, 3], np.nan, "1 pixel that DQ does not mask is not a number"),
+        ("SCI", np.s_[3, 3:6], np.inf, "3 pixels that DQ does not mask are not numbers"),
+        ("SCI", np.s_[:], np.nan, "254 pixels that DQ does not mask are not numbers"),
     ],
 )
 def test_a_chip_that_cannot_be_measured_is_refused_or_left_out(
@@ -88,7 +88,7 @@ def test_where_all_are_left_out_nothing_is_left_to_do(tmp_path) -> None:
     path = made(tmp_path / "a_flt.fits")
     change(path, "SCI", 1, np.s_[:], 0.0)
     refused = judge([seen(path)], Rules(leave_out=True)).refused
-    assert refused is not None and "every exposure is left out" in str(refused)
+    assert refused is not None and "every exposure was left out" in str(refused)
     assert "a_flt.fits[SCI,1]: every good pixel is 0" in str(refused)
 
 

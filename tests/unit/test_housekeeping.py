@@ -100,7 +100,7 @@ def test_a_run_that_was_interrupted(place, end) -> None:
     status = asking.find_status(uri(place))
     assert status.state is RunState.INTERRUPTED
     assert status.error is not None
-    assert status.error["message"].endswith("run the same command again to go on")
+    assert status.error["message"].endswith("run the same command again to resume")
 
 
 def test_a_run_that_is_at_work_and_one_that_was_killed(place) -> None:

@@ -147,7 +147,7 @@ def test_what_older_versions_retrieved_is_judged_too(place, data) -> None:
         stages.retrieve(place, source, asked, parcel)
     forget_what_was_seen(place)
     with pytest.raises(
-        InputError, match=r"ibxl54bbq.*1 pixel that DQ does not keep out is no number"
+        InputError, match=r"ibxl54bbq.*1 pixel that DQ does not mask is not a number"
     ):
         inspect(place, data, asked)
 

@@ -62,9 +62,9 @@ def test_a_flipped_byte_a_shorter_file_and_one_that_is_gone(store: SmallStore) -
     (store.where / "pristine" / "b_flt.fits").unlink()
     ended = verify(store)
     assert ended.exit_code == 16
-    assert f"field/{MOSAIC}: its bytes are not those that were made" in ended.output
-    assert "field/runs/match/field_match_drz_wht.fits: it is not the" in ended.output
-    assert "field/pristine/b_flt.fits: it is gone" in ended.output
+    assert f"field/{MOSAIC}: its content is not what was written" in ended.output
+    assert "field/runs/match/field_match_drz_wht.fits: its size is not the" in ended.output
+    assert "field/pristine/b_flt.fits: it is missing" in ended.output
     assert "3 damaged or missing" in ended.output
     assert f"`skymosaic verify-store --repair {store.where}`" in ended.output
 
@@ -149,7 +149,7 @@ def test_a_run_that_began_and_ended_meanwhile(store: SmallStore) -> None:
             with lease.held(store.place.store, campaign_lock(store.place), "run"):
                 pass
 
-    with pytest.raises(LockedError, match="was run meanwhile; verify it again"):
+    with pytest.raises(LockedError, match="was run in the meantime; verify it again"):
         integrity.verify_store(str(store.where), tell=run)
 
 
@@ -167,7 +167,7 @@ def test_a_program_and_a_group_of_it(tmp_path: Path) -> None:
     assert [flaw.key for flaw in own.flaws] == ["program/1/M_16/F160W/pristine/b_flt.fits"]
     with pytest.raises(CampaignError, match=r"verify-store --repair .*/program`"):
         integrity.take_away(own)
-    with pytest.raises(DamagedError, match=r"verify-store --repair \S*/program` makes anew"):
+    with pytest.raises(DamagedError, match=r"verify-store --repair \S*/program` makes the damaged"):
         own.require_whole()
     whole = integrity.verify_store(f"{store.uri}/program")
     assert whole.flaws == own.flaws
@@ -253,4 +253,4 @@ def test_a_named_pipe_in_place_of_a_record(store: SmallStore) -> None:
     os.mkfifo(store.where / "submission.json")
     ended = CliRunner().invoke(main, ["status", str(store.where)])
     assert ended.exit_code == 9
-    assert "submission.json is no file; remove it" in ended.output
+    assert "submission.json is not a file; remove it" in ended.output

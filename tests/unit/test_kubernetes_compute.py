@@ -108,7 +108,7 @@ def test_a_scheduler_without_workers_is_waited_for_and_named(
     with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as empty:
         monkeypatch.setenv(kubernetes.ADDRESS, empty.scheduler_address)
         with (
-            pytest.raises(ComputeError, match="no workers came to the scheduler"),
+            pytest.raises(ComputeError, match="no workers connected to the scheduler"),
             kubernetes.client(settings(patience=1), 1),
         ):
             pass

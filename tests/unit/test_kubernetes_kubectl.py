@@ -88,7 +88,7 @@ def test_a_campaign_comes_and_goes_with_the_rights_that_the_docs_name(
     }
     kinds = {kind for kind, _ in cluster.objects} - {"jobs"}
     assert owners == {(kind, cluster.objects[JOB]["metadata"]["uid"]) for kind in kinds}
-    with pytest.raises(LockedError, match="is at work"):
+    with pytest.raises(LockedError, match="is running"):
         submit.submit(job)
     first = secret_of(cluster)
     # Nothing but the Secret's own data holds the key, its annotations neither.

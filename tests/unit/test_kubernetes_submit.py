@@ -197,7 +197,7 @@ def test_what_could_not_be_taken_back_is_named(
 
 def test_a_job_that_is_at_work_is_left_alone(asked: Asked, job: Job, tmp_path: Path) -> None:
     (tmp_path / "job").write_text(job_state(None))
-    with pytest.raises(LockedError, match="skymosaic-field is at work"):
+    with pytest.raises(LockedError, match="skymosaic-field is running"):
         submit.submit(job)
     assert [call["arguments"][0] for call in asked()] == ["get"]
     assert submit.fate(handed_over(job)) == Fate("alive")

@@ -350,7 +350,10 @@ def test_nonsense_of_drizzlepac_is_refused(key, wrong, right) -> None:
         ("align: {tweakreg: {refcat: no.cat}}", "align.tweakreg.refcat: there is no file /"),
         ("drizzle: {parameters: {rules_file: no.txt}}", "rules_file: there is no file /"),
         ("drizzle: {engine: onepass, parameters: {final_wht_type: IVM}}", "onepass does not do"),
-        ("source: {instrument: [FOC/96]}", "source.instrument is FOC/96: AstroDrizzle knows none"),
+        (
+            "source: {instrument: [FOC/96]}",
+            "source.instrument is FOC/96: AstroDrizzle does not know it",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_refused_by_check(tmp_path, text, said) -> None:

@@ -98,7 +98,7 @@ def test_it_tells_the_rule_of_the_static_mask(
 @pytest.mark.parametrize("step", CR_STEPS)
 def test_a_witness_of_cosmic_ray_steps_is_refused_by_the_file(step: str, tmp_path: Path) -> None:
     refused = {"witness": True, "parameters": {step: True}}
-    with pytest.raises(CampaignError, match=rf"line 3: drizzle: witness cannot be had with {step}"):
+    with pytest.raises(CampaignError, match=rf"line 3: drizzle: witness does not work with {step}"):
         campaign(tmp_path, FOLDER, drizzle=refused)
     campaign(tmp_path, FOLDER, drizzle={**refused, "parameters": {step: False}})
     campaign(tmp_path, FOLDER, drizzle={**refused, "engine": "onepass"})  # it needs no witness

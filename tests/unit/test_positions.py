@@ -250,7 +250,7 @@ def test_within_a_visit_tweakreg_is_no_remedy() -> None:
     pairs = [pair_of("ibxl51aaq", "ibxl51bbq", DISPLACED, 3.0)]
     [told] = positions_told({"pairs": pairs, "overlaps": 1})
     assert "align.method" not in told
-    assert "fetch the exposures from MAST anew" in told
+    assert "fetch the exposures from MAST again" in told
 
 
 def test_nothing_is_told_where_stars_agree_or_are_too_few() -> None:

@@ -143,6 +143,6 @@ def test_a_group_that_cannot_be_does_not_stop_the_count_of_the_others() -> None:
     text = TEXT.replace("final_bits", "driz_cr: true, final_bits")
     text += "    M 17/F160W: {drizzle: {witness: true}}\n"
     groups = split([parcel("a", "M 17", "F160W"), parcel("b", "M 16", "F160W")])
-    with pytest.raises(CampaignError, match=r"M 17/F160W: witness cannot be had"):
+    with pytest.raises(CampaignError, match=r"M 17/F160W: witness does not work"):
         program(text).for_group("M 17/F160W")
     assert count_kinds(tasks_of_groups(program(text), groups))["gather"] == 1

@@ -120,7 +120,7 @@ def test_the_allowed_output_bounds_what_is_not_known(tmp_path: Path) -> None:
     assert (work.chips, work.output_pixels) == (27, 20_000_000)
     assert "source.max_files" in work.known_by and "20 megapixels" in work.known_by
     unbounded = work_of(tmp_path, {"kind": "mast", "proposal_id": [12812]})
-    assert unbounded.chips == 200 and "taken for 100 exposures" in unbounded.known_by
+    assert unbounded.chips == 200 and "assumed: 100 exposures" in unbounded.known_by
 
 
 def test_a_folder_is_looked_at(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_folder_is_looked_at(tmp_path: Path) -> None:
     assert (work.chips, work.input_pixels) == (4, 2000)
     assert "2 files" in work.known_by
     gone = work_of(tmp_path, {"kind": "directory", "path": str(tmp_path / "elsewhere")})
-    assert "taken for" in gone.known_by
+    assert "assumed" in gone.known_by
 
 
 def test_cosmic_rays_need_another_image(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_a_lost_scheduler_is_named(monkeypatch: pytest.MonkeyPatch, error: Excep
 
     monkeypatch.setattr(execution, "wait", lost)
     with pytest.raises(
-        ComputeError, match=r"the workers were lost .* run again to go on"
+        ComputeError, match=r"the workers were lost .* run again to resume"
     ) as raised:
         execution.wait_for_all([])
     assert "\n" not in str(raised.value)

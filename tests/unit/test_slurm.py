@@ -291,7 +291,7 @@ def test_states_are_those_that_squeue_lists(tmp_path: Path, monkeypatch) -> None
     ("file", "error", "told"),
     [
         ("walltime", WalltimeError, "Slurm job 7 is nearly over"),
-        ("no-workers", ComputeError, "workers of all nodes of the job ended again and again"),
+        ("no-workers", ComputeError, "workers of all nodes of the job ended repeatedly"),
     ],
 )
 def test_what_happened_before_there_were_workers_is_heard(

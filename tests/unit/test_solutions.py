@@ -82,7 +82,7 @@ def test_models_of_several_detectors_are_no_kinds(make) -> None:
 def test_within_a_visit_tweakreg_is_no_remedy(make) -> None:
     [told] = mixed_as_they_are([make("ibxl54aaq", IDC), make("ibxl54bbq", GAIA)])
     assert "align.method" not in told
-    assert "from MAST anew" in told
+    assert "from MAST again" in told
 
 
 @pytest.fixture

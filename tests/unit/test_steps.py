@@ -491,8 +491,8 @@ def test_of_several_tasks_that_are_one_step_one_tells_time_and_bytes(place, monk
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (KeyboardInterrupt(), "Ctrl-C (SIGINT): interrupted; run the same command again to go on"),
-        (SystemExit(129), "SIGHUP: interrupted; run the same command again to go on"),
+        (KeyboardInterrupt(), "Ctrl-C (SIGINT): interrupted; run the same command again to resume"),
+        (SystemExit(129), "SIGHUP: interrupted; run the same command again to resume"),
         (SystemExit(2), "2"),
         (ValueError("no"), "no"),
     ],

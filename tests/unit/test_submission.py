@@ -111,7 +111,7 @@ def test_what_is_handed_over_is_told_from_then_on(campaign, place, backend) -> N
 
 def test_a_second_submission_is_refused(campaign, place, backend) -> None:
     handover.submit(campaign)
-    with pytest.raises(LockedError, match=r"job 17.* does not run yet.*skymosaic cancel"):
+    with pytest.raises(LockedError, match=r"job 17.* is still queued.*skymosaic cancel"):
         handover.submit(campaign)
     backend.known = False  # the cluster has lost it
     handover.submit(campaign)

@@ -66,7 +66,7 @@ def test_an_untried_imager_is_refused_with_the_key_that_allows_it(tmp_path, imag
     assert why is not None and image.name in why and "/".join(imager) in why
     assert "source.allow_untried: true" in why
     assert why_refused(image, Allowed(untried=True)) is None
-    assert any("/".join(imager) in line and "ever tried" in line for line in warnings_of([image]))
+    assert any("/".join(imager) in line and "never tested" in line for line in warnings_of([image]))
 
 
 def test_the_cameras_of_nicmos(tmp_path) -> None:

@@ -152,8 +152,8 @@ def align(
     _check_members(exposures, members)
     if len(drizzled) == 1:
         raise AlignmentError(
-            f"{drizzled[0].name} is the only drizzled image, and there is no other to align it "
-            "with: set `align: none` to take its exposures with the WCS that they have, or add "
+            f"{drizzled[0].name} is the only drizzled image, so there is nothing to align it "
+            "with. Set `align: none` to use its exposures with the WCS that they have, or add "
             "the DRZ/DRC and exposures of other visits to the source"
         )
     try:
@@ -356,8 +356,8 @@ def _move_members(
         )
         if not unlike[exposure.rootname] <= MAX_UNLIKE_MOTION:
             raise AlignmentError(
-                f"{exposure.name} moved {unlike[exposure.rootname]:.2f} mas otherwise than {name} "
-                f"(at most {MAX_UNLIKE_MOTION:g}): was it drizzled with another WCS than it has "
-                "now? Fetch both files again"
+                f"{exposure.name} moved {unlike[exposure.rootname]:.2f} mas differently from "
+                f"{name} (at most {MAX_UNLIKE_MOTION:g} is allowed). Was the image drizzled with "
+                "another WCS than the exposure has now? Fetch both files again"
             )
     return unlike

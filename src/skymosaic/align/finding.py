@@ -83,7 +83,7 @@ def choose_finding(
     width = given.get("conv_width") or min(_width(e, images[e.rootname]) for e in exposures)
     if NOISE_IS_GIVEN & set(given):
         parameters = {"threshold": _THRESHOLD, "conv_width": width, **given}
-        return Finding(parameters, f"sources are found as align.imagefind says: {parameters}")
+        return Finding(parameters, f"sources are found with align.imagefind: {parameters}")
     sigma, found = _count_at_thresholds(images, float(width))
     # Images of next to no sources, or without overlap, can be aligned with no parameters, and say
     # nothing of those for the rest.

@@ -31,7 +31,7 @@ def choose_order(footprints: Mapping[str, Sequence[Polygon]], wanted: Sequence[s
     order = [_identify(word, list(footprints)) for word in wanted]
     for i, name in enumerate(order):
         if name in order[:i]:
-            raise CampaignError(f"align.order names {name} twice ({wanted[i]!r}); take one out")
+            raise CampaignError(f"align.order names {name} twice ({wanted[i]!r}); remove one")
     shared: dict[str, dict[str, float]] = {name: {} for name in footprints}
     for (a, b), area in overlaps(footprints).items():
         shared[a][b] = shared[b][a] = area

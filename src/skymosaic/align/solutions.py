@@ -59,8 +59,8 @@ def mixed_as_they_are(exposures: Sequence[Exposure]) -> list[str]:
     visits = [{visit_of(name) for name in names} for names in kinds.values()]
     return [
         f"The exposures have WCS solutions of {len(kinds)} kinds: {_told(kinds)}. Positions by "
-        "such solutions may differ by tenths of an arcsec, and with align: none nothing brings "
-        f"them together: {remedy(within=sum(map(len, visits)) > len(set().union(*visits)))}."
+        "such solutions may differ by tenths of an arcsec, and with align: none they are not "
+        f"corrected. Remedy: {remedy(within=sum(map(len, visits)) > len(set().union(*visits)))}."
     ]
 
 
@@ -77,9 +77,9 @@ def remedy(*, within: bool) -> str:
     within : bool
         Whether that is so of exposures of one visit, which an alignment moves alike.
     """
-    fetch = "fetch the exposures from MAST anew, so that all have a WCS of one kind"
+    fetch = "fetch the exposures from MAST again, so that all have a WCS of one kind"
     if within:
-        return f"{fetch} (exposures of one visit are among them, and TweakReg moves those alike)"
+        return f"{fetch} (exposures of one visit differ, too, and TweakReg moves those together)"
     return (
         "align them (align.method: tweakreg, with the DRZ or DRC files of the exposures in the "
         f"source), or {fetch}"
@@ -120,15 +120,15 @@ def mixed_in_tiles(
     if mixed:
         told.append(
             "The exposures of one drizzled image have WCS solutions of several kinds "
-            f"({'; '.join(mixed[:3])}{_more(mixed)}). The alignment moves all of them alike, so "
-            "what they differ by stays: fetch these exposures and their drizzled image from MAST "
-            "anew, so that they have solutions of one kind."
+            f"({'; '.join(mixed[:3])}{_more(mixed)}). The alignment moves all of them together, "
+            "so their differences stay. Fetch these exposures and their drizzled image from MAST "
+            "again, so that they have solutions of one kind."
         )
     if other:
         told.append(
-            "Drizzled images were made with WCS solutions of another kind than their exposures "
-            f"have now: {some(other)}. What the alignment finds for the image is then wrong for "
-            "its exposures by what the two differ: fetch both from MAST anew."
+            "Drizzled images were made with other kinds of WCS solutions than their exposures "
+            f"have now: {some(other)}. The alignment of such an image is then wrong for its "
+            "exposures, by the difference of the two solutions. Fetch both from MAST again."
         )
     return told
 

@@ -99,7 +99,7 @@ class Directory:
             if error.filename != str(path):  # it is the copy that failed, not the original
                 raise
             raise InputError(
-                f"{path} cannot be read any longer ({error.strerror}); put it right and run again"
+                f"{path} can no longer be read ({error.strerror}); correct this and run again"
             ) from None
         return 0
 
@@ -161,11 +161,11 @@ class Directory:
                 for path in self._equal(found[taken[name]].rootname, taken[name], others)
             ]
         if told:
-            self._note(f"left out, being equal to files that are taken: {few(told)}")
+            self._note(f"left out, because they are copies of other files: {few(told)}")
         twins = sorted(uncorrected_twins(taken))
         if twins:
             self._note(
-                "left out, being there with the charge transfer corrected (FLC, DRC): "
+                "left out, because there are files with corrected charge transfer (FLC, DRC): "
                 f"{few([self._where(taken.pop(name)) for name in twins])}"
             )
         unique: dict[str, Path] = {}
@@ -173,7 +173,9 @@ class Directory:
             image = found[path]
             first = unique.setdefault(f"{image.rootname} {image.drizzled}", path)
             if first != path:
-                self._refuse(path, f"{path} is {image.rootname}, as {first} is; take one out")
+                self._refuse(
+                    path, f"{path} is a duplicate of {first}: both are {image.rootname}; remove one"
+                )
         return {path: found[path] for path in unique.values()}
 
     def _equal(self, rootname: str, taken: Path, others: Sequence[Path]) -> list[Path]:
@@ -192,7 +194,7 @@ class Directory:
                     continue
                 self._refuse(
                     path,
-                    f"{path} is {rootname}, as {taken} is, and they differ; take one out, "
+                    f"{path} and {taken} are both {rootname}, but they differ; remove one, "
                     "or set source.path to the folder of one",
                 )
         return equal

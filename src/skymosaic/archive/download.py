@@ -206,8 +206,8 @@ def fetch(
                     mine.forget()
                 if not tries_left:
                     raise UnreachableError(
-                        f"{file.name} did not come from {place.name} in {patience.tries} tries: "
-                        f"{error}; run again, and it goes on from where it stopped"
+                        f"{file.name} could not be fetched from {place.name} in {patience.tries} "
+                        f"tries: {error}; run again to resume the download"
                     ) from None
                 pause = _pause(error.pause, patience.tries - tries_left, patience)
                 log.info("%s from %s: %s; again in %.1f s", file.name, place.name, error, pause)
@@ -265,7 +265,7 @@ def _try(
             for block in _not_too_slow(reply.blocks, patience):
                 end += len(block)
                 if end > (most := size or _MOST_BYTES):
-                    raise AgainError(f"more came than the {most} bytes that it may be", afresh=True)
+                    raise AgainError(f"it sent more than the expected {most} bytes", afresh=True)
                 _write_all(writer, block)
             writer.truncate()
     try:
@@ -302,7 +302,7 @@ def _require_fitting(
     """Require that a reply goes on with what is there, or begins anew, with the file wanted."""
     if reply.start not in (0, have):
         raise AgainError(
-            f"it sent what follows byte {reply.start}, where it was asked for what follows {have}",
+            f"it sent the bytes from {reply.start} on, but those from {have} on were requested",
             afresh=True,
         )
     if reply.start and not known.is_same(reply.version):
@@ -313,8 +313,8 @@ def _require_fitting(
         raise InputError(_other_size(file, reply.size))  # less may be a page that tells why
     if max(reply.size or 0, file.size) > _MOST_BYTES:
         raise InputError(
-            f"{file.name}: it is said to have {max(reply.size or 0, file.size)} bytes, more than "
-            f"the {_MOST_BYTES} that are fetched at most; is that an HST file? Leave it out of the "
+            f"{file.name}: it should have {max(reply.size or 0, file.size)} bytes; at most "
+            f"{_MOST_BYTES} are fetched. Is it an HST file? Leave it out of the "
             "query"
         )
 
@@ -348,14 +348,14 @@ def _check(file: Wanted, part: Path, size: int | None) -> None:
     lies_there = bool(file.size) and found == file.size
     if begin.startswith(_GZIP):
         raise InputError(
-            f"{file.name}: what came is compressed, which was not asked for; is there a proxy on "
-            "the way that compresses? Set no_proxy for the archive's server",
+            f"{file.name}: the answer is compressed, although this was not requested. Does a "
+            "proxy compress it? Set no_proxy for the archive's server",
             of_file=lies_there,
         )
     if begin != _FITS:
         raise InputError(
-            f"{file.name}: what came is not FITS (a page of the archive, perhaps); is the "
-            "archive under maintenance? Try again later",
+            f"{file.name}: the answer is not FITS (perhaps it is a web page of the archive). Is "
+            "the archive under maintenance? Try again later",
             of_file=lies_there,
         )
     if file.size and found != file.size:
@@ -393,7 +393,7 @@ def _compare_with_tag(file: Wanted, part: Path, reply: Reply, seen: set[str]) ->
         return
     if md5 not in seen:
         seen.add(md5)
-        raise AgainError("what came is not what the place's checksum says", afresh=True)
+        raise AgainError("its checksum is not the one that the server gives", afresh=True)
     log.warning(
         "%s came twice with the same bytes, whose MD5 sum is %s: %s", file.name, md5, _NOT_COMPARED
     )
@@ -401,7 +401,7 @@ def _compare_with_tag(file: Wanted, part: Path, reply: Reply, seen: set[str]) ->
 
 def _other_size(file: Wanted, size: int) -> str:
     return (
-        f"{file.name}: {size} bytes came, the list says {file.size}; the archive is being "
+        f"{file.name}: {size} bytes came, but the list says {file.size}; the archive is being "
         "changed, try again later"
     )
 
@@ -429,7 +429,7 @@ def _disk_errors(file: Wanted, target: Path, parts: Path) -> Iterator[None]:
         raise (
             no_space(error, file.name, folder, remedy)
             or StoreError(
-                f"{file.name} cannot be kept at {named or folder} ({error.strerror}); "
+                f"{file.name} cannot be saved in {named or folder} ({error.strerror}); "
                 + remedy.replace(" with more", " of yours")
             )
         ) from None
@@ -467,6 +467,6 @@ def first_that_can(places: Sequence[Place[File]], file: File, target: Path, part
             fetch(place, file, target, parts, _ELSEWHERE)
             return place.name
         except (InputError, UnreachableError, ForbiddenError) as error:
-            log.warning("%s; asking the next place", error)
+            log.warning("%s; trying the next server", error)
     fetch(last, file, target, parts)
     return last.name

@@ -84,7 +84,7 @@ def copy_plain(path: Path, target: Path) -> None:
             if written > MOST_BYTES:
                 raise InputError(
                     f"{path} unpacks to more than {MOST_BYTES >> 30} GiB, which no exposure has; "
-                    "take it out of the folder, or unpack it yourself"
+                    "remove it from the folder, or unpack it yourself"
                 )
             copy.write(block)
 

@@ -31,12 +31,13 @@ def passed_over(names: Iterable[str], taken: Iterable[str]) -> str:
     found = {name: match for name, match in matches.items() if match["root"].lower() not in known}
     if not found:
         return ""
-    line = f"Passed over, being no FLT, FLC, DRZ, DRC or DRW: {few(list(found))}"
+    line = f"Ignored, because they are not FLT, FLC, DRZ, DRC or DRW: {few(list(found))}"
     wfpc2 = next((name for name in found if _WFPC2.fullmatch(name)), None)
     if wfpc2 is not None:
         line += (
-            '; of c0m and c1m make FLTs: python -c "from drizzlepac.wfpc2Data import wfpc2_to_flt; '
-            f"wfpc2_to_flt('{wfpc2}')\", then go on as docs/instruments.md tells"
+            '; to make FLTs from c0m and c1m: python -c "from drizzlepac.wfpc2Data import '
+            f"wfpc2_to_flt; wfpc2_to_flt('{wfpc2}')\", then continue as docs/instruments.md "
+            "explains"
         )
     packed = next((name for name, match in found.items() if match["packed"]), None)
     if packed is not None:

@@ -135,7 +135,7 @@ def status_lines(status: Status) -> list[str]:
     ended = f", ended {status.ended}" if status.ended else ""
     lines = [f"{status.state.word}: started {status.started}{ended}"]
     if status.holder:
-        lines.append(f"held by {status.holder}")
+        lines.append(f"working: {status.holder}")
     if status.dashboard:
         lines.append(f"Dask dashboard: {status.dashboard}")
     if status.metrics:
@@ -154,7 +154,11 @@ def status_lines(status: Status) -> list[str]:
     if waiting > 0:
         lines.append(f"  {counted(waiting, 'task')} not started")
     if status.error:
-        again = "; it can pass by itself: restart" if status.error["passes_by_itself"] else ""
+        again = (
+            "; it may succeed if run again: `skymosaic restart`"
+            if status.error["passes_by_itself"]
+            else ""
+        )
         said = f"{status.error['class']}: {status.error['message']}{again}"
         lines += shown_lines(said).split("\n")
     return lines

@@ -36,9 +36,9 @@ def require_private(address: str, *, insecure: bool) -> None:
     if insecure or scheme in _ENCRYPTED or is_loopback(location):
         return
     raise CampaignError(
-        f"compute.address {address} is not of this host and not encrypted: whoever reaches it can "
-        "run anything on its workers. Start scheduler and workers with TLS (tls://, see "
-        "docs/clusters.md), or, in a network of your own, allow it by compute.insecure: true "
+        f"compute.address {address} is on another host and not encrypted: anyone who can reach "
+        "it can run any code on its workers. Start scheduler and workers with TLS (tls://, see "
+        "docs/clusters.md). In a private network you can allow it with compute.insecure: true "
         "(--insecure)"
     )
 
@@ -55,10 +55,10 @@ def warn_if_open(address: str) -> None:
     scheme, location = parse_address(address)
     if scheme not in _ENCRYPTED:
         log.warning(
-            "the scheduler at %s is not encrypted: %s can run anything on its workers, as you. "
+            "the scheduler at %s is not encrypted: %s can run any code on its workers, as you. "
             "Start scheduler and workers with TLS (docs/clusters.md#tls)",
             address,
-            "every user of this host" if is_loopback(location) else "whoever reaches it",
+            "every user of this host" if is_loopback(location) else "anyone who can reach it",
         )
 
 

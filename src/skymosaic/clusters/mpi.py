@@ -151,7 +151,7 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
             connected.wait_for_workers(workers, timeout=_PATIENCE)
         except TimeoutError:
             raise ComputeError(
-                f"of {workers} workers not all came within {_PATIENCE} s: is there a "
+                f"not all of {workers} workers connected within {_PATIENCE} s: is there a "
                 "network between the hosts (compute.mpi.interface)?"
             ) from None
         yield connected
@@ -159,4 +159,4 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
 
 def alive(_settings: Compute) -> list[str]:
     """Return that there is nobody to ask: the workers start with a run."""
-    return ["mpi: its workers start with a run; nothing to ask before"]
+    return ["mpi: workers start with a run, so there is nothing to check before"]

@@ -52,12 +52,13 @@ class Compute(OptionalSection):
             "in the scratch folder, for as long as a run lasts."
         ),
     )
-    cache_limit: Size = Field(default="20GB", description="S3: what the cache may take on a host.")
+    cache_limit: Size = Field(
+        default="20GB", description="S3: largest size of the cache on a host."
+    )
     dashboard: bool = Field(
         default=False,
         description=(
-            "local: whether Dask's dashboard is served, on 127.0.0.1, where every user of this "
-            "host can read it."
+            "local: serve Dask's dashboard on 127.0.0.1, where every user of this host can read it."
         ),
     )
     share: Share | None = Field(
@@ -66,29 +67,29 @@ class Compute(OptionalSection):
             "K/N: of a program's groups, run every N-th one from the K-th on; null: all of them."
         ),
     )
-    slurm: Slurm = Field(default_factory=Slurm, description="backend slurm: what it is asked for.")
+    slurm: Slurm = Field(default_factory=Slurm, description="backend slurm: what to ask Slurm for.")
     mpi: Mpi = Field(default_factory=Mpi, description="backend mpi: how its processes talk.")
 
     insecure: bool = Field(
         default=False,
         description=(
-            "Allow a scheduler on another host without TLS: whoever reaches it can run anything "
-            "on its workers."
+            "Allow a scheduler on another host without TLS: anyone who can reach it can run any "
+            "code on its workers."
         ),
     )
     metrics_port: Port | None = Field(
         default=None,
-        description="Port at which a run tells its metrics to Prometheus; null: nowhere.",
+        description="Port where Prometheus can read the metrics of a run; null: none.",
     )
     metrics_host: Host = Field(
-        default="127.0.0.1", description="Address that the metrics are told at; of this host."
+        default="127.0.0.1", description="Address of this host where the metrics can be read."
     )
     kubernetes: Kubernetes = Field(
-        default_factory=Kubernetes, description="What is asked of Kubernetes."
+        default_factory=Kubernetes, description="backend kubernetes: what to ask Kubernetes for."
     )
 
     @model_validator(mode="after")
     def _address_goes_with_scheduler(self) -> Self:
         if (self.backend == "scheduler") != (self.address is not None):
-            raise ValueError("backend: scheduler needs an address, and no other takes one")
+            raise ValueError("address is needed with backend: scheduler, and allowed only there")
         return self

@@ -170,7 +170,7 @@ class Kubernetes(OptionalSection):
     )
     max_workers: Count | None = Field(
         default=None,
-        description="Scale from one worker to so many by load; null: a fixed number.",
+        description="Scale from one worker to this number, by load; null: a fixed number.",
     )
     deadline_hours: PositiveNumber = Field(
         default=24, le=8784, description="The campaign is stopped when it takes longer (hours)."
@@ -186,7 +186,7 @@ class Kubernetes(OptionalSection):
     retries: Natural = Field(
         default=3,
         description=(
-            "How often the driver is started again when it fails of what can pass by itself; "
+            "How often the driver is started again after a failure that may not happen again; "
             "disruptions of the cluster do not count."
         ),
     )
@@ -195,7 +195,7 @@ class Kubernetes(OptionalSection):
     )
     grace: Seconds = Field(
         default=600,
-        description="How long a worker that is to go may take to finish its task (s).",
+        description="How long a worker that must leave may take to finish its task (s).",
     )
     priority_class: DnsName | None = Field(
         default=None, description="Priority class of the workers; null: the cluster's default."
@@ -208,7 +208,8 @@ class Kubernetes(OptionalSection):
         description="Labels of the nodes for the workers, which may be taken away at any time.",
     )
     spot_taints: Labels = Field(
-        default_factory=dict, description="Taints of those nodes (NoSchedule) that workers bear."
+        default_factory=dict,
+        description="Taints of those nodes (NoSchedule) that workers tolerate.",
     )
     steady_nodes: Labels = Field(
         default_factory=dict,

@@ -90,9 +90,11 @@ class Align(Section):
     imagefind: Parameters = Field(
         default_factory=dict, description="Parameters of TweakReg's source finding, imagefindpars."
     )
-    gates: Gates = Field(default_factory=Gates, description="What the alignment must pass.")
+    gates: Gates = Field(
+        default_factory=Gates, description="Tests that the alignment of each tile must pass."
+    )
     min_sources: Count = Field(
-        default=10, description="Fewest sources found in a tile for it to be aligned (count)."
+        default=10, description="A tile with fewer sources is not aligned (count)."
     )
     on_failure: Literal["stop", "drop", "keep"] = Field(
         default="stop",
@@ -134,22 +136,22 @@ class Drizzle(OptionalSection):
     max_output_megapixels: PositiveNumber = Field(
         default=500,
         le=10**7,
-        description="Refuse to start when the mosaic would be larger (10^6 pixels).",
+        description="Largest size of the mosaic; a larger one is not started (10^6 pixels).",
     )
     witness: bool | None = Field(
         default=None,
         description=(
-            "Let the other engine check the mosaics. engine onepass: AstroDrizzle makes a part of "
-            "each mosaic again, with the MDRIZSKY values in its headers; null: yes. engine "
-            "astrodrizzle: every mosaic is predicted from the MDRIZSKY values in its headers, by "
-            "the sums of onepass, which takes one more drizzle in all; null: no."
+            "Let the other engine check the mosaics. With engine onepass, AstroDrizzle makes a "
+            "part of each mosaic again, from the MDRIZSKY values in its headers; null: yes. With "
+            "engine astrodrizzle, onepass predicts each mosaic from the MDRIZSKY values in its "
+            "headers, which takes one more drizzle in all; null: no."
         ),
     )
     sample: Annotated[int, Field(ge=2, le=1000), BeforeValidator(no_boolean)] | None = Field(
         default=None,
         description=(
-            "Drizzle so many exposures that overlap with both engines, and tell the largest "
-            "differences; null: do not."
+            "Drizzle this number of overlapping exposures with both engines, and report the "
+            "largest differences; null: do not."
         ),
     )
 
@@ -163,8 +165,8 @@ class Drizzle(OptionalSection):
         on = [step for step in CR_STEPS if self.parameters.get(step)]
         if self.engine == "astrodrizzle" and "witness" in self.checks and on:
             raise ValueError(
-                f"witness cannot be had with {' and '.join(on)}: the masks of the cosmic rays that "
-                "a run finds are not kept; leave witness out, or set these steps to false"
+                f"witness does not work with {' and '.join(on)}: a run does not keep its masks "
+                "of cosmic rays; leave witness out, or set these steps to false"
             )
         return self
 
@@ -203,7 +205,7 @@ class Store(OptionalSection):
         default=False, description="S3: read a public bucket without credentials."
     )
     encryption: Literal["AES256", "aws:kms"] | None = Field(
-        default=None, description="S3: server-side encryption; null: what the bucket does."
+        default=None, description="S3: server-side encryption; null: the default of the bucket."
     )
     kms_key: Text | None = Field(
         default=None, description="S3: key of aws:kms (its id or ARN); null: the bucket's."
@@ -238,7 +240,7 @@ class Groups(OptionalSection):
 
     parameters: Mapping[Text, GroupParameters] = Field(
         default_factory=dict,
-        description="What groups have of their own, by TARGET/FILTER as `query` names them.",
+        description="Settings of single groups, by TARGET/FILTER as `skymosaic query` shows them.",
     )
 
 
@@ -254,7 +256,9 @@ class Campaign(Section):
     sky: Sky = Field(default_factory=Sky, description="The sky methods to compare.")
     drizzle: Drizzle = Field(default_factory=Drizzle, description="How to drizzle.")
     store: Store = Field(default_factory=Store, description="Where the products live.")
-    compute: Compute = Field(default_factory=Compute, description="Who does the work.")
+    compute: Compute = Field(
+        default_factory=Compute, description="Which workers do the work, and where."
+    )
 
     groups: Groups | None = Field(
         default=None, description="Given (`groups: {}`): a mosaic for each target and filter."

@@ -32,7 +32,7 @@ class Variant(Section):
         if (self.method is None) == (not self.values):
             raise ValueError("needs either a method or values")
         if self.values and self.parameters:
-            raise ValueError("values are not measured: parameters do nothing to them")
+            raise ValueError("values are given, not measured: parameters have no effect on them")
         return self
 
 
@@ -85,7 +85,7 @@ class Sky(OptionalSection):
         description=(
             "Whether skymosaic's own methods find a sky for each chip, not for each exposure: "
             "true, false, or auto, where the differences of the exposures show that chips have "
-            "skies of their own. Detectors of one chip know no difference."
+            "skies of their own. For detectors with one chip there is no difference."
         ),
     )
     variants: Mapping[Name, Variant] = Field(
@@ -119,7 +119,7 @@ class Sky(OptionalSection):
             return self
         if self.static != ("once" if theirs else "none"):
             raise ValueError(
-                f"static: {self.static} and parameters.static: {str(theirs).lower()} say different "
-                "things of the static mask; leave parameters.static out"
+                f"static: {self.static} and parameters.static: {str(theirs).lower()} contradict "
+                "each other; leave parameters.static out"
             )
         return self

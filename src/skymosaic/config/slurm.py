@@ -125,12 +125,13 @@ class Slurm(OptionalSection):
     array: Count | None = Field(
         default=None,
         description=(
-            "skymosaic submit of a program (groups): its groups are shared out to so many tasks of "
-            "a job array, each with its own nodes (count); null: one job for all."
+            "skymosaic submit of a program (groups): its groups are distributed to this number "
+            "of tasks of a job array, each with its own nodes (count); null: one job for all."
         ),
     )
     array_at_once: Count | None = Field(
-        default=None, description="Tasks of the array that may run at once (count); null: any."
+        default=None,
+        description="Most tasks of the array that run at the same time (count); null: no limit.",
     )
     interface: Word | None = Field(
         default=None,
@@ -146,7 +147,7 @@ class Slurm(OptionalSection):
     command: tuple[Line, ...] = Field(
         default=(),
         description=(
-            "Words that every command of a job is started by, such as [ch-run, /images/skymosaic, "
+            "Words put before every command of a job, such as [ch-run, /images/skymosaic, "
             "--]: a container."
         ),
     )
@@ -171,11 +172,13 @@ class Slurm(OptionalSection):
     grace: Seconds = Field(
         default=300,
         description=(
-            "How long before its walltime a job is told to end, to hand over its work in order (s)."
+            "How long before its walltime a job is told to end, so that it can hand over its "
+            "work (s)."
         ),
     )
     requeue: bool = Field(
-        default=True, description="Whether Slurm starts a job again that lost its node or place."
+        default=True,
+        description="Whether Slurm restarts a job that lost its node or was preempted.",
     )
     patience: Seconds = Field(
         default=86400, description="How long to wait in the queue for the first worker (s)."

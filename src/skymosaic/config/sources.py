@@ -35,17 +35,20 @@ from skymosaic.config.fields import (
 from skymosaic.config.sections import Section
 
 _KINDS = (
-    "Products to take. Of an exposure that is there with its charge transfer corrected (FLC, DRC), "
-    "that file alone is taken."
+    "Products to take. If an exposure has a file with corrected charge transfer (FLC, DRC), "
+    "only that file is taken."
 )
 Kinds = Annotated[tuple[Kind, ...], AfterValidator(no_repeats), Field(min_length=1)]
 Untried = Annotated[
     bool,
-    Field(description="Take exposures of imagers that nothing was tried on, such as ACS/SBC."),
+    Field(description="Take exposures of imagers that were never tested, such as ACS/SBC."),
 ]
 NonImaging = Annotated[
     bool,
-    Field(description="Take spectra (grisms, prisms), ramps, and what is no exposure of the sky."),
+    Field(
+        description="Take spectra (grisms, prisms), ramps, and files that are not exposures of "
+        "the sky."
+    ),
 ]
 
 
@@ -83,13 +86,13 @@ class SimulatedSource(Section):
     tiles: Names = Field(
         default=(),
         description=(
-            "Tiles to make, such as ['54', '51']; empty means all nine. Of CCDs such as "
-            "['01', '02', '03']; empty means the first two."
+            "Tiles to make, such as ['54', '51']; empty means all nine. CCDs: such as ['01', "
+            "'02', '03']; empty means the first two."
         ),
     )
     dithers: Dithers = Field(
         default=2,
-        description="Exposures of each tile (count); of CCDs 3 where not given.",
+        description="Exposures of each tile (count); default: 2, CCDs: 3.",
     )
     displace: Mapping[Text, tuple[Offset, Offset]] = Field(
         default_factory=dict,
@@ -98,25 +101,25 @@ class SimulatedSource(Section):
     scene: SceneName = Field(
         default="horsehead",
         description=(
-            "What there is to see; the others favour one sky method or another. Of CCDs sparse "
-            "where not given."
+            "What the exposures show; default: horsehead, CCDs: sparse. In each of the others a "
+            "different sky method is best."
         ),
     )
     chip_step: Number = Field(
         default=0.0,
         gt=-1.0,
         lt=1.0,
-        description="Of CCDs: sky of chip 2 minus that of chip 1, as share of their mean.",
+        description="CCDs only: sky of chip 2 minus sky of chip 1, as a fraction of their mean.",
     )
     sky: Number | None = Field(
         default=None,
         ge=0.0,
         lt=1e6,
         description=(
-            "Of CCDs: mean sky of the visits (electrons/s a pixel); null: usual for the instrument."
+            "CCDs only: mean sky of the visits (electrons/s per pixel); null: a usual one."
         ),
     )
-    cosmic_rays: bool = Field(default=True, description="Of CCDs: whether cosmic rays hit them.")
+    cosmic_rays: bool = Field(default=True, description="CCDs only: whether to add cosmic rays.")
 
     @model_validator(mode="before")
     @classmethod
@@ -218,7 +221,9 @@ class MastSource(Section):
     on_bad_file: LeftOut = "refuse"
     allow_untried: Untried = False
     allow_non_imaging: NonImaging = False
-    downloads: Downloads = Field(default=8, description="Files fetched at once at most (count).")
+    downloads: Downloads = Field(
+        default=8, description="Most files fetched at the same time (count)."
+    )
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> Self:
@@ -270,7 +275,9 @@ class S3Source(Section):
         default=None, description="Address of a server; null: what AWS's own settings say."
     )
     unsigned: bool = Field(default=False, description="Read a public bucket without credentials.")
-    downloads: Downloads = Field(default=8, description="Files fetched at once at most (count).")
+    downloads: Downloads = Field(
+        default=8, description="Most files fetched at the same time (count)."
+    )
 
 
 AnySource = SimulatedSource | DirectorySource | MastSource | S3Source

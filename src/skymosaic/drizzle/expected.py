@@ -127,7 +127,9 @@ def work_of(campaign: Campaign, request: Request) -> Work:
     if source.kind == "simulated":
         most = min(most, _simulated_output(source, parameters.get("final_scale")))
     else:
-        known_by += f"; the mosaic has {most / 1e6:g} megapixels, as drizzle allows at most"
+        known_by += (
+            f"; a mosaic of {most / 1e6:g} megapixels is assumed, the most that drizzle allows"
+        )
     return Work(
         chips=chips,
         input_pixels=pixels,
@@ -209,7 +211,7 @@ def _inputs(campaign: Campaign) -> tuple[int, int, int, str]:
         instruments = source.instrument if isinstance(source, MastSource) else ()
         infrared = bool(instruments) and all("IR" in name for name in instruments)
         chips, each = (1, _IR_PIXELS) if infrared else (2, _CCD_PIXELS)
-        why = "source.max_files" if bounded else f"taken for {_MANY_EXPOSURES} exposures"
+        why = "source.max_files" if bounded else f"assumed: {_MANY_EXPOSURES} exposures"
         return count * chips, count * chips * each, each, why
     if source.instrument in CCDS:
         count = 2 * (len(source.tiles) or 2) * source.dithers
@@ -267,7 +269,7 @@ def _in_folder(folder: Path) -> tuple[int, int, int, str]:
             sizes.append(path.stat().st_size * (_UNPACKED if packed else 1))
     if not sizes:
         pixels = _MANY_EXPOSURES * _IR_PIXELS
-        why = f"taken for {_MANY_EXPOSURES} WFC3/IR exposures"
+        why = f"assumed: {_MANY_EXPOSURES} WFC3/IR exposures"
         return _MANY_EXPOSURES, pixels, _IR_PIXELS, why
     # A CCD's files have SCI, ERR and DQ: 10 bytes per pixel, the fewest of all.
     largest = min(max(sizes) // 10, _CCD_PIXELS)  # no chip has more

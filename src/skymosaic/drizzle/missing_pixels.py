@@ -68,8 +68,8 @@ def fill_missing(
                     if used := int(np.count_nonzero(usable(dq, ignored))):
                         raise InputError(
                             f"{exposure.name}[SCI,{chip.extver}]: "
-                            f"{counted(used, 'pixel is no number', 'pixels are no numbers')} (NaN "
-                            f"or infinite), and {name} {ignored} uses what is flagged in DQ "
+                            f"{counted(used, 'pixel is not a number', 'pixels are not numbers')} "
+                            f"(NaN or infinite), and {name} {ignored} uses what is flagged in DQ "
                             f"({_named(dq)}); set {name} so that one of these flags counts, or "
                             "leave the exposure out"
                         )
@@ -82,7 +82,7 @@ def fill_missing(
                     )
     if unknown:  # the inspection, of an older version, does not tell
         log.warning(
-            "flagged pixels that are no number are their chip's median in the private copies of %s",
+            "flagged pixels that are not numbers get the chip's median in the private copies of %s",
             ", ".join(unknown),
         )
     return number

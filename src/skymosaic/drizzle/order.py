@@ -171,9 +171,9 @@ def _late(static: StaticChoice, exposures: int) -> str | None:
         return None
     return (
         "The static mask is AstroDrizzle's, as at the first run of this campaign: a pixel that is "
-        f"low in any of now {exposures} exposures is left out of all, and random low pixels add "
-        f"up. New campaigns of {MANY} exposures or more mask what is low in several: set "
-        "sky.static: repeated for that, or sky.static: once to keep it as it is."
+        f"low in any of now {exposures} exposures is left out of all of them, and random low "
+        f"pixels add up. New campaigns of {MANY} exposures or more mask what is low in several: "
+        "set sky.static: repeated for that, or sky.static: once to keep it as it is."
     )
 
 
@@ -328,7 +328,7 @@ def _warnings(
     if depth is None:
         return [
             "Cosmic rays stay in the mosaics: an older version of skymosaic made them, and looked "
-            "for none unless the campaign file asked for it. `skymosaic run` makes them anew."
+            "for none unless the campaign file asked for it. `skymosaic run` makes them again."
         ]
     told = "Cosmic rays stay in the mosaics: most of the area has one exposure only, and they are "
     told += "found where exposures differ."

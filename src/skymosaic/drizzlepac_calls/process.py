@@ -134,7 +134,7 @@ def call(function: str, folder: Path, arguments: dict[str, Any], log: Path) -> C
             lines.flush()
             line = lines.readline()
     except ConnectionError as error:  # it ended while we waited for it
-        log_.info("the drizzlepac process went away: %s", error)
+        log_.info("the drizzlepac process was lost: %s", error)
     if not line:
         raise _ended(function)
     answer = json.loads(line)

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that ask a command to end."""
-GO_ON = "interrupted; run the same command again to go on"
+GO_ON = "interrupted; run the same command again to resume"
 _AGAIN = 0.05  # s
 
 

@@ -247,7 +247,7 @@ def require_file(path: Path) -> None:
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         kind = next((name for test, name in _KINDS if test(mode)), "something else")
-        raise InputError(f"{path} is {kind}, not a file; take it out of the folder")
+        raise InputError(f"{path} is {kind}, not a file; remove it from the folder")
 
 
 def _open(path: Path) -> BinaryIO:
@@ -269,7 +269,7 @@ def _from_headers(path: Path, units: Sequence[HeaderUnit]) -> Exposure:
     header = units[0].header
     if str(header.get("TELESCOP", "")).strip() != "HST":
         raise InputError(
-            f"{path}: TELESCOP is {header.get('TELESCOP')!r}, not 'HST'; take it out of the folder"
+            f"{path}: TELESCOP is {header.get('TELESCOP')!r}, not 'HST'; remove it from the folder"
         )
     suffix = suffix_of(path.name)
     if suffix is None:
@@ -397,7 +397,7 @@ def _check_arrays(path: Path, science: HeaderUnit, flags: HeaderUnit) -> None:
     shape, flagged = _shape(science.header), _shape(flags.header)
     if shape is None:
         raise InputError(
-            f"{path}[SCI,{science.ver}] is no image with rows and columns "
+            f"{path}[SCI,{science.ver}] is not an image with rows and columns "
             f"(NAXIS {science.header.get('NAXIS')}); fetch it again"
         )
     if flagged != shape or flags.header["BITPIX"] < 0:

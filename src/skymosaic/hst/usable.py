@@ -56,14 +56,14 @@ def why_refused(image: Exposure, allowed: Allowed, name: str | None = None) -> s
         return f"{name} is of {kind}, an imager that AstroDrizzle does not know; leave it out"
     if not imager.tried and not allowed.untried:
         return (
-            f"{name} is of {kind}: no exposure of it was ever tried ({PAGE}); leave it out, or set "
-            "source.allow_untried: true to try all the same"
+            f"{name} is of {kind}: it was never tested ({PAGE}); leave it out, or set "
+            "source.allow_untried: true to use it anyway"
         )
     what = _no_image(image)
     if what is not None and not allowed.non_imaging:
         return (
-            f"{name} is no image of the sky in one filter: {what}; leave it out (source.filter and "
-            "the like choose), or set source.allow_non_imaging: true to drizzle it all the same"
+            f"{name} is not an image of the sky in one filter: {what}; leave it out (choose "
+            "with source.filter), or set source.allow_non_imaging: true to drizzle it anyway"
         )
     if image.drizzled:
         return None
@@ -77,13 +77,13 @@ def _not_drizzled_right(image: Exposure, imager: Imager, name: str) -> str | Non
     if len(image.chips) > chips and image.instrument != "STIS":
         return (
             f"{name} has {counted(len(image.chips), 'SCI extension')}, and an exposure of "
-            f"{image.instrument}/{image.detector} has at most {chips}; take it apart into "
-            "exposures, or leave it out"
+            f"{image.instrument}/{image.detector} has at most {chips}; split it into exposures, "
+            "or leave it out"
         )
     if not 0 < image.exptime < math.inf:
         return (
             f"{name}: EXPTIME is {image.exptime:g} s, and AstroDrizzle leaves such an exposure out "
-            "without a word; leave it out"
+            "silently; leave it out"
         )
     if sorted(chip.extver for chip in image.chips) != list(range(1, len(image.chips) + 1)):
         found = " and ".join(f"SCI,{chip.extver}" for chip in image.chips)
@@ -176,7 +176,7 @@ def require_usable(images: Sequence[Exposure], allowed: Allowed) -> None:
     if refused:
         _, why = refused[0]
         others = [image.name for image, _ in refused[1:]]
-        more = f". Likewise: {_some(others)}" if others else ""
+        more = f". The same holds for {_some(others)}" if others else ""
         raise InputError(why + more)
 
 
@@ -212,21 +212,22 @@ def warnings_of(images: Sequence[Exposure]) -> list[str]:
     for name in dict.fromkeys(f"{e.instrument}/{e.detector}" for e in exposures):
         imager = imager_of(*name.split("/", 1))
         if imager is not None and not imager.tried:
-            lines.append(f"{name}: no exposure of this imager was ever tried; check what you get.")
+            lines.append(f"{name}: this imager was never tested; check the results.")
         if imager is not None and imager.pixels.startswith("count"):
             lines.append(
                 f"{name}: AstroDrizzle leaves skies and mosaics in counts (DN), not electrons; "
                 "where this report says e-, read counts."
             )
     told: tuple[tuple[str, Callable[[Exposure], str | None]], ...] = (
-        ("is no image of the sky in one filter", _no_image),
+        ("is not an image of the sky in one filter", _no_image),
         ("was taken through a polariser: exposures of other angles differ", _polariser),
         ("has another filter in each quarter of the field", _quarters),
         ("is coronagraphic", lambda e: e.obstype if e.obstype == "CORONAGRAPHIC" else None),
         ("was not exposed as planned", lambda e: _flag("EXPFLAG", e.expflag)),
         ("has a remark on its quality", lambda e: _flag("QUALITY", e.quality)),
         (
-            "has flagged pixels that are no number: its private copies get the chip's median there",
+            "has flagged pixels that are not numbers: its private copies get the chip's median "
+            "there",
             _missing,
         ),
         ("has no distortion model; its pixel scale is that of the CD matrix", _without_model),

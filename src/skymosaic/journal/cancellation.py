@@ -64,7 +64,7 @@ def cancellable(place: Place, number: int, interrupt: Callable[[], None]) -> Ite
             except DamagedError:  # who asked is not known, but somebody did
                 text = "somebody"
             except StoreError as error:
-                log.debug("no look for a request to end: %s", error)
+                log.debug("could not look for a request to stop: %s", error)
                 continue
             if text is not None:
                 asked_by.append(text.strip())
@@ -79,7 +79,7 @@ def cancellable(place: Place, number: int, interrupt: Callable[[], None]) -> Ite
         if not asked_by:
             raise
         raise CancelledError(
-            f"{place.store.where(place.campaign)} was cancelled by {asked_by[0]}; go on with "
+            f"{place.store.where(place.campaign)} was cancelled by {asked_by[0]}; resume it with "
             f"`skymosaic restart {place.store.where(place.campaign)}`"
         ) from None
     finally:

@@ -114,7 +114,7 @@ def served(settings: Compute, campaign: str) -> Iterator[tuple[Metrics | None, s
         )
     except OSError as error:
         raise ComputeError(
-            f"no metrics can be told at {settings.metrics_host}:{settings.metrics_port} "
+            f"metrics cannot be served at {settings.metrics_host}:{settings.metrics_port} "
             f"({error.strerror}); set compute.metrics_port to a free port, or to null"
         ) from None
     try:

@@ -218,7 +218,7 @@ class Recorder:
                         "outputs": {n: p.sha256 for n, p in told.get("products", {}).items()}
                     }
         except StoreError as error:
-            log.warning("the record of the run does not tell its steps: %s", error)
+            log.warning("the record of the run does not have its steps: %s", error)
         return found
 
     def _told(self, key: str) -> Any:
@@ -226,7 +226,7 @@ class Recorder:
         try:
             return shapes.read(self._store, key, _STEP_ENTRY)
         except DamagedError as error:
-            log.warning("the record of the run does not tell all steps: %s", error)
+            log.warning("the record of the run does not have all steps: %s", error)
             return None
 
     def _note(self, name: str, value: Any) -> None:

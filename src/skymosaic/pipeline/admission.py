@@ -73,8 +73,8 @@ def require_possible(campaign: Campaign) -> None:
     """
     if campaign.compute.share is not None and campaign.groups is None:
         raise CampaignError(
-            f"compute.share {campaign.compute.share} is a share of a program's groups, and the "
-            "file has none: leave it out, or set groups: {}"
+            f"compute.share {campaign.compute.share} is a share of a program's groups, but the "
+            "file has no groups: leave it out, or set groups: {}"
         )
     _require_no_idle_alignment(campaign.align)
     _require_files(campaign)
@@ -163,13 +163,14 @@ def require_admissible(campaign: Campaign, parcels: Sequence[Parcel] = ()) -> No
                 }
             )
             raise InputError(
-                f"{key} is {name}: AstroDrizzle knows none such; it is one of {', '.join(known)}"
+                f"{key} is {name}: AstroDrizzle does not know it; it must be one of "
+                f"{', '.join(known)}"
             )
     for key, name, imagers in (*_imagers_of(source), *_imagers_listed(parcels)):
         if imagers and not any(imager.tried for imager in imagers) and not allowed.untried:
             raise InputError(
-                f"{key} is {name}: no exposure of it was ever tried ({PAGE}); choose another, or "
-                "set source.allow_untried: true to try all the same"
+                f"{key} is {name}: it was never tested ({PAGE}); choose another, or set "
+                "source.allow_untried: true to use it anyway"
             )
         needs = needs_onepass(campaign)
         if needs and imagers and not any("onepass" in imager.engines for imager in imagers):
@@ -182,8 +183,8 @@ def require_admissible(campaign: Campaign, parcels: Sequence[Parcel] = ()) -> No
         what = no_image_through(name.replace(";", "+"))  # MAST's "CLEAR1L;G800L"
         if what is not None and not allowed.non_imaging:
             raise InputError(
-                f"{key}: {what}; choose another, or set source.allow_non_imaging: true to drizzle "
-                "it all the same"
+                f"{key}: {what}; choose another, or set source.allow_non_imaging: true to "
+                "drizzle it anyway"
             )
 
 

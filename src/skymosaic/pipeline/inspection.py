@@ -89,7 +89,7 @@ def judge(images: Sequence[Exposure], rules: Rules, unread: Sequence[str] = ()) 
     refused = find_refusal(taken, rules)
     reasons = [*unread, *unusable.values()]
     if reasons and not any(not image.drizzled for image in taken):
-        refused = InputError(f"every exposure is left out, the first because {reasons[0]}")
+        refused = InputError(f"every exposure was left out; the first because {reasons[0]}")
     return Verdict(taken, [left_out(why) for why in reasons], refused)
 
 
@@ -133,19 +133,19 @@ _PIXELS: dict[str, tuple[type, str | None, str, Callable[[_Health], Any]]] = {
     "good": (
         float,
         None,
-        "share of the pixels that DQ does not take from the sky",
+        "share of the pixels that DQ leaves for the sky",
         lambda chips: sum(one.good for one in chips) / sum(one.pixels for one in chips),
     ),
     "nan_good": (
         int,
         None,
-        "good pixels that are no number",
+        "good pixels that are not numbers",
         lambda chips: sum(one.missing for one in chips),
     ),
     "nan_flagged": (
         int,
         None,
-        "flagged pixels that are no number: private copies get the chip's median there",
+        "flagged pixels that are not numbers: private copies get the chip's median there",
         lambda chips: sum(one.flagged_missing for one in chips),
     ),
     "lowest": (

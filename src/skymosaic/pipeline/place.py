@@ -62,7 +62,7 @@ def parse_place(text: str, parts: int = 1) -> tuple[str, str]:
             uri = checked_store_uri(text.rstrip("/"))
             root, *name = uri.rsplit("/", parts)
             if uri.count("/") < 2 + parts:
-                raise ValueError("it names a bucket alone")
+                raise ValueError("it names only a bucket")
         else:
             root, name = _split_path(checked_store_uri(text), parts)
         return root, checked_key("/".join(name))

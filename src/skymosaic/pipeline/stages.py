@@ -532,7 +532,7 @@ def require_equal_weights(runs: Mapping[str, Finished]) -> None:
                 f"the weight maps of {first!r} and {method!r} differ, though no cosmic rays were "
                 "looked for: the two runs did not use the same pixels. Remove "
                 f"{reference.result['weight']} and {run.result['weight']} from the store, and "
-                "`skymosaic run` makes both anew"
+                "`skymosaic run` makes both again"
             )
 
 

@@ -172,7 +172,7 @@ def alignment_warnings(aligned: Finished) -> list[str]:
         )
     if alignment["kept"]:
         told.append(
-            "Kept with the WCS they came with, because they failed a gate of the alignment: "
+            "Kept with the WCS of their files, because they failed a gate of the alignment: "
             f"{', '.join(alignment['kept'])}."
         )
     return told
@@ -246,10 +246,7 @@ def _with_units(columns: Columns, unit: str) -> Columns:
 def _witness_title(found: Findings) -> str:
     if found.campaign.drizzle.engine == "onepass":
         return "A part of each mosaic, made again by AstroDrizzle"
-    return (
-        "Each mosaic against what the MDRIZSKY values in its headers predict, by the sums of "
-        "onepass"
-    )
+    return "Each mosaic compared with what onepass predicts from the MDRIZSKY values in its headers"
 
 
 def _engines_title(found: Findings) -> str:
@@ -262,8 +259,9 @@ def _engines_title(found: Findings) -> str:
     if masks_of is None:
         return said
     return (
-        f"{said}; onepass has the masks of cosmic rays of {masks_of} for all methods, AstroDrizzle "
-        f"finds them under each, so under others more than rounding may differ"
+        f"{said}; onepass uses the masks of cosmic rays of {masks_of} for all methods; "
+        "AstroDrizzle finds masks for each method, so for the other methods the mosaics may "
+        "differ by more than rounding"
     )
 
 

@@ -151,8 +151,8 @@ def _require_sound(data: ComparisonInput, invariants: Sequence[Invariant], campa
     if broken:
         raise SkyError(
             f"the sky values of campaign {campaign} contradict each other: {broken}. Nothing was "
-            "published; the logs of these methods, in runs/ of the store, may tell why. What is "
-            "removed from there `skymosaic run` makes anew"
+            "published; the logs of these methods, in runs/ of the store, may tell why. Remove "
+            "their products, and `skymosaic run` makes them again"
         )
     strangers = sorted(set(data.images) - set(data.runs))
     if strangers:

@@ -82,9 +82,9 @@ def sentences(runs: Runs, groups: Sequence[Sequence[str]], unit: str = "electron
     for tell in (_tell_localmin, _tell_match, _tell_localmin_match, _tell_constants, _tell_own):
         said += tell(skies, groups, shown)
     said.append(
-        "These numbers compare the methods with one another. They do not tell the true level of "
-        "the sky, nor which part of it comes from the sources; which method suits depends on what "
-        "is to be measured on the mosaic."
+        "These numbers compare the methods with one another. They do not show the true level of "
+        "the sky, nor which part of it comes from the sources. Which method to use depends on "
+        "what you want to measure on the mosaic."
     )
     return said
 

@@ -36,8 +36,8 @@ def report_broken_off(place: Place) -> str:
 
         where = reporting.write_partial(place).where
     except Exception as error:  # the run's own error matters more, whatever this one is
-        log.warning("no report of what there is could be written: %s", error)
+        log.warning("no report of the finished steps could be written: %s", error)
         log.info("no report", exc_info=True)
         return ""
-    log.warning("a report of what there is: %s", where)
+    log.warning("report of the finished steps: %s", where)
     return where

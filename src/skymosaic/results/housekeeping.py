@@ -70,7 +70,7 @@ def settle(campaign: Campaign) -> None:
     try:
         submission = submissions.read(place)
     except DamagedError as error:
-        log.warning("%s; it waits for nothing, and is removed", error)
+        log.warning("%s; it is not queued any more, so its record is removed", error)
         submissions.forget(place)
         return
     if submission is not None and submission.is_pending(place):
@@ -125,8 +125,8 @@ def _load(
     )
     if campaign.name != place.campaign:
         raise CampaignError(
-            f"{where} is the file of {campaign.name}, not of {place.campaign}: a group of a "
-            "program goes with its program; a folder that was renamed needs its old name"
+            f"{where} is the file of {campaign.name}, not of {place.campaign}: use the program "
+            "instead of one of its groups; if the folder was renamed, give it its old name"
         )
     return campaign
 

@@ -69,7 +69,7 @@ class Verified:
         more = f" and {count - 1} more" if count > 1 else ""
         raise DamagedError(
             f"{first.key}{more} of {where}: {first.why}; `skymosaic verify-store --repair "
-            f"{_runnable(self.place)}` makes anew what is damaged"
+            f"{_runnable(self.place)}` makes the damaged products again"
         )
 
 
@@ -131,7 +131,7 @@ def verify_store(
             if flaw is not None:
                 flaws.append(flaw)
     if flaws and require_idle(store, place, "verify it") != number:
-        raise LockedError(f"{store.where(place.campaign)} was run meanwhile; verify it again")
+        raise LockedError(f"{store.where(place.campaign)} was run in the meantime; verify it again")
     others = len(set(keys) - set(products) - set(manifests))
     return Verified(place, len(manifests), len(products), whole, unsealed, others, flaws)
 
@@ -140,9 +140,10 @@ def _flaw_of(store: Store, manifest: str, product: Product) -> Flaw | None:
     if not store.has(product):
         gone = store.age(product.key) is None
         why = (
-            "it is gone"
+            "it is missing"
             if gone
-            else f"it is not the {counted(product.size, 'byte that was', 'bytes that were')} made"
+            else "its size is not the "
+            f"{counted(product.size, 'byte that was', 'bytes that were')} written"
         )
         return Flaw(product.key, manifest, why, product)
     try:
@@ -150,8 +151,8 @@ def _flaw_of(store: Store, manifest: str, product: Product) -> Flaw | None:
         if any(store.sha256_of(product.key) == product.sha256 for _ in range(2)):
             return None
     except MissingError:
-        return Flaw(product.key, manifest, "it is gone", product)
-    return Flaw(product.key, manifest, "its bytes are not those that were made", product)
+        return Flaw(product.key, manifest, "it is missing", product)
+    return Flaw(product.key, manifest, "its content is not what was written", product)
 
 
 def take_away(verified: Verified) -> None:
@@ -169,7 +170,7 @@ def take_away(verified: Verified) -> None:
     place, store = verified.place, verified.place.store
     if "/" in place.campaign:
         raise CampaignError(
-            f"{place.campaign} is a group of a program, and made anew with it: `skymosaic "
+            f"{place.campaign} is a group of a program; repair the program: `skymosaic "
             f"verify-store --repair {_runnable(place)}`"
         )
     with lease.held(store, campaign_lock(place), "verify-store"):
@@ -181,7 +182,7 @@ def take_away(verified: Verified) -> None:
                 # Beside the products of its own campaign, which may be a group's.
                 own = replace(place, campaign=flaw.manifest.split("/manifests/")[0])
                 own.put_aside(flaw.product)
-            log.info("%s is taken away: %s", flaw.key, flaw.why)
+            log.info("%s is removed: %s", flaw.key, flaw.why)
         for key in sorted({flaw.manifest for flaw in flaws}):
             # A plan that is damaged still tells by which rule the campaign's static mask began.
             if not key.endswith("/manifests/plan.json"):

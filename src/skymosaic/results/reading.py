@@ -20,7 +20,7 @@ from skymosaic.steps.tasks import Task, tasks_of
 from skymosaic.store import Product, open_store, shapes
 from skymosaic.store.base import is_ours
 
-_OUTDATED = "It was made before what it depends on changed; `skymosaic run` makes it anew."
+_OUTDATED = "What it depends on has changed since it was made; `skymosaic run` makes it again."
 
 
 _BEFORE = ("retrieve", "inspect", "align", "plan")
@@ -247,7 +247,7 @@ class _Reader:
         try:
             record = shapes.read(self._place.store, key, shapes.FAILED)
         except DamagedError as damaged:
-            self.lack(task.title, "failed", f"why is not known: {damaged}")
+            self.lack(task.title, "failed", f"the reason is not known: {damaged}")
             return True
         if record is not None:
             error = record["error"]

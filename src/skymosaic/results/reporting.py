@@ -147,12 +147,12 @@ def _of_the_run(found: Findings) -> list[Missing]:
     try:
         status = last_status(found.place)
     except DamagedError as damaged:
-        return [Missing("run", "unknown", f"how it ended is not known: {damaged}")]
+        return [Missing("run", "unknown", f"it is not known how it ended: {damaged}")]
     if status is None or status.state in (RunState.DONE, RunState.RUNNING):
         return []
     error = status.error
     if error is None:
-        why = "it was interrupted; `skymosaic restart` goes on"
+        why = "it was interrupted; `skymosaic restart` resumes it"
         return [Missing("run", status.state.word, why)] if found.missing else []
     why = f"{error['class']}: {error['message']}"
     if any(one.why == why for one in found.missing):

@@ -58,6 +58,6 @@ def require_agreement(compared: Sequence[Comparison], tolerance: float) -> None:
             compared[0].largest.items(), key=lambda item: abs(item[1][0])
         )
         raise SkyError(
-            f"the run agrees with no published one to {tolerance} electrons/s; nearest is "
+            f"the run agrees with no published run within {tolerance} electrons/s; the nearest is "
             f"{compared[0].source}, from which {rootname} differs by {difference:+.6f} in {method}"
         )

@@ -84,9 +84,9 @@ def cancel(uri: str, s3: Mapping[str, Any] | None = None) -> str:
     lock = lease.look(place.store, campaign_lock(place))
     if lock.holder is not None and lock.holder.what == "run":
         cancellation.request(place, lock.number)
-        return f"asked {lock.holder} to end; `skymosaic status {uri}` tells when it has"
+        return f"asked {lock.holder} to stop; `skymosaic status {uri}` shows when it has stopped"
     last = submissions.read(place)
     if last is not None and handover.is_waiting(place, last):
         handover.cancel(place, last, stored_campaign(uri, s3))
-        return f"took back {last.what}"
-    raise MissingError(f"{uri} is not running and waits for nothing: there is nothing to cancel")
+        return f"withdrew {last.what}"
+    raise MissingError(f"{uri} is neither running nor queued: there is nothing to cancel")

@@ -29,8 +29,8 @@ def job_of(campaign: Campaign) -> Job:
     """
     if campaign.compute.backend == "local":
         raise CampaignError(
-            "compute.backend is local, which has nothing to submit to: start it with `skymosaic "
-            "run`, or name a cluster, such as compute: {backend: scheduler, address: tls://HOST:8786}"
+            "compute.backend is local, so there is no cluster to submit to: start it with "
+            "`skymosaic run`, or name a cluster, such as compute: {backend: scheduler, address: tls://HOST:8786}"
         )
     return Job(campaign, resolved_yaml(campaign), drive)
 
@@ -100,8 +100,8 @@ def _require_idle(place: Place) -> None:
     last = submissions.read(place)
     if last is not None and is_waiting(place, last):
         raise LockedError(
-            f"{where} was handed over at {last.submitted} by {last.by} ({last.what}) and does not "
-            f"run yet; nothing was submitted. Take it back with `skymosaic cancel {where}` first"
+            f"{where} was submitted at {last.submitted} by {last.by} ({last.what}) and is still "
+            f"queued; nothing was submitted now. Withdraw it with `skymosaic cancel {where}` first"
         )
 
 

@@ -116,7 +116,7 @@ def is_told(campaign: Campaign, place: Place) -> bool:
             return False
         stored = load_campaign_text(text, place.store.where(place.key("campaign.yaml")), {})
     except (CampaignError, DamagedError) as error:  # or of a version that took other values
-        log.warning("%s; it is written anew", error)
+        log.warning("%s; writing it again", error)
         return False
     return comparison.what_is_asked(stored) == comparison.what_is_asked(campaign)
 
@@ -205,8 +205,8 @@ def _write_states(
     failed = sum(state.state == "failed" for state in states)
     if failed:
         raise PartialError(
-            f"{failed} of {counted(len(states), 'group')} failed; the others are finished. Put "
-            f"right what is said of them, and run again:\n{table_of(states)}"
+            f"{failed} of {counted(len(states), 'group')} failed; the others are finished. "
+            f"Correct the causes listed below, and run again:\n{table_of(states)}"
         )
 
 

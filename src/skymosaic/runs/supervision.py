@@ -73,8 +73,8 @@ def locked(
             if not held.lost:
                 raise
             raise LockedError(
-                f"another run took over {place.store.where(place.campaign)}, because this one "
-                "could not give a sign of life for too long; it goes on there"
+                f"another run has replaced this run of {place.store.where(place.campaign)}, "
+                "because this one could not renew its lock for too long; the other run continues"
             ) from None
 
 
@@ -186,5 +186,5 @@ def with_second_chances(client: Client, attempt: Callable[[int], Any]) -> Any:
                 raise
             share *= 2
             why = error
-        again = f"; again, with {share} times the memory" if share > 1 else ""
+        again = f"; trying again, with {share} times the memory" if share > 1 else ""
         log.warning("%s: %s%s", type(why).__name__, why, again)

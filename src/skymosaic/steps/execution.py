@@ -186,7 +186,7 @@ def _named_losses(*futures: Any) -> Iterator[None]:
     except KilledWorker as error:
         raise OutOfMemoryError(
             f"a worker died repeatedly with the task {error.task}: memory probably ran out; use "
-            "fewer workers (compute.workers). Run again to go on from what is finished"
+            "fewer workers (compute.workers). Run again to resume from the finished steps"
         ) from None
     except OSError as error:
         if any(future.status == "error" for future in futures):
@@ -201,12 +201,14 @@ def _of_a_task(error: OSError) -> StoreError:
     where = Path(os.fsdecode(error.filename)) if error.filename else None
     folder = where.parent if where else scratch.base(None)
     return no_space(error, where.name if where else "a task", folder, SCRATCH_REMEDY) or StoreError(
-        f"a task failed: {error}; may you read and write there, or does compute.scratch name "
-        "another place?"
+        f"a task failed: {error}; do you have permission to read and write there? If not, set "
+        "compute.scratch to another folder"
     )
 
 
 def _lost(error: Exception) -> ComputeError:
     # Waiting for several tasks, distributed lists all of them, a line each.
     why = next(iter(str(error).splitlines()), type(error).__name__)
-    return ComputeError(f"the workers were lost ({why}); run again to go on from what is finished")
+    return ComputeError(
+        f"the workers were lost ({why}); run again to resume from the finished steps"
+    )

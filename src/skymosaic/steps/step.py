@@ -81,7 +81,7 @@ class Place:
         try:
             self.store.move(product, aside)
         except StoreError as error:
-            log.warning("the damaged %s could not be put aside: %s", product.key, error)
+            log.warning("the damaged %s could not be moved to damaged/: %s", product.key, error)
 
 
 @dataclass(frozen=True)
@@ -289,7 +289,7 @@ def _put_aside_what_changed(place: Place, step: str, key: str) -> None:
         place.put_aside(product)
     if changed:
         where = ", ".join(store.where(product.key) for product in changed)
-        raise DamagedError(f"{where} changed in the store; `skymosaic run` makes it anew")
+        raise DamagedError(f"{where} changed in the store; `skymosaic run` makes it again")
 
 
 def finished(place: Place, step: str) -> Finished | None:
@@ -333,7 +333,7 @@ def manifest_at(store: Store, key: str) -> Manifest | None:
     for product in manifest["products"].values():
         if not is_ours(product.key):
             raise DamagedError(
-                f"{store.where(key)} names {product.key!r}; `skymosaic run` makes it anew"
+                f"{store.where(key)} names {product.key!r}; `skymosaic run` makes it again"
             )
     return manifest
 
@@ -452,7 +452,7 @@ def _publish(
 def _require_held(lock: Lease, step: str) -> None:
     """Stop publishing where this process was asleep for so long that another took over."""
     if not lock.is_held():
-        raise LockedError(f"another worker took over the publishing of {step}; run again")
+        raise LockedError(f"another worker is publishing {step}; run again")
 
 
 def _remove_others(place: Place, folder: str, products: Mapping[str, Product]) -> None:

@@ -67,12 +67,12 @@ def decoded(content: bytes, where: str) -> str:
         It is no UTF-8, or longer than any text of this project.
     """
     if len(content) > LONGEST_TEXT:
-        raise DamagedError(f"{where} is too long for a text of this project; delete it")
+        raise DamagedError(f"{where} is too long to be a file of skymosaic; delete it")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DamagedError(
-            f"{where} is no text ({error.reason}); delete it and run again"
+            f"{where} is not text ({error.reason}); delete it and run again"
         ) from None
 
 
@@ -87,7 +87,7 @@ def require_unchanged(product: Product, sha256: str, where: str) -> None:
     if sha256 != product.sha256:
         raise DamagedError(
             f"{where} changed in the store: its SHA-256 is {sha256}, its manifest says "
-            f"{product.sha256}; `skymosaic run` makes it anew"
+            f"{product.sha256}; `skymosaic run` makes it again"
         )
 
 
@@ -207,7 +207,7 @@ class Store(ABC):
         except (ValueError, RecursionError) as error:
             raise DamagedError(f"{where} is not JSON ({error}); delete it and run again") from None
         if document is None:  # it is there, and would pass for one that is not
-            raise DamagedError(f"{where} holds null, no document; delete it and run again")
+            raise DamagedError(f"{where} holds null, not a document; delete it and run again")
         return document
 
     def remove(self, prefix: str) -> int:

@@ -215,7 +215,7 @@ class Lease:
                     on_lost()
                     return
             except StoreError as error:  # the next sign may come through; others may take over
-                log.warning("no sign of life could be given to the lock: %s", error)
+                log.warning("the lock could not be renewed: %s", error)
 
     def end(self) -> None:
         """Stop giving signs of life."""
@@ -272,7 +272,7 @@ def held(
         try:
             lease.release()
         except StoreError as error:
-            log.warning("the lock could not be released, and ends by itself: %s", error)
+            log.warning("the lock could not be released; it expires by itself: %s", error)
 
 
 def _acquire(
@@ -300,9 +300,9 @@ def _acquire(
             continue
         if time.monotonic() >= end:
             raise LockedError(
-                f"{store.where(folder)} is held by {found.holder}, which gave a sign of life "
-                f"{found.age:.0f} s ago; wait for its end (`skymosaic run --wait`), or end it: the "
-                f"lock is free {length:.0f} s later at most"
+                f"{store.where(folder)} is held by {found.holder}, which renewed it "
+                f"{found.age:.0f} s ago. Wait until it ends (`skymosaic run --wait`), or stop "
+                f"it: then the lock is free after {length:.0f} s at most"
             )
         if not told:
             on_wait(found.holder)

@@ -139,7 +139,7 @@ class LocalStore(Store):
             try:
                 # To open a named pipe would wait for who writes into it.
                 if not stat.S_ISREG(path.stat().st_mode):
-                    raise StoreError(f"{path} is no file; remove it")
+                    raise StoreError(f"{path} is not a file; remove it")
                 with path.open("rb") as file:
                     return decoded(file.read(LONGEST_TEXT + 1), str(path))
             except (FileNotFoundError, NotADirectoryError):
@@ -276,7 +276,7 @@ def _store_errors(key: str, path: Path, copy: Path | None = None) -> Iterator[No
     except SkymosaicError:  # said in our words already
         raise
     except FileNotFoundError:
-        raise MissingError(f"{path} is not in the store; run again, and it is made anew") from None
+        raise MissingError(f"{path} is not in the store; run again to make it") from None
     except OSError as error:
         if isinstance(error, PermissionError) or error.errno == errno.EROFS:
             raise ForbiddenError(f"no permission for {error.filename or path}") from None

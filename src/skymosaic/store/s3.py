@@ -164,7 +164,7 @@ class S3Store(Store):
             try:
                 self._do(product.key, act, path)
             except DamagedError as error:
-                log.warning("%s; fetching it once more", error)
+                log.warning("%s; fetching it again", error)
                 self._do(product.key, act, path)
         except StoreError:
             path.unlink(missing_ok=True)
@@ -296,7 +296,7 @@ class S3Store(Store):
             return None
         now = head["ResponseMetadata"]["HTTPHeaders"].get("date")
         if now is None:
-            raise StoreError(f"{self.where(key)}: the S3 server does not tell its time")
+            raise StoreError(f"{self.where(key)}: the S3 server does not give its time")
         return (parsedate_to_datetime(now) - head["LastModified"]).total_seconds()
 
     def delete(self, key: str) -> None:

@@ -179,7 +179,7 @@ def patiently(settings: S3Settings, act: Callable[[], _Result]) -> _Result:
                 raise UnreachableError(
                     f"{error}; waited {settings.patience:.0f} s (store.patience)"
                 ) from None
-            log.info("%s; once more in up to %.1f s", error, pause)
+            log.info("%s; trying again within %.1f s", error, pause)
             # Jitter, so that workers that failed together do not come back together.
             time.sleep(random.uniform(0.1, pause))  # noqa: S311 (no cryptography)
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -234,7 +234,7 @@ def _from_response(where: str, error: ClientError) -> StoreError:
     if code == "NoSuchBucket":
         return MissingError(f"{where}: there is no such bucket; make it, or name another")
     if code in _MISSING:
-        return MissingError(f"{where} is not in the store; run again, and it is made anew")
+        return MissingError(f"{where} is not in the store; run again to make it")
     if code in _FORBIDDEN or status in (401, 403):
         if code == "RequestTimeTooSkewed":
             return ForbiddenError(f"{where}: the S3 server refuses its own time; set its clock")

@@ -92,8 +92,7 @@ class Http:
             answer.close()
             url = followed(url, answer.headers["Location"], file.name)
         raise InputError(
-            f"{file.name}: MAST sends its reader from address to address without end (at last to "
-            f"{url[:200]!r}); try again later"
+            f"{file.name}: MAST redirects without end (last to {url[:200]!r}); try again later"
         )
 
 
@@ -145,15 +144,15 @@ def _require_good(answer: requests.Response, file: ArchiveFile) -> None:
     if status in (401, 403):
         release = f", public from {file.release}" if file.release else ""
         raise ForbiddenError(
-            f"{file.name} may not be fetched (HTTP {status}): its "
-            f"rights are {file.rights}{release}. "
-            f"If it is yours, set {_TOKEN} to a token from https://auth.mast.stsci.edu, or store "
-            "one in the keyring with astroquery's Observations.login(store_token=True)"
+            f"{file.name} may not be fetched (HTTP {status}): its rights are "
+            f"{file.rights}{release}. If it is yours, set {_TOKEN} to a token from "
+            "https://auth.mast.stsci.edu, or store one in the keyring with astroquery's "
+            "Observations.login(store_token=True)"
         )
     if status == 416:
         raise AgainError("it knows no such part", afresh=True)
     if status not in (200, 206):
-        raise InputError(f"{file.name}: MAST answers HTTP {status}; query again")
+        raise InputError(f"{file.name}: MAST answers HTTP {status}; run `skymosaic query` again")
 
 
 def _authorization() -> dict[str, str]:

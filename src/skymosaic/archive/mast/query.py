@@ -175,7 +175,7 @@ def _ask(question: Any, name: str) -> Any:
             warnings.simplefilter("ignore", NoResultsWarning)  # said in our own words
             return question(ObservationsClass())
     except InvalidQueryError as error:
-        raise InputError(f"MAST does not take the query: {error}") from None
+        raise InputError(f"MAST refuses the query: {error}") from None
     except (requests.RequestException, TimeoutError, RemoteServiceError) as error:
         why = " ".join(str(error).split())[:200]
         raise UnreachableError(

@@ -32,15 +32,15 @@ def followed(asked: str, target: str, name: str) -> str:
         to = urlsplit(urljoin(asked, target))
         host, _port = to.hostname, to.port
     except ValueError:
-        raise _refused(name, target, "that is no address") from None
+        raise _refused(name, target, "it is not an address") from None
     if to.scheme not in ("http", "https"):
-        raise _refused(name, target, "that is not HTTP")
+        raise _refused(name, target, "it is not HTTP")
     if (origin.scheme, to.scheme) == ("https", "http"):
-        raise _refused(name, target, "that is without TLS")
+        raise _refused(name, target, "it has no TLS")
     if not host or to.username or to.password:
-        raise _refused(name, target, "that is no address")
+        raise _refused(name, target, "it is not an address")
     if host != origin.hostname and not _is_public(host):
-        raise _refused(name, target, "only this host or its own network know that address")
+        raise _refused(name, target, "only this host or its own network can know that address")
     return to.geturl()
 
 
@@ -56,7 +56,7 @@ def _is_public(host: str) -> bool:
 
 def _refused(name: str, target: str, why: str) -> InputError:
     return InputError(
-        f"{name}: MAST sends its reader to {target[:200]!r}, which is not followed: {why}. Is a "
-        "proxy on the way, or another server named in astroquery's configuration ([mast] server)? "
+        f"{name}: MAST redirects to {target[:200]!r}, which is not followed: {why}. Is there a "
+        "proxy, or is another server named in astroquery's configuration ([mast] server)? "
         "`source.download: bucket` takes the public bucket instead"
     )

@@ -39,8 +39,8 @@ def kubectl(*arguments: str, given: str = "") -> str:
         done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise InstallationError(
-            "kubectl is not on the PATH; install it (https://kubernetes.io/docs/tasks/tools/), or "
-            "apply what `skymosaic prepare` prints with what you have"
+            "kubectl is not on the PATH; install it (https://kubernetes.io/docs/tasks/tools/), "
+            "or apply what `skymosaic prepare` prints with another tool"
         ) from None
     if done.returncode != 0:
         raise _as_error(arguments[0], done.stderr)
@@ -72,14 +72,14 @@ def _remedy(said: str) -> str:
     if "forbidden" in lower:
         what = " ".join(refused.groups()) if (refused := _REFUSED.search(said)) else "create jobs"
         return (
-            "Your account may not do that there: docs/kubernetes.md lists what it has to; or set "
-            "compute.kubernetes.namespace to one in which it may (`kubectl auth can-i "
-            f"{what} --namespace NAME` tells)"
+            "Your account has no permission for this: docs/kubernetes.md lists the "
+            "permissions that it needs; or set compute.kubernetes.namespace to one in which it "
+            f"has them (test it with `kubectl auth can-i {what} --namespace NAME`)"
         )
     if "unauthorized" in lower or "logged in" in lower or "credentials" in lower:
         return "Log in to the cluster again, then repeat"
     if any(word in lower for word in ("refused", "timeout", "timed out", "no such host")):
         return "Is the cluster up? `kubectl config current-context` tells which one is asked"
     if "immutable" in lower or "already exists" in lower:
-        return "Something of that name is there already: `skymosaic cancel` it, then repeat"
+        return "An object of that name exists already: `skymosaic cancel` it, then repeat"
     return "`kubectl config current-context` tells which cluster was asked"

@@ -97,7 +97,7 @@ def _make_way(planned: Plan) -> None:
         )
     if last and not _end(last):
         raise LockedError(
-            f"the Kubernetes job {name} is at work in namespace {namespace}; wait for its end, or "
+            f"the Kubernetes job {name} is running in namespace {namespace}; wait for its end, or "
             "`skymosaic cancel` it"
         )
     if last:

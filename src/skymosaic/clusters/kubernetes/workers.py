@@ -27,8 +27,8 @@ ADDRESS = "SKYMOSAIC_SCHEDULER_ADDRESS"
 _OPERATORS = "DASK_SCHEDULER_ADDRESS"  # set in its pods by dask-kubernetes' operator; needs DNS
 
 _LOOK = (
-    "`kubectl get pods` and `kubectl describe pod` tell why; compute.kubernetes.patience is how "
-    "long it is waited for"
+    "`kubectl get pods` and `kubectl describe pod` tell why; compute.kubernetes.patience is "
+    "how long skymosaic waits"
 )
 
 
@@ -95,7 +95,8 @@ def _wait_for_workers(connected: Client, address: str, patience: float) -> None:
         connected.wait_for_workers(1, timeout=patience)
     except OSError as error:  # TimeoutError is an OSError
         raise ComputeError(
-            f"no workers came to the scheduler at {address} in {patience:g} s ({error}); {_LOOK}"
+            f"no workers connected to the scheduler at {address} in {patience:g} s ({error}); "
+            f"{_LOOK}"
         ) from None
 
 
@@ -128,4 +129,4 @@ def scheduler_address() -> str:
 
 def alive(_settings: Compute) -> list[str]:
     """Return that there is nobody to ask: the workers start with a run."""
-    return ["kubernetes: its workers start with a run; nothing to ask before"]
+    return ["kubernetes: workers start with a run, so there is nothing to check before"]

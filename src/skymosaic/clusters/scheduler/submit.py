@@ -57,8 +57,8 @@ def submit(job: Job) -> Submitted:
         while _state(client, key) is None:
             if time.monotonic() > end:
                 raise ComputeError(
-                    f"the scheduler at {job.campaign.compute.address} did not take the task {key}; "
-                    "submit again"
+                    f"the scheduler at {job.campaign.compute.address} did not accept the task "
+                    f"{key}; submit again"
                 )
             time.sleep(0.05)
     return Submitted(
@@ -95,7 +95,7 @@ def fate(submission: Submission) -> Fate:
     return Fate(
         "ended",
         f"{where} does not have its task any more: the task failed (the workers' logs tell why), "
-        "or the scheduler was started anew",
+        "or the scheduler was restarted",
     )
 
 

@@ -101,14 +101,14 @@ def _wait_for_workers(connected: Client, expected: int) -> None:
 def _walltime_is_over(_number: int, _frame: Any) -> NoReturn:
     identifier = os.environ.get("SLURM_JOB_ID", "")
     raise WalltimeError(
-        f"the walltime of Slurm job {identifier} is nearly over, and the run was ended in order: "
-        "what is finished is kept. Submit it again, or `skymosaic restart` it, to go on; a longer "
-        "compute.slurm.walltime lets it end in one job"
+        f"the walltime of Slurm job {identifier} is nearly over, so the run was stopped. "
+        "Finished steps are kept. To resume, submit it again or use `skymosaic restart`; with a "
+        "longer compute.slurm.walltime it may finish in one job"
     )
 
 
 def _no_workers(_number: int, _frame: Any) -> NoReturn:
     raise ComputeError(
-        "the workers of all nodes of the job ended again and again; run again to go on from what "
-        "is finished"
+        "the workers of all nodes of the job ended repeatedly; run again to resume from the "
+        "finished steps"
     )

@@ -29,7 +29,7 @@ _REMEDIES = {
 _MEANINGS = {
     "OUT_OF_MEMORY": "it took more memory than it asked for: raise compute.slurm.memory, or lower "
     "compute.slurm.cores",
-    "TIMEOUT": "its walltime was over: raise compute.slurm.walltime",
+    "TIMEOUT": "it reached its walltime: raise compute.slurm.walltime",
     "NODE_FAIL": "its node failed",
     "PREEMPTED": "another job took its place",
     "CANCELLED": "it was cancelled",
@@ -122,7 +122,7 @@ def refusal(name: str, said: str) -> str:
     words = "; ".join(line.strip() for line in said.strip().splitlines() if line.strip())
     known = (remedy for key, remedy in _REMEDIES.items() if key in words.lower())
     remedy = next(known, "correct compute.slurm, or ask who runs Slurm")
-    return f"Slurm's {name} failed: {words or 'without a word'}. To go on: {remedy}"
+    return f"Slurm's {name} failed: {words or 'no message'}. Remedy: {remedy}"
 
 
 def require_accepted(script: str) -> None:
@@ -183,7 +183,7 @@ def _accounted(identifier: str) -> JobState:
 def remedy_of(words: str) -> str:
     """Return what to do about what logs say, as a sentence; empty where that is not known."""
     if re.search(r"memory limit|oom|out of memory", words, re.IGNORECASE):
-        return ". To go on: raise compute.slurm.memory, or lower compute.slurm.cores"
+        return ". Remedy: raise compute.slurm.memory, or lower compute.slurm.cores"
     return ""
 
 

@@ -182,7 +182,7 @@ class Keeper:
             return
         self._states = dict(states_of(list(jobs.values()))) if jobs else {}
         if hopeless := [state for state in self._states.values() if state.hopeless]:
-            self._give_up(f"Slurm will not begin a worker job: {hopeless[0]}")
+            self._give_up(f"Slurm cannot start a worker job: {hopeless[0]}")
             return
         self._seen |= {name for name in jobs if self._has_workers(name)}
         dead = [name for name, i in jobs.items() if not self._states[i].alive]
@@ -191,7 +191,7 @@ class Keeper:
         if dead and self._failures > _REPLACEMENTS * self._jobs:
             words = last_words([self._logs / f"worker-{job.id}.log" for job in self._ended[-3:]])
             self._give_up(
-                f"worker jobs of Slurm end again and again: {self.history()}"
+                f"worker jobs of Slurm end repeatedly: {self.history()}"
                 + (f". Their logs say: {words}" if words else "")
             )
             return

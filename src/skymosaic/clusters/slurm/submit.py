@@ -49,7 +49,7 @@ def documents(job: Job) -> dict[str, str]:
         return {JOB: _script(job, None)}
     if job.campaign.groups is None:
         raise CampaignError(
-            "compute.slurm.array shares out the groups of a program, and this campaign is one "
+            "compute.slurm.array distributes the groups of a program, but this campaign is one "
             "mosaic: leave array out, or give groups"
         )
     return {ARRAY: _script(job, asked.array), JOB: _script(job, None)}
@@ -121,7 +121,7 @@ def _require_hope(ids: Sequence[str]) -> None:
     for state in states_of(ids).values():
         if state.hopeless:
             command("scancel", *ids)
-            raise ComputeError(f"Slurm will not begin {state}. Nothing was submitted")
+            raise ComputeError(f"Slurm cannot start {state}. Nothing was submitted")
 
 
 def _sbatch(script: str, *options: str) -> str:

@@ -96,7 +96,7 @@ def require_agreement(
     missing = [key for key in keys if key not in skies]
     if missing:
         raise SkyError(f"{science.name}: HDRTAB has no row of {missing[0][0]}[SCI,{missing[0][1]}]")
-    again = f"remove {science.name} from the store, and `skymosaic run` makes it anew"
+    again = f"remove {science.name} from the store, and `skymosaic run` makes it again"
     with fits.open(science, memmap=True) as hdus, fits.open(weight, memmap=True) as weights:
         shape = (hdus[0].header["NAXIS1"], hdus[0].header["NAXIS2"])
         scale = float(hdus[0].header["EXPTIME"]) if in_counts(hdus[0].header) else 1.0

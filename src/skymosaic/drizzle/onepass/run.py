@@ -219,8 +219,8 @@ def drizzle_chips(
     require_linear(parameters)
     if has_cr_steps(parameters):
         raise DrizzleError(
-            "there is no witness of a run with driz_cr: its masks of cosmic rays are not kept; set "
-            f"{', '.join(CR_STEPS)} to false in drizzle.parameters"
+            "drizzle.witness does not work with driz_cr: the masks of cosmic rays are not kept; "
+            f"set {', '.join(CR_STEPS)} to false in drizzle.parameters"
         )
     fill_missing(folder, exposures, parameters)
     final = final_of(parameters)
