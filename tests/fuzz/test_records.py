@@ -114,8 +114,8 @@ def _changed(content: bytes, change: tuple[str, int, Any]) -> bytes:
         return (value * where).encode()
     try:
         document = json.loads(content)
-        spots = list(_spots(document))
-    except (ValueError, TypeError, AttributeError, RecursionError):  # no JSON any more, or never
+        spots = list(_spots(document)) if isinstance(document, dict | list) else []
+    except (ValueError, RecursionError):  # no JSON any more, or never
         return content + b" "
     if not spots:
         return content

@@ -207,6 +207,14 @@ def test_keys_that_hold_text_are_known_by_their_types() -> None:
             "other; write file:PATH or file:///PATH",
         ),
         (
+            "source: {kind: simulated}\ncompute: {scratch: ''}\n",
+            "FILE line 3: compute.scratch: is empty: name a folder, or leave the key out",
+        ),
+        (
+            "source: {kind: directory, path: ''}\n",
+            "FILE line 2: source.path: is empty: name a folder, or leave the key out",
+        ),
+        (
             "source: {kind: simulated}\ncompute: {memory_limit: 4}\n",
             "FILE line 3: compute.memory_limit: must be auto or a size with its unit such as "
             "4GB, not '4'",

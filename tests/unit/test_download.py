@@ -135,6 +135,13 @@ def test_a_part_that_does_not_fit_is_dropped(server, tmp_path, second) -> None:
     assert [request.start for request in server.requests] == [0, HALF, 0]
 
 
+def test_a_page_that_was_taken_for_the_beginning_is_dropped(server, tmp_path) -> None:
+    page = b"<html>" + bytes(HALF - 6)
+    page_of_the_version = sends(head(200, ("Content-Length", len(A)), TAG_A) + page)
+    server.answer = in_turn(page_of_the_version, honest(A, TAG_A))
+    assert got(Http(server.url), tmp_path) == A
+
+
 def test_an_unasked_part_leaves_no_hole(server, tmp_path) -> None:
     server.answer = in_turn(part_of(A, 3000, TAG_A), honest(A, TAG_A))
     assert got(Http(server.url), tmp_path) == A

@@ -271,8 +271,11 @@ def _try(
     try:
         _check(file, mine.part, size)
         _compare_with_tag(file, mine.part, reply, seen)
-    except InputError:
+    except InputError as error:
         mine.forget()
+        if reply.start:
+            why = f"what came behind the {have} bytes of an earlier try is not the file ({error})"
+            raise AgainError(why, afresh=True) from None
         raise
 
 

@@ -20,6 +20,7 @@ PATH_KEYS: tuple[KeyPath, ...] = (
     ("drizzle", "parameters", "rules_file"),
     ("drizzle", "parameters", "driz_sep_refimage"),
 )
+_DRIZZLEPACS = ("tweakreg", "parameters")
 
 
 def resolve_paths(data: dict[str, Any], base_of: Callable[[KeyPath], Path]) -> list[Problem]:
@@ -47,7 +48,11 @@ def resolve_paths(data: dict[str, Any], base_of: Callable[[KeyPath], Path]) -> l
         for part in key[:-1]:
             holder = holder.get(part) if isinstance(holder, dict) else None
         value = holder.get(key[-1]) if isinstance(holder, dict) else None
-        if not isinstance(value, (str, Path)) or not str(value):
+        if not isinstance(value, (str, Path)):
+            continue
+        if not str(value):
+            if key[-2] not in _DRIZZLEPACS:  # whose parameters are empty where they name no file
+                problems.append(Problem(key, "is empty: name a folder, or leave the key out"))
             continue
         is_uri = key == ("store", "uri")
         if not is_uri and "://" in str(value):
