@@ -42,7 +42,7 @@ from skymosaic.runs.supervision import locked, recorded, workers
 from skymosaic.steps import execution, progress
 from skymosaic.steps.execution import OnWorkers
 from skymosaic.steps.step import Bench, Place, run_step
-from skymosaic.steps.tasks import Task
+from skymosaic.steps.tasks import Step, Task
 from skymosaic.store import LocalStore
 
 WORKERS = 4
@@ -54,15 +54,14 @@ MB = 1_000_000
 def sleeper(place: Place, seconds: float, number: int) -> str:
     """Sleep as a step of the project, with its events, its slot and its manifest."""
 
-    def work(_bench: Bench) -> dict[str, Any]:
+    def work(_bench: Bench) -> dict[str, int]:
         with execution.slot(f"{place.topic}-bench", WORKERS):
             time.sleep(seconds)
         return {}
 
     name = f"sleep/{number:06d}"
-    done = run_step(
-        place, name, told=[Task(name)], inputs={}, parameters={}, versions={}, work=work
-    )
+    step, told = Step(name, dict[str, int], name), [Task("retrieve", name)]
+    done = run_step(place, step, told=told, inputs={}, parameters={}, versions={}, work=work)
     return done.key
 
 
@@ -193,7 +192,7 @@ def drive(count: int) -> None:
             workers(campaign, place, both(hear, recorder.tell), count) as client,
         ):
             calls = OnWorkers(client)
-            tasks = pipeline.retrieve_each(calls, place, source, source.parcels())
+            tasks = pipeline.retrieve_each(calls, campaign, place, source, source.parcels())
             execution.wait_for_all(tasks)
             assert execution.result_of(calls.call(total, tasks)) == count
             seconds = time.monotonic() - started

@@ -22,6 +22,7 @@ from skymosaic.evidence.turning import Turn
 from skymosaic.host import scratch
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.results import DrizzleResult
 from skymosaic.pipeline.sentences.absent import why_absent, why_no_method
 from skymosaic.pipeline.sentences.verified import verified
 from skymosaic.report.record import Missing
@@ -147,7 +148,7 @@ class Run:
     def advice(self) -> Advice | None:
         """Which method to use, how sure that is, and why; None where that was not measured."""
         gathered = self._found.gathered
-        evidence = None if gathered is None else gathered.result.get("evidence")
+        evidence = None if gathered is None else gathered.result.evidence
         return None if evidence is None else _advice(evidence["advice"])
 
     def residuals(self, method: str | None = None) -> Table:
@@ -202,11 +203,11 @@ class Run:
         """
         run = self._require_method(method)
         header = fits.Header()
-        data = self._image(run, "science", header)
+        data = self._image(run.products[run.result.science], header)
         return Mosaic(
             method=method,
             data=data,
-            weight=self._image(run, "weight"),
+            weight=self._image(run.products[run.result.weight]),
             wcs=WCS(header),
             unit=str(header.get("BUNIT", "")),
             header=header,
@@ -220,7 +221,8 @@ class Run:
         MissingError
             The method was not run, or has not finished.
         """
-        return self._image(self._require_method(method), "preview")
+        run = self._require_method(method)
+        return self._image(run.products[run.result.preview])
 
     def report(self, form: str = "html") -> str:
         """Return the report as ``html``, ``json`` or ``md``."""
@@ -238,7 +240,7 @@ class Run:
         with scratch.folder(place.scratch, "tables") as root:
             return sheets(reporting.make_report(Bench(place, root), self._found))
 
-    def _require_method(self, method: str) -> Finished:
+    def _require_method(self, method: str) -> Finished[DrizzleResult]:
         if method not in self._found.drizzled:
             why = why_no_method(self._found, method)
             raise MissingError(
@@ -247,11 +249,8 @@ class Run:
             )
         return self._found.drizzled[method]
 
-    def _image(
-        self, run: Finished, what: str, header: fits.Header | None = None
-    ) -> NDArray[np.float32]:
-        content = self._read(run.products[run.result[what]])
-        with fits.open(io.BytesIO(content)) as hdus:
+    def _image(self, product: Product, header: fits.Header | None = None) -> NDArray[np.float32]:
+        with fits.open(io.BytesIO(self._read(product))) as hdus:
             if header is not None:
                 header.update(hdus[0].header)
             return np.array(hdus[0].data, dtype=np.float32)

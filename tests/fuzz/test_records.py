@@ -21,6 +21,7 @@ from skymosaic.journal import cancellation, runlog
 from skymosaic.journal import submission as submissions
 from skymosaic.journal.runs import Recorder, campaign_lock, last_status
 from skymosaic.journal.submission import Submission
+from skymosaic.pipeline.results import DRIZZLE
 from skymosaic.results import housekeeping, integrity
 from skymosaic.results.program_page import GroupState, read_states
 from skymosaic.results.reading import read_findings
@@ -29,7 +30,7 @@ from skymosaic.steps.progress import Event
 from skymosaic.steps.step import Place, finished
 from skymosaic.store import lease, open_store
 from tests.fuzz.limits import within
-from tests.unit.small_store import SKIES, SmallStore
+from tests.unit.small_store import SKIES, SmallStore, plain
 
 RECORDS = (
     *("manifests/pristine/asn.json", "manifests/inspection.json", "manifests/plan.json"),
@@ -137,7 +138,7 @@ def _foreseen(act: Callable[[], Any]) -> Any:
 
 
 def _skies(result: Any) -> dict[str, float]:
-    return {value["rootname"]: value["mdrizsky"] for value in result["sky"]}
+    return {value.rootname: value.mdrizsky for value in result.sky}
 
 
 def _try(name: str, changes: list[tuple[str, int, Any]]) -> None:
@@ -176,8 +177,8 @@ def _read_all(place: Place, root: Path) -> None:
     again.plan()
     again.drizzle("match")
     for step in ("pristine/asn", "inspection", "plan", "runs/match"):
-        assert finished(place, step) is not None
-    made = finished(place, "runs/match")
+        assert finished(place, plain(step)) is not None
+    made = finished(place, DRIZZLE.step("match"))
     assert made is not None
     assert _skies(made.result) == SKIES["match"]
 

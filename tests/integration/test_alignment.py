@@ -31,7 +31,7 @@ def aligned_by_default(folder: Path, simulation: Simulation) -> Alignment:
     file = folder / "field.yaml"
     file.write_text(FIVE_LINES)
     images = [read_exposure(p) for p in sorted(folder.glob("*.fits")) if p.stem[-4:-1] in LIKE]
-    done, _ = align(
+    done, _, _ = align(
         folder,
         folder / "align.log",
         [image for image in images if not image.drizzled],

@@ -32,7 +32,7 @@ from tests.conftest import (  # noqa: E402
     write_campaign,
 )
 from tests.s3_server import BUCKET, SECRET_KEY, S3Server, flip_byte, s3_server  # noqa: E402
-from tests.unit.small_store import SmallStore  # noqa: E402
+from tests.unit.small_store import SmallStore, plain  # noqa: E402
 
 FEW = {"kind": "simulated", "size": "small", "tiles": ["54", "51"]}
 SECTIONS = {"source": FEW, "align": {"order": ["54"]}}
@@ -97,11 +97,12 @@ def test_a_changed_object_is_found_and_taken_away(
     assert (whole.files, list(whole.flaws)) == (6, [])
     key = "field/runs/match/field_match_drz_sci.fits"
     prefix = s3.uri.removeprefix(f"s3://{BUCKET}/")
-    same = finished(made.place, "runs/match")
+    same = finished(made.place, plain("runs/match"))
     assert same is not None
     assert same.products[key.rsplit("/", 1)[-1]].etag
     flip_byte(server.client(), BUCKET, f"{prefix}/{key}")
-    assert finished(made.place, "runs/match") is None  # its ETag is another, and its content, too
+    # Its ETag is another, and its content, too.
+    assert finished(made.place, plain("runs/match")) is None
     found = integrity.verify_store(f"{s3.uri}/field", reach)
     assert [flaw.key for flaw in found.flaws] == [key]
     integrity.take_away(found)
@@ -115,7 +116,7 @@ def steps(store: S3Store, campaign: str) -> list[Finished]:
     place = Place(store, campaign, None)
     prefix = place.key("manifests") + "/"
     names = [key.removeprefix(prefix).removesuffix(".json") for key in store.list(prefix[:-1])]
-    found = [finished(place, name) for name in names]
+    found = [finished(place, plain(name)) for name in names]
     assert all(found)
     return [step for step in found if step]
 

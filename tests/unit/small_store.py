@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from skymosaic.align.positions import Displacement
+from skymosaic.drizzle.checks.sample_window import Window
+from skymosaic.drizzle.checks.witness import Agreement
+from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.sky_record import SkyCheck
 from skymosaic.hst.exposure import Chip, Exposure
+from skymosaic.pipeline.results import (
+    ALIGN,
+    DRIZZLE,
+    INSPECT,
+    ONEPASS,
+    PLAN,
+    POSITIONS,
+    RETRIEVE,
+    WITNESS,
+    AlignResult,
+    DrizzleResult,
+    InspectionResult,
+    OnepassResult,
+    PlanResult,
+    PositionsResult,
+    RetrieveResult,
+    WitnessResult,
+)
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps.step import Bench, Finished, Place, finished, run_step
-from skymosaic.store import open_store
+from skymosaic.steps.tasks import Step
+from skymosaic.store import Product, open_store
+
+R = TypeVar("R")
 
 CAMPAIGN = """
 campaign: {name: field}
@@ -31,6 +58,11 @@ def exposure(name: str, x: float) -> Exposure:
     return Exposure(name, "_flt", "asn", "WFC3", "IR", "F160W", 702.9, 0.0, 0.0, (chip,))
 
 
+def plain(name: str, folder: str = "") -> Step[dict[str, Any]]:
+    """Return a step by name, whose result is what its manifest has: of any version."""
+    return Step(name, dict[str, Any], folder or name)
+
+
 EXPOSURES = [exposure("a", 0.0), exposure("b", 0.05), exposure("c", 0.1)]
 
 
@@ -46,42 +78,30 @@ class SmallStore:
     def inspect(self) -> None:
         """Retrieve and inspect the exposures."""
 
-        def retrieve(bench: Bench) -> dict[str, object]:
+        def retrieve(bench: Bench) -> RetrieveResult:
             for one in EXPOSURES:
                 (bench.out / one.name).write_text(one.rootname)
-            return {"images": [one.to_dict() for one in EXPOSURES]}
+            return RetrieveResult(EXPOSURES)
 
-        pristine = self._step("pristine/asn", "pristine", retrieve)
+        pristine = self._step(RETRIEVE.step("asn"), retrieve)
         self.files = dict(pristine.products)
-        records = [one.to_dict() for one in EXPOSURES]
-        self._step(
-            "inspection", "inspection", lambda _: {"exposures": records, "drizzled": []}, self.files
-        )
+        self._step(INSPECT.step(), lambda _: InspectionResult(EXPOSURES, []), self.files)
 
     def align(self, settings: dict[str, object]) -> None:
         """Align the exposures, as they are, with settings."""
-        records = [one.to_dict() for one in EXPOSURES]
-        self._step(
-            "aligned",
-            "aligned",
-            lambda _: {"exposures": records, "alignment": None},
-            self.files,
-            settings,
-        )
+        self._step(ALIGN.step(), lambda _: AlignResult(EXPOSURES), self.files, settings)
 
     def plan(self, scale: float = 0.13) -> None:
         """Plan the output grid."""
-        grid = {"shape": list(SHAPE[::-1]), "scale": scale, "rot": 0.0}
-        grid |= {"crval": [10.1, 0.05], "crpix": [15.0, 10.0], "cd": [[-1e-3, 0.0], [0.0, 1e-3]]}
-        self.grid = grid
-        pairs = [["a", "b", 100.0], ["b", "c", 50.0]]
-        result = {"grid": grid, "pairs": pairs, "groups": [["a", "b", "c"]]}
-        self._step("plan", "plan", lambda _: result, self.files, {"scale": scale})
+        cd = ((-1e-3, 0.0), (0.0, 1e-3))
+        self.grid = Grid((10.1, 0.05), (15.0, 10.0), scale, 0.0, (SHAPE[1], SHAPE[0]), cd)
+        pairs = [("a", "b", 100.0), ("b", "c", 50.0)]
+        result = PlanResult(self.grid, pairs, [["a", "b", "c"]])
+        self._step(PLAN.step(), lambda _: result, self.files, {"scale": scale})
 
-    def compare_positions(self, *pairs: dict[str, object]) -> None:
+    def compare_positions(self, *pairs: Displacement) -> None:
         """Compare the positions of stars, of the two overlaps that there are."""
-        result = {"overlaps": 2, "pairs": list(pairs)}
-        self._step("positions", "positions", lambda _: result)
+        self._step(POSITIONS.step(), lambda _: PositionsResult(2, list(pairs)))
 
     def drizzle(
         self, method: str, skies: dict[str, float] | None = None, **further: object
@@ -89,46 +109,38 @@ class SmallStore:
         """Drizzle with one sky method; `further` is in the step's result, too."""
         sky = SKIES[method] if skies is None else skies
 
-        def work(bench: Bench) -> dict[str, object]:
-            return {**self._made(bench, method, sky), **further}
+        def work(bench: Bench) -> DrizzleResult:
+            # What the three records say of each value, which agree.
+            checks = [SkyCheck(name, 1, *[value] * 3) for name, value in sky.items()]
+            return replace(self._made(bench, method, sky), checks=checks, **further)
 
-        folder = f"runs/{method}"
-        made_with = {"grid": self.grid, "method": method, "further": sorted(further)}
-        self._step(folder, folder, work, self.files, made_with)
+        made_with = {"grid": self.grid.to_dict(), "method": method, "further": sorted(further)}
+        self._step(DRIZZLE.step(method), work, self.files, made_with)
 
     def drizzle_at_once(self, *methods: str) -> None:
         """Drizzle with the one-pass engine, whose one step holds all methods."""
 
-        def work(bench: Bench) -> dict[str, object]:
-            runs = {one: self._made(bench, one, SKIES[one]) for one in methods}
-            for one in runs.values():
-                del one["checks"]  # AstroDrizzle, whose records they are, was not at work
-            return {"runs": runs}
+        def work(bench: Bench) -> OnepassResult:
+            return OnepassResult({one: self._made(bench, one, SKIES[one]) for one in methods})
 
-        step, parameters = "runs/onepass", {"grid": self.grid, "skies": list(methods)}
-        self._step(step, step, work, self.files, parameters)
+        made_with = {"grid": self.grid.to_dict(), "skies": list(methods)}
+        self._step(ONEPASS.step(), work, self.files, made_with)
 
     def hear_witness(self) -> None:
         """Let AstroDrizzle confirm what the one-pass engine made."""
-        made = finished(self.place, "runs/onepass")
+        made = finished(self.place, ONEPASS.step())
         assert made is not None
-        agreement = {"pixels": 600, "rms": 1e-8, "largest": 1e-7, "noise": 0.01}
-        window = {"x": 0, "y": 0, "columns": 30, "rows": 20, "exposures": list("abc")}
-        result = {
-            "methods": dict.fromkeys(made.result["runs"], agreement),
-            "window": {**window, "whole": True},
-            "left_out": [],
-            "cosmic_rays": False,
-        }
+        agreement = Agreement(pixels=600, rms=1e-8, largest=1e-7, noise=0.01)
+        window = Window(0, 0, 30, 20, tuple("abc"), whole=True)
+        result = WitnessResult(dict.fromkeys(made.result.runs, agreement), window, [], False)
         inputs = {f"{made.step}/{name}": product for name, product in made.products.items()}
-        self._step(
-            "witness", "witness", lambda _: result, {**self.files, **inputs}, {"grid": self.grid}
-        )
+        made_with = {"grid": self.grid.to_dict()}
+        self._step(WITNESS.step(), lambda _: result, {**self.files, **inputs}, made_with)
 
-    def _made(self, bench: Bench, method: str, sky: dict[str, float]) -> dict[str, object]:
+    def _made(self, bench: Bench, method: str, sky: dict[str, float]) -> DrizzleResult:
         wcs = WCS(naxis=2)
         wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-        wcs.wcs.crval, wcs.wcs.crpix = self.grid["crval"], self.grid["crpix"]
+        wcs.wcs.crval, wcs.wcs.crpix = self.grid.crval, self.grid.crpix
         wcs.wcs.cdelt = [-1e-3, 1e-3]
         header = wcs.to_header()
         header["BUNIT"] = "ELECTRONS/S"
@@ -138,19 +150,13 @@ class SmallStore:
             fits.writeto(bench.out / f"field_{method}_drz_{kind}.fits", values, header)
         fits.writeto(bench.out / f"field_{method}_drz_preview.fits", data)
         stem = f"field_{method}_drz"
-        values = [asdict(SkyValue(name, 1, value, 60.0)) for name, value in sky.items()]
-        told = {"header", "hdrtab", "log"}
-        return {
-            "sky": values,
-            "checks": [
-                {"rootname": n, "chip": 1, "agree": True, **dict.fromkeys(told, v)}
-                for n, v in sky.items()
-            ],
-            "science": f"{stem}_sci.fits",
-            "weight": f"{stem}_wht.fits",
-            "preview": f"{stem}_preview.fits",
-            "weight_checksum": "same",
-        }
+        return DrizzleResult(
+            sky=[SkyValue(name, 1, value, 60.0) for name, value in sky.items()],
+            science=f"{stem}_sci.fits",
+            weight=f"{stem}_wht.fits",
+            preview=f"{stem}_preview.fits",
+            weight_checksum="same",
+        )
 
     def fail(self, step: str, message: str) -> None:
         """Take down that a step failed."""
@@ -159,16 +165,14 @@ class SmallStore:
 
     def _step(
         self,
-        name: str,
-        folder: str,
-        work: Callable[[Bench], dict[str, object]],
-        inputs: object = None,
-        parameters: object = None,
-    ) -> Finished:
+        step: Step[R],
+        work: Callable[[Bench], R],
+        inputs: dict[str, Product] | None = None,
+        parameters: dict[str, object] | None = None,
+    ) -> Finished[R]:
         return run_step(
             self.place,
-            name,
-            folder=folder,
+            step,
             inputs=inputs or {},
             parameters=parameters or {},
             versions={},

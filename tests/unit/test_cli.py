@@ -24,6 +24,7 @@ from skymosaic.results import outcomes
 from skymosaic.runs import running
 from skymosaic.steps.step import Bench, run_step
 from tests.conftest import REPOSITORY
+from tests.unit.small_store import plain
 
 COMMANDS = [
     *("run", "restart", "status", "clean", "query", "verify", "verify-store"),
@@ -200,8 +201,7 @@ def test_report_prints_the_table_and_where_the_report_is(invoke, config, tmp_pat
 
     run_step(
         open_place(load_campaign(config)),
-        "comparison",
-        folder="comparison",
+        plain("comparison"),
         inputs={},
         parameters={},
         versions={},

@@ -16,6 +16,7 @@ from skymosaic.steps.execution import OnWorkers, hold_everywhere, result_of
 from skymosaic.steps.step import Bench, Place, run_step
 from skymosaic.store.local import LocalStore
 from tests.small_disk import small_disk
+from tests.unit.small_store import plain
 
 
 def test_a_full_store_tells_the_free_space_of_its_own_file_system(tmp_path: Path) -> None:
@@ -54,7 +55,9 @@ def test_a_scratch_folder_that_is_full(tmp_path: Path, size: str) -> None:
     with small_disk(tmp_path / "disk", size) as disk:
         place = Place(store, "demo", disk)
         with pytest.raises(StoreError, match=rf"no space left .* in {disk}.*compute\.scratch"):
-            run_step(*(place, "plan"), inputs={}, parameters={}, versions={}, work=write_large)
+            run_step(
+                *(place, plain("plan")), inputs={}, parameters={}, versions={}, work=write_large
+            )
         assert list(disk.iterdir()) == []
 
 

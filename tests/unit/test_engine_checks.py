@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from skymosaic.align.align import Alignment
+from skymosaic.align.gates import TileFit
 from skymosaic.config import Campaign
+from skymosaic.drizzle.checks.sameness import Differences
+from skymosaic.drizzle.checks.sample_window import Window
+from skymosaic.drizzle.checks.witness import Agreement
+from skymosaic.drizzle.sky_record import SkyCheck
 from skymosaic.errors import DamagedError
 from skymosaic.pipeline import checks
 from skymosaic.pipeline.checks import sample_of
 from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.results import DRIZZLE, DrizzleResult, EnginesResult, WitnessResult
 from skymosaic.pipeline.sentences.verified import check_lines, verified, witness_told
 from skymosaic.pipeline.tables import alignment_lines
 from skymosaic.steps.step import Finished, Place, finished
@@ -33,11 +42,10 @@ def test_it_takes_all_where_there_are_not_more_and_any_where_none_overlap() -> N
 
 
 def told(masks_of: str | None) -> str:
-    rounding = {"sky": 1e-9, "mosaic": 2e-5, "mosaic_in_tolerance": 0.2, "weight": 3e-7}
-    masks = {"sky": 2e-9, "mosaic": 0.21, "mosaic_in_tolerance": 4e5, "weight": 1.2}
+    rounding, masks = Differences(1e-9, 2e-5, 0.2, 3e-7), Differences(2e-9, 0.21, 4e5, 1.2)
     methods = {"globalmin+match": rounding, "match": rounding if masks_of is None else masks}
-    result = {"exposures": ["a", "b"], "methods": methods, "masks_of": masks_of}
-    [line] = check_lines({"engines": Finished("engines", "key", {}, result, 1.0, 0, False)})
+    result = EnginesResult(["a", "b"], methods, masks_of)
+    [line] = check_lines(None, Finished("engines", "key", {}, result, 1.0, 0, False))
     return line
 
 
@@ -56,30 +64,22 @@ def test_without_steps_against_cosmic_rays_all_methods_are_compared() -> None:
 
 
 def test_the_alignment_is_told_by_its_worst_values() -> None:
-    def fit(tile: str, place: int, matches: int, rms: float, shift: float) -> dict[str, object]:
-        its = {"rms_ra": rms, "rms_dec": rms / 2, "shift": shift, "matches": matches}
-        return {"tile": tile, "place": place, **its}
+    def fit(tile: str, place: int, matches: int, rms: float, shift: float) -> TileFit:
+        return TileFit(tile, place, 100, 0.0, 0.0, 0.0, 1.0, matches, rms, rms / 2, shift)
 
     fits = [fit("a", 0, 0, 0.0, 0.0), fit("b", 1, 93, 4.46, 0.05), fit("c", 2, 60, 3.0, 0.5)]
-    lost = {"tile": "d", "place": -1, "matches": 1, "rms_ra": None, "rms_dec": None, "shift": 9.0}
-    result = {"alignment": {"fits": [*fits, lost], "kept": ["d"], "dropped": []}}
-    assert alignment_lines(Finished("aligned", "key", {}, result, 1.0, 0, False)) == [
+    lost = fit("d", -1, 1, math.nan, 9.0)
+    assert alignment_lines(Alignment([], [*fits, lost], [], [], ["d"], {}, {})) == [
         "alignment: 3 of 4 drizzled images aligned; 60 matched sources or more in each, rms at "
         "most 4.5 mas, shift at most 0.500 arcsec"
     ]
-    nothing = Finished("aligned", "key", {}, {"alignment": None}, 1.0, 0, False)
-    assert alignment_lines(nothing) == []
+    assert alignment_lines(None) == []
 
 
-def of_onepass(**changed: object) -> dict[str, object]:
-    agreement = {"pixels": 100, "rms": 1e-7, "largest": 2e-6, "noise": 0.01}
-    window = {"x": 9, "y": 19, "columns": 10, "rows": 10, "exposures": ["a", "b"], "whole": True}
-    return {
-        "methods": {"match": agreement},
-        "window": {**window, **changed},
-        "left_out": [],
-        "cosmic_rays": False,
-    }
+def of_onepass(whole: bool = True) -> WitnessResult:
+    agreement = Agreement(pixels=100, rms=1e-7, largest=2e-6, noise=0.01)
+    window = Window(9, 19, 10, 10, ("a", "b"), whole)
+    return WitnessResult({"match": agreement}, window, [], False)
 
 
 def test_the_witness_of_onepass_says_what_it_saw() -> None:
@@ -92,17 +92,17 @@ def test_the_witness_of_onepass_says_what_it_saw() -> None:
 
 
 def test_where_all_pixels_are_bad_the_witness_says_that_nothing_was_compared() -> None:
-    nothing = {"pixels": 0, "rms": 0.0, "largest": 0.0, "noise": 0.0}
-    said = witness_told({**of_onepass(), "methods": {"match": nothing}})
+    nothing = Agreement(pixels=0, rms=0.0, largest=0.0, noise=0.0)
+    said = witness_told(replace(of_onepass(), methods={"match": nothing}))
     assert said.endswith("no pixel there is good in any exposure, so nothing was compared.")
 
 
 def test_what_astrodrizzle_cannot_make_is_named() -> None:
-    planes = {**of_onepass(), "left_out": ["match-differences"]}
+    planes = replace(of_onepass(), left_out=["match-differences"])
     assert witness_told(planes).endswith(
         "Not compared: match-differences *, because AstroDrizzle cannot subtract planes."
     )
-    assert witness_told({**planes, "methods": {}}).startswith("Not compared")
+    assert witness_told(replace(planes, methods={})).startswith("Not compared")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,9 @@ def test_what_astrodrizzle_cannot_make_is_named() -> None:
 )
 def test_what_was_verified_is_told_for_each_engine(given: dict[str, object], said: str) -> None:
     file = {"campaign": {"name": "a"}, "source": {"kind": "simulated"}, "drizzle": given}
-    run = Finished("runs/match", "key", {}, {"checks": [{"agree": 1}, {"agree": 0}]}, 1.0, 0, False)
+    checks = [SkyCheck("a", 1, 0.5, 0.5, 0.5), SkyCheck("b", 1, 0.5, 0.5, 0.75)]
+    result = DrizzleResult([], "sci", "wht", "preview", "sum", checks)
+    run = Finished("runs/match", "key", {}, result, 1.0, 0, False)
     place = Place(LocalStore(Path()), "a", None)
     found = Findings(place, Campaign.model_validate(file), drizzled={"match": run})
     [told] = verified(found)
@@ -127,15 +129,15 @@ def test_a_mosaic_with_pixels_that_are_no_number_is_made_anew(tmp_path: Path) ->
     store.inspect()
     store.plan()
     store.drizzle("match")
-    made = finished(store.place, "runs/match")
+    made = finished(store.place, DRIZZLE.step("match"))
     assert made is not None
-    name, weight = made.result["science"], np.ones((2, 3), np.float32)
+    name, weight = made.result.science, np.ones((2, 3), np.float32)
     weight[0, 0] = 0.0
     science = np.full((2, 3), 0.5, np.float32)
     science[0, 0] = np.nan  # where no exposure has weight it is no matter
     checks._make_anew_if_older(store.place, made.step, name, (science, weight))
-    assert finished(store.place, made.step) is not None
+    assert finished(store.place, DRIZZLE.step("match")) is not None
     science[1, 1] = np.nan
     with pytest.raises(DamagedError, match=rf"{name} is as older .* 1 pixel that has weight is no"):
         checks._make_anew_if_older(store.place, made.step, name, (science, weight))
-    assert finished(store.place, made.step) is None
+    assert finished(store.place, DRIZZLE.step("match")) is None

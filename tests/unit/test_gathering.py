@@ -10,23 +10,25 @@ from typing import Any
 
 import pytest
 
+from skymosaic.align.align import Alignment
 from skymosaic.config import Campaign
 from skymosaic.hst.exposure import Chip, Exposure
 from skymosaic.pipeline.comparison import asked_for, solution_warnings, what_is_asked
 from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.results import AlignResult, ComparisonResult, InspectionResult
 from skymosaic.results.outcomes import outcome_of
 from skymosaic.steps.step import Finished, Place
 from skymosaic.store import Product
 from skymosaic.store.local import LocalStore
 
 
-def comparison(**result) -> Finished:
+def comparison(**result) -> Finished[ComparisonResult]:
     report = Product("field/comparison/report.html", "0" * 64, 1)
     return Finished(
         step="comparison",
         key="k",
         products={"report.html": report},
-        result={"table": "rootname ...", "warnings": [], **result},
+        result=ComparisonResult("rootname ...", [], **result),
         seconds=1.0,
         peak_memory=0,
         reused=True,
@@ -67,13 +69,13 @@ def test_what_an_older_version_did_not_know_has_its_default(
         for name in names:
             del old[section][name]
     del old["align"]["gates"]["max_chance"]
-    assert asked_for(comparison(campaign=old)) == now
+    assert asked_for(comparison(campaign=old).result) == now
     old["align"]["gates"]["min_matches"] += 1
-    assert asked_for(comparison(campaign=old)) != now
+    assert asked_for(comparison(campaign=old).result) != now
 
 
 def test_what_no_version_knows_stays_what_it_is() -> None:
-    assert asked_for(comparison(campaign={"source": {"kind": "tape"}})) == {
+    assert asked_for(comparison(campaign={"source": {"kind": "tape"}}).result) == {
         "source": {"kind": "tape"}
     }
 
@@ -98,15 +100,16 @@ def test_kinds_of_wcs_are_told_as_they_are_in_the_mosaic(
     for root, name in zip(("v1aaaa1", "v1aaaa2"), kinds, strict=True):
         chip = Chip(1, ((0.0, 0.0), (0.1, 0.0), (0.1, 0.1)), name, 0.0, 0.1, False)
         one = Exposure(root, "_flt", "", "WFC3", "IR", "F160W", 1.0, 0.0, 0.0, (chip,))
-        pristine.append(one.to_dict())
+        pristine.append(one)
         moved = replace(one, chips=(replace(chip, wcsname="TWEAK"),))
-        aligned.append((one if align == "none" else moved).to_dict())
+        aligned.append(one if align == "none" else moved)
     tiles = {"t1": ["v1aaaa1", "v1aaaa2"]}
     if align == "apart":
         tiles = {"t1": ["v1aaaa1"], "t2": ["v1aaaa2"]}
-    alignment = {"members": tiles, "dropped": ["t1"] if align == "dropped" else []}
-    done = Finished("inspection", "k", {}, {"exposures": pristine, "drizzled": []}, 0, 0, False)
-    result = {"exposures": aligned, "alignment": None if align == "none" else alignment}
+    dropped = ["t1"] if align == "dropped" else []
+    alignment = Alignment([*tiles], [], [], dropped, [], tiles, {})
+    done = Finished("inspection", "k", {}, InspectionResult(pristine, []), 0, 0, False)
+    result = AlignResult(aligned, None if align == "none" else alignment)
     found = Findings(
         Place(LocalStore(tmp_path), "field", None),
         Campaign.model_validate(

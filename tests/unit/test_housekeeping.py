@@ -24,6 +24,7 @@ from skymosaic.runs import asking
 from skymosaic.steps.progress import Event
 from skymosaic.steps.step import Bench, Place, run_step
 from skymosaic.store import LocalStore, lease
+from tests.unit.small_store import plain
 
 CAMPAIGN = "campaign: {name: demo}\nsource: {kind: simulated}\n"
 
@@ -43,8 +44,7 @@ def place(tmp_path) -> Place:
 
     run_step(
         place,
-        "runs/match",
-        folder="runs/match",
+        plain("runs/match"),
         inputs={},
         parameters={},
         versions={},
@@ -131,9 +131,7 @@ def test_a_record_tells_what_the_steps_read_made_and_cost(place) -> None:
         raise AlignmentError("no")
 
     with pytest.raises(AlignmentError):
-        run_step(
-            place, "aligned", folder="aligned", inputs={}, parameters={}, versions={}, work=fail
-        )
+        run_step(place, plain("aligned"), inputs={}, parameters={}, versions={}, work=fail)
     record(place)
     told = place.store.read_json("demo/records/000001.json")
     step, failed = told["steps"]["runs/match"], told["steps"]["aligned"]

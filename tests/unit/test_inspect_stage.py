@@ -26,6 +26,7 @@ from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline import stages
 from skymosaic.pipeline.admission import rules_of
 from skymosaic.pipeline.inspection import Rules
+from skymosaic.pipeline.results import InspectionResult
 from skymosaic.steps.step import Finished, NotFinishedError, Place
 from skymosaic.store.local import LocalStore
 from tests.raw_server import Request, head, raw_server
@@ -55,14 +56,14 @@ def rules(data: Path, *, on_bad_file: str = "refuse", **parameters: Any) -> Rule
     return rules_of(Campaign.model_validate({**given, "sky": {"parameters": parameters}}))
 
 
-def inspect(place: Place, data: Path, asked: Rules) -> Finished:
+def inspect(place: Place, data: Path, asked: Rules) -> Finished[InspectionResult]:
     source = Directory(data)
     each = [stages.retrieve(place, source, asked, parcel) for parcel in source.parcels()]
     return stages.inspect(place, each, asked)
 
 
-def exposures(done: Finished) -> list[Exposure]:
-    return [Exposure.from_dict(record) for record in done.result["exposures"]]
+def exposures(done: Finished[InspectionResult]) -> list[Exposure]:
+    return done.result.exposures
 
 
 def forget_what_was_seen(place: Place) -> None:
@@ -83,7 +84,7 @@ def test_what_was_seen_is_known_and_tabulated(place, data, tmp_path) -> None:
     table = Table.read(tmp_path / "store" / "field" / "inspection" / "exposures.ecsv")
     assert list(table["nan_flagged"]) == [0, 1, 0]
     assert np.all((table["good"] > 0.99) & (table["good"] < 1))
-    [line] = done.result["warnings"]
+    [line] = done.result.warnings
     assert "ibxl54bbq_flt.fits" in line and "1 pixel)" in line
     # The pristine copy is the user's file, byte by byte.
     for kind in ("SCI", "DQ"):
@@ -113,7 +114,7 @@ def test_it_is_left_out_where_the_file_says_so_and_only_there(place, data) -> No
     change(data / "ibxl54bbq_flt.fits", "SCI", 1, np.s_[:], 0.0)
     done = inspect(place, data, rules(data, on_bad_file="leave_out"))
     assert [e.rootname for e in exposures(done)] == ["ibxl54aaq", "ibxl54ccq"]
-    assert any("ibxl54bbq_flt.fits[SCI,1]" in line for line in done.result["warnings"])
+    assert any("ibxl54bbq_flt.fits[SCI,1]" in line for line in done.result.warnings)
     assert inspect(place.only_finished(), data, rules(data, on_bad_file="leave_out")).reused
     with pytest.raises(InputError, match="every good pixel is 0"):
         inspect(place, data, rules(data))
@@ -215,7 +216,7 @@ def test_a_fetched_file_that_cannot_be_read_is_left_out_where_the_file_says_so(
     leave_out = Rules(leave_out=True)
     done = inspected(place, leave_out)
     assert [e.rootname for e in exposures(done)] == ["ibxl54aaq", "ibxl54ccq"]
-    assert any(line.startswith("Left out: ibxl54bbq") for line in done.result["warnings"])
+    assert any(line.startswith("Left out: ibxl54bbq") for line in done.result.warnings)
     assert inspected(place.only_finished(), leave_out).reused
     # Who wants all of them gets it once it is put right.
     with pytest.raises(NotFinishedError):

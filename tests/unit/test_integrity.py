@@ -14,11 +14,13 @@ from skymosaic.cli.main import main
 from skymosaic.config import load_campaign_text
 from skymosaic.errors import CampaignError, DamagedError, LockedError
 from skymosaic.journal.runs import campaign_lock
+from skymosaic.pipeline.results import RecordedRule
 from skymosaic.results import integrity
 from skymosaic.runs.running import is_told
+from skymosaic.sky.static_rule import FirstRule
 from skymosaic.steps.step import finished, recorded_result
 from skymosaic.store import lease
-from tests.unit.small_store import SmallStore
+from tests.unit.small_store import SmallStore, plain
 
 MOSAIC = "runs/match/field_match_drz_sci.fits"
 
@@ -74,7 +76,7 @@ def test_a_number_that_was_changed_in_a_manifest(store: SmallStore) -> None:
     told = json.loads(manifest.read_text())
     told["result"]["sky"][1]["mdrizsky"] = 0.6
     manifest.write_text(json.dumps(told))
-    assert finished(store.place, "runs/match") is None  # and a run makes it anew
+    assert finished(store.place, plain("runs/match")) is None  # and a run makes it anew
     ended = verify(store)
     assert ended.exit_code == 16
     assert "manifests/runs/match.json is damaged: its SHA-256" in ended.output
@@ -85,7 +87,7 @@ def test_a_manifest_of_an_older_version_is_good(store: SmallStore) -> None:
     told = json.loads(manifest.read_text())
     del told["checksum"]
     manifest.write_text(json.dumps(told))
-    assert finished(store.place, "runs/match") is not None
+    assert finished(store.place, plain("runs/match")) is not None
     ended = verify(store)
     assert ended.exit_code == 0
     assert "the numbers in 1 manifest, which an older version wrote" in ended.output
@@ -97,9 +99,9 @@ def test_what_is_damaged_is_taken_away_and_nothing_else(store: SmallStore) -> No
     integrity.take_away(integrity.verify_store(str(store.where)))
     assert not (store.where / MOSAIC).exists()
     assert len(list((store.where / "damaged").rglob("*.fits"))) == 1
-    assert finished(store.place, "runs/match") is None
-    assert finished(store.place, "plan") is None
-    assert finished(store.place, "inspection") is not None
+    assert finished(store.place, plain("runs/match")) is None
+    assert finished(store.place, plain("plan")) is None
+    assert finished(store.place, plain("inspection")) is not None
     store.plan()
     store.drizzle("match")
     assert not integrity.verify_store(str(store.where)).flaws
@@ -112,7 +114,7 @@ def test_what_was_made_anew_in_the_meantime_is_not_taken_away(store: SmallStore)
     (store.where / MOSAIC).unlink()
     store.drizzle("match")
     integrity.take_away(found)
-    assert finished(store.place, "runs/match") is not None
+    assert finished(store.place, plain("runs/match")) is not None
     assert not (store.where / "damaged").exists()
 
 
@@ -126,9 +128,9 @@ def test_a_plan_that_is_taken_away_still_tells_the_rule_of_the_static_mask(
     found = integrity.verify_store(str(store.where))
     assert [flaw.manifest for flaw in found.flaws] == ["field/manifests/plan.json"]
     integrity.take_away(found)
-    assert finished(store.place, "plan") is None
-    result = recorded_result(store.place, "plan")
-    assert result is not None and result["static"] == {"kept": "once", "first": 49}
+    assert finished(store.place, plain("plan")) is None
+    known = recorded_result(store.place, "plan", RecordedRule)
+    assert known == RecordedRule(FirstRule("once", 49))
     store.plan()
     assert not integrity.verify_store(str(store.where)).flaws
 
@@ -177,7 +179,7 @@ def test_a_program_and_a_group_of_it(tmp_path: Path) -> None:
     with pytest.raises(DamagedError, match=r"F160W/pristine/b_flt\.fits of .*/program: its bytes"):
         whole.require_whole()
     integrity.take_away(whole)
-    assert finished(made.place, "pristine/asn") is None
+    assert finished(made.place, plain("pristine/asn")) is None
     assert len(list((tmp_path / "store" / made.place.key("damaged")).rglob("*.fits"))) == 1
 
 

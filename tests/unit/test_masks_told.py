@@ -10,6 +10,7 @@ import pytest
 from astropy.io import fits
 
 from skymosaic.evidence.weights import WeightDifference, weight_difference
+from skymosaic.pipeline.results import DrizzleResult
 from skymosaic.pipeline.sentences import masks
 from skymosaic.report.documents import document
 from skymosaic.report.gather import assemble
@@ -27,14 +28,15 @@ TOLD = {
 }
 
 
-def run(method: str, **result: object) -> Finished:
+def run(method: str, **result: object) -> Finished[DrizzleResult]:
     weight = f"{method}_wht.fits"
     products = {weight: Product(f"field/runs/{weight}", "0" * 64, 1)}
-    made = {"weight": weight, "weight_checksum": method, **result}
+    plain = {"weight_checksum": method, **result}
+    made = DrizzleResult([], "sci", weight, "preview", **plain)
     return Finished(f"runs/{method}", "k", products, made, 1.0, 0, reused=True)
 
 
-def runs(*methods: str, **result: object) -> dict[str, Finished]:
+def runs(*methods: str, **result: object) -> dict[str, Finished[DrizzleResult]]:
     return {method: run(method, **result) for method in methods}
 
 

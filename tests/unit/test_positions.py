@@ -12,11 +12,13 @@ from skymosaic.align.positions import (
     AGREE,
     DISPLACED,
     TOO_FEW,
+    Displacement,
     Stars,
     choose_pairs,
     compare,
     find_stars,
 )
+from skymosaic.pipeline.results import PositionsResult
 from skymosaic.pipeline.sentences.positions import positions_line, positions_sheet, positions_told
 
 SCALE = 0.13  # arcsec
@@ -210,25 +212,16 @@ def test_few_pairs_are_all_compared() -> None:
     assert choose_pairs([], {}) == []
 
 
-def pair_of(a: str, b: str, state: str, pixels: float | None = None) -> dict[str, object]:
-    known = pixels is not None
-    return {
-        "a": a,
-        "b": b,
-        "state": state,
-        "stars": 40 if known else 0,
-        "pixels": pixels,
-        "error": 0.02 if known else None,
-        "arcsec": pixels * SCALE if known else None,
-        "east": pixels * SCALE if known else None,
-        "north": 0.0 if known else None,
-    }
+def pair_of(a: str, b: str, state: str, pixels: float | None = None) -> Displacement:
+    if pixels is None:
+        return Displacement(a, b, state, 0)
+    return Displacement(a, b, state, 40, pixels, 0.02, pixels * SCALE, pixels * SCALE, 0.0)
 
 
 def test_what_is_told_of_displacements() -> None:
     apart = [pair_of("ibxl51aaq", f"ibxl5{i}bbq", DISPLACED, 0.2 * i) for i in range(2, 9)]
     rest = [pair_of("x", "y", AGREE, 0.01), pair_of("x", "z", TOO_FEW)]
-    [told] = positions_told({"pairs": [*apart, *rest], "overlaps": 12})
+    [told] = positions_told(PositionsResult(12, [*apart, *rest]))
     assert told.startswith(
         "Positions of stars differ in 7 of 9 overlaps that were compared: by 1.60 +- 0.02 pixels "
         "(0.208 arcsec) between ibxl51aaq and ibxl58bbq (40 stars); also ibxl51aaq and ibxl57bbq "
@@ -236,25 +229,25 @@ def test_what_is_told_of_displacements() -> None:
     )
     assert "ibxl54bbq (0.80), 2 more" in told
     assert "align.method: tweakreg" in told
-    line = positions_line({"pairs": [*apart, *rest], "overlaps": 12})
+    line = positions_line(PositionsResult(12, [*apart, *rest]))
     assert line == (
         "positions of stars, compared in 9 of 12 overlaps: agree to 0.1 pixel in 1, differ in "
         "7, not enough stars to tell in 1"
     )
-    table = positions_sheet({"pairs": [*apart, *rest], "overlaps": 12})
+    table = positions_sheet(PositionsResult(12, [*apart, *rest]))
     assert len(table) == 9 and table["pixels"].mask[-1]
     assert "9 of 12 overlaps were compared" in table.meta["title"]
 
 
 def test_within_a_visit_tweakreg_is_no_remedy() -> None:
     pairs = [pair_of("ibxl51aaq", "ibxl51bbq", DISPLACED, 3.0)]
-    [told] = positions_told({"pairs": pairs, "overlaps": 1})
+    [told] = positions_told(PositionsResult(1, pairs))
     assert "align.method" not in told
     assert "fetch the exposures from MAST again" in told
 
 
 def test_nothing_is_told_where_stars_agree_or_are_too_few() -> None:
     pairs = [pair_of("a", "b", AGREE, 0.05), pair_of("a", "c", TOO_FEW)]
-    assert positions_told({"pairs": pairs, "overlaps": 2}) == []
-    assert "none of 0 overlaps" in positions_line({"pairs": [], "overlaps": 0})
-    assert positions_sheet({"pairs": [], "overlaps": 0}) is None
+    assert positions_told(PositionsResult(2, pairs)) == []
+    assert "none of 0 overlaps" in positions_line(PositionsResult(0, []))
+    assert positions_sheet(PositionsResult(0, [])) is None

@@ -11,6 +11,7 @@ from skymosaic.results.program_page import GroupState, program_text, write_index
 from skymosaic.steps.step import Bench, Place, as_record, run_step
 from skymosaic.store import open_store
 from tests.unit.reports import Page
+from tests.unit.small_store import plain
 
 CARD = {
     "kind": "method",
@@ -85,10 +86,10 @@ def test_the_page_is_made_from_what_the_groups_left(tmp_path):
     def work(bench: Bench) -> dict[str, object]:
         (bench.out / "report.html").write_text("<html>")
         (bench.out / "thumbnail.png").write_bytes(b"picture")
-        return {"card": CARD}
+        return {"table": "", "warnings": [], "card": CARD}
 
     common = {"inputs": {}, "parameters": {}, "versions": {}}
-    run_step(there, "comparison", folder="comparison", work=work, **common)
+    run_step(there, plain("comparison"), work=work, **common)
     place.store.write_text("program/1/M_16/F110W/comparison/partial-report.html", "<html>")
     error = as_record(InputError("a file is damaged"))
     states = [

@@ -19,12 +19,16 @@ from skymosaic.drizzle.static_masks import flag_repeated, masks_of_files, refusa
 from skymosaic.errors import CampaignError, DrizzleError, SkyError
 from skymosaic.hst.exposure import Exposure, read_exposure
 from skymosaic.pipeline.comparison import what_is_asked
+from skymosaic.pipeline.results import DrizzleResult, RecordedRule
 from skymosaic.pipeline.sentences.static_masks import static_sheet, static_told
 from skymosaic.pipeline.stages import _static_rule
+from skymosaic.sky.static_rule import FirstRule
 from skymosaic.steps.step import Finished, Place, run_step
+from skymosaic.steps.tasks import Step
 from skymosaic.store.local import LocalStore
 from tests.conftest import write_campaign
 from tests.unit.small_fits import SIDE, write_exposure
+from tests.unit.small_store import plain
 
 BAD = (3, 12)
 REPEATED = {"static": "repeated"}
@@ -189,8 +193,9 @@ def test_what_is_said_of_a_mask() -> None:
     assert "sky.static: none" in several and "sky.static: repeated" not in several
 
 
-def run_of(*masks: Mapping[str, Any]) -> dict[str, Finished]:
-    return {"match": Finished("runs/match", "key", {}, {"static": list(masks)}, 1.0, 0, False)}
+def run_of(*masks: Mapping[str, Any]) -> dict[str, Finished[DrizzleResult]]:
+    result = DrizzleResult([], "sci", "wht", "preview", "sum", static=list(masks) or None)
+    return {"match": Finished("runs/match", "key", {}, result, 1.0, 0, False)}
 
 
 def test_the_report_has_a_row_a_chip_and_warns() -> None:
@@ -200,33 +205,40 @@ def test_the_report_has_a_row_a_chip_and_warns() -> None:
     assert table["chip"].tolist() == [1, 2] and table["share"].tolist() == [0.01, 0.3]
     [told] = static_told(runs)
     assert told.startswith("The static mask leaves out 30% of") and told.endswith("none.")
-    older = {"match": Finished("runs/match", "key", {}, {}, 1.0, 0, False)}
+    older = run_of()
     assert static_sheet(older) is None and static_told(older) == []
 
 
-def plan_step(place: Place, exposures: int, key: str) -> dict[str, Any]:
+def plan_step(place: Place, exposures: int, key: str) -> FirstRule | None:
     """Run what `plan` does to the rule, for exposures that `key` stands for."""
     done = run_step(
         place,
-        "plan",
+        Step("plan", RecordedRule, "plan"),
         inputs={},
         parameters={"inputs": key},
         versions={},
-        work=lambda _bench: _static_rule(place, exposures),
+        work=lambda _bench: RecordedRule(_static_rule(place, exposures)),
     )
-    return dict(done.result)
+    return done.result.static
 
 
 def test_a_campaign_keeps_the_rule_of_its_first_run(tmp_path: Path) -> None:
     small, large, old = (
         Place(LocalStore(tmp_path / "store"), name, tmp_path) for name in ("small", "large", "old")
     )
-    assert plan_step(small, 49, "a") == {"static": {"kept": "once", "first": 49}}
-    assert plan_step(small, 50, "b") == {"static": {"kept": "once", "first": 49}}
-    assert plan_step(large, 60, "a") == {"static": {"kept": "repeated", "first": 60}}
-    assert plan_step(large, 3, "b") == {"static": {"kept": "repeated", "first": 60}}
-    run_step(old, "plan", inputs={}, parameters={}, versions={}, work=lambda _bench: {"grid": {}})
-    assert plan_step(old, 1000, "b") == {}  # an older version ran it, by AstroDrizzle's rule
+    assert plan_step(small, 49, "a") == FirstRule("once", 49)
+    assert plan_step(small, 50, "b") == FirstRule("once", 49)
+    assert plan_step(large, 60, "a") == FirstRule("repeated", 60)
+    assert plan_step(large, 3, "b") == FirstRule("repeated", 60)
+    run_step(
+        old,
+        plain("plan"),
+        inputs={},
+        parameters={},
+        versions={},
+        work=lambda _bench: {"grid": {}},
+    )
+    assert plan_step(old, 1000, "b") is None  # an older version ran it, by AstroDrizzle's rule
 
 
 IR = ("WFC3", "IR")
@@ -269,8 +281,8 @@ def test_what_the_file_says_in_astrodrizzles_words_stands_above_all() -> None:
         assert "static" not in order.sources and order.warnings == []
 
 
-@pytest.mark.parametrize("recorded", [None, {}, [], {"kept": 3}, {"kept": "thrice"}, "repeated"])
-def test_a_record_without_a_rule_means_astrodrizzles(recorded: object) -> None:
+@pytest.mark.parametrize("recorded", [None, FirstRule("once"), FirstRule("once", 49)])
+def test_a_record_without_a_rule_means_astrodrizzles(recorded: FirstRule | None) -> None:
     assert StaticChoice.of("auto", recorded) == StaticChoice()
 
 

@@ -16,6 +16,7 @@ from skymosaic.steps.step import Bench, NotFinishedError, Place, as_record, fini
 from skymosaic.steps.tasks import Task
 from skymosaic.store import Product, traffic
 from skymosaic.store.local import LocalStore
+from tests.unit.small_store import plain
 
 STEP = "runs/match"
 MANIFEST = "demo/manifests/runs/match.json"
@@ -64,12 +65,11 @@ def step(place):
 
     def step(work, at: Place = place, **changes):
         arguments = {
-            "folder": "runs/match",
             "inputs": {"x": Product("aligned/x", "1" * 64, 1)},
             "parameters": {"method": "match", "bits": [64, 512]},
             "versions": {"drizzlepac": "3.11.0"},
         }
-        return run_step(at, STEP, work=work, **{**arguments, **changes})
+        return run_step(at, plain(STEP), work=work, **{**arguments, **changes})
 
     return step
 
@@ -119,7 +119,7 @@ def test_a_second_call_does_not_run(place, step) -> None:
     first, second = step(work), step(work)
     assert work.runs == 1
     assert second == replace(first, reused=True)
-    assert finished(place, STEP) == second
+    assert finished(place, plain(STEP)) == second
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_missing_product_runs_it_again(place, step) -> None:
     first = step(work)
     path = Path(place.store.where("demo/runs/match/b.fits"))
     path.unlink()
-    assert finished(place, STEP) is None
+    assert finished(place, plain(STEP)) is None
     again = step(work)
     assert work.runs == 2
     assert again.products == first.products
@@ -260,7 +260,7 @@ def test_a_put_that_fails_leaves_no_new_product_and_no_manifest(
     work = Work({"a": b"1", "b": b"2", "c": b"3"})
     with pytest.raises(StoreError, match="no space left"):
         step(work)
-    assert finished(place, STEP) is None
+    assert finished(place, plain(STEP)) is None
     assert products(place) == {}
     assert scratch_is_empty(place)
 
@@ -305,7 +305,7 @@ def test_without_its_manifest_a_step_has_not_finished(place, step, monkeypatch) 
         patch.setattr(place.store, "create", fail)
         step(Work({"a.fits": b"9", "b.fits": b"99"}), parameters={"changed": True})
     # The products are new: the old manifest must not vouch for them.
-    assert finished(place, STEP) is None
+    assert finished(place, plain(STEP)) is None
     work = Work()
     step(work)
     assert work.runs == 1
@@ -322,8 +322,7 @@ def test_another_steps_products_in_a_shared_folder_stay(place) -> None:
     def retrieve(name: str, **products: bytes) -> None:
         run_step(
             place,
-            f"pristine/{name}",
-            folder="pristine",
+            plain(f"pristine/{name}", "pristine"),
             inputs={},
             parameters={"size": len(products)},
             versions={},
@@ -475,7 +474,15 @@ def test_of_several_tasks_that_are_one_step_one_tells_time_and_bytes(place, monk
 
     told = [Task("drizzle", method) for method in ("localmin", "match", "globalmin")]
     for _ in range(2):
-        run_step(place, "runs/onepass", told=told, inputs={}, parameters={}, versions={}, work=work)
+        run_step(
+            place,
+            plain("runs/onepass"),
+            told=told,
+            inputs={},
+            parameters={},
+            versions={},
+            work=work,
+        )
     done, again = ([e for e in events if e.state == state] for state in ("finished", "reused"))
     for ended in (done, again):
         assert len(ended) == 3

@@ -13,8 +13,16 @@ import pytest
 from skymosaic.archive.base import Parcel
 from skymosaic.config import load_campaign_text
 from skymosaic.pipeline import graph as pipeline
+from skymosaic.pipeline.results import (
+    DRIZZLE,
+    ENGINES,
+    GATHER,
+    ONEPASS,
+    RETRIEVE,
+    RetrieveResult,
+)
 from skymosaic.steps.step import Place
-from skymosaic.steps.tasks import CALLS, Task, tasks_of
+from skymosaic.steps.tasks import CALLS, Step, Task, tasks_of
 from skymosaic.store import LocalStore
 
 TEXT = "campaign: {name: field}\nsource: {kind: directory, path: data}\n"
@@ -67,8 +75,8 @@ def test_the_graph_makes_the_tasks_of_the_list(given: str, align: str, tmp_path:
 
 def test_titles_and_steps() -> None:
     assert Task("drizzle", "globalmin+match").title == "drizzle globalmin+match"
-    assert Task("drizzle", "globalmin+match").step("astrodrizzle") == "runs/globalmin_match"
-    assert Task("drizzle", "globalmin+match").step("onepass") == "runs/onepass"
-    assert (Task("engines").title, Task("engines").step("")) == ("both engines", "engines")
-    assert (Task("gather").title, Task("gather").step("")) == ("gather", "comparison")
-    assert Task("retrieve", "ibxl54").step("") == "pristine/ibxl54"
+    assert DRIZZLE.step("globalmin+match").name == "runs/globalmin_match"
+    assert ONEPASS.step("globalmin+match").name == "runs/onepass"
+    assert (ENGINES.task().title, ENGINES.step().name) == ("both engines", "engines")
+    assert (GATHER.task().title, GATHER.step().name) == ("gather", "comparison")
+    assert RETRIEVE.step("ibxl54") == Step("pristine/ibxl54", RetrieveResult, "pristine")

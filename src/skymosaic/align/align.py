@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,36 +47,32 @@ class Alignment:
     """Exposures of each tile."""
     unlike_motion: dict[str, float]
     """By exposure: how its motion differs from its drizzled image's, mas."""
-    vectors: Table
-    """Where matched sources lie relative to the reference; see `vectors.read_vectors`."""
-    finding: Finding
-    """How sources were found, and why so."""
+    finding: Finding | None = None
+    """How sources were found, and why so; older versions did not tell."""
 
     def uses(self, rootname: str) -> bool:
         """Tell whether an exposure goes on to the mosaic."""
         return not any(rootname in self.members[tile] for tile in self.dropped)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, as manifests hold them: None for what was not measured."""
-        values = asdict(replace(self, vectors=None))
-        del values["vectors"]
-        values["fits"] = [
-            {k: None if v != v else v for k, v in fit.items()} for fit in values["fits"]
-        ]
-        return values
+    @property
+    def used(self) -> dict[str, list[str]]:
+        """The exposures of each tile that goes on to the mosaic."""
+        return {tile: its for tile, its in self.members.items() if tile not in self.dropped}
 
     def table(self) -> Table:
         """Return TweakReg's results with units, a row a tile, in the order asked for."""
         table = Table(rows=[asdict(fit) for fit in self.fits])
         table.rename_column("place", "order")
-        table.meta["imagefind"] = self.finding.parameters
-        table.meta["finding"] = self.finding.why
-        table["status"] = [self._status(fit) for fit in self.fits]
+        if self.finding is not None:
+            table.meta["imagefind"] = self.finding.parameters
+            table.meta["finding"] = self.finding.why
+        table["status"] = [self.status(fit) for fit in self.fits]
         for name, unit in UNITS.items():
             table[name].unit = unit
         return table
 
-    def _status(self, fit: TileFit) -> str:
+    def status(self, fit: TileFit) -> str:
+        """Return what became of a tile: reference, aligned, not aligned, or dropped."""
         if fit.tile in self.dropped:
             return "dropped"
         if fit.tile in self.kept:
@@ -122,7 +118,7 @@ def align(
     exposures: Sequence[Exposure],
     drizzled: Sequence[Exposure],
     settings: Align,
-) -> tuple[Alignment, int]:
+) -> tuple[Alignment, Table, int]:
     """Align the exposures in `folder`, in place.
 
     Parameters
@@ -139,6 +135,8 @@ def align(
     Returns
     -------
     alignment : Alignment
+    vectors : Table
+        Where matched sources lie relative to the reference; see `vectors.read_vectors`.
     peak_memory : int
         Largest resident set of a drizzlepac process, bytes.
 
@@ -190,10 +188,10 @@ def align(
         kept=[] if drop else work.excluded,
         members={tile: [e.rootname for e in its] for tile, its in members.items()},
         unlike_motion=unlike,
-        vectors=read_vectors(tweaked.folder, [fit.tile for fit in tweaked.fits], REFERENCE_WCS),
         finding=finding,
     )
-    return alignment, work.peak_memory
+    vectors = read_vectors(tweaked.folder, [fit.tile for fit in tweaked.fits], REFERENCE_WCS)
+    return alignment, vectors, work.peak_memory
 
 
 def members_of(tile: Exposure, exposures: Sequence[Exposure]) -> list[Exposure]:

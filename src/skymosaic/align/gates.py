@@ -5,10 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer
 
 from skymosaic.config import Gates
 from skymosaic.host.counting import counted
+
+Measured = Annotated[
+    float,
+    BeforeValidator(lambda value: math.nan if value is None else value),
+    PlainSerializer(lambda value: None if math.isnan(value) else value),
+]
+"""NaN where nothing was measured; records have None there."""
 
 
 @dataclass(frozen=True)
@@ -21,23 +30,23 @@ class TileFit:
     """Position in the order that TweakReg in fact used, 0 for the reference; -1 if never fitted."""
     sources: int
     """Sources found in it."""
-    dx: float
+    dx: Measured
     """Shift in x, pixels of the reference frame."""
-    dy: float
+    dy: Measured
     """Shift in y, pixels of the reference frame."""
-    rotation: float
+    rotation: Measured
     """Rotation, degrees, within -180 and 180."""
-    scale: float
+    scale: Measured
     """Scale ratio."""
     matches: int
     """Sources matched and kept in the fit."""
-    rms_ra: float
+    rms_ra: Measured
     """Rms residual in RA, mas."""
-    rms_dec: float
+    rms_dec: Measured
     """Rms residual in Dec, mas."""
-    shift: float
+    shift: Measured
     """Length of the shift, arcsec."""
-    chance: float = math.nan
+    chance: Measured = math.nan
     """Fits as good as this one that are expected by chance; NaN where none was counted."""
 
     @property

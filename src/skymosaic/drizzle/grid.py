@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
+from pydantic import Field, TypeAdapter
 
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.memory import mosaic_memory
@@ -18,6 +19,8 @@ from skymosaic.drizzlepac_calls.process import Call, DrizzlepacError
 from skymosaic.errors import DrizzleError
 from skymosaic.hst.exposure import Exposure
 from skymosaic.sky.overlaps import unit_vectors
+
+_Matrix = tuple[tuple[float, float], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -34,17 +37,20 @@ class Grid:
     """Position angle of the y axis, degrees east of north."""
     shape: tuple[int, int]
     """Columns, rows."""
+    cd: Annotated[_Matrix | None, Field(exclude_if=lambda value: value is None)] = field(
+        default=None, compare=False, repr=False
+    )
+    """As drizzlepac told it, degrees: recorded with the grid, and of no other use."""
 
     @staticmethod
     def from_call(values: Mapping[str, Any]) -> Grid:
         """Return the grid that `drizzlepac_calls.output_grid` computed."""
-        return Grid(
-            crval=(values["crval"][0], values["crval"][1]),
-            crpix=(values["crpix"][0], values["crpix"][1]),
-            scale=values["scale"],
-            rot=values["rot"],
-            shape=(values["shape"][0], values["shape"][1]),
-        )
+        return _ADAPTER.validate_python(values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as `from_call` takes them: a part of the keys of steps."""
+        plain: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
+        return plain
 
     def final_parameters(self) -> dict[str, Any]:
         """Return the AstroDrizzle parameters that ask for this grid exactly."""
@@ -80,6 +86,9 @@ class Grid:
         """Return the mosaics' WCS, a plain tangent plane."""
         keywords = {**self.header_keywords(), "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"}
         return WCS(fits.Header(keywords))
+
+
+_ADAPTER = TypeAdapter(Grid)
 
 
 def output_grid(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from skymosaic.config.fields import Static
@@ -20,7 +20,7 @@ from skymosaic.drizzle.depth import Depth
 from skymosaic.errors import DrizzleError
 from skymosaic.hst.health import Ignored
 from skymosaic.hst.imagers import imager_of
-from skymosaic.sky.static_rule import MANY, Rule, first_rule
+from skymosaic.sky.static_rule import MANY, FirstRule, Rule, first_rule
 
 _ALIKE = "acs_wfc"
 """Whose defaults CCDs have that drizzlepac has none for, but for flags of DQ."""
@@ -56,15 +56,6 @@ class Order:
     sources: Mapping[str, str]
     warnings: Sequence[str]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> Order:
-        """Return the order that `to_dict` described."""
-        return Order(values["parameters"], values["sources"], values["warnings"])
-
 
 @dataclass(frozen=True)
 class StaticChoice:
@@ -85,12 +76,11 @@ class StaticChoice:
     first: int | None = None
 
     @staticmethod
-    def of(asked: Static, recorded: object) -> StaticChoice:
+    def of(asked: Static, recorded: FirstRule | None) -> StaticChoice:
         """Return it from what was recorded at `plan`; older versions had AstroDrizzle's rule."""
-        if not isinstance(recorded, Mapping) or recorded.get("kept") != "repeated":
+        if recorded is None or recorded.kept == "once":
             return StaticChoice(asked)
-        first = recorded.get("first")
-        return StaticChoice(asked, "repeated", first if isinstance(first, int) else None)
+        return StaticChoice(asked, recorded.kept, recorded.first)
 
 
 def is_infrared(detector: Detector) -> bool:

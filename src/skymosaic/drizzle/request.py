@@ -23,6 +23,7 @@ from skymosaic.drizzle.onepass.limits import require_linear
 from skymosaic.drizzle.order import Detector, Order, StaticChoice
 from skymosaic.host import limits
 from skymosaic.methods import METHODS, OWN
+from skymosaic.sky.static_rule import FirstRule
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Request:
         detectors: Sequence[Detector],
         depth: Depth | None,
         started: float | None,
-        kept: object,
+        kept: FirstRule | None,
     ) -> Order:
         """Decide what AstroDrizzle is asked for, now that the exposures are known.
 
@@ -137,8 +138,8 @@ class Request:
         ----------
         detectors, depth, started
             As for `order.decide`.
-        kept : object
-            What `plan` recorded of the static mask.
+        kept : FirstRule or None
+            The rule of the static mask that `plan` recorded; None: an older version planned.
         """
         static = StaticChoice.of(self.static, kept)
         return ordering.decide(detectors, depth, self.given, started, static)

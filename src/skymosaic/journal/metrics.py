@@ -15,10 +15,10 @@ from typing import Any
 from skymosaic.config import Compute
 from skymosaic.errors import ComputeError, InstallationError
 from skymosaic.steps.progress import Event
+from skymosaic.steps.tasks import GATHER, RETRIEVE
 
 _STATES = {"started": "running", "doing": "running", "finished": "done"}
 _SECONDS = (0.1, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
-_STAGE_OF_A_GROUP = "gather"  # a group is done when this is
 
 
 class Metrics:
@@ -81,10 +81,10 @@ class Metrics:
             self._moved.labels(name, "down").inc(event.down)
 
     def _tell_group(self, group: str, stage: str, state: str) -> None:
-        ended = state == "failed" or (stage == _STAGE_OF_A_GROUP and state in ("done", "reused"))
+        ended = state == "failed" or (stage == GATHER.name and state in ("done", "reused"))
         now = ("failed" if state == "failed" else "done") if ended else "running"
         before = self._groups.get(group)
-        if before == now or (before == "failed" and now == "running" and stage != "retrieve"):
+        if before == now or (before == "failed" and now == "running" and stage != RETRIEVE.name):
             return
         if before is not None:
             self._of_groups.labels(self._campaign, before).dec()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +15,11 @@ from astropy.io import fits
 
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
-from skymosaic.drizzle.checks.sameness import largest_differences
-from skymosaic.drizzle.checks.sample_window import Window, choose_window
+from skymosaic.drizzle.checks.sameness import Differences, largest_differences
+from skymosaic.drizzle.checks.sample_window import choose_window
 from skymosaic.drizzle.checks.sampled import Pixels, compare_sample, read_window
-from skymosaic.drizzle.checks.witness import require_agreement, without_number
-from skymosaic.drizzle.grid import Grid, output_grid
+from skymosaic.drizzle.checks.witness import Agreement, require_agreement, without_number
+from skymosaic.drizzle.grid import output_grid
 from skymosaic.drizzle.kept_masks import read_masks, static_masks_of
 from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.onepass.choice import SkyChoice
@@ -30,9 +29,17 @@ from skymosaic.errors import DamagedError, LockedError
 from skymosaic.host.counting import counted
 from skymosaic.methods import METHODS, column
 from skymosaic.pipeline import stages
-from skymosaic.pipeline.sentences.verified import SAMPLE, WITNESS
+from skymosaic.pipeline.results import (
+    ENGINES,
+    ONEPASS,
+    WITNESS,
+    AlignResult,
+    DrizzleResult,
+    EnginesResult,
+    Planned,
+    WitnessResult,
+)
 from skymosaic.steps.step import Bench, Finished, Place, finished, forget, run_step
-from skymosaic.steps.tasks import ONEPASS, Task
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
@@ -42,36 +49,36 @@ if TYPE_CHECKING:
 
 def check_each(
     calls: Calls, campaign: Campaign, place: Place, prepared: Any, drizzled: Sequence[Any]
-) -> dict[str, Any]:
-    """Make the task of each step that a campaign asks for; return them by the step's name."""
+) -> tuple[Any, Any]:
+    """Make the tasks of the witness and of both engines; None of what is not asked for."""
     shared = (place, campaign, prepared.aligned, prepared.planned)
     hear = hear_astrodrizzle if campaign.drizzle.engine == "onepass" else hear_witness
-    tasks = {
-        WITNESS: lambda: calls.call(hear, *shared, drizzled, name=WITNESS),
-        SAMPLE: lambda: calls.call(try_both, *shared, name=SAMPLE),
-    }
-    return {step: tasks[step]() for step in campaign.drizzle.checks}
+    asked, witness, engines = campaign.drizzle.checks, None, None
+    if WITNESS.kind.name in asked:
+        witness = calls.call(hear, *shared, drizzled, name=WITNESS.kind.name)
+    if ENGINES.kind.name in asked:
+        engines = calls.call(try_both, *shared, name=ENGINES.kind.name)
+    return witness, engines
 
 
 def hear_witness(
     place: Place,
     campaign: Campaign,
-    aligned: Finished,
-    planned: Finished,
-    drizzled: Sequence[Finished],
-) -> Finished:
+    aligned: Finished[AlignResult],
+    planned: Finished[Planned],
+    drizzled: Sequence[Finished[DrizzleResult]],
+) -> Finished[WitnessResult]:
     """Compare each method's mosaic with what the MDRIZSKY values in its headers predict."""
-    images = stages.select(aligned.result["exposures"], aligned.products)
-    grid = Grid.from_call(planned.result["grid"])
-    parameters = dict(stages.order_of(planned).parameters)
+    images = stages.images_of(aligned)
+    grid, parameters = planned.result.grid, dict(planned.result.order.parameters)
     runs = dict(zip(campaign.sky.methods, drizzled, strict=True))
     files = {
-        f"{run.step}/{kind}": run.products[run.result[kind]]
+        f"{run.step}/{kind}": run.products[name]
         for run in runs.values()
-        for kind in ("science", "weight")
+        for kind, name in _mosaic(run.result).items()
     }
 
-    def work(bench: Bench) -> dict[str, Any]:
+    def work(bench: Bench) -> WitnessResult:
         images.fetch(bench)
         with stages.computing_slot(place):
             bench.doing(f"one drizzle of {counted(len(images.exposures), 'exposure')}")
@@ -83,7 +90,7 @@ def hear_witness(
                 parameters,
                 processes=Request.of(campaign).processes(len(images.exposures)),
             )
-            found = {}
+            found: dict[str, Agreement] = {}
             for method, run in runs.items():
                 science, weight = (
                     bench.fetch(files[f"{run.step}/{kind}"]) for kind in ("science", "weight")
@@ -92,19 +99,18 @@ def hear_witness(
                     with fits.open(science) as image, fits.open(weight) as weights:
                         pixels = image[0].data, weights[0].data
                         _make_anew_if_older(place, run.step, science.name, pixels)
-                agreement = require_agreement(science, weight, images.exposures, cut_outs, load)
-                found[method] = asdict(agreement)
+                found[method] = require_agreement(science, weight, images.exposures, cut_outs, load)
                 science.unlink()
                 weight.unlink()
-        return {"methods": found}
+        return WitnessResult(found)
 
     return run_step(
         place,
-        WITNESS,
-        told=[Task(WITNESS)],
+        WITNESS.step(),
+        told=[WITNESS.task()],
         inputs={**images.products, **files},
         parameters={
-            "grid": planned.result["grid"],
+            "grid": grid.to_dict(),
             "astrodrizzle": parameters,
             **key_of_missing(images.exposures),
         },
@@ -116,39 +122,36 @@ def hear_witness(
 def hear_astrodrizzle(
     place: Place,
     campaign: Campaign,
-    aligned: Finished,
-    planned: Finished,
-    drizzled: Sequence[Finished],
-) -> Finished:
+    aligned: Finished[AlignResult],
+    planned: Finished[Planned],
+    drizzled: Sequence[Finished[DrizzleResult]],
+) -> Finished[WitnessResult]:
     """Let AstroDrizzle make a part of each mosaic of the one-pass engine again, and compare.
 
     Of methods and variants alike, with the MDRIZSKY values that their mosaics carry and with the
     masks that the engine used. Where no place of the mosaic has few exposures, both engines drizzle
     some of those of one place instead, with the same values.
     """
-    made = finished(place, ONEPASS)
+    made = finished(place, ONEPASS.step())
     if made is None or made.key != drizzled[0].key:
         raise LockedError("the mosaics were replaced while they were being checked; run again")
-    every = stages.select(aligned.result["exposures"], aligned.products)
-    grid = Grid.from_call(planned.result["grid"])
-    parameters = dict(stages.order_of(planned).parameters)
-    kept = made.result.get("sample")  # older versions kept none
+    every = stages.images_of(aligned)
+    grid, parameters = planned.result.grid, dict(planned.result.order.parameters)
+    kept = made.result.sample
     window = (
-        choose_window(every.exposures, grid, planned.result["pairs"])
-        if kept is None
-        else Window.from_dict(kept["window"])
+        choose_window(every.exposures, grid, planned.result.pairs) if kept is None else kept.window
     )
-    records = [one for one in aligned.result["exposures"] if one["rootname"] in window.exposures]
-    images = stages.select(records, aligned.products)
+    sampled = [one for one in every.exposures if one.rootname in window.exposures]
+    images = stages.select(sampled, aligned.products)
     request = Request.of(campaign)
     left_out = request.no_constants
-    runs = {name: run for name, run in made.result["runs"].items() if name not in left_out}
+    runs = {name: run for name, run in made.result.runs.items() if name not in left_out}
     files = {
-        f"{made.step}/{run[kind]}": made.products[run[kind]]
+        f"{made.step}/{name}": made.products[name]
         for run in runs.values()
-        for kind in ("science", "weight")
+        for name in _mosaic(run).values()
     }
-    masks_file = None if kept is None else made.products[kept["masks"]]
+    masks_file = None if kept is None else made.products[kept.masks]
     given = (
         every.products
         if masks_file is None
@@ -164,12 +167,12 @@ def hear_astrodrizzle(
         every.fetch(bench)
         return static_masks_of(bench.scratch, every.exposures, images.exposures, parameters)
 
-    def work(bench: Bench) -> dict[str, Any]:
+    def work(bench: Bench) -> WitnessResult:
         images.fetch(bench)
         masks = masks_of(bench)
         ours, skies = {}, {}
         for name, run in runs.items():
-            science, weight = (made.products[run[kind]] for kind in ("science", "weight"))
+            science, weight = made.products[run.science], made.products[run.weight]
             with bench.open(science) as one, bench.open(weight) as other:
                 ours[name], recorded = read_window(one, other, window)
             if drizzled[0].reused:
@@ -189,26 +192,21 @@ def hear_astrodrizzle(
                 skies,
                 masks,
                 parameters,
-                titles={name: run["science"] for name, run in runs.items()},
+                titles={name: run.science for name, run in runs.items()},
                 processes=request.processes(len(runs)),
             )
-        return {
-            "methods": {name: asdict(agreement) for name, agreement in found.items()},
-            "window": window.to_dict(),
-            "left_out": left_out,
-            "cosmic_rays": pars.has_cr_steps(parameters),
-        }
+        return WitnessResult(dict(found), window, left_out, pars.has_cr_steps(parameters))
 
     return run_step(
         place,
-        WITNESS,
-        told=[Task(WITNESS)],
+        WITNESS.step(),
+        told=[WITNESS.task()],
         inputs={**given, **files},
         parameters={
             "engine": "onepass",
             "window": window.to_dict(),
             "left_out": left_out,
-            "grid": planned.result["grid"],
+            "grid": grid.to_dict(),
             "astrodrizzle": parameters,
         },
         versions=versions(),
@@ -236,20 +234,30 @@ def _make_anew_if_older(place: Place, step: str, name: str, pixels: Pixels) -> N
     )
 
 
-def try_both(place: Place, campaign: Campaign, aligned: Finished, planned: Finished) -> Finished:
+def _mosaic(run: DrizzleResult) -> dict[str, str]:
+    """Return the names of a mosaic and its weights among the products."""
+    return {"science": run.science, "weight": run.weight}
+
+
+def try_both(
+    place: Place,
+    campaign: Campaign,
+    aligned: Finished[AlignResult],
+    planned: Finished[Planned],
+) -> Finished[EnginesResult]:
     """Drizzle a sample of the exposures with both engines, and compare what they make."""
-    every = stages.select(aligned.result["exposures"], aligned.products)
+    every = stages.images_of(aligned)
     chosen = sample_of(
         [exposure.rootname for exposure in every.exposures],
-        planned.result["pairs"],
+        planned.result.pairs,
         campaign.drizzle.sample or 0,
     )
-    records = [one for one in aligned.result["exposures"] if one["rootname"] in chosen]
-    images = stages.select(records, aligned.products)
-    parameters = dict(stages.order_of(planned).parameters)
+    sampled = [one for one in every.exposures if one.rootname in chosen]
+    images = stages.select(sampled, aligned.products)
+    parameters = dict(planned.result.order.parameters)
     methods = [method for method in campaign.sky.methods if method in METHODS]
 
-    def work(bench: Bench) -> dict[str, Any]:
+    def work(bench: Bench) -> EnginesResult:
         images.fetch(bench)
         log = bench.out / "engines.log"
         with stages.computing_slot(place):
@@ -273,21 +281,18 @@ def try_both(place: Place, campaign: Campaign, aligned: Finished, planned: Finis
                 parameters,
                 processes=Request.of(campaign).processes(len(images.exposures)),
             )
-            found = {
-                m: asdict(largest_differences(theirs[m], ours[m], images.exposures))
-                for m in methods
+            found: dict[str, Differences] = {
+                m: largest_differences(theirs[m], ours[m], images.exposures) for m in methods
             }
         told = [made.cosmic_rays for made in ours.values() if made.cosmic_rays is not None]
-        return {
-            "exposures": [e.rootname for e in images.exposures],
-            "methods": found,
-            "masks_of": told[0]["method"] if told else None,
-        }
+        return EnginesResult(
+            [e.rootname for e in images.exposures], found, told[0]["method"] if told else None
+        )
 
     return run_step(
         place,
-        SAMPLE,
-        told=[Task(SAMPLE)],
+        ENGINES.step(),
+        told=[ENGINES.task()],
         inputs=images.products,
         parameters={
             "methods": methods,

@@ -14,19 +14,30 @@ from skymosaic.config import Campaign
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.request import Request
 from skymosaic.evidence.reduction import Floats
-from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.units import as_told, header_unit, mosaic_unit
 from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.results import (
+    GATHER,
+    AlignResult,
+    ComparisonResult,
+    DifferencesResult,
+    DrizzleResult,
+    EnginesResult,
+    InspectionResult,
+    Planned,
+    PositionsResult,
+    RetrieveResult,
+    WitnessResult,
+)
 from skymosaic.pipeline.sentences import masks
 from skymosaic.pipeline.sentences.differences import chips_told, differences_told
 from skymosaic.pipeline.sentences.footprints import footprints_told
 from skymosaic.pipeline.sentences.positions import positions_line, positions_told
 from skymosaic.pipeline.sentences.static_masks import static_told
 from skymosaic.pipeline.sentences.verified import check_lines
-from skymosaic.pipeline.stages import order_of, read_previews, require_equal_weights, sky_values
+from skymosaic.pipeline.stages import read_previews, require_equal_weights
 from skymosaic.pipeline.tables import alignment_lines, alignment_warnings, run_record
 from skymosaic.steps.step import Bench, Finished, Place, run_step
-from skymosaic.steps.tasks import Task
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
@@ -42,17 +53,20 @@ def gather(
     place: Place,
     campaign: Campaign,
     left_out: Sequence[str],
-    retrieved: Sequence[Finished],
-    inspected: Finished,
-    aligned: Finished,
-    planned: Finished,
-    differences: Finished | None,
-    drizzled: Sequence[Finished],
-    checked: Mapping[str, Finished],
-    positions: Finished | None = None,
-) -> Finished:
+    retrieved: Sequence[Finished[RetrieveResult]],
+    inspected: Finished[InspectionResult],
+    aligned: Finished[AlignResult],
+    planned: Finished[Planned],
+    differences: Finished[DifferencesResult] | None,
+    drizzled: Sequence[Finished[DrizzleResult]],
+    witness: Finished[WitnessResult] | None = None,
+    engines: Finished[EnginesResult] | None = None,
+    positions: Finished[PositionsResult] | None = None,
+) -> Finished[ComparisonResult]:
     """Compare the methods and write ``comparison/``: table, figures, report."""
-    runs: dict[str, Finished] = dict(zip(campaign.sky.methods, drizzled, strict=True))
+    runs: dict[str, Finished[DrizzleResult]] = dict(
+        zip(campaign.sky.methods, drizzled, strict=True)
+    )
     found = Findings(
         place,
         campaign,
@@ -62,15 +76,16 @@ def gather(
         planned,
         differences,
         runs,
-        checked,
+        witness,
+        engines,
         positions,
     )
-    parameters = order_of(planned).parameters
+    parameters = planned.result.order.parameters
     looked_for = pars.has_cr_steps(parameters)
     at_once = campaign.drizzle.engine == "onepass"
     told = [*left_out, *told_first(found)]
 
-    def work(bench: Bench) -> dict[str, Any]:
+    def work(bench: Bench) -> ComparisonResult:
         # Measuring and drawing are this task's business alone: the others start sooner without
         # their imports.
         from skymosaic.evidence.evidence import gather_evidence
@@ -87,7 +102,7 @@ def gather(
             reference, apart = masks.compare_weights(bench, runs)
             warned.append(masks.each(apart, reference))
             weights = masks.weight_sheet(apart, reference)
-        skies = {method: sky_values(run) for method, run in runs.items()}
+        skies = {method: run.result.sky for method, run in runs.items()}
         images = read_previews(bench, runs)
         bench.doing("measuring the overlaps")
         measured = measure(
@@ -107,25 +122,25 @@ def gather(
         bench.doing("drawing figures, writing the report")
         record = run_record(found, warned, unit=data.unit, vectors=vectors, weights=weights)
         comparison = write_comparison(bench.out, data, record)
-        return {
-            "table": format_table(comparison.table),
-            "title": axis_label(comparison.table),
-            "warnings": [*comparison.warnings, *warned],
-            "campaign": what_is_asked(campaign),
-            "evidence": None if evidence is None else evidence.to_dict(),
-            "summary": [
+        return ComparisonResult(
+            table=format_table(comparison.table),
+            title=axis_label(comparison.table),
+            warnings=[*comparison.warnings, *warned],
+            campaign=what_is_asked(campaign),
+            evidence=None if evidence is None else evidence.to_dict(),
+            summary=[
                 *([] if evidence is None else summary_lines(evidence)),
-                *alignment_lines(aligned),
+                *alignment_lines(aligned.result.alignment),
                 *([] if positions is None else [positions_line(positions.result)]),
-                *check_lines(checked),
+                *check_lines(witness, engines),
             ],
-            "card": dict(comparison.card),
-        }
+            card=comparison.card,
+        )
 
     return run_step(
         place,
-        "comparison",
-        told=[Task("gather")],
+        GATHER.step(),
+        told=[GATHER.task()],
         inputs=found.compared,
         parameters={
             "campaign": what_is_asked(campaign),
@@ -149,14 +164,14 @@ def told_first(found: Findings) -> list[str]:
     )
     told: list[str] = []
     if inspected is not None:
-        told += inspected.result.get("warnings", ())  # older versions had none
+        told += inspected.result.warnings
     if aligned is not None:
-        told += alignment_warnings(aligned)
+        told += alignment_warnings(aligned.result.alignment)
     told += solution_warnings(found)
     if found.positions is not None:
         told += positions_told(found.positions.result)
     if planned is not None:
-        order = order_of(planned)
+        order = planned.result.order
         told += order.warnings
         looked_for = pars.has_cr_steps(order.parameters)
         if runs and looked_for and found.campaign.drizzle.engine == "onepass":
@@ -170,26 +185,18 @@ def solution_warnings(found: Findings) -> list[str]:
         return []
     if found.campaign.align.method == "none":
         return mixed_as_they_are(found.exposures)
-    alignment = None if found.aligned is None else found.aligned.result.get("alignment")
+    alignment = None if found.aligned is None else found.aligned.result.alignment
     if alignment is None:
         return []
-    exposures, drizzled = (
-        [Exposure.from_dict(record) for record in found.inspected.result[kind]]
-        for kind in ("exposures", "drizzled")
-    )
-    used = {
-        tile: members
-        for tile, members in alignment["members"].items()
-        if tile not in alignment["dropped"]
-    }
-    return mixed_in_tiles(used, exposures, drizzled)
+    inspected = found.inspected.result
+    return mixed_in_tiles(alignment.used, inspected.exposures, inspected.drizzled)
 
 
 def _in_counts(found: Findings) -> bool:
     return any(chip.counts for exposure in found.exposures for chip in exposure.chips)
 
 
-def _method_of_masks(campaign: Campaign, runs: Mapping[str, Finished]) -> str:
+def _method_of_masks(campaign: Campaign, runs: Mapping[str, Finished[DrizzleResult]]) -> str:
     """Return the method under whose sky onepass looked for cosmic rays."""
     recorded = masks.method_recorded(runs)
     if recorded is not None:
@@ -210,12 +217,12 @@ def what_is_asked(campaign: Campaign) -> dict[str, Any]:
     return asked
 
 
-def asked_for(gathered: Finished) -> dict[str, Any]:
+def asked_for(gathered: ComparisonResult) -> dict[str, Any]:
     """Return `what_is_asked` of the campaign file that a comparison was made from.
 
     What the version that made it did not know has its default.
     """
-    asked = dict(gathered.result.get("campaign", {}))
+    asked = dict(gathered.campaign)
     try:
         return what_is_asked(Campaign.model_validate(asked))
     except ValidationError:  # a version that asked for something else
@@ -230,18 +237,18 @@ def comparison_input(
 
     planned, exposures = found.planned, found.exposures
     return ComparisonInput(
-        runs={m: as_told(sky_values(run), exposures) for m, run in found.drizzled.items()},
-        groups=() if planned is None else planned.result["groups"],
+        runs={m: as_told(run.result.sky, exposures) for m, run in found.drizzled.items()},
+        groups=() if planned is None else planned.result.groups,
         polygons={exposure.rootname: exposure.polygons for exposure in exposures},
         images=images,
         unit=header_unit(exposures),
         image_unit=mosaic_unit(exposures, in_counts=_mosaics_in_counts(found.campaign)),
-        pairs={} if planned is None else {(a, b): area for a, b, area in planned.result["pairs"]},
+        pairs={} if planned is None else {(a, b): area for a, b, area in planned.result.pairs},
         evidence=evidence,
     )
 
 
-def read_vectors(bench: Bench, aligned: Finished | None) -> Table | None:
+def read_vectors(bench: Bench, aligned: Finished[AlignResult] | None) -> Table | None:
     """Return the residuals of the matched sources, None where the alignment kept none."""
     if aligned is None or VECTORS not in aligned.products:
         return None

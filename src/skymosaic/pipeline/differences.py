@@ -7,11 +7,9 @@ exposures on the common grid anyway.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from skymosaic.drizzle import parameters as pars
-from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.differences import VERSION, matched_on_grid
@@ -23,20 +21,26 @@ from skymosaic.host.counting import counted
 from skymosaic.hst.usable import require_engine
 from skymosaic.pipeline import stages
 from skymosaic.pipeline.onepass import per_chip_of
-from skymosaic.sky.values import SkyValue
+from skymosaic.pipeline.results import (
+    DIFFERENCES,
+    AlignResult,
+    DifferencesResult,
+    FoundSky,
+    Planned,
+)
 from skymosaic.steps.step import Bench, Finished, Place, run_step
-from skymosaic.steps.tasks import Task
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
     from skymosaic.config import Campaign
 
-STEP = "differences"
-
 
 def measure_differences(
-    place: Place, campaign: Campaign, aligned: Finished, planned: Finished
-) -> Finished:
+    place: Place,
+    campaign: Campaign,
+    aligned: Finished[AlignResult],
+    planned: Finished[Planned],
+) -> Finished[DifferencesResult]:
     """Drizzle every chip alone, and find the skies that fit the differences.
 
     Raises
@@ -44,14 +48,13 @@ def measure_differences(
     InputError
         The exposures are of an instrument whose data AstroDrizzle converts to electrons.
     """
-    images = stages.select(aligned.result["exposures"], aligned.products)
-    grid = Grid.from_call(planned.result["grid"])
-    parameters = stages.order_of(planned).parameters
+    images = stages.images_of(aligned)
+    grid, parameters = planned.result.grid, planned.result.order.parameters
     request = Request.of(campaign)
     methods = list(request.own_methods)
     require_engine(images.exposures, f"sky.methods: {methods[0]}")
 
-    def work(bench: Bench) -> dict[str, Any]:
+    def work(bench: Bench) -> DifferencesResult:
         images.fetch(bench)
         with stages.computing_slot(place):
             log = bench.scratch / "differences.log"
@@ -73,29 +76,24 @@ def measure_differences(
                     grid, cut_outs, load, images.exposures, per_chip=campaign.sky.per_chip
                 ),
             )
-        return {
-            "skies": {
-                method: {
-                    "values": [asdict(value) for value in sky.values],
-                    "subtracted": list(sky.subtracted),
-                    "recorded": list(sky.recorded),
-                    "told": sky.told,
-                }
+        return DifferencesResult(
+            {
+                method: FoundSky(sky.values, sky.subtracted, sky.recorded, sky.told)
                 for method, sky in skies.items()
             }
-        }
+        )
 
     return run_step(
         place,
-        STEP,
-        told=[Task(STEP)],
+        DIFFERENCES.step(),
+        told=[DIFFERENCES.task()],
         inputs=images.products,
         parameters={
             "engine": VERSION,
             "methods": methods,
             **per_chip_of(campaign.sky, images.exposures),
             **key_of_missing(images.exposures),
-            "grid": planned.result["grid"],
+            "grid": grid.to_dict(),
             "astrodrizzle": dict(parameters),
         },
         versions=versions(),
@@ -116,12 +114,7 @@ def linear(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def given_sky(done: Finished, method: str) -> AppliedSky:
+def given_sky(done: Finished[DifferencesResult], method: str) -> AppliedSky:
     """Return the sky of a method that the task found."""
-    sky = done.result["skies"][method]
-    return AppliedSky(
-        [SkyValue(**value) for value in sky["values"]],
-        tuple(sky["subtracted"]),
-        tuple(sky["recorded"]),
-        told=sky["told"],
-    )
+    sky = done.result.skies[method]
+    return AppliedSky(sky.values, sky.subtracted, sky.recorded, told=sky.told)

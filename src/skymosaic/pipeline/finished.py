@@ -7,6 +7,18 @@ from dataclasses import dataclass, field, replace
 
 from skymosaic.config import Campaign
 from skymosaic.hst.exposure import Exposure
+from skymosaic.pipeline.results import (
+    AlignResult,
+    ComparisonResult,
+    DifferencesResult,
+    DrizzleResult,
+    EnginesResult,
+    InspectionResult,
+    Planned,
+    PositionsResult,
+    RetrieveResult,
+    WitnessResult,
+)
 from skymosaic.report.record import Missing
 from skymosaic.steps.step import Finished, Place
 from skymosaic.store import Product
@@ -18,20 +30,22 @@ class Findings:
 
     place: Place
     campaign: Campaign
-    retrieved: Sequence[Finished] = ()
-    inspected: Finished | None = None
-    aligned: Finished | None = None
+    retrieved: Sequence[Finished[RetrieveResult]] = ()
+    inspected: Finished[InspectionResult] | None = None
+    aligned: Finished[AlignResult] | None = None
     """With `align: none`, what was inspected."""
-    planned: Finished | None = None
-    differences: Finished | None = None
+    planned: Finished[Planned] | None = None
+    differences: Finished[DifferencesResult] | None = None
     """The skies of this project's own methods, where the reference engine is given them."""
-    drizzled: Mapping[str, Finished] = field(default_factory=dict)
+    drizzled: Mapping[str, Finished[DrizzleResult]] = field(default_factory=dict)
     """By method, in the order of the campaign."""
-    checked: Mapping[str, Finished] = field(default_factory=dict)
-    """Steps in which the engines check each other, by name."""
-    positions: Finished | None = None
+    witness: Finished[WitnessResult] | None = None
+    """What one engine says of the mosaics of the other."""
+    engines: Finished[EnginesResult] | None = None
+    """Both engines on a sample."""
+    positions: Finished[PositionsResult] | None = None
     """With `align: none`: how the positions of stars agree; older versions did not ask."""
-    gathered: Finished | None = None
+    gathered: Finished[ComparisonResult] | None = None
     """The comparison; it may be of a former run."""
     missing: Sequence[Missing] = ()
     """What has not finished, or is out of date, and why."""
@@ -42,17 +56,23 @@ class Findings:
         step = self.aligned or self.inspected
         if step is None:
             return []
-        return [Exposure.from_dict(record) for record in step.result["exposures"]]
+        return step.result.exposures
 
     @property
-    def steps(self) -> list[Finished]:
+    def checks(self) -> list[Finished[object]]:
+        """The steps in which the engines check each other."""
+        return [step for step in (self.witness, self.engines) if step is not None]
+
+    @property
+    def steps(self) -> list[Finished[object]]:
         """All finished steps that the comparison is made from, in their order.
 
         Each with the products that it made: those that it only passes on are another's.
         """
-        steps = [*self.retrieved, self.inspected, self.aligned, self.planned, self.differences]
-        more = [*self.drizzled.values(), *self.checked.values()]
-        return [self._own(step) for step in [*steps, self.positions, *more] if step is not None]
+        first: list[Finished[object] | None] = [*self.retrieved, self.inspected, self.aligned]
+        then = [self.planned, self.differences, self.positions]
+        last = [*self.drizzled.values(), *self.checks]
+        return [self._own(step) for step in [*first, *then, *last] if step is not None]
 
     @property
     def compared(self) -> dict[str, Product]:
@@ -61,15 +81,16 @@ class Findings:
         made = {f"{run.step}/{name}": p for run in runs for name, p in run.products.items()}
         if self.aligned is None:
             return made
-        return made | {f"aligned/{e.name}": self.aligned.products[e.name] for e in self.exposures}
+        step, files = self.aligned.step, self.aligned.products
+        return made | {f"{step}/{e.name}": files[e.name] for e in self.exposures}
 
     @property
     def keys(self) -> list[str]:
         """Keys of the other steps that the comparison depends on."""
-        steps = (self.planned, self.aligned, self.positions, *self.checked.values())
+        steps = (self.planned, self.aligned, self.positions, *self.checks)
         return [step.key for step in steps if step is not None]
 
-    def _own(self, step: Finished) -> Finished:
+    def _own(self, step: Finished[object]) -> Finished[object]:
         folder = self.place.key(step.step.split("/")[0], "")
         products = step.products.items()
         return replace(

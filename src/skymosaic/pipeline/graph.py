@@ -10,20 +10,17 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.config import Campaign
 from skymosaic.drizzle.request import Request
 from skymosaic.pipeline import comparison, stages
 from skymosaic.pipeline.admission import rules_of
+from skymosaic.pipeline.results import ComparisonResult
 from skymosaic.steps.execution import Calls, Here
 from skymosaic.steps.step import Finished, Place
-from skymosaic.steps.tasks import looks_at_pairs
-
-if TYPE_CHECKING:
-    pass
-
+from skymosaic.steps.tasks import DIFFERENCES, looks_at_pairs
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +94,7 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Prepa
             campaign,
             prepared.aligned,
             prepared.planned,
-            name=differences_stage.STEP,
+            name=DIFFERENCES.name,
         )
         given = {method: calls.call(differences_stage.given_sky, skies, method) for method in own}
     # The longest first, so that none of them is left alone at the end.
@@ -126,11 +123,11 @@ def compare(
     drizzled: Drizzled,
 ) -> Any:
     """Make the task that gathers the sky methods, which ends the campaign."""
-    checked = {}
+    witness = engines = None
     if campaign.drizzle.checks:
         from skymosaic.pipeline import checks  # as in `drizzle_each`
 
-        checked = checks.check_each(calls, campaign, place, prepared, drizzled.runs)
+        witness, engines = checks.check_each(calls, campaign, place, prepared, drizzled.runs)
     return calls.call(
         comparison.gather,
         place,
@@ -142,14 +139,15 @@ def compare(
         prepared.planned,
         drizzled.differences,
         drizzled.runs,
-        checked,
+        witness,
+        engines,
         prepared.positions,
     )
 
 
 def look_up(
     campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]
-) -> Finished:
+) -> Finished[ComparisonResult]:
     """Return the finished comparison of a campaign; nothing is run.
 
     Raises
@@ -160,5 +158,5 @@ def look_up(
     here, place = Here(), place.only_finished()
     prepared = prepare(here, campaign, place, retrieve_each(here, campaign, place, source, parcels))
     drizzled = drizzle_each(here, campaign, place, prepared)
-    done: Finished = compare(here, campaign, place, source, prepared, drizzled)
+    done: Finished[ComparisonResult] = compare(here, campaign, place, source, prepared, drizzled)
     return done

@@ -14,7 +14,6 @@ from astropy.io import fits
 from astropy.nddata.bitmask import bitfield_to_boolean_mask
 from astropy.wcs import WCS, FITSFixedWarning
 
-from skymosaic.drizzle.grid import Grid
 from skymosaic.evidence.cells import CellGrid, Cells, Chip, cell_side, measure_cells
 from skymosaic.evidence.evidence import Measured
 from skymosaic.evidence.mosaic import in_cells
@@ -22,6 +21,7 @@ from skymosaic.evidence.reduction import Floats, block_side
 from skymosaic.host import limits
 from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline.chip_steps import steps_in_cells, steps_of
+from skymosaic.pipeline.results import AlignResult, Planned, RetrieveResult
 from skymosaic.sky.values import SkyValue, mean_of_chips
 from skymosaic.steps.step import Bench, Finished
 from skymosaic.store import Product
@@ -32,11 +32,11 @@ _AT_ONCE = 4  # exposures read at once: gather runs alone, and each takes some 1
 def measure(
     bench: Bench,
     exposures: Sequence[Exposure],
-    aligned: Finished,
-    planned: Finished,
+    aligned: Finished[AlignResult],
+    planned: Finished[Planned],
     skies: Mapping[str, Sequence[SkyValue]],
     previews: Mapping[str, Floats],
-    retrieved: Sequence[Finished],
+    retrieved: Sequence[Finished[RetrieveResult]],
     parameters: Mapping[str, Any],
     chips: Mapping[str, Any] | None = None,
 ) -> Measured | None:
@@ -62,7 +62,7 @@ def measure(
         What the differences on the common grid tell of the skies of chips; None where they were
         not looked at there.
     """
-    planned_grid = Grid.from_call(planned.result["grid"])
+    planned_grid = planned.result.grid
     scale = exposures[0].chips[0].scale
     if scale is None:  # brightness_factor refuses it, too
         return None
@@ -158,7 +158,10 @@ def _by_exposure(values: Sequence[SkyValue], scale: float) -> dict[str, float | 
 
 
 def _truth(
-    bench: Bench, retrieved: Sequence[Finished], exposures: Sequence[Exposure], scale: float
+    bench: Bench,
+    retrieved: Sequence[Finished[RetrieveResult]],
+    exposures: Sequence[Exposure],
+    scale: float,
 ) -> dict[str, float] | None:
     """Return the true skies that the simulator wrote beside its exposures; None for real data.
 

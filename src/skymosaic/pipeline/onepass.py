@@ -5,8 +5,8 @@ To the tasks that follow it looks as if each method had been a run of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from astropy.io import fits
@@ -15,7 +15,6 @@ from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.checks.sample_window import choose_window
 from skymosaic.drizzle.expected import work_at_hand
-from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.memory import memory_of, require_memory
 from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.onepass.differences import VERSION
@@ -27,9 +26,17 @@ from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import column
 from skymosaic.pipeline import stages
+from skymosaic.pipeline.results import (
+    DRIZZLE,
+    ONEPASS,
+    AlignResult,
+    DrizzleResult,
+    OnepassResult,
+    Planned,
+    Sample,
+    as_run,
+)
 from skymosaic.steps.step import Bench, Finished, Place, run_step
-from skymosaic.steps.tasks import ONEPASS, Task
-from skymosaic.store.traffic import Traffic
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
@@ -65,22 +72,22 @@ def _word(name: str) -> str:
 
 
 def drizzle_all_methods(
-    place: Place, campaign: Campaign, aligned: Finished, planned: Finished
-) -> Finished:
+    place: Place,
+    campaign: Campaign,
+    aligned: Finished[AlignResult],
+    planned: Finished[Planned],
+) -> Finished[OnepassResult]:
     """Drizzle every exposure once, and make the mosaics of all methods and variants."""
-    images = stages.select(aligned.result["exposures"], aligned.products)
-    grid = Grid.from_call(planned.result["grid"])
-    parameters = dict(stages.order_of(planned).parameters)
+    images = stages.images_of(aligned)
+    grid, parameters = planned.result.grid, dict(planned.result.order.parameters)
     request = Request.of(campaign)
     choices = request.choices
     root = place.campaign.replace("/", "_").lower()
-    window, masks = (
-        choose_window(images.exposures, grid, planned.result["pairs"]),
-        f"{root}_masks.fits",
-    )
+    window = choose_window(images.exposures, grid, planned.result.pairs)
+    masks = f"{root}_masks.fits"
     sampled = {*window.exposures}
 
-    def work(bench: Bench) -> dict[str, Any]:
+    def work(bench: Bench) -> OnepassResult:
         images.fetch(bench)
         with stages.computing_slot(place):
             there = work_at_hand(bench.scratch, images.exposures, grid, request, parameters)
@@ -104,17 +111,15 @@ def drizzle_all_methods(
                 keep=(bench.out / masks, [e for e in images.exposures if e.rootname in sampled]),
             )
         static = stages.tell_static("onepass", next(iter(made.values())).static)
-        return {
-            "runs": {
-                name: {**_publish(bench, run), "static": static} for name, run in made.items()
-            },
-            "sample": {"window": window.to_dict(), "masks": masks},
-        }
+        return OnepassResult(
+            {name: _publish(bench, run, static) for name, run in made.items()},
+            Sample(window, masks),
+        )
 
     return run_step(
         place,
-        ONEPASS,
-        told=[Task("drizzle", method) for method in campaign.sky.methods],
+        ONEPASS.step(),
+        told=[DRIZZLE.task(method) for method in campaign.sky.methods],
         inputs=images.products,
         parameters={
             "engine": _ENGINE,
@@ -134,7 +139,7 @@ def drizzle_all_methods(
             # Who checks the mosaics cannot find the same cosmic rays again.
             **({"masks": "kept"} if pars.has_cr_steps(parameters) else {}),
             **({"footprints": "swapped"} if campaign.sky.footprints == "swapped" else {}),
-            "grid": planned.result["grid"],
+            "grid": grid.to_dict(),
             "astrodrizzle": parameters,
         },
         versions=versions(),
@@ -142,7 +147,9 @@ def drizzle_all_methods(
     )
 
 
-def _publish(bench: Bench, made: astrodrizzle.Drizzled) -> dict[str, Any]:
+def _publish(
+    bench: Bench, made: astrodrizzle.Drizzled, static: list[Mapping[str, Any]]
+) -> DrizzleResult:
     """Move one mosaic's products to where they are published from; return their record."""
     bench.peak_memory = max(bench.peak_memory, made.peak_memory)
     science, weight = (path.rename(bench.out / path.name) for path in (made.science, made.weight))
@@ -153,33 +160,14 @@ def _publish(bench: Bench, made: astrodrizzle.Drizzled) -> dict[str, Any]:
     # Read strip by strip, and not mapped: pages of a mapped file count as the worker's memory.
     with fits.open(science, memmap=False) as image, fits.open(weight, memmap=False) as weights:
         fits.writeto(bench.out / preview, reduce_image(image[0].section, weights[0].section))
-    return {
-        "sky": [asdict(value) for value in made.sky],
-        "science": science.name,
-        "weight": weight.name,
-        "preview": preview,
-        "weight_checksum": astrodrizzle.weight_checksum(weight),
-        **({} if made.told is None else {"differences": made.told}),
-        **({} if made.footprints is None else {"footprints": made.footprints}),
-        **({} if made.cosmic_rays is None else {"cosmic_rays": made.cosmic_rays}),
-    }
-
-
-def as_run(done: Finished, method: str) -> Finished:
-    """Return one method's part of the engine's step, as a step of its own.
-
-    Of what the step cost, the first method takes all: what is summed over steps stays true.
-    """
-    runs = done.result["runs"]
-    result = runs[method]
-    own = {result[kind] for kind in ("science", "weight", "preview")}
-    first = method == min(runs)  # of whatever order a manifest has them in
-    return replace(
-        done,
-        step=f"runs/{column(method)}",
-        products={name: product for name, product in done.products.items() if name in own},
-        result=result,
-        seconds=done.seconds if first else 0.0,
-        fetched=done.fetched if first else {},
-        moved=done.moved if first else Traffic(),
+    return DrizzleResult(
+        sky=made.sky,
+        science=science.name,
+        weight=weight.name,
+        preview=preview,
+        weight_checksum=astrodrizzle.weight_checksum(weight),
+        differences=made.told,
+        footprints=made.footprints,
+        cosmic_rays=made.cosmic_rays,
+        static=static,
     )

@@ -23,16 +23,23 @@ from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.health import usable
 from skymosaic.hst.usable import no_image_through
 from skymosaic.pipeline import stages
+from skymosaic.pipeline.results import (
+    FIND,
+    POSITIONS,
+    AlignResult,
+    Planned,
+    PositionsResult,
+    RetrieveResult,
+    StarsResult,
+)
 from skymosaic.pipeline.sentences.positions import positions_told
 from skymosaic.steps.step import Bench, Finished, Place, run_step
-from skymosaic.steps.tasks import Task
 
 if TYPE_CHECKING:
     from skymosaic.steps.execution import Calls
 
 log = logging.getLogger(__name__)
 
-STEP = "positions"
 _VERSION = 1
 """Version of how stars are found and compared; part of the key of both steps."""
 # Flags of DQ beside which a star is still one: 512 (a blob, or another reference pixel), and of
@@ -45,34 +52,32 @@ def check_positions(
 ) -> Any:
     """Make a task for each file that finds its stars, and the one that compares them."""
     found = calls.each(partial(find, place), retrieved)
-    return calls.call(compare_all, place, aligned, planned, found, name=STEP)
+    return calls.call(compare_all, place, aligned, planned, found, name=POSITIONS.kind.name)
 
 
-def find(place: Place, retrieved: Finished) -> Finished:
+def find(place: Place, retrieved: Finished[RetrieveResult]) -> Finished[StarsResult]:
     """Find the stars in the exposures of one parcel."""
-    images = [Exposure.from_dict(record) for record in retrieved.result["images"]]
     exposures = [
         image
-        for image in images
+        for image in retrieved.result.images
         # Spectra have no positions that two filters share.
         if not image.drizzled and no_image_through(image.filter) is None
     ]
-    name = f"stars/{retrieved.step.rsplit('/', 1)[-1]}"
+    step = FIND.step(retrieved.step.rsplit("/", 1)[-1])
     if not exposures:  # a drizzled image, as a rule
-        return Finished(name, "", {}, {"exposures": []}, 0.0, 0, reused=True)
+        return Finished(step.name, "", {}, StarsResult([]), 0.0, 0, reused=True)
 
-    def work(bench: Bench) -> dict[str, Any]:
+    def work(bench: Bench) -> StarsResult:
         with stages.computing_slot(place):
             for exposure in exposures:
                 with bench.open(retrieved.products[exposure.name]) as file:
                     table = _stars(file, exposure)
                 table.write(bench.out / _file(exposure), format="fits")
-        return {"exposures": [exposure.rootname for exposure in exposures]}
+        return StarsResult([exposure.rootname for exposure in exposures])
 
     return run_step(
         place,
-        name,
-        folder="stars",
+        step,
         inputs={exposure.name: retrieved.products[exposure.name] for exposure in exposures},
         parameters={"version": _VERSION},
         versions={"photutils": version("photutils")},
@@ -103,25 +108,23 @@ def _stars(file: BinaryIO, exposure: Exposure) -> Table:
 
 
 def compare_all(
-    place: Place, aligned: Finished, planned: Finished, found: Sequence[Finished]
-) -> Finished:
+    place: Place,
+    aligned: Finished[AlignResult],
+    planned: Finished[Planned],
+    found: Sequence[Finished[StarsResult]],
+) -> Finished[PositionsResult]:
     """Compare the stars of exposures that overlap, each with a few of its neighbours."""
-    exposures = {
-        exposure.rootname: exposure
-        for exposure in map(Exposure.from_dict, aligned.result["exposures"])
-    }
+    exposures = {exposure.rootname: exposure for exposure in aligned.result.exposures}
     files = {
         rootname: step.products[_file(exposures[rootname])]
         for step in found
-        for rootname in step.result["exposures"]
+        for rootname in step.result.exposures
         if rootname in exposures
     }
-    overlaps = [
-        (a, b, float(area)) for a, b, area in planned.result["pairs"] if a in files and b in files
-    ]
+    overlaps = [(a, b, area) for a, b, area in planned.result.pairs if a in files and b in files]
     chosen = choose_pairs(overlaps, {rootname: visit_of(rootname) for rootname in files})
 
-    def work(bench: Bench) -> dict[str, Any]:
+    def work(bench: Bench) -> PositionsResult:
         stars: dict[str, Stars] = {}
         for rootname, product in files.items():
             with bench.open(product) as file:
@@ -134,20 +137,20 @@ def compare_all(
                 (exposures[rootname].postarg1, exposures[rootname].postarg2),
             )
         with stages.computing_slot(place):
-            pairs = [compare(stars[a], stars[b]).to_dict() for a, b in chosen]
-        result = {"overlaps": len(planned.result["pairs"]), "pairs": pairs}
+            pairs = [compare(stars[a], stars[b]) for a, b in chosen]
+        result = PositionsResult(len(planned.result.pairs), pairs)
         for line in positions_told(result):
             log.warning("%s", line)
         return result
 
     return run_step(
         place,
-        STEP,
-        told=[Task(STEP)],
+        POSITIONS.step(),
+        told=[POSITIONS.task()],
         inputs={product.name: product for product in files.values()},
         parameters={
             "version": _VERSION,
-            "overlaps": len(planned.result["pairs"]),
+            "overlaps": len(planned.result.pairs),
             "pairs": hashlib.sha256(json.dumps(chosen).encode()).hexdigest(),
         },
         versions={},

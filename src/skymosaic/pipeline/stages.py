@@ -23,8 +23,8 @@ from skymosaic.archive.base import Parcel, Source
 from skymosaic.config import Align, Campaign
 from skymosaic.drizzle import astrodrizzle, static_masks
 from skymosaic.drizzle import order as ordering
-from skymosaic.drizzle.depth import Depth, depth_of
-from skymosaic.drizzle.grid import Grid, bound_output, output_grid
+from skymosaic.drizzle.depth import depth_of
+from skymosaic.drizzle.grid import bound_output, output_grid
 from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.order import Order
 from skymosaic.drizzle.request import Request
@@ -43,12 +43,24 @@ from skymosaic.hst.imsets import split_imsets
 from skymosaic.hst.usable import warnings_of
 from skymosaic.methods import column
 from skymosaic.pipeline.inspection import Rules, inspection_table, judge
+from skymosaic.pipeline.results import (
+    ALIGN,
+    DRIZZLE,
+    INSPECT,
+    PLAN,
+    RETRIEVE,
+    AlignResult,
+    DrizzleResult,
+    InspectionResult,
+    Planned,
+    PlanResult,
+    RecordedRule,
+    RetrieveResult,
+)
 from skymosaic.sky.overlaps import groups, overlaps
-from skymosaic.sky.static_rule import first_rule
-from skymosaic.sky.values import SkyValue
+from skymosaic.sky.static_rule import FirstRule, first_rule
 from skymosaic.steps import execution
 from skymosaic.steps.step import Bench, Finished, Place, forget, recorded_result, run_step
-from skymosaic.steps.tasks import Task
 from skymosaic.store import Product
 from skymosaic.versions import versions
 
@@ -75,10 +87,14 @@ class Images:
             bench.fetch(self.products[exposure.name])
 
 
-def select(records: Sequence[Mapping[str, Any]], products: Mapping[str, Product]) -> Images:
-    """Return the images that records describe, with their files."""
-    exposures = [Exposure.from_dict(record) for record in records]
-    return Images(exposures, {e.name: products[e.name] for e in exposures})
+def select(exposures: Sequence[Exposure], products: Mapping[str, Product]) -> Images:
+    """Return images with their files."""
+    return Images(list(exposures), {e.name: products[e.name] for e in exposures})
+
+
+def images_of(aligned: Finished[AlignResult]) -> Images:
+    """Return the exposures that were aligned, with their files."""
+    return select(aligned.result.exposures, aligned.products)
 
 
 def _retrieving_slot(place: Place) -> AbstractContextManager[None]:
@@ -94,20 +110,22 @@ def computing_slot(place: Place) -> AbstractContextManager[None]:
     return execution.slot(name, place.computing)
 
 
-def retrieve(place: Place, source: Source, rules: Rules, parcel: Parcel) -> Finished:
+def retrieve(
+    place: Place, source: Source, rules: Rules, parcel: Parcel
+) -> Finished[RetrieveResult]:
     """Bring the files of a parcel into ``pristine/``, each checked to be whole.
 
     Their pixels are looked at here, where the file is at hand; what is seen is judged by `inspect`.
     A file that cannot be read is left out where the rules say so, and looked for again where they
     say so no more.
     """
-    step = f"pristine/{parcel.name}"
+    step = RETRIEVE.step(parcel.name)
 
-    def work(bench: Bench) -> dict[str, Any]:
+    def work(bench: Bench) -> RetrieveResult:
         try:
             with _retrieving_slot(place):
                 bench.peak_memory = source.fetch(parcel, bench.out, bench.scratch / "fetch.log")
-            return {"images": _read_all(bench.out, rules)}
+            return RetrieveResult(_read_all(bench.out, rules))
         except InputError as error:
             if not error.of_file:
                 raise
@@ -116,14 +134,13 @@ def retrieve(place: Place, source: Source, rules: Rules, parcel: Parcel) -> Fini
                 raise InputError(said, of_file=True) from None
             for path in bench.out.iterdir():
                 path.unlink()
-            return {"images": [], "left_out": str(error)}
+            return RetrieveResult([], left_out=str(error))
 
-    def once() -> Finished:
+    def once() -> Finished[RetrieveResult]:
         return run_step(
             place,
             step,
-            told=[Task("retrieve", parcel.name)],
-            folder="pristine",
+            told=[RETRIEVE.task(parcel.name)],
             inputs={},
             parameters={"parcel": dict(parcel.identity), "record": RECORD},
             versions=parcel.versions,
@@ -131,14 +148,14 @@ def retrieve(place: Place, source: Source, rules: Rules, parcel: Parcel) -> Fini
         )
 
     done = once()
-    if "left_out" in done.result and not rules.leave_out:
-        forget(place, step)
+    if done.result.left_out is not None and not rules.leave_out:
+        forget(place, step.name)
         done = once()
     return done
 
 
-def _read_all(folder: Path, rules: Rules) -> list[dict[str, Any]]:
-    """Return the records of the images in a folder.
+def _read_all(folder: Path, rules: Rules) -> list[Exposure]:
+    """Return the images in a folder.
 
     Raises
     ------
@@ -146,11 +163,11 @@ def _read_all(folder: Path, rules: Rules) -> list[dict[str, Any]]:
         A file is not whole, no FITS, not HST's, or of another name.
     """
 
-    def read(path: Path) -> dict[str, Any]:
+    def read(path: Path) -> Exposure:
         image = read_exposure(path)
-        return with_health(image, path, rules.ignored(image)).to_dict()
+        return with_health(image, path, rules.ignored(image))
 
-    images: list[dict[str, Any]] = []
+    images: list[Exposure] = []
     try:
         for path in sorted(folder.iterdir()):
             if suffix_of(path.name) is not None:
@@ -167,7 +184,9 @@ def _read_all(folder: Path, rules: Rules) -> list[dict[str, Any]]:
     return images
 
 
-def inspect(place: Place, retrieved: Sequence[Finished], rules: Rules) -> Finished:
+def inspect(
+    place: Place, retrieved: Sequence[Finished[RetrieveResult]], rules: Rules
+) -> Finished[InspectionResult]:
     """Tell the exposures from the drizzled images, and tabulate both.
 
     Raises
@@ -175,12 +194,11 @@ def inspect(place: Place, retrieved: Sequence[Finished], rules: Rules) -> Finish
     InputError
         The rules refuse an image.
     """
-    records = [record for step in retrieved for record in step.result["images"]]
+    images = [image for step in retrieved for image in step.result.images]
     products = {name: p for step in retrieved for name, p in step.products.items()}
     used = _images_of(products)
-    images = [Exposure.from_dict(record) for record in records]
     ignored = rules.ignored_by(images)
-    unread = [step.result["left_out"] for step in retrieved if "left_out" in step.result]
+    unread = [step.result.left_out for step in retrieved if step.result.left_out is not None]
     verdict = judge(images, rules, unread)
 
     def looked_at(bench: Bench, image: Exposure) -> Exposure:
@@ -196,7 +214,7 @@ def inspect(place: Place, retrieved: Sequence[Finished], rules: Rules) -> Finish
         path.unlink()
         return seen
 
-    def work(bench: Bench) -> dict[str, Any]:
+    def work(bench: Bench) -> InspectionResult:
         found = judge([looked_at(bench, image) for image in images], rules, unread)
         if found.refused is not None:
             raise found.refused
@@ -206,11 +224,7 @@ def inspect(place: Place, retrieved: Sequence[Finished], rules: Rules) -> Finish
         inspection_table(drizzled).write(bench.out / "drizzled.ecsv")
         for line in found.left_out:
             log.warning("%s", line)
-        return {
-            "exposures": [exposure.to_dict() for exposure in exposures],
-            "drizzled": [image.to_dict() for image in drizzled],
-            "warnings": [*found.left_out, *warnings_of(found.taken)],
-        }
+        return InspectionResult(exposures, drizzled, [*found.left_out, *warnings_of(found.taken)])
 
     def key() -> dict[str, Any]:
         # What the rules refuse now a former run, under others, may have finished.
@@ -223,8 +237,8 @@ def inspect(place: Place, retrieved: Sequence[Finished], rules: Rules) -> Finish
 
     done = run_step(
         place,
-        "inspection",
-        told=[Task("inspect")],
+        INSPECT.step(),
+        told=[INSPECT.task()],
         inputs=used,
         parameters=key(),
         versions={},
@@ -233,7 +247,9 @@ def inspect(place: Place, retrieved: Sequence[Finished], rules: Rules) -> Finish
     return with_files(done, used)
 
 
-def with_files(inspected: Finished, products: Mapping[str, Product]) -> Finished:
+def with_files(
+    inspected: Finished[InspectionResult], products: Mapping[str, Product]
+) -> Finished[InspectionResult]:
     """Return what was inspected with the files themselves, the business of the next steps."""
     return replace(inspected, products={**inspected.products, **_images_of(products)})
 
@@ -242,60 +258,57 @@ def _images_of(products: Mapping[str, Product]) -> dict[str, Product]:
     return {name: product for name, product in products.items() if suffix_of(name) is not None}
 
 
-def as_they_came(inspected: Finished) -> Finished:
+def as_they_came(inspected: Finished[InspectionResult]) -> Finished[AlignResult]:
     """Return the step of `align: none`, which makes nothing of what was inspected."""
-    exposures = inspected.result["exposures"]
+    exposures = inspected.result.exposures
     return Finished(
-        step="aligned",
+        step=ALIGN.step().name,
         key=inspected.key,
         products=select(exposures, inspected.products).products,
-        result={"exposures": exposures, "alignment": None},
+        result=AlignResult(exposures),
         seconds=0.0,
         peak_memory=0,
         reused=True,
     )
 
 
-def align(place: Place, settings: Align, inspected: Finished) -> Finished:
+def align(
+    place: Place, settings: Align, inspected: Finished[InspectionResult]
+) -> Finished[AlignResult]:
     """Align the exposures into ``aligned/``; with ``align: none`` they stay as they are."""
-    exposures = select(inspected.result["exposures"], inspected.products)
-    drizzled = select(inspected.result["drizzled"], inspected.products)
+    exposures = select(inspected.result.exposures, inspected.products)
+    drizzled = select(inspected.result.drizzled, inspected.products)
     if settings.method == "none":
-        with place.told(Task("align")) as task:
+        with place.told(ALIGN.task()) as task:
             task.reused = True
         return as_they_came(inspected)
 
-    def work(bench: Bench) -> dict[str, Any]:
+    def work(bench: Bench) -> AlignResult:
         exposures.fetch(bench)
         drizzled.fetch(bench)
         bench.doing(f"TweakReg on {counted(len(drizzled.exposures), 'drizzled image')}")
-        alignment, bench.peak_memory = align_folder(
+        alignment, vectors, bench.peak_memory = align_folder(
             bench.scratch,
             bench.out / "align.log",
             exposures.exposures,
             drizzled.exposures,
             settings,
         )
-        used = {
-            tile: names
-            for tile, names in alignment.members.items()
-            if tile not in alignment.dropped
-        }
-        for warning in mixed_in_tiles(used, exposures.exposures, drizzled.exposures):
+        for warning in mixed_in_tiles(alignment.used, exposures.exposures, drizzled.exposures):
             log.warning("%s", warning)
         aligned = []
         for exposure in exposures.exposures:
             if alignment.uses(exposure.rootname):
                 (bench.scratch / exposure.name).rename(bench.out / exposure.name)
-                aligned.append(read_exposure(bench.out / exposure.name).to_dict())
+                aligned.append(read_exposure(bench.out / exposure.name))
         alignment.table().write(bench.out / "alignment.ecsv")
-        alignment.vectors.write(bench.out / VECTORS)
-        return {"exposures": aligned, "alignment": alignment.to_dict()}
+        vectors.write(bench.out / VECTORS)
+        return AlignResult(aligned, alignment)
 
     done = run_step(
         place,
-        "aligned",
-        told=[Task("align")],
+        ALIGN.step(),
+        told=[ALIGN.task()],
         inputs={**exposures.products, **drizzled.products},
         parameters=settings.model_dump(mode="json"),
         versions=versions(),
@@ -304,19 +317,21 @@ def align(place: Place, settings: Align, inspected: Finished) -> Finished:
     return knowing_pixels(done, inspected)
 
 
-def knowing_pixels(aligned: Finished, inspected: Finished) -> Finished:
+def knowing_pixels(
+    aligned: Finished[AlignResult], inspected: Finished[InspectionResult]
+) -> Finished[AlignResult]:
     """Return what was aligned with what was seen in the pixels, which stayed as they were."""
-    seen = {one["rootname"]: one.get("health", ()) for one in inspected.result["exposures"]}
+    seen = {one.rootname: one.health for one in inspected.result.exposures}
     exposures = [
-        {**one, "health": seen.get(one["rootname"], ())} for one in aligned.result["exposures"]
+        replace(one, health=seen.get(one.rootname, ())) for one in aligned.result.exposures
     ]
-    return replace(aligned, result={**aligned.result, "exposures": exposures})
+    return aligned.with_result(replace(aligned.result, exposures=exposures))
 
 
-def plan(place: Place, campaign: Campaign, aligned: Finished) -> Finished:
+def plan(place: Place, campaign: Campaign, aligned: Finished[AlignResult]) -> Finished[Planned]:
     """Compute the output grid of all methods, bound it, and find the groups that overlap.
 
-    Then it is known what AstroDrizzle is to be asked for: `order_of` tells it of what this returns.
+    Then it is known what AstroDrizzle is to be asked for.
 
     Raises
     ------
@@ -324,12 +339,12 @@ def plan(place: Place, campaign: Campaign, aligned: Finished) -> Finished:
         There is no such grid, it is too large, or the order is one that an engine or a check that
         the campaign asks for cannot do.
     """
-    images = select(aligned.result["exposures"], aligned.products)
+    images = images_of(aligned)
     request = Request.of(campaign)
     bound = campaign.drizzle.max_output_megapixels
     infrared = all(ordering.is_infrared(one) for one in _detectors(images.exposures))
 
-    def work(bench: Bench) -> dict[str, Any]:
+    def work(bench: Bench) -> PlanResult:
         names, started = [exposure.name for exposure in images.exposures], []
         for exposure in images.exposures:
             frame = bench.scratch / exposure.name
@@ -344,14 +359,14 @@ def plan(place: Place, campaign: Campaign, aligned: Finished) -> Finished:
         bound_output(images.exposures, grid, bound)
         pairs = overlaps({e.rootname: e.polygons for e in images.exposures})
         depth = depth_of((e.polygons for e in images.exposures), grid)
-        result = {
-            "grid": call.value,
-            "pairs": [[a, b, area] for (a, b), area in pairs.items()],
-            "groups": groups([e.rootname for e in images.exposures], pairs),
-            "depth": [list(one) for one in depth.points],
-            "started": min(started, default=None),
-            **_static_rule(place, len(images.exposures)),
-        }
+        result = PlanResult(
+            grid=grid,
+            pairs=[(a, b, area) for (a, b), area in pairs.items()],
+            groups=groups([e.rootname for e in images.exposures], pairs),
+            depth=depth,
+            started=min(started, default=None),
+            static=_static_rule(place, len(images.exposures)),
+        )
         unaligned = campaign.align.method == "none"
         mixed = mixed_as_they_are(images.exposures) if unaligned else []
         for warning in (*_decide(campaign, images.exposures, result).warnings, *mixed):
@@ -360,8 +375,8 @@ def plan(place: Place, campaign: Campaign, aligned: Finished) -> Finished:
 
     done = run_step(
         place,
-        "plan",
-        told=[Task("plan")],
+        PLAN.step(),
+        told=[PLAN.task()],
         inputs=images.products,
         parameters={
             "final": request.grid_choice,
@@ -374,42 +389,33 @@ def plan(place: Place, campaign: Campaign, aligned: Finished) -> Finished:
         versions=versions(),
         work=work,
     )
-    done = with_order(done, campaign, images.exposures)
-    request.require_order(order_of(done))
-    return done
+    planned = with_order(done, campaign, images.exposures)
+    request.require_order(planned.result.order)
+    return planned
 
 
-def with_order(planned: Finished, campaign: Campaign, exposures: Sequence[Exposure]) -> Finished:
+def with_order(
+    done: Finished[PlanResult], campaign: Campaign, exposures: Sequence[Exposure]
+) -> Finished[Planned]:
     """Return what was planned with what AstroDrizzle is asked for, by `drizzle.order`.
 
     The step tells facts of the exposures. What the campaign makes of them is no part of its key, so
     that another parameter of AstroDrizzle's does not plan anew.
     """
-    order = _decide(campaign, exposures, planned.result)
-    return replace(planned, result={**planned.result, "order": order.to_dict()})
+    order = _decide(campaign, exposures, done.result)
+    return done.with_result(Planned(**vars(done.result), order=order))
 
 
-def order_of(planned: Finished) -> Order:
-    """Return what AstroDrizzle is asked for, as `plan` or `with_order` returned it."""
-    return Order.from_dict(planned.result["order"])
-
-
-def _decide(campaign: Campaign, exposures: Sequence[Exposure], facts: Mapping[str, Any]) -> Order:
-    points = facts.get("depth")  # older versions did not look at it
+def _decide(campaign: Campaign, exposures: Sequence[Exposure], facts: PlanResult) -> Order:
     return Request.of(campaign).decide(
-        _detectors(exposures),
-        None if points is None else Depth(tuple((n, count) for n, count in points)),
-        facts.get("started"),
-        facts.get("static"),
+        _detectors(exposures), facts.depth, facts.started, facts.static
     )
 
 
-def _static_rule(place: Place, exposures: int) -> dict[str, Any]:
+def _static_rule(place: Place, exposures: int) -> FirstRule | None:
     """Return the rule of the static mask that this campaign began with, or begins with now."""
-    before = recorded_result(place, "plan")
-    if before is None:
-        return {"static": {"kept": first_rule(exposures), "first": exposures}}
-    return {"static": before["static"]} if "static" in before else {}
+    before = recorded_result(place, PLAN.step().name, RecordedRule)
+    return FirstRule(first_rule(exposures), exposures) if before is None else before.static
 
 
 def _detectors(exposures: Sequence[Exposure]) -> list[ordering.Detector]:
@@ -424,20 +430,19 @@ def _start(path: Path) -> list[float]:
 
 def drizzle(
     place: Place,
-    aligned: Finished,
-    planned: Finished,
+    aligned: Finished[AlignResult],
+    planned: Finished[Planned],
     method: str,
     given: AppliedSky | None = None,
-) -> Finished:
+) -> Finished[DrizzleResult]:
     """Drizzle private copies of all aligned exposures with one sky method.
 
     `given`: its skies, where it is not AstroDrizzle's own.
     """
-    images = select(aligned.result["exposures"], aligned.products)
-    grid = Grid.from_call(planned.result["grid"])
-    parameters = dict(order_of(planned).parameters)
+    images = images_of(aligned)
+    grid, parameters = planned.result.grid, dict(planned.result.order.parameters)
 
-    def work(bench: Bench) -> dict[str, Any]:
+    def work(bench: Bench) -> DrizzleResult:
         images.fetch(bench)
         with computing_slot(place):
             bench.doing(f"AstroDrizzle on {counted(len(images.exposures), 'exposure')}")
@@ -459,27 +464,27 @@ def drizzle(
             *map(fits.getdata, (bench.out / made.science.name, bench.out / made.weight.name))
         )
         fits.writeto(bench.out / preview, small)
-        return {
-            "sky": [asdict(value) for value in made.sky],
-            "checks": [{**asdict(check), "agree": check.agree} for check in made.checks],
-            "science": made.science.name,
-            "weight": made.weight.name,
-            "preview": preview,
-            "weight_checksum": astrodrizzle.weight_checksum(bench.out / made.weight.name),
-            **({} if made.told is None else {"differences": made.told}),
-            "static": tell_static(method, made.static),
-        }
+        return DrizzleResult(
+            sky=made.sky,
+            checks=made.checks,
+            science=made.science.name,
+            weight=made.weight.name,
+            preview=preview,
+            weight_checksum=astrodrizzle.weight_checksum(bench.out / made.weight.name),
+            differences=made.told,
+            static=tell_static(method, made.static),
+        )
 
     return run_step(
         place,
-        f"runs/{column(method)}",
-        told=[Task("drizzle", method)],
+        DRIZZLE.step(method),
+        told=[DRIZZLE.task(method)],
         inputs=images.products,
         parameters={
             "method": method,
             **key_of_given(given),
             **key_of_missing(images.exposures),
-            "grid": planned.result["grid"],
+            "grid": grid.to_dict(),
             "astrodrizzle": parameters,
         },
         versions=versions(),
@@ -487,7 +492,7 @@ def drizzle(
     )
 
 
-def tell_static(what: str, masks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def tell_static(what: str, masks: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Log the static masks of a run; return them for its record."""
     for one in masks:
         log.info(
@@ -497,7 +502,7 @@ def tell_static(what: str, masks: Sequence[Mapping[str, Any]]) -> list[dict[str,
         )
         if (warning := static_masks.warning(one)) is not None:
             log.warning("%s: %s", what, warning)
-    return [dict(one) for one in masks]
+    return list(masks)
 
 
 def key_of_given(given: AppliedSky | None) -> dict[str, Any]:
@@ -512,12 +517,7 @@ def key_of_given(given: AppliedSky | None) -> dict[str, Any]:
     return key
 
 
-def sky_values(run: Finished) -> list[SkyValue]:
-    """Return the sky values that a drizzle step published."""
-    return [SkyValue(**value) for value in run.result["sky"]]
-
-
-def require_equal_weights(runs: Mapping[str, Finished]) -> None:
+def require_equal_weights(runs: Mapping[str, Finished[DrizzleResult]]) -> None:
     """Refuse methods whose weight maps differ: then more than the sky differs.
 
     Raises
@@ -527,18 +527,18 @@ def require_equal_weights(runs: Mapping[str, Finished]) -> None:
     """
     (first, reference), *others = runs.items()
     for method, run in others:
-        if run.result["weight_checksum"] != reference.result["weight_checksum"]:
+        if run.result.weight_checksum != reference.result.weight_checksum:
             raise SkyError(
                 f"the weight maps of {first!r} and {method!r} differ, though no cosmic rays were "
                 "looked for: the two runs did not use the same pixels. Remove "
-                f"{reference.result['weight']} and {run.result['weight']} from the store, and "
+                f"{reference.result.weight} and {run.result.weight} from the store, and "
                 "`skymosaic run` makes both again"
             )
 
 
-def read_previews(bench: Bench, runs: Mapping[str, Finished]) -> dict[str, Floats]:
+def read_previews(bench: Bench, runs: Mapping[str, Finished[DrizzleResult]]) -> dict[str, Floats]:
     """Return each method's mosaic as its run reduced it, without pixels of no weight."""
     return {
-        method: fits.getdata(bench.fetch(run.products[run.result["preview"]]))
+        method: fits.getdata(bench.fetch(run.products[run.result.preview]))
         for method, run in runs.items()
     }

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from astropy.table import Table
 
-from skymosaic.align.align import UNITS
+from skymosaic.align.align import UNITS, Alignment
 from skymosaic.align.tweakreg import DEFAULTS
 from skymosaic.config import resolved_yaml
+from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.request import Request
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.finished import Findings
 from skymosaic.pipeline.inspection import inspection_table
+from skymosaic.pipeline.results import EnginesResult, Planned, WitnessResult
 from skymosaic.pipeline.sentences.masks import hit_sheet
 from skymosaic.pipeline.sentences.positions import positions_sheet
 from skymosaic.pipeline.sentences.static_masks import static_sheet
 from skymosaic.pipeline.sentences.verified import verified
-from skymosaic.pipeline.stages import order_of
 from skymosaic.report.record import Missing, RunRecord
 from skymosaic.report.sheet import Columns, sheet
 from skymosaic.sky.values import rate_unit
@@ -122,7 +124,7 @@ def run_record(
     missing : sequence of Missing
         What failed or was not run.
     """
-    alignment = None if found.aligned is None else found.aligned.result.get("alignment")
+    alignment = None if found.aligned is None else found.aligned.result.alignment
     exposures = inspection_table(found.exposures)
     exposures.meta["title"] = "The exposures in the mosaics"
     return RunRecord(
@@ -139,17 +141,17 @@ def run_record(
         weights=weights,
         static_masks=static_sheet(found.drizzled),
         engine=found.campaign.drizzle.engine,
-        witness=_of_methods(found, "witness", _WITNESS, unit, _witness_title(found)),
-        engines=_of_methods(found, "engines", _ENGINES, unit, _engines_title(found)),
+        witness=_of_methods(found.witness, _WITNESS, unit, _witness_title(found)),
+        engines=_of_methods(found.engines, _ENGINES, unit, _engines_title(found)),
         steps=_steps(found.steps),
         defaults=_defaults(found.planned),
         aligned=found.campaign.align.method != "none",
-        output_grid={} if found.planned is None else _grid(found.planned),
+        output_grid={} if found.planned is None else _grid(found.planned.result.grid),
         transfers=_transfers(found.steps),
         versions=versions(),
         dashboard=execution.dashboard(),
         mosaics={
-            method: run.products[run.result["science"]].key.removeprefix(found.place.key(""))
+            method: run.products[run.result.science].key.removeprefix(found.place.key(""))
             for method, run in found.drizzled.items()
         },
         parameters=_parameters(found),
@@ -159,59 +161,54 @@ def run_record(
     )
 
 
-def alignment_warnings(aligned: Finished) -> list[str]:
-    """Return what a reader must know of the alignment first."""
-    alignment = aligned.result.get("alignment")
+def alignment_warnings(alignment: Alignment | None) -> list[str]:
+    """Return what a reader must know of the alignment first; nothing of `align: none`."""
     if alignment is None:
         return []
     told = []
-    if alignment["dropped"]:
+    if alignment.dropped:
         told.append(
-            "Dropped, because they failed a gate of the alignment: "
-            f"{', '.join(alignment['dropped'])}."
+            f"Dropped, because they failed a gate of the alignment: {', '.join(alignment.dropped)}."
         )
-    if alignment["kept"]:
+    if alignment.kept:
         told.append(
             "Kept with the WCS of their files, because they failed a gate of the alignment: "
-            f"{', '.join(alignment['kept'])}."
+            f"{', '.join(alignment.kept)}."
         )
     return told
 
 
-def alignment_lines(aligned: Finished) -> list[str]:
+def alignment_lines(alignment: Alignment | None) -> list[str]:
     """Return how the drizzled images were aligned, for a terminal; nothing of `align: none`."""
-    alignment = aligned.result.get("alignment")
     if alignment is None:
         return []
-    failed = {*alignment["kept"], *alignment["dropped"]}
-    fits = [fit for fit in alignment["fits"] if fit["tile"] not in failed]
-    said = f"alignment: {len(fits)} of {counted(len(alignment['fits']), 'drizzled image')} aligned"
-    moved = [fit for fit in fits if fit["place"] != 0]  # all but the reference
+    failed = {*alignment.kept, *alignment.dropped}
+    fits = [fit for fit in alignment.fits if fit.tile not in failed]
+    said = f"alignment: {len(fits)} of {counted(len(alignment.fits), 'drizzled image')} aligned"
+    moved = [fit for fit in fits if not fit.reference]
     if not moved:
         return [said]
-    rms = max(fit[name] for fit in moved for name in ("rms_ra", "rms_dec"))
+    rms = max(max(fit.rms_ra, fit.rms_dec) for fit in moved)
     return [
-        f"{said}; {min(fit['matches'] for fit in moved)} matched sources or more in each, rms at "
-        f"most {rms:.1f} mas, shift at most {max(fit['shift'] for fit in moved):.3f} arcsec"
+        f"{said}; {min(fit.matches for fit in moved)} matched sources or more in each, rms at "
+        f"most {rms:.1f} mas, shift at most {max(fit.shift for fit in moved):.3f} arcsec"
     ]
 
 
-def _fits(alignment: Mapping[str, Any]) -> Table:
+def _fits(alignment: Alignment) -> Table:
     rows = []
-    for fit in alignment["fits"]:
-        status = "reference" if fit["place"] == 0 else "aligned"
-        status = "not aligned" if fit["tile"] in alignment["kept"] else status
-        status = "dropped" if fit["tile"] in alignment["dropped"] else status
-        rows.append([{"chance": None, **fit, "status": status}[name] for name in _FITS])
-    why = alignment.get("finding", {}).get("why")
+    for fit in alignment.fits:
+        values = {**asdict(fit), "status": alignment.status(fit)}
+        rows.append([None if values[name] != values[name] else values[name] for name in _FITS])
     title = "How the drizzled images were aligned"
+    why = "" if alignment.finding is None else alignment.finding.why
     return sheet(f"{title}: {why}" if why else title, _FITS, rows)
 
 
-def _gates(alignment: Mapping[str, Any]) -> Table:
+def _gates(alignment: Alignment) -> Table:
     rows = [
-        (gate["name"], gate["asks"], gate["passed"], ", ".join(gate["failed"]) or "none")
-        for gate in alignment["criteria"]
+        (gate.name, gate.asks, gate.passed, ", ".join(gate.failed) or "none")
+        for gate in alignment.criteria
     ]
     return sheet("Gates that the alignment had to pass", _GATES, rows)
 
@@ -219,7 +216,7 @@ def _gates(alignment: Mapping[str, Any]) -> Table:
 def _checks(found: Findings, unit: str) -> Table | None:
     """Return what the records of the sky said; None where a run did not keep them."""
     runs = found.drizzled
-    if not runs or not all("checks" in run.result for run in runs.values()):
+    if not runs or any(run.result.checks is None for run in runs.values()):
         return None
     rate = rate_unit(unit)
     # Records are compared as they stand; exposures of different times by rates.
@@ -228,9 +225,9 @@ def _checks(found: Findings, unit: str) -> Table | None:
     seconds = {exposure.rootname: exposure.exptime for exposure in found.exposures}
     rows = []
     for method, run in runs.items():
-        for check in run.result["checks"]:
-            header, time = check["header"], seconds.get(check["rootname"])
-            its = {**check, "method": method}
+        for check in run.result.checks or ():
+            header, time = check.header, seconds.get(check.rootname)
+            its = {**asdict(check), "agree": check.agree, "method": method}
             its["rate"] = None if header is None or time is None else header / time
             rows.append([its[name] for name in names])
     return sheet("What the three records of the sky say of each value", columns, rows)
@@ -250,12 +247,12 @@ def _witness_title(found: Findings) -> str:
 
 
 def _engines_title(found: Findings) -> str:
-    step = found.checked.get("engines")
+    step = found.engines
     if step is None:
         return ""
-    names = ", ".join(step.result["exposures"])
+    names = ", ".join(step.result.exposures)
     said = f"The largest differences of both engines, astrodrizzle and onepass, on {names}"
-    masks_of = step.result.get("masks_of")
+    masks_of = step.result.masks_of
     if masks_of is None:
         return said
     return (
@@ -266,27 +263,31 @@ def _engines_title(found: Findings) -> str:
 
 
 def _of_methods(
-    found: Findings, name: str, columns: Columns, unit: str, title: str
+    step: Finished[WitnessResult] | Finished[EnginesResult] | None,
+    columns: Columns,
+    unit: str,
+    title: str,
 ) -> Table | None:
     """Return what a step says of each method; None where it was not asked for."""
-    if name not in found.checked:
+    if step is None:
         return None
-    methods = found.checked[name].result["methods"]
-    rows = [[{**its, "method": method}[one] for one in columns] for method, its in methods.items()]
+    rows = [
+        [{**asdict(its), "method": method}[one] for one in columns]
+        for method, its in step.result.methods.items()
+    ]
     return sheet(title, _with_units(columns, unit), rows)
 
 
-def _grid(planned: Finished) -> Mapping[str, object]:
-    grid = planned.result["grid"]
+def _grid(grid: Grid) -> Mapping[str, object]:
     return {
-        "columns": grid["shape"][0],
-        "rows": grid["shape"][1],
-        "scale (arcsec)": grid["scale"],
-        "orientation (deg)": grid["rot"],
-        "RA (deg)": grid["crval"][0],
-        "Dec (deg)": grid["crval"][1],
-        "crpix1": grid["crpix"][0],
-        "crpix2": grid["crpix"][1],
+        "columns": grid.shape[0],
+        "rows": grid.shape[1],
+        "scale (arcsec)": grid.scale,
+        "orientation (deg)": grid.rot,
+        "RA (deg)": grid.crval[0],
+        "Dec (deg)": grid.crval[1],
+        "crpix1": grid.crpix[0],
+        "crpix2": grid.crpix[1],
     }
 
 
@@ -294,24 +295,24 @@ def _parameters(found: Findings) -> dict[str, Mapping[str, Any]]:
     """Return what drizzlepac was called with, by program; what the file says where that is all."""
     campaign = found.campaign
     planned = found.planned
-    chosen = Request.of(campaign).given if planned is None else order_of(planned).parameters
+    chosen = Request.of(campaign).given if planned is None else planned.result.order.parameters
     told: dict[str, Mapping[str, Any]] = {"AstroDrizzle": dict(chosen)}
     if campaign.align.method != "none":
-        alignment = (found.aligned and found.aligned.result.get("alignment")) or {}
-        finding = alignment.get("finding", {})
+        alignment = None if found.aligned is None else found.aligned.result.alignment
+        finding = None if alignment is None else alignment.finding
         told["TweakReg"] = {
             **DEFAULTS,
             "minobj": campaign.align.gates.min_matches,
-            **finding.get("tweakreg", {}),
+            **({} if finding is None else finding.tweakreg),
             **campaign.align.tweakreg,
         }
-        told["imagefind"] = finding.get("parameters", campaign.align.imagefind)
+        told["imagefind"] = campaign.align.imagefind if finding is None else finding.parameters
     return told
 
 
-def _defaults(planned: Finished | None) -> Table | None:
+def _defaults(planned: Finished[Planned] | None) -> Table | None:
     """Return what was decided by detector and number of exposures; None where nothing was."""
-    order = None if planned is None else order_of(planned)
+    order = None if planned is None else planned.result.order
     if order is None or not order.sources:
         return None
     rows = []
@@ -321,7 +322,7 @@ def _defaults(planned: Finished | None) -> Table | None:
     return sheet("AstroDrizzle's parameters that were decided for these exposures", _ORDER, rows)
 
 
-def _steps(steps: Sequence[Finished]) -> Table:
+def _steps(steps: Sequence[Finished[object]]) -> Table:
     rows = [
         (
             step.step,
@@ -338,7 +339,7 @@ def _steps(steps: Sequence[Finished]) -> Table:
     return sheet("What each step took", _STEPS, rows)
 
 
-def _transfers(steps: Sequence[Finished]) -> Mapping[str, object]:
+def _transfers(steps: Sequence[Finished[object]]) -> Mapping[str, object]:
     if not steps:
         return {}
     total = transfers(steps)

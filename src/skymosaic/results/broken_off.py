@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from skymosaic.errors import LockedError, SkymosaicError, UnreachableError
+from skymosaic.pipeline.results import INSPECT
 from skymosaic.steps.step import Place, finished
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ def report_broken_off(place: Place) -> str:
     Before the exposures were inspected there is nothing to report but the error itself.
     """
     try:
-        if finished(place, "inspection") is None:
+        if finished(place, INSPECT.step()) is None:
             return ""
         from skymosaic.results import reporting
 

@@ -9,6 +9,7 @@ from skymosaic.config import Campaign
 from skymosaic.errors import StoreError
 from skymosaic.pipeline import comparison
 from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.results import GATHER, INSPECT, ComparisonResult
 from skymosaic.results.program_page import INDEX, program_text, read_states, table_of
 from skymosaic.steps.step import Finished, Place, finished
 
@@ -40,17 +41,18 @@ class Outcome:
     """How many columns of the table name a row; 0 where it has two lines a row."""
 
 
-def outcome_of(place: Place, done: Finished, *, reused: bool) -> Outcome:
+def outcome_of(place: Place, done: Finished[ComparisonResult], *, reused: bool) -> Outcome:
     """Return what a finished comparison tells."""
-    advised = done.result.get("card", {}).get("advised") or {}
+    told = done.result
+    advised = (told.card or {}).get("advised") or {}
     return Outcome(
-        table=done.result["table"],
-        warnings=done.result["warnings"],
+        table=told.table,
+        warnings=told.warnings,
         report=place.store.where(done.products["report.html"].key),
         folder=place.store.where(place.campaign),
         reused=reused,
-        summary=done.result.get("summary", ()),  # comparisons of older versions have none
-        title=done.result.get("title", ""),
+        summary=told.summary,
+        title=told.title,
         advised=advised.get("method", ""),
         mosaic=place.store.where(place.key(advised["file"])) if advised else "",
     )
@@ -105,15 +107,15 @@ def find_outcome(campaign: Campaign) -> Outcome:
     place = open_place(campaign)
     if campaign.groups is not None:
         return outcome_of_program(place, reused=True)
-    done = finished(place, "comparison")
+    done = finished(place, GATHER.step())
     if done is None:
-        if finished(place, "inspection") is not None:
+        if finished(place, INSPECT.step()) is not None:
             return outcome_so_far(place)
         raise StoreError(
             f"{place.store.where(place.campaign)} holds no finished comparison; "
             "make it with `skymosaic run`"
         )
     outcome = outcome_of(place, done, reused=True)
-    if comparison.asked_for(done) != comparison.what_is_asked(campaign):
+    if comparison.asked_for(done.result) != comparison.what_is_asked(campaign):
         return replace(outcome, warnings=[_OUTDATED, *outcome.warnings])
     return outcome

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from skymosaic.errors import MissingError
 from skymosaic.host.shown import shown
+from skymosaic.pipeline.results import GATHER
 from skymosaic.steps.step import Place, finished
 from skymosaic.store import shapes
 from skymosaic.store.shapes import ErrorRecord
@@ -107,20 +108,21 @@ def _group(place: Place, state: GroupState) -> Any:
     if not state.folder:
         return group
     there = replace(place, campaign=place.key(state.folder))
-    where = f"{quote(state.folder)}/comparison"
+    folder = GATHER.step().folder
+    where = f"{quote(state.folder)}/{folder}"
     if state.state != "done":
-        key = there.key("comparison", f"{PARTIAL}.html")
+        key = there.key(folder, f"{PARTIAL}.html")
         if place.store.read_text(key) is None:
             return group
         return replace(group, link=f"{where}/{PARTIAL}.html", partial=True)
-    done = finished(there, "comparison")
+    done = finished(there, GATHER.step())
     if done is None:
         return group
     small, picture = done.products.get("thumbnail.png"), ""
     if small is not None:
         with place.store.open(small) as file:
             picture = as_uri(file.read())
-    card = dict(done.result.get("card") or {})
+    card = dict(done.result.card or {})
     return replace(group, link=f"{where}/report.html", thumbnail=picture, card=card)
 
 

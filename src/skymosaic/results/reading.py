@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from skymosaic.config import Align, Campaign, load_campaign_text
 from skymosaic.errors import CampaignError, DamagedError, MissingError
-from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline.finished import Findings
 from skymosaic.pipeline.place import parse_place
+from skymosaic.pipeline.results import (
+    ALIGN,
+    DIFFERENCES,
+    DRIZZLE,
+    ENGINES,
+    GATHER,
+    INSPECT,
+    ONEPASS,
+    PLAN,
+    POSITIONS,
+    RETRIEVE,
+    WITNESS,
+    AlignResult,
+    DrizzleResult,
+    InspectionResult,
+    Planned,
+    PositionsResult,
+    RetrieveResult,
+    as_run,
+)
 from skymosaic.pipeline.stages import as_they_came, knowing_pixels, with_files, with_order
 from skymosaic.report.record import Missing
 from skymosaic.results.housekeeping import find_place
 from skymosaic.steps.step import Finished, Place, finished, read_manifest
-from skymosaic.steps.tasks import Task, tasks_of
+from skymosaic.steps.tasks import Step, StepSpec, Task, tasks_of
 from skymosaic.store import Product, open_store, shapes
 from skymosaic.store.base import is_ours
 
 _OUTDATED = "What it depends on has changed since it was made; `skymosaic run` makes it again."
 
 
-_BEFORE = ("retrieve", "inspect", "align", "plan")
-"""Kinds of tasks that come before what is made on the grid of the mosaics."""
+_R = TypeVar("_R")
 
 
 def read_findings(place: Place) -> Findings:
@@ -44,43 +62,14 @@ def read_findings(place: Place) -> Findings:
         raise MissingError(f"{where} holds no campaign; run one there first")
     # Who did the work is no matter, and another version may have taken other values there.
     campaign = load_campaign_text(text, place.store.where(key), {"compute": {}})
-    reader = _Reader(place)
+    reader = _Reader(place, campaign)
+    # In the order of `tasks_of`, as what is missing is told.
     retrieved = reader.parcels()
-    inspected = reader.step(Task("inspect"))
+    inspected = reader.step(INSPECT)
     if inspected is not None:
         inspected = with_files(inspected, reader.files)
-    aligned = None
-    if inspected is None:
-        if campaign.align.method != "none":
-            reader.lack(Task("align").title, "not run")
-    elif campaign.align.method == "none":
-        aligned = as_they_came(inspected)
-    else:
-        asked = campaign.align.model_dump(mode="json")
-        aligned = reader.step(Task("align"), asked, completed=_with_defaults)
-        if aligned is not None:
-            aligned = knowing_pixels(aligned, inspected)
-    planned = None
-    if aligned is None:
-        reader.lack(Task("plan").title, "not run")
-    else:
-        planned = reader.step(Task("plan"))
-    if aligned is not None and planned is not None:
-        exposures = [Exposure.from_dict(record) for record in aligned.result["exposures"]]
-        planned = with_order(planned, campaign, exposures)
-    made = {
-        task: reader.made(task, campaign, planned)
-        for task in tasks_of(campaign, ())
-        if task.kind not in (*_BEFORE, "positions", "gather")
-    }
-
-    def finished_of(*kinds: str) -> dict[str, Finished]:
-        return {
-            task.of or task.kind: step
-            for task, step in made.items()
-            if task.kind in kinds and step is not None
-        }
-
+    aligned = _aligned(reader, inspected)
+    planned = _planned(reader, aligned)
     found = Findings(
         place=place,
         campaign=campaign,
@@ -88,15 +77,41 @@ def read_findings(place: Place) -> Findings:
         inspected=inspected,
         aligned=aligned,
         planned=planned,
-        differences=finished_of("differences").get("differences"),
-        drizzled=finished_of("drizzle"),
-        checked=finished_of(*campaign.drizzle.checks),
-        positions=reader.positions(campaign, aligned, planned),
-        gathered=finished(place, "comparison"),
+        positions=reader.positions(aligned, planned),
+        differences=reader.made(DIFFERENCES, planned),
+        drizzled=reader.drizzled(planned),
+        witness=reader.made(WITNESS, planned),
+        engines=reader.made(ENGINES, planned, own_grid=True),
+        gathered=finished(place, GATHER.step()),
         missing=reader.missing,
     )
     reader.compare(found)
     return found
+
+
+def _aligned(
+    reader: _Reader, inspected: Finished[InspectionResult] | None
+) -> Finished[AlignResult] | None:
+    settings = reader.campaign.align
+    if settings.method == "none":
+        return None if inspected is None else as_they_came(inspected)
+    if inspected is None:
+        reader.lack(ALIGN.task(), "not run")
+        return None
+    asked = settings.model_dump(mode="json")
+    done = reader.step(ALIGN, parameters=asked, completed=_with_defaults)
+    if done is None:
+        return None
+    reader.files |= done.products
+    return knowing_pixels(done, inspected)
+
+
+def _planned(reader: _Reader, aligned: Finished[AlignResult] | None) -> Finished[Planned] | None:
+    if aligned is None:
+        reader.lack(PLAN.task(), "not run")
+        return None
+    done = reader.step(PLAN)
+    return None if done is None else with_order(done, reader.campaign, aligned.result.exposures)
 
 
 def _with_defaults(settings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -110,161 +125,190 @@ def _with_defaults(settings: Mapping[str, Any]) -> Mapping[str, Any]:
 class _Reader:
     """Reads steps in the order of a run, and takes down what is missing."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, campaign: Campaign) -> None:
         self.missing: list[Missing] = []
-        self._place = place
+        self.campaign = campaign
         self.files: dict[str, Product] = {}
         """That the next step has to be made from, by name."""
+        self._place = place
+        self._tasks = tasks_of(campaign, ())
         self._made: dict[str, Product] = {}
         """By the methods: by step and name, or by step and what it is."""
 
-    def parcels(self) -> list[Finished]:
+    def parcels(self) -> list[Finished[RetrieveResult]]:
         """Return what was retrieved, and take down what could not be."""
         done = []
         for name in self._names("manifests"):
-            step = finished(self._place, f"pristine/{name}")
+            step = finished(self._place, RETRIEVE.step(name))
             if step is not None:
                 done.append(step)
-                self._take_over(step)
+                self.files |= step.products
         for name in self._names("failed"):
-            self._has_failed(Task("retrieve", name))
+            self._has_failed(RETRIEVE.step(name), RETRIEVE.task(name))
         return done
 
     def step(
         self,
-        task: Task,
+        spec: StepSpec[_R],
+        task: Task | None = None,
         parameters: Mapping[str, Any] | None = None,
-        engine: str = "",
         completed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
-    ) -> Finished | None:
+    ) -> Finished[_R] | None:
         """Return a step that finished, from the files that there are now; else take it down.
 
         Parameters
         ----------
-        task : Task
-            The task that makes it.
+        spec : StepSpec
+            Of what kind it is.
+        task : Task, optional
+            The task that makes it; default: the one of its kind.
         parameters : mapping, optional
             What it must have been made with.
-        engine : str
-            The engine that drizzles.
         completed : callable, optional
             Adds to what it was made with what its version did not know.
         """
-        name = task.step(engine)
-        if self._has_failed(task, engine):
+        task = task or spec.task()
+        step = spec.step(task.of)
+        if self._has_failed(step, task):
             return None
-        done = finished(self._place, name)
-        manifest = None if done is None else read_manifest(self._place, name)
+        done = finished(self._place, step)
+        manifest = None if done is None else read_manifest(self._place, step.name)
         if done is None or manifest is None:
-            self.lack(task.title, "not run")
+            self.lack(task, "not run")
             return None
         inputs, made_with = manifest["inputs"], completed(manifest["parameters"])
         there = {file: product.sha256 for file, product in {**self._made, **self.files}.items()}
         if any(there.get(file) != sha256 for file, sha256 in inputs.items()) or any(
             made_with.get(key) != value for key, value in (parameters or {}).items()
         ):
-            self.lack(task.title, "outdated", _OUTDATED)
+            self.lack(task, "outdated", _OUTDATED)
             return None
-        if name == "aligned":
-            self._take_over(done)
         return done
 
-    def made(self, task: Task, campaign: Campaign, planned: Finished | None) -> Finished | None:
-        """Return what a task made on the grid of the mosaics; else take it down.
+    def made(
+        self, spec: StepSpec[_R], planned: Finished[Planned] | None, *, own_grid: bool = False
+    ) -> Finished[_R] | None:
+        """Return the one step of a kind that was made on the grid of the mosaics, if any is to be.
 
         Parameters
         ----------
-        task : Task
-            The task. Of the one-pass engine, a method has its part of the one step.
-        campaign : Campaign
-            Whose engine it is.
+        spec : StepSpec
+            Its kind.
         planned : Finished or None
             Has the grid; None where that is not known.
+        own_grid : bool
+            Whether it is made on a smaller grid of its own.
         """
-        if planned is None:
-            self.lack(task.title, "not run")
+        if spec.task() not in self._tasks:
             return None
-        engine = campaign.drizzle.engine
-        # The engines are compared on a smaller grid, of the sample alone.
-        parameters = {} if task.kind == "engines" else {"grid": planned.result["grid"]}
-        done = self.step(task, parameters, engine)
-        if done is None or task.kind != "drizzle":
-            return done
-        if engine == "onepass":
-            from skymosaic.pipeline import (
-                onepass,  # with scipy, which takes half a second to import
-            )
+        return self._on_grid(spec, spec.task(), planned, own_grid=own_grid)
 
-            if task.of not in done.result["runs"]:  # the file has asked for it since
-                self.lack(task.title, "not run")
-                return None
-            made = done.products.items()
-            self._made |= {f"{done.step}/{name}": product for name, product in made}
-            done = onepass.as_run(done, task.of)
-        names = {kind: done.result[kind] for kind in ("science", "weight")}
-        names |= {name: name for name in done.products}
-        self._made |= {f"{done.step}/{what}": done.products[name] for what, name in names.items()}
-        return done
+    def _on_grid(
+        self,
+        spec: StepSpec[_R],
+        task: Task,
+        planned: Finished[Planned] | None,
+        *,
+        own_grid: bool = False,
+    ) -> Finished[_R] | None:
+        if planned is None:
+            self.lack(task, "not run")
+            return None
+        grid = {} if own_grid else {"grid": planned.result.grid.to_dict()}
+        return self.step(spec, task, parameters=grid)
+
+    def drizzled(self, planned: Finished[Planned] | None) -> dict[str, Finished[DrizzleResult]]:
+        """Return the mosaics of the methods; take down those that there are not."""
+        read = self._part if self.campaign.drizzle.engine == "onepass" else self._mosaic
+        found = {}
+        for task in self._tasks:
+            if task.kind != DRIZZLE.kind.name:
+                continue
+            run = read(task, planned)
+            if run is not None:
+                found[task.of] = run
+                names = {"science": run.result.science, "weight": run.result.weight}
+                self._take_over(run, names | {name: name for name in run.products})
+        return found
+
+    def _mosaic(
+        self, task: Task, planned: Finished[Planned] | None
+    ) -> Finished[DrizzleResult] | None:
+        return self._on_grid(DRIZZLE, task, planned)
+
+    def _part(
+        self, task: Task, planned: Finished[Planned] | None
+    ) -> Finished[DrizzleResult] | None:
+        """Return a method's part of the one step of the one-pass engine."""
+        every = self._on_grid(ONEPASS, task, planned)
+        if every is None:
+            return None
+        if task.of not in every.result.runs:  # the file has asked for it since
+            self.lack(task, "not run")
+            return None
+        self._take_over(every, {name: name for name in every.products})
+        return as_run(every, task.of)
+
+    def _take_over(self, run: Finished[object], names: Mapping[str, str]) -> None:
+        """Remember products as the steps that read them name them."""
+        self._made |= {f"{run.step}/{what}": run.products[name] for what, name in names.items()}
 
     def positions(
-        self, campaign: Campaign, aligned: Finished | None, planned: Finished | None
-    ) -> Finished | None:
+        self, aligned: Finished[AlignResult] | None, planned: Finished[Planned] | None
+    ) -> Finished[PositionsResult] | None:
         """Return the comparison of the stars of the exposures that there are now, if any was made.
 
         Older versions made none.
         """
-        task = Task("positions")
-        if campaign.align.method != "none" or self._has_failed(task):
+        task, step = POSITIONS.task(), POSITIONS.step()
+        if task not in self._tasks or self._has_failed(step, task):
             return None
         if aligned is None or planned is None:
-            self.lack(task.title, "not run")
+            self.lack(task, "not run")
             return None
-        done = finished(self._place, task.step(""))
+        done = finished(self._place, step)
         if done is None:
             return None
-        known = {record["rootname"] for record in aligned.result["exposures"]}
-        compared = {name for pair in done.result["pairs"] for name in (pair["a"], pair["b"])}
+        known = {exposure.rootname for exposure in aligned.result.exposures}
+        compared = {name for pair in done.result.pairs for name in (pair.a, pair.b)}
         return done if compared <= known else None
 
     def compare(self, found: Findings) -> None:
         """Take down where the comparison is not that of what there is now."""
-        task = Task("gather")
-        if self._has_failed(task):
+        task, step = GATHER.task(), GATHER.step()
+        if self._has_failed(step, task):
             return
-        manifest = None if found.gathered is None else read_manifest(self._place, task.step(""))
+        manifest = None if found.gathered is None else read_manifest(self._place, step.name)
         if manifest is None:
-            self.lack(task.title, "not run")
+            self.lack(task, "not run")
         elif not self.missing and (
             manifest["inputs"] != {n: p.sha256 for n, p in found.compared.items()}
             # Versions that did not write them down are taken at their word.
             or manifest["parameters"].get("keys", found.keys) != found.keys
         ):
-            self.lack(task.title, "outdated", _OUTDATED)
+            self.lack(task, "outdated", _OUTDATED)
 
-    def _has_failed(self, task: Task, engine: str = "") -> bool:
-        """Take down a task that failed; tell whether it has."""
-        key = self._place.key("failed", f"{task.step(engine)}.json")
+    def _has_failed(self, step: Step[Any], task: Task) -> bool:
+        """Take down a task whose step failed; tell whether it has."""
+        key = self._place.key("failed", f"{step.name}.json")
         try:
             record = shapes.read(self._place.store, key, shapes.FAILED)
         except DamagedError as damaged:
-            self.lack(task.title, "failed", f"the reason is not known: {damaged}")
+            self.lack(task, "failed", f"the reason is not known: {damaged}")
             return True
         if record is not None:
             error = record["error"]
-            self.lack(task.title, "failed", f"{error['class']}: {error['message']}")
+            self.lack(task, "failed", f"{error['class']}: {error['message']}")
         return record is not None
 
-    def lack(self, part: str, state: str, why: str = "") -> None:
-        """Take down that a part is missing."""
-        self.missing.append(Missing(part, state, why))
-
-    def _take_over(self, step: Finished) -> None:
-        self.files |= step.products
+    def lack(self, task: Task, state: str, why: str = "") -> None:
+        """Take down that what a task makes is missing."""
+        self.missing.append(Missing(task.title, state, why))
 
     def _names(self, folder: str) -> Iterator[str]:
-        prefix = self._place.key(folder, "pristine")
-        for key in self._place.store.list(prefix):
-            name = key.removeprefix(prefix + "/")
+        prefix = self._place.key(folder, RETRIEVE.step("").name)
+        for key in self._place.store.list(prefix.rstrip("/")):
+            name = key.removeprefix(prefix)
             if name.endswith(".json") and is_ours(name):
                 yield name.removesuffix(".json")
 

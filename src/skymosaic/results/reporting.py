@@ -12,6 +12,7 @@ from skymosaic.hst.units import header_unit
 from skymosaic.journal.runs import RunState, last_status
 from skymosaic.pipeline.comparison import comparison_input, read_vectors, told_first
 from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.results import GATHER
 from skymosaic.pipeline.stages import read_previews
 from skymosaic.pipeline.tables import run_record
 from skymosaic.report.gather import assemble, draw_figures, write_documents
@@ -84,14 +85,14 @@ def write_partial(place: Place) -> Partial:
     StoreError
         The store cannot be read or written.
     """
-    found = read_findings(place)
+    found, folder = read_findings(place), GATHER.step().folder
     with scratch.folder(place.scratch, "report") as root:
         bench = Bench(place, root)
         report = make_report(bench, found)
         for path in _write(bench, report):
-            place.store.put(path, place.key("comparison", path.name))
+            place.store.put(path, place.key(folder, path.name))
     return Partial(
-        where=place.store.where(place.key("comparison", f"{PARTIAL}.html")),
+        where=place.store.where(place.key(folder, f"{PARTIAL}.html")),
         table="no sky method has finished"
         if report.mdrizsky is None
         else format_table(report.mdrizsky),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from skymosaic.errors import MissingError, SkyError
 from skymosaic.methods import METHODS, column
+from skymosaic.pipeline.results import GATHER
 from skymosaic.results.housekeeping import find_place
 from skymosaic.results.published import Comparison, compare, published
 
@@ -31,7 +32,7 @@ def verify(uri: str, name: str) -> list[Comparison]:
     """
     runs = published(name)
     place = find_place(uri)
-    key = place.key("comparison", "mdrizsky.csv")
+    key = place.key(GATHER.step().folder, "mdrizsky.csv")
     text = place.store.read_text(key)
     if text is None:
         raise MissingError(f"{place.store.where(key)} is not there; run the campaign first")

@@ -10,16 +10,17 @@ from skymosaic import clusters
 from skymosaic.align.solutions import mixed_as_they_are
 from skymosaic.config import Campaign, SimulatedSource
 from skymosaic.errors import CampaignError
-from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline.admission import require_admissible, require_possible
 from skymosaic.pipeline.graph import inspect_all, retrieve_each
 from skymosaic.pipeline.inspection import inspection_table
 from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.results import INSPECT, InspectionResult
 from skymosaic.pipeline.sources import open_source
 from skymosaic.runs.mosaic import tell_changes
 from skymosaic.runs.supervision import Tell, locked, with_slots, workers
 from skymosaic.steps import execution
 from skymosaic.steps.execution import OnWorkers
+from skymosaic.steps.step import Finished
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -59,17 +60,16 @@ def inspect(campaign: Campaign, tell: Tell, expect: Callable[[int], None]) -> In
         place, calls = with_slots(place, client, campaign, 1), OnWorkers(client)
         retrieved = retrieve_each(calls, campaign, place, source, parcels)
         execution.wait_for_all(retrieved)  # one file that cannot be had does not stop the others
-        done = execution.result_of(inspect_all(calls, campaign, place, retrieved))
-    exposures, drizzled = (
-        [Exposure.from_dict(record) for record in done.result[kind]]
-        for kind in ("exposures", "drizzled")
-    )
+        done: Finished[InspectionResult] = execution.result_of(
+            inspect_all(calls, campaign, place, retrieved)
+        )
+    exposures, drizzled = done.result.exposures, done.result.drizzled
     mixed = mixed_as_they_are(exposures) if campaign.align.method == "none" else []
     return Inspection(
         tables={
             "exposures": inspection_table(exposures),
             "drizzled images": inspection_table(drizzled),
         },
-        folder=place.store.where(place.key("inspection")),
-        warnings=[*done.result["warnings"], *mixed],
+        folder=place.store.where(place.key(INSPECT.step().folder)),
+        warnings=[*done.result.warnings, *mixed],
     )

@@ -14,6 +14,7 @@ from skymosaic.pipeline.admission import require_admissible, require_possible
 from skymosaic.pipeline.graph import compare, drizzle_each, look_up, prepare, retrieve_each
 from skymosaic.pipeline.groups import Group
 from skymosaic.pipeline.place import FAR
+from skymosaic.pipeline.results import RETRIEVE, ComparisonResult
 from skymosaic.runs.supervision import with_second_chances, with_slots
 from skymosaic.steps import execution
 from skymosaic.steps.execution import OnWorkers
@@ -48,7 +49,7 @@ class Mosaic:
             place = replace(place, campaign=place.key(group.folder), label=f"{group.name} ")
         return cls(own, place, source, group.parcels)
 
-    def look_up(self) -> Finished | None:
+    def look_up(self) -> Finished[ComparisonResult] | None:
         """Return its comparison, where all of it is finished; nothing is run."""
         try:
             return look_up(self.campaign, self.place, self.source, self.parcels)
@@ -60,11 +61,11 @@ class Mosaic:
         """Write its campaign file into the store."""
         self.place.store.write_text(self.place.key("campaign.yaml"), resolved_yaml(self.campaign))
 
-    def make(self, client: Client) -> Finished:
+    def make(self, client: Client) -> Finished[ComparisonResult]:
         """Make it on the workers; what can succeed on a second try gets one."""
         return with_second_chances(client, lambda share: self._compute(client, share))
 
-    def _compute(self, client: Client, share: int) -> Finished:
+    def _compute(self, client: Client, share: int) -> Finished[ComparisonResult]:
         """Compute the graph on the workers, in the order that keeps them all busy."""
         campaign, source, calls = self.campaign, self.source, OnWorkers(client)
         place = with_slots(self.place, client, campaign, share)
@@ -74,7 +75,7 @@ class Mosaic:
         execution.hold_everywhere(client, [prepared.aligned, prepared.planned])
         drizzled = drizzle_each(calls, campaign, place, prepared)
         execution.wait_for_all(drizzled.runs)
-        done: Finished = execution.result_of(
+        done: Finished[ComparisonResult] = execution.result_of(
             compare(calls, campaign, place, source, prepared, drizzled)
         )
         return done
@@ -85,7 +86,7 @@ def tell_changes(campaign: Campaign, place: Place, parcels: Sequence[Parcel]) ->
     if not isinstance(campaign.source, FAR):
         return
     for parcel in parcels:
-        was = recorded_parameters(place, f"pristine/{parcel.name}")
+        was = recorded_parameters(place, RETRIEVE.step(parcel.name).name)
         if was is not None and was["parcel"] != parcel.identity:
             log.warning(
                 "%s.fits changed in the archive since it was fetched; fetching it again, and "

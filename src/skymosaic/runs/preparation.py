@@ -11,18 +11,18 @@ from skymosaic.clusters.slurm.memory import job_memory, sized
 from skymosaic.config import Campaign
 from skymosaic.config.kubernetes import parse_quantity
 from skymosaic.drizzle.expected import Expected, needs_of, of_campaign
-from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.request import Request
 from skymosaic.errors import SkymosaicError
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.admission import require_admissible, require_possible
 from skymosaic.pipeline.groups import Group, groups_of, tasks_of_groups
 from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.results import DRIZZLE, ONEPASS, PLAN
 from skymosaic.pipeline.sentences.order import decided_at_plan
 from skymosaic.pipeline.sources import open_source
 from skymosaic.runs import handover
 from skymosaic.steps.step import Finished, Place, finished
-from skymosaic.steps.tasks import Task, count_kinds
+from skymosaic.steps.tasks import count_kinds
 
 
 def lines(campaign: Campaign) -> list[str]:
@@ -83,10 +83,10 @@ def _memory(campaign: Campaign, place: Place, mosaics: int) -> list[str]:
         f"({work.known_by})",
         *_asked(campaign, expected),
     ]
-    planned = finished(place, "plan")
+    planned = finished(place, PLAN.step())
     if planned is None or mosaics > 1:
         return told
-    columns, rows = Grid.from_call(planned.result["grid"]).shape
+    columns, rows = planned.result.grid.shape
     known = replace(work, columns=columns, output_pixels=columns * rows)
     told.append(
         f"        the last plan has {columns} x {rows} pixels of output, for which "
@@ -116,15 +116,16 @@ def _size(count: float) -> str:
     return format_bytes(int(count))
 
 
-def _drizzled(campaign: Campaign, place: Place) -> list[Finished]:
-    engine, methods = campaign.drizzle.engine, campaign.sky.methods
-    # With onepass that of all methods is one step.
-    steps = sorted({Task("drizzle", method).step(engine) for method in methods})
-    found = (finished(place, step) for step in steps)
+def _drizzled(campaign: Campaign, place: Place) -> list[Finished[object]]:
+    found: list[Finished[object] | None]
+    if campaign.drizzle.engine == "onepass":
+        found = [finished(place, ONEPASS.step())]
+    else:
+        found = [finished(place, DRIZZLE.step(method)) for method in campaign.sky.methods]
     return [step for step in found if step is not None]
 
 
-def _peaks(steps: Sequence[Finished]) -> list[str]:
+def _peaks(steps: Sequence[Finished[object]]) -> list[str]:
     if not steps:
         return []
     peak = max(step.peak_memory for step in steps)

@@ -25,6 +25,7 @@ from skymosaic.pipeline.admission import require_possible
 from skymosaic.pipeline.groups import Group, groups_of, tasks_of_groups
 from skymosaic.pipeline.installation import require_match
 from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.results import ComparisonResult
 from skymosaic.pipeline.sources import open_source
 from skymosaic.results.broken_off import report_broken_off, reported_if_broken_off
 from skymosaic.results.outcomes import Outcome, outcome_of, outcome_of_program
@@ -41,7 +42,7 @@ FOREVER = 1e9
 """Seconds to wait for another run, for who means to wait for its end."""
 _AT_ONCE = 16  # mosaics whose tasks are in the scheduler at once
 
-Ended = Finished | SkymosaicError
+Ended = Finished[ComparisonResult] | SkymosaicError
 """How a mosaic ended: its comparison, or why there is none."""
 
 
@@ -147,7 +148,7 @@ def _mosaic_or_error(
         return error
 
 
-def _look_up(mosaic: Mosaic | SkymosaicError) -> Finished | None:
+def _look_up(mosaic: Mosaic | SkymosaicError) -> Finished[ComparisonResult] | None:
     """Return the comparison of a mosaic that is finished; a group's errors are met later."""
     if isinstance(mosaic, SkymosaicError):
         return None
@@ -159,7 +160,9 @@ def _look_up(mosaic: Mosaic | SkymosaicError) -> Finished | None:
         return None
 
 
-def _make(client: Client, mosaic: Mosaic | SkymosaicError, before: Finished | None) -> Ended:
+def _make(
+    client: Client, mosaic: Mosaic | SkymosaicError, before: Finished[ComparisonResult] | None
+) -> Ended:
     """Make a mosaic that is not finished; a group that fails does not stop the others."""
     if isinstance(mosaic, SkymosaicError):
         return mosaic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 Rule = Literal["once", "repeated"]
@@ -11,6 +12,15 @@ MANY = 50
 
 With 1% of random low pixels in each exposure it leaves out 39% of a detector at 50.
 """
+
+
+@dataclass(frozen=True)
+class FirstRule:
+    """With what a campaign began."""
+
+    kept: Rule
+    first: int | None = None
+    """Exposures of its first run; None where that is not known."""
 
 
 def first_rule(exposures: int) -> Rule:

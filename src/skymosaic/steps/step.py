@@ -20,14 +20,14 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Generic, TypeVar
 from uuid import uuid4
 
 from skymosaic.errors import DamagedError, LockedError, SkymosaicError, StoreError, UnreachableError
 from skymosaic.host import scratch, signals
 from skymosaic.host.disk import SCRATCH_REMEDY, no_space
-from skymosaic.steps import progress
-from skymosaic.steps.tasks import Task
+from skymosaic.steps import progress, results
+from skymosaic.steps.tasks import Step, Task
 from skymosaic.store import Product, Store, cache_of, lease, shapes, traffic
 from skymosaic.store.base import as_json, is_ours
 from skymosaic.store.lease import Lease
@@ -35,6 +35,9 @@ from skymosaic.store.shapes import ErrorRecord, Manifest
 from skymosaic.store.traffic import Traffic
 
 log = logging.getLogger(__name__)
+
+_R = TypeVar("_R")
+_Told = TypeVar("_Told", covariant=True)
 
 _PUBLISHING = 600.0  # s to wait for another worker that publishes the same step
 
@@ -85,15 +88,15 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Finished:
+class Finished(Generic[_Told]):
     """A finished step, as its manifest tells it: small enough to travel between tasks."""
 
     step: str
     key: str
     products: Mapping[str, Product]
     """By file name."""
-    result: Mapping[str, Any]
-    """Numbers and names that later steps and the report need; plain JSON values."""
+    result: _Told
+    """Numbers and names that later steps and the report need: one of `pipeline.results`."""
     seconds: float
     """Wall time of the step when it ran, s."""
     peak_memory: int
@@ -108,6 +111,10 @@ class Finished:
     """Name of the host that it ran on."""
     cache: str = ""
     """A word for the cache that it used; empty where the store needs none."""
+
+    def with_result(self, result: _R) -> Finished[_R]:
+        """Return the same step with another result."""
+        return Finished(**{**vars(self), "result": result})
 
 
 class Bench:
@@ -158,27 +165,24 @@ class Bench:
 
 def run_step(
     place: Place,
-    step: str,
+    step: Step[_R],
     *,
     told: Sequence[Task] = (),
-    folder: str | None = None,
     inputs: Mapping[str, Product],
     parameters: Mapping[str, Any],
     versions: Mapping[str, str],
-    work: Callable[[Bench], dict[str, Any]],
-) -> Finished:
+    work: Callable[[Bench], _R],
+) -> Finished[_R]:
     """Run a step, or take it from the store when it has been done, and tell how it goes.
 
     Parameters
     ----------
     place : Place
         The campaign's store and scratch.
-    step : str
-        Its name, such as ``runs/match``; that of its manifest too.
+    step : Step
+        Its name, what its result is, and where its products go.
     told : sequence of Task
         What it is to those who watch the run.
-    folder : str, optional
-        Folder of its products below the campaign's; default: its name.
     inputs : mapping of str to Product
         Everything it reads.
     parameters : mapping
@@ -198,7 +202,7 @@ def run_step(
         What `work` raised; the store is then as it was, but for what ``failed/`` tells of it.
     """
     wanted = {
-        "step": step,
+        "step": step.name,
         "inputs": {name: product.sha256 for name, product in sorted(inputs.items())},
         "parameters": parameters,
         "versions": dict(versions),
@@ -211,10 +215,10 @@ def run_step(
         done = finished(place, step)
         if done is None or done.key != key:
             if place.must_be_finished:
-                raise NotFinishedError(step)
+                raise NotFinishedError(step.name)
             if done is None:
-                _put_aside_what_changed(place, step, key)
-            done = _make(place, step, folder or step, {**wanted, "key": key}, work, tasks)
+                _put_aside_what_changed(place, step.name, key)
+            done = _make(place, step, {**wanted, "key": key}, work, tasks)
         for task in tasks:
             task.reused = done.reused
     return done
@@ -222,12 +226,11 @@ def run_step(
 
 def _make(
     place: Place,
-    step: str,
-    folder: str,
+    step: Step[_R],
     wanted: Mapping[str, Any],
-    work: Callable[[Bench], dict[str, Any]],
+    work: Callable[[Bench], _R],
     tasks: Sequence[progress.Task],
-) -> Finished:
+) -> Finished[_R]:
     """Do the work of a step and publish it; `wanted` begins its manifest."""
     started, clock, before = datetime.now(UTC), time.monotonic(), traffic.moved()
 
@@ -246,21 +249,20 @@ def _make(
     bench = None
     try:
         with (
-            scratch.folder(place.scratch, step.replace("/", "-")) as root,
-            _scratch_errors(place, step),
+            scratch.folder(place.scratch, step.name.replace("/", "-")) as root,
+            _scratch_errors(place, step.name),
         ):
             bench = Bench(place, root, tasks)
             try:
-                result = work(bench)
+                result = results.as_plain(work(bench), step.gives)
             except UnreachableError:
                 raise
             except Exception:
-                _keep_logs(place, step, bench)
+                _keep_logs(place, step.name, bench)
                 raise
             return _publish(
                 place,
                 step,
-                folder,
                 bench,
                 wanted["key"],
                 lambda: {**record(bench), "result": result},
@@ -268,7 +270,7 @@ def _make(
     except UnreachableError:
         raise  # a record could not be written either, and each try would wait again
     except Exception as error:
-        _keep_error(place, step, {**record(bench), "error": as_record(error)})
+        _keep_error(place, step.name, {**record(bench), "error": as_record(error)})
         raise
 
 
@@ -292,16 +294,16 @@ def _put_aside_what_changed(place: Place, step: str, key: str) -> None:
         raise DamagedError(f"{where} changed in the store; `skymosaic run` makes it again")
 
 
-def finished(place: Place, step: str) -> Finished | None:
+def finished(place: Place, step: Step[_R]) -> Finished[_R] | None:
     """Return a step from the store, or None where it has not finished or a product is gone."""
     try:
-        manifest = read_manifest(place, step)
+        manifest = read_manifest(place, step.name)
+        if manifest is None:
+            return None
+        done = _from_manifest(place, step, manifest, reused=True)
     except DamagedError as error:  # or another version of the project wrote it
-        log.warning("%s counts as not finished: %s", step, error)
+        log.warning("%s counts as not finished: %s", step.name, error)
         return None
-    if manifest is None:
-        return None
-    done = _from_manifest(manifest, reused=True)
     return done if all(map(place.store.has, done.products.values())) else None
 
 
@@ -338,17 +340,18 @@ def manifest_at(store: Store, key: str) -> Manifest | None:
     return manifest
 
 
-def recorded_result(place: Place, step: str) -> Mapping[str, Any] | None:
-    """Return what a step last found, of whatever inputs; None where it never finished.
+def recorded_result(place: Place, step: str, part: type[_R]) -> _R | None:
+    """Return a part of what a step last found, of whatever inputs; None where it never finished.
 
     A manifest that changed in the store still tells it: the step is to be made anew.
     """
+    key = _manifest_key(place, step)
     try:
-        manifest = place.store.read_json(_manifest_key(place, step))
+        manifest = place.store.read_json(key)
+        result = manifest.get("result") if isinstance(manifest, Mapping) else None
+        return results.from_plain(result, part, place.store.where(key))
     except DamagedError:
         return None
-    result = manifest.get("result") if isinstance(manifest, Mapping) else None
-    return result if isinstance(result, Mapping) else None
 
 
 def forget(place: Place, step: str) -> None:
@@ -370,12 +373,16 @@ def _manifest_key(place: Place, step: str) -> str:
     return place.key("manifests", f"{step}.json")
 
 
-def _from_manifest(manifest: Manifest, *, reused: bool) -> Finished:
+def _from_manifest(
+    place: Place, step: Step[_R], manifest: Manifest, *, reused: bool
+) -> Finished[_R]:
+    """Return what a manifest tells; raises DamagedError where its result is another's."""
+    where = place.store.where(_manifest_key(place, step.name))
     return Finished(
         step=manifest["step"],
         key=manifest["key"],
         products=manifest["products"],
-        result=manifest["result"],
+        result=results.from_plain(manifest["result"], step.gives, where),
         seconds=manifest["seconds"],
         peak_memory=manifest["peak_memory"],
         reused=reused,
@@ -399,12 +406,11 @@ def as_record(error: BaseException) -> ErrorRecord:
 
 def _publish(
     place: Place,
-    step: str,
-    folder: str,
+    step: Step[_R],
     bench: Bench,
     key: str,
     record: Callable[[], dict[str, Any]],
-) -> Finished:
+) -> Finished[_R]:
     """Store the products, all of them or none, and the manifest that says so.
 
     They are staged first, because storing can fail half-way; moving them into place does not.
@@ -412,13 +418,13 @@ def _publish(
     may still be at work on the same step: only one publishes at a time, and the first one has done
     it for both.
     """
-    staging = place.key("staging", step, uuid4().hex[:8])
+    name, staging = step.name, place.key("staging", step.name, uuid4().hex[:8])
     staged: dict[str, Product] = {}
     try:
         for path in sorted(path for path in bench.out.iterdir() if path.is_file()):
             staged[path.name] = place.store.put(path, f"{staging}/{path.name}", take=True)
-        with lease.held(place.store, place.key("locks", step), step, wait=_PUBLISHING) as lock:
-            manifest_key = _manifest_key(place, step)
+        with lease.held(place.store, place.key("locks", name), name, wait=_PUBLISHING) as lock:
+            manifest_key = _manifest_key(place, name)
             if place.store.age(manifest_key) is not None:
                 done = finished(place, step)
                 if done is not None and done.key == key:
@@ -426,27 +432,28 @@ def _publish(
                     return done
                 place.store.delete(manifest_key)
             products = {}
-            for name, product in staged.items():
-                _require_held(lock, step)
-                products[name] = place.store.move(product, place.key(folder, name))
-            if folder == step:  # the folder is this step's alone: nothing older belongs there
-                _remove_others(place, folder, products)
-            told = {name: asdict(product) for name, product in products.items()}
+            for file, product in staged.items():
+                _require_held(lock, name)
+                products[file] = place.store.move(product, place.key(step.folder, file))
+            if step.folder == name:  # the folder is this step's alone: nothing older belongs there
+                _remove_others(place, step.folder, products)
+            told = {file: asdict(product) for file, product in products.items()}
             manifest = shapes.sealed({**record(), "products": told})
-            _require_held(lock, step)
+            _require_held(lock, name)
             if not place.store.create(manifest_key, as_json(manifest)):
-                raise LockedError(f"another worker published {step} at the same time; run again")
+                raise LockedError(f"another worker published {name} at the same time; run again")
             # Also what workers that were killed had staged for this step.
-            place.store.remove(place.key("staging", step))
+            place.store.remove(place.key("staging", name))
     except UnreachableError:
         raise
     except SkymosaicError:
         _try_to(lambda: place.store.remove(staging), f"remove {staging}")
         raise
-    place.store.delete(place.key("failed", f"{step}.json"))
-    place.store.remove(place.key("failed", step))
+    place.store.delete(place.key("failed", f"{name}.json"))
+    place.store.remove(place.key("failed", name))
     where = place.store.where(manifest_key)
-    return _from_manifest(shapes.checked(manifest, shapes.MANIFEST, where), reused=False)
+    told_back = shapes.checked(manifest, shapes.MANIFEST, where)
+    return _from_manifest(place, step, told_back, reused=False)
 
 
 def _require_held(lock: Lease, step: str) -> None:

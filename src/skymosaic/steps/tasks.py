@@ -1,10 +1,15 @@
-"""The tasks of a campaign, listed once: who counts, names or reads them back goes by this list."""
+"""The kinds of steps that a campaign has, declared once, and the list of its tasks.
+
+Who counts, names, estimates or reads steps back goes by what stands here. What a step of each kind
+gives stands in `pipeline.results`.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from skymosaic.methods import METHODS, OWN, column
 
@@ -12,35 +17,98 @@ if TYPE_CHECKING:
     from skymosaic.archive.base import Parcel
     from skymosaic.config import Campaign
 
-ONEPASS = "runs/onepass"
-"""The one step in which the engine onepass makes the mosaics of all methods."""
+_R = TypeVar("_R", covariant=True)
 
-_TITLES = {"engines": "both engines", "positions": "compare positions"}
-"""What people call a kind, where that is not its own name."""
-_STEPS = {"inspect": "inspection", "align": "aligned", "gather": "comparison"}
-"""What a kind's step is called, where that is not the kind's name."""
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of steps. Of some there is one in a campaign, of others one a file or sky method."""
+
+    name: str
+    """What its like are counted by."""
+    step: str
+    """Name of the step, which is that of its manifest; of several, with ``{of}``."""
+    title: str = ""
+    """What people know it as, where that is not its own name."""
+    folder: str = ""
+    """Where the products go, below the campaign's folder; empty: a folder of the step's own."""
+    calls: Mapping[str, str] = field(default_factory=dict)
+    """By the name under which a call of the graph goes to the scheduler: how long it takes."""
+
+    def step_of(self, of: str = "") -> str:
+        """Return the name of the step that is about a file or a method."""
+        return self.step.format(of=of)
+
+
+RETRIEVE = Kind("retrieve", "pristine/{of}", folder="pristine", calls={"retrieve": "3s"})
+INSPECT = Kind("inspect", "inspection", calls={"inspect": "1s"})
+ALIGN = Kind("align", "aligned", calls={"align": "30s"})
+PLAN = Kind("plan", "plan", calls={"plan": "5s"})
+FIND = Kind("find", "stars/{of}", folder="stars", calls={"find": "1s"})
+"""Stars for `POSITIONS`; nobody is told of these tasks."""
+POSITIONS = Kind("positions", "positions", "compare positions", calls={"positions": "3s"})
+DIFFERENCES = Kind("differences", "differences", calls={"differences": "20s", "given_sky": "1ms"})
+DRIZZLE = Kind("drizzle", "runs/{of}", calls={"drizzle": "20s", "drizzle_pairs": "30s"})
+ONEPASS = Kind("onepass", "runs/onepass", calls={"drizzle_all": "30s", "as_run": "1ms"})
+"""The one step in which the one-pass engine does all tasks of the kind `DRIZZLE`."""
+WITNESS = Kind("witness", "witness", calls={"witness": "20s"})
+ENGINES = Kind("engines", "engines", "both engines", calls={"engines": "40s"})
+GATHER = Kind("gather", "comparison", calls={"gather": "10s"})
+
+KINDS = (
+    *(RETRIEVE, INSPECT, ALIGN, PLAN, FIND, POSITIONS, DIFFERENCES),
+    *(DRIZZLE, ONEPASS, WITNESS, ENGINES, GATHER),
+)
+CALLS = {name: seconds for kind in KINDS for name, seconds in kind.calls.items()}
+"""Without an estimate the scheduler takes tasks for short, gives them to the worker that holds
+their input, and lets the others idle until it has seen better."""
+
+
+@dataclass(frozen=True)
+class Step(Generic[_R]):
+    """One step of a campaign, by what identifies it in a store."""
+
+    name: str
+    """Such as ``runs/match``; that of its manifest too."""
+    gives: type[_R]
+    """What its result is; see `steps.results`."""
+    folder: str
+    """Of its products, below the campaign's."""
 
 
 class Task(NamedTuple):
     """One task, as runs and their readers name it."""
 
     kind: str
-    """Such as ``drizzle``: what its like are counted by."""
+    """The name of its `Kind`."""
     of: str = ""
     """The file or sky method that it is about; empty where there is one of its kind."""
 
     @property
     def title(self) -> str:
         """What people know it as, such as ``drizzle match``."""
-        return f"{_TITLES.get(self.kind, self.kind)} {self.of}".rstrip()
+        return f"{_TITLES[self.kind]} {self.of}".rstrip()
 
-    def step(self, engine: str) -> str:
-        """Return the name of the step that it makes, which is that of its manifest."""
-        if self.kind == "retrieve":
-            return f"pristine/{self.of}"
-        if self.kind == "drizzle":
-            return ONEPASS if engine == "onepass" else f"runs/{column(self.of)}"
-        return _STEPS.get(self.kind, self.kind)
+
+_TITLES = {kind.name: kind.title or kind.name for kind in KINDS}
+
+
+@dataclass(frozen=True)
+class StepSpec(Generic[_R]):
+    """A kind of steps with what they give."""
+
+    kind: Kind
+    gives: type[_R]
+
+    def step(self, of: str = "") -> Step[_R]:
+        """Return the step that is about a file or a sky method; about all of a campaign."""
+        # A method's name has a sign in it that is none of a folder's.
+        name = self.kind.step_of(column(of) if self.kind is DRIZZLE else of)
+        return Step(name, self.gives, self.kind.folder or name)
+
+    def task(self, of: str = "") -> Task:
+        """Return the task that makes it."""
+        return Task(self.kind.name, of)
 
 
 def tasks_of(campaign: Campaign, parcels: Sequence[Parcel]) -> list[Task]:
@@ -57,13 +125,13 @@ def tasks_of(campaign: Campaign, parcels: Sequence[Parcel]) -> list[Task]:
     # The one-pass engine has the exposures on the common grid anyway.
     apart = campaign.drizzle.engine == "astrodrizzle" and not {*OWN}.isdisjoint(methods)
     return [
-        *(Task("retrieve", parcel.name) for parcel in parcels),
-        *(Task("inspect"), Task("align"), Task("plan")),
-        *([Task("positions")] if campaign.align.method == "none" else []),
-        *([Task("differences")] if apart else []),
-        *(Task("drizzle", method) for method in methods),
+        *(Task(RETRIEVE.name, parcel.name) for parcel in parcels),
+        *(Task(kind.name) for kind in (INSPECT, ALIGN, PLAN)),
+        *([Task(POSITIONS.name)] if campaign.align.method == "none" else []),
+        *([Task(DIFFERENCES.name)] if apart else []),
+        *(Task(DRIZZLE.name, method) for method in methods),
         *(Task(check) for check in campaign.drizzle.checks),
-        Task("gather"),
+        Task(GATHER.name),
     ]
 
 
@@ -75,27 +143,3 @@ def count_kinds(tasks: Sequence[Task]) -> Mapping[str, int]:
 def looks_at_pairs(method: str) -> bool:
     """Whether AstroDrizzle measures every pair of exposures that overlap, which takes long."""
     return method in METHODS and "match" in method
-
-
-CALLS = {
-    "retrieve": "3s",
-    "inspect": "1s",
-    "align": "30s",
-    "plan": "5s",
-    "find": "1s",
-    "positions": "3s",
-    "differences": "20s",
-    "given_sky": "1ms",
-    "drizzle": "20s",
-    "drizzle_pairs": "30s",
-    "drizzle_all": "30s",
-    "as_run": "1ms",
-    "witness": "20s",
-    "engines": "40s",
-    "gather": "10s",
-}
-"""By the name under which a call of the graph goes to the scheduler: about how long it takes.
-
-Without an estimate the scheduler takes tasks for short, gives them to the worker that holds their
-input, and lets the others idle until it has seen better.
-"""

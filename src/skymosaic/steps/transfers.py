@@ -24,7 +24,7 @@ class Transfers:
         return (self.moved.up + self.moved.down) / needed if needed else 1.0
 
 
-def transfers(steps: Sequence[Finished]) -> Transfers:
+def transfers(steps: Sequence[Finished[object]]) -> Transfers:
     """Sum up what steps moved and had to move.
 
     Every product has to go up once. Every product that a step fetches has to come down once to the
@@ -35,7 +35,7 @@ def transfers(steps: Sequence[Finished]) -> Transfers:
     steps : sequence of Finished
         All steps.
     """
-    by_cache: dict[str, list[Finished]] = defaultdict(list)
+    by_cache: dict[str, list[Finished[object]]] = defaultdict(list)
     for step in steps:
         # Without a cache each step is for itself.
         by_cache[step.cache or step.step].append(step)

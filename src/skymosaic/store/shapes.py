@@ -128,11 +128,28 @@ def checked(found: Any, shape: TypeAdapter[_T], where: str) -> _T:
             f"{where} is damaged: its SHA-256 is {is_now}, it says {found[_CHECKSUM]!r:.80}; "
             "delete it and run again"
         )
+    return fitted(found, shape, where)
+
+
+def fitted(found: Any, shape: TypeAdapter[_T], where: str, part: str = "") -> _T:
+    """Return a record, or a part of one, as its shape has it; raises DamagedError where it cannot.
+
+    Parameters
+    ----------
+    found : object
+        Plain values.
+    shape : TypeAdapter
+        What they must look like.
+    where : str
+        Where they are, for the error.
+    part : str
+        Which part of the record they are; empty: all of it.
+    """
     try:
         return shape.validate_python(found)
     except ValidationError as error:
         first: Mapping[str, Any] = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "all of it"
+        place = ".".join([*filter(None, [part]), *map(str, first["loc"])]) or "all of it"
         raise DamagedError(
             f"{where} is damaged ({place}: {first['msg']}); delete it and run again"
         ) from None

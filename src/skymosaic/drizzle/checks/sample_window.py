@@ -7,7 +7,7 @@ the whole mosaic there. It is chosen from footprints, so it costs nothing and is
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -63,11 +63,6 @@ class Window:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
         return {**asdict(self), "exposures": list(self.exposures)}
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> Window:
-        """Return the window that `to_dict` described."""
-        return Window(**{**values, "exposures": tuple(values["exposures"])})
 
 
 def choose_window(

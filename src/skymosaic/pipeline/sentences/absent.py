@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 
 from skymosaic.drizzle import parameters as pars
 from skymosaic.pipeline.finished import Findings
-from skymosaic.pipeline.stages import order_of
-from skymosaic.steps.tasks import Task
+from skymosaic.pipeline.results import ALIGN, DRIZZLE, ENGINES, GATHER, POSITIONS, WITNESS
 
 
 def why_absent(found: Findings, part: str) -> str:
@@ -29,7 +28,7 @@ def why_no_method(found: Findings, method: str) -> str:
     """Return why a run has no mosaic of a sky method, where that is known; else nothing."""
     asked = found.campaign.sky.methods
     if method in asked:
-        return _missing(found, Task("drizzle", method).title)
+        return _missing(found, DRIZZLE.task(method).title)
     return f"sky.methods is {', '.join(asked)}: the run was not asked for {method}"
 
 
@@ -37,7 +36,7 @@ def _static_masks(found: Findings) -> str:
     if found.planned is None:
         off = found.campaign.sky.static == "none"
         return "sky.static is none: no static masks" if off else ""
-    if order_of(found.planned).parameters.get("static", True):
+    if found.planned.result.order.parameters.get("static", True):
         return ""
     key = "static is none" if found.campaign.sky.static == "none" else "parameters.static is false"
     return f"sky.{key}: no static masks"
@@ -78,7 +77,7 @@ def _engines(found: Findings) -> str:
 
 
 def _cosmic_rays(found: Findings) -> str:
-    if found.planned is not None and not pars.has_cr_steps(order_of(found.planned).parameters):
+    if found.planned is not None and not pars.has_cr_steps(found.planned.result.order.parameters):
         return "driz_cr is false: no cosmic rays were looked for"
     if found.campaign.drizzle.engine == "onepass":
         return ""
@@ -90,7 +89,7 @@ def _cosmic_rays(found: Findings) -> str:
 def _weights(found: Findings) -> str:
     if found.campaign.drizzle.engine == "onepass":
         return "drizzle.engine is onepass: all methods have the same weights"
-    if found.planned is not None and not pars.has_cr_steps(order_of(found.planned).parameters):
+    if found.planned is not None and not pars.has_cr_steps(found.planned.result.order.parameters):
         return "driz_cr is false: all methods have the same weights"
     if len(found.campaign.sky.methods) == 1:
         return "sky.methods names one method: there is no other to compare its weights with"
@@ -109,17 +108,17 @@ _TURNED_OFF: Mapping[str, Callable[[Findings], str]] = {
 }
 """By table: what in the campaign file is the reason that it is not there; empty where nothing."""
 _MADE_BY = {
-    **dict.fromkeys(("alignment", "gates", "vectors"), "align"),
-    "positions": "positions",
-    "witness": "witness",
-    "engines": "engines",
-    **dict.fromkeys(("quality", "seams", "residuals", "overlaps", "weights"), "gather"),
+    **dict.fromkeys(("alignment", "gates", "vectors"), ALIGN),
+    "positions": POSITIONS,
+    "witness": WITNESS,
+    "engines": ENGINES,
+    **dict.fromkeys(("quality", "seams", "residuals", "overlaps", "weights"), GATHER),
 }
-"""By table: the kind of the task that makes it, where that is one task."""
+"""By table: the step that makes it, where that is one."""
 
 
 def _not_finished(found: Findings, part: str) -> str:
-    return _missing(found, Task(_MADE_BY[part]).title) if part in _MADE_BY else ""
+    return _missing(found, _MADE_BY[part].task().title) if part in _MADE_BY else ""
 
 
 def _missing(found: Findings, title: str) -> str:

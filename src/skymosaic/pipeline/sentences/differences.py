@@ -9,10 +9,11 @@ from typing import Any
 from skymosaic.evidence.wording import measured
 from skymosaic.host.counting import counted
 from skymosaic.methods import OWN
+from skymosaic.pipeline.results import DrizzleResult
 from skymosaic.steps.step import Finished
 
 
-def differences_told(runs: Mapping[str, Finished]) -> list[str]:
+def differences_told(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:
     """Return when a plane an exposure would matter, and where patches disagree.
 
     Parameters
@@ -50,7 +51,7 @@ def differences_told(runs: Mapping[str, Finished]) -> list[str]:
     return said
 
 
-def chips_told(runs: Mapping[str, Finished]) -> Mapping[str, Any] | None:
+def chips_told(runs: Mapping[str, Finished[DrizzleResult]]) -> Mapping[str, Any] | None:
     """Return what the differences tell of the skies of chips; None where nothing.
 
     Parameters
@@ -62,8 +63,8 @@ def chips_told(runs: Mapping[str, Finished]) -> Mapping[str, Any] | None:
     return None if told is None else told.get("chips")
 
 
-def _told(runs: Mapping[str, Finished]) -> Mapping[str, Any] | None:
-    return next((runs[m].result.get("differences") for m in OWN if m in runs), None)
+def _told(runs: Mapping[str, Finished[DrizzleResult]]) -> Mapping[str, Any] | None:
+    return next((runs[m].result.differences for m in OWN if m in runs), None)
 
 
 _MANY = 0.02  # share of patches, from which on a reader is told

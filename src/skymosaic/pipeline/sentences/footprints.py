@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 from skymosaic.host.counting import counted
 
 if TYPE_CHECKING:
+    from skymosaic.pipeline.results import DrizzleResult
     from skymosaic.steps.step import Finished
 
 _MOST = 6  # pairs and exposures of a group that are named
 
 
-def footprints_told(runs: Mapping[str, Finished]) -> list[str]:
+def footprints_told(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:
     """Return what the reader of a comparison must know of the footprints first."""
     for run in runs.values():
-        if "footprints" in run.result:
-            return [_told(run.result["footprints"])]
+        if run.result.footprints is not None:
+            return [_told(run.result.footprints)]
     return []
 
 

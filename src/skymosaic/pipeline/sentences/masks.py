@@ -14,6 +14,7 @@ from skymosaic.report.sheet import Columns, sheet
 
 if TYPE_CHECKING:
     from skymosaic.evidence.weights import Singles, WeightDifference
+    from skymosaic.pipeline.results import DrizzleResult
     from skymosaic.steps.step import Bench, Finished
 
 MEASURED = "docs/engines.md, 'Cosmic rays'"
@@ -36,7 +37,7 @@ _WEIGHTS: Columns = {
 }
 
 
-def once(runs: Mapping[str, Finished], method: str) -> str:
+def once(runs: Mapping[str, Finished[DrizzleResult]], method: str) -> str:
     """Return what it means that cosmic rays were looked for once, for all methods.
 
     Parameters
@@ -92,10 +93,10 @@ def each(differences: Mapping[str, WeightDifference], reference: str) -> str:
     )
 
 
-def _share_hit(runs: Mapping[str, Finished]) -> float | None:
+def _share_hit(runs: Mapping[str, Finished[DrizzleResult]]) -> float | None:
     chips = [
         chip
-        for told in (run.result.get("cosmic_rays") for run in list(runs.values())[:1])
+        for told in (run.result.cosmic_rays for run in list(runs.values())[:1])
         if told is not None
         for chip in told["chips"]
         if chip["hit"] is not None
@@ -104,15 +105,15 @@ def _share_hit(runs: Mapping[str, Finished]) -> float | None:
     return sum(chip["hit"] for chip in chips) / pixels if pixels else None
 
 
-def method_recorded(runs: Mapping[str, Finished]) -> str | None:
+def method_recorded(runs: Mapping[str, Finished[DrizzleResult]]) -> str | None:
     """Return the method under whose sky cosmic rays were found; None where no run tells it."""
-    told = (run.result.get("cosmic_rays") for run in runs.values())
+    told = (run.result.cosmic_rays for run in runs.values())
     return next((str(one["method"]) for one in told if one is not None), None)
 
 
-def hit_sheet(runs: Mapping[str, Finished]) -> Table | None:
+def hit_sheet(runs: Mapping[str, Finished[DrizzleResult]]) -> Table | None:
     """Return how many pixels of each chip were masked for all methods; None where unknown."""
-    told = next((run.result.get("cosmic_rays") for run in runs.values()), None)
+    told = next((run.result.cosmic_rays for run in runs.values()), None)
     if told is None:
         return None
     rows = [
@@ -124,7 +125,7 @@ def hit_sheet(runs: Mapping[str, Finished]) -> Table | None:
 
 
 def compare_weights(
-    bench: Bench, runs: Mapping[str, Finished]
+    bench: Bench, runs: Mapping[str, Finished[DrizzleResult]]
 ) -> tuple[str, dict[str, WeightDifference]]:
     """Return the reference, and how the weights of the other methods differ from its."""
     from skymosaic.evidence.weights import WeightDifference, weight_difference
@@ -135,18 +136,20 @@ def compare_weights(
     for method, run in runs.items():
         if method == reference:
             continue
-        if run.result["weight_checksum"] == base.result["weight_checksum"]:
+        if run.result.weight_checksum == base.result.weight_checksum:
             found[method] = WeightDifference(0, 0.0, 0.0)
         else:
             found[method] = weight_difference(_parts(bench, run, base))
     return reference, found
 
 
-def _parts(bench: Bench, run: Finished, base: Finished) -> Iterator[tuple[Singles, Singles]]:
+def _parts(
+    bench: Bench, run: Finished[DrizzleResult], base: Finished[DrizzleResult]
+) -> Iterator[tuple[Singles, Singles]]:
     """Read the same rows of two weight maps; not mapped, as pages count as a worker's memory."""
     with (
-        bench.open(run.products[run.result["weight"]]) as one,
-        bench.open(base.products[base.result["weight"]]) as other,
+        bench.open(run.products[run.result.weight]) as one,
+        bench.open(base.products[base.result.weight]) as other,
         fits.open(one, memmap=False) as ours,
         fits.open(other, memmap=False) as theirs,
     ):

@@ -11,6 +11,7 @@ from skymosaic.drizzle.static_masks import warning
 from skymosaic.report.sheet import Columns, sheet
 
 if TYPE_CHECKING:
+    from skymosaic.pipeline.results import DrizzleResult
     from skymosaic.steps.step import Finished
 
 _MASKS: Columns = {
@@ -26,7 +27,7 @@ _MASKS: Columns = {
 }
 
 
-def static_sheet(runs: Mapping[str, Finished]) -> Table | None:
+def static_sheet(runs: Mapping[str, Finished[DrizzleResult]]) -> Table | None:
     """Return what the static mask of each chip leaves out; None where it is not known."""
     masks = _masks(runs)
     if not masks:
@@ -35,12 +36,12 @@ def static_sheet(runs: Mapping[str, Finished]) -> Table | None:
     return sheet(title, _MASKS, [[one[name] for name in _MASKS] for one in masks])
 
 
-def static_told(runs: Mapping[str, Finished]) -> list[str]:
+def static_told(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:
     """Return what a reader must know of the static masks."""
     warnings = (warning(one) for one in _masks(runs))
     return [f"{text}." for text in warnings if text is not None]
 
 
-def _masks(runs: Mapping[str, Finished]) -> list[Mapping[str, Any]]:
+def _masks(runs: Mapping[str, Finished[DrizzleResult]]) -> list[Mapping[str, Any]]:
     # All methods have the same; runs of older versions did not record it.
-    return next((run.result["static"] for run in runs.values() if run.result.get("static")), [])
+    return next((run.result.static for run in runs.values() if run.result.static), [])

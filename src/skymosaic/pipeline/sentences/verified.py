@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from skymosaic.evidence.wording import listed
 from skymosaic.host.counting import counted
 from skymosaic.methods import ascribed
 
 if TYPE_CHECKING:
+    from skymosaic.drizzle.checks.witness import Agreement
     from skymosaic.pipeline.finished import Findings
+    from skymosaic.pipeline.results import DrizzleResult, EnginesResult, WitnessResult
     from skymosaic.steps.step import Finished
-
-WITNESS, SAMPLE = "witness", "engines"
-"""Names of the steps in which one engine checks the other."""
 
 
 def verified(found: Findings) -> list[str]:
@@ -23,9 +22,8 @@ def verified(found: Findings) -> list[str]:
         return []
     onepass = found.campaign.drizzle.engine == "onepass"
     told = [] if onepass else _records(found.drizzled)
-    witness = found.checked.get(WITNESS)
-    if witness is not None:
-        told.append(witness_told(witness.result))
+    if found.witness is not None:
+        told.append(witness_told(found.witness.result))
     elif onepass:
         why = (
             "the witness has not finished"
@@ -33,23 +31,29 @@ def verified(found: Findings) -> list[str]:
             else "drizzle.witness is false"
         )
         told.append(f"No part of the mosaics was compared with AstroDrizzle's: {why}.")
-    if SAMPLE in found.checked:
-        told.append(both_engines_told(found.checked[SAMPLE].result))
+    if found.engines is not None:
+        told.append(both_engines_told(found.engines.result))
     return [text[:1].upper() + text[1:] for text in told]
 
 
-def check_lines(checked: Mapping[str, Finished]) -> list[str]:
+def check_lines(
+    witness: Finished[WitnessResult] | None, engines: Finished[EnginesResult] | None
+) -> list[str]:
     """Return what the engines say of each other, for a terminal."""
-    tell = {WITNESS: witness_told, SAMPLE: both_engines_told}
-    return [f"{name}: {tell[name](step.result)}" for name, step in checked.items()]
+    told = []
+    if witness is not None:
+        told.append(f"{witness.step}: {witness_told(witness.result)}")
+    if engines is not None:
+        told.append(f"{engines.step}: {both_engines_told(engines.result)}")
+    return told
 
 
-def _records(runs: Mapping[str, Finished]) -> list[str]:
-    checks = [run.result.get("checks") for run in runs.values()]
+def _records(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:
+    checks = [run.result.checks for run in runs.values()]
     if any(one is None for one in checks):  # an older version kept none
         return []
     every = [check for one in checks if one is not None for check in one]
-    good = sum(check["agree"] for check in every)
+    good = sum(check.agree for check in every)
     return [
         f"{good} of {counted(len(every), 'sky value')}: three records of AstroDrizzle agree, "
         "MDRIZSKY in the header of the exposure, MDRIZSKY in HDRTAB of the mosaic, and what its "
@@ -57,26 +61,25 @@ def _records(runs: Mapping[str, Finished]) -> list[str]:
     ]
 
 
-def witness_told(result: Mapping[str, Any]) -> str:
+def witness_told(result: WitnessResult) -> str:
     """Return what the witness of either engine found, from the result of its step."""
-    its = result["methods"]
-    window = result.get("window")
+    its, window = result.methods, result.window
     if window is None:
         return (
             f"each of {counted(len(its), 'mosaic')} agrees with what onepass predicts from the "
             f"MDRIZSKY values in its headers; {_largest(its)}."
         )
-    names = listed(list(window["exposures"]))
-    size = f"{window['columns']} x {window['rows']} pixels"
+    names = listed(list(window.exposures))
+    size = f"{window.columns} x {window.rows} pixels"
     place = (
-        f"(columns {window['x'] + 1} to {window['x'] + window['columns']}, rows {window['y'] + 1} "
-        f"to {window['y'] + window['rows']})"
+        f"(columns {window.x + 1} to {window.x + window.columns}, rows {window.y + 1} "
+        f"to {window.y + window.rows})"
     )
     masks = "the pixels that onepass had masked"
-    if result["cosmic_rays"]:
+    if result.cosmic_rays:
         masks += " as too low or hit by cosmic rays"
     how = f"the MDRIZSKY values in their headers, and left out {masks}"
-    if window["whole"]:
+    if window.whole:
         said = (
             f"AstroDrizzle itself made {size} {place} of each of {counted(len(its), 'mosaic')} "
             f"again. It used the exposures that cover these pixels ({names}), {how}"
@@ -88,47 +91,47 @@ def witness_told(result: Mapping[str, Any]) -> str:
             f"for each of {counted(len(its), 'mosaic')}. Both used {how}"
         )
     parts = [f"{said}; {_largest(its)}."] if its else []
-    if result["left_out"]:
+    if result.left_out:
         parts.append(
-            f"Not compared: {listed([ascribed(one) for one in result['left_out']])}, because "
+            f"Not compared: {listed([ascribed(one) for one in result.left_out])}, because "
             "AstroDrizzle cannot subtract planes."
         )
     return " ".join(parts)
 
 
-def _largest(its: Mapping[str, Mapping[str, float]]) -> str:
-    worst = max(its, key=lambda method: its[method]["largest"])
-    if not any(one["pixels"] for one in its.values()):
+def _largest(its: Mapping[str, Agreement]) -> str:
+    worst = max(its, key=lambda method: its[method].largest)
+    if not any(one.pixels for one in its.values()):
         return "no pixel there is good in any exposure, so nothing was compared"
     return (
-        f"the largest difference is {its[worst]['largest']:.2g} ({worst}), the rms "
-        f"{its[worst]['rms']:.2g}, the noise {its[worst]['noise']:.2g}"
+        f"the largest difference is {its[worst].largest:.2g} ({worst}), the rms "
+        f"{its[worst].rms:.2g}, the noise {its[worst].noise:.2g}"
     )
 
 
-def both_engines_told(result: Mapping[str, Any]) -> str:
+def both_engines_told(result: EnginesResult) -> str:
     """Return by how much both engines differ; methods with masks of their own are told apart.
 
     With steps against cosmic rays AstroDrizzle finds masks under each method, and onepass has
     those of one method for all: under the others the mosaics differ by more than rounding.
     """
-    its = result["methods"]
-    masks_of = result.get("masks_of")
+    its, masks_of = result.methods, result.masks_of
     alike = {masks_of: its[masks_of]} if masks_of in its else its
     sky, mosaic, part, weight = (
-        max((one[name] for one in alike.values()), default=0.0)
+        max((getattr(one, name) for one in alike.values()), default=0.0)
         for name in ("sky", "mosaic", "mosaic_in_tolerance", "weight")
     )
     where = f"under {masks_of}, where both mask the same pixels, " if alike is not its else ""
     said = (
-        f"on {counted(len(result['exposures']), 'exposure')} {where}astrodrizzle and onepass "
+        f"on {counted(len(result.exposures), 'exposure')} {where}astrodrizzle and onepass "
         f"differ at most by {sky:.2g} e-/s in sky, {mosaic:.2g} in the mosaics' unit ({part:.2g} "
         f"of what is allowed), {weight:.2g} relative in weight"
     )
     others = [method for method in its if method not in alike]
     if not others:
         return f"{said}."
-    sky, mosaic = (max(its[method][name] for method in others) for name in ("sky", "mosaic"))
+    sky = max(its[method].sky for method in others)
+    mosaic = max(its[method].mosaic for method in others)
     return (
         f"{said}. Under {listed(others)} AstroDrizzle may find other cosmic rays: "
         f"the skies differ at most by {sky:.2g} e-/s, single pixels of the mosaics by up to "

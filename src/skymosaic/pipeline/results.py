@@ -1,0 +1,255 @@
+"""What the steps of a campaign give, a type each: what is read from manifests and written there.
+
+At the end stands what each kind of steps gives; the kinds themselves are declared in `steps.tasks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer
+
+from skymosaic.align.align import Alignment
+from skymosaic.align.positions import Displacement
+from skymosaic.drizzle.checks.sameness import Differences
+from skymosaic.drizzle.checks.sample_window import Window
+from skymosaic.drizzle.checks.witness import Agreement
+from skymosaic.drizzle.depth import Depth
+from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.order import Order
+from skymosaic.drizzle.sky_record import SkyCheck
+from skymosaic.hst.exposure import Exposure
+from skymosaic.sky.static_rule import FirstRule
+from skymosaic.sky.values import SkyValue
+from skymosaic.steps import tasks
+from skymosaic.steps.results import Omitted
+from skymosaic.steps.step import Finished
+from skymosaic.steps.tasks import StepSpec
+from skymosaic.store.traffic import Traffic
+
+# Depth is written as its points, a check of the sky with what comes of it.
+_Points = Annotated[
+    Depth,
+    BeforeValidator(lambda value: {"points": value} if isinstance(value, list) else value),
+    PlainSerializer(lambda depth: [list(one) for one in depth.points]),
+]
+_Check = Annotated[SkyCheck, PlainSerializer(lambda check: {**asdict(check), "agree": check.agree})]
+
+
+@dataclass(frozen=True)
+class RetrieveResult:
+    """Of `retrieve`: what the headers of a parcel's files say."""
+
+    images: list[Exposure]
+    left_out: Omitted[str] = None
+    """Why none of them can be read, where such files are left out; None: they were."""
+
+
+@dataclass(frozen=True)
+class InspectionResult:
+    """Of `inspect`: the exposures and drizzled images that are taken, by rootname."""
+
+    exposures: list[Exposure]
+    drizzled: list[Exposure]
+    warnings: list[str] = field(default_factory=list)
+    """What to know of them; older versions had none."""
+
+
+@dataclass(frozen=True)
+class AlignResult:
+    """Of `align`."""
+
+    exposures: list[Exposure]
+    """Those that go on to the mosaics, as they are now."""
+    alignment: Alignment | None = None
+    """None with `align: none`."""
+
+
+@dataclass(frozen=True)
+class PlanResult:
+    """Of `plan`: facts of the exposures on the output grid."""
+
+    grid: Grid
+    pairs: list[tuple[str, str, float]]
+    """Exposures that overlap, and the area that they share."""
+    groups: list[list[str]]
+    """Exposures that overlaps link."""
+    depth: Omitted[_Points] = None
+    """How many exposures cover the output; older versions did not look at it."""
+    started: float | None = None
+    """When the first exposure began, MJD (days), where the order depends on it."""
+    static: Omitted[FirstRule] = None
+    """The rule of the static mask at the campaign's first run; None: an older version ran it."""
+
+
+@dataclass(frozen=True)
+class Planned(PlanResult):
+    """The same with what the campaign makes of it, which is no part of the step."""
+
+    order: Order = field(kw_only=True)
+    """What AstroDrizzle is asked for."""
+
+
+@dataclass(frozen=True)
+class RecordedRule:
+    """The part of `plan` that the next plan goes on from, whatever became of the step."""
+
+    static: FirstRule | None = None
+
+
+@dataclass(frozen=True)
+class StarsResult:
+    """Of finding stars in a parcel."""
+
+    exposures: list[str]
+    """Rootnames of those that were looked at."""
+
+
+@dataclass(frozen=True)
+class PositionsResult:
+    """Of `positions`."""
+
+    overlaps: int
+    """Pairs of exposures that overlap."""
+    pairs: list[Displacement]
+    """Those that were compared."""
+
+
+@dataclass(frozen=True)
+class FoundSky:
+    """The sky of one of this project's own methods, as `AppliedSky` has it."""
+
+    values: list[SkyValue]
+    subtracted: tuple[float, ...]
+    recorded: tuple[float | None, ...]
+    told: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class DifferencesResult:
+    """Of `differences`."""
+
+    skies: dict[str, FoundSky]
+    """By method."""
+
+
+@dataclass(frozen=True)
+class DrizzleResult:
+    """Of `drizzle`: one sky method's mosaic."""
+
+    sky: list[SkyValue]
+    science: str
+    """Name of the mosaic among the products."""
+    weight: str
+    """Of its weight map."""
+    preview: str
+    """Of the mosaic, reduced."""
+    weight_checksum: str
+    """Of the pixels of the weight map."""
+    checks: Omitted[list[_Check]] = None
+    """What AstroDrizzle's records say; None where it was not at work, or an older version was."""
+    differences: Omitted[Mapping[str, Any]] = None
+    """What the differences on the common grid tell, where the method looks at them."""
+    footprints: Omitted[Mapping[str, Any]] = None
+    """What swapped footprints do to the overlaps, where they were used."""
+    cosmic_rays: Omitted[Mapping[str, Any]] = None
+    """How cosmic rays were looked for once for all methods; see `CosmicRays.told`."""
+    static: Omitted[list[Mapping[str, Any]]] = None
+    """The static mask of each chip; see `StaticMasks.told`. Older versions did not record it."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the one-pass engine keeps for AstroDrizzle, which makes a part of its mosaics again."""
+
+    window: Window
+    masks: str
+    """Name of the masks of its exposures among the products."""
+
+
+@dataclass(frozen=True)
+class OnepassResult:
+    """Of the one step in which the one-pass engine drizzles."""
+
+    runs: dict[str, DrizzleResult]
+    """By method, and by variant as ``variant:NAME``."""
+    sample: Omitted[Sample] = None
+    """Older versions kept none."""
+
+
+@dataclass(frozen=True)
+class WitnessResult:
+    """Of `witness`."""
+
+    methods: dict[str, Agreement]
+    window: Omitted[Window] = None
+    """Where AstroDrizzle made mosaics of the one-pass engine again; None of its own mosaics."""
+    left_out: Omitted[list[str]] = None
+    """Mosaics that it cannot make."""
+    cosmic_rays: Omitted[bool] = None
+    """Whether pixels were left out as hit."""
+
+
+@dataclass(frozen=True)
+class EnginesResult:
+    """Of `engines`: both engines on a sample."""
+
+    exposures: list[str]
+    """Rootnames of the sample."""
+    methods: dict[str, Differences]
+    masks_of: str | None = None
+    """Method whose masks of cosmic rays onepass has for all; None: none were looked for."""
+
+
+@dataclass(frozen=True)
+class ComparisonResult:
+    """Of `gather`; what older versions did not tell is empty."""
+
+    table: str
+    """MDRIZSKY as text."""
+    warnings: list[str]
+    title: str = ""
+    """What the table holds, with its unit."""
+    campaign: Mapping[str, Any] = field(default_factory=dict)
+    """What was asked for; see `comparison.what_is_asked`."""
+    evidence: Mapping[str, Any] | None = None
+    """See `Evidence.to_dict`; None where it was not measured."""
+    summary: list[str] = field(default_factory=list)
+    """Lines for a terminal."""
+    card: Mapping[str, Any] | None = None
+    """What the page of a program shows of the mosaic."""
+
+
+RETRIEVE = StepSpec(tasks.RETRIEVE, RetrieveResult)
+INSPECT = StepSpec(tasks.INSPECT, InspectionResult)
+ALIGN = StepSpec(tasks.ALIGN, AlignResult)
+PLAN = StepSpec(tasks.PLAN, PlanResult)
+FIND = StepSpec(tasks.FIND, StarsResult)
+POSITIONS = StepSpec(tasks.POSITIONS, PositionsResult)
+DIFFERENCES = StepSpec(tasks.DIFFERENCES, DifferencesResult)
+DRIZZLE = StepSpec(tasks.DRIZZLE, DrizzleResult)
+ONEPASS = StepSpec(tasks.ONEPASS, OnepassResult)
+WITNESS = StepSpec(tasks.WITNESS, WitnessResult)
+ENGINES = StepSpec(tasks.ENGINES, EnginesResult)
+GATHER = StepSpec(tasks.GATHER, ComparisonResult)
+
+
+def as_run(done: Finished[OnepassResult], method: str) -> Finished[DrizzleResult]:
+    """Return one method's part of the engine's step, as a step of its own.
+
+    Of what the step cost, the first method takes all: what is summed over steps stays true.
+    """
+    runs = done.result.runs
+    result = runs[method]
+    own = {result.science, result.weight, result.preview}
+    first = method == min(runs)  # of whatever order a manifest has them in
+    return replace(
+        done.with_result(result),
+        step=DRIZZLE.step(method).name,
+        products={name: product for name, product in done.products.items() if name in own},
+        seconds=done.seconds if first else 0.0,
+        fetched=done.fetched if first else {},
+        moved=done.moved if first else Traffic(),
+    )

@@ -1,0 +1,188 @@
+"""Results of steps, as objects and as the JSON of manifests: of this version, and of older ones."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import math
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skymosaic.drizzle.depth import Depth
+from skymosaic.drizzle.grid import Grid
+from skymosaic.pipeline import results
+from skymosaic.pipeline.results import DRIZZLE, PLAN, PlanResult, RecordedRule
+from skymosaic.results.reading import read_findings
+from skymosaic.steps.results import as_plain, from_plain
+from skymosaic.steps.step import finished, recorded_result
+from skymosaic.steps.tasks import KINDS, StepSpec
+from tests.unit.small_store import SmallStore
+
+# What runs of small campaigns wrote before there were types; long lists are cut.
+WRITTEN: dict[str, dict[str, Any]] = json.loads(
+    Path(__file__).with_name("results.json").read_text()
+)
+SPECS = {spec.kind.name: spec for spec in vars(results).values() if isinstance(spec, StepSpec)}
+
+
+def read(name: str, without: str = "") -> Any:
+    """Return a result that was written, without a field that an older version did not write."""
+    kind, plain = WRITTEN[name]["kind"], copy.deepcopy(WRITTEN[name]["result"])
+    *path, last = without.split(".")
+    holder = plain
+    for part in path:
+        holder = holder[int(part)] if isinstance(holder, list) else holder[part]
+    if without:
+        del holder[last]
+    return from_plain(plain, SPECS[kind].gives, "here")
+
+
+def same(read: Any, plain: Any) -> bool:
+    """Tell whether an object holds what JSON says, by the same names."""
+    if plain is None:
+        return read is None or math.isnan(read)
+    if isinstance(read, Depth):
+        return same(read.points, plain)
+    if isinstance(plain, list):
+        return len(read) == len(plain) and all(map(same, read, plain))
+    if isinstance(plain, dict):
+        return all(
+            same(read[name] if isinstance(read, Mapping) else getattr(read, name), value)
+            for name, value in plain.items()
+        )
+    return type(read) is type(plain) and bool(read == plain)
+
+
+def test_every_kind_of_steps_says_what_it_gives() -> None:
+    assert set(SPECS) == {kind.name for kind in KINDS}
+    assert {one["kind"] for one in WRITTEN.values()} == set(SPECS)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_was_written_is_read_and_written_the_same(name: str) -> None:
+    plain, spec = WRITTEN[name]["result"], SPECS[WRITTEN[name]["kind"]]
+    result = read(name)
+    assert same(result, plain)
+    # JSON itself: types that are equal in Python, such as 1 and 1.0, make other keys of steps.
+    again = json.dumps(as_plain(result, spec.gives), sort_keys=True)
+    assert again == json.dumps(plain, sort_keys=True)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_results_travel_between_processes(name: str) -> None:
+    result = read(name)
+    spec = SPECS[WRITTEN[name]["kind"]]
+    travelled = pickle.loads(pickle.dumps(result))
+    assert as_plain(travelled, spec.gives) == as_plain(result, spec.gives)
+
+
+@pytest.mark.parametrize(
+    ("name", "without", "default"),
+    [
+        ("exposures and drizzled images", "warnings", []),
+        ("exposures and drizzled images", "exposures.0.health", ()),
+        ("exposures and drizzled images", "exposures.0.chips.0.wcstype", ""),
+        ("by TweakReg", "alignment", None),
+        ("by TweakReg", "alignment.finding", None),
+        ("by TweakReg", "alignment.finding.tweakreg", {}),
+        ("a plan", "depth", None),
+        ("a plan", "started", None),
+        ("a plan", "static", None),
+        ("by AstroDrizzle, an own method", "checks", None),
+        ("by AstroDrizzle, an own method", "static", None),
+        ("by AstroDrizzle, an own method", "differences", None),
+        ("by AstroDrizzle, an own method", "sky.0.error", None),
+        ("by AstroDrizzle, an own method", "sky.0.seconds", 1.0),
+        ("cosmic rays, swapped footprints", "sample", None),
+        ("cosmic rays, swapped footprints", "runs.match.cosmic_rays", None),
+        ("cosmic rays, swapped footprints", "runs.match.footprints", None),
+        ("both engines", "masks_of", None),
+        ("a comparison", "title", ""),
+        ("a comparison", "summary", []),
+        ("a comparison", "campaign", {}),
+        ("a comparison", "evidence", None),
+        ("a comparison", "card", None),
+    ],
+)
+def test_what_older_versions_did_not_write_has_a_default(
+    name: str, without: str, default: object
+) -> None:
+    value = read(name, without)
+    for part in without.split("."):
+        if isinstance(value, list | tuple):
+            value = value[int(part)]
+        else:
+            value = value[part] if isinstance(value, dict) else getattr(value, part)
+    assert value == default
+
+
+def test_fits_of_older_versions_have_no_chance() -> None:
+    fit = read("by TweakReg", "alignment.fits.1.chance").alignment.fits[1]
+    assert math.isnan(fit.chance) and fit.matches == read("by TweakReg").alignment.fits[1].matches
+
+
+def test_the_grid_is_told_in_keys_as_it_was() -> None:
+    plan = read("a plan")
+    assert isinstance(plan, PlanResult) and isinstance(plan.grid, Grid)
+    assert plan.grid.to_dict() == WRITTEN["a plan"]["result"]["grid"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SmallStore:
+    made = SmallStore(tmp_path)
+    made.inspect()
+    made.plan()
+    made.drizzle("localmin")
+    made.drizzle("match")
+    return made
+
+
+def change(store: SmallStore, step: str, **result: object) -> None:
+    """Make a manifest one of a version that wrote other results, and no checksum."""
+    path = store.where / "manifests" / f"{step}.json"
+    manifest = json.loads(path.read_text())
+    del manifest["checksum"]
+    manifest["result"] |= result
+    path.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"sky": "dark"}, "result.sky"),
+        ({"science": None}, "result.science"),
+        ({"sky": [{"rootname": "a", "chip": 1, "mdrizsky": "much"}]}, "result.sky.0.mdrizsky"),
+    ],
+)
+def test_a_result_that_does_not_fit_counts_as_not_finished(
+    store: SmallStore, caplog: pytest.LogCaptureFixture, changed: dict[str, Any], named: str
+) -> None:
+    change(store, "runs/match", **changed)
+    with caplog.at_level(logging.WARNING):
+        assert finished(store.place, DRIZZLE.step("match")) is None
+    [record] = caplog.records
+    assert "runs/match counts as not finished" in record.getMessage()
+    assert f"is damaged ({named}: " in record.getMessage()
+    assert "delete it and run again" in record.getMessage()
+    found = read_findings(store.place)
+    assert list(found.drizzled) == ["localmin"]
+    assert ("drizzle match", "not run") in [(one.part, one.state) for one in found.missing]
+    store.drizzle("match")
+    assert list(read_findings(store.place).drizzled) == ["localmin", "match"]
+
+
+def test_what_a_newer_version_writes_besides_is_left_alone(store: SmallStore) -> None:
+    change(store, "runs/match", seeing=0.1)
+    assert finished(store.place, DRIZZLE.step("match")) is not None
+
+
+@pytest.mark.parametrize("static", [{}, [], {"kept": 3}, {"kept": "thrice"}, "repeated"])
+def test_a_rule_that_is_none_is_no_record_of_one(store: SmallStore, static: object) -> None:
+    change(store, "plan", static=static)
+    assert finished(store.place, PLAN.step()) is None
+    assert recorded_result(store.place, "plan", RecordedRule) is None
