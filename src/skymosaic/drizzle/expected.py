@@ -22,7 +22,7 @@ from skymosaic.config.detectors import named_detectors
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.checks.sample_window import MOST, SIDES
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.memory import Engine, Memory, Needs, Work, memory_of, needs
+from skymosaic.drizzle.memory import Engine, Needs, Work, needs
 from skymosaic.drizzle.order import Detector
 from skymosaic.drizzle.request import Request
 from skymosaic.errors import InputError, SkymosaicError
@@ -57,8 +57,6 @@ class Expected:
     """Such drizzles at the same time (count); None: as many as there are workers."""
     work: Work
     """One such drizzle."""
-    memory: Memory
-    """What it takes, without a margin."""
 
 
 def of_campaign(campaign: Campaign) -> Expected:
@@ -89,7 +87,6 @@ def _of_one(campaign: Campaign) -> Expected:
         request.engine,
         drizzles + ("engines" in request.checks),
         work,
-        memory_of(request.engine, work),
     )
 
 
