@@ -14,14 +14,17 @@ from skymosaic.clusters.kubernetes.planning import plan
 from skymosaic.clusters.slurm.submit import documents
 from skymosaic.config import Campaign, load_campaign, resolved_yaml
 from skymosaic.config.kubernetes import parse_quantity
-from skymosaic.drizzle.expected import of_campaign
-from skymosaic.drizzle.memory import Engine, Work, memory_of
+from skymosaic.drizzle.expected import of_campaign, work_at_hand
+from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.memory import Engine, Work, memory_of, require_memory
 from skymosaic.drizzle.request import Request
+from skymosaic.hst.exposure import read_exposure
 from skymosaic.runs import preparation
 from skymosaic.runs.driver import drive
 from skymosaic.steps.step import Place
 from skymosaic.store import open_store
 from tests.conftest import write_campaign
+from tests.unit.small_fits import write_exposure
 
 MIB = 2**20
 IR, ACS = 1014**2, 2048 * 4096
@@ -186,3 +189,29 @@ def test_who_asks_for_too_little_is_told(tmp_path: Path) -> None:
     jobs = campaign(tmp_path, "demo", "onepass", {"backend": "slurm", "slurm": {"memory": "16GiB"}})
     assert in_script(jobs)[0] == 16 * 2**30
     assert told_by_prepare(jobs, tmp_path)[1].endswith("is asked for 16.00 GiB a job on a node")
+
+
+def test_what_is_at_hand_is_counted_and_is_not_more_than_was_expected(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    names = ("ib6o21qmq_flt.fits", "ib6o23rsq_flt.fits", "ib6o24aaq_flt.fits")
+    exposures = [read_exposure(write_exposure(folder / n, chips=2, side=300)) for n in names]
+    given = load_campaign(
+        write_campaign(
+            tmp_path / "field.yaml",
+            source={"kind": "directory", "path": str(folder)},
+            drizzle={"engine": "onepass"},
+            compute={"workers": 2},
+        )
+    )
+    grid = Grid((85.0, -2.5), (200.0, 150.0), 0.065, 0.0, (400, 300))
+    request = Request.of(given)
+    work = work_at_hand(folder, exposures, grid, request, request.parameters)
+    assert (work.chips, work.input_pixels, work.largest_chip) == (6, 6 * 300**2, 300**2)
+    assert (work.columns, work.output_pixels, work.mosaics) == (400, 400 * 300, 4)
+    assert 1.9 < work.scale_ratio < 2.1
+    expected = of_campaign(given)
+    assert expected.work.input_pixels >= work.input_pixels
+    assert expected.work.chips >= work.chips
+    assert expected.needs.memory > memory_of("onepass", work).peak
+    require_memory(memory_of("onepass", work), expected.needs.memory)
