@@ -334,7 +334,7 @@ def test_what_is_damaged_is_made_anew(simulated_files: Path, tmp_path: Path) -> 
     science.write_bytes(content)
     again = skymosaic("run", file, "--store", store)
     assert again.code == 0
-    assert "its content was not read" in again.err
+    assert "the contents were not read" in again.err
     assert skymosaic("verify-store", store / "field").code == 16
     repaired = skymosaic("verify-store", "--repair", store / "field")
     assert repaired.code == 0, repaired.err
