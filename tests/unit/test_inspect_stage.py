@@ -23,10 +23,12 @@ from skymosaic.config import Campaign
 from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.errors import InputError
 from skymosaic.hst.exposure import Exposure
-from skymosaic.pipeline import stages
 from skymosaic.pipeline.admission import rules_of
+from skymosaic.pipeline.align import align
+from skymosaic.pipeline.inspect import inspect as inspect_all
 from skymosaic.pipeline.inspection import Rules
 from skymosaic.pipeline.results import InspectionResult
+from skymosaic.pipeline.retrieve import retrieve
 from skymosaic.steps.step import Finished, NotFinishedError, Place
 from skymosaic.store.local import LocalStore
 from tests.raw_server import Request, head, raw_server
@@ -58,8 +60,8 @@ def rules(data: Path, *, on_bad_file: str = "refuse", **parameters: Any) -> Rule
 
 def inspect(place: Place, data: Path, asked: Rules) -> Finished[InspectionResult]:
     source = Directory(data)
-    each = [stages.retrieve(place, source, asked, parcel) for parcel in source.parcels()]
-    return stages.inspect(place, each, asked)
+    each = [retrieve(place, source, asked, parcel) for parcel in source.parcels()]
+    return inspect_all(place, each, asked)
 
 
 def exposures(done: Finished[InspectionResult]) -> list[Exposure]:
@@ -90,7 +92,7 @@ def test_what_was_seen_is_known_and_tabulated(place, data, tmp_path) -> None:
     for kind in ("SCI", "DQ"):
         pixels = fits.getdata(tmp_path / "store/field/pristine/ibxl54bbq_flt.fits", (kind, 1))
         assert pixels.tobytes() == fits.getdata(data / "ibxl54bbq_flt.fits", (kind, 1)).tobytes()
-    aligned = stages.align(place, Campaign.model_validate(
+    aligned = align(place, Campaign.model_validate(
         {"campaign": {"name": "field"}, "source": {"kind": "directory", "path": "x"},
          "align": "none"}).align, done)  # fmt: skip
     assert key_of_missing(exposures(aligned)) == {"missing": 1, "filled": "median"}
@@ -145,7 +147,7 @@ def test_what_older_versions_retrieved_is_judged_too(place, data) -> None:
     change(data / "ibxl54bbq_flt.fits", "SCI", 1, (5, 5), np.nan)
     asked, source = rules(data), Directory(data)
     for parcel in source.parcels():
-        stages.retrieve(place, source, asked, parcel)
+        retrieve(place, source, asked, parcel)
     forget_what_was_seen(place)
     with pytest.raises(
         InputError, match=r"ibxl54bbq.*1 pixel that DQ does not mask is not a number"
@@ -208,8 +210,8 @@ def test_a_fetched_file_that_cannot_be_read_is_left_out_where_the_file_says_so(
     source, parcels = served(kind)
 
     def inspected(place: Place, asked: Rules) -> Finished:
-        each = [stages.retrieve(place, source, asked, parcel) for parcel in parcels]
-        return stages.inspect(place, each, asked)
+        each = [retrieve(place, source, asked, parcel) for parcel in parcels]
+        return inspect_all(place, each, asked)
 
     with pytest.raises(InputError, match=r"^ibxl54bbq_flt\.fits.*on_bad_file: leave_out"):
         inspected(place, Rules())
@@ -233,4 +235,4 @@ def test_what_comes_in_place_of_a_file_is_no_bad_file(place, data, served) -> No
     no_fits(data / "ibxl54bbq_flt.fits")  # a page of the archive: the list knows another size
     with pytest.raises(InputError, match="maintenance"):
         for parcel in parcels:
-            stages.retrieve(place, source, Rules(leave_out=True), parcel)
+            retrieve(place, source, Rules(leave_out=True), parcel)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skymosaic.drizzle.onepass.skies import AppliedSky
-from skymosaic.pipeline.stages import key_of_given
+from skymosaic.pipeline.drizzle import key_of_given
 from skymosaic.sky.values import SkyValue
 
 

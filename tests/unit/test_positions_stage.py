@@ -11,9 +11,11 @@ from astropy.io import fits
 from skymosaic.archive.directory import Directory
 from skymosaic.drizzle.grid import Grid
 from skymosaic.hst.exposure import Exposure
-from skymosaic.pipeline import positions, stages
+from skymosaic.pipeline import positions
+from skymosaic.pipeline.inspect import inspect
 from skymosaic.pipeline.inspection import Rules
 from skymosaic.pipeline.results import PlanResult, PositionsResult
+from skymosaic.pipeline.retrieve import retrieve
 from skymosaic.sky.overlaps import overlaps
 from skymosaic.steps.execution import Here
 from skymosaic.steps.step import Finished, Place
@@ -34,8 +36,8 @@ def planned(exposures: list[Exposure]) -> Finished[PlanResult]:
 def run(folder: Path, root: Path) -> Finished[PositionsResult]:
     """Return what the tasks of a campaign with `align: none` say of the files in a folder."""
     place, source = Place(LocalStore(root / "store"), "field", root / "scratch"), Directory(folder)
-    retrieved = [stages.retrieve(place, source, Rules(), parcel) for parcel in source.parcels()]
-    inspected = stages.inspect(place, retrieved, Rules())
+    retrieved = [retrieve(place, source, Rules(), parcel) for parcel in source.parcels()]
+    inspected = inspect(place, retrieved, Rules())
     exposures = inspected.result.exposures
     done: Finished[PositionsResult] = positions.check_positions(
         Here(), place, retrieved, inspected, planned(exposures)

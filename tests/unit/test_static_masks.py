@@ -19,9 +19,9 @@ from skymosaic.drizzle.static_masks import flag_repeated, masks_of_files, refusa
 from skymosaic.errors import CampaignError, DrizzleError, SkyError
 from skymosaic.hst.exposure import Exposure, read_exposure
 from skymosaic.pipeline.comparison import what_is_asked
+from skymosaic.pipeline.plan import _static_rule
 from skymosaic.pipeline.results import DrizzleResult, RecordedRule
 from skymosaic.pipeline.sentences.static_masks import static_sheet, static_told
-from skymosaic.pipeline.stages import _static_rule
 from skymosaic.sky.static_rule import FirstRule
 from skymosaic.steps.step import Finished, Place, run_step
 from skymosaic.steps.tasks import Step

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # A worker imports the main module of the driver as well, which is the command line as a rule.
 _PRELOAD = [
     "skymosaic.cli.main",
-    "skymosaic.pipeline.stages",
+    "skymosaic.pipeline.graph",
     "distributed.nanny",
     "skymosaic.clusters.servers",
 ]

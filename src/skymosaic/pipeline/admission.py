@@ -83,7 +83,7 @@ def require_possible(campaign: Campaign) -> None:
 
         simulation_of(campaign.source)
     require_admissible(campaign)
-    Request.of(campaign).require_possible()  # what is decided later `stages.plan` asks again
+    Request.of(campaign).require_possible()  # what is decided later `plan` asks again
 
 
 def require_groups_possible(campaign: Campaign) -> None:

@@ -28,7 +28,7 @@ from skymosaic.drizzle.request import Request
 from skymosaic.errors import DamagedError, LockedError
 from skymosaic.host.counting import counted
 from skymosaic.methods import METHODS, column
-from skymosaic.pipeline import stages
+from skymosaic.pipeline.images import images_of, select
 from skymosaic.pipeline.results import (
     ENGINES,
     ONEPASS,
@@ -39,6 +39,7 @@ from skymosaic.pipeline.results import (
     Planned,
     WitnessResult,
 )
+from skymosaic.pipeline.slots import computing_slot
 from skymosaic.steps.step import Bench, Finished, Place, finished, forget, run_step
 from skymosaic.versions import versions
 
@@ -69,7 +70,7 @@ def hear_witness(
     drizzled: Sequence[Finished[DrizzleResult]],
 ) -> Finished[WitnessResult]:
     """Compare each method's mosaic with what the MDRIZSKY values in its headers predict."""
-    images = stages.images_of(aligned)
+    images = images_of(aligned)
     grid, parameters = planned.result.grid, dict(planned.result.order.parameters)
     runs = dict(zip(campaign.sky.methods, drizzled, strict=True))
     files = {
@@ -80,7 +81,7 @@ def hear_witness(
 
     def work(bench: Bench) -> WitnessResult:
         images.fetch(bench)
-        with stages.computing_slot(place):
+        with computing_slot(place):
             bench.doing(f"one drizzle of {counted(len(images.exposures), 'exposure')}")
             cut_outs, load = drizzle_chips(
                 bench.scratch,
@@ -135,14 +136,14 @@ def hear_astrodrizzle(
     made = finished(place, ONEPASS.step())
     if made is None or made.key != drizzled[0].key:
         raise LockedError("the mosaics were replaced while they were being checked; run again")
-    every = stages.images_of(aligned)
+    every = images_of(aligned)
     grid, parameters = planned.result.grid, dict(planned.result.order.parameters)
     kept = made.result.sample
     window = (
         choose_window(every.exposures, grid, planned.result.pairs) if kept is None else kept.window
     )
     sampled = [one for one in every.exposures if one.rootname in window.exposures]
-    images = stages.select(sampled, aligned.products)
+    images = select(sampled, aligned.products)
     request = Request.of(campaign)
     left_out = request.no_constants
     runs = {name: run for name, run in made.result.runs.items() if name not in left_out}
@@ -181,7 +182,7 @@ def hear_astrodrizzle(
                 recorded[e.rootname, c.extver] for e in images.exposures for c in e.chips
             ]
         bench.doing(f"AstroDrizzle on {counted(len(images.exposures), 'exposure')} for each mosaic")
-        with stages.computing_slot(place):
+        with computing_slot(place):
             found = compare_sample(
                 bench.scratch,
                 bench.out / "witness.log",
@@ -246,21 +247,21 @@ def try_both(
     planned: Finished[Planned],
 ) -> Finished[EnginesResult]:
     """Drizzle a sample of the exposures with both engines, and compare what they make."""
-    every = stages.images_of(aligned)
+    every = images_of(aligned)
     chosen = sample_of(
         [exposure.rootname for exposure in every.exposures],
         planned.result.pairs,
         campaign.drizzle.sample or 0,
     )
     sampled = [one for one in every.exposures if one.rootname in chosen]
-    images = stages.select(sampled, aligned.products)
+    images = select(sampled, aligned.products)
     parameters = dict(planned.result.order.parameters)
     methods = [method for method in campaign.sky.methods if method in METHODS]
 
     def work(bench: Bench) -> EnginesResult:
         images.fetch(bench)
         log = bench.out / "engines.log"
-        with stages.computing_slot(place):
+        with computing_slot(place):
             names = [exposure.name for exposure in images.exposures]
             grid, _ = output_grid(bench.scratch, log, names, parameters)
             bench.doing(f"{' and '.join(sorted(chosen))} with both engines")

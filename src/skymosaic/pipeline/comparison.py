@@ -15,6 +15,7 @@ from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.request import Request
 from skymosaic.evidence.reduction import Floats
 from skymosaic.hst.units import as_told, header_unit, mosaic_unit
+from skymosaic.pipeline.drizzle import read_previews, require_equal_weights
 from skymosaic.pipeline.finished import Findings
 from skymosaic.pipeline.results import (
     GATHER,
@@ -35,7 +36,6 @@ from skymosaic.pipeline.sentences.footprints import footprints_told
 from skymosaic.pipeline.sentences.positions import positions_line, positions_told
 from skymosaic.pipeline.sentences.static_masks import static_told
 from skymosaic.pipeline.sentences.verified import check_lines
-from skymosaic.pipeline.stages import read_previews, require_equal_weights
 from skymosaic.pipeline.tables import alignment_lines, alignment_warnings, run_record
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions

@@ -19,7 +19,7 @@ from skymosaic.drizzle.onepass.skies import AppliedSky, find_skies
 from skymosaic.drizzle.request import Request
 from skymosaic.host.counting import counted
 from skymosaic.hst.usable import require_engine
-from skymosaic.pipeline import stages
+from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.onepass import per_chip_of
 from skymosaic.pipeline.results import (
     DIFFERENCES,
@@ -28,6 +28,7 @@ from skymosaic.pipeline.results import (
     FoundSky,
     Planned,
 )
+from skymosaic.pipeline.slots import computing_slot
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
@@ -48,7 +49,7 @@ def measure_differences(
     InputError
         The exposures are of an instrument whose data AstroDrizzle converts to electrons.
     """
-    images = stages.images_of(aligned)
+    images = images_of(aligned)
     grid, parameters = planned.result.grid, planned.result.order.parameters
     request = Request.of(campaign)
     methods = list(request.own_methods)
@@ -56,7 +57,7 @@ def measure_differences(
 
     def work(bench: Bench) -> DifferencesResult:
         images.fetch(bench)
-        with stages.computing_slot(place):
+        with computing_slot(place):
             log = bench.scratch / "differences.log"
             bench.doing(f"differences of {counted(len(images.exposures), 'exposure')}")
             cut_outs, load = drizzle_chips(

@@ -15,9 +15,14 @@ from typing import Any
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.config import Campaign
 from skymosaic.drizzle.request import Request
-from skymosaic.pipeline import comparison, stages
+from skymosaic.pipeline import comparison
 from skymosaic.pipeline.admission import rules_of
+from skymosaic.pipeline.align import align
+from skymosaic.pipeline.drizzle import drizzle
+from skymosaic.pipeline.inspect import inspect
+from skymosaic.pipeline.plan import plan
 from skymosaic.pipeline.results import ComparisonResult
+from skymosaic.pipeline.retrieve import retrieve
 from skymosaic.steps.execution import Calls, Here
 from skymosaic.steps.step import Finished, Place
 from skymosaic.steps.tasks import DIFFERENCES, looks_at_pairs
@@ -52,12 +57,12 @@ def retrieve_each(
 ) -> list[Any]:
     """Make a task of each parcel that a source has."""
     # Dask looks for tasks in arguments, one by one; what all have in common hides from it.
-    return calls.each(partial(stages.retrieve, place, source, rules_of(campaign)), parcels)
+    return calls.each(partial(retrieve, place, source, rules_of(campaign)), parcels)
 
 
 def inspect_all(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Any:
     """Make the task that inspects what was retrieved."""
-    return calls.call(stages.inspect, place, retrieved, rules_of(campaign))
+    return calls.call(inspect, place, retrieved, rules_of(campaign))
 
 
 def prepare(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Prepared:
@@ -66,8 +71,8 @@ def prepare(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[
     Exposures that are not aligned get tasks that compare the positions of their stars.
     """
     inspected = inspect_all(calls, campaign, place, retrieved)
-    aligned = calls.call(stages.align, place, campaign.align, inspected)
-    planned = calls.call(stages.plan, place, campaign, aligned)
+    aligned = calls.call(align, place, campaign.align, inspected)
+    planned = calls.call(plan, place, campaign, aligned)
     positions = None
     if campaign.align.method == "none":
         from skymosaic.pipeline import (
@@ -101,7 +106,7 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Prepa
     longest_first = sorted(methods, key=lambda method: not looks_at_pairs(method))
     drizzled = {
         method: calls.call(
-            stages.drizzle,
+            drizzle,
             place,
             prepared.aligned,
             prepared.planned,

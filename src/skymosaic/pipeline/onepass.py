@@ -25,7 +25,8 @@ from skymosaic.host import limits
 from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import column
-from skymosaic.pipeline import stages
+from skymosaic.pipeline.drizzle import tell_static
+from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.results import (
     DRIZZLE,
     ONEPASS,
@@ -36,6 +37,7 @@ from skymosaic.pipeline.results import (
     Sample,
     as_run,
 )
+from skymosaic.pipeline.slots import computing_slot
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
@@ -78,7 +80,7 @@ def drizzle_all_methods(
     planned: Finished[Planned],
 ) -> Finished[OnepassResult]:
     """Drizzle every exposure once, and make the mosaics of all methods and variants."""
-    images = stages.images_of(aligned)
+    images = images_of(aligned)
     grid, parameters = planned.result.grid, dict(planned.result.order.parameters)
     request = Request.of(campaign)
     choices = request.choices
@@ -89,7 +91,7 @@ def drizzle_all_methods(
 
     def work(bench: Bench) -> OnepassResult:
         images.fetch(bench)
-        with stages.computing_slot(place):
+        with computing_slot(place):
             there = work_at_hand(bench.scratch, images.exposures, grid, request, parameters)
             require_memory(memory_of("onepass", there), limits.free_memory())
             bench.doing(
@@ -110,7 +112,7 @@ def drizzle_all_methods(
                 per_chip=campaign.sky.per_chip,
                 keep=(bench.out / masks, [e for e in images.exposures if e.rootname in sampled]),
             )
-        static = stages.tell_static("onepass", next(iter(made.values())).static)
+        static = tell_static("onepass", next(iter(made.values())).static)
         return OnepassResult(
             {name: _publish(bench, run, static) for name, run in made.items()},
             Sample(window, masks),

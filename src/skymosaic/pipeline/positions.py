@@ -22,7 +22,6 @@ from skymosaic.drizzle.order import is_infrared
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.health import usable
 from skymosaic.hst.usable import no_image_through
-from skymosaic.pipeline import stages
 from skymosaic.pipeline.results import (
     FIND,
     POSITIONS,
@@ -33,6 +32,7 @@ from skymosaic.pipeline.results import (
     StarsResult,
 )
 from skymosaic.pipeline.sentences.positions import positions_told
+from skymosaic.pipeline.slots import computing_slot
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def find(place: Place, retrieved: Finished[RetrieveResult]) -> Finished[StarsRes
         return Finished(step.name, "", {}, StarsResult([]), 0.0, 0, reused=True)
 
     def work(bench: Bench) -> StarsResult:
-        with stages.computing_slot(place):
+        with computing_slot(place):
             for exposure in exposures:
                 with bench.open(retrieved.products[exposure.name]) as file:
                     table = _stars(file, exposure)
@@ -136,7 +136,7 @@ def compare_all(
                 max(chip.scale or 0.0 for chip in exposures[rootname].chips) or 0.1,
                 (exposures[rootname].postarg1, exposures[rootname].postarg2),
             )
-        with stages.computing_slot(place):
+        with computing_slot(place):
             pairs = [compare(stars[a], stars[b]) for a, b in chosen]
         result = PositionsResult(len(planned.result.pairs), pairs)
         for line in positions_told(result):

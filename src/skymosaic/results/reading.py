@@ -9,8 +9,11 @@ from pydantic import ValidationError
 
 from skymosaic.config import Align, Campaign, load_campaign_text
 from skymosaic.errors import CampaignError, DamagedError, MissingError
+from skymosaic.pipeline.align import as_they_came, knowing_pixels
 from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.inspect import with_files
 from skymosaic.pipeline.place import parse_place
+from skymosaic.pipeline.plan import with_order
 from skymosaic.pipeline.results import (
     ALIGN,
     DIFFERENCES,
@@ -31,7 +34,6 @@ from skymosaic.pipeline.results import (
     RetrieveResult,
     as_run,
 )
-from skymosaic.pipeline.stages import as_they_came, knowing_pixels, with_files, with_order
 from skymosaic.report.record import Missing
 from skymosaic.results.housekeeping import find_place
 from skymosaic.steps.step import Finished, Place, finished, read_manifest

@@ -11,9 +11,9 @@ from skymosaic.host import scratch
 from skymosaic.hst.units import header_unit
 from skymosaic.journal.runs import RunState, last_status
 from skymosaic.pipeline.comparison import comparison_input, read_vectors, told_first
+from skymosaic.pipeline.drizzle import read_previews
 from skymosaic.pipeline.finished import Findings
 from skymosaic.pipeline.results import GATHER
-from skymosaic.pipeline.stages import read_previews
 from skymosaic.pipeline.tables import run_record
 from skymosaic.report.gather import assemble, draw_figures, write_documents
 from skymosaic.report.invariants import check_invariants, failures

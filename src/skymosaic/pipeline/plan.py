@@ -1,0 +1,130 @@
+"""The task that plans the mosaics: their grid, the groups of exposures, what is asked for."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from astropy.io import fits
+
+from skymosaic.align.solutions import mixed_as_they_are
+from skymosaic.config import Campaign
+from skymosaic.drizzle import order as ordering
+from skymosaic.drizzle.depth import depth_of
+from skymosaic.drizzle.grid import bound_output, output_grid
+from skymosaic.drizzle.order import Order
+from skymosaic.drizzle.request import Request
+from skymosaic.hst.exposure import Exposure, write_frame
+from skymosaic.pipeline.images import images_of
+from skymosaic.pipeline.results import PLAN, AlignResult, Planned, PlanResult, RecordedRule
+from skymosaic.sky.overlaps import groups, overlaps
+from skymosaic.sky.static_rule import FirstRule, first_rule
+from skymosaic.steps.step import Bench, Finished, Place, recorded_result, run_step
+from skymosaic.versions import versions
+
+log = logging.getLogger(__name__)
+
+_DEPTH = 1
+"""Version of how depth is measured; part of the key of `plan` where its result depends on it."""
+
+
+def plan(place: Place, campaign: Campaign, aligned: Finished[AlignResult]) -> Finished[Planned]:
+    """Compute the output grid of all methods, bound it, and find the groups that overlap.
+
+    Then it is known what AstroDrizzle is to be asked for.
+
+    Raises
+    ------
+    DrizzleError
+        There is no such grid, it is too large, or the order is one that an engine or a check that
+        the campaign asks for cannot do.
+    """
+    images = images_of(aligned)
+    request = Request.of(campaign)
+    bound = campaign.drizzle.max_output_megapixels
+    infrared = all(ordering.is_infrared(one) for one in _detectors(images.exposures))
+
+    def work(bench: Bench) -> PlanResult:
+        names, started = [exposure.name for exposure in images.exposures], []
+        for exposure in images.exposures:
+            frame = bench.scratch / exposure.name
+            with bench.open(images.products[exposure.name]) as file:
+                write_frame(file, frame)
+            if ordering.changes_with_date((exposure.instrument, exposure.detector)):
+                started += _start(frame)
+        log_file = bench.scratch / "plan.log"
+        grid, call = output_grid(bench.scratch, log_file, names, request.parameters)
+        bench.peak_memory = call.peak_memory
+        (bench.out / "grid.json").write_text(json.dumps(call.value, indent=1) + "\n")
+        bound_output(images.exposures, grid, bound)
+        pairs = overlaps({e.rootname: e.polygons for e in images.exposures})
+        depth = depth_of((e.polygons for e in images.exposures), grid)
+        result = PlanResult(
+            grid=grid,
+            pairs=[(a, b, area) for (a, b), area in pairs.items()],
+            groups=groups([e.rootname for e in images.exposures], pairs),
+            depth=depth,
+            started=min(started, default=None),
+            static=_static_rule(place, len(images.exposures)),
+        )
+        unaligned = campaign.align.method == "none"
+        mixed = mixed_as_they_are(images.exposures) if unaligned else []
+        for warning in (*_decide(campaign, images.exposures, result).warnings, *mixed):
+            log.warning("%s", warning)
+        return result
+
+    done = run_step(
+        place,
+        PLAN.step(),
+        told=[PLAN.task()],
+        inputs=images.products,
+        parameters={
+            "final": request.grid_choice,
+            # 500 and 500.0 are one number: the file that is stored with a run, which `restart`
+            # reads, has another form than the default.
+            "max_output_megapixels": int(bound) if bound == int(bound) else bound,
+            # The order of WFC3/IR needs no depth: what was planned without it stays good.
+            **({} if infrared else {"depth": _DEPTH}),
+        },
+        versions=versions(),
+        work=work,
+    )
+    planned = with_order(done, campaign, images.exposures)
+    request.require_order(planned.result.order)
+    return planned
+
+
+def with_order(
+    done: Finished[PlanResult], campaign: Campaign, exposures: Sequence[Exposure]
+) -> Finished[Planned]:
+    """Return what was planned with what AstroDrizzle is asked for, by `drizzle.order`.
+
+    The step tells facts of the exposures. What the campaign makes of them is no part of its key, so
+    that another parameter of AstroDrizzle's does not plan anew.
+    """
+    order = _decide(campaign, exposures, done.result)
+    return done.with_result(Planned(**vars(done.result), order=order))
+
+
+def _decide(campaign: Campaign, exposures: Sequence[Exposure], facts: PlanResult) -> Order:
+    return Request.of(campaign).decide(
+        _detectors(exposures), facts.depth, facts.started, facts.static
+    )
+
+
+def _static_rule(place: Place, exposures: int) -> FirstRule | None:
+    """Return the rule of the static mask that this campaign began with, or begins with now."""
+    before = recorded_result(place, PLAN.step().name, RecordedRule)
+    return FirstRule(first_rule(exposures), exposures) if before is None else before.static
+
+
+def _detectors(exposures: Sequence[Exposure]) -> list[ordering.Detector]:
+    return [(exposure.instrument, exposure.detector) for exposure in exposures]
+
+
+def _start(path: Path) -> list[float]:
+    """Return when an exposure began, MJD (days); nothing where its primary header lacks that."""
+    start = fits.getheader(path).get("EXPSTART")
+    return [float(start)] if isinstance(start, int | float) else []
