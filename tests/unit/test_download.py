@@ -395,7 +395,7 @@ def test_what_comes_twice_is_not_damaged_whatever_its_tag_looks_like(
 
 def test_what_comes_otherwise_each_time_is_damaged(server, bucket, tmp_path) -> None:
     server.answer = in_turn(*(honest(fits(seed), TAG_B) for seed in (1, 2, 3)))
-    with pytest.raises(UnreachableError, match="not what the place's checksum says"):
+    with pytest.raises(UnreachableError, match="not the one that the server gives"):
         got(bucket, tmp_path)
 
 

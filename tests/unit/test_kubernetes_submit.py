@@ -174,7 +174,7 @@ def test_of_a_submission_that_fails_nothing_is_left(
 
 def test_a_job_that_came_meanwhile_is_left_alone(asked: Asked, job: Job, tmp_path: Path) -> None:
     (tmp_path / "error-create-Job").write_text('jobs.batch "skymosaic-field" already exists')
-    with pytest.raises(ComputeError, match="is there already"):
+    with pytest.raises(ComputeError, match="exists already"):
         submit.submit(job)
     assert [call["arguments"][0] for call in asked()] == ["get", "create"]
 

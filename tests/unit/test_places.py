@@ -145,7 +145,7 @@ def test_a_campaign_may_have_the_name_of_a_file(tmp_path) -> None:
     ("arguments", "code", "said"),
     [
         (["status", "absent.yaml"], 3, "cannot read the campaign file"),
-        (["restart", "FILE"], 2, "`skymosaic run CONFIG` goes on with CONFIG"),
+        (["restart", "FILE"], 2, "resume with CONFIG, use `skymosaic run CONFIG`"),
         (["status", "store/demo", "--store", "x"], 2, "--store needs a campaign file"),
         (["status", "a" * 5000 + "/b"], 9, "too long"),
     ],
