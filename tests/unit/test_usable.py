@@ -253,7 +253,8 @@ def test_chips_that_are_not_numbered_from_1_are_refused(tmp_path) -> None:
 def test_all_that_is_refused_is_named(tmp_path) -> None:
     images = [made(tmp_path, FILTER="G141") for _ in range(3)]
     require_usable(images[:0], NOTHING)
-    with pytest.raises(InputError, match=r"i0_flt\.fits.*The same holds for i1_flt\.fits, i2_flt\.fits"):
+    names = r"i0_flt\.fits.*The same holds for i1_flt\.fits, i2_flt\.fits"
+    with pytest.raises(InputError, match=names):
         require_usable(images, NOTHING)
 
 
