@@ -174,7 +174,7 @@ def test_local_campaigns_have_nothing_to_submit_to(campaign) -> None:
 
 def test_a_waiting_submission_is_taken_back(campaign, place, backend) -> None:
     handover.submit(campaign)
-    assert asking.cancel(uri(place)) == "took back job 17"
+    assert asking.cancel(uri(place)) == "withdrew job 17"
     assert [job.campaign.name for job in backend.cancelled] == ["demo"]
     with pytest.raises(MissingError):
         asking.cancel(uri(place))
