@@ -194,6 +194,10 @@ def test_the_run_and_its_status(watched: Watched) -> None:
     }
     assert set(ended) == titles(case)
     assert {name for name, state in ended.items() if state == "failed"} == {*case.failed.values()}
+    finished = {e["step"] for e in watched.events if e["state"] in ("finished", "reused")}
+    # Where nothing is aligned, that is told and leaves nothing; of stars nobody is told.
+    stored = {step for step in manifests(watched.folder) if not step.startswith("stars/")}
+    assert finished - {"aligned"} == stored
     asked = skymosaic("status", watched.folder, "--json")
     assert asked.code == (21 if case.failed else 0)
     status = json.loads(asked.out)

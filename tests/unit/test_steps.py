@@ -491,6 +491,7 @@ def test_of_several_tasks_that_are_one_step_one_tells_time_and_bytes(place, monk
         assert [event.task for event in first] == ["drizzle localmin"]
         assert {event.detail for event in others} == {"in one with drizzle localmin"}
         assert all((event.seconds, event.up, event.down) == (0.0, 0, 0) for event in others)
+    assert {(event.kind, event.step) for event in events} == {("drizzle", "runs/onepass")}
     assert sum(event.up for event in done) >= 1000
     assert sum(event.up for event in done) < 2000
 

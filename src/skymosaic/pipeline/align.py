@@ -26,7 +26,7 @@ def align(
     exposures = select(inspected.result.exposures, inspected.products)
     drizzled = select(inspected.result.drizzled, inspected.products)
     if settings.method == "none":
-        with place.told(ALIGN.task()) as task:
+        with place.told(ALIGN.task(), ALIGN.step()) as task:
             task.reused = True
         return as_they_came(inspected)
 

@@ -44,6 +44,8 @@ class Event:
     """What its like are counted by, such as ``retrieve``; empty where nobody counts it."""
     group: str = ""
     """The mosaic of a program that it works for; empty where there is one mosaic."""
+    step: str = ""
+    """The step that it makes, such as ``runs/onepass``; empty where it is none of a campaign's."""
 
 
 def emit(event: Event, topic: str = TOPIC) -> None:
@@ -66,9 +68,11 @@ def from_message(message: tuple[float, Any]) -> Event:
 class Task:
     """A running task, which can say what it is doing."""
 
-    def __init__(self, name: str, topic: str, kind: str = "", group: str = "") -> None:
+    def __init__(
+        self, name: str, topic: str, *, kind: str = "", group: str = "", step: str = ""
+    ) -> None:
         self.name = name
-        self._topic, self._kind, self._group = topic, kind, group
+        self._topic, self._kind, self._group, self._step = topic, kind, group, step
         self.reused = False
         self.in_one_with = ""
         """Another task of the same step, whose time and bytes are told once."""
@@ -84,13 +88,23 @@ class Task:
         silent = self.in_one_with or state in ("started", "doing")
         moved = Traffic() if silent else traffic.moved() - self._moved
         event = Event(
-            self.name, state, detail, seconds, moved.up, moved.down, self._kind, self._group
+            task=self.name,
+            state=state,
+            detail=detail,
+            seconds=seconds,
+            up=moved.up,
+            down=moved.down,
+            kind=self._kind,
+            group=self._group,
+            step=self._step,
         )
         emit(event, self._topic)
 
 
 @contextmanager
-def task(name: str, topic: str = TOPIC, *, kind: str = "", group: str = "") -> Iterator[Task]:
+def task(
+    name: str, topic: str = TOPIC, *, kind: str = "", group: str = "", step: str = ""
+) -> Iterator[Task]:
     """Tell those who listen to a topic when a task starts, ends or fails.
 
     Parameters
@@ -99,10 +113,10 @@ def task(name: str, topic: str = TOPIC, *, kind: str = "", group: str = "") -> I
         What people know it as.
     topic : str
         Who listens.
-    kind, group : str
+    kind, group, step : str
         As an `Event` tells them.
     """
-    running = Task(name, topic, kind, group)
+    running = Task(name, topic, kind=kind, group=group, step=step)
     running.tell("started")
     try:
         with in_step(topic, name):

@@ -68,10 +68,14 @@ class Place:
         """Return the same place, in which steps are looked up and never run."""
         return replace(self, must_be_finished=True)
 
-    def told(self, task: Task) -> AbstractContextManager[progress.Task]:
-        """Tell those who listen when a task of this place starts, ends or fails."""
+    def told(self, task: Task, step: Step[object]) -> AbstractContextManager[progress.Task]:
+        """Tell those who listen when a task that makes a step here starts, ends or fails."""
         return progress.task(
-            self.label + task.title, self.topic, kind=task.kind, group=self.label.strip()
+            self.label + task.title,
+            self.topic,
+            kind=task.kind,
+            group=self.label.strip(),
+            step=step.name,
         )
 
     def key(self, *parts: str) -> str:
@@ -209,7 +213,7 @@ def run_step(
     }
     key = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
     with ExitStack() as stack:
-        tasks = [stack.enter_context(place.told(task)) for task in told]
+        tasks = [stack.enter_context(place.told(task, step)) for task in told]
         for task in tasks[1:]:
             task.in_one_with = tasks[0].name
         done = finished(place, step)
