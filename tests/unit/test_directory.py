@@ -17,7 +17,7 @@ from astropy.io import fits
 
 from skymosaic.archive import packing, tree
 from skymosaic.archive.directory import Directory
-from skymosaic.drizzle import memory
+from skymosaic.drizzle import expected
 from skymosaic.errors import InputError, StoreError
 from skymosaic.host import scratch
 from tests.small_disk import small_disk
@@ -438,10 +438,10 @@ def test_of_a_file_and_its_packed_copy_the_plain_one_is_taken(folder) -> None:
     source = Directory(folder)
     assert [p.identity["path"] for p in source.parcels()][2] == str(path)
     [line] = source.left_out
-    assert line.endswith("taken: ibxl54bbq_flt.fits.gz (as ibxl54bbq_flt.fits)")
+    assert line.endswith("copies of other files: ibxl54bbq_flt.fits.gz (as ibxl54bbq_flt.fits)")
     write_exposure(folder / "new_flt.fits", primary={"ROOTNAME": "ibxl54bbq", "EXPTIME": 9.0})
     (folder / "new_flt.fits").rename(path)
-    with pytest.raises(InputError, match=r"flt\.fits\.gz is ibxl54bbq, as .*_flt\.fits is, and"):
+    with pytest.raises(InputError, match=r"flt\.fits\.gz and .*_flt\.fits are both ibxl54bbq"):
         source.parcels()
 
 
@@ -586,7 +586,7 @@ def test_a_pipe_is_not_waited_for(folder) -> None:
 
 
 def test_what_is_projected_counts_the_files_of_all_folders(download) -> None:
-    bare = memory._in_folder(download)
+    bare = expected._in_folder(download)
     assert bare[0] == 2 * 3 and bare[1] > 0
     _pack(download / "mastDownload" / "HST" / "ibxl54bbq" / "ibxl54bbq_flt.fits", "gz")
-    assert memory._in_folder(download)[0] == 2 * 3
+    assert expected._in_folder(download)[0] == 2 * 3

@@ -201,11 +201,6 @@ def test_a_witness_of_masks_that_are_not_kept_is_refused() -> None:
         require_witness(order)
 
 
-def test_an_order_travels_as_plain_values() -> None:
-    order = decide([WFC], THREE, {"final_scale": 0.05})
-    assert Order.from_dict(order.to_dict()) == order
-
-
 def test_what_a_file_alone_tells() -> None:
     alone = {"driz_cr": True}
     with pytest.raises(DrizzleError, match="driz_cr without driz_separate"):

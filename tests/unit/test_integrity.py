@@ -176,7 +176,9 @@ def test_a_program_and_a_group_of_it(tmp_path: Path) -> None:
     share = "program/shares/000001-of-000002/locks/campaign"
     with lease.held(store, share, "run"), pytest.raises(LockedError, match="repair it when"):
         integrity.take_away(whole)
-    with pytest.raises(DamagedError, match=r"F160W/pristine/b_flt\.fits of .*/program: its bytes"):
+    with pytest.raises(
+        DamagedError, match=r"F160W/pristine/b_flt\.fits of .*/program: its content is not"
+    ):
         whole.require_whole()
     integrity.take_away(whole)
     assert finished(made.place, plain("pristine/asn")) is None
