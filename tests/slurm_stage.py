@@ -16,12 +16,12 @@ from typing import Any
 import psutil
 import yaml
 
+from skymosaic.clusters.slurm.commands import JobState
 from tests.conftest import Ended, command_line
 from tests.s3_server import BUCKET, S3Server, s3_server
 from tests.slurm_server import SlurmServer, slurm_server
 from tests.trials import TrialError
 
-_ALIVE = {"PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "REQUEUED", "SUSPENDED"}
 _LONGEST = 1200.0  # s that a run may take, on a busy machine
 TILES = {
     "source": {"kind": "simulated", "size": "small", "tiles": ["54", "51", "55"]},
@@ -159,7 +159,8 @@ class Trial:
     def job_end(self, job: str) -> Ended:
         """Wait for the end of a job; return its exit code and its log."""
         state = self.wait_for(
-            lambda: (s := self.job(job))["JobState"] not in _ALIVE and s, f"the end of job {job}"
+            lambda: not JobState(job, (s := self.job(job))["JobState"]).alive and s,
+            f"the end of job {job}",
         )
         code, number = map(int, state["ExitCode"].split(":"))
         logs = sorted((self.folder / "logs").glob(f"*-{job}.log"))
