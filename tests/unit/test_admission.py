@@ -65,6 +65,7 @@ def test_what_was_tried_is_admitted(tmp_path, source) -> None:
         ({"engine": "onepass"}, {}, "drizzle.engine: onepass"),
         (None, {"methods": ["match", "match-differences"]}, "sky.methods: match-differences"),
         ({"engine": "astrodrizzle", "witness": True}, {}, "drizzle.witness"),
+        ({"engine": "astrodrizzle", "sample": 2}, {}, "drizzle.sample"),
     ],
 )
 def test_the_one_pass_engine_is_refused_for_other_imagers(tmp_path, drizzle, sky, what) -> None:

@@ -284,3 +284,12 @@ def test_a_submission_of_what_is_done_already_does_not_wait_for_ever(
     assert asking.status_of(place).state is RunState.SUBMITTED
     housekeeping.settle(campaign)  # what a driver does that finds everything done
     assert asking.status_of(place).state is RunState.DONE
+
+
+def test_a_share_that_is_done_already_does_not_forget_the_submission_of_the_others(
+    campaign, place, backend
+) -> None:
+    handover.submit(campaign)
+    compute = campaign.compute.model_copy(update={"share": "1/2"})
+    housekeeping.settle(campaign.model_copy(update={"compute": compute}))
+    assert asking.status_of(place).state is RunState.SUBMITTED

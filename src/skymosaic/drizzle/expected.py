@@ -66,7 +66,10 @@ def of_campaign(campaign: Campaign) -> Expected:
     large the mosaic is, it is as large as ``drizzle.max_output_megapixels`` allows. Of a program it
     is what its most demanding group needs.
     """
-    most = max(map(_of_one, _mosaics_of(campaign)), key=lambda one: one.needs.memory)
+    each = list(map(_of_one, _mosaics_of(campaign)))
+    most = max(each, key=lambda one: one.needs.memory)
+    disk = max(one.needs.disk for one in each)
+    most = replace(most, needs=replace(most.needs, disk=disk))
     return most if campaign.groups is None else replace(most, at_once=None)
 
 

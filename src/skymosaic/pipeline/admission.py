@@ -43,7 +43,9 @@ def needs_onepass(campaign: Campaign) -> str | None:
         return "drizzle.engine: onepass"
     if own := Request.of(campaign).own_methods:
         return f"sky.methods: {own[0]}"
-    return f"drizzle.{campaign.drizzle.checks[0]}" if campaign.drizzle.checks else None
+    if campaign.drizzle.has_witness:
+        return "drizzle.witness"
+    return None if campaign.drizzle.sample is None else "drizzle.sample"
 
 
 def rules_of(campaign: Campaign) -> Rules:

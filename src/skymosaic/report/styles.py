@@ -36,4 +36,3 @@ GROUP_LINES: tuple[Literal["-", "--", "-.", ":"], ...] = ("-", "--", "-.", ":")
 GROUP_DASHES: Mapping[str, str] = {"-": "solid", "--": "dashed", "-.": "dashdot", ":": "dotted"}
 
 # A perceptually ordered scale for magnitudes; its ends differ in lightness as well.
-SIZES = "Cividis256"

@@ -65,6 +65,8 @@ def find_place(uri: str, s3: Mapping[str, Any] | None = None) -> Place:
 
 def settle(campaign: Campaign) -> None:
     """Forget a submission that waits for nothing: all it asks for has been done before."""
+    if campaign.compute.share is not None:  # others of the job array may be at work, or wait
+        return
     store = open_store(campaign.store.uri, campaign.store.model_dump(exclude={"uri"}))
     place = Place(store, campaign.name, None)
     try:

@@ -88,5 +88,5 @@ def cancel(uri: str, s3: Mapping[str, Any] | None = None) -> str:
     last = submissions.read(place)
     if last is not None and handover.is_waiting(place, last):
         handover.cancel(place, last, stored_campaign(uri, s3))
-        return f"withdrew {last.what}"
+        return f"withdrew {last.what or 'a submission that was being handed over'}"
     raise MissingError(f"{uri} is neither running nor queued: there is nothing to cancel")

@@ -89,7 +89,8 @@ def run(
     mosaics = [_mosaic_or_error(campaign, place, source, group) for group in groups]
     before = _each(_look_up, mosaics)
     todo = before.count(None)
-    if not todo and is_told(campaign, told):
+    has_states = not is_program or told.store.read_text(told.key(STATES)) is not None
+    if not todo and has_states and is_told(campaign, told):
         return _outcome(is_program, place, before, reused=True)
     with (
         reported_if_broken_off(place),
@@ -103,7 +104,9 @@ def run(
             with workers(campaign, place, both(tell, recorder.tell), parcels) as client:
                 recorder.watch(dashboard=execution.dashboard_of(client))
                 both(expect, recorder.expect)(len(tasks_of_groups(campaign, groups)))
-                ended = _each(partial(_make, client), mosaics, before)
+                ended = _each(partial(_make, client), groups, mosaics, before)
+        else:
+            _each(Mosaic.write, mosaics)
         if is_program:
             _write_states(told, place, groups, ended)
     return _outcome(is_program, place, ended, reused=not todo)
@@ -144,7 +147,6 @@ def _mosaic_or_error(
     except SkymosaicError as error:
         if not group.name:
             raise
-        log.warning("group %s: %s", group.name, error)
         return error
 
 
@@ -161,10 +163,14 @@ def _look_up(mosaic: Mosaic | SkymosaicError) -> Finished[ComparisonResult] | No
 
 
 def _make(
-    client: Client, mosaic: Mosaic | SkymosaicError, before: Finished[ComparisonResult] | None
+    client: Client,
+    group: Group,
+    mosaic: Mosaic | SkymosaicError,
+    before: Finished[ComparisonResult] | None,
 ) -> Ended:
     """Make a mosaic that is not finished; a group that fails does not stop the others."""
     if isinstance(mosaic, SkymosaicError):
+        log.warning("group %s: %s", group.name, mosaic)
         return mosaic
     try:
         mosaic.write()
@@ -175,7 +181,7 @@ def _make(
     except SkymosaicError as error:
         if not mosaic.place.label:
             raise
-        log.warning("group %s: %s", mosaic.place.label.strip(), error)
+        log.warning("group %s: %s", group.name, error)
         report_broken_off(mosaic.place)
         return error
 

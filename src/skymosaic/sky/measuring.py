@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from skymosaic.sky.layout import Layout, Pair
 from skymosaic.sky.samples import Sample
-from skymosaic.sky.statistics import Measured, Singles, Statistic
+from skymosaic.sky.statistics import Measured, Statistic
 
 
 @dataclass(frozen=True)
@@ -55,29 +55,6 @@ def good_pixels(
     if user is not None:
         good &= user
     return good
-
-
-def measure_chip(
-    layout: Layout, chip: int, image: Singles, good: NDArray[np.bool_], statistic: Statistic
-) -> ChipSky:
-    """Measure one chip.
-
-    Parameters
-    ----------
-    layout : Layout
-        From `plan_layout`.
-    chip : int
-        Its index there.
-    image : array of float32, shape (rows, columns)
-        Its pixels, in the units of the file.
-    good : array of bool, same shape
-        From `good_pixels`.
-    statistic : Statistic
-        What to measure.
-    """
-    return measure_sample(
-        layout, chip, Sample(np.asarray(image, dtype=np.float32), good), statistic
-    )
 
 
 def measure_sample(layout: Layout, chip: int, sample: Sample, statistic: Statistic) -> ChipSky:

@@ -14,7 +14,6 @@ from skymosaic.host.counting import counted
 if TYPE_CHECKING:
     from astropy.table import Table
 
-_MJD_OF_UNIX = 40587.0
 _SHOWN = 5
 
 

@@ -28,7 +28,6 @@ from skymosaic.sky.sources import SourceMask
 from skymosaic.sky.static_rule import Rule
 from skymosaic.sky.statistics import Singles, Statistic
 from skymosaic.sky.swapped import SwappedOverlaps, swapped_overlaps
-from skymosaic.sky.values import SkyValue
 
 _WCS = re.compile(
     "(WCSAXES|CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CD[12]_|PC[12]_|PV[12]_|LONPOLE|LATPOLE|RADESYS|EQUINOX"
@@ -295,15 +294,6 @@ def measure_all(
             index += 1
     brightness = [e.brightness_factor(chip.extver) for e in exposures for chip in e.chips]
     return {name: MeasuredChips(layout, each, brightness) for name, each in measured.items()}
-
-
-def sky_values(exposures: Sequence[Exposure], skies: Skies, method: str) -> list[SkyValue]:
-    """Return one method's values as the other parts of the project speak of them."""
-    chips = [(exposure, chip) for exposure in exposures for chip in exposure.chips]
-    return [
-        SkyValue(exposure.rootname, chip.extver, value, exposure.brightness_factor(chip.extver))
-        for (exposure, chip), value in zip(chips, skies.methods[method].values, strict=True)
-    ]
 
 
 def write_skyfile(path: Path, exposures: Sequence[Exposure], subtracted: Sequence[float]) -> None:
