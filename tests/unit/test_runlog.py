@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from skymosaic.errors import MissingError
+from skymosaic.errors import MissingError, StoreError
 from skymosaic.host import logs
 from skymosaic.host.logs import in_run
 from skymosaic.journal import runlog
@@ -103,10 +103,21 @@ def test_a_campaign_without_a_log(place) -> None:
         list(runlog.lines(place, 2))
 
 
-def test_a_store_that_is_away_does_not_stop_the_run(place) -> None:
+def test_a_store_that_is_away_does_not_stop_the_run(place, monkeypatch) -> None:
+    write, refused = type(place.store).write_text, list[StoreError]()
+
+    def seen(store: LocalStore, key: str, text: str) -> None:
+        try:
+            write(store, key, text)
+        except StoreError as error:
+            refused.append(error)
+            raise
+
+    monkeypatch.setattr(type(place.store), "write_text", seen)
     with in_run(place.topic, "demo", 1), runlog.kept(place, 1):
         Path(place.store.uri).write_text("not a folder")
         log.info("nobody can keep this")
+    assert refused
 
 
 def test_outside_of_a_run_lines_tell_none() -> None:
