@@ -239,7 +239,9 @@ def test_full_disk_in_scratch(small_disk: Path, tmp_path: Path, files: Path) -> 
     )
     ended = skymosaic("run", file, "--store", tmp_path / "store", "--scratch", small_disk)
     assert ended.code == 9
-    assert "no space left in the scratch folder" in ended.err
+    # The copies of the exposures fill it, or drizzlepac does: whichever of two methods comes first.
+    assert "no space left" in ended.err
+    assert "compute.scratch" in ended.err
     assert "comparison" not in manifests(tmp_path / "store" / "wrong")
     assert list(small_disk.iterdir()) == []
 
