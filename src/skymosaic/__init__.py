@@ -10,8 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    __version__: str
     from skymosaic.api import Mosaic, Run, load
+    from skymosaic.versions import __version__
 
 __all__ = ["Mosaic", "Run", "__version__", "load"]
 
@@ -19,9 +19,9 @@ __all__ = ["Mosaic", "Run", "__version__", "load"]
 def __getattr__(name: str) -> Any:
     """Import what is asked for: the programming interface takes astropy."""
     if name == "__version__":
-        from importlib.metadata import version
+        from skymosaic.versions import __version__
 
-        return version("skymosaic")
+        return __version__
     if name not in ("Mosaic", "Run", "load"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from skymosaic import api

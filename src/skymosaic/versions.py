@@ -18,6 +18,7 @@ _PACKAGES = (
     "numpy",
     "scipy",
 )
+__version__ = version("skymosaic")
 
 
 @functools.cache

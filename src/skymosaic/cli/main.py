@@ -7,9 +7,9 @@ import gc
 
 import click
 
-from skymosaic import __version__
 from skymosaic.cli import clusters, files, running, stored
 from skymosaic.host.logs import log_to_stderr
+from skymosaic.versions import __version__
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
