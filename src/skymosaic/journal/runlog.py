@@ -19,6 +19,7 @@ from typing_extensions import TypedDict
 
 from skymosaic.errors import MissingError, StoreError
 from skymosaic.host.logs import entry_of, is_ours
+from skymosaic.host.periodic import PeriodicWriter
 from skymosaic.host.shown import shown, shown_lines
 from skymosaic.journal import submission as submissions
 from skymosaic.steps.step import Place
@@ -61,10 +62,8 @@ class RunLog(logging.Handler):
         self._full = list[tuple[int, list[str]]]()
         """Parts that get no more lines, and are not written yet."""
         self._lines_lock = threading.Lock()
-        self._changed, self._ended = threading.Event(), threading.Event()
-        self._writer = threading.Thread(target=self._write_changes, daemon=True)
+        self._writer = PeriodicWriter("the log of the run", self._write, _PAUSE)
         self.addFilter(is_ours)
-        self._writer.start()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line."""
@@ -76,24 +75,13 @@ class RunLog(logging.Handler):
             if self._size <= _PART:
                 self._lines.append(line)
                 self._size += len(line)
-        self._changed.set()
+        self._writer.changed()
 
     def end(self) -> None:
         """Write what is not written yet."""
-        self._ended.set()
-        self._changed.set()
-        self._writer.join()
-        self._flush()
+        self._writer.end()
 
-    def _write_changes(self) -> None:
-        while not self._ended.is_set():
-            self._changed.wait()
-            self._changed.clear()
-            if not self._ended.is_set():
-                self._flush()
-                self._ended.wait(_PAUSE)
-
-    def _flush(self) -> None:
+    def _write(self) -> None:
         """Write what changed. The store logs, too, when it is away: no lock is held meanwhile."""
         with self._lines_lock:
             due, self._full = [*self._full, (self._part, list(self._lines))], []
@@ -102,7 +90,7 @@ class RunLog(logging.Handler):
             try:
                 if lines:
                     self._store.write_text(key, text)
-            except StoreError:  # the run matters more than its log
+            except StoreError:  # a warning would be one more line to write, again and again
                 with self._lines_lock:
                     self._full = [*due[done:-1], *self._full]
                 return

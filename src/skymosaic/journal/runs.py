@@ -21,6 +21,7 @@ from typing_extensions import TypedDict
 
 from skymosaic.errors import CancelledError, DamagedError, StoreError
 from skymosaic.host.logs import STEPS, in_step
+from skymosaic.host.periodic import PeriodicWriter
 from skymosaic.steps.progress import Event
 from skymosaic.steps.step import Place, as_record
 from skymosaic.store import Product, lease, shapes
@@ -130,7 +131,6 @@ class Recorder:
         self._store = place.store.hurried(_PATIENCE)
         self._place = place
         self._key = _record_key(place, number)
-        self._changed, self._ended = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._record: dict[str, Any] = {
             "campaign": dict(asked),
@@ -146,9 +146,8 @@ class Recorder:
         }
         self._tasks: dict[str, dict[str, Any]] = {}
         """By name, in the order in which they started."""
-        self._write()
-        self._writer = threading.Thread(target=self._write_changes, daemon=True)
-        self._writer.start()
+        self._writer = PeriodicWriter("the record of the run", self._write, _PAUSE)
+        self._writer.now()
 
     def watch(self, **where: str) -> None:
         """Take down where the run can be watched: its Dask dashboard, its metrics."""
@@ -174,7 +173,7 @@ class Recorder:
             self._tasks[event.task] = entry
             if self._metrics:
                 self._metrics.tell(event)
-        self._changed.set()
+        self._writer.changed()
         with in_step(self._place.topic, event.task):
             level = logging.WARNING if event.state == "failed" else logging.INFO
             told.log(level, "%s after %.1f s %s", event.state, event.seconds, event.detail)
@@ -187,12 +186,10 @@ class Recorder:
         error : BaseException or None
             What ended it; None where it went well.
         """
-        self._ended.set()
-        self._changed.set()
-        self._writer.join()
+        steps = self._steps()
         with self._lock:
             self._record |= {
-                "steps": self._steps(),
+                "steps": steps,
                 "ended": _now(),
                 "state": "done" if error is None else "failed",
                 "error": None if error is None else as_record(error),
@@ -201,7 +198,7 @@ class Recorder:
                 self._record["state"] = "interrupted"
             if isinstance(error, CancelledError):
                 self._record["state"] = "cancelled"
-        self._write()
+        self._writer.end()
 
     def _steps(self) -> dict[str, Any]:
         """Return what the manifests and the records of failed steps tell."""
@@ -232,23 +229,12 @@ class Recorder:
     def _note(self, name: str, value: Any) -> None:
         with self._lock:
             self._record[name] = value
-        self._changed.set()
-
-    def _write_changes(self) -> None:
-        while not self._ended.is_set():
-            self._changed.wait()
-            self._changed.clear()
-            if not self._ended.is_set():
-                self._write()
-                self._ended.wait(_PAUSE)
+        self._writer.changed()
 
     def _write(self) -> None:
         with self._lock:
             record = {**self._record, "tasks": list(self._tasks.values())}
-        try:
-            self._store.write_json(self._key, shapes.sealed(record))
-        except StoreError as error:  # the run matters more than its record
-            log.warning("the record of the run could not be written: %s", error)
+        self._store.write_json(self._key, shapes.sealed(record))
 
 
 def last_status(place: Place) -> Status | None:
