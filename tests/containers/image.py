@@ -164,7 +164,8 @@ def refuses(bench: Bench) -> str:
         f"FROM {IMAGE}\nUSER 0\n"
         "RUN sed -i 's/^\\( *\\)give_back()/\\1pass/' "
         "/opt/skymosaic/lib/python3*/site-packages/skymosaic/drizzlepac_calls/server.py"
-        " && rm -f /opt/skymosaic/lib/python3*/site-packages/skymosaic/drizzlepac_calls/__pycache__/server.*\n"
+        " && rm -f /opt/skymosaic/lib/python3*/site-packages/skymosaic/drizzlepac_calls/"
+        "__pycache__/server.*\n"
         "USER 10001\nRUN skymosaic doctor\n"
     )
     done = bench.engine.docker("build", "--network=host", context, accept=True)
