@@ -24,6 +24,7 @@ from skymosaic.runs import asking
 from skymosaic.steps.progress import Event
 from skymosaic.steps.step import Bench, Place, run_step
 from skymosaic.store import LocalStore, lease
+from skymosaic.store.shapes import sealed
 from tests.unit.small_store import plain
 
 CAMPAIGN = "campaign: {name: demo}\nsource: {kind: simulated}\n"
@@ -118,6 +119,22 @@ def test_a_run_that_is_at_work_and_one_that_was_killed(place) -> None:
     assert (killed.state, killed.state.exit_code) == (RunState.INTERRUPTED, 22)
     assert killed.tasks[0].state == "lost"
     recorder.end(None)
+
+
+def test_a_task_has_its_kind_and_step_but_in_records_of_older_versions(place) -> None:
+    recorder = Recorder(place, 1, {})
+    said = {"kind": "drizzle", "group": "M16", "step": "runs/match"}
+    recorder.tell(Event("drizzle match", "finished", "", 1.5, **said))
+    recorder.end(None)
+    [task] = asking.find_status(uri(place)).tasks
+    assert (task.kind, task.group, task.step) == ("drizzle", "M16", "runs/match")
+    key = "demo/records/000001.json"
+    written = place.store.read_json(key)
+    for name in ("kind", "group", "step"):
+        del written["tasks"][0][name]
+    place.store.write_json(key, sealed(written))
+    [old] = asking.find_status(uri(place)).tasks
+    assert (old.name, old.kind, old.group, old.step) == ("drizzle match", "", "", "")
 
 
 def test_the_last_run_counts(place) -> None:

@@ -206,7 +206,7 @@ def test_a_run_is_cancelled_from_its_store(campaign, place, backend, interruptib
         recorded(place, campaign, held) as recorder,
     ):
         place.store.write_text(place.key("campaign.yaml"), record.read(place).text)
-        recorder.tell(Event("align", "started"))
+        recorder.tell(Event("align", "started", kind="align", group="M16", step="aligned"))
         assert "asked run on host" in asking.cancel(uri(place))
         wait_for(lambda: False, "the interruption", 10)
     events = []
@@ -214,6 +214,9 @@ def test_a_run_is_cancelled_from_its_store(campaign, place, backend, interruptib
     assert (status.state, code) == (RunState.CANCELLED, 18)
     assert status.state.exit_code == 23
     assert [(event.task, event.state) for event in events] == [("align", "failed")]
+    assert [(event.kind, event.group, event.step) for event in events] == [
+        ("align", "M16", "aligned")
+    ]
     # The request was for that run: the next one is left alone.
     backend.known = False
     with locked(place, "run") as held, recorded(place, campaign, held):

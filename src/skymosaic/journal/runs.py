@@ -83,6 +83,15 @@ class TaskState:
     """Wall time, s."""
     detail: str
     """What it was doing, or why it failed."""
+    kind: str = ""
+    """What its like are counted by; this and the following as in its `Event`.
+
+    Empty where an older version wrote the record.
+    """
+    step: str = ""
+    """The step that it makes."""
+    group: str = ""
+    """The mosaic of a program that it works for."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +177,9 @@ class Recorder:
             "state": states.get(event.state, event.state),
             "seconds": round(event.seconds, 1),
             "detail": event.detail,
+            "kind": event.kind,
+            "step": event.step,
+            "group": event.group,
         }
         with self._lock:
             self._tasks[event.task] = entry
@@ -271,6 +283,9 @@ def last_status(place: Place) -> Status | None:
                 lost if task["state"] == "running" else task["state"],
                 task["seconds"],
                 task["detail"],
+                kind=task.get("kind", ""),
+                step=task.get("step", ""),
+                group=task.get("group", ""),
             )
             for task in record["tasks"]
         ],

@@ -57,12 +57,24 @@ def follow(
             if (before := seen.get(task.name)) != task:
                 seen[task.name] = task
                 if before is None or before.state != task.state or task.state == "running":
-                    tell(Event(task.name, _STATES[task.state], task.detail, task.seconds))
+                    tell(_event_of(task))
         if status.state in (RunState.RUNNING, RunState.SUBMITTED):
             alive = time.monotonic()
         elif status.state is not RunState.INTERRUPTED or time.monotonic() - alive > _GRACE:
             return status, _exit_code(status)
         time.sleep(_POLL)
+
+
+def _event_of(task: TaskState) -> Event:
+    return Event(
+        task.name,
+        _STATES[task.state],
+        task.detail,
+        task.seconds,
+        kind=task.kind,
+        group=task.group,
+        step=task.step,
+    )
 
 
 def _exit_code(status: Status) -> int:

@@ -66,6 +66,10 @@ class TaskEntry(TypedDict):
     state: Literal["running", "done", "reused", "failed"]
     seconds: Seconds
     detail: str
+    # Older versions wrote none of these.
+    kind: NotRequired[str]
+    step: NotRequired[str]
+    group: NotRequired[str]
 
 
 class RunEntry(TypedDict):
