@@ -75,7 +75,7 @@ def with_planes(
     A report tells of planes where they fit better by more than chance.
     """
     on_grid = matched_on_grid(grid, cut_outs, load, exposures, planes=True)
-    told = bool(on_grid.told["planes"]["significant"])
+    told = bool(on_grid.summary["planes"]["significant"])
     return in_data_units(on_grid, exposures), on_grid.tilts, told
 
 

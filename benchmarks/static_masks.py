@@ -63,7 +63,7 @@ def main() -> None:
             way = SkySettings(static=None if rule == "none" else rule)
             found = measure_skies(folder, exposures, {"a": way}, ["match"], pixels=pixels)["a"]
             cpu = time.process_time() - began
-            told = pixels.static_masks(way.static, way.static_sig).told()
+            told = pixels.static_masks(way.static, way.static_sig).summaries()
             share = ", ".join(f"{100 * one['share']:.4g}%" for one in told) or "-"
             needed = ", ".join(str(one["needed"]) for one in told) or "-"
             # An exposure that was not measured has no value.

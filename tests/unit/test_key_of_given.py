@@ -9,9 +9,9 @@ from skymosaic.pipeline.drizzle import key_of_given
 from skymosaic.sky.values import SkyValue
 
 
-def given(error: float, told: dict[str, Any] | None) -> AppliedSky:
+def given(error: float, differences: dict[str, Any] | None) -> AppliedSky:
     values = [SkyValue("a", extver, 1.5, 400.0, error) for extver in (1, 2)]
-    return AppliedSky(values, (1.5, 1.5), (1.5, 1.5), told=told)
+    return AppliedSky(values, (1.5, 1.5), (1.5, 1.5), differences=differences)
 
 
 def test_skies_of_exposures_have_the_key_that_they_had() -> None:
@@ -22,6 +22,10 @@ def test_skies_of_exposures_have_the_key_that_they_had() -> None:
 
 def test_one_sky_with_other_errors_is_made_anew_where_exposures_have_chips() -> None:
     auto, off = ({"chips": {"per_chip": word}} for word in ("auto", False))
-    keys = [key_of_given(given(error, told)) for error in (0.1, 0.2) for told in (auto, off)]
+    keys = [
+        key_of_given(given(error, differences))
+        for error in (0.1, 0.2)
+        for differences in (auto, off)
+    ]
     assert all(key["sky"] == [1.5, 1.5] for key in keys)
     assert all(a != b for i, a in enumerate(keys) for b in keys[:i])

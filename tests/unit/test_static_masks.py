@@ -60,7 +60,7 @@ def exposure(
 
 
 def told_of(folder: Path, exposures: list[Exposure], rule: object) -> list[dict[str, Any]]:
-    return masks_of_files(folder, exposures, {"static": rule}).told()
+    return masks_of_files(folder, exposures, {"static": rule}).summaries()
 
 
 def test_each_chip_of_a_detector_has_a_mask_of_its_own(tmp_path: Path) -> None:

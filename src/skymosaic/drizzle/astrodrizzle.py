@@ -50,14 +50,14 @@ class Drizzled:
     """What AstroDrizzle's records of the sky say, which agree; empty where it was not at work."""
     peak_memory: int
     """Bytes."""
-    told: Mapping[str, Any] | None = None
+    differences: Mapping[str, Any] | None = None
     """What the differences on the common grid tell, where the method looks at them."""
     footprints: Mapping[str, Any] | None = None
     """What swapped footprints do to the overlaps, where they were used."""
     cosmic_rays: Mapping[str, Any] | None = None
-    """How cosmic rays were looked for once for all methods; see `cosmic_rays.CosmicRays.told`."""
+    """How cosmic rays were looked for once for all methods; see `CosmicRays.summary`."""
     static: Sequence[Mapping[str, Any]] = ()
-    """The static mask of each chip; see `static_masks.StaticMasks.told`."""
+    """The static mask of each chip; see `static_masks.StaticMasks.summaries`."""
 
 
 def drizzle(
@@ -105,12 +105,12 @@ def drizzle(
     fill_missing(folder, exposures, parameters)
     static = masks_of_files(folder, exposures, parameters)
     known = flag_repeated(folder, exposures, static, parameters)
-    asked = pars.for_method(known, grid.final_parameters(), method)
+    arguments = pars.for_method(known, grid.final_parameters(), method)
     if given is not None:
         from skymosaic.drizzle.onepass.sky import write_skyfile  # with scipy
 
         write_skyfile(folder / _SKYFILE, exposures, given.subtracted)
-        asked |= {"skyfile": _SKYFILE, "skymethod": "localmin"}  # of these, it takes the first
+        arguments |= {"skyfile": _SKYFILE, "skymethod": "localmin"}  # of these, it takes the first
     try:
         call = process.call(
             "astrodrizzle",
@@ -118,7 +118,7 @@ def drizzle(
             {
                 "files": [exposure.name for exposure in exposures],
                 "output": output,
-                "parameters": asked,
+                "parameters": arguments,
             },
             log,
         )
@@ -132,14 +132,14 @@ def drizzle(
         printed.write("\n===== astrodrizzle.log =====\n" + runfile.read_text())
     science, weight = _products(folder, output)
     _must_be_on_grid(science, grid)
-    told = log.read_text()
-    sky = read_sky(method, exposures, folder, science, told)
+    log_text = log.read_text()
+    sky = read_sky(method, exposures, folder, science, log_text)
     if given is not None:
         sky = _as_given(method, sky, given)
-    checks = read_checks(exposures, folder, science, told)
-    told_beside = None if given is None else given.told
+    checks = read_checks(exposures, folder, science, log_text)
+    differences = None if given is None else given.differences
     return Drizzled(
-        science, weight, sky, checks, call.peak_memory, told_beside, static=static.told()
+        science, weight, sky, checks, call.peak_memory, differences, static=static.summaries()
     )
 
 
@@ -181,8 +181,8 @@ def weight_checksum(path: Path) -> str:
 
 def _products(folder: Path, output: str) -> tuple[Path, Path]:
     # _drz, _drc or _drw, as AstroDrizzle finds right: the files themselves tell.
-    made = sorted(folder.glob(f"{glob.escape(output)}_dr[a-z]_sci.fits"))
-    for science in made:
+    candidates = sorted(folder.glob(f"{glob.escape(output)}_dr[a-z]_sci.fits"))
+    for science in candidates:
         weight = science.with_name(science.name.replace("_sci.fits", "_wht.fits"))
         if weight.exists():
             return science, weight

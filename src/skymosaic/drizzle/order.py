@@ -63,7 +63,7 @@ class StaticChoice:
 
     Parameters
     ----------
-    asked : {'auto', 'once', 'repeated', 'none'}
+    requested : {'auto', 'once', 'repeated', 'none'}
         ``sky.static``.
     kept : Rule
         The rule of its first run, which ``auto`` keeps.
@@ -71,16 +71,16 @@ class StaticChoice:
         How many exposures that had; None: an older version ran it.
     """
 
-    asked: Static = "auto"
+    requested: Static = "auto"
     kept: Rule = "once"
     first: int | None = None
 
     @staticmethod
-    def of(asked: Static, recorded: FirstRule | None) -> StaticChoice:
+    def of(requested: Static, recorded: FirstRule | None) -> StaticChoice:
         """Return it from what was recorded at `plan`; older versions had AstroDrizzle's rule."""
         if recorded is None or recorded.kept == "once":
-            return StaticChoice(asked)
-        return StaticChoice(asked, recorded.kept, recorded.first)
+            return StaticChoice(requested)
+        return StaticChoice(requested, recorded.kept, recorded.first)
 
 
 def is_infrared(detector: Detector) -> bool:
@@ -144,11 +144,11 @@ def decide(
 
 def _static(static: StaticChoice, exposures: int) -> dict[str, tuple[Any, str]]:
     """Return the parameter of the static mask with its source; nothing for AstroDrizzle's rule."""
-    if static.asked == "none":
+    if static.requested == "none":
         return {"static": (False, "sky.static: none")}
-    if static.asked == "repeated":
-        return {"static": (static.asked, "sky.static: repeated")}
-    if static.asked == "auto" and static.kept == "repeated":
+    if static.requested == "repeated":
+        return {"static": (static.requested, "sky.static: repeated")}
+    if static.requested == "auto" and static.kept == "repeated":
         first = static.first or exposures
         why = f"sky.static: auto; {first} exposures at the campaign's first run, {MANY} or more"
         return {"static": (static.kept, why)}
@@ -157,7 +157,7 @@ def _static(static: StaticChoice, exposures: int) -> dict[str, tuple[Any, str]]:
 
 def _late(static: StaticChoice, exposures: int) -> str | None:
     """Return what to say of a campaign that has grown beyond what its rule is good for."""
-    if static.asked != "auto" or static.kept != "once" or first_rule(exposures) == "once":
+    if static.requested != "auto" or static.kept != "once" or first_rule(exposures) == "once":
         return None
     return (
         "The static mask is AstroDrizzle's, as at the first run of this campaign: a pixel that is "
@@ -213,7 +213,9 @@ def as_far_as_known(detectors: Sequence[Detector], given: Mapping[str, Any]) -> 
     """
     if detectors and not any(map(is_ccd, detectors)):
         return pars.resolve(given)
-    return pars.resolve(given, pars.DEFAULTS | dict.fromkeys(pars.CR_STEPS, _asked(given) or False))
+    return pars.resolve(
+        given, pars.DEFAULTS | dict.fromkeys(pars.CR_STEPS, _wants_cosmic_rays(given) or False)
+    )
 
 
 def flags_ignored(detector: Detector, given: Mapping[str, Any]) -> Ignored:
@@ -249,12 +251,12 @@ def flags_ignored(detector: Detector, given: Mapping[str, Any]) -> Ignored:
 
 def may_look_for_cosmic_rays(detectors: Sequence[Detector], given: Mapping[str, Any]) -> bool:
     """Tell whether cosmic rays may be looked for; parameters as for `as_far_as_known`."""
-    if _asked(given) is None:
+    if _wants_cosmic_rays(given) is None:
         return not detectors or any(map(is_ccd, detectors))
     return pars.has_cr_steps(as_far_as_known(detectors, given))
 
 
-def _asked(given: Mapping[str, Any]) -> bool | None:
+def _wants_cosmic_rays(given: Mapping[str, Any]) -> bool | None:
     """Return whether the user wants cosmic rays looked for; None where he does not say."""
     named = [bool(given[step]) for step in pars.CR_STEPS if step in given]
     return all(named) if named else None
@@ -269,11 +271,11 @@ def _of_ccd(
     detector: Detector, depth: Depth, given: Mapping[str, Any], started: float | None
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the defaults of a CCD, and where each is from."""
-    asked, median = _asked(given), depth.median
-    looked_for = median >= 2 if asked is None else asked
+    wanted, median = _wants_cosmic_rays(given), depth.median
+    looked_for = median >= 2 if wanted is None else wanted
     # Who looks for cosmic rays does it where there are two exposures, however few such places.
     compared = max(median, 2 if looked_for else 1)
-    told = f"median depth {median}"
+    depth_text = f"median depth {median}"
     era: Era = ""
     if changes_with_date(detector):
         era = "pre" if started is not None and started < UVIS_CHANGED else "post"
@@ -281,7 +283,7 @@ def _of_ccd(
     own_name = "" if imager is None else imager.hap
     alike = not own_name  # STIS, whose flags in DQ are others than those of ACS
     hap = hap_parameters(own_name or _ALIKE, compared, era)
-    found, source = dict(hap.parameters), f"drizzlepac's {hap.file}; {told}"
+    found, source = dict(hap.parameters), f"drizzlepac's {hap.file}; {depth_text}"
     if alike:
         source += "; those of ACS/WFC, as drizzlepac has none of this detector"
     sources = dict.fromkeys(found, source)
@@ -289,7 +291,7 @@ def _of_ccd(
         own = "AstroDrizzle's own: the flags of this detector are not those of ACS"
         found |= dict.fromkeys(_FLAGS, "0")
         sources |= dict.fromkeys(_FLAGS, own)
-    if asked is None:
+    if wanted is None:
         why = f"{label(detector)} is a CCD: true from a median depth of 2 on; it is {median}"
     else:
         why = "as the other steps against cosmic rays in the campaign file"
@@ -306,7 +308,7 @@ def _warnings(
     if pars.has_cr_steps(parameters):
         return _of_masks(depth, parameters)
     ccds = [detector for detector in detectors if is_ccd(detector)]
-    if not ccds or _asked(given) is not None:
+    if not ccds or _wants_cosmic_rays(given) is not None:
         return []
     if len(detectors) > 1:
         names = ", ".join(map(label, detectors))
@@ -320,38 +322,38 @@ def _warnings(
             "Cosmic rays stay in the mosaics: an older version of skymosaic made them, and looked "
             "for none unless the campaign file asked for it. `skymosaic run` makes them again."
         ]
-    told = "Cosmic rays stay in the mosaics: most of the area has one exposure only, and they are "
-    told += "found where exposures differ."
+    text = "Cosmic rays stay in the mosaics: most of the area has one exposure only, and they are "
+    text += "found where exposures differ."
     if depth.share(2) > 0:
-        told += (
+        text += (
             " Set drizzle.parameters: {driz_cr: true} to look for them in the "
             f"{_percent(depth.share(2))} that two exposures or more cover."
         )
     if "final_bits" not in given:
-        told += (
+        text += (
             f" Pixels with flags are used as drizzlepac uses them of one exposure (final_bits "
             f"{parameters['final_bits']})."
         )
-    return [told]
+    return [text]
 
 
 def _of_masks(depth: Depth | None, parameters: Mapping[str, Any]) -> list[str]:
     """Return what the masks of cosmic rays lack, and what they have too much."""
-    told = []
+    warnings = []
     if depth is not None and (single := depth.share(1, 1)) > 0:
-        told.append(
+        warnings.append(
             f"Cosmic rays stay in {_percent(single)} of the area, which one exposure alone covers: "
             "they are found where exposures differ."
         )
     kind = str(parameters.get("combine_type", "minmed"))  # AstroDrizzle's own default
     deep = 0.0 if depth is None else depth.share(_MOST_FOR_MINMED + 1)
     if kind in ("minmed", "iminmed") and deep > 0:
-        told.append(
+        warnings.append(
             f"combine_type {kind} takes good pixels for cosmic rays where more than "
             f"{_MOST_FOR_MINMED} exposures overlap, in {_percent(deep)} of the area; set "
             "drizzle.parameters: {combine_type: median}."
         )
-    return told
+    return warnings
 
 
 def _percent(share: float) -> str:

@@ -104,8 +104,8 @@ def read_sky(
     unseen = chips_without_pixels(log) if method == "localmin" else set()
     header = _from_headers(exposures, folder)
     records = {"HDRTAB": _from_hdrtab(product), "log": _from_log(log)}
-    for where, values in records.items():
-        _must_agree(method, header, where, values)
+    for source, values in records.items():
+        _must_agree(method, header, source, values)
     return [
         SkyValue(
             rootname=exposure.rootname,
@@ -185,13 +185,13 @@ def _from_log(log: str) -> _Values:
 
 
 def _must_agree(
-    method: str, header: _Values, where: str, values: Mapping[tuple[str, int], float | None]
+    method: str, header: _Values, source: str, values: Mapping[tuple[str, int], float | None]
 ) -> None:
     missing = sorted(set(header) - set(values))
     if missing:
         rootname, extver = missing[0]
         raise SkyError(
-            f"skymethod {method!r}: {rootname}[SCI,{extver}] is not in the {where} of the run, so "
+            f"skymethod {method!r}: {rootname}[SCI,{extver}] is not in the {source} of the run, so "
             "what was subtracted from it is unknown"
         )
     for (rootname, extver), expected in header.items():
@@ -200,5 +200,5 @@ def _must_agree(
         if not same_sky(expected or 0.0, found or 0.0):
             raise SkyError(
                 f"skymethod {method!r}: MDRIZSKY of {rootname}[SCI,{extver}] is {expected} in the "
-                f"exposure's header and {found} in the {where}; the mosaic cannot be trusted"
+                f"exposure's header and {found} in the {source}; the mosaic cannot be trusted"
             )

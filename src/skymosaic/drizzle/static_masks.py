@@ -27,7 +27,7 @@ from skymosaic.sky.statistics import Singles
 
 REPEATED: Rule = "repeated"
 """The value of `static` that is not AstroDrizzle's."""
-TOLD = 0.05
+WARNED = 0.05
 """Share of a chip's pixels above which a mask is warned of ..."""
 REFUSED = 0.5
 """... and above which it is refused."""
@@ -86,8 +86,8 @@ class Place:
         return self.detector, self.chip, self.rows, self.columns, self.x, self.y
 
     def __str__(self) -> str:
-        where = f" from ({self.x + 1:g}, {self.y + 1:g})" if self.x or self.y else ""
-        return f"{self.detector} [SCI,{self.extver}] of {self.columns} x {self.rows} pixels{where}"
+        corner = f" from ({self.x + 1:g}, {self.y + 1:g})" if self.x or self.y else ""
+        return f"{self.detector} [SCI,{self.extver}] of {self.columns} x {self.rows} pixels{corner}"
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class StaticMasks:
         mask = None if self.rule is None else self.masks.get(place.key(self.rule))
         return None if mask is None else mask.low
 
-    def told(self) -> list[dict[str, Any]]:
+    def summaries(self) -> list[dict[str, Any]]:
         """Return what is recorded of each mask, as plain values."""
         return [
             {
@@ -166,7 +166,7 @@ def find_masks(
             found[key], places[key] = LowPixels(image.shape), place
         found[key].add(too_low(image, static_sig))
     masks = StaticMasks(rule, {key: one.mask(rule) for key, one in found.items()}, places)
-    for one in masks.told():
+    for one in masks.summaries():
         if one["share"] > REFUSED:
             raise SkyError(refusal(one))
     return masks
@@ -268,27 +268,27 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g}%"
 
 
-def warning(told: Mapping[str, Any]) -> str | None:
-    """Return what is to be known of a mask, as `StaticMasks.told` has it; None: nothing."""
-    if told["share"] <= TOLD:
+def warning(mask: Mapping[str, Any]) -> str | None:
+    """Return what is to be known of a mask, as `StaticMasks.summaries` has it; None: nothing."""
+    if mask["share"] <= WARNED:
         return None
-    return f"The static mask leaves out {_what(told)}"
+    return f"The static mask leaves out {_what(mask)}"
 
 
-def refusal(told: Mapping[str, Any]) -> str:
+def refusal(mask: Mapping[str, Any]) -> str:
     """Return why a mask is refused."""
-    return f"the static mask would leave out {_what(told)}"
+    return f"the static mask would leave out {_what(mask)}"
 
 
-def _what(told: Mapping[str, Any]) -> str:
-    said = f"{percent(told['share'])} of {told['name']}: the pixels that are low (static_sig) in "
-    if told["rule"] == "once":
+def _what(mask: Mapping[str, Any]) -> str:
+    said = f"{percent(mask['share'])} of {mask['name']}: the pixels that are low (static_sig) in "
+    if mask["rule"] == "once":
         return (
-            f"{said}any of {counted(told['exposures'], 'exposure')}. Random low pixels add up in "
+            f"{said}any of {counted(mask['exposures'], 'exposure')}. Random low pixels add up in "
             "it. Set sky.static: repeated to mask pixels that are low in several exposures, or "
             "sky.static: none to mask none"
         )
     return (
-        f"{said}{told['needed']} or more of {told['exposures']} exposures. These are more than bad "
+        f"{said}{mask['needed']} or more of {mask['exposures']} exposures. These are more than bad "
         "pixels: look at the exposures. Set sky.static: none to mask none"
     )

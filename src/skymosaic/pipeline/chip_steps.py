@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from skymosaic.drizzle.onepass.chips import match_beside_planes, told_of_chips
+from skymosaic.drizzle.onepass.chips import chips_summary, match_beside_planes
 from skymosaic.drizzle.onepass.differences import boxes_of, measure_patches
 from skymosaic.drizzle.onepass.sums import CutOut, Singles
 from skymosaic.evidence.cells import Cells
@@ -52,7 +52,7 @@ def steps_in_cells(
     middles, sides = boxes_of(cut_outs, owners, len(exposures))
     fit = match_beside_planes(exposures, owners, patches, known, False, middles, sides)
     assert fit.chips is not None
-    return told_of_chips(fit.chips, exposures, [1.0] * len(exposures))
+    return chips_summary(fit.chips, exposures, [1.0] * len(exposures))
 
 
 def steps_of(chips: Mapping[str, Any] | None, exposure: Exposure) -> list[float]:

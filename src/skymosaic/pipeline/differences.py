@@ -73,13 +73,13 @@ def measure_differences(
                 images.exposures,
                 {method: SkyChoice(method) for method in methods},
                 parameters,
-                differences=lambda: matched_on_grid(
+                match_on_grid=lambda: matched_on_grid(
                     grid, cut_outs, load, images.exposures, per_chip=campaign.sky.per_chip
                 ),
             )
         return DifferencesResult(
             {
-                method: FoundSky(sky.values, sky.subtracted, sky.recorded, sky.told)
+                method: FoundSky(sky.values, sky.subtracted, sky.recorded, sky.differences)
                 for method, sky in skies.items()
             }
         )
@@ -118,4 +118,4 @@ def linear(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def given_sky(done: Finished[DifferencesResult], method: str) -> AppliedSky:
     """Return the sky of a method that the task found."""
     sky = done.result.skies[method]
-    return AppliedSky(sky.values, sky.subtracted, sky.recorded, told=sky.told)
+    return AppliedSky(sky.values, sky.subtracted, sky.recorded, differences=sky.differences)

@@ -45,7 +45,7 @@ def drizzle(
         images.fetch(bench)
         with computing_slot(place):
             bench.doing(f"AstroDrizzle on {counted(len(images.exposures), 'exposure')}")
-            made = astrodrizzle.drizzle(
+            mosaic = astrodrizzle.drizzle(
                 bench.scratch,
                 bench.out / "astrodrizzle.log",
                 images.exposures,
@@ -55,23 +55,23 @@ def drizzle(
                 parameters,
                 given,
             )
-        bench.peak_memory = made.peak_memory
-        for path in (made.science, made.weight):
+        bench.peak_memory = mosaic.peak_memory
+        for path in (mosaic.science, mosaic.weight):
             path.rename(bench.out / path.name)
-        preview = f"{made.science.name.removesuffix('_sci.fits')}_preview.fits"
+        preview = f"{mosaic.science.name.removesuffix('_sci.fits')}_preview.fits"
         small = reduce_image(
-            *map(fits.getdata, (bench.out / made.science.name, bench.out / made.weight.name))
+            *map(fits.getdata, (bench.out / mosaic.science.name, bench.out / mosaic.weight.name))
         )
         fits.writeto(bench.out / preview, small)
         return DrizzleResult(
-            sky=made.sky,
-            checks=made.checks,
-            science=made.science.name,
-            weight=made.weight.name,
+            sky=mosaic.sky,
+            checks=mosaic.checks,
+            science=mosaic.science.name,
+            weight=mosaic.weight.name,
             preview=preview,
-            weight_checksum=astrodrizzle.weight_checksum(bench.out / made.weight.name),
-            differences=made.told,
-            static=tell_static(method, made.static),
+            weight_checksum=astrodrizzle.weight_checksum(bench.out / mosaic.weight.name),
+            differences=mosaic.differences,
+            static=tell_static(method, mosaic.static),
         )
 
     return run_step(
@@ -109,7 +109,7 @@ def key_of_given(given: AppliedSky | None) -> dict[str, Any]:
     if given is None:
         return {}
     key: dict[str, Any] = {"sky": list(given.subtracted)}
-    chips = (given.told or {}).get("chips")
+    chips = (given.differences or {}).get("chips")
     if chips is not None:
         # With another sky.per_chip the same skies may have other errors, and other is told of them.
         key |= {"per_chip": chips["per_chip"], "errors": [value.error for value in given.values]}

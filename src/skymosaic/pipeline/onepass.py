@@ -51,7 +51,7 @@ _ENGINE = 1
 
 def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) -> list[Any]:
     """Make the task of each sky method, in the campaign's order, all of one task before them."""
-    made = calls.call(
+    onepass = calls.call(
         drizzle_all_methods,
         place,
         campaign,
@@ -59,7 +59,7 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) 
         prepared.planned,
         name="drizzle_all",
     )
-    return [calls.call(as_run, made, method) for method in campaign.sky.methods]
+    return [calls.call(as_run, onepass, method) for method in campaign.sky.methods]
 
 
 def per_chip_of(sky: Sky, exposures: Sequence[Exposure]) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def drizzle_all_methods(
             bench.doing(
                 f"one drizzle of {counted(len(images.exposures), 'exposure')} for all methods"
             )
-            made = drizzle_all(
+            mosaics = drizzle_all(
                 bench.scratch,
                 bench.out / "onepass.log",
                 images.exposures,
@@ -112,9 +112,9 @@ def drizzle_all_methods(
                 per_chip=campaign.sky.per_chip,
                 keep=(bench.out / masks, [e for e in images.exposures if e.rootname in sampled]),
             )
-        static = tell_static("onepass", next(iter(made.values())).static)
+        static = tell_static("onepass", next(iter(mosaics.values())).static)
         return OnepassResult(
-            {name: _publish(bench, run, static) for name, run in made.items()},
+            {name: _publish(bench, run, static) for name, run in mosaics.items()},
             Sample(window, masks),
         )
 
@@ -150,12 +150,14 @@ def drizzle_all_methods(
 
 
 def _publish(
-    bench: Bench, made: astrodrizzle.Drizzled, static: list[Mapping[str, Any]]
+    bench: Bench, mosaic: astrodrizzle.Drizzled, static: list[Mapping[str, Any]]
 ) -> DrizzleResult:
     """Move one mosaic's products to where they are published from; return their record."""
-    bench.peak_memory = max(bench.peak_memory, made.peak_memory)
-    science, weight = (path.rename(bench.out / path.name) for path in (made.science, made.weight))
-    context = made.science.with_name(made.science.name.replace("_sci.fits", "_ctx.fits"))
+    bench.peak_memory = max(bench.peak_memory, mosaic.peak_memory)
+    science, weight = (
+        path.rename(bench.out / path.name) for path in (mosaic.science, mosaic.weight)
+    )
+    context = mosaic.science.with_name(mosaic.science.name.replace("_sci.fits", "_ctx.fits"))
     if context.exists():
         context.rename(bench.out / context.name)
     preview = f"{science.name.removesuffix('_sci.fits')}_preview.fits"
@@ -163,13 +165,13 @@ def _publish(
     with fits.open(science, memmap=False) as image, fits.open(weight, memmap=False) as weights:
         fits.writeto(bench.out / preview, reduce_image(image[0].section, weights[0].section))
     return DrizzleResult(
-        sky=made.sky,
+        sky=mosaic.sky,
         science=science.name,
         weight=weight.name,
         preview=preview,
         weight_checksum=astrodrizzle.weight_checksum(weight),
-        differences=made.told,
-        footprints=made.footprints,
-        cosmic_rays=made.cosmic_rays,
+        differences=mosaic.differences,
+        footprints=mosaic.footprints,
+        cosmic_rays=mosaic.cosmic_rays,
         static=static,
     )

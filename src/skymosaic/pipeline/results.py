@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from skymosaic.align.align import Alignment
 from skymosaic.align.positions import Displacement
@@ -124,7 +124,7 @@ class FoundSky:
     values: list[SkyValue]
     subtracted: tuple[float, ...]
     recorded: tuple[float | None, ...]
-    told: Mapping[str, Any] | None
+    differences: Annotated[Mapping[str, Any] | None, Field(alias="told")]
 
 
 @dataclass(frozen=True)
@@ -155,9 +155,9 @@ class DrizzleResult:
     footprints: Omitted[Mapping[str, Any]] = None
     """What swapped footprints do to the overlaps, where they were used."""
     cosmic_rays: Omitted[Mapping[str, Any]] = None
-    """How cosmic rays were looked for once for all methods; see `CosmicRays.told`."""
+    """How cosmic rays were looked for once for all methods; see `CosmicRays.summary`."""
     static: Omitted[list[Mapping[str, Any]]] = None
-    """The static mask of each chip; see `StaticMasks.told`. Older versions did not record it."""
+    """The static mask of each chip; see `StaticMasks.summaries`. Older versions wrote none."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ Omitted = Annotated[_R | None, Field(exclude_if=lambda value: value is None)]
 def as_plain(result: _R, gives: type[_R]) -> dict[str, Any]:
     """Return a result as its manifest holds it."""
     # What is no more than near to its type, such as a tuple for a list, is read back as it should.
-    plain: dict[str, Any] = _adapter(gives).dump_python(result, warnings=False)
+    plain: dict[str, Any] = _adapter(gives).dump_python(result, warnings=False, by_alias=True)
     return plain
 
 

@@ -86,7 +86,7 @@ def by_astrodrizzle(
         AstroDrizzle failed, or subtracted something else.
     """
     # Rates can be compared whatever the exposures are that a mosaic in counts is made of.
-    asked = {**parameters, "final_units": "cps", "context": False}
+    in_rates = {**parameters, "final_units": "cps", "context": False}
 
     def one(name: str) -> tuple[Pixels, str]:
         work = folder / f"by_astrodrizzle_{column(name).replace(':', '_')}"
@@ -94,19 +94,19 @@ def by_astrodrizzle(
         for exposure in exposures:
             shutil.copy(folder / exposure.name, work / exposure.name)
         sky = tuple(skies[name])
-        made = astrodrizzle.drizzle(
-            work, work / "log", exposures, "sample", name, grid, asked, AppliedSky([], sky, sky)
+        mosaic = astrodrizzle.drizzle(
+            work, work / "log", exposures, "sample", name, grid, in_rates, AppliedSky([], sky, sky)
         )
-        pixels = fits.getdata(made.science), fits.getdata(made.weight)
-        told = (work / "log").read_text()
+        pixels = fits.getdata(mosaic.science), fits.getdata(mosaic.weight)
+        log_text = (work / "log").read_text()
         shutil.rmtree(work)
-        return pixels, told
+        return pixels, log_text
 
     with ThreadPoolExecutor(max(processes, 1)) as pool:
         found = dict(zip(skies, pool.map(one, skies), strict=True))
     with log.open("a") as file:
-        for name, (_, told) in found.items():
-            file.write(f"\n===== {name}, by AstroDrizzle =====\n{told}")
+        for name, (_, log_text) in found.items():
+            file.write(f"\n===== {name}, by AstroDrizzle =====\n{log_text}")
     return {name: pixels for name, (pixels, _) in found.items()}
 
 

@@ -111,7 +111,7 @@ def within_exposures(owners: Sequence[int]) -> Floats:
     return np.eye(len(owner)) - same / same.sum(axis=1, keepdims=True)
 
 
-def told_of_chips(
+def chips_summary(
     fit: ChipSkies, exposures: Sequence[Exposure], areas: Sequence[float]
 ) -> dict[str, Any]:
     """Return what is told of the skies of chips, as plain values.
@@ -125,10 +125,10 @@ def told_of_chips(
     areas : sequence of float
         Of each, by which its levels are divided.
     """
-    told: dict[str, Any] = {"used": fit.used}
+    summary: dict[str, Any] = {"used": fit.used}
     found = fit.found
     if found is None:
-        return {**told, "model": None}
+        return {**summary, "model": None}
     steps: dict[str, list[list[float]]] = {}
     mean: dict[int, list[tuple[int, int, float]]] = {}
     number = 0
@@ -144,7 +144,7 @@ def told_of_chips(
         if rows:
             steps[exposure.rootname] = rows
     return {
-        **told,
+        **summary,
         "model": found.model,
         "chance_step": _plain(found.chance_step),
         "chance_chips": _plain(found.chance_chips),

@@ -41,7 +41,7 @@ class CosmicRays:
         number of the chip as ``NAME_EXTVER``.
     peak_memory : int
         Of the run that looked for them, bytes.
-    told : mapping or None
+    summary : mapping or None
         Plain values for the report: ``method``, the one whose sky was subtracted, and ``chips``,
         for each its ``rootname``, ``chip``, ``pixels`` and ``hit``, how many were masked (None
         where it was compared with nothing). None where none were looked for.
@@ -49,7 +49,7 @@ class CosmicRays:
 
     masks: Mapping[str, str]
     peak_memory: int
-    told: Mapping[str, Any] | None = None
+    summary: Mapping[str, Any] | None = None
 
 
 def method_of(choices: Mapping[str, SkyChoice]) -> str:
@@ -58,8 +58,8 @@ def method_of(choices: Mapping[str, SkyChoice]) -> str:
     AstroDrizzle looks for them, so it is one of its own. A method of this project stands for the
     one that it is a variant of: its skies are known only after drizzling.
     """
-    asked = {choice.method for choice in choices.values()}
-    methods = {_STANDS_FOR.get(method, method) for method in asked if method}
+    wanted = {choice.method for choice in choices.values()}
+    methods = {_STANDS_FOR.get(method, method) for method in wanted if method}
     return next((method for method in _PREFERRED if method in methods), "localmin")
 
 
@@ -105,7 +105,7 @@ def find_cosmic_rays(
     for exposure in exposures:
         forget_sky(Path(shutil.copy(folder / exposure.name, work / exposure.name)))
     known = flag_repeated(work, exposures, static, parameters)
-    asked = pars.for_method(known, grid.final_parameters(), method)
+    arguments = pars.for_method(known, grid.final_parameters(), method)
     try:
         call = process.call(
             "astrodrizzle",
@@ -114,7 +114,7 @@ def find_cosmic_rays(
                 "files": [exposure.name for exposure in exposures],
                 "output": "cosmic_rays",
                 # The masks are removed by `clean`, and asked for by no parameter.
-                "parameters": {**asked, "driz_combine": False, "clean": False},
+                "parameters": {**arguments, "driz_combine": False, "clean": False},
             },
             log,
         )
@@ -122,7 +122,7 @@ def find_cosmic_rays(
         raise DrizzleError(f"onepass, cosmic rays: {error}") from None
     with log.open("a") as printed:
         printed.write("\n===== cosmic rays: astrodrizzle.log =====\n")
-        printed.write((work / asked["runfile"]).read_text())
+        printed.write((work / arguments["runfile"]).read_text())
     require_no_fallback(method, log.read_text())
     masks, chips = {}, []
     for exposure in exposures:

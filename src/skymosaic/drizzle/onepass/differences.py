@@ -13,8 +13,8 @@ from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.chips import (
     ChipFit,
     PerChip,
+    chips_summary,
     match_beside_planes,
-    told_of_chips,
     within_exposures,
 )
 from skymosaic.drizzle.onepass.sums import CutOut, Load, Singles, Tilt
@@ -163,13 +163,13 @@ class OnGrid:
         in the middle of each exposure.
     tilts : tuple of Tilt
         For each chip by number, what is to be subtracted beside its sky; empty without planes.
-    told : mapping
+    summary : mapping
         Plain values for the report, electron/s in a pixel of each exposure.
     """
 
     matched: MatchedSkies
     tilts: tuple[Tilt, ...]
-    told: Mapping[str, Any]
+    summary: Mapping[str, Any]
 
 
 def matched_on_grid(
@@ -224,15 +224,15 @@ def matched_on_grid(
         plain = fit_planes(len(exposures), patches, middles, sides, matched.groups)
         fit = ChipFit(matched, matched.groups, known, np.zeros(len(cut_outs)), plain, None)
     matched, found = fit.matched, fit.planes
-    told = {
+    summary = {
         "noise_factor": matched.noise_factor,
         "patches": matched.patches,
         "doubtful": matched.doubtful,
-        "planes": None if found is None else _told(found, exposures, np.array(areas)),
+        "planes": None if found is None else _planes_summary(found, exposures, np.array(areas)),
         "planes_subtracted": planes,
     }
     if fit.chips is not None:
-        told["chips"] = told_of_chips(fit.chips, exposures, areas) | {"per_chip": per_chip}
+        summary["chips"] = chips_summary(fit.chips, exposures, areas) | {"per_chip": per_chip}
     tilts: tuple[Tilt, ...] = ()
     if planes:
         if found is None:
@@ -250,7 +250,7 @@ def matched_on_grid(
         ).centred()
         slopes = np.nan_to_num(found.slopes) / sides
         tilts = tuple(Tilt(*middles[owner].tolist(), *slopes[owner].tolist()) for owner in owners)
-    return OnGrid(matched.scaled(np.array(scales)), tilts, told)
+    return OnGrid(matched.scaled(np.array(scales)), tilts, summary)
 
 
 def boxes_of(
@@ -268,7 +268,7 @@ def boxes_of(
     return (low + high - 1.0) / 2.0, high - low
 
 
-def _told(planes: Planes, exposures: Sequence[Exposure], areas: Floats) -> dict[str, Any]:
+def _planes_summary(planes: Planes, exposures: Sequence[Exposure], areas: Floats) -> dict[str, Any]:
     rows = zip(
         exposures,
         (planes.slopes / areas[:, None]).tolist(),

@@ -181,18 +181,18 @@ def drizzle_all(
                 future.cancel()
             raise
     with log.open("a") as file:
-        file.write(_told(exposures, skies))
-    made = _write(folder, exposures, outputs, skies, grid, final, chips, first_name)
+        file.write(_log_text(exposures, skies))
+    mosaics = _write(folder, exposures, outputs, skies, grid, final, chips, first_name)
     for path in folder.glob("[0-9]*_[sw][ch][it].npy"):
         path.unlink()
-    made = {
-        name: replace(one, cosmic_rays=found.told, static=static.told())
-        for name, one in made.items()
+    mosaics = {
+        name: replace(one, cosmic_rays=found.summary, static=static.summaries())
+        for name, one in mosaics.items()
     }
     if swapped_footprints:
         overlaps = pixels.swapped_by_name()
-        made = {name: replace(one, footprints=overlaps) for name, one in made.items()}
-    return made
+        mosaics = {name: replace(one, footprints=overlaps) for name, one in mosaics.items()}
+    return mosaics
 
 
 def drizzle_chips(
@@ -354,7 +354,7 @@ def _suffix(exposures: Sequence[Exposure]) -> str:
     return product_suffix(first.instrument, first.detector, first.suffix)
 
 
-def _told(exposures: Sequence[Exposure], skies: Mapping[str, AppliedSky]) -> str:
+def _log_text(exposures: Sequence[Exposure], skies: Mapping[str, AppliedSky]) -> str:
     lines = []
     chips = [f"{e.name}[sci,{chip.extver}]" for e in exposures for chip in e.chips]
     for name, sky in skies.items():
@@ -385,7 +385,7 @@ def _write(
     sciences: dict[str, products.ImageFile] = {}
     weights: dict[str, products.ImageFile] = {}
     contexts: dict[str, products.ImageFile] = {}
-    made: dict[str, Drizzled] = {}
+    mosaics: dict[str, Drizzled] = {}
     for name, output in outputs.items():
         root = f"{output}_{suffix}"
         science, weight = folder / f"{root}_sci.fits", folder / f"{root}_wht.fits"
@@ -405,8 +405,8 @@ def _write(
                 (rows, columns) if planes == 1 else (planes, rows, columns),
                 bitpix=32,
             )
-        made[name] = Drizzled(
-            science, weight, skies[name].values, [], chips.peak_memory, skies[name].told
+        mosaics[name] = Drizzled(
+            science, weight, skies[name].values, [], chips.peak_memory, skies[name].differences
         )
     exposure_time = sum(exposure.exptime for exposure in exposures)
     summed = bands(
@@ -432,7 +432,7 @@ def _write(
         weights[name].finish()
         if name in contexts:
             contexts[name].finish()
-    return made
+    return mosaics
 
 
 def _load(folder: Path, cut_out: CutOut) -> tuple[Singles, Singles]:

@@ -38,7 +38,7 @@ class AppliedSky:
     recorded: tuple[float | None, ...]
     tilts: tuple[Tilt, ...] = ()
     """Planes that are taken off, too, by number of the chip."""
-    told: Mapping[str, Any] | None = None
+    differences: Mapping[str, Any] | None = None
     """What the differences on the common grid tell beside, where they were looked at."""
 
 
@@ -48,7 +48,7 @@ def find_skies(
     choices: Mapping[str, SkyChoice],
     parameters: Mapping[str, Any],
     pixels: Exposures | None = None,
-    differences: Callable[[], OnGrid] | None = None,
+    match_on_grid: Callable[[], OnGrid] | None = None,
     sources: SourceMask | None = None,
 ) -> dict[str, AppliedSky]:
     """Return the sky of every mosaic.
@@ -65,7 +65,7 @@ def find_skies(
         AstroDrizzle's, of the run.
     pixels : Exposures or None
         Where the caller has read the exposures already.
-    differences : callable or None
+    match_on_grid : callable or None
         Gives what the exposures tell of each other on the common grid, once they are on it;
         called where a choice needs it, after all else is measured.
     sources : SourceMask or None
@@ -90,17 +90,17 @@ def find_skies(
     skies: dict[str, dict[str, MethodSky]] = {}
     on_grid: OnGrid | None = None
     for key, one in measured.items():
-        asked = {choices[name].method for name, way in ways.items() if repr(way) == key}
-        if any(method is not None and method.startswith("globalmin") for method in asked):
+        wanted = {choices[name].method for name, way in ways.items() if repr(way) == key}
+        if any(method is not None and method.startswith("globalmin") for method in wanted):
             _require_a_sky_of_each(exposures, one)
-        plain = [method for method in METHODS if method in asked]
+        plain = [method for method in METHODS if method in wanted]
         parts = (one.layout, one.chips, one.brightness)
         skies[key] = dict(compute_skies(*parts, plain).methods) if plain else {}
-        own = [method for method in OWN if method in asked]
+        own = [method for method in OWN if method in wanted]
         if own:
-            if differences is None:
+            if match_on_grid is None:
                 raise SkyError(f"{own[0]} needs the exposures on the common grid")
-            on_grid = on_grid or differences()
+            on_grid = on_grid or match_on_grid()
             skies[key] |= matched_skies(*parts, on_grid.matched, own)
     found = {}
     for name, choice in choices.items():
@@ -113,7 +113,7 @@ def find_skies(
         published = _published(exposures, sky.values, sky.errors)
         applied = AppliedSky(published, sky.subtracted, recorded)
         if on_grid is not None and choice.method in OWN:
-            applied = replace(applied, tilts=on_grid.tilts, told=on_grid.told)
+            applied = replace(applied, tilts=on_grid.tilts, differences=on_grid.summary)
         found[name] = applied
     return found
 
