@@ -196,7 +196,7 @@ def test_report_prints_the_table_and_where_the_report_is(invoke, config, tmp_pat
         return {
             "table": "exposure  match\nibxl54aaq 0.414133",
             "warnings": ["two groups"],
-            "campaign": comparison.what_is_asked(load_campaign(config)),
+            "campaign": comparison.result_settings(load_campaign(config)),
         }
 
     run_step(

@@ -21,7 +21,7 @@ from skymosaic.pipeline import checks
 from skymosaic.pipeline.checks import sample_of
 from skymosaic.pipeline.finished import Findings
 from skymosaic.pipeline.results import DRIZZLE, DrizzleResult, EnginesResult, WitnessResult
-from skymosaic.pipeline.sentences.verified import check_lines, verified, witness_told
+from skymosaic.pipeline.sentences.verified import check_lines, verified, witness_sentence
 from skymosaic.pipeline.tables import alignment_lines
 from skymosaic.steps.step import Finished, Place, finished
 from skymosaic.store.local import LocalStore
@@ -83,26 +83,26 @@ def of_onepass(whole: bool = True) -> WitnessResult:
 
 
 def test_the_witness_of_onepass_says_what_it_saw() -> None:
-    said = witness_told(of_onepass())
+    said = witness_sentence(of_onepass())
     assert "AstroDrizzle itself made 10 x 10 pixels (columns 10 to 19, rows 20 to 29)" in said
     assert "the exposures that cover these pixels (a and b)" in said
     assert "largest difference is 2e-06 (match)" in said
-    deep = witness_told(of_onepass(whole=False))
+    deep = witness_sentence(of_onepass(whole=False))
     assert "the mosaics themselves were not compared" in deep
 
 
 def test_where_all_pixels_are_bad_the_witness_says_that_nothing_was_compared() -> None:
     nothing = Agreement(pixels=0, rms=0.0, largest=0.0, noise=0.0)
-    said = witness_told(replace(of_onepass(), methods={"match": nothing}))
+    said = witness_sentence(replace(of_onepass(), methods={"match": nothing}))
     assert said.endswith("no pixel there is good in any exposure, so nothing was compared.")
 
 
 def test_what_astrodrizzle_cannot_make_is_named() -> None:
     planes = replace(of_onepass(), left_out=["match-differences"])
-    assert witness_told(planes).endswith(
+    assert witness_sentence(planes).endswith(
         "Not compared: match-differences *, because AstroDrizzle cannot subtract planes."
     )
-    assert witness_told(replace(planes, methods={})).startswith("Not compared")
+    assert witness_sentence(replace(planes, methods={})).startswith("Not compared")
 
 
 @pytest.mark.parametrize(

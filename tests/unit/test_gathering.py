@@ -13,7 +13,7 @@ import pytest
 from skymosaic.align.align import Alignment
 from skymosaic.config import Campaign
 from skymosaic.hst.exposure import Chip, Exposure
-from skymosaic.pipeline.comparison import asked_for, solution_warnings, what_is_asked
+from skymosaic.pipeline.comparison import result_settings, settings_compared, solution_warnings
 from skymosaic.pipeline.finished import Findings
 from skymosaic.pipeline.results import AlignResult, ComparisonResult, InspectionResult
 from skymosaic.results.outcomes import outcome_of
@@ -63,19 +63,19 @@ def campaign(source: dict[str, Any]) -> Campaign:
 def test_what_an_older_version_did_not_know_has_its_default(
     source: dict[str, Any], unknown: Sequence[str]
 ) -> None:
-    now = what_is_asked(campaign(source))
+    now = result_settings(campaign(source))
     old = copy.deepcopy(now)
     for section, names in (("source", unknown), ("sky", ("per_chip", "footprints"))):
         for name in names:
             del old[section][name]
     del old["align"]["gates"]["max_chance"]
-    assert asked_for(comparison(campaign=old).result) == now
+    assert settings_compared(comparison(campaign=old).result) == now
     old["align"]["gates"]["min_matches"] += 1
-    assert asked_for(comparison(campaign=old).result) != now
+    assert settings_compared(comparison(campaign=old).result) != now
 
 
 def test_what_no_version_knows_stays_what_it_is() -> None:
-    assert asked_for(comparison(campaign={"source": {"kind": "tape"}}).result) == {
+    assert settings_compared(comparison(campaign={"source": {"kind": "tape"}}).result) == {
         "source": {"kind": "tape"}
     }
 

@@ -12,7 +12,7 @@ from skymosaic.config.detectors import named_detectors
 from skymosaic.drizzle.expected import of_campaign
 from skymosaic.drizzle.parameters import CR_STEPS, resolve
 from skymosaic.errors import CampaignError
-from skymosaic.pipeline.sentences.order import decided_at_plan, told_before
+from skymosaic.pipeline.sentences.order import decided_at_plan, lines_before
 from tests.conftest import write_campaign
 from tests.unit.small_fits import write_exposure
 
@@ -52,14 +52,14 @@ def test_the_detectors_that_a_file_names(
 
 def test_of_wfc3_ir_the_file_tells_all(tmp_path: Path) -> None:
     one = campaign(tmp_path, {"kind": "simulated"})
-    assert told_before(one)[:-1] == [f"AstroDrizzle, for each sky method: {resolve({})}"]
+    assert lines_before(one)[:-1] == [f"AstroDrizzle, for each sky method: {resolve({})}"]
     assert decided_at_plan(one) == []
 
 
 def test_of_ccds_it_tells_what_is_decided_when(tmp_path: Path) -> None:
-    told, _ = told_before(campaign(tmp_path, ACS))
+    told, _ = lines_before(campaign(tmp_path, ACS))
     assert "of ACS/WFC: what the file does not set is decided by detector, at plan" in told
-    either = told_before(campaign(tmp_path, FOLDER, drizzle={"parameters": {"final_scale": 0.04}}))
+    either = lines_before(campaign(tmp_path, FOLDER, drizzle={"parameters": {"final_scale": 0.04}}))
     assert (
         "of WFC3/IR" in either[0] and "of CCDs: what the file does not set is decided" in either[1]
     )
@@ -68,9 +68,9 @@ def test_of_ccds_it_tells_what_is_decided_when(tmp_path: Path) -> None:
 
 def test_it_tells_that_a_witness_may_be_refused(tmp_path: Path) -> None:
     off = dict.fromkeys(CR_STEPS, False)
-    asked = told_before(campaign(tmp_path, ACS, drizzle={"witness": True}))
+    asked = lines_before(campaign(tmp_path, ACS, drizzle={"witness": True}))
     assert asked[-2].startswith("drizzle.witness: plan refuses it")
-    sure = told_before(campaign(tmp_path, ACS, drizzle={"witness": True, "parameters": off}))
+    sure = lines_before(campaign(tmp_path, ACS, drizzle={"witness": True, "parameters": off}))
     assert not any(line.startswith("drizzle.witness") for line in sure)
 
 
@@ -91,7 +91,7 @@ def test_it_tells_that_a_witness_may_be_refused(tmp_path: Path) -> None:
 def test_it_tells_the_rule_of_the_static_mask(
     sky: dict[str, Any], expected: str, tmp_path: Path
 ) -> None:
-    told = told_before(campaign(tmp_path, FOLDER, sky=sky))[-1]
+    told = lines_before(campaign(tmp_path, FOLDER, sky=sky))[-1]
     assert expected in told
 
 

@@ -19,7 +19,11 @@ from skymosaic.align.positions import (
     find_stars,
 )
 from skymosaic.pipeline.results import PositionsResult
-from skymosaic.pipeline.sentences.positions import positions_line, positions_sheet, positions_told
+from skymosaic.pipeline.sentences.positions import (
+    position_warnings,
+    positions_line,
+    positions_sheet,
+)
 
 SCALE = 0.13  # arcsec
 SIDE = 200
@@ -221,7 +225,7 @@ def pair_of(a: str, b: str, state: str, pixels: float | None = None) -> Displace
 def test_what_is_told_of_displacements() -> None:
     apart = [pair_of("ibxl51aaq", f"ibxl5{i}bbq", DISPLACED, 0.2 * i) for i in range(2, 9)]
     rest = [pair_of("x", "y", AGREE, 0.01), pair_of("x", "z", TOO_FEW)]
-    [told] = positions_told(PositionsResult(12, [*apart, *rest]))
+    [told] = position_warnings(PositionsResult(12, [*apart, *rest]))
     assert told.startswith(
         "Positions of stars differ in 7 of 9 overlaps that were compared: by 1.60 +- 0.02 pixels "
         "(0.208 arcsec) between ibxl51aaq and ibxl58bbq (40 stars); also ibxl51aaq and ibxl57bbq "
@@ -241,13 +245,13 @@ def test_what_is_told_of_displacements() -> None:
 
 def test_within_a_visit_tweakreg_is_no_remedy() -> None:
     pairs = [pair_of("ibxl51aaq", "ibxl51bbq", DISPLACED, 3.0)]
-    [told] = positions_told(PositionsResult(1, pairs))
+    [told] = position_warnings(PositionsResult(1, pairs))
     assert "align.method" not in told
     assert "fetch the exposures from MAST again" in told
 
 
 def test_nothing_is_told_where_stars_agree_or_are_too_few() -> None:
     pairs = [pair_of("a", "b", AGREE, 0.05), pair_of("a", "c", TOO_FEW)]
-    assert positions_told(PositionsResult(2, pairs)) == []
+    assert position_warnings(PositionsResult(2, pairs)) == []
     assert "none of 0 overlaps" in positions_line(PositionsResult(0, []))
     assert positions_sheet(PositionsResult(0, [])) is None

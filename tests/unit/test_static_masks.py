@@ -18,10 +18,10 @@ from skymosaic.drizzle.order import StaticChoice, decide
 from skymosaic.drizzle.static_masks import flag_repeated, masks_of_files, refusal, warning
 from skymosaic.errors import CampaignError, DrizzleError, SkyError
 from skymosaic.hst.exposure import Exposure, read_exposure
-from skymosaic.pipeline.comparison import what_is_asked
+from skymosaic.pipeline.comparison import result_settings
 from skymosaic.pipeline.plan import _static_rule
 from skymosaic.pipeline.results import DrizzleResult, RecordedRule
-from skymosaic.pipeline.sentences.static_masks import static_sheet, static_told
+from skymosaic.pipeline.sentences.static_masks import static_sheet, static_warnings
 from skymosaic.sky.static_rule import FirstRule
 from skymosaic.steps.step import Finished, Place, run_step
 from skymosaic.steps.tasks import Step
@@ -203,10 +203,10 @@ def test_the_report_has_a_row_a_chip_and_warns() -> None:
     table = static_sheet(runs)
     assert table is not None
     assert table["chip"].tolist() == [1, 2] and table["share"].tolist() == [0.01, 0.3]
-    [told] = static_told(runs)
+    [told] = static_warnings(runs)
     assert told.startswith("The static mask leaves out 30% of") and told.endswith("none.")
     older = run_of()
-    assert static_sheet(older) is None and static_told(older) == []
+    assert static_sheet(older) is None and static_warnings(older) == []
 
 
 def plan_step(place: Place, exposures: int, key: str) -> FirstRule | None:
@@ -314,6 +314,6 @@ def test_two_words_on_the_static_mask_must_be_one(
 
 def test_the_new_key_at_its_default_makes_no_comparison_anew(tmp_path: Path) -> None:
     file = write_campaign(tmp_path / "a.yaml", source={"kind": "simulated"})
-    assert "static" not in what_is_asked(load_campaign(file))["sky"]
-    asked = what_is_asked(load_campaign(file, {"sky.static": "once"}))
+    assert "static" not in result_settings(load_campaign(file))["sky"]
+    asked = result_settings(load_campaign(file, {"sky.static": "once"}))
     assert asked["sky"]["static"] == "once"

@@ -41,9 +41,9 @@ def _drizzlepac_defaults(campaign: Campaign) -> list[str]:
     """Return what drizzlepac is called with where neither file nor drizzlepac says otherwise."""
     from skymosaic.align import tweakreg
     from skymosaic.align.finding import NOISE_IS_GIVEN
-    from skymosaic.pipeline.sentences.order import told_before
+    from skymosaic.pipeline.sentences.order import lines_before
 
-    lines = told_before(campaign)
+    lines = lines_before(campaign)
     if campaign.align.method != "none":
         defaults = {**tweakreg.DEFAULTS, "minobj": campaign.align.gates.min_matches}
         lines.append(f"TweakReg: { {**defaults, **campaign.align.tweakreg} }")

@@ -54,10 +54,10 @@ def check_each(
     """Make the tasks of the witness and of both engines; None of what is not asked for."""
     shared = (place, campaign, prepared.aligned, prepared.planned)
     hear = hear_astrodrizzle if campaign.drizzle.engine == "onepass" else hear_witness
-    asked, witness, engines = campaign.drizzle.checks, None, None
-    if WITNESS.kind.name in asked:
+    requested, witness, engines = campaign.drizzle.checks, None, None
+    if WITNESS.kind.name in requested:
         witness = calls.call(hear, *shared, drizzled, name=WITNESS.kind.name)
-    if ENGINES.kind.name in asked:
+    if ENGINES.kind.name in requested:
         engines = calls.call(try_both, *shared, name=ENGINES.kind.name)
     return witness, engines
 
@@ -133,12 +133,12 @@ def hear_astrodrizzle(
     masks that the engine used. Where no place of the mosaic has few exposures, both engines drizzle
     some of those of one place instead, with the same values.
     """
-    made = finished(place, ONEPASS.step())
-    if made is None or made.key != drizzled[0].key:
+    onepass = finished(place, ONEPASS.step())
+    if onepass is None or onepass.key != drizzled[0].key:
         raise LockedError("the mosaics were replaced while they were being checked; run again")
     every = images_of(aligned)
     grid, parameters = planned.result.grid, dict(planned.result.order.parameters)
-    kept = made.result.sample
+    kept = onepass.result.sample
     window = (
         choose_window(every.exposures, grid, planned.result.pairs) if kept is None else kept.window
     )
@@ -146,19 +146,19 @@ def hear_astrodrizzle(
     images = select(sampled, aligned.products)
     request = Request.of(campaign)
     left_out = request.no_constants
-    runs = {name: run for name, run in made.result.runs.items() if name not in left_out}
+    runs = {name: run for name, run in onepass.result.runs.items() if name not in left_out}
     files = {
-        f"{made.step}/{name}": made.products[name]
+        f"{onepass.step}/{name}": onepass.products[name]
         for run in runs.values()
         for name in _mosaic(run).values()
     }
-    masks_file = None if kept is None else made.products[kept.masks]
+    masks_file = None if kept is None else onepass.products[kept.masks]
     given = (
         every.products
         if masks_file is None
         else {
             **images.products,
-            f"{made.step}/{masks_file.name}": masks_file,
+            f"{onepass.step}/{masks_file.name}": masks_file,
         }
     )
 
@@ -173,11 +173,11 @@ def hear_astrodrizzle(
         masks = masks_of(bench)
         ours, skies = {}, {}
         for name, run in runs.items():
-            science, weight = made.products[run.science], made.products[run.weight]
+            science, weight = onepass.products[run.science], onepass.products[run.weight]
             with bench.open(science) as one, bench.open(weight) as other:
                 ours[name], recorded = read_window(one, other, window)
             if drizzled[0].reused:
-                _make_anew_if_older(place, made.step, science.name, ours[name])
+                _make_anew_if_older(place, onepass.step, science.name, ours[name])
             skies[name] = [
                 recorded[e.rootname, c.extver] for e in images.exposures for c in e.chips
             ]
@@ -285,9 +285,11 @@ def try_both(
             found: dict[str, Differences] = {
                 m: largest_differences(theirs[m], ours[m], images.exposures) for m in methods
             }
-        told = [made.cosmic_rays for made in ours.values() if made.cosmic_rays is not None]
+        searches = [run.cosmic_rays for run in ours.values() if run.cosmic_rays is not None]
         return EnginesResult(
-            [e.rootname for e in images.exposures], found, told[0]["method"] if told else None
+            [e.rootname for e in images.exposures],
+            found,
+            searches[0]["method"] if searches else None,
         )
 
     return run_step(

@@ -31,10 +31,10 @@ from skymosaic.pipeline.results import (
     WitnessResult,
 )
 from skymosaic.pipeline.sentences import masks
-from skymosaic.pipeline.sentences.differences import chips_told, differences_told
-from skymosaic.pipeline.sentences.footprints import footprints_told
-from skymosaic.pipeline.sentences.positions import positions_line, positions_told
-from skymosaic.pipeline.sentences.static_masks import static_told
+from skymosaic.pipeline.sentences.differences import chip_differences, difference_warnings
+from skymosaic.pipeline.sentences.footprints import footprint_warnings
+from skymosaic.pipeline.sentences.positions import position_warnings, positions_line
+from skymosaic.pipeline.sentences.static_masks import static_warnings
 from skymosaic.pipeline.sentences.verified import check_lines
 from skymosaic.pipeline.tables import alignment_lines, alignment_warnings, run_record
 from skymosaic.steps.step import Bench, Finished, Place, run_step
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 # Versions of what is told of some runs; part of the step's key.
 _RATES_SHOWN = 1  # skies of data in counts
-_WEIGHTS_TOLD = 1  # where each method has masks of its own
+_WEIGHTS_SHOWN = 1  # where each method has masks of its own
 
 
 def gather(
@@ -83,7 +83,7 @@ def gather(
     parameters = planned.result.order.parameters
     looked_for = pars.has_cr_steps(parameters)
     at_once = campaign.drizzle.engine == "onepass"
-    told = [*left_out, *told_first(found)]
+    warnings = [*left_out, *first_warnings(found)]
 
     def work(bench: Bench) -> ComparisonResult:
         # Measuring and drawing are this task's business alone: the others start sooner without
@@ -94,7 +94,7 @@ def gather(
         from skymosaic.report.gather import write_comparison
         from skymosaic.report.mdrizsky import axis_label, format_table
 
-        warned, weights = list(told), None
+        warned, weights = list(warnings), None
         if not looked_for:
             require_equal_weights(runs)
         elif not at_once:
@@ -114,7 +114,7 @@ def gather(
             images,
             retrieved,
             parameters,
-            chips_told(runs),
+            chip_differences(runs),
         )
         evidence = None if measured is None else gather_evidence(measured)
         data = comparison_input(found, images, evidence)
@@ -126,7 +126,7 @@ def gather(
             table=format_table(comparison.table),
             title=axis_label(comparison.table),
             warnings=[*comparison.warnings, *warned],
-            campaign=what_is_asked(campaign),
+            campaign=result_settings(campaign),
             evidence=None if evidence is None else evidence.to_dict(),
             summary=[
                 *([] if evidence is None else summary_lines(evidence)),
@@ -143,18 +143,18 @@ def gather(
         told=[GATHER.task()],
         inputs=found.compared,
         parameters={
-            "campaign": what_is_asked(campaign),
+            "campaign": result_settings(campaign),
             "keys": found.keys,
-            "told": told,
+            "told": warnings,
             **({"rates": _RATES_SHOWN} if _in_counts(found) else {}),
-            **({"weights": _WEIGHTS_TOLD} if looked_for and not at_once else {}),
+            **({"weights": _WEIGHTS_SHOWN} if looked_for and not at_once else {}),
         },
         versions=versions(),
         work=work,
     )
 
 
-def told_first(found: Findings) -> list[str]:
+def first_warnings(found: Findings) -> list[str]:
     """Return what the reader of a comparison must know first, from the steps that have finished."""
     inspected, aligned, planned, runs = (
         found.inspected,
@@ -162,21 +162,26 @@ def told_first(found: Findings) -> list[str]:
         found.planned,
         found.drizzled,
     )
-    told: list[str] = []
+    warnings: list[str] = []
     if inspected is not None:
-        told += inspected.result.warnings
+        warnings += inspected.result.warnings
     if aligned is not None:
-        told += alignment_warnings(aligned.result.alignment)
-    told += solution_warnings(found)
+        warnings += alignment_warnings(aligned.result.alignment)
+    warnings += solution_warnings(found)
     if found.positions is not None:
-        told += positions_told(found.positions.result)
+        warnings += position_warnings(found.positions.result)
     if planned is not None:
         order = planned.result.order
-        told += order.warnings
+        warnings += order.warnings
         looked_for = pars.has_cr_steps(order.parameters)
         if runs and looked_for and found.campaign.drizzle.engine == "onepass":
-            told.append(masks.once(runs, _method_of_masks(found.campaign, runs)))
-    return [*told, *static_told(runs), *footprints_told(runs), *differences_told(runs)]
+            warnings.append(masks.once(runs, _method_of_masks(found.campaign, runs)))
+    return [
+        *warnings,
+        *static_warnings(runs),
+        *footprint_warnings(runs),
+        *difference_warnings(runs),
+    ]
 
 
 def solution_warnings(found: Findings) -> list[str]:
@@ -207,26 +212,26 @@ def _method_of_masks(campaign: Campaign, runs: Mapping[str, Finished[DrizzleResu
     return method_of(Request.of(campaign).choices)
 
 
-def what_is_asked(campaign: Campaign) -> dict[str, Any]:
+def result_settings(campaign: Campaign) -> dict[str, Any]:
     """Return the part of a campaign file that its result depends on, as plain values."""
-    asked: dict[str, Any] = campaign.model_dump(mode="json", exclude={"store", "compute"})
+    settings: dict[str, Any] = campaign.model_dump(mode="json", exclude={"store", "compute"})
     # As resolved: what is not asked for by name was `false` in older versions.
-    asked["drizzle"]["witness"] = campaign.drizzle.has_witness
+    settings["drizzle"]["witness"] = campaign.drizzle.has_witness
     if campaign.sky.static == "auto":  # as in files of versions that did not know the key
-        del asked["sky"]["static"]
-    return asked
+        del settings["sky"]["static"]
+    return settings
 
 
-def asked_for(gathered: ComparisonResult) -> dict[str, Any]:
-    """Return `what_is_asked` of the campaign file that a comparison was made from.
+def settings_compared(gathered: ComparisonResult) -> dict[str, Any]:
+    """Return `result_settings` of the campaign file that a comparison was made from.
 
     What the version that made it did not know has its default.
     """
-    asked = dict(gathered.campaign)
+    settings = dict(gathered.campaign)
     try:
-        return what_is_asked(Campaign.model_validate(asked))
+        return result_settings(Campaign.model_validate(settings))
     except ValidationError:  # a version that asked for something else
-        return asked
+        return settings
 
 
 def comparison_input(

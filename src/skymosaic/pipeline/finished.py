@@ -78,11 +78,11 @@ class Findings:
     def compared(self) -> dict[str, Product]:
         """What the comparison reads: the products of the methods, the aligned exposures."""
         runs = self.drizzled.values()
-        made = {f"{run.step}/{name}": p for run in runs for name, p in run.products.items()}
+        products = {f"{run.step}/{name}": p for run in runs for name, p in run.products.items()}
         if self.aligned is None:
-            return made
+            return products
         step, files = self.aligned.step, self.aligned.products
-        return made | {f"{step}/{e.name}": files[e.name] for e in self.exposures}
+        return products | {f"{step}/{e.name}": files[e.name] for e in self.exposures}
 
     @property
     def keys(self) -> list[str]:

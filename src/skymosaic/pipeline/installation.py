@@ -89,9 +89,9 @@ def _difference_found() -> float:
         exposures = [read_exposure(folder / name) for name in names]
         parameters = pars.resolve({})
         grid, _ = output_grid(folder, log, names, parameters)
-        made = astrodrizzle.drizzle(folder, log, exposures, "doctor", "match", grid, parameters)
+        mosaic = astrodrizzle.drizzle(folder, log, exposures, "doctor", "match", grid, parameters)
         skies = _true_skies(truth, rootnames)
-    first, second = (value.mdrizsky for value in made.sky)
+    first, second = (value.mdrizsky for value in mosaic.sky)
     if first is None or second is None:
         raise SkyError("match left the sky of two overlapping exposures undetermined")
     return (second - first) - (skies[1] - skies[0])

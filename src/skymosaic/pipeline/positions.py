@@ -31,7 +31,7 @@ from skymosaic.pipeline.results import (
     RetrieveResult,
     StarsResult,
 )
-from skymosaic.pipeline.sentences.positions import positions_told
+from skymosaic.pipeline.sentences.positions import position_warnings
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 
@@ -139,7 +139,7 @@ def compare_all(
         with computing_slot(place):
             pairs = [compare(stars[a], stars[b]) for a, b in chosen]
         result = PositionsResult(len(planned.result.pairs), pairs)
-        for line in positions_told(result):
+        for line in position_warnings(result):
             log.warning("%s", line)
         return result
 

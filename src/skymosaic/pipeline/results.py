@@ -213,7 +213,7 @@ class ComparisonResult:
     title: str = ""
     """What the table holds, with its unit."""
     campaign: Mapping[str, Any] = field(default_factory=dict)
-    """What was asked for; see `comparison.what_is_asked`."""
+    """What was asked for; see `comparison.result_settings`."""
     evidence: Mapping[str, Any] | None = None
     """See `Evidence.to_dict`; None where it was not measured."""
     summary: list[str] = field(default_factory=list)

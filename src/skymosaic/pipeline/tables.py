@@ -100,7 +100,7 @@ _STEPS: Columns = {
 
 def run_record(
     found: Findings,
-    told: Sequence[str],
+    warnings: Sequence[str],
     *,
     unit: str,
     vectors: Table | None = None,
@@ -113,7 +113,7 @@ def run_record(
     ----------
     found : Findings
         Its finished steps.
-    told : sequence of str
+    warnings : sequence of str
         What the reader is to know first.
     unit : str
         Unit of MDRIZSKY in the headers.
@@ -156,7 +156,7 @@ def run_record(
         },
         parameters=_parameters(found),
         campaign_file=resolved_yaml(found.campaign),
-        warnings=told,
+        warnings=warnings,
         missing=missing,
     )
 
@@ -165,17 +165,17 @@ def alignment_warnings(alignment: Alignment | None) -> list[str]:
     """Return what a reader must know of the alignment first; nothing of `align: none`."""
     if alignment is None:
         return []
-    told = []
+    warnings = []
     if alignment.dropped:
-        told.append(
+        warnings.append(
             f"Dropped, because they failed a gate of the alignment: {', '.join(alignment.dropped)}."
         )
     if alignment.kept:
-        told.append(
+        warnings.append(
             "Kept with the WCS of their files, because they failed a gate of the alignment: "
             f"{', '.join(alignment.kept)}."
         )
-    return told
+    return warnings
 
 
 def alignment_lines(alignment: Alignment | None) -> list[str]:
@@ -235,8 +235,8 @@ def _checks(found: Findings, unit: str) -> Table | None:
 
 def _with_units(columns: Columns, unit: str) -> Columns:
     return {
-        name: (kind, told and told.format(unit=unit, rate=rate_unit(unit)), description)
-        for name, (kind, told, description) in columns.items()
+        name: (kind, unit_text and unit_text.format(unit=unit, rate=rate_unit(unit)), description)
+        for name, (kind, unit_text, description) in columns.items()
     }
 
 
@@ -296,18 +296,20 @@ def _parameters(found: Findings) -> dict[str, Mapping[str, Any]]:
     campaign = found.campaign
     planned = found.planned
     chosen = Request.of(campaign).given if planned is None else planned.result.order.parameters
-    told: dict[str, Mapping[str, Any]] = {"AstroDrizzle": dict(chosen)}
+    parameters: dict[str, Mapping[str, Any]] = {"AstroDrizzle": dict(chosen)}
     if campaign.align.method != "none":
         alignment = None if found.aligned is None else found.aligned.result.alignment
         finding = None if alignment is None else alignment.finding
-        told["TweakReg"] = {
+        parameters["TweakReg"] = {
             **DEFAULTS,
             "minobj": campaign.align.gates.min_matches,
             **({} if finding is None else finding.tweakreg),
             **campaign.align.tweakreg,
         }
-        told["imagefind"] = campaign.align.imagefind if finding is None else finding.parameters
-    return told
+        parameters["imagefind"] = (
+            campaign.align.imagefind if finding is None else finding.parameters
+        )
+    return parameters
 
 
 def _defaults(planned: Finished[Planned] | None) -> Table | None:

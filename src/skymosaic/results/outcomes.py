@@ -116,6 +116,6 @@ def find_outcome(campaign: Campaign) -> Outcome:
             "make it with `skymosaic run`"
         )
     outcome = outcome_of(place, done, reused=True)
-    if comparison.asked_for(done.result) != comparison.what_is_asked(campaign):
+    if comparison.settings_compared(done.result) != comparison.result_settings(campaign):
         return replace(outcome, warnings=[_OUTDATED, *outcome.warnings])
     return outcome

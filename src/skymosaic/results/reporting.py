@@ -10,7 +10,7 @@ from skymosaic.errors import DamagedError, MissingError, SkyError
 from skymosaic.host import scratch
 from skymosaic.hst.units import header_unit
 from skymosaic.journal.runs import RunState, last_status
-from skymosaic.pipeline.comparison import comparison_input, read_vectors, told_first
+from skymosaic.pipeline.comparison import comparison_input, first_warnings, read_vectors
 from skymosaic.pipeline.drizzle import read_previews
 from skymosaic.pipeline.finished import Findings
 from skymosaic.pipeline.results import GATHER
@@ -124,7 +124,7 @@ def make_report(bench: Bench, found: Findings) -> Report:
     unit = header_unit(found.exposures)
     record = run_record(
         found,
-        told_first(found),
+        first_warnings(found),
         unit=unit,
         vectors=read_vectors(bench, found.aligned),
         missing=missing,

@@ -122,7 +122,7 @@ def is_told(campaign: Campaign, place: Place) -> bool:
     except (CampaignError, DamagedError) as error:  # or of a version that took other values
         log.warning("%s; writing it again", error)
         return False
-    return comparison.what_is_asked(stored) == comparison.what_is_asked(campaign)
+    return comparison.result_settings(stored) == comparison.result_settings(campaign)
 
 
 def _share(share: str | None, groups: list[Group], place: Place) -> tuple[list[Group], Place]:

@@ -26,10 +26,10 @@ def why_absent(found: Findings, part: str) -> str:
 
 def why_no_method(found: Findings, method: str) -> str:
     """Return why a run has no mosaic of a sky method, where that is known; else nothing."""
-    asked = found.campaign.sky.methods
-    if method in asked:
+    requested = found.campaign.sky.methods
+    if method in requested:
         return _missing(found, DRIZZLE.task(method).title)
-    return f"sky.methods is {', '.join(asked)}: the run was not asked for {method}"
+    return f"sky.methods is {', '.join(requested)}: the run was not asked for {method}"
 
 
 def _static_masks(found: Findings) -> str:
@@ -66,8 +66,8 @@ def _witness(found: Findings) -> str:
     drizzle = found.campaign.drizzle
     if drizzle.has_witness:
         return ""
-    told = "false" if drizzle.witness is False else "null"
-    return f"drizzle.witness is {told}: with engine {drizzle.engine} no mosaic was made again"
+    value = "false" if drizzle.witness is False else "null"
+    return f"drizzle.witness is {value}: with engine {drizzle.engine} no mosaic was made again"
 
 
 def _engines(found: Findings) -> str:

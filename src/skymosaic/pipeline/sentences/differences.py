@@ -13,7 +13,7 @@ from skymosaic.pipeline.results import DrizzleResult
 from skymosaic.steps.step import Finished
 
 
-def differences_told(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:
+def difference_warnings(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:
     """Return when a plane an exposure would matter, and where patches disagree.
 
     Parameters
@@ -21,18 +21,18 @@ def differences_told(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:
     runs : mapping of str to Finished
         The drizzle step of each method.
     """
-    told = _told(runs)
-    if told is None:
+    differences = _differences(runs)
+    if differences is None:
         return []
     said = []
-    planes = told["planes"]
+    planes = differences["planes"]
     if planes is not None and planes["significant"]:
         sizes = {name: hypot(*one["edge_to_edge"]) for name, one in planes["exposures"].items()}
         worst = max(sizes, key=lambda name: sizes[name])
         error = hypot(*planes["exposures"][worst]["error"])
         done = (
             "They were subtracted (sky.planes) from the mosaics of skymosaic's own methods."
-            if told["planes_subtracted"]
+            if differences["planes_subtracted"]
             else "All methods subtract constants; sky.planes: true (drizzle.engine: onepass) "
             "subtracts a plane from each exposure."
         )
@@ -41,9 +41,9 @@ def differences_told(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:
             f"Planes fit better (probability by chance: {planes['chance']:.1e}). The steepest is "
             f"that of {worst}: {measured(sizes[worst], error)} e-/s from edge to edge. {done}"
         )
-    if told["doubtful"] > _MANY * told["patches"]:
+    if differences["doubtful"] > _MANY * differences["patches"]:
         said.append(
-            f"{told['doubtful']} of {counted(told['patches'], 'patch', 'patches')} of sky disagree "
+            f"{differences['doubtful']} of {counted(differences['patches'], 'patch', 'patches')} of sky disagree "
             "with the rest by more than noise allows. There match-differences leaves out the "
             "exposure at fault, or gives the patch less weight. Look for ghosts, trails and "
             "persistence."
@@ -51,7 +51,7 @@ def differences_told(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:
     return said
 
 
-def chips_told(runs: Mapping[str, Finished[DrizzleResult]]) -> Mapping[str, Any] | None:
+def chip_differences(runs: Mapping[str, Finished[DrizzleResult]]) -> Mapping[str, Any] | None:
     """Return what the differences tell of the skies of chips; None where nothing.
 
     Parameters
@@ -59,11 +59,11 @@ def chips_told(runs: Mapping[str, Finished[DrizzleResult]]) -> Mapping[str, Any]
     runs : mapping of str to Finished
         The drizzle step of each method.
     """
-    told = _told(runs)
-    return None if told is None else told.get("chips")
+    differences = _differences(runs)
+    return None if differences is None else differences.get("chips")
 
 
-def _told(runs: Mapping[str, Finished[DrizzleResult]]) -> Mapping[str, Any] | None:
+def _differences(runs: Mapping[str, Finished[DrizzleResult]]) -> Mapping[str, Any] | None:
     return next((runs[m].result.differences for m in OWN if m in runs), None)
 
 

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 _MOST = 6  # pairs and exposures of a group that are named
 
 
-def footprints_told(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:
+def footprint_warnings(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:
     """Return what the reader of a comparison must know of the footprints first."""
     for run in runs.values():
         if run.result.footprints is not None:
-            return [_told(run.result.footprints)]
+            return [_swapped(run.result.footprints)]
     return []
 
 
-def _told(found: Mapping[str, Any]) -> str:
+def _swapped(found: Mapping[str, Any]) -> str:
     missed, overlap, groups = found["missed"], found["overlap"], found["groups"]
     said = (
         "As sky.footprints: swapped asks, the overlaps are those that AstroDrizzle found with "

@@ -81,14 +81,14 @@ def each(differences: Mapping[str, WeightDifference], reference: str) -> str:
         return said
     if not any(one.share for one in differences.values()):
         return f"{said} All of them masked the same pixels: the weights of all methods are equal."
-    told = [
+    parts = [
         f"{ascribed(method)} in {100 * one.share:.2f}% of the pixels ({100 * one.weight:.2f}% of "
         "the weight)"
         for method, one in differences.items()
     ]
     return (
         f"{said} So the methods differ in the pixels that they masked, not only in the sky. "
-        f"Weights that differ from those of {ascribed(reference)}: {', '.join(told)}. Engine "
+        f"Weights that differ from those of {ascribed(reference)}: {', '.join(parts)}. Engine "
         "onepass looks once and gives all methods the same masks."
     )
 
@@ -96,9 +96,9 @@ def each(differences: Mapping[str, WeightDifference], reference: str) -> str:
 def _share_hit(runs: Mapping[str, Finished[DrizzleResult]]) -> float | None:
     chips = [
         chip
-        for told in (run.result.cosmic_rays for run in list(runs.values())[:1])
-        if told is not None
-        for chip in told["chips"]
+        for search in (run.result.cosmic_rays for run in list(runs.values())[:1])
+        if search is not None
+        for chip in search["chips"]
         if chip["hit"] is not None
     ]
     pixels = sum(chip["pixels"] for chip in chips)
@@ -107,20 +107,20 @@ def _share_hit(runs: Mapping[str, Finished[DrizzleResult]]) -> float | None:
 
 def method_recorded(runs: Mapping[str, Finished[DrizzleResult]]) -> str | None:
     """Return the method under whose sky cosmic rays were found; None where no run tells it."""
-    told = (run.result.cosmic_rays for run in runs.values())
-    return next((str(one["method"]) for one in told if one is not None), None)
+    searches = (run.result.cosmic_rays for run in runs.values())
+    return next((str(one["method"]) for one in searches if one is not None), None)
 
 
 def hit_sheet(runs: Mapping[str, Finished[DrizzleResult]]) -> Table | None:
     """Return how many pixels of each chip were masked for all methods; None where unknown."""
-    told = next((run.result.cosmic_rays for run in runs.values()), None)
-    if told is None:
+    search = next((run.result.cosmic_rays for run in runs.values()), None)
+    if search is None:
         return None
     rows = [
         [*(chip[name] for name in list(_CHIPS)[:-1]), chip["hit"] and chip["hit"] / chip["pixels"]]
-        for chip in told["chips"]
+        for chip in search["chips"]
     ]
-    title = f"Pixels masked as hit by cosmic rays, found with the sky of {told['method']}"
+    title = f"Pixels masked as hit by cosmic rays, found with the sky of {search['method']}"
     return sheet(title, _CHIPS, rows)
 
 

@@ -9,7 +9,7 @@ from skymosaic.drizzle.request import Request
 from skymosaic.sky.static_rule import MANY
 
 
-def told_before(campaign: Campaign) -> list[str]:
+def lines_before(campaign: Campaign) -> list[str]:
     """Return what AstroDrizzle will be called with, and what is decided once exposures are known.
 
     A line each, for `check`.
@@ -26,16 +26,16 @@ def told_before(campaign: Campaign) -> list[str]:
 def _static(request: Request) -> str:
     """Return which pixels the static mask will leave out."""
     theirs = request.given.get("static")
-    asked = request.static
+    rule = request.static
     if theirs is not None:
-        asked = "once" if theirs else "none"
+        rule = "once" if theirs else "none"
     return {
         "auto": "static mask: pixels that are low in any exposure; if the campaign's first run "
         f"has {MANY} exposures or more, in several (sky.static)",
         "once": "static mask: pixels that are low in any exposure",
         "repeated": "static mask: pixels that are low in several exposures (sky.static: repeated)",
         "none": "static mask: none",
-    }[asked]
+    }[rule]
 
 
 def decided_at_plan(campaign: Campaign) -> list[str]:

@@ -29,7 +29,7 @@ _COLUMNS: Columns = {
 }
 
 
-def positions_told(result: PositionsResult) -> list[str]:
+def position_warnings(result: PositionsResult) -> list[str]:
     """Return a warning where stars lie apart in overlaps."""
     apart = [pair for pair in result.pairs if pair.state == DISPLACED]
     if not apart:

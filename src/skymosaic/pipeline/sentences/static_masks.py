@@ -36,7 +36,7 @@ def static_sheet(runs: Mapping[str, Finished[DrizzleResult]]) -> Table | None:
     return sheet(title, _MASKS, [[one[name] for name in _MASKS] for one in masks])
 
 
-def static_told(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:
+def static_warnings(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:
     """Return what a reader must know of the static masks."""
     warnings = (warning(one) for one in _masks(runs))
     return [f"{text}." for text in warnings if text is not None]

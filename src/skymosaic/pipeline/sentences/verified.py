@@ -21,31 +21,31 @@ def verified(found: Findings) -> list[str]:
     if not found.drizzled:
         return []
     onepass = found.campaign.drizzle.engine == "onepass"
-    told = [] if onepass else _records(found.drizzled)
+    sentences = [] if onepass else _records(found.drizzled)
     if found.witness is not None:
-        told.append(witness_told(found.witness.result))
+        sentences.append(witness_sentence(found.witness.result))
     elif onepass:
         why = (
             "the witness has not finished"
             if found.campaign.drizzle.has_witness
             else "drizzle.witness is false"
         )
-        told.append(f"No part of the mosaics was compared with AstroDrizzle's: {why}.")
+        sentences.append(f"No part of the mosaics was compared with AstroDrizzle's: {why}.")
     if found.engines is not None:
-        told.append(both_engines_told(found.engines.result))
-    return [text[:1].upper() + text[1:] for text in told]
+        sentences.append(engines_sentence(found.engines.result))
+    return [text[:1].upper() + text[1:] for text in sentences]
 
 
 def check_lines(
     witness: Finished[WitnessResult] | None, engines: Finished[EnginesResult] | None
 ) -> list[str]:
     """Return what the engines say of each other, for a terminal."""
-    told = []
+    lines = []
     if witness is not None:
-        told.append(f"{witness.step}: {witness_told(witness.result)}")
+        lines.append(f"{witness.step}: {witness_sentence(witness.result)}")
     if engines is not None:
-        told.append(f"{engines.step}: {both_engines_told(engines.result)}")
-    return told
+        lines.append(f"{engines.step}: {engines_sentence(engines.result)}")
+    return lines
 
 
 def _records(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:
@@ -61,7 +61,7 @@ def _records(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:
     ]
 
 
-def witness_told(result: WitnessResult) -> str:
+def witness_sentence(result: WitnessResult) -> str:
     """Return what the witness of either engine found, from the result of its step."""
     its, window = result.methods, result.window
     if window is None:
@@ -109,7 +109,7 @@ def _largest(its: Mapping[str, Agreement]) -> str:
     )
 
 
-def both_engines_told(result: EnginesResult) -> str:
+def engines_sentence(result: EnginesResult) -> str:
     """Return by how much both engines differ; methods with masks of their own are told apart.
 
     With steps against cosmic rays AstroDrizzle finds masks under each method, and onepass has
@@ -121,9 +121,9 @@ def both_engines_told(result: EnginesResult) -> str:
         max((getattr(one, name) for one in alike.values()), default=0.0)
         for name in ("sky", "mosaic", "mosaic_in_tolerance", "weight")
     )
-    where = f"under {masks_of}, where both mask the same pixels, " if alike is not its else ""
+    condition = f"under {masks_of}, where both mask the same pixels, " if alike is not its else ""
     said = (
-        f"on {counted(len(result.exposures), 'exposure')} {where}astrodrizzle and onepass "
+        f"on {counted(len(result.exposures), 'exposure')} {condition}astrodrizzle and onepass "
         f"differ at most by {sky:.2g} e-/s in sky, {mosaic:.2g} in the mosaics' unit ({part:.2g} "
         f"of what is allowed), {weight:.2g} relative in weight"
     )
