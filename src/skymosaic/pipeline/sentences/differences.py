@@ -21,11 +21,11 @@ def difference_warnings(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str
     runs : mapping of str to Finished
         The drizzle step of each method.
     """
-    differences = _differences(runs)
+    fit = _differences(runs)
     if differences is None:
         return []
     said = []
-    planes = differences["planes"]
+    planes = fit["planes"]
     if planes is not None and planes["significant"]:
         sizes = {name: hypot(*one["edge_to_edge"]) for name, one in planes["exposures"].items()}
         worst = max(sizes, key=lambda name: sizes[name])
@@ -41,9 +41,9 @@ def difference_warnings(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str
             f"Planes fit better (probability by chance: {planes['chance']:.1e}). The steepest is "
             f"that of {worst}: {measured(sizes[worst], error)} e-/s from edge to edge. {done}"
         )
-    if differences["doubtful"] > _MANY * differences["patches"]:
+    if differences["doubtful"] > _MANY * fit["patches"]:
         said.append(
-            f"{differences['doubtful']} of {counted(differences['patches'], 'patch', 'patches')} of sky disagree "
+            f"{fit['doubtful']} of {counted(fit['patches'], 'patch', 'patches')} of sky disagree "
             "with the rest by more than noise allows. There match-differences leaves out the "
             "exposure at fault, or gives the patch less weight. Look for ghosts, trails and "
             "persistence."
