@@ -22,7 +22,7 @@ def difference_warnings(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str
         The drizzle step of each method.
     """
     fit = _differences(runs)
-    if differences is None:
+    if fit is None:
         return []
     said = []
     planes = fit["planes"]
@@ -32,7 +32,7 @@ def difference_warnings(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str
         error = hypot(*planes["exposures"][worst]["error"])
         done = (
             "They were subtracted (sky.planes) from the mosaics of skymosaic's own methods."
-            if differences["planes_subtracted"]
+            if fit["planes_subtracted"]
             else "All methods subtract constants; sky.planes: true (drizzle.engine: onepass) "
             "subtracts a plane from each exposure."
         )
@@ -41,7 +41,7 @@ def difference_warnings(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str
             f"Planes fit better (probability by chance: {planes['chance']:.1e}). The steepest is "
             f"that of {worst}: {measured(sizes[worst], error)} e-/s from edge to edge. {done}"
         )
-    if differences["doubtful"] > _MANY * fit["patches"]:
+    if fit["doubtful"] > _MANY * fit["patches"]:
         said.append(
             f"{fit['doubtful']} of {counted(fit['patches'], 'patch', 'patches')} of sky disagree "
             "with the rest by more than noise allows. There match-differences leaves out the "
