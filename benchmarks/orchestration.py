@@ -60,8 +60,8 @@ def sleeper(place: Place, seconds: float, number: int) -> str:
         return {}
 
     name = f"sleep/{number:06d}"
-    step, told = Step(name, dict[str, int], name), [Task("retrieve", name)]
-    done = run_step(place, step, told=told, inputs={}, parameters={}, versions={}, work=work)
+    step, tasks = Step(name, dict[str, int], name), [Task("retrieve", name)]
+    done = run_step(place, step, tasks=tasks, inputs={}, parameters={}, versions={}, work=work)
     return done.key
 
 

@@ -78,7 +78,7 @@ class Run:
     @property
     def where(self) -> str:
         """Where its products are."""
-        return self._found.place.store.where(self.name)
+        return self._found.place.store.address(self.name)
 
     @property
     def campaign(self) -> Campaign:

@@ -13,8 +13,8 @@ yields a fresh, empty store for each test::
 
 Only the methods of `skymosaic.store.Store` are called. More fixtures may be overridden: `corrupt`,
 which changes one byte of a stored key behind the store's back (as it stands it changes the file at
-``store.where(key)``; a store that is no file system needs its own), and `elsewhere`, which makes a
-store that cannot be reached or written.
+``store.address(key)``; a store that is no file system needs its own), and `elsewhere`, which makes
+a store that cannot be reached or written.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class StoreConformance:
         """Return a function that changes one byte of a stored key, keeping its size."""
 
         def corrupt(key: str) -> None:
-            path = Path(store.where(key))
+            path = Path(store.address(key))
             content = bytearray(path.read_bytes())
             content[len(content) // 2] ^= 0xFF
             path.write_bytes(content)

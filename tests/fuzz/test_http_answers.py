@@ -26,7 +26,7 @@ from skymosaic.errors import SkymosaicError
 from tests.raw_server import Answer, RawServer, Request, head, honest, raw_server
 
 NAME = "ibxl51eoq_flt.fits"
-QUICK = Patience(tries=3, longest_pause=0.0, longest_asked=0.0, window=0.3, least=1)
+QUICK = Patience(tries=3, longest_pause=0.0, longest_requested=0.0, window=0.3, least=1)
 LONGEST = timedelta(seconds=10)
 
 

@@ -69,7 +69,7 @@ class TestS3StoreOnARealServer(StoreConformance):
         client = server.client()
 
         def corrupt(key: str) -> None:
-            flip_byte(client, BUCKET, s3.where(key).removeprefix(f"s3://{BUCKET}/"))
+            flip_byte(client, BUCKET, s3.address(key).removeprefix(f"s3://{BUCKET}/"))
 
         return corrupt
 

@@ -241,7 +241,7 @@ def test_a_report_on_demand_tells_what_there_is(store) -> None:
     store.fail("runs/match", "the records disagree")
     part = reporting.write_partial(store.place)
     page = (store.where / "comparison" / "partial-report.html").read_text()
-    assert part.where == str(store.where / "comparison" / "partial-report.html")
+    assert part.address == str(store.where / "comparison" / "partial-report.html")
     assert "1.500000" in part.table
     assert part.missing == [
         "drizzle match: failed, SkyError: the records disagree",

@@ -150,7 +150,7 @@ def test_a_cache_that_cannot_be_made_is_named(distant, put, tmp_path) -> None:
 
 def test_damage_in_the_store_is_not_kept(store, put, tmp_path) -> None:
     product = put("a", b"pixels")
-    Path(store.where(product.key)).write_bytes(b"PIXELS")
+    Path(store.address(product.key)).write_bytes(b"PIXELS")
     with pytest.raises(DamagedError):
         store.get(product, tmp_path / "copy")
     assert entries(store) == set()
@@ -162,7 +162,7 @@ def test_open_reads_the_kept_one_or_else_the_store(store, put, tmp_path) -> None
     with store.open(product) as file:
         assert file.read() == b"pixels"
     store.get(product, tmp_path / "copy")
-    Path(store.where(product.key)).unlink()
+    Path(store.address(product.key)).unlink()
     with store.open(product) as file:
         assert file.read() == b"pixels"
 

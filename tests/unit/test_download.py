@@ -16,7 +16,7 @@ import pytest
 
 from skymosaic.archive import sharing
 from skymosaic.archive.bucket import Bucket
-from skymosaic.archive.download import Patience, Place, fetch, parts_folder, seconds_asked
+from skymosaic.archive.download import Patience, Place, fetch, parts_folder, requested_pause
 from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.archive.mast.http import Http
 from skymosaic.archive.mast.redirects import followed
@@ -25,7 +25,7 @@ from tests.raw_server import Answer, RawServer, Request, head, honest, raw_serve
 from tests.small_disk import small_disk
 
 NAME = "ibxl51eoq_flt.fits"
-QUICK = Patience(tries=3, longest_pause=0.0, longest_asked=0.0, window=0.4, least=1)
+QUICK = Patience(tries=3, longest_pause=0.0, longest_requested=0.0, window=0.4, least=1)
 
 
 def fits(seed: int) -> bytes:
@@ -279,12 +279,12 @@ def test_a_pause_that_is_asked_for_is_bounded(server, tmp_path, after) -> None:
 
 
 def test_how_long_a_place_asks_to_wait() -> None:
-    assert seconds_asked("7") == 7.0
+    assert requested_pause("7") == 7.0
     later = datetime.now(UTC) + timedelta(seconds=100)
-    assert 90 < seconds_asked(format_datetime(later, usegmt=True)) <= 100
-    assert seconds_asked("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
+    assert 90 < requested_pause(format_datetime(later, usegmt=True)) <= 100
+    assert requested_pause("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
     for nothing in ("", "soon", "-5", "1.5", "٣"):
-        assert seconds_asked(nothing) is None
+        assert requested_pause(nothing) is None
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "nonsense"])

@@ -214,7 +214,7 @@ def test_a_number_that_no_lock_comes_to_is_damage_and_not_looked_for_without_end
     store.write_json(key, {**document, "released": True})
     with pytest.raises(DamagedError) as caught, held(store, FOLDER, "run"):
         pytest.fail("it was taken")
-    assert store.where(key) in str(caught.value) and "delete" in str(caught.value)
+    assert store.address(key) in str(caught.value) and "delete" in str(caught.value)
     store.delete(key)  # what it says helps
     with held(store, FOLDER, "run") as lock:
         assert lock.number == 2

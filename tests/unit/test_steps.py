@@ -166,7 +166,7 @@ def test_the_order_of_inputs_does_not_matter(step) -> None:
 def test_a_missing_product_runs_it_again(place, step) -> None:
     work = Work()
     first = step(work)
-    path = Path(place.store.where("demo/runs/match/b.fits"))
+    path = Path(place.store.address("demo/runs/match/b.fits"))
     path.unlink()
     assert finished(place, plain(STEP)) is None
     again = step(work)
@@ -178,7 +178,7 @@ def test_a_missing_product_runs_it_again(place, step) -> None:
 def test_a_product_that_was_cut_is_named_put_aside_and_made_anew(place, step) -> None:
     work = Work()
     first = step(work)
-    path = Path(place.store.where("demo/runs/match/b.fits"))
+    path = Path(place.store.address("demo/runs/match/b.fits"))
     path.write_bytes(b"B")
     with pytest.raises(DamagedError, match=f"{path} changed in the store"):
         step(work)
@@ -397,7 +397,7 @@ def test_inputs_are_fetched_with_their_checksum_verified(place, step, tmp_path) 
         return {"content": copy.read_text()}
 
     assert step(work, inputs={"x": product}).result == {"content": "pixels"}
-    Path(place.store.where(product.key)).write_bytes(b"PIXELS")
+    Path(place.store.address(product.key)).write_bytes(b"PIXELS")
     with pytest.raises(DamagedError, match=r"aligned/x_flt\.fits changed"):
         step(work, inputs={"x": product}, parameters={})
     # It is out of the way, so that the step that made it runs again; nobody's file is lost.
@@ -452,7 +452,7 @@ def test_only_files_are_products(place, step) -> None:
 def test_a_broken_manifest_is_named_and_made_anew(place, step, caplog) -> None:
     first, again = Work(), Work()
     done = step(first)
-    Path(place.store.where(MANIFEST)).write_text('{"half": ')
+    Path(place.store.address(MANIFEST)).write_text('{"half": ')
     assert step(again).products == done.products
     assert "manifests/runs/match.json is not JSON" in caplog.text
     assert again.runs == first.runs == 1
@@ -477,7 +477,7 @@ def test_of_several_tasks_that_are_one_step_one_tells_time_and_bytes(place, monk
         run_step(
             place,
             plain("runs/onepass"),
-            told=told,
+            tasks=told,
             inputs={},
             parameters={},
             versions={},

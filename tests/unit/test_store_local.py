@@ -105,7 +105,7 @@ def test_a_reader_that_opened_the_old_file_still_sees_it(store, tmp_path) -> Non
     path = tmp_path / "file"
     path.write_bytes(b"old")
     store.put(path, "a")
-    with Path(store.where("a")).open("rb") as reader:
+    with Path(store.address("a")).open("rb") as reader:
         path.write_bytes(b"new and longer")
         new = store.put(path, "a")
         assert reader.read() == b"old"
@@ -152,7 +152,7 @@ def test_open_store_takes_a_folder(tmp_path, prefix) -> None:
 
 
 def test_where_is_the_path(store, tmp_path) -> None:
-    assert store.where("runs/a") == str((tmp_path / "store" / "runs" / "a").resolve())
+    assert store.address("runs/a") == str((tmp_path / "store" / "runs" / "a").resolve())
 
 
 def test_what_cannot_be_moved_is_copied(tmp_path, monkeypatch) -> None:

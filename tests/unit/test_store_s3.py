@@ -63,7 +63,7 @@ class OnMoto(StoreConformance):
         client = s3_client.client(s3.settings)
 
         def corrupt(key: str) -> None:
-            flip_byte(client, BUCKET, s3.where(key).removeprefix(f"s3://{BUCKET}/"))
+            flip_byte(client, BUCKET, s3.address(key).removeprefix(f"s3://{BUCKET}/"))
 
         return corrupt
 
@@ -214,7 +214,7 @@ def test_encryption_is_asked_for(settings, s3, tmp_path) -> None:
     path.write_bytes(b"x")
     encrypted.put(path, "a")
     head = s3_client.client(settings).head_object(
-        Bucket=BUCKET, Key=s3.where("a").removeprefix(f"s3://{BUCKET}/")
+        Bucket=BUCKET, Key=s3.address("a").removeprefix(f"s3://{BUCKET}/")
     )
     assert head["ServerSideEncryption"] == "AES256"
 
@@ -225,7 +225,7 @@ def test_a_public_bucket_is_read_without_credentials(settings, s3, monkeypatch, 
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     s3_client.client(settings).put_object_acl(
-        Bucket=BUCKET, Key=s3.where("public/a").removeprefix(f"s3://{BUCKET}/"), ACL="public-read"
+        Bucket=BUCKET, Key=s3.address("public/a").removeprefix(f"s3://{BUCKET}/"), ACL="public-read"
     )
     public = S3Store(s3.uri, S3Settings(**{**vars(settings), "unsigned": True}))
     assert public.read_text("public/a") == "for all"
@@ -255,7 +255,7 @@ def test_what_is_not_ours_is_not_removed(settings, s3) -> None:
 
 def test_a_broken_off_upload_is_swept(settings, s3) -> None:
     client = s3_client.client(settings)
-    key = s3.where("runs/a").removeprefix(f"s3://{BUCKET}/")
+    key = s3.address("runs/a").removeprefix(f"s3://{BUCKET}/")
     upload = client.create_multipart_upload(Bucket=BUCKET, Key=key)
     client.upload_part(
         Bucket=BUCKET, Key=key, UploadId=upload["UploadId"], PartNumber=1, Body=b"half"

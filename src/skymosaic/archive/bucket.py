@@ -69,12 +69,12 @@ class Bucket:
         """Ask for a file from a byte on; as `download.Place` says."""
         from botocore.exceptions import ClientError
 
-        asked = {"Range": f"bytes={start}-"} if start else {}
+        conditions = {"Range": f"bytes={start}-"} if start else {}
         if version.etag:
-            asked["IfMatch"] = version.etag
+            conditions["IfMatch"] = version.etag
         try:
             answer = _client(self, os.getpid(), window).get_object(
-                Bucket=self.bucket, Key=file.key, **asked
+                Bucket=self.bucket, Key=file.key, **conditions
             )
         except ClientError as error:
             raise self._error(file.name, error) from None
@@ -136,8 +136,8 @@ def _passing() -> tuple[type[Exception], ...]:
 
 def _reply(answer: Mapping[str, Any], is_part: bool) -> Reply:
     start, size = 0, answer.get("ContentLength")
-    if told := answer.get("ContentRange"):
-        found = _RANGE.fullmatch(told)
+    if content_range := answer.get("ContentRange"):
+        found = _RANGE.fullmatch(content_range)
         if found is None:
             raise AgainError("it sent a part without saying which", afresh=True)
         start, size = int(found[1]), int(found[2])

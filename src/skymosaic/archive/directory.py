@@ -149,24 +149,24 @@ class Directory:
         for path, image in found.items():
             files.setdefault(image.name, []).append(path)
         taken: dict[str, Path] = {}
-        told = []
+        copies = []
         for name, paths in files.items():
             # The plain file rather than the packed one, its own name rather than another.
             taken[name], *others = sorted(
                 paths,
                 key=partial(_rank, name),
             )
-            told += [
-                f"{self._where(path)} (as {self._where(taken[name])})"
+            copies += [
+                f"{self._relative(path)} (as {self._relative(taken[name])})"
                 for path in self._equal(found[taken[name]].rootname, taken[name], others)
             ]
-        if told:
-            self._note(f"left out, because they are copies of other files: {few(told)}")
+        if copies:
+            self._note(f"left out, because they are copies of other files: {few(copies)}")
         twins = sorted(uncorrected_twins(taken))
         if twins:
             self._note(
                 "left out, because there are files with corrected charge transfer (FLC, DRC): "
-                f"{few([self._where(taken.pop(name)) for name in twins])}"
+                f"{few([self._relative(taken.pop(name)) for name in twins])}"
             )
         unique: dict[str, Path] = {}
         for path in taken.values():
@@ -199,7 +199,7 @@ class Directory:
                 )
         return equal
 
-    def _where(self, path: Path) -> str:
+    def _relative(self, path: Path) -> str:
         return str(path.relative_to(self.path))
 
     def _of_one_kind(self, found: dict[Path, Exposure]) -> dict[Path, Exposure]:

@@ -48,7 +48,7 @@ class Patience:
     """How often what may pass is tried."""
     longest_pause: float = 20.0
     """Longest pause between two tries, s."""
-    longest_asked: float = 60.0
+    longest_requested: float = 60.0
     """Longest pause that a place may ask for, s."""
     window: float = 60.0
     """Time in which an answer begins, and then `least` bytes come, s."""
@@ -214,7 +214,7 @@ def fetch(
                 time.sleep(pause)
 
 
-def seconds_asked(retry_after: str) -> float | None:
+def requested_pause(retry_after: str) -> float | None:
     """Return how long a ``Retry-After`` asks to wait, s; None where it says nothing that is known.
 
     Parameters
@@ -230,9 +230,9 @@ def seconds_asked(retry_after: str) -> float | None:
         return None
 
 
-def _pause(asked: float | None, tries: int, patience: Patience) -> float:
-    if asked is not None:
-        return min(asked, patience.longest_asked)
+def _pause(requested: float | None, tries: int, patience: Patience) -> float:
+    if requested is not None:
+        return min(requested, patience.longest_requested)
     # Full jitter: those that failed together do not come back together.
     longest = min(patience.longest_pause, 0.5 * 2**tries)
     return random.uniform(min(0.1, longest), longest)  # noqa: S311
@@ -240,18 +240,18 @@ def _pause(asked: float | None, tries: int, patience: Patience) -> float:
 
 def part_name(place: Place[File], file: File) -> str:
     """Return a name for the unfinished file; another place's is another file."""
-    told = json.dumps([place.address, file.key, file.size, file.etag])
-    return f"{file.name}.{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    identity = json.dumps([place.address, file.key, file.size, file.etag])
+    return f"{file.name}.{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 def _try(
     place: Place[File], file: File, mine: Unfinished, patience: Patience, seen: set[str]
 ) -> None:
     """Fetch what is missing of a file, and check it; `seen`: as for `_compare_with_tag`."""
-    have, known, told = _left(mine)
+    have, known, size_before = _left(mine)
     wanted = known if have else Version(file.etag)
     with place.open(file, have, wanted, patience.window) as reply:
-        _require_fitting(reply, file, have, known, told)
+        _require_fitting(reply, file, have, known, size_before)
         size = reply.size if reply.size is not None else file.size or None
         _require_room(mine.part, (size or 0) - reply.start)
         if not reply.start:
@@ -300,7 +300,7 @@ def _left(mine: Unfinished) -> tuple[int, Version, int | None]:
 
 
 def _require_fitting(
-    reply: Reply, file: Wanted, have: int, known: Version, told: int | None
+    reply: Reply, file: Wanted, have: int, known: Version, size_before: int | None
 ) -> None:
     """Require that a reply goes on with what is there, or begins anew, with the file wanted."""
     if reply.start not in (0, have):
@@ -310,8 +310,8 @@ def _require_fitting(
         )
     if reply.start and not known.is_same(reply.version):
         raise AgainError("it does not say that its file is the same as before", afresh=True)
-    if reply.start and told is not None and reply.size != told:
-        raise AgainError(f"its file had {told} bytes, and has {reply.size} now", afresh=True)
+    if reply.start and size_before is not None and reply.size != size_before:
+        raise AgainError(f"its file had {size_before} bytes, and has {reply.size} now", afresh=True)
     if file.size and reply.size is not None and reply.size > file.size:
         raise InputError(_other_size(file, reply.size))  # less may be a page that tells why
     if max(reply.size or 0, file.size) > _MOST_BYTES:
@@ -384,15 +384,15 @@ def _compare_with_tag(file: Wanted, part: Path, reply: Reply, seen: set[str]) ->
     seen : set of str
         MD5 sums of what came before; that of what came now is added.
     """
-    told = _MD5.fullmatch(reply.version.etag)
-    if told is None:
+    tag = _MD5.fullmatch(reply.version.etag)
+    if tag is None:
         return
     if reply.is_encrypted:
         log.info("%s: %s", file.name, _NOT_COMPARED)
         return
     with part.open("rb") as reader:
         md5 = hashlib.file_digest(reader, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if md5 == told[1]:
+    if md5 == tag[1]:
         return
     if md5 not in seen:
         seen.add(md5)

@@ -89,12 +89,12 @@ class S3Folder:
             first = found.setdefault(name, file)
             if first is not file:
                 raise InputError(
-                    f"{self.where} has {name} twice, as {first.key} and {file.key}; narrow "
+                    f"{self.address} has {name} twice, as {first.key} and {file.key}; narrow "
                     "source.uri or source.names"
                 )
             if len(found) > self.max_files:
                 raise InputError(
-                    f"{self.where} has more than {self.max_files} files (source.max_files); "
+                    f"{self.address} has more than {self.max_files} files (source.max_files); "
                     "narrow source.uri or source.names, or raise the limit"
                 )
         for name in uncorrected_twins(found):
@@ -103,12 +103,12 @@ class S3Folder:
         over = passed_over(filter(self._is_named, others), taken)
         if not any(name.endswith(("_flt.fits", "_flc.fits")) for name in found):
             raise InputError(
-                f"no calibrated exposures (*_flt.fits, *_flc.fits) to use in {self.where}; "
+                f"no calibrated exposures (*_flt.fits, *_flc.fits) to use in {self.address}; "
                 "source.uri, source.names and source.kinds say which"
                 + (f". {over}" if over else "")
             )
         if over:
-            log.warning("%s: %s", self.where, over)
+            log.warning("%s: %s", self.address, over)
             self.left_out.append(over)
         return [
             Parcel(
@@ -119,7 +119,7 @@ class S3Folder:
         ]
 
     @property
-    def where(self) -> str:
+    def address(self) -> str:
         """What people call it."""
         return f"{self.bucket.name}/{self.prefix}"
 

@@ -53,7 +53,7 @@ def cancellable(place: Place, number: int, interrupt: Callable[[], None]) -> Ite
     CancelledError
         Somebody asked.
     """
-    asked_by: list[str] = []
+    requesters: list[str] = []
     ended = threading.Event()
     store, key = place.store.hurried(_PATIENCE), _key(place, number)
 
@@ -67,7 +67,7 @@ def cancellable(place: Place, number: int, interrupt: Callable[[], None]) -> Ite
                 log.debug("could not look for a request to stop: %s", error)
                 continue
             if text is not None:
-                asked_by.append(text.strip())
+                requesters.append(text.strip())
                 interrupt()
                 return
 
@@ -76,11 +76,12 @@ def cancellable(place: Place, number: int, interrupt: Callable[[], None]) -> Ite
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        if not asked_by:
+        if not requesters:
             raise
+        address = place.store.address(place.campaign)
         raise CancelledError(
-            f"{place.store.where(place.campaign)} was cancelled by {asked_by[0]}; resume it with "
-            f"`skymosaic restart {place.store.where(place.campaign)}`"
+            f"{address} was cancelled by {requesters[0]}; resume it with "
+            f"`skymosaic restart {address}`"
         ) from None
     finally:
         ended.set()

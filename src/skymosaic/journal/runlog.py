@@ -137,7 +137,7 @@ def lines(place: Place, number: int | None, *, as_json: bool = False) -> Iterato
             return
     if not numbers or (number is not None and number not in numbers):
         which = "" if number is None else f" of run {number} (there are {numbers})"
-        raise MissingError(f"{place.store.where(place.campaign)} holds no log{which}")
+        raise MissingError(f"{place.store.address(place.campaign)} holds no log{which}")
     wanted = numbers[-1] if number is None else number
     for part_of, key in parts:
         if part_of == wanted:

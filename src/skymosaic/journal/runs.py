@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from skymosaic.journal.metrics import Metrics
 
 log = logging.getLogger(__name__)
-told = logging.getLogger(STEPS)
+steps_log = logging.getLogger(STEPS)
 
-_TOLD = ("key", "inputs", "host", "started", "seconds", "peak_memory", "moved", "error")
+_KEPT = ("key", "inputs", "host", "started", "seconds", "peak_memory", "moved", "error")
 _PATIENCE = 10.0  # s; a record is not worth more waiting
 _PAUSE = 1.0  # s between two writings of a record
 
@@ -123,7 +123,7 @@ class Recorder:
         The campaign's.
     number : int
         Number of the run.
-    asked : mapping
+    campaign : mapping
         The campaign file, resolved.
     metrics : Metrics, optional
         Also told of the events.
@@ -133,7 +133,7 @@ class Recorder:
         self,
         place: Place,
         number: int,
-        asked: Mapping[str, Any],
+        campaign: Mapping[str, Any],
         metrics: Metrics | None = None,
     ) -> None:
         self._metrics = metrics
@@ -142,7 +142,7 @@ class Recorder:
         self._key = _record_key(place, number)
         self._lock = threading.Lock()
         self._record: dict[str, Any] = {
-            "campaign": dict(asked),
+            "campaign": dict(campaign),
             "versions": versions(),
             "host": platform.node(),
             "started": _now(),
@@ -158,9 +158,9 @@ class Recorder:
         self._writer = PeriodicWriter("the record of the run", self._write, _PAUSE)
         self._writer.now()
 
-    def watch(self, **where: str) -> None:
+    def watch(self, **addresses: str) -> None:
         """Take down where the run can be watched: its Dask dashboard, its metrics."""
-        for what, address in where.items():
+        for what, address in addresses.items():
             self._note(what, address)
 
     def expect(self, tasks: int) -> None:
@@ -188,7 +188,7 @@ class Recorder:
         self._writer.changed()
         with in_step(self._place.topic, event.task):
             level = logging.WARNING if event.state == "failed" else logging.INFO
-            told.log(level, "%s after %.1f s %s", event.state, event.seconds, event.detail)
+            steps_log.log(level, "%s after %.1f s %s", event.state, event.seconds, event.detail)
 
     def end(self, error: BaseException | None) -> None:
         """Take down how it ended: what the steps read, made and cost, and the error if any.
@@ -220,17 +220,17 @@ class Recorder:
                 for key in store.list(self._place.key(folder)):
                     if not (key.endswith(".json") and is_ours(key)):
                         continue
-                    told = self._told(key)
-                    if told is None:
+                    entry = self._step_entry(key)
+                    if entry is None:
                         continue
-                    found[told["step"]] = {name: told[name] for name in _TOLD if name in told} | {
-                        "outputs": {n: p.sha256 for n, p in told.get("products", {}).items()}
-                    }
+                    found[entry["step"]] = {
+                        name: entry[name] for name in _KEPT if name in entry
+                    } | {"outputs": {n: p.sha256 for n, p in entry.get("products", {}).items()}}
         except StoreError as error:
             log.warning("the record of the run does not have its steps: %s", error)
         return found
 
-    def _told(self, key: str) -> Any:
+    def _step_entry(self, key: str) -> Any:
         """Return what a manifest or the record of a failure tells; None where it is damaged."""
         try:
             return shapes.read(self._store, key, _STEP_ENTRY)

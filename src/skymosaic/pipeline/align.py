@@ -26,7 +26,7 @@ def align(
     exposures = select(inspected.result.exposures, inspected.products)
     drizzled = select(inspected.result.drizzled, inspected.products)
     if settings.method == "none":
-        with place.told(ALIGN.task(), ALIGN.step()) as task:
+        with place.announced(ALIGN.task(), ALIGN.step()) as task:
             task.reused = True
         return as_they_came(inspected)
 
@@ -55,7 +55,7 @@ def align(
     done = run_step(
         place,
         ALIGN.step(),
-        told=[ALIGN.task()],
+        tasks=[ALIGN.task()],
         inputs={**exposures.products, **drizzled.products},
         parameters=settings.model_dump(mode="json"),
         versions=versions(),

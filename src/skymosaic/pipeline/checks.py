@@ -108,7 +108,7 @@ def hear_witness(
     return run_step(
         place,
         WITNESS.step(),
-        told=[WITNESS.task()],
+        tasks=[WITNESS.task()],
         inputs={**images.products, **files},
         parameters={
             "grid": grid.to_dict(),
@@ -201,7 +201,7 @@ def hear_astrodrizzle(
     return run_step(
         place,
         WITNESS.step(),
-        told=[WITNESS.task()],
+        tasks=[WITNESS.task()],
         inputs={**given, **files},
         parameters={
             "engine": "onepass",
@@ -228,7 +228,7 @@ def _make_anew_if_older(place: Place, step: str, name: str, pixels: Pixels) -> N
         return
     forget(place, step)
     raise DamagedError(
-        f"{place.store.where(place.key(step, name))} is as older versions made it: "
+        f"{place.store.address(place.key(step, name))} is as older versions made it: "
         f"{counted(number, 'pixel that has weight is', 'pixels that have weight are')} no number "
         "(NaN), because an exposure has flagged pixels that are none; `skymosaic run` makes it "
         "anew"
@@ -295,7 +295,7 @@ def try_both(
     return run_step(
         place,
         ENGINES.step(),
-        told=[ENGINES.task()],
+        tasks=[ENGINES.task()],
         inputs=images.products,
         parameters={
             "methods": methods,

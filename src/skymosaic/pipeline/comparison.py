@@ -140,7 +140,7 @@ def gather(
     return run_step(
         place,
         GATHER.step(),
-        told=[GATHER.task()],
+        tasks=[GATHER.task()],
         inputs=found.compared,
         parameters={
             "campaign": result_settings(campaign),

@@ -87,7 +87,7 @@ def measure_differences(
     return run_step(
         place,
         DIFFERENCES.step(),
-        told=[DIFFERENCES.task()],
+        tasks=[DIFFERENCES.task()],
         inputs=images.products,
         parameters={
             "engine": VERSION,

@@ -77,7 +77,7 @@ def drizzle(
     return run_step(
         place,
         DRIZZLE.step(method),
-        told=[DRIZZLE.task(method)],
+        tasks=[DRIZZLE.task(method)],
         inputs=images.products,
         parameters={
             "method": method,

@@ -72,7 +72,7 @@ def inspect(
     done = run_step(
         place,
         INSPECT.step(),
-        told=[INSPECT.task()],
+        tasks=[INSPECT.task()],
         inputs=used,
         parameters=key(),
         versions={},

@@ -121,7 +121,7 @@ def drizzle_all_methods(
     return run_step(
         place,
         ONEPASS.step(),
-        told=[DRIZZLE.task(method) for method in campaign.sky.methods],
+        tasks=[DRIZZLE.task(method) for method in campaign.sky.methods],
         inputs=images.products,
         parameters={
             "engine": _ENGINE,

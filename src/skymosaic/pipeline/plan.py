@@ -78,7 +78,7 @@ def plan(place: Place, campaign: Campaign, aligned: Finished[AlignResult]) -> Fi
     done = run_step(
         place,
         PLAN.step(),
-        told=[PLAN.task()],
+        tasks=[PLAN.task()],
         inputs=images.products,
         parameters={
             "final": request.grid_choice,

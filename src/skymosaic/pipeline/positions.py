@@ -146,7 +146,7 @@ def compare_all(
     return run_step(
         place,
         POSITIONS.step(),
-        told=[POSITIONS.task()],
+        tasks=[POSITIONS.task()],
         inputs={product.name: product for product in files.values()},
         parameters={
             "version": _VERSION,

@@ -44,7 +44,7 @@ def retrieve(
         return run_step(
             place,
             step,
-            told=[RETRIEVE.task(parcel.name)],
+            tasks=[RETRIEVE.task(parcel.name)],
             inputs={},
             parameters={"parcel": dict(parcel.identity), "record": RECORD},
             versions=parcel.versions,

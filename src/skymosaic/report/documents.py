@@ -72,8 +72,8 @@ def _finite(value: Any) -> Any:
 def markdown(report: Report) -> str:
     """Return what a reader needs first as Markdown: advice, what is missing, warnings, tables."""
     record, said = report.record, verdict(report)
-    made = f"{record.created}; engine {record.engine}" if record.engine else record.created
-    parts = [f"# {record.campaign}: {said.headline}", made, said.sentence]
+    provenance = f"{record.created}; engine {record.engine}" if record.engine else record.created
+    parts = [f"# {record.campaign}: {said.headline}", provenance, said.sentence]
     if said.sure:
         parts.append(f"How sure: {said.sure}")
     if said.file:

@@ -124,15 +124,15 @@ def _draw(
 
 def alternative(evidence: Evidence) -> str:
     """Return what the matrices show, for who does not see them."""
-    told = []
+    phrases = []
     for method, residuals in evidence.residuals.items():
         worst = max(residuals, key=lambda one: abs(one.residual), default=None)
         if worst is not None:
-            told.append(
+            phrases.append(
                 f"{method} leaves at most {abs(worst.residual):.4g} {evidence.unit} "
                 f"({worst.a}, {worst.b})"
             )
     return (
         f"Matrices of the residuals of {counted(len(evidence.differences), 'pair')} of exposures, "
-        f"one a method, on one scale: {'; '.join(told)}. The table of pairs holds the values."
+        f"one a method, on one scale: {'; '.join(phrases)}. The table of pairs holds the values."
     )

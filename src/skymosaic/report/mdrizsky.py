@@ -70,19 +70,19 @@ def _index(method: str, values: Sequence[SkyValue]) -> dict[Chip, SkyValue]:
     """Return the values of one method by chip, sorted."""
     indexed: dict[Chip, SkyValue] = {}
     for value in values:
-        where = f"{method}: exposure {value.rootname}, chip {value.chip}"
+        subject = f"{method}: exposure {value.rootname}, chip {value.chip}"
         if (value.rootname, value.chip) in indexed:
-            raise SkyError(f"{where} is listed twice; give each chip once")
+            raise SkyError(f"{subject} is listed twice; give each chip once")
         if value.mdrizsky is not None and not math.isfinite(value.mdrizsky):
             raise SkyError(
-                f"{where} has MDRIZSKY = {value.mdrizsky}, not a finite number; "
+                f"{subject} has MDRIZSKY = {value.mdrizsky}, not a finite number; "
                 "look at the pixels and the data quality of that exposure"
             )
         if not (math.isfinite(value.seconds) and value.seconds > 0):
-            raise SkyError(f"{where} has EXPTIME {value.seconds}; it must be positive")
+            raise SkyError(f"{subject} has EXPTIME {value.seconds}; it must be positive")
         if not (math.isfinite(value.brightness_factor) and value.brightness_factor > 0):
             raise SkyError(
-                f"{where} has brightness factor {value.brightness_factor}; it must be positive: "
+                f"{subject} has brightness factor {value.brightness_factor}; it must be positive: "
                 "check IDCSCALE and EXPTIME in its headers"
             )
         indexed[value.rootname, value.chip] = value

@@ -197,11 +197,11 @@ def _charts(report: Report, figures: Mapping[str, Path]) -> dict[str, Chart]:
 def _residuals_of_pairs(report: Report) -> dict[tuple[str, str], str]:
     if report.evidence is None:
         return {}
-    told: dict[tuple[str, str], list[str]] = {}
+    texts: dict[tuple[str, str], list[str]] = {}
     for method, residuals in report.evidence.residuals.items():
         for one in residuals:
-            told.setdefault((one.a, one.b), []).append(f"{method} {one.residual:+.3g}")
-    return {pair: f"{', '.join(parts)} {report.evidence.unit}" for pair, parts in told.items()}
+            texts.setdefault((one.a, one.b), []).append(f"{method} {one.residual:+.3g}")
+    return {pair: f"{', '.join(parts)} {report.evidence.unit}" for pair, parts in texts.items()}
 
 
 def small_picture(report: Report) -> bytes | None:

@@ -49,7 +49,7 @@ class Group:
         return self.card.get("warnings")
 
     @property
-    def told(self) -> str:
+    def confidence(self) -> str:
         """How sure the advice is."""
         return str(self.card.get("sure") or "")
 

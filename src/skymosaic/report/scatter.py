@@ -115,7 +115,7 @@ def _name_rows(chart: figure, labels: Sequence[str], kind: str) -> None:
 
 def alternative(table: Table) -> str:
     """Return what the plot shows, for who does not see it."""
-    told = [
+    ranges = [
         f"{method} from {values.min():.4g} to {values.max():.4g}"
         if values.count()
         else f"{method} {UNDETERMINED}"
@@ -124,5 +124,5 @@ def alternative(table: Table) -> str:
     unit = f" in {unit_of(table)}" if unit_of(table) else ""
     return (
         f"Scatter plot of {quantity_of(table)}{unit} of {len(table)} {row_kind(table)}s, one "
-        f"colour and mark a method: {'; '.join(told)}. The table holds the values."
+        f"colour and mark a method: {'; '.join(ranges)}. The table holds the values."
     )

@@ -54,7 +54,7 @@ class Fact:
     text: str
     mark: str
     """good, bad, or empty."""
-    where: str
+    section: str
     """The section that tells more."""
 
 
@@ -105,8 +105,8 @@ def verdict(report: Report) -> Verdict:
 def _means(methods: Sequence[str]) -> str:
     if not methods:
         return ""
-    told = "; ".join(f"{ascribed(method)} {_MEANS[method]}" for method in methods)
-    parts = [f"{told}."]
+    meanings = "; ".join(f"{ascribed(method)} {_MEANS[method]}" for method in methods)
+    parts = [f"{meanings}."]
     if any(method in METHODS for method in methods):
         parts.insert(0, "AstroDrizzle has four ways to take the sky out of a mosaic.")
     if any(method in OWN for method in methods):
@@ -124,11 +124,11 @@ def _without_advice(report: Report) -> tuple[str, str]:
     if not report.record.missing:
         return "No advice for this run", _NO_ADVICE
     done = [] if report.mdrizsky is None else list(method_columns(report.mdrizsky))
-    told = f"Finished: {_joined(done)}." if done else "No sky method has finished."
+    finished = f"Finished: {_joined(done)}." if done else "No sky method has finished."
     return (
         "This run is incomplete",
-        f"There is no advice until all steps have run. {told} What is missing, and why, is listed "
-        "below. `skymosaic restart` resumes the campaign.",
+        f"There is no advice until all steps have run. {finished} What is missing, and why, is "
+        "listed below. `skymosaic restart` resumes the campaign.",
     )
 
 

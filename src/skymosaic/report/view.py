@@ -151,12 +151,12 @@ def sky_view(report: Report) -> TableView | None:
         headings.append(Heading("group", "", "overlap group of the exposure", True))
         for row in rows:
             row.append(cell(of.get(str(row[0].value))))
-    told = _checked(report)
-    if told:
+    agreement = _checked(report)
+    if agreement:
         why = "records of the sky (exposure's header, HDRTAB, log) that agree, over the methods"
         headings.append(Heading("records agree", "", why, False))
         for row in rows:
-            row.append(told.get((str(row[0].value), int(row[1].value or 0)), cell(None)))
+            row.append(agreement.get((str(row[0].value), int(row[1].value or 0)), cell(None)))
     caption = f"{view.caption}; differences are from {reference_of(table)}"
     if in_headers:
         unit = table[in_headers[0]].unit

@@ -35,10 +35,10 @@ def report_broken_off(place: Place) -> str:
             return ""
         from skymosaic.results import reporting
 
-        where = reporting.write_partial(place).where
+        address = reporting.write_partial(place).address
     except Exception as error:  # the run's own error matters more, whatever this one is
         log.warning("no report of the finished steps could be written: %s", error)
         log.info("no report", exc_info=True)
         return ""
-    log.warning("report of the finished steps: %s", where)
-    return where
+    log.warning("report of the finished steps: %s", address)
+    return address

@@ -59,7 +59,7 @@ def find_place(uri: str, s3: Mapping[str, Any] | None = None) -> Place:
     root, name = parse_place(uri)
     place = Place(open_store(root, s3), name, None)
     if _text(place) is None:
-        raise MissingError(f"{place.store.where(name)} holds no campaign; run one there first")
+        raise MissingError(f"{place.store.address(name)} holds no campaign; run one there first")
     return place
 
 
@@ -115,10 +115,10 @@ def submitted_campaign(
 def _load(
     place: Place, text: str, s3: Mapping[str, Any] | None, overrides: Mapping[str, Any] | None
 ) -> Campaign:
-    where = place.store.where(place.key("campaign.yaml"))
+    address = place.store.address(place.key("campaign.yaml"))
     campaign = load_campaign_text(
         text,
-        where,
+        address,
         {
             **(overrides or {}),
             **{f"store.{name}": value for name, value in (s3 or {}).items()},
@@ -127,7 +127,7 @@ def _load(
     )
     if campaign.name != place.campaign:
         raise CampaignError(
-            f"{where} is the file of {campaign.name}, not of {place.campaign}: use the program "
+            f"{address} is the file of {campaign.name}, not of {place.campaign}: use the program "
             "instead of one of its groups; if the folder was renamed, give it its old name"
         )
     return campaign
@@ -217,8 +217,8 @@ def require_idle(store: Store, place: Place, what: str) -> int:
     program = replace(place, campaign=place.campaign.split("/")[0])
     lock = lease.look(store, campaign_lock(program))
     if lock.holder is not None:
-        where = store.where(program.campaign)
-        raise LockedError(f"{where} is running ({lock.holder}); {what} when it has ended")
+        address = store.address(program.campaign)
+        raise LockedError(f"{address} is running ({lock.holder}); {what} when it has ended")
     require_idle_shares(store, program, what)
     return lock.number
 
@@ -230,7 +230,7 @@ def require_idle_shares(store: Store, place: Place, what: str) -> None:
         holder = lease.look(store, campaign_lock(replace(place, campaign=share))).holder
         if holder is not None:
             raise LockedError(
-                f"{store.where(share)} is running ({holder}); {what} when it has ended"
+                f"{store.address(share)} is running ({holder}); {what} when it has ended"
             )
 
 

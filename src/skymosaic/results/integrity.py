@@ -64,18 +64,18 @@ class Verified:
         """
         if not self.flaws:
             return
-        where = self.place.store.where(self.place.campaign)
+        address = self.place.store.address(self.place.campaign)
         first, count = self.flaws[0], len(self.flaws)
         more = f" and {count - 1} more" if count > 1 else ""
         raise DamagedError(
-            f"{first.key}{more} of {where}: {first.why}; `skymosaic verify-store --repair "
+            f"{first.key}{more} of {address}: {first.why}; `skymosaic verify-store --repair "
             f"{_runnable(self.place)}` makes the damaged products again"
         )
 
 
 def _runnable(place: Place) -> str:
     """Return where the campaign is that can be run: of a group, its program."""
-    return place.store.where(place.campaign.split("/")[0])
+    return place.store.address(place.campaign.split("/")[0])
 
 
 def verify_store(
@@ -131,7 +131,9 @@ def verify_store(
             if flaw is not None:
                 flaws.append(flaw)
     if flaws and require_idle(store, place, "verify it") != number:
-        raise LockedError(f"{store.where(place.campaign)} was run in the meantime; verify it again")
+        raise LockedError(
+            f"{store.address(place.campaign)} was run in the meantime; verify it again"
+        )
     others = len(set(keys) - set(products) - set(manifests))
     return Verified(place, len(manifests), len(products), whole, unsealed, others, flaws)
 

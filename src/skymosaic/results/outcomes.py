@@ -43,18 +43,18 @@ class Outcome:
 
 def outcome_of(place: Place, done: Finished[ComparisonResult], *, reused: bool) -> Outcome:
     """Return what a finished comparison tells."""
-    told = done.result
-    advised = (told.card or {}).get("advised") or {}
+    result = done.result
+    advised = (result.card or {}).get("advised") or {}
     return Outcome(
-        table=told.table,
-        warnings=told.warnings,
-        report=place.store.where(done.products["report.html"].key),
-        folder=place.store.where(place.campaign),
+        table=result.table,
+        warnings=result.warnings,
+        report=place.store.address(done.products["report.html"].key),
+        folder=place.store.address(place.campaign),
         reused=reused,
-        summary=told.summary,
-        title=told.title,
+        summary=result.summary,
+        title=result.title,
         advised=advised.get("method", ""),
-        mosaic=place.store.where(place.key(advised["file"])) if advised else "",
+        mosaic=place.store.address(place.key(advised["file"])) if advised else "",
     )
 
 
@@ -63,8 +63,8 @@ def outcome_so_far(place: Place) -> Outcome:
     from skymosaic.results import reporting
 
     part = reporting.write_partial(place)
-    folder = place.store.where(place.campaign)
-    return Outcome(part.table, part.missing, part.where, folder, reused=True, title=part.title)
+    folder = place.store.address(place.campaign)
+    return Outcome(part.table, part.missing, part.address, folder, reused=True, title=part.title)
 
 
 def outcome_of_program(place: Place, *, reused: bool) -> Outcome:
@@ -73,8 +73,10 @@ def outcome_of_program(place: Place, *, reused: bool) -> Outcome:
     return Outcome(
         table=table_of(read_states(place)),
         warnings=[],
-        report=place.store.where(place.key(INDEX)) if has_page else "one for each group, see above",
-        folder=place.store.where(place.campaign),
+        report=place.store.address(place.key(INDEX))
+        if has_page
+        else "one for each group, see above",
+        folder=place.store.address(place.campaign),
         reused=reused,
         names=0,
     )
@@ -112,7 +114,7 @@ def find_outcome(campaign: Campaign) -> Outcome:
         if finished(place, INSPECT.step()) is not None:
             return outcome_so_far(place)
         raise StoreError(
-            f"{place.store.where(place.campaign)} holds no finished comparison; "
+            f"{place.store.address(place.campaign)} holds no finished comparison; "
             "make it with `skymosaic run`"
         )
     outcome = outcome_of(place, done, reused=True)

@@ -60,18 +60,18 @@ def read_states(place: Place) -> list[GroupState]:
     states: dict[str, GroupState] = {}
     # What was told last goes before what was told before it, by another cut into shares.
     for key in sorted((k for k in keys if ages[k] is not None), key=lambda k: -(ages[k] or 0.0)):
-        for told in shapes.read(store, key, TypeAdapter(list[GroupState])) or ():
-            states[told.name] = told
+        for state in shapes.read(store, key, TypeAdapter(list[GroupState])) or ():
+            states[state.name] = state
     if not states:
-        where = store.where(place.campaign)
-        raise MissingError(f"{where} holds no finished program; run it first")
+        address = store.address(place.campaign)
+        raise MissingError(f"{address} holds no finished program; run it first")
     return [states[name] for name in sorted(states)]
 
 
 def write_index(place: Place) -> str:
     """Write the page of a program into the store; return where it is; errors as `read_states`."""
     place.store.write_text(place.key(INDEX), program_text(place, "html"))
-    return place.store.where(place.key(INDEX))
+    return place.store.address(place.key(INDEX))
 
 
 def program_text(place: Place, form: str) -> str:
@@ -109,12 +109,12 @@ def _group(place: Place, state: GroupState) -> Any:
         return group
     there = replace(place, campaign=place.key(state.folder))
     folder = GATHER.step().folder
-    where = f"{quote(state.folder)}/{folder}"
+    link = f"{quote(state.folder)}/{folder}"
     if state.state != "done":
         key = there.key(folder, f"{PARTIAL}.html")
         if place.store.read_text(key) is None:
             return group
-        return replace(group, link=f"{where}/{PARTIAL}.html", partial=True)
+        return replace(group, link=f"{link}/{PARTIAL}.html", partial=True)
     done = finished(there, GATHER.step())
     if done is None:
         return group
@@ -123,7 +123,7 @@ def _group(place: Place, state: GroupState) -> Any:
         with place.store.open(small) as file:
             picture = as_uri(file.read())
     card = dict(done.result.card or {})
-    return replace(group, link=f"{where}/report.html", thumbnail=picture, card=card)
+    return replace(group, link=f"{link}/report.html", thumbnail=picture, card=card)
 
 
 def table_of(states: Sequence[GroupState]) -> str:

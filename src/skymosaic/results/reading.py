@@ -60,10 +60,10 @@ def read_findings(place: Place) -> Findings:
     key = place.key("campaign.yaml")
     text = place.store.read_text(key)
     if text is None:
-        where = place.store.where(place.campaign)
-        raise MissingError(f"{where} holds no campaign; run one there first")
+        address = place.store.address(place.campaign)
+        raise MissingError(f"{address} holds no campaign; run one there first")
     # Who did the work is no matter, and another version may have taken other values there.
-    campaign = load_campaign_text(text, place.store.where(key), {"compute": {}})
+    campaign = load_campaign_text(text, place.store.address(key), {"compute": {}})
     reader = _Reader(place, campaign)
     # In the order of `tasks_of`, as what is missing is told.
     retrieved = reader.parcels()
@@ -80,10 +80,10 @@ def read_findings(place: Place) -> Findings:
         aligned=aligned,
         planned=planned,
         positions=reader.positions(aligned, planned),
-        differences=reader.made(DIFFERENCES, planned),
+        differences=reader.step_on_grid(DIFFERENCES, planned),
         drizzled=reader.drizzled(planned),
-        witness=reader.made(WITNESS, planned),
-        engines=reader.made(ENGINES, planned, own_grid=True),
+        witness=reader.step_on_grid(WITNESS, planned),
+        engines=reader.step_on_grid(ENGINES, planned, own_grid=True),
         gathered=finished(place, GATHER.step()),
         missing=reader.missing,
     )
@@ -100,8 +100,8 @@ def _aligned(
     if inspected is None:
         reader.lack(ALIGN.task(), "not run")
         return None
-    asked = settings.model_dump(mode="json")
-    done = reader.step(ALIGN, parameters=asked, completed=_with_defaults)
+    parameters = settings.model_dump(mode="json")
+    done = reader.step(ALIGN, parameters=parameters, completed=_with_defaults)
     if done is None:
         return None
     reader.files |= done.products
@@ -134,7 +134,7 @@ class _Reader:
         """That the next step has to be made from, by name."""
         self._place = place
         self._tasks = tasks_of(campaign, ())
-        self._made: dict[str, Product] = {}
+        self._products: dict[str, Product] = {}
         """By the methods: by step and name, or by step and what it is."""
 
     def parcels(self) -> list[Finished[RetrieveResult]]:
@@ -178,16 +178,16 @@ class _Reader:
         if done is None or manifest is None:
             self.lack(task, "not run")
             return None
-        inputs, made_with = manifest["inputs"], completed(manifest["parameters"])
-        there = {file: product.sha256 for file, product in {**self._made, **self.files}.items()}
+        inputs, recorded = manifest["inputs"], completed(manifest["parameters"])
+        there = {file: product.sha256 for file, product in {**self._products, **self.files}.items()}
         if any(there.get(file) != sha256 for file, sha256 in inputs.items()) or any(
-            made_with.get(key) != value for key, value in (parameters or {}).items()
+            recorded.get(key) != value for key, value in (parameters or {}).items()
         ):
             self.lack(task, "outdated", _OUTDATED)
             return None
         return done
 
-    def made(
+    def step_on_grid(
         self, spec: StepSpec[_R], planned: Finished[Planned] | None, *, own_grid: bool = False
     ) -> Finished[_R] | None:
         """Return the one step of a kind that was made on the grid of the mosaics, if any is to be.
@@ -253,7 +253,7 @@ class _Reader:
 
     def _take_over(self, run: Finished[object], names: Mapping[str, str]) -> None:
         """Remember products as the steps that read them name them."""
-        self._made |= {f"{run.step}/{what}": run.products[name] for what, name in names.items()}
+        self._products |= {f"{run.step}/{what}": run.products[name] for what, name in names.items()}
 
     def positions(
         self, aligned: Finished[AlignResult] | None, planned: Finished[Planned] | None

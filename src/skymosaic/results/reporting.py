@@ -65,7 +65,7 @@ def report_text(place: Place, form: str) -> str:
 class Partial:
     """The report of a run that broke off."""
 
-    where: str
+    address: str
     """Where the page is."""
     table: str
     """MDRIZSKY of the methods that have finished, as text."""
@@ -92,7 +92,7 @@ def write_partial(place: Place) -> Partial:
         for path in _write(bench, report):
             place.store.put(path, place.key(folder, path.name))
     return Partial(
-        where=place.store.where(place.key(folder, f"{PARTIAL}.html")),
+        address=place.store.address(place.key(folder, f"{PARTIAL}.html")),
         table="no sky method has finished"
         if report.mdrizsky is None
         else format_table(report.mdrizsky),

@@ -35,7 +35,7 @@ def verify(uri: str, name: str) -> list[Comparison]:
     key = place.key(GATHER.step().folder, "mdrizsky.csv")
     text = place.store.read_text(key)
     if text is None:
-        raise MissingError(f"{place.store.where(key)} is not there; run the campaign first")
+        raise MissingError(f"{place.store.address(key)} is not there; run the campaign first")
     rows = list(csv.DictReader(io.StringIO(text)))
     skies = {
         # An empty value is one that the method did not measure.

@@ -54,7 +54,7 @@ def status_of(place: Place, *, ask: bool = True) -> Status:
         return status_of(place, ask=ask)
     status = last_status(place)
     if status is None:
-        where = place.store.where(place.campaign)
+        where = place.store.address(place.campaign)
         raise MissingError(f"{where} holds no record of a run; run the campaign")
     return status
 

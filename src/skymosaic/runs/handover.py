@@ -62,7 +62,7 @@ def submit(campaign: Campaign) -> Submitted:
         submission = Submission.of(place, campaign.compute.backend, job.text)
         submission.write(place)
         try:
-            where = place.store.where(place.campaign)
+            where = place.store.address(place.campaign)
             submitted = cluster.submit(replace(job, submission=submission, where=where))
         except BaseException:
             submissions.forget(place)
@@ -83,14 +83,14 @@ def cancel(place: Place, submission: Submission, campaign: Campaign) -> None:
     campaign : Campaign
         As it was handed over.
     """
-    where = place.store.where(place.campaign)
+    where = place.store.address(place.campaign)
     job = Job(campaign, submission.text, drive, submission, where)
     hand_over_of(submission.backend).cancel(job)
     submissions.forget(place)
 
 
 def _require_idle(place: Place) -> None:
-    where = place.store.where(place.campaign)
+    where = place.store.address(place.campaign)
     holder = lease.look(place.store, campaign_lock(place)).holder
     if holder is not None:
         raise LockedError(

@@ -70,6 +70,6 @@ def inspect(campaign: Campaign, tell: Tell, expect: Callable[[int], None]) -> In
             "exposures": inspection_table(exposures),
             "drizzled images": inspection_table(drizzled),
         },
-        folder=place.store.where(place.key(INSPECT.step().folder)),
+        folder=place.store.address(place.key(INSPECT.step().folder)),
         warnings=[*done.result.warnings, *mixed],
     )

@@ -46,7 +46,7 @@ def lines(campaign: Campaign) -> list[str]:
     tasks = tasks_of_groups(campaign, groups)
     told = [
         f"campaign {campaign.name}, back end {campaign.compute.backend}, "
-        f"store {place.store.where(place.campaign)}",
+        f"store {place.store.address(place.campaign)}",
         f"graph: {counted(len(tasks), 'task')}",
         *(f"  {kind:<11} {count:>6}" for kind, count in count_kinds(tasks).items()),
         f"groups: {len(named) or 'one mosaic'}",

@@ -118,7 +118,7 @@ def is_told(campaign: Campaign, place: Place) -> bool:
         status, text = last_status(place), place.store.read_text(place.key("campaign.yaml"))
         if status is None or status.state is not RunState.DONE or text is None:
             return False
-        stored = load_campaign_text(text, place.store.where(place.key("campaign.yaml")), {})
+        stored = load_campaign_text(text, place.store.address(place.key("campaign.yaml")), {})
     except (CampaignError, DamagedError) as error:  # or of a version that took other values
         log.warning("%s; writing it again", error)
         return False
@@ -223,7 +223,7 @@ def _state(place: Place, group: Group, ended: Ended) -> GroupState:
     files = len(group.parcels)
     if isinstance(ended, SkymosaicError):
         return GroupState(group.name, "failed", files, "", as_record(ended), group.folder)
-    report = place.store.where(ended.products["report.html"].key)
+    report = place.store.address(ended.products["report.html"].key)
     return GroupState(group.name, "done", files, report, None, group.folder)
 
 

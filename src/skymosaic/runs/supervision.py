@@ -73,7 +73,7 @@ def locked(
             if not held.lost:
                 raise
             raise LockedError(
-                f"another run has replaced this run of {place.store.where(place.campaign)}, "
+                f"another run has replaced this run of {place.store.address(place.campaign)}, "
                 "because this one could not renew its lock for too long; the other run continues"
             ) from None
 

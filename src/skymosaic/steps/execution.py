@@ -198,9 +198,9 @@ def _named_losses(*futures: Any) -> Iterator[None]:
 
 def _of_a_task(error: OSError) -> StoreError:
     """Return what to raise where the system refused a task something on its worker's disk."""
-    where = Path(os.fsdecode(error.filename)) if error.filename else None
-    folder = where.parent if where else scratch.base(None)
-    return no_space(error, where.name if where else "a task", folder, SCRATCH_REMEDY) or StoreError(
+    path = Path(os.fsdecode(error.filename)) if error.filename else None
+    folder = path.parent if path else scratch.base(None)
+    return no_space(error, path.name if path else "a task", folder, SCRATCH_REMEDY) or StoreError(
         f"a task failed: {error}; do you have permission to read and write there? If not, set "
         "compute.scratch to another folder"
     )

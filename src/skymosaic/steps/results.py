@@ -25,7 +25,7 @@ def as_plain(result: _R, gives: type[_R]) -> dict[str, Any]:
     return plain
 
 
-def from_plain(values: object, gives: type[_R], where: str) -> _R:
+def from_plain(values: object, gives: type[_R], address: str) -> _R:
     """Return the result that a manifest holds.
 
     Parameters
@@ -34,7 +34,7 @@ def from_plain(values: object, gives: type[_R], where: str) -> _R:
         What the manifest says.
     gives : type
         What it should be.
-    where : str
+    address : str
         Where the manifest is, for the error.
 
     Raises
@@ -42,7 +42,7 @@ def from_plain(values: object, gives: type[_R], where: str) -> _R:
     DamagedError
         It is something else, or another version of the project wrote it.
     """
-    return shapes.fitted(values, _adapter(gives), where, "result")
+    return shapes.fitted(values, _adapter(gives), address, "result")
 
 
 def _adapter(gives: type[_R]) -> TypeAdapter[_R]:

@@ -68,7 +68,7 @@ class Place:
         """Return the same place, in which steps are looked up and never run."""
         return replace(self, must_be_finished=True)
 
-    def told(self, task: Task, step: Step[object]) -> AbstractContextManager[progress.Task]:
+    def announced(self, task: Task, step: Step[object]) -> AbstractContextManager[progress.Task]:
         """Tell those who listen when a task that makes a step here starts, ends or fails."""
         return progress.task(
             self.label + task.title,
@@ -171,7 +171,7 @@ def run_step(
     place: Place,
     step: Step[_R],
     *,
-    told: Sequence[Task] = (),
+    tasks: Sequence[Task] = (),
     inputs: Mapping[str, Product],
     parameters: Mapping[str, Any],
     versions: Mapping[str, str],
@@ -185,7 +185,7 @@ def run_step(
         The campaign's store and scratch.
     step : Step
         Its name, what its result is, and where its products go.
-    told : sequence of Task
+    tasks : sequence of Task
         What it is to those who watch the run.
     inputs : mapping of str to Product
         Everything it reads.
@@ -213,17 +213,17 @@ def run_step(
     }
     key = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
     with ExitStack() as stack:
-        tasks = [stack.enter_context(place.told(task, step)) for task in told]
-        for task in tasks[1:]:
-            task.in_one_with = tasks[0].name
+        running = [stack.enter_context(place.announced(task, step)) for task in tasks]
+        for task in running[1:]:
+            task.in_one_with = running[0].name
         done = finished(place, step)
         if done is None or done.key != key:
             if place.must_be_finished:
                 raise NotFinishedError(step.name)
             if done is None:
                 _put_aside_what_changed(place, step.name, key)
-            done = _make(place, step, {**wanted, "key": key}, work, tasks)
-        for task in tasks:
+            done = _make(place, step, {**wanted, "key": key}, work, running)
+        for task in running:
             task.reused = done.reused
     return done
 
@@ -294,8 +294,8 @@ def _put_aside_what_changed(place: Place, step: str, key: str) -> None:
     for product in changed:
         place.put_aside(product)
     if changed:
-        where = ", ".join(store.where(product.key) for product in changed)
-        raise DamagedError(f"{where} changed in the store; `skymosaic run` makes it again")
+        addresses = ", ".join(store.address(product.key) for product in changed)
+        raise DamagedError(f"{addresses} changed in the store; `skymosaic run` makes it again")
 
 
 def finished(place: Place, step: Step[_R]) -> Finished[_R] | None:
@@ -339,7 +339,7 @@ def manifest_at(store: Store, key: str) -> Manifest | None:
     for product in manifest["products"].values():
         if not is_ours(product.key):
             raise DamagedError(
-                f"{store.where(key)} names {product.key!r}; `skymosaic run` makes it again"
+                f"{store.address(key)} names {product.key!r}; `skymosaic run` makes it again"
             )
     return manifest
 
@@ -353,7 +353,7 @@ def recorded_result(place: Place, step: str, part: type[_R]) -> _R | None:
     try:
         manifest = place.store.read_json(key)
         result = manifest.get("result") if isinstance(manifest, Mapping) else None
-        return results.from_plain(result, part, place.store.where(key))
+        return results.from_plain(result, part, place.store.address(key))
     except DamagedError:
         return None
 
@@ -381,12 +381,12 @@ def _from_manifest(
     place: Place, step: Step[_R], manifest: Manifest, *, reused: bool
 ) -> Finished[_R]:
     """Return what a manifest tells; raises DamagedError where its result is another's."""
-    where = place.store.where(_manifest_key(place, step.name))
+    address = place.store.address(_manifest_key(place, step.name))
     return Finished(
         step=manifest["step"],
         key=manifest["key"],
         products=manifest["products"],
-        result=results.from_plain(manifest["result"], step.gives, where),
+        result=results.from_plain(manifest["result"], step.gives, address),
         seconds=manifest["seconds"],
         peak_memory=manifest["peak_memory"],
         reused=reused,
@@ -441,8 +441,8 @@ def _publish(
                 products[file] = place.store.move(product, place.key(step.folder, file))
             if step.folder == name:  # the folder is this step's alone: nothing older belongs there
                 _remove_others(place, step.folder, products)
-            told = {file: asdict(product) for file, product in products.items()}
-            manifest = shapes.sealed({**record(), "products": told})
+            entries = {file: asdict(product) for file, product in products.items()}
+            manifest = shapes.sealed({**record(), "products": entries})
             _require_held(lock, name)
             if not place.store.create(manifest_key, as_json(manifest)):
                 raise LockedError(f"another worker published {name} at the same time; run again")
@@ -455,9 +455,9 @@ def _publish(
         raise
     place.store.delete(place.key("failed", f"{name}.json"))
     place.store.remove(place.key("failed", name))
-    where = place.store.where(manifest_key)
-    told_back = shapes.checked(manifest, shapes.MANIFEST, where)
-    return _from_manifest(place, step, told_back, reused=False)
+    address = place.store.address(manifest_key)
+    published = shapes.checked(manifest, shapes.MANIFEST, address)
+    return _from_manifest(place, step, published, reused=False)
 
 
 def _require_held(lock: Lease, step: str) -> None:

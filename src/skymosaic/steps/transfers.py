@@ -41,9 +41,9 @@ def transfers(steps: Sequence[Finished[object]]) -> Transfers:
         by_cache[step.cache or step.step].append(step)
     needed = Traffic()
     for group in by_cache.values():
-        made = {p.sha256: p.size for step in group for p in step.products.values()}
+        produced = {p.sha256: p.size for step in group for p in step.products.values()}
         fetched = {sha256: size for step in group for sha256, size in step.fetched.items()}
-        down = sum(size for sha256, size in fetched.items() if sha256 not in made)
+        down = sum(size for sha256, size in fetched.items() if sha256 not in produced)
         up = sum(p.size for step in group for p in step.products.values())
         needed += Traffic(up, down)
     moved = Traffic()

@@ -58,7 +58,7 @@ def is_ours(key: str) -> bool:
     return all(_SAFE_PART.fullmatch(part) for part in key.split("/"))
 
 
-def decoded(content: bytes, where: str) -> str:
+def decoded(content: bytes, address: str) -> str:
     """Return a text as it was stored.
 
     Raises
@@ -67,16 +67,16 @@ def decoded(content: bytes, where: str) -> str:
         It is no UTF-8, or longer than any text of this project.
     """
     if len(content) > LONGEST_TEXT:
-        raise DamagedError(f"{where} is too long to be a file of skymosaic; delete it")
+        raise DamagedError(f"{address} is too long to be a file of skymosaic; delete it")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DamagedError(
-            f"{where} is not text ({error.reason}); delete it and run again"
+            f"{address} is not text ({error.reason}); delete it and run again"
         ) from None
 
 
-def require_unchanged(product: Product, sha256: str, where: str) -> None:
+def require_unchanged(product: Product, sha256: str, address: str) -> None:
     """Refuse a product whose content is not what its record says.
 
     Raises
@@ -86,7 +86,7 @@ def require_unchanged(product: Product, sha256: str, where: str) -> None:
     """
     if sha256 != product.sha256:
         raise DamagedError(
-            f"{where} changed in the store: its SHA-256 is {sha256}, its manifest says "
+            f"{address} changed in the store: its SHA-256 is {sha256}, its manifest says "
             f"{product.sha256}; `skymosaic run` makes it again"
         )
 
@@ -179,7 +179,7 @@ class Store(ABC):
         """Remove what puts that never ended left below a folder; return how much."""
 
     @abstractmethod
-    def where(self, key: str) -> str:
+    def address(self, key: str) -> str:
         """Tell a person where the key is."""
 
     def hurried(self, patience: float) -> Store:
@@ -201,13 +201,15 @@ class Store(ABC):
         text = self.read_text(key)
         if text is None:
             return None
-        where = self.where(key)
+        address = self.address(key)
         try:
             document = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise DamagedError(f"{where} is not JSON ({error}); delete it and run again") from None
+            raise DamagedError(
+                f"{address} is not JSON ({error}); delete it and run again"
+            ) from None
         if document is None:  # it is there, and would pass for one that is not
-            raise DamagedError(f"{where} holds null, not a document; delete it and run again")
+            raise DamagedError(f"{address} holds null, not a document; delete it and run again")
         return document
 
     def remove(self, prefix: str) -> int:

@@ -215,9 +215,9 @@ class CachedStore(Store):
         """Remove what puts that never ended left below a folder."""
         return self.store.sweep(prefix)
 
-    def where(self, key: str) -> str:
+    def address(self, key: str) -> str:
         """Tell a person where the key is."""
-        return self.store.where(key)
+        return self.store.address(key)
 
 
 @functools.cache

@@ -46,11 +46,11 @@ def _learn(response: Any, request_dict: Any, **_: Any) -> float | None:
     """Ask for another try, at once, where the server refused our time."""
     if response is None or response[1].get("Error", {}).get("Code") != "RequestTimeTooSkewed":
         return None
-    told = response[0].headers.get("date")
+    date = response[0].headers.get("date")
     host = urlsplit(request_dict["url"]).netloc
-    if told is None or host in _offsets:
+    if date is None or host in _offsets:
         return None  # the server's time was used, or is not known: trying again is no use
-    theirs, ours = parsedate_to_datetime(told), get_current_datetime()
+    theirs, ours = parsedate_to_datetime(date), get_current_datetime()
     _offsets[host] = theirs.replace(tzinfo=None) - ours.replace(tzinfo=None)
     log.warning(
         "this host's clock is %.0f s off that of the S3 server %s; signing with the server's time",

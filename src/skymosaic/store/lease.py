@@ -283,13 +283,13 @@ def _acquire(
     length: float,
     on_wait: Callable[[Holder], None],
 ) -> Lease:
-    end, told = time.monotonic() + wait, False
+    end, announced = time.monotonic() + wait, False
     while True:
         found = look(store, folder)
         if found.number >= _MOST:
             # The next number may be none of ours, and would be looked for without end.
             raise DamagedError(
-                f"{store.where(_key(folder, found.number))} is damaged: no lock has been taken "
+                f"{store.address(_key(folder, found.number))} is damaged: no lock has been taken "
                 f"{found.number} times; make sure that no run of this campaign is at work, delete "
                 "this file and run again"
             )
@@ -300,13 +300,13 @@ def _acquire(
             continue
         if time.monotonic() >= end:
             raise LockedError(
-                f"{store.where(folder)} is held by {found.holder}, which renewed it "
+                f"{store.address(folder)} is held by {found.holder}, which renewed it "
                 f"{found.age:.0f} s ago. Wait until it ends (`skymosaic run --wait`), or stop "
                 f"it: then the lock is free after {length:.0f} s at most"
             )
-        if not told:
+        if not announced:
             on_wait(found.holder)
-            told = True
+            announced = True
         time.sleep(_POLL)
 
 

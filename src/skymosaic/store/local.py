@@ -183,7 +183,7 @@ class LocalStore(Store):
                 self._remove_empty(path.parent)
         return len(left)
 
-    def where(self, key: str) -> str:
+    def address(self, key: str) -> str:
         """Return the path of the key."""
         return str(self._path(key))
 

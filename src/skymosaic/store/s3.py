@@ -139,7 +139,7 @@ class S3Store(Store):
                     copied = self._client.head_object(**self._object(key))
             except ClientError as error:
                 if error_code(error) in ("NoSuchKey", "404"):
-                    raise MissingError(f"{self.where(product.key)} is not in the store") from None
+                    raise MissingError(f"{self.address(product.key)} is not in the store") from None
                 raise
             return Product(key, product.sha256, product.size, str(copied.get("ETag", "")))
 
@@ -154,7 +154,7 @@ class S3Store(Store):
 
         def act() -> None:
             try:
-                require_unchanged(product, self._read(product, part), self.where(product.key))
+                require_unchanged(product, self._read(product, part), self.address(product.key))
                 part.replace(path)
             except BaseException:
                 part.unlink(missing_ok=True)
@@ -211,7 +211,7 @@ class S3Store(Store):
             return False
         if not product.etag or head.get("ETag") == product.etag:
             return True
-        log.info("%s has another ETag than when it was made; reading it", self.where(product.key))
+        log.info("%s has another ETag than when it was made; reading it", self.address(product.key))
         return self.sha256_of(product.key) == product.sha256
 
     def sha256_of(self, key: str) -> str:
@@ -279,9 +279,9 @@ class S3Store(Store):
             body = answer["Body"]
             with body:
                 if answer.get("ContentLength", LONGEST_TEXT + 1) > LONGEST_TEXT:
-                    return decoded(body.read(LONGEST_TEXT + 1), self.where(key))
+                    return decoded(body.read(LONGEST_TEXT + 1), self.address(key))
                 # All of it: only then does botocore tell that the connection broke off.
-                return decoded(body.read(), self.where(key))
+                return decoded(body.read(), self.address(key))
 
         try:
             return self._do(key, act)
@@ -296,7 +296,7 @@ class S3Store(Store):
             return None
         now = head["ResponseMetadata"]["HTTPHeaders"].get("date")
         if now is None:
-            raise StoreError(f"{self.where(key)}: the S3 server does not give its time")
+            raise StoreError(f"{self.address(key)}: the S3 server does not give its time")
         return (parsedate_to_datetime(now) - head["LastModified"]).total_seconds()
 
     def delete(self, key: str) -> None:
@@ -350,7 +350,7 @@ class S3Store(Store):
 
         return self._do(prefix, act)
 
-    def where(self, key: str) -> str:
+    def address(self, key: str) -> str:
         """Return the object's URI."""
         return f"{self.uri}/{key}"
 
@@ -386,7 +386,7 @@ class S3Store(Store):
 
     def _do(self, key: str, act: Callable[[], _Result], path: Path | None = None) -> _Result:
         def translated() -> _Result:
-            with s3_errors(self.where(key), path):
+            with s3_errors(self.address(key), path):
                 return act()
 
         return patiently(self.settings, translated)

@@ -112,7 +112,7 @@ def transfers(settings: S3Settings) -> Any:
 def _client(settings: S3Settings, _process: int) -> Any:
     try:
         session = boto3.Session(profile_name=settings.profile, region_name=settings.region)
-        made = session.client(
+        client = session.client(
             "s3",
             endpoint_url=settings.endpoint_url,
             config=Config(
@@ -129,10 +129,10 @@ def _client(settings: S3Settings, _process: int) -> Any:
         raise ForbiddenError(f"S3: {error}; name one of ~/.aws/config, or none") from None
     except (BotoCoreError, ValueError) as error:
         raise StoreError(f"S3 cannot be used: {error}") from None
-    made.meta.events.register("before-send.s3", _count_sent)
-    made.meta.events.register("response-received.s3", _count_received)
-    clock.follow(made)
-    return made
+    client.meta.events.register("before-send.s3", _count_sent)
+    client.meta.events.register("response-received.s3", _count_received)
+    clock.follow(client)
+    return client
 
 
 @functools.cache
@@ -186,12 +186,12 @@ def patiently(settings: S3Settings, act: Callable[[], _Result]) -> _Result:
 
 
 @contextmanager
-def s3_errors(where: str, path: Path | None = None) -> Iterator[None]:
+def s3_errors(address: str, path: Path | None = None) -> Iterator[None]:
     """Turn what boto3 and the operating system say into the store's own words.
 
     Parameters
     ----------
-    where : str
+    address : str
         Bucket and key, as people write them.
     path : Path or None
         The local file that is read or written.
@@ -201,22 +201,22 @@ def s3_errors(where: str, path: Path | None = None) -> Iterator[None]:
     except SkymosaicError:
         raise
     except ClientError as error:
-        raise _from_response(where, error) from None
+        raise _from_response(address, error) from None
     except (NoCredentialsError, PartialCredentialsError):
         raise ForbiddenError(
-            f"{where}: no AWS credentials found; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+            f"{address}: no AWS credentials found; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY, or store.unsigned for a public bucket"
         ) from None
     except _AWAY as error:
         raise UnreachableError(
-            f"{where}: the S3 server does not answer ({_brief(error)})"
+            f"{address}: the S3 server does not answer ({_brief(error)})"
         ) from None
     except BotoCoreError as error:
-        raise StoreError(f"{where}: {_brief(error)}") from None
+        raise StoreError(f"{address}: {_brief(error)}") from None
     except OSError as error:
-        full = no_space(error, where, path.parent if path else Path.cwd(), SCRATCH_REMEDY)
+        full = no_space(error, address, path.parent if path else Path.cwd(), SCRATCH_REMEDY)
         raise full or StoreError(
-            f"{where}: {path or error.filename}: {error.strerror or error}"
+            f"{address}: {path or error.filename}: {error.strerror or error}"
         ) from None
 
 
@@ -227,24 +227,24 @@ def error_code(error: ClientError) -> str:
     return str(answer.get("Error", {}).get("Code") or status)
 
 
-def _from_response(where: str, error: ClientError) -> StoreError:
+def _from_response(address: str, error: ClientError) -> StoreError:
     """Return the error of an answer: its code, not its text, which may hold an access key."""
     code = error_code(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "NoSuchBucket":
-        return MissingError(f"{where}: there is no such bucket; make it, or name another")
+        return MissingError(f"{address}: there is no such bucket; make it, or name another")
     if code in _MISSING:
-        return MissingError(f"{where} is not in the store; run again to make it")
+        return MissingError(f"{address} is not in the store; run again to make it")
     if code in _FORBIDDEN or status in (401, 403):
         if code == "RequestTimeTooSkewed":
-            return ForbiddenError(f"{where}: the S3 server refuses its own time; set its clock")
+            return ForbiddenError(f"{address}: the S3 server refuses its own time; set its clock")
         return ForbiddenError(
-            f"{where}: no permission ({code}); check the credentials (AWS_PROFILE, "
+            f"{address}: no permission ({code}); check the credentials (AWS_PROFILE, "
             "AWS_ACCESS_KEY_ID) and what they may do with this bucket"
         )
     if code in _BUSY or (status >= 500 and status != 501):
-        return UnreachableError(f"{where}: the S3 server is too busy ({code})")
-    return StoreError(f"{where}: the S3 server refused {error.operation_name} ({code})")
+        return UnreachableError(f"{address}: the S3 server is too busy ({code})")
+    return StoreError(f"{address}: the S3 server refused {error.operation_name} ({code})")
 
 
 def _brief(error: BaseException) -> str:

@@ -122,20 +122,20 @@ def read(store: Store, key: str, shape: TypeAdapter[_T]) -> _T | None:
         It does not look so.
     """
     found = store.read_json(key)
-    return None if found is None else checked(found, shape, store.where(key))
+    return None if found is None else checked(found, shape, store.address(key))
 
 
-def checked(found: Any, shape: TypeAdapter[_T], where: str) -> _T:
+def checked(found: Any, shape: TypeAdapter[_T], address: str) -> _T:
     """Return a record that was read; errors as `read`."""
     if isinstance(found, dict) and found.get(_CHECKSUM, is_now := _checksum_of(found)) != is_now:
         raise DamagedError(
-            f"{where} is damaged: its SHA-256 is {is_now}, it says {found[_CHECKSUM]!r:.80}; "
+            f"{address} is damaged: its SHA-256 is {is_now}, it says {found[_CHECKSUM]!r:.80}; "
             "delete it and run again"
         )
-    return fitted(found, shape, where)
+    return fitted(found, shape, address)
 
 
-def fitted(found: Any, shape: TypeAdapter[_T], where: str, part: str = "") -> _T:
+def fitted(found: Any, shape: TypeAdapter[_T], address: str, part: str = "") -> _T:
     """Return a record, or a part of one, as its shape has it; raises DamagedError where it cannot.
 
     Parameters
@@ -144,7 +144,7 @@ def fitted(found: Any, shape: TypeAdapter[_T], where: str, part: str = "") -> _T
         Plain values.
     shape : TypeAdapter
         What they must look like.
-    where : str
+    address : str
         Where they are, for the error.
     part : str
         Which part of the record they are; empty: all of it.
@@ -155,5 +155,5 @@ def fitted(found: Any, shape: TypeAdapter[_T], where: str, part: str = "") -> _T
         first: Mapping[str, Any] = error.errors(include_input=False, include_url=False)[0]
         place = ".".join([*filter(None, [part]), *map(str, first["loc"])]) or "all of it"
         raise DamagedError(
-            f"{where} is damaged ({place}: {first['msg']}); delete it and run again"
+            f"{address} is damaged ({place}: {first['msg']}); delete it and run again"
         ) from None

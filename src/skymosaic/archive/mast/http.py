@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
-from skymosaic.archive.download import AgainError, Reply, Version, seconds_asked
+from skymosaic.archive.download import AgainError, Reply, Version, requested_pause
 from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.archive.mast.redirects import followed
 from skymosaic.archive.mast.watched import Watchdog, get
@@ -85,8 +85,8 @@ class Http:
         url = str(request.prepare().url)
         for _ in range(_REDIRECTS + 1):
             at_home = urlsplit(url)[:2] == urlsplit(self.server)[:2]
-            asked = {**headers, "Accept-Encoding": "identity", **(who if at_home else {})}
-            answer = get(url, asked, (_CONNECT, window))
+            request_headers = {**headers, "Accept-Encoding": "identity", **(who if at_home else {})}
+            answer = get(url, request_headers, (_CONNECT, window))
             if not answer.is_redirect:
                 return answer
             answer.close()
@@ -103,13 +103,13 @@ def _why(error: Exception, dog: Watchdog) -> str:
 def _reply(answer: requests.Response, dog: Watchdog) -> Reply:
     start, size = 0, _length(answer)
     if answer.status_code == 206:
-        told = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-        if told is None:
+        part = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+        if part is None:
             raise AgainError("it sent a part without saying which", afresh=True)
-        start, last = int(told[1]), int(told[2])
+        start, last = int(part[1]), int(part[2])
         if last < start or size not in (None, last + 1 - start):
             raise AgainError("it sent another part than it says", afresh=True)
-        size = None if told[3] == "*" else int(told[3])
+        size = None if part[3] == "*" else int(part[3])
         if size is not None and last >= size:
             raise AgainError("it sent another part than it says", afresh=True)
     version = Version(answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", ""))
@@ -118,12 +118,12 @@ def _reply(answer: requests.Response, dog: Watchdog) -> Reply:
 
 def _length(answer: requests.Response) -> int | None:
     """Return the bytes that the answer is said to carry, None where that is not said."""
-    told = answer.headers.get("Content-Length")
-    if told is None or "Transfer-Encoding" in answer.headers:
+    length = answer.headers.get("Content-Length")
+    if length is None or "Transfer-Encoding" in answer.headers:
         return None
-    if not _LENGTH.fullmatch(told):
-        raise AgainError(f"its Content-Length is {told[:40]!r}", afresh=True)
-    return int(told)
+    if not _LENGTH.fullmatch(length):
+        raise AgainError(f"its Content-Length is {length[:40]!r}", afresh=True)
+    return int(length)
 
 
 def _blocks(answer: requests.Response, dog: Watchdog) -> Iterator[bytes]:
@@ -140,7 +140,7 @@ def _blocks(answer: requests.Response, dog: Watchdog) -> Iterator[bytes]:
 def _require_good(answer: requests.Response, file: ArchiveFile) -> None:
     status = answer.status_code
     if status in _BUSY or status >= 500:
-        raise AgainError(f"HTTP {status}", seconds_asked(answer.headers.get("Retry-After", "")))
+        raise AgainError(f"HTTP {status}", requested_pause(answer.headers.get("Retry-After", "")))
     if status in (401, 403):
         release = f", public from {file.release}" if file.release else ""
         raise ForbiddenError(

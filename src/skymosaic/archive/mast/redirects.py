@@ -9,12 +9,12 @@ from urllib.parse import urljoin, urlsplit
 from skymosaic.errors import InputError
 
 
-def followed(asked: str, target: str, name: str) -> str:
+def followed(url: str, target: str, name: str) -> str:
     """Return where a redirect leads: to the same host, or elsewhere on the public internet.
 
     Parameters
     ----------
-    asked : str
+    url : str
         The address that was asked.
     target : str
         The address that its answer names; it may be relative.
@@ -27,9 +27,9 @@ def followed(asked: str, target: str, name: str) -> str:
         It leads to another kind of address than HTTP's, from TLS to none, or to a host that only
         the reader's own network knows.
     """
-    origin = urlsplit(asked)
+    origin = urlsplit(url)
     try:
-        to = urlsplit(urljoin(asked, target))
+        to = urlsplit(urljoin(url, target))
         host, _port = to.hostname, to.port
     except ValueError:
         raise _refused(name, target, "it is not an address") from None

@@ -147,7 +147,7 @@ def get(url: str, headers: Mapping[str, str], timeout: tuple[float, float]) -> r
 
 @functools.cache
 def _session(_process: int) -> requests.Session:
-    made = requests.Session()
+    session = requests.Session()
     for scheme in ("http://", "https://"):
-        made.mount(scheme, _Adapter())
-    return made
+        session.mount(scheme, _Adapter())
+    return session

@@ -33,8 +33,8 @@ def alignment_residuals(exposure: Path, truth: Path) -> dict[int, NDArray[np.flo
         By EXTVER, arrays of shape (49, 2): offsets east and north in mas, header minus truth, at
         points that cover the chip, with distortion and lookup tables.
     """
-    told = json.loads(truth.read_text(encoding="utf-8"))
-    chips = told.get("chips", [{**told, "extver": 1}])
+    document = json.loads(truth.read_text(encoding="utf-8"))
+    chips = document.get("chips", [{**document, "extver": 1}])
     found = {}
     with warnings.catch_warnings(), fits.open(exposure) as hdus:
         warnings.simplefilter("ignore", FITSFixedWarning)

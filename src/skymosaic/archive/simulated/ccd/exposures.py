@@ -34,8 +34,8 @@ def simulate_exposure(simulation: Simulation, visit: str, dither: int, folder: P
         scene = render(simulation, view, wcs)
         light = scene + view.sky + ghost(simulation, visit, view, wcs)
         hits = cosmic_rays(simulation, exposure.rootname, view.chip, exposure.exptime + READ_TIME)
-        made = expose(simulation, exposure.rootname, view.chip, light, hits, exposure.exptime)
-        pixels.append(ChipPixels(*made))
+        planes = expose(simulation, exposure.rootname, view.chip, light, hits, exposure.exptime)
+        pixels.append(ChipPixels(*planes))
         scenes.append(scene)
         all_hits.append(hits)
     files: dict[str, fits.HDUList] = {
