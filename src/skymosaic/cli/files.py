@@ -9,7 +9,14 @@ from typing import Literal
 
 import click
 
-from skymosaic.archive.simulated.names import INSTRUMENTS, SCENES, InstrumentName, SceneName
+from skymosaic.archive.simulated.names import (
+    INSTRUMENTS,
+    IR_FILTERS,
+    SCENES,
+    FilterName,
+    InstrumentName,
+    SceneName,
+)
 from skymosaic.cli.common import campaign_file, ended_cleanly, say, set_option, store_option
 from skymosaic.config import Campaign, DirectorySource, json_schema, load_campaign, shown_yaml
 
@@ -113,6 +120,12 @@ def query(config: Path, settings: tuple[str, ...]) -> None:
     "CCDs: e.g. 03; default: 01 and 02.",
 )
 @click.option(
+    "--filter",
+    "filter_",
+    type=click.Choice(IR_FILTERS),
+    help="WFC3/IR only: observe with this filter; default: F160W. The scene is the same.",
+)
+@click.option(
     "--dithers",
     type=click.IntRange(min=1),
     help="Number of exposures of each tile; default: 2, CCDs: 3.",
@@ -143,6 +156,7 @@ def simulate(
     seed: int,
     size: Literal["full", "small"],
     tiles: tuple[str, ...],
+    filter_: FilterName | None,
     dithers: int | None,
     scene: SceneName | None,
     chip_step: float,
@@ -160,6 +174,7 @@ def simulate(
         seed=seed,
         size=size,
         tiles=tiles,
+        filter=filter_,
         dithers=dithers,
         scene=scene,
         instrument=instrument,

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from skymosaic.archive.simulated.names import (
     CCDS,
     DEFAULT_SCENES,
     DITHERS,
     MAXIMUM_DITHERS,
+    FilterName,
     InstrumentName,
     SceneName,
 )
@@ -55,6 +56,22 @@ NonImaging = Annotated[
 # A bound that stands beside the default would give way to that of Count.
 Downloads = Annotated[Count, Field(le=256)]
 Dithers = Annotated[Count, Field(le=MAXIMUM_DITHERS)]
+
+
+def _filters_with_tiles(value: Any) -> Any:
+    """Return filters with their tiles; those of a list have the tiles of all."""
+    if isinstance(value, Mapping):
+        return {name: () if tiles is None else tiles for name, tiles in value.items()}
+    return dict.fromkeys(no_repeats(tuple(value)), ()) if isinstance(value, list | tuple) else value
+
+
+Filters = Annotated[
+    Mapping[FilterName, Names],
+    BeforeValidator(
+        _filters_with_tiles,
+        json_schema_input_type=tuple[FilterName, ...] | Mapping[FilterName, Names | None],
+    ),
+]
 Offset = Annotated[Number, Field(ge=-3600, le=3600)]
 
 LeftOut = Annotated[
@@ -88,6 +105,14 @@ class SimulatedSource(Section):
         description=(
             "Tiles to make, such as ['54', '51']; empty means all nine. CCDs: such as ['01', "
             "'02', '03']; empty means the first two."
+        ),
+    )
+    filters: Filters = Field(
+        default_factory=dict,
+        description=(
+            "WFC3/IR only: the filters to observe the field with, such as [F110W, F160W], or each "
+            "with its own tiles, such as {F110W: [54, 51], F160W: [54, 51, 53]}; without tiles: "
+            "those of source.tiles. Empty: F160W. Several filters need `groups`."
         ),
     )
     dithers: Dithers = Field(
@@ -141,8 +166,19 @@ class SimulatedSource(Section):
         return self
 
     @model_validator(mode="after")
+    def _filters_are_for_the_infrared(self) -> Self:
+        if self.filters and self.instrument in CCDS:
+            raise ValueError(
+                f"filters are for wfc3-ir alone: leave them out, or set instrument to wfc3-ir; "
+                f"{self.instrument} is simulated with one filter"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _displaced_tiles_are_made(self) -> Self:
-        strangers = [tile for tile in self.displace if self.tiles and tile not in self.tiles]
+        sets = [tiles or self.tiles for tiles in self.filters.values()] or [self.tiles]
+        made = {tile for tiles in sets for tile in tiles}
+        strangers = [tile for tile in self.displace if all(sets) and tile not in made]
         if strangers:
             raise ValueError(f"displace names {strangers[0]!r}, which is not among tiles")
         return self

@@ -81,9 +81,9 @@ def require_possible(campaign: Campaign) -> None:
     _require_no_idle_alignment(campaign.align)
     _require_files(campaign)
     if isinstance(campaign.source, SimulatedSource):
-        from skymosaic.pipeline.sources import simulation_of
+        from skymosaic.pipeline.sources import simulations_of
 
-        simulation_of(campaign.source)
+        simulations_of(campaign.source)
     require_admissible(campaign)
     Request.of(campaign).require_possible()  # what is decided later `plan` asks again
 

@@ -219,6 +219,8 @@ def result_settings(campaign: Campaign) -> dict[str, Any]:
     settings["drizzle"]["witness"] = campaign.drizzle.has_witness
     if campaign.sky.static == "auto":  # as in files of versions that did not know the key
         del settings["sky"]["static"]
+    if not settings["source"].get("filters", True):  # likewise, of simulated exposures
+        del settings["source"]["filters"]
     return settings
 
 

@@ -29,7 +29,7 @@ def open_source(source: AnySource, *, mixed: bool = False) -> Source:
     if isinstance(source, SimulatedSource):
         from skymosaic.archive.simulated.source import SimulatedArchive
 
-        return SimulatedArchive(simulation_of(source), process.call)
+        return SimulatedArchive(simulations_of(source), process.call, mixed)
     if isinstance(source, S3Source):
         return _open_s3(source)
     from skymosaic.archive.directory import Directory
@@ -44,8 +44,8 @@ def open_source(source: AnySource, *, mixed: bool = False) -> Source:
     )
 
 
-def simulation_of(source: SimulatedSource) -> Simulation:
-    """Return what a source simulates.
+def simulations_of(source: SimulatedSource) -> list[Simulation]:
+    """Return what a source simulates, one simulation a filter.
 
     Raises
     ------
@@ -54,7 +54,13 @@ def simulation_of(source: SimulatedSource) -> Simulation:
     """
     from skymosaic.archive.simulated.pointing import Simulation
 
-    return Simulation(**source.model_dump(exclude={"kind"}))
+    common = source.model_dump(exclude={"kind", "filters"})
+    if not source.filters:
+        return [Simulation(**common)]
+    return [
+        Simulation(**{**common, "filter": name, "tiles": tiles or source.tiles})
+        for name, tiles in source.filters.items()
+    ]
 
 
 def open_mast(source: MastSource, *, mixed: bool = False) -> MastArchive:
@@ -122,7 +128,7 @@ def simulate(
     """
     from skymosaic.archive.simulated.source import SimulatedArchive
 
-    source = SimulatedArchive(simulation, process.call)
+    source = SimulatedArchive([simulation], process.call)
     folder.mkdir(parents=True, exist_ok=True)
     for parcel in source.parcels():
         with scratch.folder(None, "simulate") as work:

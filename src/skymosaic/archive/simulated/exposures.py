@@ -24,6 +24,7 @@ from skymosaic.archive.simulated.headers import (
     reference_scale,
     scene_file,
 )
+from skymosaic.archive.simulated.names import IR_FILTER
 from skymosaic.archive.simulated.pointing import Exposure, Simulation, plan_exposure
 from skymosaic.archive.simulated.scene import render
 from skymosaic.archive.simulated.scenes import ghost
@@ -101,6 +102,7 @@ def _truth(simulation: Simulation, exposure: Exposure) -> dict[str, Any]:
         "seed": simulation.seed,
         "size": simulation.size,
         "scene": simulation.scene,
+        **({} if simulation.ir_filter == IR_FILTER else {"filter": simulation.filter}),
         "sky": exposure.sky,
         "pointing_error": {
             "dra_cosdec": exposure.error.dra,

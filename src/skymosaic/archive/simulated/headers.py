@@ -11,6 +11,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
+from skymosaic.archive.simulated.filters import FILTERS
+from skymosaic.archive.simulated.names import IR_FILTER, FilterName
 from skymosaic.archive.simulated.pointing import DETECTOR_SIZE, Exposure, LinearWcs, Simulation
 
 _REFERENCE_BORDER = 5  # reference pixels around the light-sensitive ones, trimmed by calwf3
@@ -81,11 +83,25 @@ def primary_header(simulation: Simulation, exposure: Exposure) -> fits.Header:
             "DISTNAME": f"{exposure.rootname}_w3m18525i-NOMODEL-NOMODEL",
         }
     )
+    if simulation.ir_filter != IR_FILTER:
+        header.update(_filter_keywords(simulation.ir_filter))
     if simulation.pixels < DETECTOR_SIZE:
         header["SUBARRAY"] = True
         header["SUBTYPE"] = f"SQ{simulation.pixels}SUB"
         header["APERTURE"] = f"IRSUB{simulation.pixels}"
     return header
+
+
+def _filter_keywords(name: FilterName) -> dict[str, str | float]:
+    chosen = FILTERS[name]
+    return {
+        "FILTER": name,
+        "PHOTMODE": f"WFC3 IR {name}",
+        "PHOTFLAM": chosen.photflam,
+        "PHOTFNU": chosen.photfnu,
+        "PHOTPLAM": chosen.pivot,
+        "PHOTBW": chosen.width,
+    }
 
 
 def science_header(simulation: Simulation, exposure: Exposure) -> fits.Header:

@@ -13,6 +13,11 @@ InstrumentName = Literal["wfc3-ir", "acs-wfc", "wfc3-uvis"]
 INSTRUMENTS: tuple[InstrumentName, ...] = get_args(InstrumentName)
 CCDS: tuple[InstrumentName, ...] = ("acs-wfc", "wfc3-uvis")
 
+FilterName = Literal["F098M", "F105W", "F110W", "F125W", "F140W", "F160W"]
+IR_FILTERS: tuple[FilterName, ...] = get_args(FilterName)
+IR_FILTER: FilterName = "F160W"
+"""What WFC3/IR observes with where nothing else is asked for; CCDs have one filter each."""
+
 # Where nothing is asked for: exposures of each tile, and what there is to see.
 DITHERS: dict[InstrumentName, int] = {"wfc3-ir": 2, "acs-wfc": 3, "wfc3-uvis": 3}
 MAXIMUM_DITHERS = 28

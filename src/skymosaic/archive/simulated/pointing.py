@@ -12,13 +12,16 @@ from typing import Literal
 
 import numpy as np
 
+from skymosaic.archive.simulated.filters import FILTERS, tile_of
 from skymosaic.archive.simulated.names import (
     CCDS,
     DEFAULT_SCENES,
     DITHERS,
     INSTRUMENTS,
+    IR_FILTER,
     MAXIMUM_DITHERS,
     SCENES,
+    FilterName,
     InstrumentName,
     SceneName,
 )
@@ -37,6 +40,7 @@ _ROLL_LIMIT = 0.03  # deg
 _EXTRA_DITHER = 2.0  # arcsec, half the width of the square of generated dithers, at full size
 _EQUAL_SKY = 0.85  # e-/s, in the scene of equal skies
 _LEFT_OVER = 0.05  # e-/s: what is left at most where the sky had been subtracted before
+_SKIES_ALIKE = ("equal-skies", "filled")
 _SKY_CHANGE = 0.1  # e-/s: by how much a visit's sky differs from the published one, other scenes
 
 
@@ -77,6 +81,9 @@ class Simulation:
         Mean sky of the visits, e-/s a pixel; None: what is usual for the instrument.
     cosmic_rays : bool
         Whether there are any.
+    filter : str or None
+        WFC3/IR: what it observes with; None: F160W. Visits of another filter point where those of
+        F160W do, with pointing errors and skies of their own, and see the same scene.
     """
 
     seed: int = 12812
@@ -89,6 +96,7 @@ class Simulation:
     chip_step: float = 0.0
     sky: float | None = None
     cosmic_rays: bool = True
+    filter: FilterName | None = None
 
     def __post_init__(self) -> None:
         if self.instrument not in INSTRUMENTS:
@@ -100,6 +108,7 @@ class Simulation:
         object.__setattr__(self, "dithers", dithers)
         if self.scene is None:
             object.__setattr__(self, "scene", DEFAULT_SCENES[self.instrument])
+        self._check_filter()
         self._check_ccd_options()
         known = CCD_TILES if self.is_ccd else tiles_of_proposal()
         for name, wanted in (("tiles", self.tiles), ("displace", tuple(self.displace))):
@@ -126,6 +135,21 @@ class Simulation:
         if self.seed < 0:
             raise CampaignError(f"simulated seed: {self.seed} is negative; choose 0 or above")
 
+    def _check_filter(self) -> None:
+        if self.is_ccd:
+            if self.filter is not None:
+                raise CampaignError(
+                    f"simulated filter: {self.instrument} has one filter only; leave filter "
+                    "and filters out, or choose the instrument wfc3-ir"
+                )
+            return
+        if self.filter is None:
+            object.__setattr__(self, "filter", IR_FILTER)
+        if self.filter not in FILTERS:
+            raise CampaignError(
+                f"simulated filter: {self.filter!r} is unknown; choose from {', '.join(FILTERS)}"
+            )
+
     def _check_ccd_options(self) -> None:
         plain = self.chip_step == 0.0 and self.sky is None and self.cosmic_rays
         if not self.is_ccd and not plain:
@@ -147,6 +171,11 @@ class Simulation:
     def is_ccd(self) -> bool:
         """Whether the instrument has CCDs: two chips, electrons, cosmic rays."""
         return self.instrument in CCDS
+
+    @property
+    def ir_filter(self) -> FilterName:
+        """The filter of WFC3/IR."""
+        return self.filter or IR_FILTER
 
     @property
     def pixels(self) -> int:
@@ -244,7 +273,10 @@ def field_center() -> tuple[float, float]:
 def visits_of(simulation: Simulation) -> tuple[str, ...]:
     """Return the visits to simulate, in the proposal's order."""
     wanted = simulation.tiles or tiles_of_proposal()
-    return tuple(_VISIT_PREFIX + tile for tile in tiles_of_proposal() if tile in wanted)
+    letter = FILTERS[simulation.ir_filter].letter
+    return tuple(
+        f"{_VISIT_PREFIX}{letter}{tile[1]}" for tile in tiles_of_proposal() if tile in wanted
+    )
 
 
 def rootnames_of(simulation: Simulation, visit: str) -> list[str]:
@@ -254,13 +286,17 @@ def rootnames_of(simulation: Simulation, visit: str) -> list[str]:
             f"visit {visit!r} is not in this simulation; "
             f"choose from {', '.join(visits_of(simulation))}"
         )
-    published = [row["rootname"] for row in _rows(visit[4:6])]
+    # Those of another filter end as the published ones of the tile do.
+    published = [visit + row["rootname"][6:] for row in _rows(tile_of(visit))]
     letters = "abcdefghijklmnopqrstuvwxyz"
     return [*published, *(f"{visit}z{letter}q" for letter in letters)][: simulation.dithers]
 
 
 def pointing_error(simulation: Simulation, visit: str) -> PointingError:
-    """Return the error all exposures of a visit share; the reference tile has none."""
+    """Return the error that all exposures of a visit share; the reference tile in F160W has none.
+
+    The visits of other filters are others, with guide stars of their own: they have errors all.
+    """
     if visit.endswith(REFERENCE_TILE):
         return PointingError()
     return draw_pointing_error(simulation.seed, visit)
@@ -296,7 +332,7 @@ def _cd(row: dict[str, str]) -> FloatArray:
     return np.array([[float(row[f"cd{i}_{j}"]) for j in (1, 2)] for i in (1, 2)])
 
 
-def _place(simulation: Simulation, tile: str, dither: int) -> tuple[float, float]:
+def place_of(simulation: Simulation, tile: str, dither: int) -> tuple[float, float]:
     """Return the true CRVAL of a dither of a tile."""
     rows = _rows(tile)
     center = field_center()
@@ -317,6 +353,16 @@ def _place(simulation: Simulation, tile: str, dither: int) -> tuple[float, float
 
 def _sky(simulation: Simulation, tile: str, dither: int) -> float:
     """Return the sky of an exposure, e-/s."""
+    sky = _sky_in_f160w(simulation, tile, dither)
+    if simulation.ir_filter == IR_FILTER:
+        return sky
+    # The zodiacal light has a colour, and changes between the visits of two filters.
+    change = generator(simulation.seed, tile, simulation.ir_filter, "sky").uniform(-0.1, 0.1)
+    own = 0.0 if simulation.scene in _SKIES_ALIKE else float(change)
+    return FILTERS[simulation.ir_filter].sky * sky * (1.0 + own)
+
+
+def _sky_in_f160w(simulation: Simulation, tile: str, dither: int) -> float:
     if simulation.scene == "equal-skies":
         return _EQUAL_SKY
     if simulation.scene == "filled":
@@ -332,13 +378,21 @@ def _sky(simulation: Simulation, tile: str, dither: int) -> float:
     return sky
 
 
+def _number(simulation: Simulation, tile: str, dither: int) -> int:
+    """Return the place of an exposure in time: the published filter first, then the others."""
+    tiles = tiles_of_proposal()
+    others = [name for name in FILTERS if name != IR_FILTER]
+    turn = [IR_FILTER, *others].index(simulation.ir_filter)
+    return (turn * len(tiles) + tiles.index(tile)) * MAXIMUM_DITHERS + dither
+
+
 def plan_exposure(simulation: Simulation, visit: str, dither: int) -> Exposure:
     """Return one exposure of a visit, ``dither`` counted from 0."""
-    tile = visit[4:6]
+    tile = tile_of(visit)
     rows = _rows(tile)
     row = rows[dither % len(rows)]
     true = LinearWcs(
-        crval=_place(simulation, tile, dither),
+        crval=place_of(simulation, tile, dither),
         crpix=(
             float(row["crpix1"]) - simulation.corner,
             float(row["crpix2"]) - simulation.corner,
@@ -348,12 +402,12 @@ def plan_exposure(simulation: Simulation, visit: str, dither: int) -> Exposure:
             (float(row["cd2_1"]), float(row["cd2_2"])),
         ),
     )
-    middle = np.mean([_place(simulation, tile, k) for k in range(len(rows))], axis=0)
+    middle = np.mean([place_of(simulation, tile, k) for k in range(len(rows))], axis=0)
     error = pointing_error(simulation, visit)
     return Exposure(
         rootname=rootnames_of(simulation, visit)[dither],
         visit=visit,
-        number=tiles_of_proposal().index(tile) * MAXIMUM_DITHERS + dither,
+        number=_number(simulation, tile, dither),
         exptime=float(row["exptime"]),
         postarg=(
             float(row["postarg1"]) * simulation.shrink,

@@ -6,20 +6,24 @@ exposure, wherever it points, sees its part of one and the same sky.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
+from skymosaic.archive.simulated.filters import FILTERS, response
+from skymosaic.archive.simulated.names import IR_FILTER, FilterName
 from skymosaic.archive.simulated.plane import FloatArray, deproject, project
 from skymosaic.archive.simulated.pointing import Simulation, field_center, generator
 from skymosaic.archive.simulated.scenes import diffuse, saturated_star, texture
 
-FWHM = 0.151  # arcsec: WFC3/IR at 1.6 um (WFC3 Instrument Handbook, table 7.5)
-
 _ORIENTATION = 166.6  # deg: position angle of the mosaic's y axis
-_SIGMA = FWHM / np.sqrt(8 * np.log(2))
+_SIGMAS = np.sqrt(8 * np.log(2))  # in a full width at half maximum
+
+# Slopes of spectra, as `filters.response` takes them: most stars are bluer than the nebula.
+_STAR_SLOPES = (-1.5, 1.2)  # mean, standard deviation
+NEBULA_SLOPE = 0.5
 
 # Stars: one in each cell of a grid, at random within it, so that no overlap of two tiles is empty
 # and no star is nearer to another than pointing errors are large: their alignment is unambiguous.
@@ -55,6 +59,13 @@ class Stars:
     ra: FloatArray
     dec: FloatArray
     flux: FloatArray
+    """As F160W sees them; those of CCDs as theirs does."""
+    slope: FloatArray | float = 0.0
+    """Of their spectra; see `filters.response`."""
+
+    def through(self, filter_: FilterName) -> Stars:
+        """Return the stars with the fluxes that another filter sees."""
+        return replace(self, flux=self.flux * response(filter_, self.slope))
 
 
 def nebula(simulation: Simulation, u: FloatArray, v: FloatArray) -> FloatArray:
@@ -102,6 +113,11 @@ def _footprint(wcs: WCS, pixels: int) -> tuple[FloatArray, FloatArray]:
     return ra, dec
 
 
+def _slopes(seed: int, i: int, j: int, count: int) -> FloatArray:
+    """Draw the slopes of the spectra of a block's stars; see `filters.response`."""
+    return generator(seed, "colours", i, j).normal(*_STAR_SLOPES, count)
+
+
 def stars_near(simulation: Simulation, wcs: WCS) -> Stars:
     """Return the stars in and about the footprint of an exposure.
 
@@ -142,15 +158,16 @@ def stars_about(
     first = np.floor(plane.min(axis=1) / block).astype(int)
     last = np.floor(plane.max(axis=1) / block).astype(int)
     cell = np.stack(np.meshgrid(np.arange(cells), np.arange(cells))).reshape(2, -1)
-    places, fluxes = [], []
+    places, fluxes, slopes = [], [], []
     for i in range(first[0], last[0] + 1):
         for j in range(first[1], last[1] + 1):
             random = generator(seed, "stars", i, j)
             within = (cell + random.uniform(*_WITHIN_CELL, size=cell.shape)) / cells
             places.append((within + np.array([[i], [j]])) * block)
             fluxes.append(_fluxes(random, cell.shape[1], limits))
+            slopes.append(_slopes(seed, i, j, cell.shape[1]))
     ra, dec = deproject(np.concatenate(places, axis=1), center)
-    return Stars(ra, dec, np.concatenate(fluxes))
+    return Stars(ra, dec, np.concatenate(fluxes), np.concatenate(slopes))
 
 
 def _fluxes(random: np.random.Generator, count: int, limits: tuple[float, float]) -> FloatArray:
@@ -187,7 +204,13 @@ def pixel_area(wcs: WCS, x: FloatArray, y: FloatArray) -> FloatArray:
     return np.abs(distortion * np.linalg.det(wcs.wcs.cd)) * 3600.0**2
 
 
-def add_stars(image: FloatArray, stars: Stars, wcs: WCS, reference_scale: float) -> None:
+def add_stars(
+    image: FloatArray,
+    stars: Stars,
+    wcs: WCS,
+    reference_scale: float,
+    fwhm: float = FILTERS[IR_FILTER].fwhm,
+) -> None:
     """Add stars to an image, in place.
 
     A flat-fielded frame has the same sky in pixels of every area, so that a star's counts are its
@@ -203,6 +226,8 @@ def add_stars(image: FloatArray, stars: Stars, wcs: WCS, reference_scale: float)
         The true one, with distortion.
     reference_scale : float
         IDCSCALE, arcsec/pix.
+    fwhm : float
+        Of the point-spread function, arcsec.
     """
     x, y = wcs.all_world2pix(stars.ra, stars.dec, 0, tolerance=1e-5, quiet=True)
     ny, nx = image.shape
@@ -210,7 +235,8 @@ def add_stars(image: FloatArray, stars: Stars, wcs: WCS, reference_scale: float)
     x, y, flux = x[inside], y[inside], stars.flux[inside]
     flux = flux * reference_scale**2 / pixel_area(wcs, x, y)
     scale_x, scale_y = np.hypot(*wcs.wcs.cd) * 3600.0
-    add_stamps(image, x, y, flux, (_SIGMA / scale_x, _SIGMA / scale_y))
+    sigma = fwhm / _SIGMAS
+    add_stamps(image, x, y, flux, (sigma / scale_x, sigma / scale_y))
 
 
 def add_stamps(
@@ -259,7 +285,7 @@ def render(simulation: Simulation, wcs: WCS, reference_scale: float) -> FloatArr
     Parameters
     ----------
     simulation : Simulation
-        Seed and size.
+        Seed, size and filter.
     wcs : WCS
         The exposure's true WCS, with distortion.
     reference_scale : float
@@ -278,7 +304,13 @@ def render(simulation: Simulation, wcs: WCS, reference_scale: float) -> FloatArr
     # A shrunk nebula is steeper; made fainter too, it changes little across the narrow overlaps.
     light = nebula if simulation.scene == "horsehead" else diffuse
     image = light(simulation, u, v) * np.sqrt(simulation.shrink)
-    add_stars(image, stars_near(simulation, wcs), wcs, reference_scale)
+    stars = [stars_near(simulation, wcs)]
     if simulation.scene == "saturated":
-        add_stars(image, Stars(*saturated_star(simulation)), wcs, reference_scale)
+        stars.append(Stars(*saturated_star(simulation)))
+    filter_ = simulation.ir_filter
+    if filter_ != IR_FILTER:  # not a bit of what F160W sees changes
+        image *= response(filter_, NEBULA_SLOPE)
+        stars = [one.through(filter_) for one in stars]
+    for one in stars:
+        add_stars(image, one, wcs, reference_scale, FILTERS[filter_].fwhm)
     return image

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from astropy.wcs import WCS
 
+from skymosaic.archive.simulated.filters import tile_of
 from skymosaic.archive.simulated.plane import FloatArray, deproject, project
 from skymosaic.archive.simulated.pointing import (
+    REFERENCE_TILE,
     Exposure,
     Simulation,
     field_center,
     generator,
-    plan_exposure,
+    place_of,
 )
 
 _WAVES, _WAVE_AMPLITUDE, _WAVELENGTHS = 10, 0.05, (45.0, 180.0)
@@ -75,9 +77,7 @@ def diffuse(simulation: Simulation, u: FloatArray, v: FloatArray) -> FloatArray:
 
 def _crossing(simulation: Simulation) -> FloatArray:
     """Return the middle of the overlap of tiles 54 and 51, (east, north) in arcsec."""
-    places = [
-        plan_exposure(simulation, f"ibxl{tile}", 0).true_wcs.crval for tile in ("54", _GHOSTLY)
-    ]
+    places = [place_of(simulation, tile, 0) for tile in (REFERENCE_TILE, _GHOSTLY)]
     center = field_center()
     return np.mean([project(np.array(ra), np.array(dec), center) for ra, dec in places], axis=0)
 
@@ -97,7 +97,7 @@ def ghost(simulation: Simulation, exposure: Exposure, wcs: WCS) -> FloatArray:
         e-/s; zero in the exposures of other tiles.
     """
     shape = (simulation.pixels, simulation.pixels)
-    if not exposure.visit.endswith(_GHOSTLY):
+    if tile_of(exposure.visit) != _GHOSTLY:
         return np.zeros(shape)
     y, x = np.indices(shape).reshape(2, -1).astype(float)
     ra, dec = wcs.all_pix2world(x, y, 0)

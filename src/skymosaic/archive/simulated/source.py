@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from skymosaic.archive.simulated.exposures import (
     simulate_visit,
     visit_files,
 )
+from skymosaic.archive.simulated.names import IR_FILTER
 from skymosaic.errors import ComputeError, InputError, OutOfMemoryError, SkymosaicError, StoreError
 from skymosaic.versions import versions
 
@@ -30,34 +31,51 @@ class SimulatedArchive:
 
     Parameters
     ----------
-    simulation : Simulation
-        What to make.
+    simulations : sequence of Simulation
+        What to make: one of each filter.
     call : callable
         Runs a function of `drizzlepac_calls`: the door to drizzlepac, which an archive does not
         know of itself.
+    mixed : bool
+        Whether there may be several filters: a mosaic takes one.
     """
 
-    simulation: Simulation
+    simulations: Sequence[Simulation]
     call: Callable[[str, Path, dict[str, Any], Path], _Call]
+    mixed: bool = False
     left_out: tuple[str, ...] = ()
 
     def parcels(self) -> list[Parcel]:
-        """Return a parcel for each visit, sorted by name."""
-        identity = {**asdict(self.simulation), "kind": "simulated"}
-        if not self.simulation.is_ccd:  # stores made before there were others stay valid
-            for name in ("instrument", "chip_step", "sky", "cosmic_rays"):
-                del identity[name]
-        return [
-            Parcel(visit, {**identity, "visit": visit}, versions())
-            for visit in sorted(visit_files(self.simulation))
+        """Return a parcel for each visit, sorted by name.
+
+        Raises
+        ------
+        InputError
+            There are several filters where a mosaic is made of all.
+        """
+        filters = sorted({each.ir_filter for each in self.simulations})
+        if len(filters) > 1 and not self.mixed:
+            raise InputError(
+                f"source.filters has {', '.join(filters)}; keep one, or write `groups: {{}}` for a "
+                "mosaic of each"
+            )
+        parcels = [
+            Parcel(visit, {**_identity(simulation), "visit": visit}, versions())
+            for visit, simulation in self._visits().items()
         ]
+        return sorted(parcels, key=lambda parcel: parcel.name)
+
+    def _visits(self) -> dict[str, Simulation]:
+        """Return the simulation of each visit; visits of two filters have different names."""
+        return {visit: each for each in self.simulations for visit in visit_files(each)}
 
     def fetch(self, parcel: Parcel, folder: Path, log: Path) -> int:
         """Make the exposures of a visit with their truth, and drizzle them as the archive does."""
-        simulate_visit(self.simulation, parcel.name, folder)
+        simulation = self._visits()[parcel.name]
+        simulate_visit(simulation, parcel.name, folder)
         work = log.parent
-        suffix, drizzled = ("flc", "drc") if self.simulation.is_ccd else ("flt", "drz")
-        rootnames = visit_files(self.simulation)[parcel.name]
+        suffix, drizzled = ("flc", "drc") if simulation.is_ccd else ("flt", "drz")
+        rootnames = visit_files(simulation)[parcel.name]
         names = [f"{rootname}_{suffix}.fits" for rootname in rootnames]
         for name in names:  # AstroDrizzle changes the headers of its input
             (work / name).write_bytes((folder / name).read_bytes())
@@ -69,7 +87,7 @@ class SimulatedArchive:
                 {
                     "files": names,
                     "output": output,
-                    "parameters": {**parameters(self.simulation), "runfile": f"{output}.log"},
+                    "parameters": {**parameters(simulation), "runfile": f"{output}.log"},
                 },
                 log,
             )
@@ -79,3 +97,17 @@ class SimulatedArchive:
             raise InputError(f"the drizzled image of {parcel.name} was not made: {error}") from None
         (work / f"{output}_{drizzled}.fits").rename(folder / f"{output}_{drizzled}.fits")
         return done.peak_memory
+
+
+def _identity(simulation: Simulation) -> dict[str, Any]:
+    """Return what the content of a simulation's files depends on.
+
+    What older versions did not know is left out where it has its default: their stores stay valid.
+    """
+    identity = {**asdict(simulation), "kind": "simulated"}
+    if simulation.is_ccd or simulation.filter == IR_FILTER:
+        del identity["filter"]
+    if not simulation.is_ccd:
+        for name in ("instrument", "chip_step", "sky", "cosmic_rays"):
+            del identity[name]
+    return identity
