@@ -122,6 +122,7 @@ def test_check_prints_the_resolved_campaign_which_loads_again(invoke, config, tm
         "seed": 12812,
         "size": "full",
         "tiles": [],
+        "filters": {},
         "dithers": 2,
         "displace": {},
         "scene": "horsehead",
