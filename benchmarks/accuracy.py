@@ -195,12 +195,12 @@ def table(results: dict[str, dict]) -> str:
             f"{found[m]['rms']:.3f} ({found[m]['largest']:.2f})" if m in found else "not run"
             for m in METHODS
         ]
-        told = [
+        stated = [
             f"{found['match-differences']['to_limit']:.2f}",
             f"{found['stated']:.3f}",
             f"{found['pulls']['rms']:.2f}",
         ]
-        lines.append("| " + " | ".join([name, f"{found['limit']:.3f}", *cells, *told]) + " |")
+        lines.append("| " + " | ".join([name, f"{found['limit']:.3f}", *cells, *stated]) + " |")
     return "\n".join(lines)
 
 

@@ -75,8 +75,8 @@ def with_planes(
     A report tells of planes where they fit better by more than chance.
     """
     on_grid = matched_on_grid(grid, cut_outs, load, exposures, planes=True)
-    told = bool(on_grid.summary["planes"]["significant"])
-    return in_data_units(on_grid, exposures), on_grid.tilts, told
+    significant = bool(on_grid.summary["planes"]["significant"])
+    return in_data_units(on_grid, exposures), on_grid.tilts, significant
 
 
 def left_in(
@@ -145,7 +145,7 @@ def masks_table(raw: Mapping[str, dict]) -> str:
             ]
             share = np.mean([one["masked"] for one in noises])
             ratio = f"{_rms(masked) / _rms(plain):.2f}"
-            cells = [name, f"{share:.1%}", method, _told(plain), _told(masked), ratio, *levels]
+            cells = [name, f"{share:.1%}", method, _cell(plain), _cell(masked), ratio, *levels]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -161,8 +161,8 @@ def planes_table(raw: Mapping[str, dict]) -> str:
         for method in noises[0]["left"] if noises else ():
             errors = np.array([one["errors"][method] for one in noises])
             left = np.sqrt(np.mean(np.square([one["left"][method] for one in noises]), axis=0))
-            told = f"{sum(one['planes told'] for one in noises)} of {len(noises)}"
-            cells = [name, told, method, _told(errors), *(f"{1e3 * value:.3f}" for value in left)]
+            warned = f"{sum(one['planes told'] for one in noises)} of {len(noises)}"
+            cells = [name, warned, method, _cell(errors), *(f"{1e3 * value:.3f}" for value in left)]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -171,5 +171,5 @@ def _rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.nanmean(np.square(values))))
 
 
-def _told(values: np.ndarray) -> str:
+def _cell(values: np.ndarray) -> str:
     return f"{1e3 * _rms(values):.3f} ({1e3 * float(np.nanmax(np.abs(values))):.2f})"

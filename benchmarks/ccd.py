@@ -81,9 +81,9 @@ def run_plain(data: Path, names: list[str], scratch: Path, grid: Grid, parameter
         with fits.open(folder / name, mode="update") as hdus:
             for hdu in hdus:
                 hdu.header.remove("MDRIZSKY", ignore_missing=True)
-    asked = pars.for_method(parameters, grid.final_parameters(), "")
-    asked.pop("skymethod")
-    (folder / "job.json").write_text(json.dumps([names, asked, METHODS]))
+    arguments = pars.for_method(parameters, grid.final_parameters(), "")
+    arguments.pop("skymethod")
+    (folder / "job.json").write_text(json.dumps([names, arguments, METHODS]))
     wall, memory = measure([sys.executable, "-c", PLAIN], folder)
     return {"wall": wall, "memory": memory}
 
@@ -112,7 +112,7 @@ def run_campaign(data: Path, scratch: Path, engine: str) -> dict:
 
 def compare(plain: Path, ours: Path) -> dict[str, dict[str, float]]:
     """Return by how much the products of each method differ."""
-    told = {}
+    differences = {}
     for method in METHODS:
         [one] = plain.glob(f"out_{column(method)}_dr?_sci.fits")
         [other] = (ours / "store" / "benchmark" / "runs").rglob(
@@ -125,12 +125,12 @@ def compare(plain: Path, ours: Path) -> dict[str, dict[str, float]]:
         same = np.isclose(wa, wb, rtol=2e-6, atol=0)
         seen = same & (wa > 0)
         allowed = np.maximum(NOISE * pixel_noise(a, wa), RELATIVE * np.abs(a[seen]))
-        told[method] = {
+        differences[method] = {
             "sky_in_spacings": float((np.abs(skies[0] - skies[1]) / spacing).max()),
             "weights_differ": float((~same).sum() / ((wa > 0) | (wb > 0)).sum()),
             "mosaic_in_allowed": float((np.abs(a[seen] - b[seen]) / allowed).max()),
         }
-    return told
+    return differences
 
 
 def main() -> None:

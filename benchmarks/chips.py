@@ -141,8 +141,8 @@ def main() -> None:
         results[f"{step:g}"] = summary(tries)
         print(line(f"step {step:g}, {len(tries)} seeds", results[f"{step:g}"]), flush=True)
     process.close()
-    told = {"instrument": options.instrument, "size": options.size, "seeds": options.seeds}
-    print(json.dumps({**told, "load": os.getloadavg()[1], "steps": results}))
+    settings = {"instrument": options.instrument, "size": options.size, "seeds": options.seeds}
+    print(json.dumps({**settings, "load": os.getloadavg()[1], "steps": results}))
 
 
 if __name__ == "__main__":

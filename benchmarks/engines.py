@@ -190,8 +190,8 @@ def main() -> None:
             side: round(max(run["memory"] for run in each) / 1e6) for side, each in runs.items()
         }
         seconds = {s: {k: round(v, 1) for k, v in m.items()} for s, m in median.items()}
-        told = {"exposures": len(names), "repeats": options.repeats, "seconds": seconds}
-        print(json.dumps({**told, "peak_memory_mb": memory, "to_four_methods": cost}))
+        figures = {"exposures": len(names), "repeats": options.repeats, "seconds": seconds}
+        print(json.dumps({**figures, "peak_memory_mb": memory, "to_four_methods": cost}))
         return
     ratios = {kind: median["plain"][kind] / median["onepass"][kind] for kind in median["plain"]}
     match = statistics.median(run["walls"]["match"] for run in runs["plain"])

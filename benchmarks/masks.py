@@ -54,7 +54,7 @@ from skymosaic.hst.exposure import Exposure, read_exposure, write_frame
 from skymosaic.methods import METHODS, column
 
 BRIGHT = 6.0  # sigma, from which on a cosmic ray counts
-TOLD = ("combine_type", "driz_cr_snr", "driz_cr_scale", "sky_bits", "driz_sep_bits", "final_bits")
+LISTED = ("combine_type", "driz_cr_snr", "driz_cr_scale", "sky_bits", "driz_sep_bits", "final_bits")
 ROUNDING = 1e-5  # relative: the engines sum weights in another order
 
 
@@ -98,14 +98,14 @@ def copies(data: Path, names: list[str], folder: Path) -> Path:
 
 def plain(folder: Path, names: list[str], method: str, grid: Grid, parameters: dict) -> None:
     """Run AstroDrizzle, and keep its masks."""
-    asked = pars.for_method(parameters, grid.final_parameters(), method)
+    arguments = pars.for_method(parameters, grid.final_parameters(), method)
     process.call(
         "astrodrizzle",
         folder,
         {
             "files": names,
             "output": f"out_{column(method)}",
-            "parameters": {**asked, "clean": False},
+            "parameters": {**arguments, "clean": False},
         },
         folder / "call.log",
     )
@@ -239,7 +239,7 @@ def main() -> None:
                 "scene": options.scene,
                 "exposures": len(names),
                 "sky_electrons": sky,
-                "parameters": {name: parameters.get(name) for name in TOLD},
+                "parameters": {name: parameters.get(name) for name in LISTED},
                 "masks_of": method_of(choices),
                 "methods": found,
             }

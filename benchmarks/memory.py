@@ -71,8 +71,8 @@ CASES: tuple[tuple[str, int, memory.Engine, dict[str, Any], int], ...] = (
 )
 
 
-def drizzle(folder: str, names: list[str], case: tuple[Any, ...], told: Any) -> None:
-    """Do one drizzle step in `folder`; put what it was into the queue `told`."""
+def drizzle(folder: str, names: list[str], case: tuple[Any, ...], queue: Any) -> None:
+    """Do one drizzle step in `folder`; put what it was into `queue`."""
     here, (_, _, engine, given, processes) = Path(folder), case
     given = {"final_rot": 257.0, **given}
     mask_sources = given.pop("mask_sources", False)
@@ -84,9 +84,9 @@ def drizzle(folder: str, names: list[str], case: tuple[Any, ...], told: Any) -> 
     if engine == "astrodrizzle":
         method = "match"
         log = here / "out.log"
-        made = [astrodrizzle.drizzle(here, log, exposures, "out", method, grid, parameters)]
+        mosaics = [astrodrizzle.drizzle(here, log, exposures, "out", method, grid, parameters)]
     else:
-        made = drizzle_all(
+        mosaics = drizzle_all(
             *(here, here / "out.log", exposures),
             {method: f"out_{column(method)}" for method in METHODS},
             {method: SkyChoice(method) for method in METHODS},
@@ -94,7 +94,7 @@ def drizzle(folder: str, names: list[str], case: tuple[Any, ...], told: Any) -> 
             processes=processes,
             mask_sources=mask_sources,
         ).values()
-    for one in made:
+    for one in mosaics:
         with fits.open(one.science, memmap=False) as image, fits.open(one.weight) as weights:
             reduce_image(image[0].section, weights[0].section)
         astrodrizzle.weight_checksum(one.weight)
@@ -104,14 +104,14 @@ def drizzle(folder: str, names: list[str], case: tuple[Any, ...], told: Any) -> 
         for hdu in fits.open(here / name)
         if hdu.name == "SCI"
     ]
-    told.put(
+    queue.put(
         memory.Work(
             chips=len(pixels),
             input_pixels=sum(pixels),
             output_pixels=grid.shape[0] * grid.shape[1],
             largest_chip=max(pixels),
             columns=grid.shape[0],
-            mosaics=len(made),
+            mosaics=len(mosaics),
             processes=processes,
             scale_ratio=max(c.scale for e in exposures for c in e.chips) / grid.scale,
             context=bool(parameters.get("context")),
@@ -131,8 +131,8 @@ def measure(
     for name in names:
         shutil.copy(data / name, folder)
     context = multiprocessing.get_context("spawn")
-    told = context.Queue()
-    process = context.Process(target=drizzle, args=(str(folder), names, case, told))
+    queue = context.Queue()
+    process = context.Process(target=drizzle, args=(str(folder), names, case, queue))
     process.start()
     peak = 0
     ended = threading.Event()
@@ -151,7 +151,7 @@ def measure(
     shutil.rmtree(folder)
     if process.exitcode != 0:
         sys.exit(f"{case} ended with {process.exitcode}")
-    return told.get(), peak
+    return queue.get(), peak
 
 
 def main() -> None:

@@ -198,8 +198,8 @@ def drive(count: int) -> None:
             seconds = time.monotonic() - started
         peak = _peak()
         record = next((folder / "store" / "many" / "records").iterdir()).stat().st_size
-    told = {"peak": peak, "seconds": round(seconds, 1), "events": events[0], "record": record}
-    print(json.dumps(told))
+    driver = {"peak": peak, "seconds": round(seconds, 1), "events": events[0], "record": record}
+    print(json.dumps(driver))
 
 
 def _peak() -> int:
@@ -221,9 +221,11 @@ def measure_drivers(counts: list[int]) -> dict[str, Any]:
             text=True,
             check=True,
         )
-        told = json.loads(done.stdout.splitlines()[-1])
-        print(f"{count} exposures: driver's peak {told['peak'] / MB:.0f} MB, {told}", flush=True)
-        found[str(count)] = {"peak_mb": round(told["peak"] / MB), "seconds": told["seconds"]}
+        driver = json.loads(done.stdout.splitlines()[-1])
+        print(
+            f"{count} exposures: driver's peak {driver['peak'] / MB:.0f} MB, {driver}", flush=True
+        )
+        found[str(count)] = {"peak_mb": round(driver["peak"] / MB), "seconds": driver["seconds"]}
     return found
 
 
@@ -256,7 +258,7 @@ def main() -> None:
     ]
     for name in missed:
         print(f"MISSED: {name} is {figures[name]}, the target {TARGETS[name]}")
-    told = {
+    results = {
         "figures": figures,
         "drivers": drivers,
         "targets": TARGETS,
@@ -266,7 +268,7 @@ def main() -> None:
         "cores": limits.cores(),
         "load_before": round(load, 1),
     }
-    print(json.dumps(told))
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def try_pair(
     width: float = 1.2,
 ) -> Displacement:
     """Return what is found of one pair; `off` in pixels."""
-    made = []
+    pair = []
     for number, shift in enumerate(((0.0, 0.0), dither)):
         parts = [
             (field(stars, seed), shift),
@@ -54,11 +54,11 @@ def try_pair(
             (field(hits, 2 * seed + number + 5000), (0.0, 0.0)),
         ]
         noise = image(np.empty((0, 3)), (0.0, 0.0), 2 * seed + number)
-        light = [image(what, where, 0, width) for what, where in parts]
+        light = [image(what, moved, 0, width) for what, moved in parts]
         data = noise + sum(one - image(np.empty((0, 3)), (0.0, 0.0), 0) for one in light)
-        made.append(stars_of("ab"[number], data, shift, (off * number, 0.0)))
+        pair.append(stars_of("ab"[number], data, shift, (off * number, 0.0)))
     commanded = (dither[0] * SCALE, dither[1] * SCALE)
-    return compare(made[0], replace(made[1], postarg=commanded))
+    return compare(pair[0], replace(pair[1], postarg=commanded))
 
 
 def main() -> None:
@@ -70,11 +70,13 @@ def main() -> None:
         found = [try_pair(seed, **settings) for seed in range(pairs)]  # type: ignore[arg-type]
         off = float(settings.get("off", 0.0))  # type: ignore[arg-type]
         errors = [abs(one.pixels - off) for one in found if one.pixels is not None]
-        told = f"error median {np.median(errors):.3f}, largest {max(errors):.3f}" if errors else ""
+        spread = (
+            f"error median {np.median(errors):.3f}, largest {max(errors):.3f}" if errors else ""
+        )
         counts = ", ".join(
             f"{count} {state}" for state, count in Counter(one.state for one in found).most_common()
         )
-        print(f"{kind:28} {counts:40} {told}")
+        print(f"{kind:28} {counts:40} {spread}")
 
 
 if __name__ == "__main__":

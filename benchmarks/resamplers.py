@@ -76,8 +76,8 @@ def compare(path: Path, kernel: str, repeats: int) -> dict[str, Any]:
         return np.stack([np.reshape(axis, science.shape) - 1.0 for axis in found], axis=-1)
 
     def by_drizzle() -> tuple[np.ndarray, np.ndarray]:
-        made = Drizzle(kernel=kernel, out_shape=shape, disable_ctx=True)
-        made.add_image(
+        drizzled = Drizzle(kernel=kernel, out_shape=shape, disable_ctx=True)
+        drizzled.add_image(
             science,
             exptime,
             pixmap,
@@ -87,7 +87,7 @@ def compare(path: Path, kernel: str, repeats: int) -> dict[str, Any]:
             pixfrac=1.0,
             in_units="cps",
         )
-        return made.out_img, made.out_wht
+        return drizzled.out_img, drizzled.out_wht
 
     its, (sci, wht) = least(by_drizzlepac, repeats)
     mapped, pixmap = least(pixel_map, repeats)

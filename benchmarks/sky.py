@@ -178,18 +178,18 @@ def extrapolated(
     folder: Path, names: list[str], pairs: int, kind: int
 ) -> tuple[float, list, np.ndarray]:
     """Return skypac's time for all from its growth, the subsets, and the skies of the largest."""
-    rows, times, told = [], [], []
+    rows, times, subsets = [], [], []
     for size in SUBSETS:
         subset = names[:size]
         taken, skies = by_skypac(folder, subset)
         _, _, overlapping = by_engine(folder, subset)
         rows.append([size * (size - 1) / 2, overlapping, size])
         times.append(taken[kind])
-        told.append([size, overlapping, round(taken[kind], 2)])
+        subsets.append([size, overlapping, round(taken[kind], 2)])
         print(f"skypac on {size}: {overlapping} overlaps, {taken[kind]:.1f} s CPU", flush=True)
     parts, _ = nnls(np.array(rows, dtype=float), np.array(times))
     count = len(names)
-    return float(parts @ [count * (count - 1) / 2, pairs, count]), told, skies
+    return float(parts @ [count * (count - 1) / 2, pairs, count]), subsets, skies
 
 
 def main() -> None:

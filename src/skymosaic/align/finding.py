@@ -233,17 +233,17 @@ def advice(finding: Finding, images: Mapping[str, Path], tiles: Sequence[str]) -
     listed = ", ".join(f"{number} at {threshold}" for threshold, number in fewest.items())
     now = f"{finding.parameters['threshold']:g}" if finding.found else f"{SAFE:g}"
     lower = [t for t in fewest if float(t) < float(now) and fewest[t] > 1.2 * fewest[now]]
-    told = (
+    seen = (
         f"With conv_width {width:g} and a noise of {sigma:.3g} the image with the fewest sources "
         f"has, by threshold: {listed}. "
     )
     if lower or not finding.found:
         threshold = lower[0] if lower else now
         return (
-            f"{told}Set align.imagefind: {{computesig: false, skysigma: {sigma:.3g}, "
+            f"{seen}Set align.imagefind: {{computesig: false, skysigma: {sigma:.3g}, "
             f"threshold: {threshold}, conv_width: {width:g}}}"
         )
     return (
-        f"{told}A lower threshold finds no more. Set align.tweakreg: {{searchrad: 3, "
+        f"{seen}A lower threshold finds no more. Set align.tweakreg: {{searchrad: 3, "
         "fitgeometry: shift}, or align.order with a well connected tile first"
     )

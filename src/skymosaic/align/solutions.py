@@ -37,13 +37,13 @@ def kinds_of(exposures: Sequence[Exposure]) -> dict[str, list[str]]:
                 names.append(exposure.rootname)
     kinds: dict[str, list[str]] = {}
     for name, types in found.items():
-        told = name or "without WCSNAME"
+        label = name or "without WCSNAME"
         # Of records that older versions made no type is known.
         if len([one for one in types if one]) < 2:
             type_ = next((one for one in types if one), "")
-            kinds[_kind(told, type_)] = list(dict.fromkeys(chain(*types.values())))
+            kinds[_kind(label, type_)] = list(dict.fromkeys(chain(*types.values())))
         else:
-            kinds |= {_kind(told, type_): names for type_, names in types.items()}
+            kinds |= {_kind(label, type_): names for type_, names in types.items()}
     return dict(sorted(kinds.items(), key=lambda kind: -len(kind[1])))
 
 
@@ -58,7 +58,7 @@ def mixed_as_they_are(exposures: Sequence[Exposure]) -> list[str]:
         return []
     visits = [{visit_of(name) for name in names} for names in kinds.values()]
     return [
-        f"The exposures have WCS solutions of {len(kinds)} kinds: {_told(kinds)}. Positions by "
+        f"The exposures have WCS solutions of {len(kinds)} kinds: {_listed(kinds)}. Positions by "
         "such solutions may differ by tenths of an arcsec, and with align: none they are not "
         f"corrected. Remedy: {remedy(within=sum(map(len, visits)) > len(set().union(*visits)))}."
     ]
@@ -110,30 +110,30 @@ def mixed_in_tiles(
         own = [by_name[one] for one in its if one in by_name]
         kinds = kinds_of(own)
         if len(kinds) > 1:
-            mixed.append(f"{name}: {_told(kinds)}")
+            mixed.append(f"{name}: {_listed(kinds)}")
         elif own and name in tiles:
-            made, have = tiles[name].chips[0].wcsname, own[0].chips[0].wcsname
+            used, have = tiles[name].chips[0].wcsname, own[0].chips[0].wcsname
             # AstroDrizzle's own name (DRZWCS) says nothing of the exposures that it took.
-            if made != have and _MODEL.match(made) and _MODEL.match(have):
-                other.append(f"{name} ({made}, its exposures {have})")
-    told = []
+            if used != have and _MODEL.match(used) and _MODEL.match(have):
+                other.append(f"{name} ({used}, its exposures {have})")
+    warnings = []
     if mixed:
-        told.append(
+        warnings.append(
             "The exposures of one drizzled image have WCS solutions of several kinds "
             f"({'; '.join(mixed[:3])}{_more(mixed)}). The alignment moves all of them together, "
             "so their differences stay. Fetch these exposures and their drizzled image from MAST "
             "again, so that they have solutions of one kind."
         )
     if other:
-        told.append(
+        warnings.append(
             "Drizzled images were made with other kinds of WCS solutions than their exposures "
             f"have now: {some(other)}. The alignment of such an image is then wrong for its "
             "exposures, by the difference of the two solutions. Fetch both from MAST again."
         )
-    return told
+    return warnings
 
 
-def _told(kinds: Mapping[str, Sequence[str]]) -> str:
+def _listed(kinds: Mapping[str, Sequence[str]]) -> str:
     return listed([f"{kind} ({some(names)})" for kind, names in kinds.items()])
 
 

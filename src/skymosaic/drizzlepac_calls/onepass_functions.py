@@ -237,7 +237,7 @@ def onepass_headers(files: list[str], output: str, grid: Values, parameters: Val
         image.set_bunit(bunit[: bunit.find("/")] if rate else None)
     image.set_units(parameters["units"])
     pixel = np.zeros((1, 1), dtype=np.float32)
-    made = image.writeFITS(
+    products = image.writeFITS(
         [chip["data"] for chip in plain],
         pixel,
         pixel,
@@ -251,7 +251,7 @@ def onepass_headers(files: list[str], output: str, grid: Values, parameters: Val
         rules_file=None,
         logfile=parameters["runfile"],
     )
-    for name, hdus in made.items():
+    for name, hdus in products.items():
         kind = name.removesuffix(".fits")[-3:]
         hdus.writeto(f"headers_{kind}.fits", output_verify="silentfix")
     return {"texptime": common["texptime"], "idcscale": idcscale}

@@ -33,8 +33,6 @@ class Patches:
     """Median of the cells of the other colour: what is reported."""
     error: Floats
     """Standard error of `level` by the noise of the pixels; that of `chosen` too."""
-    where: NDArray[np.bool_]
-    """Which patches of the mosaic these are."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +63,13 @@ def patches(image: Floats, variance: Floats, colour: int = 0) -> Patches:
     first = (rows + columns) % 2 == colour
     one, two = (in_blocks(np.where(m, image, np.nan), PATCH) for m in (first, ~first))
     filled = [np.isfinite(half).sum(axis=-1) for half in (one, two)]
-    where = np.minimum(*filled) >= PATCH**2 // 4
-    noise = in_blocks(variance, PATCH)[where]
+    enough = np.minimum(*filled) >= PATCH**2 // 4
+    noise = in_blocks(variance, PATCH)[enough]
     count = np.isfinite(noise).sum(axis=-1) / 2.0
     return Patches(
-        chosen=nanmedian(one[where]),
-        level=nanmedian(two[where]),
+        chosen=nanmedian(one[enough]),
+        level=nanmedian(two[enough]),
         error=MEDIAN * np.sqrt(np.nanmean(noise, axis=-1) / count),
-        where=where,
     )
 
 

@@ -28,10 +28,10 @@ def advise(facts: Facts) -> Advice:
         key=lambda row: row[1],
     )
     found = findings.find(facts)
-    told = sorted(found, key=lambda finding: finding.severity != "warning")
+    ordered = sorted(found, key=lambda finding: finding.severity != "warning")
     if not ranking:
         sentence = "The data do not tell which sky method to use: too few pixels to find empty sky."
-        return Advice("undetermined", (), sentence, "", None, (), told)
+        return Advice("undetermined", (), sentence, "", None, (), ordered)
     equal = [method for method, _, _ in ranking if _does_not_differ(facts, method)]
     others = [facts.against_best[method] for method, _, _ in ranking if method not in equal]
     margin = min((one.significance for one in others), default=None)
@@ -44,10 +44,10 @@ def advise(facts: Facts) -> Advice:
         verdict=verdict,
         methods=() if verdict == "undetermined" else tuple(equal),
         sentence=_sentence(verdict, equal, ranking, apart, facts),
-        sure=_sure(verdict, margin, turning, facts, any(f.severity == "warning" for f in told)),
+        sure=_sure(verdict, margin, turning, facts, any(f.severity == "warning" for f in found)),
         margin=margin,
         ranking=tuple(ranking),
-        findings=told,
+        findings=ordered,
         apart=apart.excess,
         apart_error=apart.error,
         turns=turning,
@@ -106,23 +106,23 @@ def _sure(
 ) -> str:
     """Tell how sure the advice is, what it rests on, and what it would take to change it."""
     if margin is None:
-        told = "No method is clearly worse than the best one."
+        text = "No method is clearly worse than the best one."
     else:
-        told = f"Every other method is worse by at least {margin:.0f} standard errors."
+        text = f"Every other method is worse by at least {margin:.0f} standard errors."
     if verdict == "undetermined" or facts.empty_share is None:
-        return told
+        return text
     share = f"{facts.empty_share:.1%} of the mosaic"
     bounded = turning is not None and all(turn.cause != "emission" for turn in turning)
     if facts.empty_share < SMALL_SHARE and not bounded:
-        told = (
+        text = (
             "The advice depends on the level of the sky, which these data do not determine. It "
             f"assumes that the darkest parts of the field, only {share}, are empty sky. Under this "
-            f"assumption: {_lower(told)}"
+            f"assumption: {_lower(text)}"
         )
     else:
         start = "See the warnings" if warned else "Well supported"
-        told = f"{start}. {told} The advice assumes that the darkest parts, {share}, are empty sky."
-    return told if turning is None else f"{told} {_would_change(turning, facts)}"
+        text = f"{start}. {text} The advice assumes that the darkest parts, {share}, are empty sky."
+    return text if turning is None else f"{text} {_would_change(turning, facts)}"
 
 
 def _lower(sentence: str) -> str:
@@ -133,17 +133,17 @@ def _would_change(turning: Sequence[Turn], facts: Facts) -> str:
     """Tell what the darkest parts would have to hold for another method to be better."""
     alike = ", the same in all groups," if len(facts.graph.components) > 1 else ""
     found = {turn.cause: turn for turn in turning}
-    told = []
+    changes = []
     if emission := found.get("emission"):
-        told.append(
+        changes.append(
             f"{ascribed(emission.method)} would be better if these parts held more than "
             f"{emission.level:.2g} e-/s of emission{alike.rstrip(',')}"
         )
     else:
-        told.append(f"No emission in these parts{alike} would change the advice")
+        changes.append(f"No emission in these parts{alike} would change the advice")
     if defects := found.get("defects"):
-        told.append(
+        changes.append(
             f"{ascribed(defects.method)} would be better if defects, such as bad flat fields, "
             f"darkened these parts by more than {defects.level:.2g} e-/s"
         )
-    return "; ".join(told) + "."
+    return "; ".join(changes) + "."

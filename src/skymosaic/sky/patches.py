@@ -241,12 +241,12 @@ def _discount(
     values: Singles, weights: Singles, mean: Singles, total: Singles, steep: Singles
 ) -> None:
     """Lower the weights where the scene is steep, in place; and set mean and total anew there."""
-    (where,) = np.nonzero(total * steep > _STEEP)
-    if len(where):
-        own, some = weights[:, where], values[:, where]
-        own /= 1.0 + own * steep[where]
-        mean[where], total[where] = _mean(some, own)
-        weights[:, where] = own
+    (steep_pixels,) = np.nonzero(total * steep > _STEEP)
+    if len(steep_pixels):
+        own, some = weights[:, steep_pixels], values[:, steep_pixels]
+        own /= 1.0 + own * steep[steep_pixels]
+        mean[steep_pixels], total[steep_pixels] = _mean(some, own)
+        weights[:, steep_pixels] = own
 
 
 def _reject(values: Singles, weights: Singles, total: Singles, shared: Flags, clip: float) -> int:
@@ -267,11 +267,11 @@ def _reject(values: Singles, weights: Singles, total: Singles, shared: Flags, cl
     square = np.zeros_like(total)
     for one, own in zip(values, weights, strict=True):
         square += one * one * own
-    (where,) = np.nonzero(square > clip**2)
-    own, some = weights[:, where], values[:, where]
-    outlying = _outlying(some, own, total[where], clip)
-    where, own, some = where[outlying], own[:, outlying], some[:, outlying]
-    if not len(where):
+    (suspects,) = np.nonzero(square > clip**2)
+    own, some = weights[:, suspects], values[:, suspects]
+    outlying = _outlying(some, own, total[suspects], clip)
+    suspects, own, some = suspects[outlying], own[:, outlying], some[:, outlying]
+    if not len(suspects):
         return 0
     # Where three or more see a pixel, the worst may be at fault alone.
     worst = np.argmax(own * some**2, axis=0)
@@ -279,10 +279,10 @@ def _reject(values: Singles, weights: Singles, total: Singles, shared: Flags, cl
     own[worst[many], np.flatnonzero(many)] = 0.0
     shift, left = _mean(some, own)
     alone = many & ~_outlying(some - shift, own, left, clip)
-    values[:, where[alone]] = (some - shift)[:, alone]
-    weights[:, where[alone]], total[where[alone]] = own[:, alone], left[alone]
+    values[:, suspects[alone]] = (some - shift)[:, alone]
+    weights[:, suspects[alone]], total[suspects[alone]] = own[:, alone], left[alone]
     bad = np.zeros(shared.shape, dtype=bool)
-    index = np.flatnonzero(shared.ravel())[where]
+    index = np.flatnonzero(shared.ravel())[suspects]
     bad.ravel()[index] = True
     around = maximum_filter(bad, 3)
     around.ravel()[index[alone]] = False
