@@ -64,7 +64,7 @@ from pathlib import Path
 from skymosaic.drizzlepac_calls import process as drizzlepac_process
 drizzlepac_process.warm()
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass.run import drizzle_all
+from skymosaic.drizzle.onepass.run import Options, drizzle_all
 from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.hst.exposure import read_exposure
 from skymosaic.methods import column
@@ -83,7 +83,7 @@ drizzle_all(
     here, here / "call.log", [read_exposure(here / name) for name in names],
     {method: "out_" + column(method) for method in methods},
     {method: SkyChoice(method) for method in methods},
-    Grid.from_call(grid), parameters, processes=2,
+    Grid.from_call(grid), parameters, Options(processes=2),
 )
 json.dump({"warm": time.monotonic() - started, "forked": sum(cpu)}, open("times.json", "w"))
 """

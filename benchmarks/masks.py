@@ -47,7 +47,7 @@ from skymosaic.drizzle.depth import depth_of
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.cosmic_rays import method_of
-from skymosaic.drizzle.onepass.run import drizzle_all
+from skymosaic.drizzle.onepass.run import Options, drizzle_all
 from skymosaic.drizzle.order import decide
 from skymosaic.drizzlepac_calls import process
 from skymosaic.hst.exposure import Exposure, read_exposure, write_frame
@@ -216,7 +216,9 @@ def main() -> None:
         choices = {method: SkyChoice(method) for method in METHODS}
         ours = copies(data, names, scratch / "onepass")
         outputs = {method: f"out_{column(method)}" for method in METHODS}
-        drizzle_all(ours, ours / "log", exposures, outputs, choices, grid, parameters, processes=2)
+        drizzle_all(
+            ours, ours / "log", exposures, outputs, choices, grid, parameters, Options(processes=2)
+        )
         found = {}
         for method in METHODS:
             theirs = copies(data, names, scratch / column(method))

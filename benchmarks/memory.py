@@ -34,7 +34,7 @@ from skymosaic.drizzle import astrodrizzle, memory
 from skymosaic.drizzle.depth import depth_of
 from skymosaic.drizzle.grid import output_grid
 from skymosaic.drizzle.onepass.choice import SkyChoice
-from skymosaic.drizzle.onepass.run import drizzle_all
+from skymosaic.drizzle.onepass.run import Options, drizzle_all
 from skymosaic.drizzle.order import decide
 from skymosaic.drizzle.parameters import CR_STEPS, has_cr_steps, resolve
 from skymosaic.drizzlepac_calls import process as drizzlepac_process
@@ -91,8 +91,7 @@ def drizzle(folder: str, names: list[str], case: tuple[Any, ...], queue: Any) ->
             {method: f"out_{column(method)}" for method in METHODS},
             {method: SkyChoice(method) for method in METHODS},
             *(grid, parameters),
-            processes=processes,
-            mask_sources=mask_sources,
+            Options(processes=processes, mask_sources=mask_sources),
         ).values()
     for one in mosaics:
         with fits.open(one.science, memmap=False) as image, fits.open(one.weight) as weights:

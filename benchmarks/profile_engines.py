@@ -86,7 +86,7 @@ from pathlib import Path
 import drizzlepac.astrodrizzle
 from skymosaic.drizzlepac_calls import process as drizzlepac_process
 from skymosaic.drizzlepac_calls.functions import CALLS
-from skymosaic.drizzle.onepass import products as onepass_products, run as onepass_run
+from skymosaic.drizzle.onepass import drizzling, run as onepass_run
 from skymosaic.drizzle.onepass import sums as onepass
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.choice import SkyChoice
@@ -101,10 +101,10 @@ time_all([
     ("reading", "astropy.io.fits:open"),
     ("reading", "astropy.io.fits.hdu.image:ImageHDU._get_raw_data"),
     ("cut-outs", "numpy:save"),
-    ("cut-outs", "skymosaic.drizzle.onepass.run:_load"),
+    ("cut-outs", "skymosaic.drizzle.onepass.drizzling:DrizzledChips.load"),
     ("sky", "skymosaic.drizzle.onepass.run:find_skies"),
     ("static mask", "skymosaic.drizzle.onepass.sky:find_masks"),
-    ("headers", "skymosaic.drizzle.onepass.run:_headers"),
+    ("headers", "skymosaic.drizzle.onepass.run:make_headers"),
     ("sums", "skymosaic.drizzle.onepass.sums:_sum_band"),
     ("writing", "skymosaic.drizzle.onepass.products:ImageFile.write"),
     ("writing", "skymosaic.drizzle.onepass.products:ImageFile.finish"),
@@ -116,7 +116,7 @@ class Here:  # calls run here, and at once
     def submit(self, function, *arguments):
         value = function(*arguments)
         return type("Done", (), {"result": lambda self: value})()
-onepass_run.ThreadPoolExecutor = Here
+drizzling.ThreadPoolExecutor = Here
 def call(function, folder, arguments, log):
     return drizzlepac_process.Call(CALLS[function](**arguments), 0.0, 0)
 drizzlepac_process.call = call
@@ -128,7 +128,7 @@ onepass_run.drizzle_all(
     here, here / "call.log", exposures,
     {method: "out_" + column(method) for method in methods},
     {method: SkyChoice(method) for method in methods},
-    Grid.from_call(grid), parameters, processes=1,
+    Grid.from_call(grid), parameters,
 )
 end(begun)
 """

@@ -16,7 +16,7 @@ from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.limits import require_linear
-from skymosaic.drizzle.onepass.run import drizzle_all
+from skymosaic.drizzle.onepass.run import Options, drizzle_all
 from skymosaic.drizzle.onepass.skies import AppliedSky
 from skymosaic.hst.exposure import read_exposure
 from skymosaic.methods import METHODS, OWN, column
@@ -155,8 +155,7 @@ def test_sources_are_left_out_by_all_methods(tmp_path: Path) -> None:
         made = drizzle_all(
             *(work, work / "log", exposures, {m: f"out_{column(m)}" for m in methods}),
             *({m: SkyChoice(m) for m in methods}, grid, parameters),
-            mask_sources=masked,
-            planes=masked,
+            Options(mask_sources=masked, planes=masked),
         )
         found[masked] = {m: np.array([v.mdrizsky for v in made[m].sky]) for m in methods}
         told = made["match-differences"].differences

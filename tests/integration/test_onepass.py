@@ -16,7 +16,7 @@ from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.choice import SkyChoice
-from skymosaic.drizzle.onepass.run import drizzle_all
+from skymosaic.drizzle.onepass.run import Options, drizzle_all
 from skymosaic.errors import DrizzleError, SkyError
 from skymosaic.hst.exposure import Exposure, read_exposure
 from skymosaic.methods import METHODS, column
@@ -57,8 +57,7 @@ class Sides:
             *(self.work, self.work / "log", self.exposures),
             {method: f"out_{column(method)}" for method in methods},
             {method: SkyChoice(method) for method in methods},
-            *(self.grid, self.parameters),
-            processes=2,
+            *(self.grid, self.parameters, Options(processes=2)),
         )
 
     @staticmethod

@@ -23,7 +23,7 @@ from skymosaic.drizzle.grid import output_grid
 from skymosaic.drizzle.kept_masks import read_masks, static_masks_of
 from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.onepass.choice import SkyChoice
-from skymosaic.drizzle.onepass.run import drizzle_all, drizzle_chips
+from skymosaic.drizzle.onepass.run import Options, drizzle_all, drizzle_chips
 from skymosaic.drizzle.request import Request
 from skymosaic.errors import DamagedError, LockedError
 from skymosaic.host.counting import counted
@@ -280,7 +280,7 @@ def try_both(
                 {method: SkyChoice(method) for method in methods},
                 grid,
                 parameters,
-                processes=Request.of(campaign).processes(len(images.exposures)),
+                Options(processes=Request.of(campaign).processes(len(images.exposures))),
             )
             found: dict[str, Differences] = {
                 m: largest_differences(theirs[m], ours[m], images.exposures) for m in methods

@@ -18,7 +18,7 @@ from skymosaic.drizzle.expected import work_at_hand
 from skymosaic.drizzle.memory import memory_of, require_memory
 from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.onepass.differences import VERSION
-from skymosaic.drizzle.onepass.run import drizzle_all
+from skymosaic.drizzle.onepass.run import KeptMasks, Options, drizzle_all
 from skymosaic.drizzle.request import Request
 from skymosaic.evidence.reduction import reduce_image
 from skymosaic.host import limits
@@ -105,12 +105,17 @@ def drizzle_all_methods(
                 choices,
                 grid,
                 parameters,
-                processes=there.processes,
-                planes=campaign.sky.planes,
-                mask_sources=campaign.sky.mask_sources,
-                swapped_footprints=campaign.sky.footprints == "swapped",
-                per_chip=campaign.sky.per_chip,
-                keep=(bench.out / masks, [e for e in images.exposures if e.rootname in sampled]),
+                Options(
+                    processes=there.processes,
+                    planes=campaign.sky.planes,
+                    mask_sources=campaign.sky.mask_sources,
+                    swapped_footprints=campaign.sky.footprints == "swapped",
+                    per_chip=campaign.sky.per_chip,
+                    keep=KeptMasks(
+                        bench.out / masks,
+                        [e for e in images.exposures if e.rootname in sampled],
+                    ),
+                ),
             )
         static = tell_static("onepass", next(iter(mosaics.values())).static)
         return OnepassResult(

@@ -1,0 +1,214 @@
+"""The mosaics of all skies on one grid: summed from its chips, and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from astropy.io import fits
+
+from skymosaic.drizzle.astrodrizzle import Drizzled
+from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.memory import planes_of
+from skymosaic.drizzle.onepass import products
+from skymosaic.drizzle.onepass.drizzling import DrizzledChips, call_drizzlepac
+from skymosaic.drizzle.onepass.frames import Frames
+from skymosaic.drizzle.onepass.skies import AppliedSky
+from skymosaic.drizzle.onepass.sums import Band, bands
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.imagers import product_suffix
+
+
+@dataclass(frozen=True)
+class Headers:
+    """What AstroDrizzle would write above the pixels of a product on one grid.
+
+    Parameters
+    ----------
+    root : str
+        Root name of that product.
+    science, weight : Header
+        Of the mosaic and its weights.
+    context : Header or None
+        None where none is asked for.
+    table : BinTableHDU
+        HDRTAB.
+    """
+
+    root: str
+    science: fits.Header
+    weight: fits.Header
+    context: fits.Header | None
+    table: fits.BinTableHDU
+
+
+def add_sky_keyword(frames: Frames) -> None:
+    """Give the first exposure an MDRIZSKY: without it HDRTAB would have no such column.
+
+    It changes the file, and so comes before anything else is at work on it.
+    """
+    first = frames.exposures[0]
+    with fits.open(frames.folder / first.name, mode="update") as hdus:
+        header = hdus["SCI", first.chips[0].extver].header
+        if "MDRIZSKY" not in header:
+            header["MDRIZSKY"] = (0.0, "Sky value computed by AstroDrizzle")
+
+
+def make_headers(frames: Frames, grid: Grid, root: str) -> Headers:
+    """Let drizzlepac make the headers of a product; the mosaics differ in few of their keywords.
+
+    Parameters
+    ----------
+    frames : Frames
+        What is drizzled; see `add_sky_keyword`.
+    grid : Grid
+        The output grid.
+    root : str
+        Root name of the product.
+
+    Raises
+    ------
+    DrizzleError
+        It failed.
+    """
+    output = f"{root}_{_suffix(frames.exposures)}"
+    call_drizzlepac("onepass_headers", frames, grid, frames.exposures, output=output)
+    folder, context = frames.folder, None
+    with fits.open(folder / "headers_sci.fits") as hdus:
+        science, table = hdus[0].header, hdus["HDRTAB"].copy()
+    if frames.final["context"]:
+        context = fits.getheader(folder / "headers_ctx.fits")
+    return Headers(root, science, fits.getheader(folder / "headers_wht.fits"), context, table)
+
+
+def sum_mosaics(
+    frames: Frames, grid: Grid, chips: DrizzledChips, skies: Mapping[str, AppliedSky]
+) -> Iterator[Band]:
+    """Sum the mosaics of all skies, some rows at a time.
+
+    Parameters
+    ----------
+    frames : Frames
+        What was drizzled.
+    grid : Grid
+        The output grid.
+    chips : DrizzledChips
+        On this grid.
+    skies : mapping of str to AppliedSky
+        By the mosaics' names: the sky of each chip of the frames, by number.
+    """
+    counts = frames.final["units"] == "counts"
+    return bands(
+        grid.shape,
+        chips.cut_outs,
+        chips.load,
+        {name: sky.subtracted for name, sky in skies.items()},
+        scale=sum(exposure.exptime for exposure in frames.exposures) if counts else 1.0,
+        fill=_fill(frames.final),
+        context=frames.final["context"],
+        tilts=next((sky.tilts for sky in skies.values() if sky.tilts), ()),
+        tilted=[name for name, sky in skies.items() if sky.tilts],
+    )
+
+
+def write_mosaics(
+    frames: Frames,
+    grid: Grid,
+    chips: DrizzledChips,
+    skies: Mapping[str, AppliedSky],
+    outputs: Mapping[str, str],
+    headers: Headers,
+) -> dict[str, Drizzled]:
+    """Sum the mosaics and write their files into the frames' folder.
+
+    Parameters
+    ----------
+    frames, grid, chips, skies
+        As for `sum_mosaics`.
+    outputs : mapping of str to str
+        Root name of the products, by the mosaics' names.
+    headers : Headers
+        Of a product on this grid.
+    """
+    skies = {name: skies[name] for name in outputs}
+    files = {
+        name: _begin(frames, grid, chips, skies[name], output, headers)
+        for name, output in outputs.items()
+    }
+    for band in sum_mosaics(frames, grid, chips, skies):
+        for name, own in files.items():
+            own.write(name, band)
+    keys = [(e.rootname, chip.extver) for e in frames.exposures for chip in e.chips]
+    for name, own in files.items():
+        recorded = dict(zip(keys, skies[name].recorded, strict=True))
+        own.finish(products.with_sky(headers.table, recorded))
+    return {
+        name: Drizzled(
+            own.science.path, own.weight.path, sky.values, [], chips.peak_memory, sky.differences
+        )
+        for (name, own), sky in zip(files.items(), skies.values(), strict=True)
+    }
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The files of one mosaic, while they are written."""
+
+    science: products.ImageFile
+    weight: products.ImageFile
+    context: products.ImageFile | None
+
+    def write(self, name: str, band: Band) -> None:
+        self.science.write(band.first, band.mosaics[name])
+        self.weight.write(band.first, band.weight)
+        if self.context is not None and band.context is not None:
+            self.context.write(band.first, band.context)
+
+    def finish(self, table: fits.BinTableHDU) -> None:
+        self.science.finish([table])
+        self.weight.finish()
+        if self.context is not None:
+            self.context.finish()
+
+
+def _begin(
+    frames: Frames,
+    grid: Grid,
+    chips: DrizzledChips,
+    sky: AppliedSky,
+    output: str,
+    headers: Headers,
+) -> _Files:
+    columns, rows = grid.shape
+    root = frames.folder / f"{output}_{_suffix(frames.exposures)}"
+
+    def begin(
+        kind: str, header: fits.Header, shape: tuple[int, ...], bitpix: int = -32
+    ) -> products.ImageFile:
+        return products.ImageFile(root.with_name(f"{root.name}_{kind}.fits"), header, shape, bitpix)
+
+    def completed(header: fits.Header) -> fits.Header:
+        return products.completed(header, headers.root, output, chips.version)
+
+    science, weight = (
+        begin(kind, products.with_mean_sky(completed(header), sky.recorded), (rows, columns))
+        for kind, header in (("sci", headers.science), ("wht", headers.weight))
+    )
+    context = None
+    if headers.context is not None:
+        planes = planes_of(sum(len(exposure.chips) for exposure in frames.exposures))
+        shape = (rows, columns) if planes == 1 else (planes, rows, columns)
+        context = begin("ctx", completed(headers.context), shape, bitpix=32)
+    return _Files(science, weight, context)
+
+
+def _suffix(exposures: Sequence[Exposure]) -> str:
+    first = exposures[0]
+    return product_suffix(first.instrument, first.detector, first.suffix)
+
+
+def _fill(final: Mapping[str, Any]) -> float | None:
+    """Return what AstroDrizzle puts where there is no weight; None: it leaves what is there."""
+    value = final["fillval"]
+    return None if value is None or str(value).strip().upper() in ("", "INDEF") else float(value)
