@@ -75,7 +75,8 @@ def with_planes(
     A report tells of planes where they fit better by more than chance.
     """
     on_grid = matched_on_grid(grid, cut_outs, load, exposures, planes=True)
-    significant = bool(on_grid.summary["planes"]["significant"])
+    planes_found = on_grid.summary.planes
+    significant = planes_found is not None and planes_found.significant
     return in_data_units(on_grid, exposures), on_grid.tilts, significant
 
 

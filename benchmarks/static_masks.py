@@ -64,8 +64,8 @@ def main() -> None:
             found = measure_skies(folder, exposures, {"a": way}, ["match"], pixels=pixels)["a"]
             cpu = time.process_time() - began
             masks = pixels.static_masks(way.static, way.static_sig).summaries()
-            share = ", ".join(f"{100 * one['share']:.4g}%" for one in masks) or "-"
-            needed = ", ".join(str(one["needed"]) for one in masks) or "-"
+            share = ", ".join(f"{100 * one.share:.4g}%" for one in masks) or "-"
+            needed = ", ".join(str(one.needed) for one in masks) or "-"
             # An exposure that was not measured has no value.
             skies = np.array([np.nan if v is None else v for v in found.methods["match"].values])
             skies /= [e.exptime if c.counts else 1.0 for e in exposures for c in e.chips]

@@ -185,9 +185,9 @@ def test_cosmic_rays_are_looked_for_once(tmp_path: Path) -> None:
     require_equal_mosaics(sides.theirs["globalmin+match"], sides.ours["globalmin+match"])
     require_equal_products(sides.theirs["globalmin+match"], sides.ours["globalmin+match"])
     told = sides.ours["localmin"].cosmic_rays
-    assert told is not None and told["method"] == "globalmin+match"
-    assert [chip["rootname"] for chip in told["chips"]] == [e.rootname for e in sides.exposures]
-    assert all(HITS / 2 < chip["hit"] < 0.1 * chip["pixels"] for chip in told["chips"])
+    assert told is not None and told.method == "globalmin+match"
+    assert [chip.rootname for chip in told.chips] == [e.rootname for e in sides.exposures]
+    assert all(HITS / 2 < chip.hit < 0.1 * chip.pixels for chip in told.chips)
     weights = {name: fits.getdata(one.weight) for name, one in sides.ours.items()}
     np.testing.assert_array_equal(weights["localmin"], weights["globalmin+match"])
     plain = tmp_path / "plain"

@@ -109,12 +109,12 @@ def test_both_engines_mask_what_is_low_repeatedly(
 ) -> None:
     theirs, ours, exposures = both(tmp_path, write, {"static": "repeated", **parameters})
     assert theirs.static == ours.static
-    assert [one["chip"] for one in ours.static] == [chip.extver for chip in exposures[0].chips]
+    assert [one.chip for one in ours.static] == [chip.extver for chip in exposures[0].chips]
     for one in ours.static:
-        assert (one["rule"], one["exposures"]) == ("repeated", COUNT)
+        assert (one.rule, one.exposures) == ("repeated", COUNT)
         # 1% of low pixels, and 1% of flagged ones that are low, in other places of each exposure.
-        assert one["needed"] in (4, 5)
-        assert one["masked"] == 1
+        assert one.needed in (4, 5)
+        assert one.masked == 1
     masks = masks_of_files(tmp_path / "data", exposures, {"static": "repeated"})
     for mask in masks.masks.values():
         assert np.argwhere(mask.low).tolist() == [list(BAD)]
@@ -127,8 +127,8 @@ def test_astrodrizzles_rule_stays_what_it_was(tmp_path: Path) -> None:
     assert theirs.static == ours.static
     [one] = ours.static
     # 1% of low pixels, 1% of bad ones that are low: 18% of ten exposures together.
-    assert (one["rule"], one["needed"]) == ("once", 1)
-    assert one["share"] == pytest.approx(1 - 0.98**COUNT, abs=0.02)
+    assert (one.rule, one.needed) == ("once", 1)
+    assert one.share == pytest.approx(1 - 0.98**COUNT, abs=0.02)
     require_one_sky(theirs, ours)
     require_equal_products(theirs, ours)
     # AstroDrizzle got its copies as they were.

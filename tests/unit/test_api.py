@@ -15,6 +15,7 @@ from astropy.io import fits
 import skymosaic
 from skymosaic.align.positions import TOO_FEW
 from skymosaic.config import Align
+from skymosaic.drizzle.summaries import SwappedFootprints
 from skymosaic.errors import CampaignError, LockedError, MissingError, SkyError
 from skymosaic.results import reporting
 from skymosaic.results.broken_off import report_broken_off, reported_if_broken_off
@@ -231,7 +232,7 @@ def test_an_alignment_of_an_older_version_is_no_outdated_one(store) -> None:
 
 def test_what_a_reader_must_know_first_is_in_a_report_of_a_part(store) -> None:
     store.fail("runs/match", "the records disagree")
-    missed = {"overlap": 2, "missed": [["a[SCI,1]", "b[SCI,1]"]], "groups": [["a", "b", "c"]]}
+    missed = SwappedFootprints(2, [("a[SCI,1]", "b[SCI,1]")], [["a", "b", "c"]])
     store.drizzle("localmin", footprints=missed)
     report = json.loads(skymosaic.load(store.where).report("json"))
     assert any("sky.footprints: swapped" in told for told in report["warnings"])

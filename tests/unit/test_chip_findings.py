@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from skymosaic.evidence import chip_findings
 from skymosaic.evidence.cells import Cells
+from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.evidence.facts import Facts
 from skymosaic.evidence.overlap_graph import OverlapGraph
 from skymosaic.hst.exposure import Chip, Exposure
@@ -33,7 +35,7 @@ EXPOSURES = [
 ]
 
 
-def told(field: CcdField) -> dict[str, Any]:
+def told(field: CcdField) -> ChipsSummary:
     """Return what cells of the size of a pixel tell."""
     cut_outs, loaded = field.chips()
     cells = [
@@ -51,7 +53,7 @@ def told(field: CcdField) -> dict[str, Any]:
     return steps_in_cells(EXPOSURES, cells, field.shape[::-1])
 
 
-def findings(chips: dict[str, Any] | None, *methods: str) -> dict[str, Any]:
+def findings(chips: ChipsSummary | None, *methods: str) -> dict[str, Any]:
     graph = OverlapGraph((), (), (), (), ())
     facts = Facts(
         quality=dict.fromkeys(methods),
@@ -69,11 +71,11 @@ def findings(chips: dict[str, Any] | None, *methods: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def stepped() -> dict[str, Any]:
+def stepped() -> ChipsSummary:
     return told(CcdField(1, step=0.02))
 
 
-def test_a_step_is_told_with_its_size_and_what_takes_it_out(stepped: dict[str, Any]) -> None:
+def test_a_step_is_told_with_its_size_and_what_takes_it_out(stepped: ChipsSummary) -> None:
     found = findings(stepped, "localmin", "match")["chip-step"]
     assert found.severity == "warning"
     ((extver, step, error),) = found.evidence["mean"]
@@ -86,16 +88,16 @@ def test_a_step_is_told_with_its_size_and_what_takes_it_out(stepped: dict[str, A
     assert "The step grows with the sky" in found.text
 
 
-def test_what_was_done_is_told(stepped: dict[str, Any]) -> None:
-    taken = findings({**stepped, "used": "step", "per_chip": "auto"}, "match-differences")
+def test_what_was_done_is_told(stepped: ChipsSummary) -> None:
+    taken = findings(replace(stepped, used="step", per_chip="auto"), "match-differences")
     assert taken["chip-step"].severity == "note"
     assert "removed it (sky.per_chip: auto)" in taken["chip-step"].text
-    left = findings({**stepped, "used": "exposures", "per_chip": False}, "match-differences")
+    left = findings(replace(stepped, used="exposures", per_chip=False), "match-differences")
     assert left["chip-step"].severity == "warning"
     assert "set sky.per_chip: true" in left["chip-step"].text
 
 
-def test_the_step_is_taken_out_of_each_chip(stepped: dict[str, Any]) -> None:
+def test_the_step_is_taken_out_of_each_chip(stepped: ChipsSummary) -> None:
     first, second = steps_of(stepped, EXPOSURES[3])
     assert first == -second
     assert second - first == pytest.approx(0.02 * 0.16, abs=0.0006)
@@ -104,8 +106,8 @@ def test_the_step_is_taken_out_of_each_chip(stepped: dict[str, Any]) -> None:
 
 def test_where_no_overlap_tells_it_nothing_is_invented() -> None:
     chips = told(CcdField(2, step=0.02, roll=False, dithers=STAYING, shift=(100, 2)))
-    assert chips["known"] is False
-    found = findings({**chips, "per_chip": "auto"}, "match-differences")
+    assert chips.known is False
+    found = findings(replace(chips, per_chip="auto"), "match-differences")
     assert "no dither crosses the gap" in found["chip-step-unknown"].text
     assert "is not known" in found["chip-step-unknown"].text
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from skymosaic.drizzle.summaries import CosmicRaySearch, MaskedChip
 from skymosaic.evidence.weights import WeightDifference, weight_difference
 from skymosaic.pipeline.results import DrizzleResult
 from skymosaic.pipeline.sentences import masks
@@ -18,14 +19,14 @@ from skymosaic.steps.step import Finished
 from skymosaic.store import Product
 from tests.unit.reports import data, record
 
-TOLD = {
-    "method": "match",
-    "chips": [
-        {"rootname": "a", "chip": 1, "pixels": 1000, "hit": 30},
-        {"rootname": "a", "chip": 2, "pixels": 1000, "hit": 10},
-        {"rootname": "b", "chip": 1, "pixels": None, "hit": None},
+SEARCH = CosmicRaySearch(
+    "match",
+    [
+        MaskedChip("a", 1, pixels=1000, hit=30),
+        MaskedChip("a", 2, pixels=1000, hit=10),
+        MaskedChip("b", 1, pixels=None, hit=None),
     ],
-}
+)
 
 
 def run(method: str, **result: object) -> Finished[DrizzleResult]:
@@ -41,14 +42,14 @@ def runs(*methods: str, **result: object) -> dict[str, Finished[DrizzleResult]]:
 
 
 def test_masks_of_one_sky_are_told_with_whose_they_are_and_who_shares_them() -> None:
-    said = masks.once(runs("localmin", "match", "globalmin", cosmic_rays=TOLD), "match")
+    said = masks.once(runs("localmin", "match", "globalmin", cosmic_rays=SEARCH), "match")
     assert "looked for once, with the sky of match as AstroDrizzle has it; 2.00% of the" in said
     assert "same masks as here; its mosaics of localmin and globalmin would" in said
     assert "docs/engines.md, 'Cosmic rays'" in said
 
 
 def test_one_method_shares_its_masks_with_none() -> None:
-    said = masks.once(runs("match", cosmic_rays=TOLD), "match")
+    said = masks.once(runs("match", cosmic_rays=SEARCH), "match")
     assert said.endswith("masked as hit.")
     assert "other" not in said
 
@@ -67,7 +68,7 @@ def test_the_page_of_the_documentation_has_what_the_report_points_to() -> None:
 
 
 def test_hits_are_tabulated_by_chip() -> None:
-    found = runs("localmin", "match", cosmic_rays=TOLD)
+    found = runs("localmin", "match", cosmic_rays=SEARCH)
     assert masks.method_recorded(found) == "match"
     table = masks.hit_sheet(found)
     assert table is not None

@@ -60,7 +60,7 @@ def test_no_static_mask_counts_them_as_low(copy, rule) -> None:
     exposures = [exposure(copy), exposure(other)]
     fill_missing(copy.parent, exposures, OFF)
     masks = masks_of_files(copy.parent, exposures, {"static": rule})
-    assert [one["masked"] for one in masks.summaries()] == [0, 1]
+    assert [one.masked for one in masks.summaries()] == [0, 1]
 
 
 def test_a_chip_without_any_number_gets_0(copy) -> None:

@@ -126,6 +126,27 @@ def test_what_older_versions_did_not_write_has_a_default(
     assert value == default
 
 
+@pytest.mark.parametrize(
+    "chips",
+    [
+        {"used": "exposures", "model": None, "per_chip": "auto"},
+        {
+            **{"used": "step", "model": "step", "per_chip": True, "known": True},
+            **{"chance_step": 1e-9, "chance_chips": None, "undetermined": ["j1"]},
+            **{"relative": [[0.01, 0.002], [None, None]], "mean": [[2, 0.001, 0.0001]]},
+            "steps": {"j2": [[2, 0.001, 0.0002]]},
+        },
+    ],
+)
+def test_skies_of_chips_are_read_as_they_were_written(chips: dict[str, Any]) -> None:
+    plain = copy.deepcopy(WRITTEN["by AstroDrizzle, an own method"]["result"])
+    plain["differences"]["chips"] = chips
+    result = from_plain(plain, DRIZZLE.gives, "here")
+    assert same(result, plain)
+    again = json.loads(json.dumps(as_plain(result, DRIZZLE.gives)))["differences"]["chips"]
+    assert chips.items() <= again.items()
+
+
 def test_fits_of_older_versions_have_no_chance() -> None:
     fit = read("by TweakReg", "alignment.fits.1.chance").alignment.fits[1]
     assert math.isnan(fit.chance) and fit.matches == read("by TweakReg").alignment.fits[1].matches

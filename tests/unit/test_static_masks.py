@@ -16,6 +16,7 @@ from skymosaic.drizzle import order as ordering
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.order import StaticChoice, decide
 from skymosaic.drizzle.static_masks import flag_repeated, masks_of_files, refusal, warning
+from skymosaic.drizzle.summaries import MaskSummary
 from skymosaic.errors import CampaignError, DrizzleError, SkyError
 from skymosaic.hst.exposure import Exposure, read_exposure
 from skymosaic.pipeline.comparison import result_settings
@@ -59,18 +60,18 @@ def exposure(
     return read_exposure(path)
 
 
-def told_of(folder: Path, exposures: list[Exposure], rule: object) -> list[dict[str, Any]]:
+def told_of(folder: Path, exposures: list[Exposure], rule: object) -> list[MaskSummary]:
     return masks_of_files(folder, exposures, {"static": rule}).summaries()
 
 
 def test_each_chip_of_a_detector_has_a_mask_of_its_own(tmp_path: Path) -> None:
     exposures = [exposure(tmp_path, index, chips=2) for index in range(12)]
     found = told_of(tmp_path, exposures, "repeated")
-    assert [(one["chip"], one["exposures"], one["masked"]) for one in found] == [
+    assert [(one.chip, one.exposures, one.masked) for one in found] == [
         (1, 12, 1),
         (2, 12, 1),
     ]
-    assert found[0]["name"] == "WFC3/IR [SCI,1] of 16 x 16 pixels"
+    assert found[0].name == "WFC3/IR [SCI,1] of 16 x 16 pixels"
 
 
 def test_the_same_pixel_of_another_detector_or_subarray_is_another_pixel(tmp_path: Path) -> None:
@@ -89,14 +90,14 @@ def test_the_same_pixel_of_another_detector_or_subarray_is_another_pixel(tmp_pat
         for index in range(8, 12)
     ]
     found = told_of(tmp_path, exposures, "repeated")
-    assert [one["exposures"] for one in found] == [4, 4, 4]
-    assert [one["name"] for one in found] == [
+    assert [one.exposures for one in found] == [4, 4, 4]
+    assert [one.name for one in found] == [
         "WFC3/IR [SCI,1] of 16 x 16 pixels",
         "WFC3/UVIS [SCI,1] of 16 x 16 pixels",
         "WFC3/UVIS [SCI,1] of 16 x 16 pixels from (1025, 101)",
     ]
     # AstroDrizzle goes by size and number.
-    assert [one["exposures"] for one in told_of(tmp_path, exposures, True)] == [12]
+    assert [one.exposures for one in told_of(tmp_path, exposures, True)] == [12]
 
 
 def test_without_a_rule_there_is_no_mask(tmp_path: Path) -> None:
@@ -175,13 +176,14 @@ def test_a_mask_of_half_of_a_chip_is_refused_with_what_helps(tmp_path: Path) -> 
     # What it says helps.
     assert "sky.static: repeated" in str(caught.value) and "sky.static: none" in str(caught.value)
     [repeated] = told_of(tmp_path, exposures, "repeated")
-    assert repeated["masked"] == 1
+    assert repeated.masked == 1
     assert told_of(tmp_path, exposures, False) == []
 
 
-def record(**values: Any) -> dict[str, Any]:
+def record(**values: Any) -> MaskSummary:
     known = {"detector": "WFC3/IR", "chip": 1, "columns": 10, "rows": 10, "name": "WFC3/IR [SCI,1]"}
-    return {**known, "rule": "once", "exposures": 30, "needed": 1, "masked": 1, **values}
+    counts = {"rule": "once", "exposures": 30, "needed": 1, "masked": 1}
+    return MaskSummary(**{**known, **counts, **values})
 
 
 def test_what_is_said_of_a_mask() -> None:
@@ -193,7 +195,7 @@ def test_what_is_said_of_a_mask() -> None:
     assert "sky.static: none" in several and "sky.static: repeated" not in several
 
 
-def run_of(*masks: Mapping[str, Any]) -> dict[str, Finished[DrizzleResult]]:
+def run_of(*masks: MaskSummary) -> dict[str, Finished[DrizzleResult]]:
     result = DrizzleResult([], "sci", "wht", "preview", "sum", static=list(masks) or None)
     return {"match": Finished("runs/match", "key", {}, result, 1.0, 0, False)}
 

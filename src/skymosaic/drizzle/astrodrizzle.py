@@ -23,6 +23,12 @@ from skymosaic.drizzle.sky_record import (
     same_sky,
 )
 from skymosaic.drizzle.static_masks import flag_repeated, masks_of_files
+from skymosaic.drizzle.summaries import (
+    CosmicRaySearch,
+    DifferencesSummary,
+    MaskSummary,
+    SwappedFootprints,
+)
 from skymosaic.drizzlepac_calls import process
 from skymosaic.drizzlepac_calls.process import DrizzlepacError
 from skymosaic.errors import DrizzleError, SkyError
@@ -50,14 +56,14 @@ class Drizzled:
     """What AstroDrizzle's records of the sky say, which agree; empty where it was not at work."""
     peak_memory: int
     """Bytes."""
-    differences: Mapping[str, Any] | None = None
+    differences: DifferencesSummary | None = None
     """What the differences on the common grid tell, where the method looks at them."""
-    footprints: Mapping[str, Any] | None = None
+    footprints: SwappedFootprints | None = None
     """What swapped footprints do to the overlaps, where they were used."""
-    cosmic_rays: Mapping[str, Any] | None = None
-    """How cosmic rays were looked for once for all methods; see `CosmicRays.summary`."""
-    static: Sequence[Mapping[str, Any]] = ()
-    """The static mask of each chip; see `static_masks.StaticMasks.summaries`."""
+    cosmic_rays: CosmicRaySearch | None = None
+    """How cosmic rays were looked for once for all methods."""
+    static: Sequence[MaskSummary] = ()
+    """The static mask of each chip."""
 
 
 def drizzle(

@@ -17,6 +17,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from skymosaic.drizzle.parameters import flags
+from skymosaic.drizzle.summaries import MaskSummary
 from skymosaic.errors import DrizzleError, SkyError
 from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
@@ -104,21 +105,23 @@ class StaticMasks:
         mask = None if self.rule is None else self.masks.get(place.key(self.rule))
         return None if mask is None else mask.low
 
-    def summaries(self) -> list[dict[str, Any]]:
-        """Return what is recorded of each mask, as plain values."""
+    def summaries(self) -> list[MaskSummary]:
+        """Return what is recorded of each mask."""
+        if self.rule is None:
+            return []
         return [
-            {
-                "detector": place.detector,
-                "chip": place.extver,
-                "columns": place.columns,
-                "rows": place.rows,
-                "name": str(place),
-                "rule": self.rule,
-                "exposures": mask.exposures,
-                "needed": mask.needed,
-                "masked": mask.masked,
-                "share": mask.share,
-            }
+            MaskSummary(
+                detector=place.detector,
+                chip=place.extver,
+                columns=place.columns,
+                rows=place.rows,
+                name=str(place),
+                rule=self.rule,
+                exposures=mask.exposures,
+                needed=mask.needed,
+                masked=mask.masked,
+                share=mask.share,
+            )
             for key, mask in self.masks.items()
             for place in (self.places[key],)
         ]
@@ -167,7 +170,7 @@ def find_masks(
         found[key].add(too_low(image, static_sig))
     masks = StaticMasks(rule, {key: one.mask(rule) for key, one in found.items()}, places)
     for one in masks.summaries():
-        if one["share"] > REFUSED:
+        if one.share > REFUSED:
             raise SkyError(refusal(one))
     return masks
 
@@ -268,27 +271,27 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g}%"
 
 
-def warning(mask: Mapping[str, Any]) -> str | None:
-    """Return what is to be known of a mask, as `StaticMasks.summaries` has it; None: nothing."""
-    if mask["share"] <= WARNED:
+def warning(mask: MaskSummary) -> str | None:
+    """Return what is to be known of a mask; None: nothing."""
+    if mask.share <= WARNED:
         return None
     return f"The static mask leaves out {_what(mask)}"
 
 
-def refusal(mask: Mapping[str, Any]) -> str:
+def refusal(mask: MaskSummary) -> str:
     """Return why a mask is refused."""
     return f"the static mask would leave out {_what(mask)}"
 
 
-def _what(mask: Mapping[str, Any]) -> str:
-    said = f"{percent(mask['share'])} of {mask['name']}: the pixels that are low (static_sig) in "
-    if mask["rule"] == "once":
+def _what(mask: MaskSummary) -> str:
+    said = f"{percent(mask.share)} of {mask.name}: the pixels that are low (static_sig) in "
+    if mask.rule == "once":
         return (
-            f"{said}any of {counted(mask['exposures'], 'exposure')}. Random low pixels add up in "
+            f"{said}any of {counted(mask.exposures, 'exposure')}. Random low pixels add up in "
             "it. Set sky.static: repeated to mask pixels that are low in several exposures, or "
             "sky.static: none to mask none"
         )
     return (
-        f"{said}{mask['needed']} or more of {mask['exposures']} exposures. These are more than bad "
+        f"{said}{mask.needed} or more of {mask.exposures} exposures. These are more than bad "
         "pixels: look at the exposures. Set sky.static: none to mask none"
     )

@@ -2,57 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from skymosaic.evidence.advice import Finding
+from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.evidence.facts import Facts
 from skymosaic.evidence.wording import listed, measured, some
 from skymosaic.hst.imagers import onepass_imagers
 from skymosaic.methods import METHODS, OWN, ascribed
+from skymosaic.sky.chip_models import PerChip
 
 
 def find(facts: Facts) -> list[Finding]:
     """Return what each rule found."""
     chips = facts.chips
-    if chips is None or chips["model"] is None:
+    if chips is None or chips.model is None:
         return []
     return [*_step(facts, chips), *_unknown(facts, chips)]
 
 
-def _step(facts: Facts, chips: Mapping[str, Any]) -> Iterator[Finding]:
+def _step(facts: Facts, chips: ChipsSummary) -> Iterator[Finding]:
     """Tell of chips that have skies of their own, and what takes it out of the mosaics."""
-    if chips["model"] == "exposures":
+    if chips.model == "exposures":
         return
     parts = [
         f"the sky of [SCI,{extver}] minus that of the first chip is "
         f"{measured(step, error, 5, '+')} e-/s ({abs(step) / error:.0f} sigma)"
-        for extver, step, error in chips["mean"]
+        for extver, step, error in chips.mean
         if error > 0
     ]
     relative = [
         f"{value:.1%} +- {error:.1%}"
-        for value, error in chips["relative"]
+        for value, error in chips.relative
         if value is not None and error is not None and abs(value) > 3.0 * error
     ]
     alike = (
         f". The step grows with the sky: it is {listed(relative)} of the sky" if relative else ""
     )
-    largest = _largest(chips["steps"])
+    largest = _largest(chips)
     how = (
         f" The step differs between exposures; the largest is that of {largest[0]}, "
         f"{measured(largest[1], largest[2], 5, '+')}."
-        if chips["model"] == "chips" and largest is not None
+        if chips.model == "chips" and largest is not None
         else ""
     )
     theirs = [method for method in METHODS if method in facts.quality]
     own = [ascribed(method) for method in OWN if method in facts.quality]
-    taken = bool(own) and chips.get("used", "exposures") != "exposures"
+    taken = bool(own) and chips.used != "exposures"
     done = []
     if theirs:
         done.append(f"{listed(theirs)} subtract the same sky from all chips, so the step stays")
     if taken:
-        done.append(f"{listed(own)} removed it (sky.per_chip: {_word(chips['per_chip'])})")
+        done.append(f"{listed(own)} removed it (sky.per_chip: {_word(chips.per_chip)})")
     elif own:
         done.append(f"{listed(own)} left it, too: set sky.per_chip: true to remove it")
     else:
@@ -63,40 +64,40 @@ def _step(facts: Facts, chips: Mapping[str, Any]) -> Iterator[Finding]:
     yield Finding(
         "chip-step",
         "note" if taken and not theirs else "warning",
-        f"The chips of an exposure have different skies: in the mean of {len(chips['steps'])} "
+        f"The chips of an exposure have different skies: in the mean of {len(chips.steps)} "
         f"exposures {listed(parts)}{alike}.{how} This is a step at the gap between the chips, not "
         f"a gradient. {'; '.join(done)}.",
         {
-            "model": chips["model"],
-            "used": chips.get("used"),
-            "mean": chips["mean"],
-            "relative": chips["relative"],
-            "chance": chips["chance_step"],
-            "chance_each": chips["chance_chips"],
-            "steps": chips["steps"],
+            "model": chips.model,
+            "used": chips.used,
+            "mean": chips.mean,
+            "relative": chips.relative,
+            "chance": chips.chance_step,
+            "chance_each": chips.chance_chips,
+            "steps": chips.steps,
         },
     )
 
 
-def _largest(steps: Mapping[str, Any]) -> tuple[str, float, float] | None:
-    each = [(name, step, error) for name, rows in steps.items() for _, step, error in rows]
+def _largest(chips: ChipsSummary) -> tuple[str, float, float] | None:
+    each = [(name, step, error) for name, rows in chips.steps.items() for _, step, error in rows]
     return max(each, key=lambda one: abs(one[1]), default=None)
 
 
-def _unknown(facts: Facts, chips: Mapping[str, Any]) -> Iterator[Finding]:
+def _unknown(facts: Facts, chips: ChipsSummary) -> Iterator[Finding]:
     """Tell where no overlap relates the chips of an exposure."""
-    names = chips["undetermined"]
+    names = chips.undetermined
     if not names:
         return
     own = [ascribed(method) for method in OWN if method in facts.quality]
-    if chips["known"]:
+    if chips.known:
         what = "their step is assumed to be that of the other exposures"
     else:
         what = "it is not known whether their skies differ, and no method can measure it"
     errors = (
         f"; the errors of {listed(own)} include a step as large as the one between the medians of "
         "the chips"
-        if own and chips.get("per_chip") is not False
+        if own and chips.per_chip is not False
         else ""
     )
     yield Finding(
@@ -108,5 +109,5 @@ def _unknown(facts: Facts, chips: Mapping[str, Any]) -> Iterator[Finding]:
     )
 
 
-def _word(per_chip: bool | str) -> str:
+def _word(per_chip: PerChip | None) -> str:
     return str(per_chip).lower()

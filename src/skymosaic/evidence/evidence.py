@@ -12,6 +12,7 @@ from skymosaic.evidence import estimate, overlap_graph, rules
 from skymosaic.evidence.advice import Advice
 from skymosaic.evidence.background import NEGLIGIBLE, Darkest, darkest
 from skymosaic.evidence.cells import CellGrid, Cells, Floats
+from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.evidence.facts import Facts
 from skymosaic.evidence.levels import Levels, solve
 from skymosaic.evidence.mosaic import combined
@@ -46,7 +47,7 @@ class Measured:
         The true skies, where they are known.
     unseen : sequence of str
         Exposures without a valid pixel.
-    chips : mapping or None
+    chips : ChipsSummary or None
         What the differences tell of the skies of chips: a step between chips is taken out of
         `cells`. None where exposures have one chip.
     """
@@ -59,7 +60,7 @@ class Measured:
     mosaics: Mapping[str, Floats] = field(default_factory=dict)
     truth: Mapping[str, float] | None = None
     unseen: Sequence[str] = ()
-    chips: Mapping[str, Any] | None = None
+    chips: ChipsSummary | None = None
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from scipy.stats import norm
 
 from skymosaic.evidence.background import NEGLIGIBLE
+from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.evidence.estimate import Comparison
 from skymosaic.evidence.overlap_graph import OverlapGraph
 from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam
@@ -46,7 +46,7 @@ class Facts:
         Of one pixel, e-/s.
     unseen : sequence of str
         Exposures without a valid pixel.
-    chips : mapping or None
+    chips : ChipsSummary or None
         What the differences tell of the skies of chips; None where exposures have one chip.
     """
 
@@ -60,7 +60,7 @@ class Facts:
     empty_share: float | None
     noise: float
     unseen: Sequence[str] = ()
-    chips: Mapping[str, Any] | None = None
+    chips: ChipsSummary | None = None
 
     @property
     def negligible(self) -> float:

@@ -289,7 +289,7 @@ def try_both(
         return EnginesResult(
             [e.rootname for e in images.exposures],
             found,
-            searches[0]["method"] if searches else None,
+            searches[0].method if searches else None,
         )
 
     return run_step(

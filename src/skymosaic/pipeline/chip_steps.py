@@ -6,8 +6,7 @@ the differences were looked at there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,13 +14,14 @@ from skymosaic.drizzle.onepass.chips import chips_summary, match_beside_planes
 from skymosaic.drizzle.onepass.differences import boxes_of, measure_patches
 from skymosaic.drizzle.onepass.sums import CutOut, Singles
 from skymosaic.evidence.cells import Cells
+from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.hst.exposure import Exposure
 
 
 def steps_in_cells(
     exposures: Sequence[Exposure], cells: Sequence[Cells | None], shape: tuple[int, int]
-) -> dict[str, Any]:
-    """Return what the differences of cells tell of the skies of chips, as plain values.
+) -> ChipsSummary:
+    """Return what the differences of cells tell of the skies of chips.
 
     Parameters
     ----------
@@ -55,19 +55,19 @@ def steps_in_cells(
     return chips_summary(fit.chips, exposures, [1.0] * len(exposures))
 
 
-def steps_of(chips: Mapping[str, Any] | None, exposure: Exposure) -> list[float]:
+def steps_of(chips: ChipsSummary | None, exposure: Exposure) -> list[float]:
     """Return the sky of each chip less the mean of the exposure's, e-/s in a pixel of its own.
 
     Parameters
     ----------
-    chips : mapping or None
+    chips : ChipsSummary or None
         As from `steps_in_cells`; None: the chips have one sky.
     exposure : Exposure
         Whose.
     """
     nothing = [0.0] * len(exposure.chips)
-    if chips is None or chips["model"] in (None, "exposures"):
+    if chips is None or chips.model in (None, "exposures"):
         return nothing
-    rows = {extver: step for extver, step, _ in chips["steps"].get(exposure.rootname, [])}
+    rows = {extver: step for extver, step, _ in chips.steps.get(exposure.rootname, [])}
     steps = np.array([rows.get(chip.extver, 0.0) for chip in exposure.chips])
     return [float(step) for step in steps - steps.mean()]

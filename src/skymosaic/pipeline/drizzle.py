@@ -10,6 +10,7 @@ from astropy.io import fits
 
 from skymosaic.drizzle import astrodrizzle, static_masks
 from skymosaic.drizzle.missing_pixels import key_of_missing
+from skymosaic.drizzle.summaries import MaskSummary
 from skymosaic.errors import SkyError
 from skymosaic.evidence.reduction import Floats, reduce_image
 from skymosaic.host.counting import counted
@@ -91,13 +92,13 @@ def drizzle(
     )
 
 
-def tell_static(what: str, masks: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def tell_static(what: str, masks: Sequence[MaskSummary]) -> list[MaskSummary]:
     """Log the static masks of a run; return them for its record."""
     for one in masks:
         log.info(
             "%s: the static mask leaves out %s of %s: low in %d or more of %d exposures",
-            *(what, static_masks.percent(one["share"]), one["name"]),
-            *(one["needed"], one["exposures"]),
+            *(what, static_masks.percent(one.share), one.name),
+            *(one.needed, one.exposures),
         )
         if (warning := static_masks.warning(one)) is not None:
             log.warning("%s: %s", what, warning)
@@ -109,10 +110,10 @@ def key_of_given(given: AppliedSky | None) -> dict[str, Any]:
     if given is None:
         return {}
     key: dict[str, Any] = {"sky": list(given.subtracted)}
-    chips = (given.differences or {}).get("chips")
+    chips = None if given.differences is None else given.differences.chips
     if chips is not None:
         # With another sky.per_chip the same skies may have other errors, and other is told of them.
-        key |= {"per_chip": chips["per_chip"], "errors": [value.error for value in given.values]}
+        key |= {"per_chip": chips.per_chip, "errors": [value.error for value in given.values]}
     return key
 
 

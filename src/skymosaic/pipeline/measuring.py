@@ -15,6 +15,7 @@ from astropy.nddata.bitmask import bitfield_to_boolean_mask
 from astropy.wcs import WCS, FITSFixedWarning
 
 from skymosaic.evidence.cells import CellGrid, Cells, Chip, cell_side, measure_cells
+from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.evidence.evidence import Measured
 from skymosaic.evidence.mosaic import in_cells
 from skymosaic.evidence.reduction import Floats, block_side
@@ -38,7 +39,7 @@ def measure(
     previews: Mapping[str, Floats],
     retrieved: Sequence[Finished[RetrieveResult]],
     parameters: Mapping[str, Any],
-    chips: Mapping[str, Any] | None = None,
+    chips: ChipsSummary | None = None,
 ) -> Measured | None:
     """Return the exposures and the mosaics in cells; None where no exposure has a valid pixel.
 

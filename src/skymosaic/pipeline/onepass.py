@@ -5,7 +5,7 @@ To the tasks that follow it looks as if each method had been a run of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.onepass.differences import VERSION
 from skymosaic.drizzle.onepass.run import KeptMasks, Options, drizzle_all
 from skymosaic.drizzle.request import Request
+from skymosaic.drizzle.summaries import MaskSummary
 from skymosaic.evidence.reduction import reduce_image
 from skymosaic.host import limits
 from skymosaic.host.counting import counted
@@ -155,7 +156,7 @@ def drizzle_all_methods(
 
 
 def _publish(
-    bench: Bench, mosaic: astrodrizzle.Drizzled, static: list[Mapping[str, Any]]
+    bench: Bench, mosaic: astrodrizzle.Drizzled, static: list[MaskSummary]
 ) -> DrizzleResult:
     """Move one mosaic's products to where they are published from; return their record."""
     bench.peak_memory = max(bench.peak_memory, mosaic.peak_memory)

@@ -20,6 +20,12 @@ from skymosaic.drizzle.depth import Depth
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.order import Order
 from skymosaic.drizzle.sky_record import SkyCheck
+from skymosaic.drizzle.summaries import (
+    CosmicRaySearch,
+    DifferencesSummary,
+    MaskSummary,
+    SwappedFootprints,
+)
 from skymosaic.hst.exposure import Exposure
 from skymosaic.sky.static_rule import FirstRule
 from skymosaic.sky.values import SkyValue
@@ -124,7 +130,7 @@ class FoundSky:
     values: list[SkyValue]
     subtracted: tuple[float, ...]
     recorded: tuple[float | None, ...]
-    differences: Annotated[Mapping[str, Any] | None, Field(alias="told")]
+    differences: Annotated[DifferencesSummary | None, Field(alias="told")]
 
 
 @dataclass(frozen=True)
@@ -150,14 +156,14 @@ class DrizzleResult:
     """Of the pixels of the weight map."""
     checks: Omitted[list[_Check]] = None
     """What AstroDrizzle's records say; None where it was not at work, or an older version was."""
-    differences: Omitted[Mapping[str, Any]] = None
+    differences: Omitted[DifferencesSummary] = None
     """What the differences on the common grid tell, where the method looks at them."""
-    footprints: Omitted[Mapping[str, Any]] = None
+    footprints: Omitted[SwappedFootprints] = None
     """What swapped footprints do to the overlaps, where they were used."""
-    cosmic_rays: Omitted[Mapping[str, Any]] = None
-    """How cosmic rays were looked for once for all methods; see `CosmicRays.summary`."""
-    static: Omitted[list[Mapping[str, Any]]] = None
-    """The static mask of each chip; see `StaticMasks.summaries`. Older versions wrote none."""
+    cosmic_rays: Omitted[CosmicRaySearch] = None
+    """How cosmic rays were looked for once for all methods."""
+    static: Omitted[list[MaskSummary]] = None
+    """The static mask of each chip. Older versions wrote none."""
 
 
 @dataclass(frozen=True)

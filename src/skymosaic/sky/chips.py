@@ -19,12 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc, fdtrc
 
+from skymosaic.sky.chip_models import Model, PerChip
 from skymosaic.sky.differences import (
     Groups,
     MatchedSkies,
@@ -37,7 +37,6 @@ from skymosaic.sky.patches import Patch
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
-Model = Literal["exposures", "step", "chips"]
 
 SIGNIFICANT = 1e-4
 """Chance that noise alone makes the skies of chips fit so much better."""
@@ -138,7 +137,7 @@ def match_chips(
     owners: Sequence[int],
     patches: Sequence[Patch],
     known: Floats,
-    per_chip: bool | Literal["auto"],
+    per_chip: PerChip,
     *,
     kinds: Sequence[int] | None = None,
 ) -> ChipSkies:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.hst.exposure import Exposure
+from skymosaic.sky.chip_models import PerChip
 from skymosaic.sky.chips import ChipSkies, exposure_groups, match_chips
 from skymosaic.sky.differences import Groups, MatchedSkies
 from skymosaic.sky.patches import Patch
 from skymosaic.sky.planes import Planes, fit_planes
 
 Floats = NDArray[np.float64]
-PerChip = bool | Literal["auto"]
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,12 @@ def within_exposures(owners: Sequence[int]) -> Floats:
 
 
 def chips_summary(
-    fit: ChipSkies, exposures: Sequence[Exposure], areas: Sequence[float]
-) -> dict[str, Any]:
-    """Return what is told of the skies of chips, as plain values.
+    fit: ChipSkies,
+    exposures: Sequence[Exposure],
+    areas: Sequence[float],
+    per_chip: PerChip | None = None,
+) -> ChipsSummary:
+    """Return what is recorded of the skies of chips.
 
     Parameters
     ----------
@@ -124,12 +127,13 @@ def chips_summary(
         In the order of their chips.
     areas : sequence of float
         Of each, by which its levels are divided.
+    per_chip : bool, "auto" or None
+        What the skies were subtracted by; None where they were not.
     """
-    summary: dict[str, Any] = {"used": fit.used}
     found = fit.found
     if found is None:
-        return {**summary, "model": None}
-    steps: dict[str, list[list[float]]] = {}
+        return ChipsSummary(fit.used, None, per_chip=per_chip)
+    steps: dict[str, list[tuple[int, float, float]]] = {}
     mean: dict[int, list[tuple[int, int, float]]] = {}
     number = 0
     for exposure, area in zip(exposures, areas, strict=True):
@@ -139,22 +143,23 @@ def chips_summary(
         for chip, own in zip(exposure.chips[1:], numbers[1:], strict=True):
             step, error = found.between(own, numbers[0])
             if np.isfinite(step):
-                rows.append([chip.extver, step / area, error / area])
+                rows.append((chip.extver, step / area, error / area))
                 mean.setdefault(chip.extver, []).append((own, numbers[0], area))
         if rows:
             steps[exposure.rootname] = rows
-    return {
-        **summary,
-        "model": found.model,
-        "chance_step": _plain(found.chance_step),
-        "chance_chips": _plain(found.chance_chips),
-        "known": found.known,
-        "undetermined": [exposures[e].rootname for e in found.undetermined],
-        "relative": [[_plain(value), _plain(error)] for value, error in found.relative],
-        "mean": [[extver, *found.mean_step(its)] for extver, its in sorted(mean.items())],
-        "steps": steps,
-    }
+    return ChipsSummary(
+        used=fit.used,
+        model=found.model,
+        chance_step=_finite(found.chance_step),
+        chance_chips=_finite(found.chance_chips),
+        known=found.known,
+        undetermined=[exposures[e].rootname for e in found.undetermined],
+        relative=[(_finite(value), _finite(error)) for value, error in found.relative],
+        mean=[(extver, *found.mean_step(its)) for extver, its in sorted(mean.items())],
+        steps=steps,
+        per_chip=per_chip,
+    )
 
 
-def _plain(value: float) -> float | None:
+def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None

@@ -16,6 +16,7 @@ from skymosaic.drizzle.astrodrizzle import forget_sky
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.sky_record import require_no_fallback
 from skymosaic.drizzle.static_masks import StaticMasks, flag_repeated
+from skymosaic.drizzle.summaries import CosmicRaySearch, MaskedChip
 from skymosaic.drizzlepac_calls import process
 from skymosaic.drizzlepac_calls.process import DrizzlepacError
 from skymosaic.errors import DrizzleError
@@ -41,15 +42,13 @@ class CosmicRays:
         number of the chip as ``NAME_EXTVER``.
     peak_memory : int
         Of the run that looked for them, bytes.
-    summary : mapping or None
-        Plain values for the report: ``method``, the one whose sky was subtracted, and ``chips``,
-        for each its ``rootname``, ``chip``, ``pixels`` and ``hit``, how many were masked (None
-        where it was compared with nothing). None where none were looked for.
+    summary : CosmicRaySearch or None
+        For the report; None where none were looked for.
     """
 
     masks: Mapping[str, str]
     peak_memory: int
-    summary: Mapping[str, Any] | None = None
+    summary: CosmicRaySearch | None = None
 
 
 def method_of(choices: Mapping[str, SkyChoice]) -> str:
@@ -134,7 +133,6 @@ def find_cosmic_rays(
                 masks[f"{exposure.name}_{chip.extver}"] = name
                 mask = fits.getdata(folder / name)
                 hit, pixels = int(np.count_nonzero(mask == 0)), int(mask.size)
-            one = {"rootname": exposure.rootname, "chip": chip.extver}
-            chips.append({**one, "pixels": pixels, "hit": hit})
+            chips.append(MaskedChip(exposure.rootname, chip.extver, pixels, hit))
     shutil.rmtree(work)
-    return CosmicRays(masks, call.peak_memory, {"method": method, "chips": chips})
+    return CosmicRays(masks, call.peak_memory, CosmicRaySearch(method, chips))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +11,15 @@ from numpy.typing import NDArray
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.chips import (
     ChipFit,
-    PerChip,
     chips_summary,
     match_beside_planes,
     within_exposures,
 )
 from skymosaic.drizzle.onepass.sums import CutOut, Load, Singles, Tilt
+from skymosaic.drizzle.summaries import DifferencesSummary, Plane, PlanesSummary
 from skymosaic.errors import SkyError
 from skymosaic.hst.exposure import Exposure
+from skymosaic.sky.chip_models import PerChip
 from skymosaic.sky.differences import MatchedSkies, match_differences
 from skymosaic.sky.first_guess import first_guess
 from skymosaic.sky.patches import Patch, Rejection, measure_patch
@@ -163,13 +163,13 @@ class OnGrid:
         in the middle of each exposure.
     tilts : tuple of Tilt
         For each chip by number, what is to be subtracted beside its sky; empty without planes.
-    summary : mapping
-        Plain values for the report, electron/s in a pixel of each exposure.
+    summary : DifferencesSummary
+        For the report.
     """
 
     matched: MatchedSkies
     tilts: tuple[Tilt, ...]
-    summary: Mapping[str, Any]
+    summary: DifferencesSummary
 
 
 def matched_on_grid(
@@ -224,15 +224,14 @@ def matched_on_grid(
         plain = fit_planes(len(exposures), patches, middles, sides, matched.groups)
         fit = ChipFit(matched, matched.groups, known, np.zeros(len(cut_outs)), plain, None)
     matched, found = fit.matched, fit.planes
-    summary = {
-        "noise_factor": matched.noise_factor,
-        "patches": matched.patches,
-        "doubtful": matched.doubtful,
-        "planes": None if found is None else _planes_summary(found, exposures, np.array(areas)),
-        "planes_subtracted": planes,
-    }
-    if fit.chips is not None:
-        summary["chips"] = chips_summary(fit.chips, exposures, areas) | {"per_chip": per_chip}
+    summary = DifferencesSummary(
+        noise_factor=matched.noise_factor,
+        patches=matched.patches,
+        doubtful=matched.doubtful,
+        planes=None if found is None else _planes_summary(found, exposures, np.array(areas)),
+        planes_subtracted=planes,
+        chips=None if fit.chips is None else chips_summary(fit.chips, exposures, areas, per_chip),
+    )
     tilts: tuple[Tilt, ...] = ()
     if planes:
         if found is None:
@@ -268,7 +267,7 @@ def boxes_of(
     return (low + high - 1.0) / 2.0, high - low
 
 
-def _planes_summary(planes: Planes, exposures: Sequence[Exposure], areas: Floats) -> dict[str, Any]:
+def _planes_summary(planes: Planes, exposures: Sequence[Exposure], areas: Floats) -> PlanesSummary:
     rows = zip(
         exposures,
         (planes.slopes / areas[:, None]).tolist(),
@@ -276,15 +275,15 @@ def _planes_summary(planes: Planes, exposures: Sequence[Exposure], areas: Floats
         planes.chances.tolist(),
         strict=True,
     )
-    return {
-        "chance": planes.chance,
-        "significant": planes.significant,
-        "exposures": {
-            exposure.rootname: {"edge_to_edge": slope, "error": error, "chance": chance}
+    return PlanesSummary(
+        planes.chance,
+        planes.significant,
+        {
+            exposure.rootname: Plane(tuple(slope), tuple(error), chance)
             for exposure, slope, error, chance in rows
             if np.isfinite(chance)
         },
-    }
+    )
 
 
 def patch_side(cut_outs: Sequence[CutOut]) -> int:

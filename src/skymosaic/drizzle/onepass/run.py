@@ -15,7 +15,6 @@ from typing import Any
 from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.kept_masks import save_masks
-from skymosaic.drizzle.onepass.chips import PerChip
 from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.differences import OnGrid, matched_on_grid
 from skymosaic.drizzle.onepass.drizzling import DrizzledChips, drizzling
@@ -26,8 +25,10 @@ from skymosaic.drizzle.onepass.skies import AppliedSky, find_skies
 from skymosaic.drizzle.onepass.sources import sources_on_grid
 from skymosaic.drizzle.onepass.sums import CutOut, Load
 from skymosaic.drizzle.parameters import CR_STEPS, has_cr_steps
+from skymosaic.drizzle.summaries import SwappedFootprints
 from skymosaic.errors import DrizzleError, InputError
 from skymosaic.hst.exposure import Exposure
+from skymosaic.sky.chip_models import PerChip
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,7 @@ def _log_text(exposures: Sequence[Exposure], skies: Mapping[str, AppliedSky]) ->
 
 
 def _with_findings(
-    mosaics: Mapping[str, Drizzled], prepared: Prepared, footprints: Mapping[str, Any] | None
+    mosaics: Mapping[str, Drizzled], prepared: Prepared, footprints: SwappedFootprints | None
 ) -> dict[str, Drizzled]:
     """Return the products with what was found in the frames, which is the same for all."""
     found = prepared.cosmic_rays

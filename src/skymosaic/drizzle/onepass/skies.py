@@ -11,6 +11,7 @@ from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.differences import OnGrid
 from skymosaic.drizzle.onepass.sky import Exposures, MeasuredChips, SkySettings, measure_all
 from skymosaic.drizzle.onepass.sums import Tilt
+from skymosaic.drizzle.summaries import DifferencesSummary
 from skymosaic.errors import CampaignError, SkyError
 from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import METHODS, OWN
@@ -38,7 +39,7 @@ class AppliedSky:
     recorded: tuple[float | None, ...]
     tilts: tuple[Tilt, ...] = ()
     """Planes that are taken off, too, by number of the chip."""
-    differences: Mapping[str, Any] | None = None
+    differences: DifferencesSummary | None = None
     """What the differences on the common grid tell beside, where they were looked at."""
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from skymosaic.drizzle.memory import HELD
 from skymosaic.drizzle.parameters import flags
 from skymosaic.drizzle.static_masks import Place, StaticMasks, find_masks, rule_of, sigma_of
+from skymosaic.drizzle.summaries import SwappedFootprints
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.flagging import cleared
 from skymosaic.hst.usable import require_engine
@@ -199,15 +200,15 @@ class Exposures:
         """Return what exchanged rows and columns do to the overlaps."""
         return swapped_overlaps(self._layout(swapped=False), self._layout(swapped=True))
 
-    def swapped_by_name(self) -> dict[str, Any]:
-        """Return the same as plain values, with the names of chips and exposures."""
+    def swapped_by_name(self) -> SwappedFootprints:
+        """Return the same with the names of chips and exposures."""
         found = self.swapped_overlaps()
         chips = [f"{e.rootname}[SCI,{chip.extver}]" for e in self.exposures for chip in e.chips]
-        return {
-            "overlap": found.overlap,
-            "missed": [[chips[a], chips[b]] for a, b in found.missed],
-            "groups": [[self.exposures[i].rootname for i in group] for group in found.groups],
-        }
+        return SwappedFootprints(
+            found.overlap,
+            [(chips[a], chips[b]) for a, b in found.missed],
+            [[self.exposures[i].rootname for i in group] for group in found.groups],
+        )
 
     def _layout(self, *, swapped: bool) -> Layout:
         chips, owners = [], []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from skymosaic.host.counting import counted
 
 if TYPE_CHECKING:
+    from skymosaic.drizzle.summaries import SwappedFootprints
     from skymosaic.pipeline.results import DrizzleResult
     from skymosaic.steps.step import Finished
 
@@ -22,8 +23,8 @@ def footprint_warnings(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]
     return []
 
 
-def _swapped(found: Mapping[str, Any]) -> str:
-    missed, overlap, groups = found["missed"], found["overlap"], found["groups"]
+def _swapped(found: SwappedFootprints) -> str:
+    missed, overlap, groups = found.missed, found.overlap, found.groups
     said = (
         "As sky.footprints: swapped asks, the overlaps are those that AstroDrizzle found with "
         "spherical_geometry before 1.4, which exchanged rows and columns of each footprint. "

@@ -94,21 +94,17 @@ def each(differences: Mapping[str, WeightDifference], reference: str) -> str:
 
 
 def _share_hit(runs: Mapping[str, Finished[DrizzleResult]]) -> float | None:
-    chips = [
-        chip
-        for search in (run.result.cosmic_rays for run in list(runs.values())[:1])
-        if search is not None
-        for chip in search["chips"]
-        if chip["hit"] is not None
-    ]
-    pixels = sum(chip["pixels"] for chip in chips)
-    return sum(chip["hit"] for chip in chips) / pixels if pixels else None
+    search = next((run.result.cosmic_rays for run in runs.values()), None)
+    if search is None:
+        return None
+    pixels = sum(chip.pixels or 0 for chip in search.chips)
+    return sum(chip.hit or 0 for chip in search.chips) / pixels if pixels else None
 
 
 def method_recorded(runs: Mapping[str, Finished[DrizzleResult]]) -> str | None:
     """Return the method under whose sky cosmic rays were found; None where no run tells it."""
     searches = (run.result.cosmic_rays for run in runs.values())
-    return next((str(one["method"]) for one in searches if one is not None), None)
+    return next((one.method for one in searches if one is not None), None)
 
 
 def hit_sheet(runs: Mapping[str, Finished[DrizzleResult]]) -> Table | None:
@@ -116,11 +112,8 @@ def hit_sheet(runs: Mapping[str, Finished[DrizzleResult]]) -> Table | None:
     search = next((run.result.cosmic_rays for run in runs.values()), None)
     if search is None:
         return None
-    rows = [
-        [*(chip[name] for name in list(_CHIPS)[:-1]), chip["hit"] and chip["hit"] / chip["pixels"]]
-        for chip in search["chips"]
-    ]
-    title = f"Pixels masked as hit by cosmic rays, found with the sky of {search['method']}"
+    rows = [[getattr(chip, name) for name in _CHIPS] for chip in search.chips]
+    title = f"Pixels masked as hit by cosmic rays, found with the sky of {search.method}"
     return sheet(title, _CHIPS, rows)
 
 

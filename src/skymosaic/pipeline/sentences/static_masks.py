@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from astropy.table import Table
 
@@ -11,6 +11,7 @@ from skymosaic.drizzle.static_masks import warning
 from skymosaic.report.sheet import Columns, sheet
 
 if TYPE_CHECKING:
+    from skymosaic.drizzle.summaries import MaskSummary
     from skymosaic.pipeline.results import DrizzleResult
     from skymosaic.steps.step import Finished
 
@@ -33,7 +34,7 @@ def static_sheet(runs: Mapping[str, Finished[DrizzleResult]]) -> Table | None:
     if not masks:
         return None
     title = "Pixels that the static mask leaves out of all exposures of a chip"
-    return sheet(title, _MASKS, [[one[name] for name in _MASKS] for one in masks])
+    return sheet(title, _MASKS, [[getattr(one, name) for name in _MASKS] for one in masks])
 
 
 def static_warnings(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:
@@ -42,6 +43,6 @@ def static_warnings(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:
     return [f"{text}." for text in warnings if text is not None]
 
 
-def _masks(runs: Mapping[str, Finished[DrizzleResult]]) -> list[Mapping[str, Any]]:
+def _masks(runs: Mapping[str, Finished[DrizzleResult]]) -> list[MaskSummary]:
     # All methods have the same; runs of older versions did not record it.
     return next((run.result.static for run in runs.values() if run.result.static), [])
