@@ -384,7 +384,7 @@ def test_drizzlepac_parameters_come_in_its_own_types(load) -> None:
         ("drizzle: {parameters: {skystat: mode}}", "belongs under sky.parameters"),
         ("drizzle: {parameters: {static: yes}}", "STEP 1: STATIC MASK"),
         ("drizzle: {parameters: {final_rott: 1}}", "did you mean final_rot?"),
-        ("drizzle: {parameters: {final_outnx: 1}}", "the output grid is computed once"),
+        ("drizzle: {parameters: {final_outnx: 1}}", "final_outnx needs final_outny beside it"),
         ("sky: {parameters: {skymethod: match}}", "one run is made for each of sky.methods"),
         ("align: {tweakreg: {updatehdr: yes}}", "updatehdr cannot be set"),
         ("align: {imagefind: {threshold: high}}", "must be a finite number or null, not 'high'"),

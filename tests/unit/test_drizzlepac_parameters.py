@@ -135,7 +135,6 @@ def test_a_wrong_parameter_is_refused_with_what_is_allowed(task, name, value, sa
     ("task", "name", "reason"),
     [
         ("astrodrizzle", "skymethod", "sky.methods"),
-        ("astrodrizzle", "final_outnx", "computed once"),
         ("astrodrizzle", "updatewcs", "replace the WCS"),
         ("astrodrizzle", "skyuser", "would replace all four"),
         ("tweakreg", "refimage", "align.order"),

@@ -31,7 +31,7 @@ def test_what_the_file_sets_of_the_sky_step_is_among_the_parameters(tmp_path: Pa
     )
     assert asked.given == {"skystat": "mean", "final_scale": 0.1}
     assert asked.parameters == resolve(asked.given)
-    assert asked.grid_choice == {"rot": 0.0, "scale": 0.1}
+    assert asked.grid.choice == {"rot": 0.0, "scale": 0.1}
 
 
 def test_the_mosaics_are_those_of_methods_and_then_of_variants(tmp_path: Path) -> None:

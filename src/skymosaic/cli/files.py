@@ -29,15 +29,17 @@ from skymosaic.config import Campaign, DirectorySource, json_schema, load_campai
 def check(config: Path, settings: tuple[str, ...], store: str | None) -> None:
     """Validate CONFIG and print it with all defaults.
 
-    The exposures are not read. `skymosaic inspect` reads them.
+    Also prints the output grid and the memory that a worker needs, as far as CONFIG tells. The
+    exposures are not read. `skymosaic inspect` reads them.
     """
     from skymosaic.pipeline.admission import require_groups_possible, require_possible
+    from skymosaic.pipeline.sentences.sizes import size_lines
 
     campaign = load_campaign(config, {"store.uri": store}, settings)
     require_possible(campaign)
     require_groups_possible(campaign)
     say(*shown_yaml(campaign).removesuffix("\n").split("\n"))
-    for line in _drizzlepac_defaults(campaign):
+    for line in (*size_lines(campaign), *_drizzlepac_defaults(campaign)):
         say(*wrap(line, 80, initial_indent="# ", subsequent_indent="#   "))
     if isinstance(campaign.source, DirectorySource) and not campaign.source.path.is_dir():
         say(f"note: source.path {campaign.source.path} is not a folder on this host", err=True)

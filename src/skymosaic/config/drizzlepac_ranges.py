@@ -65,6 +65,10 @@ RANGES: Mapping[str, Range] = MappingProxyType(
         "final_pixfrac": Range(0, 1),  # 0: kernel point, as drizzlepac's docs say
         "final_rot": _ANGLE,
         "final_scale": _PIXEL,
+        "final_outnx": _COUNT,
+        "final_outny": _COUNT,
+        "final_ra": _ANGLE,
+        "final_dec": Range(-90, 90),
         # TweakReg
         "nbright": _COUNT,
         "refnbright": _COUNT,

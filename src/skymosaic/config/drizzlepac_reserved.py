@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 _COPIES = "each call works on private copies of the exposures in a folder of its own"
-_GRID = "the output grid is computed once, the same for every run; use final_rot and final_scale"
 _PRODUCTS = "the names and the form of the products are fixed, so that they can be checked"
 _LOG = "the log is kept with the run"
 _ONE_SET = "all parameters of a run are in the campaign file, none in other files"
@@ -43,13 +42,6 @@ RESERVED: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "wcskey": "the exposures are drizzled with the WCS that the alignment left primary",
                 "group": "every chip of every exposure is drizzled",
                 "final_wcs": "it is always true: without it AstroDrizzle ignores final_*",
-                "final_refimage": _GRID,
-                "final_outnx": _GRID,
-                "final_outny": _GRID,
-                "final_ra": _GRID,
-                "final_dec": _GRID,
-                "final_crpix1": _GRID,
-                "final_crpix2": _GRID,
             }
         ),
         "tweakreg": MappingProxyType(

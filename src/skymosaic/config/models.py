@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -23,6 +24,7 @@ from skymosaic.config.fields import (
     Text,
     no_boolean,
 )
+from skymosaic.config.grid import GridChoice, known_shape, require_one_grid
 from skymosaic.config.sections import OptionalSection, Section
 from skymosaic.config.sky import Sky
 from skymosaic.config.sources import MastSource, Source
@@ -133,6 +135,14 @@ class Drizzle(OptionalSection):
         default_factory=dict,
         description="AstroDrizzle's other parameters, by its own names.",
     )
+    grid: GridChoice = Field(
+        default="auto",
+        description=(
+            "The output grid: auto (a box around the exposures), {like: ...} (that of an image or "
+            "of an earlier campaign), {ra, dec, columns, rows, scale, rotation}, or {crval, crpix, "
+            "cd, shape}."
+        ),
+    )
     max_output_megapixels: PositiveNumber = Field(
         default=500,
         le=10**7,
@@ -158,6 +168,18 @@ class Drizzle(OptionalSection):
     @model_validator(mode="after")
     def _limits_are_in_order(self) -> Self:
         require_ordered(self.parameters)
+        return self
+
+    @model_validator(mode="after")
+    def _one_grid_within_the_limit(self) -> Self:
+        require_one_grid(self.grid, self.parameters)
+        shape = known_shape(self.grid, self.parameters)
+        if shape is not None and math.prod(shape) > self.max_output_megapixels * 1e6:
+            raise ValueError(
+                f"the output grid has {shape[0]} x {shape[1]} = {math.prod(shape) / 1e6:.0f} "
+                f"megapixels, more than max_output_megapixels = {self.max_output_megapixels:g}: "
+                "make it smaller, or raise the limit"
+            )
         return self
 
     @model_validator(mode="after")
@@ -340,7 +362,8 @@ class Campaign(Section):
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     both = dict(old)
     for key, value in new.items():
-        nested = isinstance(value, Mapping) and isinstance(both.get(key), Mapping)
+        # A grid is one thing: half of one and half of another are none.
+        nested = key != "grid" and isinstance(value, Mapping) and isinstance(both.get(key), Mapping)
         both[key] = _merged(both[key], value) if nested else value
     return both
 

@@ -19,7 +19,10 @@ PATH_KEYS: tuple[KeyPath, ...] = (
     ("align", "tweakreg", "refcat"),
     ("drizzle", "parameters", "rules_file"),
     ("drizzle", "parameters", "driz_sep_refimage"),
+    ("drizzle", "parameters", "final_refimage"),
+    ("drizzle", "grid", "like"),
 )
+_URIS = (("store", "uri"), ("drizzle", "grid", "like"))
 _DRIZZLEPACS = ("tweakreg", "parameters")
 
 
@@ -52,9 +55,10 @@ def resolve_paths(data: dict[str, Any], base_of: Callable[[KeyPath], Path]) -> l
             continue
         if not str(value):
             if key[-2] not in _DRIZZLEPACS:  # whose parameters are empty where they name no file
-                problems.append(Problem(key, "is empty: name a folder, or leave the key out"))
+                what = "file or campaign" if key[-1] == "like" else "folder"
+                problems.append(Problem(key, f"is empty: name a {what}, or leave the key out"))
             continue
-        is_uri = key == ("store", "uri")
+        is_uri = key[-2:] in [uri[-2:] for uri in _URIS]
         if not is_uri and "://" in str(value):
             hint = ": use source.kind: s3" if key[0] == "source" else ""
             problems.append(Problem(key, f"must be a path, not {str(value)!r}{hint}"))

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from skymosaic.config.document import KeyPath, Problem
 from skymosaic.config.drizzlepac_parameters import Task, known_parameters
+from skymosaic.config.grid import AUTO_FORM, FORMS
 from skymosaic.config.models import Campaign, GroupParameters
 from skymosaic.config.sources import DirectorySource, MastSource, S3Source, SimulatedSource
 from skymosaic.host.shown import shown
@@ -151,16 +152,18 @@ def _nearest_line(key: KeyPath, lines: Mapping[KeyPath, int]) -> int:
 
 
 def _without_kind(location: KeyPath) -> KeyPath:
-    """Drop the kind of source, and the mark of a mapping's key, which pydantic puts in."""
+    """Drop kind of source, form of grid and mark of a mapping's key, which pydantic puts in."""
     if location[:1] == ("source",) and location[1:2] and location[1] in _KINDS:
         location = ("source", *location[2:])
-    return tuple(part for part in location if part != "[key]")
+    return tuple(part for part in location if part not in ("[key]", AUTO_FORM, *FORMS))
 
 
 def _model_at(location: KeyPath) -> type[BaseModel] | None:
     """Return the model that the parent of a location belongs to."""
     if location[:1] == ("source",):
         return _SOURCES.get(str(location[1])) if len(location) == 3 else None
+    if len(location) > 1 and location[-2] in FORMS:
+        return FORMS[str(location[-2])]
     model: type[BaseModel] | None = Campaign
     for part in location[:-1]:
         field = model.model_fields.get(str(part)) if model else None

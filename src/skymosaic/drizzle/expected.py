@@ -24,6 +24,7 @@ from skymosaic.drizzle.checks.sample_window import MOST, SIDES
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.memory import Engine, Needs, Work, needs
 from skymosaic.drizzle.order import Detector
+from skymosaic.drizzle.reference_image import read_reference, split_extension
 from skymosaic.drizzle.request import Request
 from skymosaic.errors import InputError, SkymosaicError
 from skymosaic.host.counting import counted
@@ -124,9 +125,13 @@ def work_of(campaign: Campaign, request: Request) -> Work:
     parameters = request.parameters
     chips, pixels, largest, known_by = _inputs(campaign)
     most = int(campaign.drizzle.max_output_megapixels * 1e6)
-    if source.kind == "simulated":
+    shape, scale = _given_pixels(request)
+    if shape is not None:
+        most = math.prod(shape)
+        known_by += f"; a mosaic of {shape[0]} x {shape[1]} pixels"
+    elif source.kind == "simulated":
         most = min(most, _simulated_output(source, parameters.get("final_scale")))
-    else:
+    elif shape is None:
         known_by += (
             f"; a mosaic of {most / 1e6:g} megapixels is assumed, the most that drizzle allows"
         )
@@ -135,15 +140,34 @@ def work_of(campaign: Campaign, request: Request) -> Work:
         input_pixels=pixels,
         output_pixels=most,
         largest_chip=largest,
-        columns=min(most, round(_ELONGATED * math.sqrt(most))),
+        columns=shape[0] if shape is not None else min(most, round(_ELONGATED * math.sqrt(most))),
         mosaics=len(request.choices) if request.engine == "onepass" else 1,
         processes=request.processes_there(chips),
-        scale_ratio=_scale_ratio(request.detectors, parameters.get("final_scale")),
+        scale_ratio=_scale_ratio(request.detectors, scale or parameters.get("final_scale")),
         context=bool(parameters.get("context")),
         cosmic_rays=request.may_look_for_cosmic_rays,
         mask_sources=request.mask_sources,
         known_by=known_by,
     )
+
+
+def _given_pixels(request: Request) -> tuple[tuple[int, int] | None, float | None]:
+    """Return shape and pixel size (arcsec) of the user's own grid, where the file tells them.
+
+    Or a file that it names, and that lies on this host.
+    """
+    asked = request.grid
+    shape, scale = asked.shape, asked.choice.get("scale")
+    if asked.grid is not None:
+        return asked.grid.shape, asked.grid.scale
+    file, extension = split_extension(asked.like)
+    if asked.like and Path(file).is_file():
+        with contextlib.suppress(InputError):  # of which `plan` tells
+            grid = read_reference(Path(file), file, extension).grid
+            # With another size or angle of pixels the shape is another.
+            own = grid.shape if not asked.choice else None
+            return shape or own, scale or grid.scale
+    return shape, scale
 
 
 def work_at_hand(

@@ -12,13 +12,13 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from pydantic import Field, TypeAdapter
 
-from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.memory import mosaic_memory
 from skymosaic.drizzlepac_calls import process
 from skymosaic.drizzlepac_calls.process import Call, DrizzlepacError
-from skymosaic.errors import DrizzleError
+from skymosaic.errors import DrizzleError, InputError
 from skymosaic.hst.exposure import Exposure
-from skymosaic.sky.overlaps import unit_vectors
+from skymosaic.sky.overlaps import Polygon, overlap_area, unit_vectors
+from skymosaic.sky.square_pixels import scale_and_rotation
 
 _Matrix = tuple[tuple[float, float], tuple[float, float]]
 
@@ -46,6 +46,29 @@ class Grid:
     def from_call(values: Mapping[str, Any]) -> Grid:
         """Return the grid that `drizzlepac_calls.output_grid` computed."""
         return _ADAPTER.validate_python(values)
+
+    @staticmethod
+    def of_matrix(
+        crval: tuple[float, float], crpix: tuple[float, float], cd: _Matrix, shape: tuple[int, int]
+    ) -> Grid:
+        """Return the grid that the keywords of a FITS header tell.
+
+        Parameters
+        ----------
+        crval, crpix : (float, float)
+            RA, Dec (degrees) of the reference pixel, and its place (from 1).
+        cd : ((float, float), (float, float))
+            CD matrix, degrees.
+        shape : (int, int)
+            Columns, rows.
+
+        Raises
+        ------
+        ValueError
+            The pixels are not square, or not as on the sky; see `sky.square_pixels`.
+        """
+        scale, rot = scale_and_rotation(cd, max(shape))
+        return Grid(crval, crpix, scale, rot, shape, cd)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as `from_call` takes them: a part of the keys of steps."""
@@ -82,6 +105,20 @@ class Grid:
             "CD2_2": step * np.cos(angle),
         }
 
+    @property
+    def corners(self) -> Polygon:
+        """The corners of the outermost pixels, shape (4, 2): RA, Dec in degrees, in order."""
+        columns, rows = self.shape
+        edge = [[0.5, 0.5], [columns + 0.5, 0.5], [columns + 0.5, rows + 0.5], [0.5, rows + 0.5]]
+        return np.asarray(self.wcs().wcs_pix2world(np.array(edge), 1))
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """RA, Dec of the middle, degrees."""
+        middle = np.array([[(self.shape[0] + 1) / 2, (self.shape[1] + 1) / 2]])
+        ra, dec = self.wcs().wcs_pix2world(middle, 1)[0]
+        return float(ra), float(dec)
+
     def wcs(self) -> WCS:
         """Return the mosaics' WCS, a plain tangent plane."""
         keywords = {**self.header_keywords(), "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"}
@@ -92,9 +129,13 @@ _ADAPTER = TypeAdapter(Grid)
 
 
 def output_grid(
-    folder: Path, log: Path, names: Sequence[str], parameters: Mapping[str, Any]
+    folder: Path,
+    log: Path,
+    names: Sequence[str],
+    choice: Mapping[str, Any],
+    reference: Grid | None = None,
 ) -> tuple[Grid, Call]:
-    """Let drizzlepac compute the output grid that holds exposures.
+    """Let drizzlepac compute the output grid that holds exposures, or that the user places.
 
     Parameters
     ----------
@@ -104,8 +145,10 @@ def output_grid(
         File that everything drizzlepac prints is appended to.
     names : sequence of str
         Of their files.
-    parameters : mapping
-        AstroDrizzle's; what the user says of the grid is among them.
+    choice : mapping
+        What the user says of the grid, under the names of drizzlepac's mergeWCS.
+    reference : Grid or None
+        What `choice` changes instead of the grid that holds the exposures.
 
     Returns
     -------
@@ -117,7 +160,9 @@ def output_grid(
     DrizzleError
         There is no such grid.
     """
-    arguments = {"files": list(names), "final": pars.grid_choice(parameters)}
+    arguments: dict[str, Any] = {"files": list(names), "final": dict(choice)}
+    if reference is not None:
+        arguments["reference"] = reference.to_dict()
     try:
         call = process.call("output_grid", folder, arguments, log)
     except DrizzlepacError as error:
@@ -125,17 +170,61 @@ def output_grid(
     return Grid.from_call(call.value), call
 
 
-def bound_output(exposures: Sequence[Exposure], grid: Grid, max_megapixels: float) -> None:
+def off_grid(exposures: Sequence[Exposure], grid: Grid) -> list[str]:
+    """Return the names of the exposures that do not touch a grid.
+
+    Raises
+    ------
+    InputError
+        None touches it.
+    """
+    corners = grid.corners
+    off = [
+        exposure.name
+        for exposure in exposures
+        if not any(overlap_area(corners, polygon) for polygon in exposure.polygons)
+    ]
+    if len(off) < len(exposures):
+        return off
+    apart = _distances(exposures, unit_vectors(np.array([grid.centre]))[0])
+    nearest = int(np.argmin(apart))
+    raise InputError(
+        f"no exposure touches the output grid, whose centre is RA {grid.centre[0]:.6f}, Dec "
+        f"{grid.centre[1]:.6f} (degrees): the nearest of {len(exposures)}, "
+        f"{exposures[nearest].name}, is {apart[nearest] / 60:.1f} arcmin away. Correct "
+        "drizzle.grid (drizzle.grid: auto takes all exposures), or take other exposures"
+    )
+
+
+def _distances(exposures: Sequence[Exposure], middle: np.ndarray) -> list[float]:
+    """Return how far the nearest corner of each exposure is, arcsec."""
+    corners = [np.concatenate([unit_vectors(p) for p in e.polygons]) for e in exposures]
+    return [float(np.degrees(np.arccos(np.clip(c @ middle, -1, 1)).min()) * 3600) for c in corners]
+
+
+def bound_output(
+    exposures: Sequence[Exposure], grid: Grid, max_megapixels: float, *, given: bool = False
+) -> None:
     """Refuse a grid that is too large, before anything is allocated.
+
+    `given`: whether the user placed it, and no exposure is to blame.
 
     Raises
     ------
     DrizzleError
-        It is larger than `max_megapixels`; the message names the exposure that lies farthest out.
+        It is larger than `max_megapixels`; the message names the exposure that lies farthest out,
+        where the grid holds them all.
     """
     pixels = grid.shape[0] * grid.shape[1]
     if pixels <= max_megapixels * 1e6:
         return
+    size = (
+        f"the output would have {grid.shape[0]} x {grid.shape[1]} = {pixels / 1e6:.0f} megapixels "
+        f"({mosaic_memory(pixels) / 1e9:.1f} GB in memory for each method), more "
+        f"than drizzle.max_output_megapixels = {max_megapixels:g}"
+    )
+    if given:
+        raise DrizzleError(f"{size}: give a smaller drizzle.grid, or raise the limit")
     corners = [np.concatenate([unit_vectors(p) for p in e.polygons]) for e in exposures]
     # The median is where most exposures are: one bad WCS does not move it.
     middle = np.median([c.mean(axis=0) for c in corners], axis=0)
@@ -143,9 +232,7 @@ def bound_output(exposures: Sequence[Exposure], grid: Grid, max_megapixels: floa
     distances = [_radius(c, middle) for c in corners]
     worst = int(np.argmax(distances))
     raise DrizzleError(
-        f"the output would have {grid.shape[0]} x {grid.shape[1]} = {pixels / 1e6:.0f} megapixels "
-        f"({mosaic_memory(pixels) / 1e9:.1f} GB in memory for each method), more "
-        f"than drizzle.max_output_megapixels = {max_megapixels:g}. The farthest exposure, "
+        f"{size}. The farthest exposure, "
         f"{exposures[worst].name}, lies {distances[worst] / 60:.1f} arcmin from the middle of the "
         "field: look at its WCS, leave it out, or raise the limit or final_scale"
     )

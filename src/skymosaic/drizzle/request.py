@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from skymosaic.config import Campaign, Compute
+from skymosaic.config import Campaign, Compute, Drizzle
 from skymosaic.config.detectors import named_detectors
 from skymosaic.config.fields import Static
+from skymosaic.config.grid import PLACE
 from skymosaic.config.kubernetes import parse_quantity
 from skymosaic.drizzle import order as ordering
-from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.depth import Depth
+from skymosaic.drizzle.grid_request import GridRequest
 from skymosaic.drizzle.memory import Engine
 from skymosaic.drizzle.onepass.choice import SkyChoice, choices_of
 from skymosaic.drizzle.onepass.limits import require_linear
@@ -35,7 +36,8 @@ class Request:
     engine : {'astrodrizzle', 'onepass'}
         Which makes the mosaics.
     given : mapping of str to object
-        AstroDrizzle's parameters that the file sets, those of the sky step too.
+        AstroDrizzle's parameters that the file sets, those of the sky step too, without those that
+        place the output grid.
     detectors : tuple of Detector
         Those that the file names; none where exposures may be of any.
     choices : mapping of str to SkyChoice
@@ -52,6 +54,8 @@ class Request:
         Cores that the file asks for on each host of a cluster; None: it does not say.
     workers : int or None
         Workers that the file wants at most; None: it does not say.
+    drizzle : Drizzle
+        The section of the file that asks of the output grid, among others.
     """
 
     engine: Engine
@@ -65,6 +69,7 @@ class Request:
     mask_sources: bool = False
     host_cores: int | None = None
     workers: int | None = None
+    drizzle: Drizzle = field(default_factory=Drizzle, repr=False)
 
     @staticmethod
     def of(campaign: Campaign) -> Request:
@@ -72,7 +77,11 @@ class Request:
         drizzle, sky = campaign.drizzle, campaign.sky
         return Request(
             engine=drizzle.engine,
-            given={**drizzle.parameters, **sky.parameters},
+            given={
+                name: value
+                for name, value in {**drizzle.parameters, **sky.parameters}.items()
+                if name not in PLACE
+            },
             detectors=tuple(named_detectors(campaign.source)),
             choices=choices_of(sky),
             static=sky.static,
@@ -82,6 +91,7 @@ class Request:
             mask_sources=sky.mask_sources,
             host_cores=_host_cores(campaign.compute),
             workers=_workers(campaign.compute),
+            drizzle=drizzle,
         )
 
     def knowing(self, detectors: Sequence[Detector]) -> Request:
@@ -121,9 +131,9 @@ class Request:
         return ordering.may_look_for_cosmic_rays(self.detectors, self.given)
 
     @property
-    def grid_choice(self) -> dict[str, Any]:
-        """What the file says of the output grid, under the names of drizzlepac's mergeWCS."""
-        return pars.grid_choice(self.parameters)
+    def grid(self) -> GridRequest:
+        """What the file asks of the output grid."""
+        return GridRequest.of(self.drizzle, self.parameters)
 
     def decide(
         self,

@@ -35,7 +35,7 @@ def astrodrizzle(files: list[str], output: str, parameters: Values) -> Values:
     return {}
 
 
-def output_grid(files: list[str], final: Values) -> Values:
+def output_grid(files: list[str], final: Values, reference: Values | None = None) -> Values:
     """Compute the output grid that AstroDrizzle makes for exposures.
 
     Parameters
@@ -47,6 +47,9 @@ def output_grid(files: list[str], final: Values) -> Values:
         User's choice, keys as in ``drizzlepac.wcs_functions.mergeWCS``: ``rot`` (degrees),
         ``scale`` (arcsec), ``ra``, ``dec`` (degrees), ``outnx``, ``outny``, ``crpix1``,
         ``crpix2`` (pixels).
+    reference : dict, optional
+        What this function returned of another grid, that of ``final_refimage``: the choice is taken
+        over it, and not over the grid that holds the exposures.
 
     Returns
     -------
@@ -57,9 +60,14 @@ def output_grid(files: list[str], final: Values) -> Values:
     from drizzlepac import wcs_functions
     from stwcs.distortion.utils import output_wcs
 
-    frames = [wcs for name in files for wcs in _chip_wcs(name)]
+    if reference is None:
+        base = output_wcs([wcs for name in files for wcs in _chip_wcs(name)])
+    else:
+        place = (*reference["crval"], *reference["crpix"], *reference["shape"])
+        base = wcs_functions.build_hstwcs(*place, reference["scale"], reference["rot"])
+        base.pixel_shape = tuple(reference["shape"])
     keys = ("ra", "dec", "scale", "rot", "outnx", "outny", "crpix1", "crpix2")
-    grid = wcs_functions.mergeWCS(output_wcs(frames), {key: final.get(key) for key in keys})
+    grid = wcs_functions.mergeWCS(base, {key: final.get(key) for key in keys})
     return {
         "crval": [float(v) for v in grid.wcs.crval],
         "crpix": [float(v) for v in grid.wcs.crpix],

@@ -257,13 +257,18 @@ def try_both(
     images = select(sampled, aligned.products)
     parameters = dict(planned.result.order.parameters)
     methods = [method for method in campaign.sky.methods if method in METHODS]
+    given, mosaics = Request.of(campaign).grid.is_given, planned.result.grid
+    # A grid of its own, which holds the sample, with the pixels of the mosaics.
+    pixels = pars.grid_choice(parameters)
+    if given:
+        pixels = {"rot": mosaics.rot, "scale": mosaics.scale}
 
     def work(bench: Bench) -> EnginesResult:
         images.fetch(bench)
         log = bench.out / "engines.log"
         with computing_slot(place):
             names = [exposure.name for exposure in images.exposures]
-            grid, _ = output_grid(bench.scratch, log, names, parameters)
+            grid, _ = output_grid(bench.scratch, log, names, pixels)
             bench.doing(f"{' and '.join(sorted(chosen))} with both engines")
             theirs = {}
             for method in methods:
@@ -300,6 +305,7 @@ def try_both(
         parameters={
             "methods": methods,
             "astrodrizzle": parameters,
+            **({"pixels": pixels} if given else {}),
             **key_of_missing(images.exposures),
         },
         versions=versions(),

@@ -33,6 +33,7 @@ from skymosaic.pipeline.results import (
 from skymosaic.pipeline.sentences import masks
 from skymosaic.pipeline.sentences.differences import chip_differences, difference_warnings
 from skymosaic.pipeline.sentences.footprints import footprint_warnings
+from skymosaic.pipeline.sentences.grid import left_out_warnings
 from skymosaic.pipeline.sentences.positions import position_warnings, positions_line
 from skymosaic.pipeline.sentences.static_masks import static_warnings
 from skymosaic.pipeline.sentences.verified import check_lines
@@ -172,7 +173,7 @@ def first_warnings(found: Findings) -> list[str]:
         warnings += position_warnings(found.positions.result)
     if planned is not None:
         order = planned.result.order
-        warnings += order.warnings
+        warnings += [*left_out_warnings(planned.result), *order.warnings]
         looked_for = pars.has_cr_steps(order.parameters)
         if runs and looked_for and found.campaign.drizzle.engine == "onepass":
             warnings.append(masks.once(runs, _method_of_masks(found.campaign, runs)))
@@ -221,6 +222,8 @@ def result_settings(campaign: Campaign) -> dict[str, Any]:
         del settings["sky"]["static"]
     if not settings["source"].get("filters", True):  # likewise, of simulated exposures
         del settings["source"]["filters"]
+    if campaign.drizzle.grid == "auto":  # likewise
+        del settings["drizzle"]["grid"]
     return settings
 
 

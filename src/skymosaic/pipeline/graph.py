@@ -20,7 +20,7 @@ from skymosaic.pipeline.admission import rules_of
 from skymosaic.pipeline.align import align
 from skymosaic.pipeline.drizzle import drizzle
 from skymosaic.pipeline.inspect import inspect
-from skymosaic.pipeline.plan import plan
+from skymosaic.pipeline.plan import on_grid, plan
 from skymosaic.pipeline.results import ComparisonResult
 from skymosaic.pipeline.retrieve import retrieve
 from skymosaic.steps.execution import Calls, Here
@@ -73,6 +73,8 @@ def prepare(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[
     inspected = inspect_all(calls, campaign, place, retrieved)
     aligned = calls.call(align, place, campaign.align, inspected)
     planned = calls.call(plan, place, campaign, aligned)
+    if Request.of(campaign).grid.is_given:
+        aligned = calls.call(on_grid, aligned, planned)
     positions = None
     if campaign.align.method == "none":
         from skymosaic.pipeline import (

@@ -88,7 +88,7 @@ def _difference_found() -> float:
         _shift_sky(truth[names[1]])
         exposures = [read_exposure(folder / name) for name in names]
         parameters = pars.resolve({})
-        grid, _ = output_grid(folder, log, names, parameters)
+        grid, _ = output_grid(folder, log, names, pars.grid_choice(parameters))
         mosaic = astrodrizzle.drizzle(folder, log, exposures, "doctor", "match", grid, parameters)
         skies = _true_skies(truth, rootnames)
     first, second = (value.mdrizsky for value in mosaic.sky)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from astropy.io import fits
@@ -13,12 +14,16 @@ from skymosaic.align.solutions import mixed_as_they_are
 from skymosaic.config import Campaign
 from skymosaic.drizzle import order as ordering
 from skymosaic.drizzle.depth import depth_of
-from skymosaic.drizzle.grid import bound_output, output_grid
+from skymosaic.drizzle.grid import Grid, bound_output, off_grid, output_grid
+from skymosaic.drizzle.grid_request import GridRequest
 from skymosaic.drizzle.order import Order
+from skymosaic.drizzle.reference_image import Reference
 from skymosaic.drizzle.request import Request
 from skymosaic.hst.exposure import Exposure, write_frame
+from skymosaic.pipeline.given_grid import reference_of
 from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.results import PLAN, AlignResult, Planned, PlanResult, RecordedRule
+from skymosaic.pipeline.sentences.grid import left_out_warnings
 from skymosaic.sky.overlaps import groups, overlaps
 from skymosaic.sky.static_rule import FirstRule, first_rule
 from skymosaic.steps.step import Bench, Finished, Place, recorded_result, run_step
@@ -33,45 +38,52 @@ _DEPTH = 1
 def plan(place: Place, campaign: Campaign, aligned: Finished[AlignResult]) -> Finished[Planned]:
     """Compute the output grid of all methods, bound it, and find the groups that overlap.
 
-    Then it is known what AstroDrizzle is to be asked for.
+    Then it is known what AstroDrizzle is to be asked for, and which exposures do not touch a grid
+    of the user's own.
 
     Raises
     ------
+    CampaignError, InputError
+        The grid that the campaign names is not there, is one that the engines cannot make, or holds
+        no exposure.
     DrizzleError
         There is no such grid, it is too large, or the order is one that an engine or a check that
         the campaign asks for cannot do.
     """
     images = images_of(aligned)
     request = Request.of(campaign)
+    grid_request, reference = request.grid, reference_of(campaign)
     bound = campaign.drizzle.max_output_megapixels
     infrared = all(ordering.is_infrared(one) for one in _detectors(images.exposures))
 
     def work(bench: Bench) -> PlanResult:
-        names, started = [exposure.name for exposure in images.exposures], []
+        started = []
         for exposure in images.exposures:
             frame = bench.scratch / exposure.name
             with bench.open(images.products[exposure.name]) as file:
                 write_frame(file, frame)
             if ordering.changes_with_date((exposure.instrument, exposure.detector)):
                 started += _start(frame)
-        log_file = bench.scratch / "plan.log"
-        grid, call = output_grid(bench.scratch, log_file, names, request.parameters)
-        bench.peak_memory = call.peak_memory
-        (bench.out / "grid.json").write_text(json.dumps(call.value, indent=1) + "\n")
-        bound_output(images.exposures, grid, bound)
-        pairs = overlaps({e.rootname: e.polygons for e in images.exposures})
-        depth = depth_of((e.polygons for e in images.exposures), grid)
+        grid = _grid(bench, images.exposures, grid_request, reference)
+        bound_output(images.exposures, grid, bound, given=grid_request.is_given)
+        off = off_grid(images.exposures, grid) if grid_request.is_given else []
+        exposures = [exposure for exposure in images.exposures if exposure.name not in off]
+        pairs = overlaps({e.rootname: e.polygons for e in exposures})
+        depth = depth_of((e.polygons for e in exposures), grid)
         result = PlanResult(
             grid=grid,
             pairs=[(a, b, area) for (a, b), area in pairs.items()],
-            groups=groups([e.rootname for e in images.exposures], pairs),
+            groups=groups([e.rootname for e in exposures], pairs),
             depth=depth,
             started=min(started, default=None),
-            static=_static_rule(place, len(images.exposures)),
+            static=_static_rule(place, len(exposures)),
+            grid_from=reference.name if reference is not None and grid_request.like else None,
+            left_out=off or None,
         )
         unaligned = campaign.align.method == "none"
-        mixed = mixed_as_they_are(images.exposures) if unaligned else []
-        for warning in (*_decide(campaign, images.exposures, result).warnings, *mixed):
+        mixed = mixed_as_they_are(exposures) if unaligned else []
+        order = _decide(campaign, exposures, result)
+        for warning in (*left_out_warnings(result), *order.warnings, *mixed):
             log.warning("%s", warning)
         return result
 
@@ -81,7 +93,9 @@ def plan(place: Place, campaign: Campaign, aligned: Finished[AlignResult]) -> Fi
         tasks=[PLAN.task()],
         inputs=images.products,
         parameters={
-            "final": request.grid_choice,
+            "final": dict(grid_request.choice),
+            # A file that changed is planned anew; a grid of the numbers above needs no more.
+            **({} if reference is None else {"like": reference.to_dict()}),
             # 500 and 500.0 are one number: the file that is stored with a run, which `restart`
             # reads, has another form than the default.
             "max_output_megapixels": int(bound) if bound == int(bound) else bound,
@@ -96,6 +110,33 @@ def plan(place: Place, campaign: Campaign, aligned: Finished[AlignResult]) -> Fi
     return planned
 
 
+def _grid(
+    bench: Bench, exposures: Sequence[Exposure], requested: GridRequest, reference: Reference | None
+) -> Grid:
+    """Return the output grid, and write it down among the products."""
+    like = None if reference is None else reference.grid
+    if like is not None and not requested.choice:
+        grid, values = like, like.to_dict()
+    else:
+        names, log_file = [exposure.name for exposure in exposures], bench.scratch / "plan.log"
+        grid, call = output_grid(bench.scratch, log_file, names, requested.choice, like)
+        bench.peak_memory, values = call.peak_memory, call.value
+    (bench.out / "grid.json").write_text(json.dumps(values, indent=1) + "\n")
+    return grid
+
+
+def on_grid(aligned: Finished[AlignResult], facts: Finished[PlanResult]) -> Finished[AlignResult]:
+    """Return what was aligned without the exposures that do not touch the output grid.
+
+    All steps that follow take these: so there is one place that leaves exposures out.
+    """
+    off = set(facts.result.left_out or ())
+    if not off:
+        return aligned
+    kept = [exposure for exposure in aligned.result.exposures if exposure.name not in off]
+    return aligned.with_result(replace(aligned.result, exposures=kept))
+
+
 def with_order(
     done: Finished[PlanResult], campaign: Campaign, exposures: Sequence[Exposure]
 ) -> Finished[Planned]:
@@ -104,7 +145,9 @@ def with_order(
     The step tells facts of the exposures. What the campaign makes of them is no part of its key, so
     that another parameter of AstroDrizzle's does not plan anew.
     """
-    order = _decide(campaign, exposures, done.result)
+    off = set(done.result.left_out or ())
+    kept = [exposure for exposure in exposures if exposure.name not in off]
+    order = _decide(campaign, kept, done.result)
     return done.with_result(Planned(**vars(done.result), order=order))
 
 

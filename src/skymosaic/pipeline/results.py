@@ -88,6 +88,10 @@ class PlanResult:
     """When the first exposure began, MJD (days), where the order depends on it."""
     static: Omitted[FirstRule] = None
     """The rule of the static mask at the campaign's first run; None: an older version ran it."""
+    grid_from: Omitted[str] = None
+    """What the grid was taken from, with its extension or as STORE/CAMPAIGN; None: nothing else."""
+    left_out: Omitted[list[str]] = None
+    """Names of the exposures that do not touch the user's grid; None: the grid holds all."""
 
 
 @dataclass(frozen=True)

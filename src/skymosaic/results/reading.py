@@ -13,7 +13,7 @@ from skymosaic.pipeline.align import as_they_came, knowing_pixels
 from skymosaic.pipeline.finished import Findings
 from skymosaic.pipeline.inspect import with_files
 from skymosaic.pipeline.place import parse_place
-from skymosaic.pipeline.plan import with_order
+from skymosaic.pipeline.plan import on_grid, with_order
 from skymosaic.pipeline.results import (
     ALIGN,
     DIFFERENCES,
@@ -72,6 +72,8 @@ def read_findings(place: Place) -> Findings:
         inspected = with_files(inspected, reader.files)
     aligned = _aligned(reader, inspected)
     planned = _planned(reader, aligned)
+    if aligned is not None and planned is not None:
+        aligned = on_grid(aligned, planned)
     found = Findings(
         place=place,
         campaign=campaign,

@@ -18,7 +18,9 @@ from skymosaic.pipeline.admission import require_admissible, require_possible
 from skymosaic.pipeline.groups import Group, groups_of, tasks_of_groups
 from skymosaic.pipeline.place import open_place
 from skymosaic.pipeline.results import DRIZZLE, ONEPASS, PLAN
+from skymosaic.pipeline.sentences.grid import grid_lines, placed
 from skymosaic.pipeline.sentences.order import decided_at_plan
+from skymosaic.pipeline.sentences.sizes import memory_line
 from skymosaic.pipeline.sources import open_source
 from skymosaic.runs import handover
 from skymosaic.steps.step import Finished, Place, finished
@@ -51,6 +53,7 @@ def lines(campaign: Campaign) -> list[str]:
         *(f"  {kind:<11} {count:>6}" for kind, count in count_kinds(tasks).items()),
         f"groups: {len(named) or 'one mosaic'}",
         *(_group_line(campaign, group) for group in named),
+        *grid_lines(campaign),
         *_memory(campaign, place, len(groups)),
         *decided_at_plan(campaign),
     ]
@@ -76,13 +79,8 @@ def _group_line(campaign: Campaign, group: Group) -> str:
 def _memory(campaign: Campaign, place: Place, mosaics: int) -> list[str]:
     """Return what a worker needs, what its cluster is asked for, and what is known of this run."""
     expected = of_campaign(campaign)
-    work, needed = expected.work, expected.needs.memory
-    told = [
-        f"memory: {_size(needed)} a worker, as projected for {expected.engine} and "
-        f"{counted(work.chips, 'chip')}, {work.input_pixels / 1e6:.0f} megapixels "
-        f"({work.known_by})",
-        *_asked(campaign, expected),
-    ]
+    work = expected.work
+    told = [memory_line(expected), *_asked(campaign, expected)]
     planned = finished(place, PLAN.step())
     if planned is None or mosaics > 1:
         return told
@@ -90,7 +88,8 @@ def _memory(campaign: Campaign, place: Place, mosaics: int) -> list[str]:
     known = replace(work, columns=columns, output_pixels=columns * rows)
     told.append(
         f"        the last plan has {columns} x {rows} pixels of output, for which "
-        f"{_size(needs_of(Request.of(campaign), known).memory)} are enough"
+        f"{_size(needs_of(Request.of(campaign), known).memory)} are enough: "
+        f"{placed(planned.result.grid)}"
     )
     return told + _peaks(_drizzled(campaign, place))
 

@@ -1,0 +1,175 @@
+"""The output grid that a campaign file gives: `drizzle.grid`, in one of several forms.
+
+A form is a model of its own; which of them a mapping is, its keys tell (`FORMS`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from skymosaic.config.fields import Count, Number, Text, no_boolean
+from skymosaic.config.sections import Section
+from skymosaic.sky.square_pixels import scale_and_rotation
+
+RightAscension = Annotated[float, Field(ge=0, lt=360), BeforeValidator(no_boolean)]
+Declination = Annotated[float, Field(ge=-90, le=90), BeforeValidator(no_boolean)]
+PixelSize = Annotated[float, Field(gt=0, le=10), BeforeValidator(no_boolean)]
+Angle = Annotated[float, Field(ge=-360, le=360), BeforeValidator(no_boolean)]
+
+
+class GridLike(Section):
+    """The grid of an image, or of another campaign: the same pixels."""
+
+    like: Text = Field(
+        description=(
+            "A FITS image (a path, or s3://BUCKET/FILE; FILE[SCI,1] names an extension), or an "
+            "earlier campaign, STORE/CAMPAIGN. A file that is there goes first. Relative to the "
+            "folder of the campaign file."
+        )
+    )
+
+
+class GridAround(Section):
+    """A grid around a centre, its y axis at an angle to north."""
+
+    ra: RightAscension = Field(description="Right ascension of the centre (degrees).")
+    dec: Declination = Field(description="Declination of the centre (degrees).")
+    columns: Count = Field(description="Columns of the mosaic (pixels).")
+    rows: Count = Field(description="Rows of the mosaic (pixels).")
+    scale: PixelSize | None = Field(
+        default=None,
+        description="Size of a pixel (arcsec); null: drizzle.parameters.final_scale, else that of "
+        "the detector.",
+    )
+    rotation: Angle | None = Field(
+        default=None,
+        description="Position angle of the y axis, east of north (degrees); null: "
+        "drizzle.parameters.final_rot, else 0.",
+    )
+
+
+class GridByMatrix(Section):
+    """A grid by the keywords of a FITS header; always a tangent plane."""
+
+    crval: tuple[RightAscension, Declination] = Field(
+        description="CRVAL1, CRVAL2: RA and Dec of the reference pixel (degrees)."
+    )
+    crpix: tuple[Number, Number] = Field(
+        description="CRPIX1, CRPIX2: the reference pixel (pixels, from 1)."
+    )
+    cd: tuple[tuple[Number, Number], tuple[Number, Number]] = Field(
+        description="[[CD1_1, CD1_2], [CD2_1, CD2_2]] (degrees a pixel)."
+    )
+    shape: tuple[Count, Count] = Field(description="NAXIS1, NAXIS2: columns, rows (pixels).")
+
+    @model_validator(mode="after")
+    def _pixels_are_square(self) -> Self:
+        try:
+            scale_and_rotation(self.cd, max(self.shape))
+        except ValueError as error:
+            raise ValueError(
+                f"cd: {error}; the engines make square pixels on a tangent plane with north and "
+                "east as on the sky: give [[-s cos r, s sin r], [s sin r, s cos r]]"
+            ) from None
+        return self
+
+
+FORMS: Mapping[str, type[BaseModel]] = {
+    "{like}": GridLike,
+    "{ra, dec}": GridAround,
+    "{crval, crpix}": GridByMatrix,
+}
+"""By what pydantic calls them in the place of an error: no name of a key."""
+_KEYS = {key for form in FORMS.values() for key in form.model_fields}
+
+
+def _form(value: Any) -> str:
+    """Return which form a value is, by its keys."""
+    if isinstance(value, BaseModel):
+        return next((tag for tag, model in FORMS.items() if isinstance(value, model)), "{auto}")
+    if not isinstance(value, Mapping):
+        return "{auto}"
+    # A form is told by the keys that it alone has.
+    if "like" in value:
+        return "{like}"
+    return "{crval, crpix}" if {"crval", "crpix", "cd", "shape"} & set(value) else "{ra, dec}"
+
+
+def _word_or_mapping(value: Any) -> Any:
+    if value is None:
+        return "auto"
+    if isinstance(value, Mapping) and not _KEYS & set(value):
+        known = "; ".join(", ".join(form.model_fields) for form in FORMS.values())
+        raise ValueError(f"must have the keys of one form of grid: {known}")
+    if value == "auto" or isinstance(value, Mapping | BaseModel):
+        return value
+    raise ValueError(f"must be auto, or a mapping such as {{like: FILE}}, not {value!r}")
+
+
+AUTO_FORM = "{auto}"
+Form = (
+    Annotated[Literal["auto"], Tag(AUTO_FORM)]
+    | Annotated[GridLike, Tag("{like}")]
+    | Annotated[GridAround, Tag("{ra, dec}")]
+    | Annotated[GridByMatrix, Tag("{crval, crpix}")]
+)
+GridChoice = Annotated[Form, Discriminator(_form), BeforeValidator(_word_or_mapping)]
+
+PAIRS = (
+    ("final_ra", "final_dec"),
+    ("final_outnx", "final_outny"),
+    ("final_crpix1", "final_crpix2"),
+)
+"""AstroDrizzle's parameters of the grid of which none goes without the other."""
+REFERENCE = "final_refimage"
+PLACE = (REFERENCE, *(name for pair in PAIRS for name in pair))
+"""AstroDrizzle's parameters that place the grid; the size and the angle of pixels are beside."""
+
+
+def require_one_grid(grid: Any, parameters: Mapping[str, Any]) -> None:
+    """Refuse AstroDrizzle's parameters of the grid that contradict each other or `drizzle.grid`.
+
+    Parameters
+    ----------
+    grid : GridChoice
+        ``drizzle.grid``.
+    parameters : mapping
+        ``drizzle.parameters``.
+
+    Raises
+    ------
+    ValueError
+        It names the parameters.
+    """
+    given = {name for name, value in parameters.items() if value not in (None, "")}
+    for one, other in PAIRS:
+        if len({one, other} & given) == 1:
+            there, missing = (one, other) if one in given else (other, one)
+            raise ValueError(f"parameters.{there} needs {missing} beside it")
+    if grid == "auto":
+        return
+    if twice := [name for name in PLACE if name in given]:
+        raise ValueError(
+            f"grid and parameters.{twice[0]} both place the output grid: leave "
+            f"{' and '.join(twice)} out of drizzle.parameters, or grid out"
+        )
+    for name, key in (("final_scale", "scale"), ("final_rot", "rotation")):
+        own = getattr(grid, key, None) if isinstance(grid, GridAround) else "that of the grid"
+        if name in given and own is not None and parameters[name] != own:
+            told = f"grid.{key} is {own}" if isinstance(grid, GridAround) else "grid tells it"
+            raise ValueError(
+                f"parameters.{name} is {parameters[name]}, but {told}: leave one of them out"
+            )
+
+
+def known_shape(grid: Any, parameters: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return columns and rows of the output grid; None where the file alone does not tell them."""
+    if isinstance(grid, GridAround):
+        return grid.columns, grid.rows
+    if isinstance(grid, GridByMatrix):
+        return grid.shape
+    columns, rows = parameters.get("final_outnx"), parameters.get("final_outny")
+    return (int(columns), int(rows)) if columns and rows and grid == "auto" else None

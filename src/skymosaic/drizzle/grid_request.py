@@ -1,0 +1,96 @@
+"""What a campaign file asks of the output grid, in one form for all of its ways to say it.
+
+`drizzle.grid`, or AstroDrizzle's own ``final_*``, which mean what they mean there: drizzlepac's
+``wcs_functions.mergeWCS`` changes the grid that holds the exposures, or that of
+``final_refimage``, by what is given. ``final_ra`` and ``final_dec`` are the sky of the reference
+pixel, ``final_outnx`` and ``final_outny`` put it into the middle of a new frame, ``final_crpix1``
+and ``final_crpix2`` to a place in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from skymosaic.config import Drizzle
+from skymosaic.config.grid import (
+    PLACE,
+    REFERENCE,
+    GridAround,
+    GridByMatrix,
+    GridLike,
+    known_shape,
+)
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.grid import Grid
+
+
+@dataclass(frozen=True)
+class GridRequest:
+    """What a file asks of the output grid.
+
+    Parameters
+    ----------
+    like : str
+        An image, or ``STORE/CAMPAIGN``; empty where none is named.
+    only_image : bool
+        Whether `like` can be an image alone.
+    grid : Grid or None
+        A grid that the file gives with all of its numbers.
+    choice : mapping of str to object
+        What is asked for beside, under the names of drizzlepac's mergeWCS.
+    shape : (int, int) or None
+        Columns, rows; None where the file alone does not tell them.
+    """
+
+    like: str = ""
+    only_image: bool = False
+    grid: Grid | None = None
+    choice: Mapping[str, Any] = field(default_factory=dict)
+    shape: tuple[int, int] | None = None
+
+    @staticmethod
+    def of(drizzle: Drizzle, parameters: Mapping[str, Any]) -> GridRequest:
+        """Return what a file asks.
+
+        Parameters
+        ----------
+        drizzle : Drizzle
+            The section of the file.
+        parameters : mapping
+            AstroDrizzle's, as far as they are known; those that the file sets among them.
+        """
+        asked, given = drizzle.grid, drizzle.parameters
+        own, usual = pars.grid_choice(given), pars.grid_choice(parameters)
+        shape = known_shape(asked, given)
+        if isinstance(asked, GridLike):
+            return GridRequest(asked.like)
+        if isinstance(asked, GridByMatrix):
+            return GridRequest(
+                grid=Grid.of_matrix(asked.crval, asked.crpix, asked.cd, asked.shape), shape=shape
+            )
+        if isinstance(asked, GridAround):
+            sizes = {"scale": asked.scale, "rot": asked.rotation}
+            choice = {
+                **{"ra": asked.ra, "dec": asked.dec, "outnx": asked.columns, "outny": asked.rows},
+                **usual,
+                **{name: value for name, value in sizes.items() if value is not None},
+            }
+            return GridRequest(choice=choice, shape=shape)
+        places = {
+            name.removeprefix("final_"): given[name]
+            for name in PLACE
+            if name != REFERENCE and given.get(name) is not None
+        }
+        if reference := str(given.get(REFERENCE) or ""):
+            # The image tells the size and the angle of pixels, unless the user does.
+            return GridRequest(reference, True, choice={**own, **places}, shape=shape)
+        return GridRequest(choice={**usual, **places}, shape=shape)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the grid is the user's own, and not the one that holds the exposures."""
+        return bool(
+            self.like or self.grid is not None or {"ra", "outnx", "crpix1"} & {*self.choice}
+        )

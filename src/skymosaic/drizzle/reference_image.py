@@ -1,0 +1,157 @@
+"""The grid of a FITS image, for `drizzle.grid: {like: FILE}` and AstroDrizzle's final_refimage."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from astropy.io import fits
+from astropy.wcs import WCS, FITSFixedWarning, WcsError
+
+from skymosaic.drizzle.grid import Grid
+from skymosaic.errors import InputError
+
+_EXTENSION = re.compile(r"(?P<file>.+)\[(?P<extension>[^\[\]]+)\]")
+_SQUARE = (
+    "name an image on a tangent plane with square pixels, north and east as on the sky, such as "
+    "one that AstroDrizzle made; or give the numbers: drizzle.grid: {ra, dec, scale, rotation, "
+    "columns, rows}"
+)
+_TABLES = ("CPDIS1", "CPDIS2", "D2IMDIS1", "D2IMDIS2", "A_ORDER", "B_ORDER")
+_HALF_TURN = 180.0  # degrees, LONPOLE of every tangent plane whose y axis is that of its CD matrix
+_FRAMES = ("", "ICRS", "FK5")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A grid that was read.
+
+    Parameters
+    ----------
+    grid : Grid
+        The grid.
+    name : str
+        Where it is from, for people: ``FILE[SCI,1]``, or ``STORE/CAMPAIGN``.
+    sha256 : str
+        Of the header that told it; empty where a campaign's plan did.
+    """
+
+    grid: Grid
+    name: str
+    sha256: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values: a part of the key of a step that depends on it."""
+        return {"grid": self.grid.to_dict(), **({"sha256": self.sha256} if self.sha256 else {})}
+
+
+def split_extension(text: str) -> tuple[str, str]:
+    """Return a file's name and the extension behind it, ``file.fits[sci,1]``; empty for none."""
+    found = _EXTENSION.fullmatch(text)
+    return (text, "") if found is None else (found["file"], found["extension"].strip())
+
+
+def read_reference(file: Path | BinaryIO, name: str, extension: str = "") -> Reference:
+    """Return the grid of an image; pixels are not read.
+
+    Parameters
+    ----------
+    file : Path or binary file
+        FITS, packed or not.
+    name : str
+        What people call it.
+    extension : str
+        Number or name of its extension, such as ``1`` or ``sci,1``; empty: the first that is called
+        SCI and has a WCS, else the first with a WCS.
+
+    Raises
+    ------
+    InputError
+        It is no FITS file, has no such extension, or its grid is one that the engines cannot make.
+    """
+    with _fits_errors(name), warnings.catch_warnings():
+        warnings.simplefilter("ignore", (FITSFixedWarning, fits.verify.VerifyWarning))
+        with fits.open(file, memmap=False) as hdus:
+            hdu, label = _image_in(hdus, name, extension)
+            header = hdu.header.copy()
+            title = f"{name}[{label}]"
+            checksum = hashlib.sha256(header.tostring().encode()).hexdigest()
+            return Reference(_grid_of(header, title), title, checksum)
+
+
+@contextmanager
+def _fits_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, fits.VerifyError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise InputError(f"there is no file {name}; correct drizzle.grid") from None
+        raise InputError(
+            f"{name} cannot be read as a FITS image ({error}); name another, or fetch it again"
+        ) from None
+
+
+def _image_in(hdus: fits.HDUList, name: str, extension: str) -> tuple[Any, str]:
+    """Return the image that tells the grid, and what its extension is called."""
+    if extension:
+        key: Any = extension
+        if extension.isdecimal():
+            key = int(extension)
+        elif "," in extension:
+            word, _, ver = extension.rpartition(",")
+            key = (word.strip().upper(), int(ver)) if ver.strip().isdecimal() else extension
+        try:
+            return hdus[key], _label(hdus, hdus.index_of(key))
+        except (KeyError, IndexError):
+            known = ", ".join(_label(hdus, index) for index in range(len(hdus)))
+            raise InputError(f"{name} has no extension {extension}: it has {known}") from None
+    with_wcs = [index for index, hdu in enumerate(hdus) if "CRVAL1" in hdu.header]
+    if not with_wcs:
+        raise InputError(f"{name} has no WCS (no extension has CRVAL1); {_SQUARE}")
+    science = [index for index in with_wcs if hdus[index].name == "SCI"]
+    index = (science or with_wcs)[0]
+    return hdus[index], _label(hdus, index)
+
+
+def _label(hdus: fits.HDUList, index: int) -> str:
+    hdu = hdus[index]
+    return f"{hdu.name},{hdu.ver}" if index and hdu.name else str(index)
+
+
+def _grid_of(header: fits.Header, name: str) -> Grid:
+    """Return the grid of a header; refuse what the engines cannot make, by name."""
+    size = [header.get("NAXIS1", 0), header.get("NAXIS2", 0)]
+    if header.get("NAXIS") != 2 or not all(size):
+        raise InputError(
+            f"{name} has NAXIS = {header.get('NAXIS')}, and the grid of an image with two axes is "
+            f"wanted; {_SQUARE}"
+        )
+    types = [str(header.get(f"CTYPE{axis}", "")).strip() for axis in (1, 2)]
+    if found := [key for key in _TABLES if header.get(key)] or [t for t in types if "-SIP" in t]:
+        raise InputError(f"{name} has distortion ({found[0]}), as exposures have; {_SQUARE}")
+    if types != ["RA---TAN", "DEC--TAN"]:
+        raise InputError(
+            f"{name}: CTYPE is {' and '.join(types)}, and the engines make RA---TAN and DEC--TAN "
+            f"alone; {_SQUARE}"
+        )
+    frame = str(header.get("RADESYS", header.get("RADECSYS", ""))).strip().upper()
+    if frame not in _FRAMES:
+        raise InputError(f"{name}: RADESYS is {frame}, not ICRS or FK5; {_SQUARE}")
+    try:
+        wcs = WCS(header, naxis=2)
+    except (WcsError, ValueError, KeyError) as error:
+        raise InputError(f"{name}: its WCS cannot be read ({error}); {_SQUARE}") from None
+    if wcs.wcs.lonpole != _HALF_TURN:
+        raise InputError(f"{name}: LONPOLE is {wcs.wcs.lonpole:g}, not 180; {_SQUARE}")
+    (cd11, cd12), (cd21, cd22) = wcs.pixel_scale_matrix.tolist()
+    (ra, dec), (x, y) = wcs.wcs.crval.tolist(), wcs.wcs.crpix.tolist()
+    try:
+        return Grid.of_matrix((ra, dec), (x, y), ((cd11, cd12), (cd21, cd22)), (size[0], size[1]))
+    except ValueError as error:
+        raise InputError(f"{name}: {error}; {_SQUARE}") from None

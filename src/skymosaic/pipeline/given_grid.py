@@ -1,0 +1,84 @@
+"""The grid that `drizzle.grid` names: of an image on disk or in a bucket, or of a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from skymosaic.config import Campaign
+from skymosaic.config.fields import uri_scheme
+from skymosaic.drizzle.reference_image import Reference, read_reference, split_extension
+from skymosaic.drizzle.request import Request
+from skymosaic.errors import CampaignError
+from skymosaic.pipeline.place import parse_place
+from skymosaic.pipeline.results import PLAN
+from skymosaic.steps.step import Place, finished
+from skymosaic.store import open_store
+
+_GROUP_PARTS = 4  # of the name of a program's group: PROGRAM/PROPOSAL/TARGET/FILTER
+
+
+def reference_of(campaign: Campaign) -> Reference | None:
+    """Return the grid that a campaign file names or gives in full; None where it does neither.
+
+    Raises
+    ------
+    CampaignError, InputError
+        There is neither such a file nor such a campaign, or the engines cannot make its grid.
+    StoreError
+        A bucket may not be read, or does not answer.
+    """
+    request = Request.of(campaign).grid
+    if request.grid is not None:
+        return Reference(request.grid, "drizzle.grid")
+    if not request.like:
+        return None
+    s3 = campaign.store.model_dump(exclude={"uri"})
+    found = _of_image(request.like, s3)
+    if found is None and not request.only_image:
+        found = _of_campaign(request.like, s3)
+    if found is not None:
+        return found
+    if request.only_image:
+        raise CampaignError(
+            f"drizzle.parameters.final_refimage: there is no file {request.like}; correct the path"
+        )
+    raise CampaignError(
+        f"drizzle.grid.like: {request.like} is no file, and no campaign that has planned its "
+        "mosaic: correct the path, or run that campaign first"
+    )
+
+
+def _of_image(text: str, s3: Mapping[str, Any]) -> Reference | None:
+    """Return the grid of an image; None where there is no such file."""
+    file, extension = split_extension(text)
+    if uri_scheme(text) != "s3":
+        path = Path(text) if Path(text).is_file() else Path(file)
+        if not path.is_file():
+            return None
+        return read_reference(path, str(path), "" if str(path) == text else extension)
+    # Only who uses S3 pays for importing boto3.
+    from skymosaic.store.objects import open_object
+    from skymosaic.store.s3_client import S3Settings
+
+    stream = open_object(file, S3Settings(**s3))
+    if stream is None:
+        return None
+    with stream:
+        return read_reference(stream, file, extension)
+
+
+def _of_campaign(text: str, s3: Mapping[str, Any]) -> Reference | None:
+    """Return the grid of a campaign, or of a program's group; None where none was planned."""
+    for parts in (1, _GROUP_PARTS):
+        try:
+            root, name = parse_place(text, parts)
+        except CampaignError:  # too short for a group, or no place at all
+            continue
+        if uri_scheme(root) != "s3" and not Path(root).is_dir():
+            continue
+        done = finished(Place(open_store(root, s3), name, None), PLAN.step())
+        if done is not None:
+            return Reference(done.result.grid, text)
+    return None

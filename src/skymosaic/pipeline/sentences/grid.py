@@ -1,0 +1,86 @@
+"""What is told of the output grid: before anything runs, and of exposures that do not touch it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from skymosaic.drizzle.request import Request
+from skymosaic.hst.usable import left_out
+from skymosaic.pipeline.given_grid import reference_of
+
+if TYPE_CHECKING:
+    from skymosaic.config import Campaign
+    from skymosaic.drizzle.grid import Grid
+    from skymosaic.pipeline.results import PlanResult
+
+_PLANE = 4  # bytes of a pixel, float32
+
+
+def left_out_warnings(facts: PlanResult) -> list[str]:
+    """Return which exposures a grid of the user's own left out, a sentence for each."""
+    return [
+        left_out(f"{name} does not touch the output grid (drizzle.grid)")
+        for name in facts.left_out or ()
+    ]
+
+
+def grid_lines(campaign: Campaign) -> list[str]:
+    """Return what is known of the output grid before anything runs, a line each.
+
+    Raises
+    ------
+    CampaignError, InputError, StoreError
+        As `given_grid.reference_of`.
+    """
+    requested, reference = Request.of(campaign).grid, reference_of(campaign)
+    if not requested.is_given:
+        return [
+            "grid: auto, the smallest that holds all exposures; plan computes it once they are "
+            "there" + _pixels(requested.choice)
+        ]
+    if reference is not None and not requested.choice:
+        source = f"like {reference.name}" if requested.like else reference.name
+        return [f"grid: {source}", f"      {placed(reference.grid)}"]
+    start = "that of the exposures" if reference is None else f"like {reference.name}"
+    choice = requested.choice
+    lines = [f"grid: {start}, changed by plan to: {_changes(choice)}"]
+    if requested.shape is not None:
+        lines.append(f"      {_size(requested.shape)}")
+    return lines
+
+
+def placed(grid: Grid) -> str:
+    """Return a grid's centre, pixels, shape and size in a line."""
+    ra, dec = grid.centre
+    return (
+        f"centre RA {ra:.6f}, Dec {dec:.6f} (degrees), {grid.scale:.6g} arcsec a pixel, rotation "
+        f"{grid.rot:.6g} degrees; {_size(grid.shape)}"
+    )
+
+
+def _size(shape: tuple[int, int]) -> str:
+    columns, rows = shape
+    plane = columns * rows * _PLANE
+    return f"{columns} x {rows} pixels: a mosaic has {plane / 1e6:.3g} MB, and its weights as much"
+
+
+_WORDS = {
+    "ra": "RA {:.6f}",
+    "dec": "Dec {:.6f}",
+    "scale": "{:.6g} arcsec a pixel",
+    "rot": "rotation {:.6g} degrees",
+    "outnx": "{} columns",
+    "outny": "{} rows",
+    "crpix1": "crpix1 {:.6f}",
+    "crpix2": "crpix2 {:.6f}",
+}
+
+
+def _changes(choice: Mapping[str, Any]) -> str:
+    return ", ".join(word.format(choice[name]) for name, word in _WORDS.items() if name in choice)
+
+
+def _pixels(choice: Mapping[str, Any]) -> str:
+    lines = _changes(choice)
+    return f" ({told})" if told else ""

@@ -1,0 +1,83 @@
+"""Any object of a bucket, read in parts: of a large file its headers alone."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from skymosaic.errors import MissingError
+from skymosaic.store.s3_client import S3Settings, client, patiently, s3_errors
+
+_BUFFER = 1 << 16  # bytes that are asked for at once, at least: a header has some ten thousand
+
+
+class _Object(io.RawIOBase):
+    """An object as a file that can be sought in."""
+
+    def __init__(self, uri: str, settings: S3Settings, size: int) -> None:
+        self._uri, self._settings, self._size, self._at = uri, settings, size, 0
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tell that one can go to any place."""
+        return True
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place, and return it."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(start + offset, 0)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Read as much as there is room for; return the bytes that were read."""
+        last = min(self._at + len(buffer), self._size) - 1
+        if last < self._at:
+            return 0
+        wanted = f"bytes={self._at}-{last}"
+        data = _do(
+            self._uri,
+            self._settings,
+            lambda s3, there: s3.get_object(**there, Range=wanted)["Body"].read(),
+        )
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+def open_object(uri: str, settings: S3Settings) -> io.BufferedReader | None:
+    """Return an object for reading; None where there is none.
+
+    Parameters
+    ----------
+    uri : str
+        ``s3://BUCKET/KEY``.
+    settings : S3Settings
+        How to reach it.
+
+    Raises
+    ------
+    ForbiddenError, UnreachableError
+        It may not be read; the server does not answer.
+    """
+    try:
+        head = _do(uri, settings, lambda s3, there: s3.head_object(**there))
+    except MissingError:
+        return None
+    return io.BufferedReader(_Object(uri, settings, int(head["ContentLength"])), _BUFFER)
+
+
+def _do(uri: str, settings: S3Settings, act: Any) -> Any:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+
+    def translated() -> Any:
+        with s3_errors(uri):
+            return act(client(settings), {"Bucket": bucket, "Key": key})
+
+    return patiently(settings, translated)
