@@ -82,5 +82,5 @@ def _changes(choice: Mapping[str, Any]) -> str:
 
 
 def _pixels(choice: Mapping[str, Any]) -> str:
-    lines = _changes(choice)
-    return f" ({told})" if told else ""
+    changes = _changes(choice)
+    return f" ({changes})" if changes else ""
