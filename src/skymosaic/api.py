@@ -68,7 +68,7 @@ class Run:
             if self.complete
             else f"incomplete: {counted(len(self.missing), 'part')} missing"
         )
-        return f"<Run of {self.name} ({state}) in {self.where}>"
+        return f"<Run of {self.name} ({state}) in {self.address}>"
 
     @property
     def name(self) -> str:
@@ -76,7 +76,7 @@ class Run:
         return self._found.place.campaign
 
     @property
-    def where(self) -> str:
+    def address(self) -> str:
         """Where its products are."""
         return self._found.place.store.address(self.name)
 
@@ -183,15 +183,15 @@ class Run:
         stored = None if gathered is None else gathered.products.get(f"{name}.ecsv")
         if stored is not None:
             return ascii.read(self._read(stored).decode("utf-8"), format="ecsv")
-        if name not in self._made:
-            known = set(self._made)
+        if name not in self._assembled_tables:
+            known = set(self._assembled_tables)
             if gathered is not None:
                 files = [file for file in gathered.products if file.endswith(".ecsv")]
                 known |= {file.removesuffix(".ecsv") for file in files}
             listed = ", ".join(sorted(known)) or "none"
-            why = f" ({told})" if (told := why_absent(self._found, name)) else ""
-            raise MissingError(f"{self.where} has no table {name!r}{why}; there are: {listed}")
-        return self._made[name]
+            why = f" ({reason})" if (reason := why_absent(self._found, name)) else ""
+            raise MissingError(f"{self.address} has no table {name!r}{why}; there are: {listed}")
+        return self._assembled_tables[name]
 
     def mosaic(self, method: str) -> Mosaic:
         """Return the mosaic of a sky method with its weight map.
@@ -231,7 +231,7 @@ class Run:
         return reporting.report_text(self._found.place, reporting.require_form(form))
 
     @cached_property
-    def _made(self) -> Mapping[str, Table]:
+    def _assembled_tables(self) -> Mapping[str, Table]:
         """Tables of a run that broke off, or of one that an older version made."""
         from skymosaic.report.sheets import sheets
         from skymosaic.results import reporting
@@ -244,7 +244,7 @@ class Run:
         if method not in self._found.drizzled:
             why = why_no_method(self._found, method)
             raise MissingError(
-                f"{self.where} has no finished run of {method!r}; there are: "
+                f"{self.address} has no finished run of {method!r}; there are: "
                 f"{', '.join(self.methods) or 'none'}. {why}".rstrip()
             )
         return self._found.drizzled[method]

@@ -16,7 +16,7 @@ from skymosaic.errors import CampaignError, DamagedError, LockedError
 from skymosaic.journal.runs import campaign_lock
 from skymosaic.pipeline.results import RecordedRule
 from skymosaic.results import integrity
-from skymosaic.runs.running import is_told
+from skymosaic.runs.running import is_recorded
 from skymosaic.sky.static_rule import FirstRule
 from skymosaic.steps.step import finished, recorded_result
 from skymosaic.store import lease
@@ -229,9 +229,9 @@ def test_a_file_of_a_version_that_took_other_values(store: SmallStore) -> None:
     asked = load_campaign_text(text, "here", {})
     record = {"started": "", "ended": "", "state": "done", "expected": 0, "tasks": []}
     store.place.store.write_json("field/records/000001.json", {**record, "error": None})
-    assert is_told(asked, store.place)
+    assert is_recorded(asked, store.place)
     (store.where / "campaign.yaml").write_text(f"{text}compute: {{of_another_version: 1}}\n")
-    assert not is_told(asked, store.place)
+    assert not is_recorded(asked, store.place)
 
 
 def test_files_with_names_that_cannot_be_ours(store: SmallStore) -> None:

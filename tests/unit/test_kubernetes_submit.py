@@ -192,7 +192,7 @@ def test_what_could_not_be_taken_back_is_named(
     (tmp_path / "job").write_text(json.dumps({"kind": "Job", "spec": {"suspend": True}}))
     with pytest.raises(LockedError, match=r"suspended.*kubectl --namespace skymosaic delete job"):
         submit.submit(job)
-    assert submit.fate(handed_over(job)).told == "Kubernetes says: the job is suspended"
+    assert submit.fate(handed_over(job)).message == "Kubernetes says: the job is suspended"
 
 
 def test_a_job_that_is_at_work_is_left_alone(asked: Asked, job: Job, tmp_path: Path) -> None:
@@ -219,14 +219,14 @@ def test_why_a_job_ended_is_told_with_where_its_logs_are(
 ) -> None:
     failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "late"}
     (tmp_path / "job").write_text(json.dumps({"status": {"conditions": [failed]}}))
-    told = submit.fate(handed_over(job)).told
+    told = submit.fate(handed_over(job)).message
     assert "DeadlineExceeded: late" in told
     assert "kubectl --namespace skymosaic logs" in told
     # While it is handed over, that is the job of the last time.
     assert submit.fate(handed_over(job, what="")) == Fate("unknown")
     (tmp_path / "job").unlink()
     gone = submit.fate(handed_over(job))
-    assert gone.state == "unknown" and "skymosaic-field in namespace skymosaic" in gone.told
+    assert gone.state == "unknown" and "skymosaic-field in namespace skymosaic" in gone.message
     assert submit.fate(handed_over(job, what="")) == Fate("unknown")
 
 

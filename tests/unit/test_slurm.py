@@ -272,7 +272,7 @@ def test_the_remedy_for_too_little_memory_is_told(tmp_path: Path) -> None:
     (tmp_path / "worker-7.log").write_text(
         "slurmstepd: error: StepId=7.batch exceeded memory limit (2 > 1), being killed\n"
     )
-    told = slurm.told("a worker died repeatedly", "job 7 FAILED", tmp_path)
+    told = slurm.explained("a worker died repeatedly", "job 7 FAILED", tmp_path)
     assert "Slurm says: job 7 FAILED. The jobs' logs say: slurmstepd: error" in told
     assert "raise compute.slurm.memory" in told
 
@@ -336,7 +336,7 @@ def test_the_fate_of_a_submission_is_told_while_slurm_knows(
     handed_over = Submission("id", "slurm", 0, "now", "me", text, what="Slurm job 7")
     found = submission.fate(handed_over)
     assert found.state == state
-    assert told in found.told if told else found.told == ""
+    assert told in found.message if told else found.message == ""
 
 
 def test_slurm_is_asked_for_its_partition(tmp_path: Path, monkeypatch) -> None:

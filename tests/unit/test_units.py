@@ -15,7 +15,7 @@ from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.skies import find_skies
 from skymosaic.hst.exposure import Chip, Exposure, read_exposure
-from skymosaic.hst.units import as_told, header_unit
+from skymosaic.hst.units import header_unit, with_seconds
 from skymosaic.methods import METHODS
 from skymosaic.report.documents import document, markdown
 from skymosaic.report.figures import scatter
@@ -49,7 +49,7 @@ def published(levels: list[float], seconds: list[float]) -> dict[str, list[SkyVa
         "globalmin+match": levels,
     }
     return {
-        method: as_told(
+        method: with_seconds(
             [
                 SkyValue(one.rootname, n, level * one.exptime, one.brightness_factor(n))
                 for one, level in zip(exposures, skies, strict=True)
@@ -129,7 +129,7 @@ def test_all_that_shows_skies_shows_rates() -> None:
 
 def test_rates_are_what_the_header_holds_to_the_last_digit() -> None:
     value = SkyValue("a", 1, 1 / 3, 60.0)
-    assert as_told([value], [camera("a", 500.0, counts=False)]) == [value]
+    assert with_seconds([value], [camera("a", 500.0, counts=False)]) == [value]
     assert value.rate == 1 / 3
 
 
@@ -166,7 +166,7 @@ def rates(folder: Path, names: list[str]) -> np.ndarray:
     choices = {method: SkyChoice(method) for method in METHODS}
     made = find_skies(folder, exposures, choices, pars.resolve({}))
     table = mdrizsky_table(
-        {method: as_told(sky.values, exposures) for method, sky in made.items()},
+        {method: with_seconds(sky.values, exposures) for method, sky in made.items()},
         header_unit(exposures),
     )
     return np.array([skies(table)[method] for method in METHODS])

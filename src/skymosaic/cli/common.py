@@ -28,7 +28,7 @@ def say(*lines: str, err: bool = False) -> None:
     click.echo("\n".join(map(shown, lines)), err=err)
 
 
-_ASKED_BY_US = (CancelledError, LockedError, WalltimeError)  # a signal is how that is done
+_OUR_INTERRUPTIONS = (CancelledError, LockedError, WalltimeError)  # a signal is how that is done
 
 campaign_file = click.argument("config", type=click.Path(path_type=Path))
 store_option = click.option(
@@ -74,18 +74,18 @@ def ended_cleanly(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def wrapped(*args: Any, **options: Any) -> None:
         # A batch system ends a job with SIGTERM: workers are to be stopped then, too.
-        asked = signals.Asked()
+        request = signals.EndRequest()
         try:
-            with signals.raised(asked):
+            with signals.raised(request):
                 command(*args, **options)
             return
         except BaseException as raised:
             error = raised
-        if asked.by is not None and not isinstance(error, _ASKED_BY_US):
+        if request.by is not None and not isinstance(error, _OUR_INTERRUPTIONS):
             # Whatever came of it: libraries make other errors of an interruption.
-            if asked.by == signal.SIGINT and not isinstance(error, SystemExit):
+            if request.by == signal.SIGINT and not isinstance(error, SystemExit):
                 say(signals.GO_ON, err=True)
-            sys.exit(signals.exit_code(asked.by))
+            sys.exit(signals.exit_code(request.by))
         _end(error)
 
     return wrapped
@@ -127,7 +127,7 @@ class Stored:
     """What its file says, where it is named by a file."""
 
 
-_WHERE = (
+_NAMING = (
     "STORE/CAMPAIGN names the campaign: its store (a folder or s3://BUCKET/PREFIX), a slash, and "
     "its name."
 )
@@ -146,13 +146,13 @@ def stored_campaign(command: Callable[..., Any]) -> Callable[..., Any]:
     """
     either = click.argument("named", metavar="STORE/CAMPAIGN|CONFIG")
     return _named(
-        command, f"{_WHERE} CONFIG, its campaign file, can be given instead.", either, store_option
+        command, f"{_NAMING} CONFIG, its campaign file, can be given instead.", either, store_option
     )
 
 
 def stored_place(command: Callable[..., Any]) -> Callable[..., Any]:
     """Do as `stored_campaign` for a command that is to be given STORE/CAMPAIGN alone."""
-    return _named(command, _WHERE, click.argument("named", metavar="STORE/CAMPAIGN"))
+    return _named(command, _NAMING, click.argument("named", metavar="STORE/CAMPAIGN"))
 
 
 def _named(

@@ -44,7 +44,7 @@ def _run(
 ) -> None:
     ended: list[int] = []
     # The first that is registered is the last that is done.
-    atexit.register(_end_as_asked, ended)
+    atexit.register(_end_by_signal, ended)
     outputs.forgive()
     signals.end_at_once()
     try:
@@ -57,7 +57,7 @@ def _run(
         raise
 
 
-def _end_as_asked(ended: list[int]) -> None:
+def _end_by_signal(ended: list[int]) -> None:
     """End with the exit code of a signal: Python may end itself by Ctrl-C's signal instead."""
     for code in ended:
         for stream in (sys.stdout, sys.stderr):

@@ -59,10 +59,10 @@ def _drizzlepac_defaults(campaign: Campaign) -> list[str]:
         given = campaign.align.imagefind
         chosen = [] if "conv_width" in given else ["conv_width"]
         chosen += [] if NOISE_IS_GIVEN & set(given) else ["the noise", "the threshold"]
-        told = (
+        chosen_later = (
             f"; chosen from the images when they are aligned: {', '.join(chosen)}" if chosen else ""
         )
-        lines.append(f"imagefind: {dict(given)}{told}")
+        lines.append(f"imagefind: {dict(given)}{chosen_later}")
     return lines
 
 

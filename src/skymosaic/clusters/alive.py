@@ -37,16 +37,16 @@ def of_host() -> list[str]:
     memory = format_bytes(limits.memory())
     return [
         f"local: {counted(limits.cores(), 'core')}, {memory} for this process and its own",
-        f"versions: {_told(versions())}",
+        f"versions: {_listed(versions())}",
     ]
 
 
 def of_scheduler(client: Client) -> list[str]:
     """Return what a scheduler says of itself and its workers, a line each."""
-    told = client.scheduler_info(n_workers=-1)
-    workers: dict[str, Any] = told["workers"]
+    info = client.scheduler_info(n_workers=-1)
+    workers: dict[str, Any] = info["workers"]
     lines = [
-        f"scheduler {told['address']}: alive, {counted(len(workers), 'worker')}",
+        f"scheduler {info['address']}: alive, {counted(len(workers), 'worker')}",
         f"dashboard: {dashboard_of(client) or 'none'}",
     ]
     for host, here in sorted(_by_host(workers).items()):
@@ -58,10 +58,10 @@ def of_scheduler(client: Client) -> list[str]:
             f"{format_bytes(used)} used of {format_bytes(limit) if limit else 'no limit'}"
         )
     found = client.run(_versions_or_none) if workers else {}
-    for text, count in Counter(map(_told, found.values())).most_common():
+    for text, count in Counter(map(_listed, found.values())).most_common():
         lines.append(f"versions of {counted(count, 'worker')}: {text}")
-    ours = _told(versions())
-    if any(_told(theirs) != ours for theirs in found.values()):
+    ours = _listed(versions())
+    if any(_listed(theirs) != ours for theirs in found.values()):
         lines.append(f"versions here, which differ: {ours}")
     return lines
 
@@ -80,5 +80,5 @@ def _by_host(workers: dict[str, Any]) -> dict[str, list[Any]]:
     return hosts
 
 
-def _told(found: dict[str, str]) -> str:
+def _listed(found: dict[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in found.items())

@@ -29,7 +29,7 @@ class Job:
     """Drives a campaign from a worker; takes the file's text and the submission's id."""
     submission: Submission | None = None
     """What the store tells of it; None while nothing is handed over, only shown."""
-    where: str = ""
+    address: str = ""
     """``STORE/CAMPAIGN``, as commands name it."""
 
 
@@ -49,7 +49,7 @@ class Fate:
 
     state: Literal["alive", "ended", "unknown"]
     """Whether it waits or is at work there, has ended, or is not known (any more)."""
-    told: str = ""
+    message: str = ""
     """What it waits for or why it ended, in the cluster's words; empty where nobody knows."""
 
 

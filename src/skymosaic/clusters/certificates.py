@@ -33,7 +33,7 @@ def of_run(lasting: timedelta = _YEAR) -> Security:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "skymosaic")])
     now = datetime.now(UTC)
-    made = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -44,7 +44,7 @@ def of_run(lasting: timedelta = _YEAR) -> Security:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    certificate = made.public_bytes(serialization.Encoding.PEM).decode()
+    certificate = signed.public_bytes(serialization.Encoding.PEM).decode()
     private = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -82,11 +82,11 @@ def environment(folder: PurePath) -> dict[str, str]:
     """
     certificate, key = str(folder / CERTIFICATE), str(folder / KEY)
     comm = "DASK_DISTRIBUTED__COMM__"
-    made = {f"{comm}REQUIRE_ENCRYPTION": "True", f"{comm}TLS__CA_FILE": certificate}
+    variables = {f"{comm}REQUIRE_ENCRYPTION": "True", f"{comm}TLS__CA_FILE": certificate}
     for role in _ROLES:
-        made[f"{comm}TLS__{role.upper()}__CERT"] = certificate
-        made[f"{comm}TLS__{role.upper()}__KEY"] = key
-    return made
+        variables[f"{comm}TLS__{role.upper()}__CERT"] = certificate
+        variables[f"{comm}TLS__{role.upper()}__KEY"] = key
+    return variables
 
 
 def security_of(folder: Path) -> Security:

@@ -36,8 +36,8 @@ def of_scheduler(address: str, patience: float) -> Mapping[str, Any]:
     async def ask() -> Mapping[str, Any]:
         arguments = Security().get_connection_args("client")
         async with rpc(address, connection_args=arguments) as server:
-            told: Mapping[str, Any] = await server.versions()
-            return told
+            versions: Mapping[str, Any] = await server.versions()
+            return versions
 
     async def ask_for_a_while() -> Mapping[str, Any]:
         return await asyncio.wait_for(ask(), min(patience, _SHORTEST))
@@ -50,14 +50,14 @@ def of_scheduler(address: str, patience: float) -> Mapping[str, Any]:
         return {}
 
 
-def require_ours(who: str, told: Mapping[str, Any]) -> None:
+def require_ours(who: str, reported: Mapping[str, Any]) -> None:
     """Refuse versions of Dask, and of what it is made of, that are not ours.
 
     Parameters
     ----------
     who : str
         Whose they are, for people.
-    told : mapping
+    reported : mapping
         As `distributed.versions.get_versions` returns it; nothing is known where it is empty.
 
     Raises
@@ -65,7 +65,7 @@ def require_ours(who: str, told: Mapping[str, Any]) -> None:
     InstallationError
         They are others.
     """
-    theirs, ours = dict(told.get("packages") or {}), dict(get_versions()["packages"])
+    theirs, ours = dict(reported.get("packages") or {}), dict(get_versions()["packages"])
     for name, parts in _PARTS.items():
         here, there = ours.get(name), theirs.get(name)
         if here and there and here.split(".")[:parts] != there.split(".")[:parts]:

@@ -183,8 +183,8 @@ def _read(
     except yaml.MarkedYAMLError as error:
         # The error's own text quotes the file, which may hold what must not reach a log.
         mark = error.problem_mark or error.context_mark
-        where = f"{line}{mark.line + 1}" if mark else whole
-        raise CampaignError(f"{where}: is not valid YAML: {error.problem}") from None
+        place = f"{line}{mark.line + 1}" if mark else whole
+        raise CampaignError(f"{place}: is not valid YAML: {error.problem}") from None
     except yaml.reader.ReaderError as error:
         raise CampaignError(
             f"{whole}: character {error.position} is not allowed in YAML: {error.reason}"
@@ -228,8 +228,8 @@ class _Walk:
             inner = (*key, name_node.value)
             if inner in self.lines:
                 first = self.lines[inner]
-                where = f"on lines {first} and {line}" if line > first else f"on line {line}"
-                self.problems.append(Problem(inner, f"is given twice, {where}", line))
+                place = f"on lines {first} and {line}" if line > first else f"on line {line}"
+                self.problems.append(Problem(inner, f"is given twice, {place}", line))
             else:
                 self.lines[inner] = line
             self.value(value_node, inner)
@@ -248,17 +248,17 @@ class _Walk:
         kind = node.tag.removeprefix(_TAG)
         if kind not in ("int", "float"):
             return
-        told = ""
+        problem = ""
         if any(_fits(key, field) for field in self._text_fields):
             node.tag = f"{_TAG}str"
         elif kind == "int" and _LEADING_ZERO.fullmatch(node.value):
-            told = "can be read as a decimal or an octal number: write it without leading zeros"
+            problem = "can be read as a decimal or an octal number: write it without leading zeros"
         elif kind == "int" and len(node.value) > _LONGEST_NUMBER:
-            told = f"is a number of more than {_LONGEST_NUMBER} digits"
-        if told:
+            problem = f"is a number of more than {_LONGEST_NUMBER} digits"
+        if problem:
             node.tag = f"{_TAG}str"
             shown = node.value[:_LONGEST_NUMBER]
-            self.problems.append(Problem(key, f"{shown} {told}"))
+            self.problems.append(Problem(key, f"{shown} {problem}"))
 
 
 def _fits(key: KeyPath, field: tuple[str, ...]) -> bool:

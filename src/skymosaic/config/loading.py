@@ -75,19 +75,19 @@ def load_campaign(
     return _campaign(document, path, path.parent, overrides or {}, settings)
 
 
-def load_campaign_text(text: str, where: str, overrides: Mapping[str, Any]) -> Campaign:
+def load_campaign_text(text: str, origin: str, overrides: Mapping[str, Any]) -> Campaign:
     """Return the campaign of a text, such as a store holds it; all else as for `load_campaign`.
 
     Parameters
     ----------
     text
         YAML.
-    where
+    origin
         Tells people where it is from. Relative paths in it are relative to the current folder.
     overrides
         Values by dotted key, which override the text.
     """
-    return _campaign(parse_document(text, where, TEXT_FIELDS), where, Path.cwd(), overrides)
+    return _campaign(parse_document(text, origin, TEXT_FIELDS), origin, Path.cwd(), overrides)
 
 
 def _campaign(

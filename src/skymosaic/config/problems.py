@@ -132,8 +132,8 @@ def message(
             found.append((0, f"command line: {text}"))
             continue
         line = problem.line or _nearest_line(problem.key, lines)
-        where = f"{path} line {line}" if line else f"{path}"
-        found.append((line, f"{where}: {text}"))
+        place = f"{path} line {line}" if line else f"{path}"
+        found.append((line, f"{place}: {text}"))
     texts = [shown(text) for _, text in sorted(found, key=lambda item: item[0])]
     return "\n".join(dict.fromkeys(texts))
 

@@ -175,10 +175,10 @@ class SimulatedSource(Section):
         return self
 
     @model_validator(mode="after")
-    def _displaced_tiles_are_made(self) -> Self:
+    def _displaced_tiles_are_simulated(self) -> Self:
         sets = [tiles or self.tiles for tiles in self.filters.values()] or [self.tiles]
-        made = {tile for tiles in sets for tile in tiles}
-        strangers = [tile for tile in self.displace if all(sets) and tile not in made]
+        simulated = {tile for tiles in sets for tile in tiles}
+        strangers = [tile for tile in self.displace if all(sets) and tile not in simulated]
         if strangers:
             raise ValueError(f"displace names {strangers[0]!r}, which is not among tiles")
         return self

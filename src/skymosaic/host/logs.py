@@ -131,7 +131,7 @@ def log_to_stderr(verbose: int, quiet: bool, as_json: bool) -> None:
         if not record.name.startswith("skymosaic"):
             # Dask tells of its own workings, and libraries that they were interrupted; what
             # matters to users comes as events and errors.
-            is_noise = record.name.startswith("distributed") or signals.was_asked()
+            is_noise = record.name.startswith("distributed") or signals.was_interrupted()
             return verbose >= 2 or not is_noise
         return record.levelno >= level
 

@@ -49,12 +49,12 @@ def folder(root: Path | None, label: str) -> Iterator[Path]:
     label : str
         A word in its name, for people who look.
     """
-    made = make_folder(root, label)
+    folder = make_folder(root, label)
     try:
-        with locked(made):
-            yield made
+        with locked(folder):
+            yield folder
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_folder(root: Path | None, label: str) -> Path:
@@ -70,16 +70,16 @@ def make_folder(root: Path | None, label: str) -> Path:
     StoreError
         It cannot be made.
     """
-    where = base(root)
+    parent = base(root)
     try:
-        where.mkdir(parents=True, exist_ok=True)
-        sweep(where)
-        return Path(tempfile.mkdtemp(prefix=f"{_prefix()}{label}-", dir=where))
+        parent.mkdir(parents=True, exist_ok=True)
+        sweep(parent)
+        return Path(tempfile.mkdtemp(prefix=f"{_prefix()}{label}-", dir=parent))
     except OSError as error:
         # Not all that is made in the system's folder goes by compute.scratch.
         which = "compute.scratch" if root else "compute.scratch and the environment variable TMPDIR"
         raise StoreError(
-            f"no scratch folder can be made in {where} ({error.strerror}); free it, or set "
+            f"no scratch folder can be made in {parent} ({error.strerror}); free it, or set "
             f"{which} to another"
         ) from None
 
@@ -137,8 +137,8 @@ def private_folder(path: Path) -> Path:
     found = _our_folders(path)
     if not found:
         # Nobody can sit at a name that nobody can guess. Two processes may make one each at once.
-        made = Path(tempfile.mkdtemp(prefix=f"{path.name}-", dir=path.parent))
-        found = _our_folders(path) or [made]
+        own = Path(tempfile.mkdtemp(prefix=f"{path.name}-", dir=path.parent))
+        found = _our_folders(path) or [own]
     return found[0]
 
 
@@ -229,11 +229,11 @@ def _is_old(folder: Path) -> bool:
 
 
 @contextmanager
-def locked(made: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder that `make_folder` made: it is in use."""
     # Locked before it has its name: nobody can find it unlocked.
-    new = made / (LOCK + ".new")
+    new = folder / (LOCK + ".new")
     with new.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        new.rename(made / LOCK)
+        new.rename(folder / LOCK)
         yield

@@ -43,12 +43,12 @@ def interruption(error: BaseException) -> str:
 _came: list[int] = []
 
 
-def was_asked() -> bool:
+def was_interrupted() -> bool:
     """Tell whether this process was asked to end, by a signal that was raised."""
     return bool(_came)
 
 
-class Asked:
+class EndRequest:
     """Whether a command was asked to end."""
 
     def __init__(self) -> None:
@@ -79,22 +79,22 @@ def ending_at_once() -> Iterator[None]:
 
 
 @contextmanager
-def raised(asked: Asked) -> Iterator[None]:
-    """Let signals raise KeyboardInterrupt or SystemExit meanwhile, and be noted in `asked`."""
+def raised(request: EndRequest) -> Iterator[None]:
+    """Let signals raise KeyboardInterrupt or SystemExit meanwhile, and be noted in `request`."""
     hook = sys.unraisablehook
 
     def not_lost(what: Any) -> None:
         # Raised while an object was being deleted: Python tells of it, and goes on.
-        if asked.by is None or not isinstance(what.exc_value, KeyboardInterrupt | SystemExit):
+        if request.by is None or not isinstance(what.exc_value, KeyboardInterrupt | SystemExit):
             hook(what)
             return
-        again = threading.Timer(_AGAIN, os.kill, (os.getpid(), asked.by))
+        again = threading.Timer(_AGAIN, os.kill, (os.getpid(), request.by))
         again.daemon = True
         again.start()
 
     sys.unraisablehook = not_lost
     try:
-        with _handled(asked._raise):
+        with _handled(request._raise):
             yield
     finally:
         sys.unraisablehook = hook

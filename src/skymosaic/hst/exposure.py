@@ -464,8 +464,8 @@ def _nominal_scale(
 
     As ``SkyLineMember._get_pixel_scale`` of stsci.skypac 1.0.12.
     """
-    for where, name in ((header, "PAMSCALE"), (primary, "PAMSCALE"), (primary, "IDCSCALE")):
-        if name in where:
-            return _number(path, where, name)
+    for cards, name in ((header, "PAMSCALE"), (primary, "PAMSCALE"), (primary, "IDCSCALE")):
+        if name in cards:
+            return _number(path, cards, name)
     scale = 3600.0 * float(np.sqrt(abs(np.linalg.det(cd))))
     return scale if scale > 0 else None

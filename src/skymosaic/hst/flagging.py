@@ -37,18 +37,18 @@ def free_flag(used: int) -> int | None:
     return next((1 << bit for bit in reversed(range(16)) if not used >> bit & 1), None)
 
 
-def set_flag(quality: fits.ImageHDU, where: NDArray[np.bool_], flag: int) -> None:
+def set_flag(quality: fits.ImageHDU, mask: NDArray[np.bool_], flag: int) -> None:
     """Set a flag at some pixels.
 
     Parameters
     ----------
     quality : ImageHDU
         DQ, which is changed. What has 8 bits gets 16: the flag would be lost in them.
-    where : array of bool
+    mask : array of bool
         The pixels, shape of DQ.
     flag : int
         One of the 16 bits.
     """
     if quality.data.dtype.itemsize < np.dtype(np.int16).itemsize:
         quality.data = quality.data.astype(np.int16)
-    quality.data[where] |= np.uint16(flag).astype(quality.data.dtype)
+    quality.data[mask] |= np.uint16(flag).astype(quality.data.dtype)

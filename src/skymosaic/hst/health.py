@@ -130,22 +130,22 @@ def why_unmeasurable(chips: Sequence[ChipHealth], name: str) -> str | None:
         What to call it.
     """
     for chip in chips:
-        where = f"{name}[SCI,{chip.extver}]"
+        extension = f"{name}[SCI,{chip.extver}]"
         if not chip.good:
             return (
-                f"{where}: DQ flags every pixel, so there is no sky to measure; leave the "
+                f"{extension}: DQ flags every pixel, so there is no sky to measure; leave the "
                 "file out, fetch it again, or set sky_bits to the flags that do not matter"
             )
         if chip.missing:
             no_number = "is not a number" if chip.missing == 1 else "are not numbers"
             return (
-                f"{where}: {counted(chip.missing, 'pixel')} that DQ does not mask {no_number} "
+                f"{extension}: {counted(chip.missing, 'pixel')} that DQ does not mask {no_number} "
                 f"(NaN or infinite), and would spread into the mosaic; {_flag_them(chip.ignored)}, "
                 "fetch the file again, or leave it out"
             )
         if chip.lowest == chip.highest:
             return (
-                f"{where}: every good pixel is {chip.lowest:g}, so this is not an exposure of "
+                f"{extension}: every good pixel is {chip.lowest:g}, so this is not an exposure of "
                 "the sky; fetch the file again, or leave it out"
             )
     return None

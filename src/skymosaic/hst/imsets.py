@@ -35,7 +35,7 @@ def split_imsets(path: Path) -> list[Path]:
     InputError
         An exposure has no EXPNAME, or two have the same.
     """
-    made = []
+    paths = []
     with fits.open(path, memmap=False) as hdus:
         versions = [hdu.ver for hdu in hdus if hdu.name == "SCI"]
         names = [_name(path, hdus, version, len(versions)) for version in versions]
@@ -55,12 +55,12 @@ def split_imsets(path: Path) -> list[Path]:
                     hdu.header["ROOTNAME"] = name
                 parts[0].header["FILENAME"] = f"{name}_flt.fits"
                 parts[0].header["NEXTEND"] = 3
-            made.append(path.with_name(f"{name}_flt.fits"))
-            parts.writeto(made[-1].with_suffix(".part"))
+            paths.append(path.with_name(f"{name}_flt.fits"))
+            parts.writeto(paths[-1].with_suffix(".part"))
     path.unlink()
-    for part in made:
+    for part in paths:
         part.with_suffix(".part").rename(part)
-    return made
+    return paths
 
 
 def _name(path: Path, hdus: fits.HDUList, version: int, count: int) -> str:

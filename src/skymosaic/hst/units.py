@@ -36,7 +36,7 @@ def _quantum(exposures: Sequence[Exposure]) -> str:
     return "electron" if imager is None else imager.pixels.removesuffix(" / s")
 
 
-def as_told(values: Iterable[SkyValue], exposures: Iterable[Exposure]) -> list[SkyValue]:
+def with_seconds(values: Iterable[SkyValue], exposures: Iterable[Exposure]) -> list[SkyValue]:
     """Return sky values that know the time by which a rate is made of them.
 
     Parameters

@@ -218,7 +218,7 @@ def warnings_of(images: Sequence[Exposure]) -> list[str]:
                 f"{name}: AstroDrizzle leaves skies and mosaics in counts (DN), not electrons; "
                 "where this report says e-, read counts."
             )
-    told: tuple[tuple[str, Callable[[Exposure], str | None]], ...] = (
+    rules: tuple[tuple[str, Callable[[Exposure], str | None]], ...] = (
         ("is not an image of the sky in one filter", _no_image),
         ("was taken through a polariser: exposures of other angles differ", _polariser),
         ("has another filter in each quarter of the field", _quarters),
@@ -232,7 +232,7 @@ def warnings_of(images: Sequence[Exposure]) -> list[str]:
         ),
         ("has no distortion model; its pixel scale is that of the CD matrix", _without_model),
     )
-    for what, tell in told:
+    for what, tell in rules:
         found = [(e.name, value) for e in exposures if (value := tell(e))]
         if found:
             values = _some(list(dict.fromkeys(value for _, value in found)))

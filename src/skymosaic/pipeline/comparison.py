@@ -14,7 +14,7 @@ from skymosaic.config import Campaign
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.request import Request
 from skymosaic.evidence.reduction import Floats
-from skymosaic.hst.units import as_told, header_unit, mosaic_unit
+from skymosaic.hst.units import header_unit, mosaic_unit, with_seconds
 from skymosaic.pipeline.drizzle import read_previews, require_equal_weights
 from skymosaic.pipeline.finished import Findings
 from skymosaic.pipeline.results import (
@@ -247,7 +247,7 @@ def comparison_input(
 
     planned, exposures = found.planned, found.exposures
     return ComparisonInput(
-        runs={m: as_told(run.result.sky, exposures) for m, run in found.drizzled.items()},
+        runs={m: with_seconds(run.result.sky, exposures) for m, run in found.drizzled.items()},
         groups=() if planned is None else planned.result.groups,
         polygons={exposure.rootname: exposure.polygons for exposure in exposures},
         images=images,

@@ -46,22 +46,22 @@ def status_of(place: Place, *, ask: bool = True) -> Status:
         fate = handover.fate_of(submission) if ask else None
         # Its run may have begun, and even ended, while the cluster was asked.
         if submission == submissions.read(place) and submission.is_pending(place):
-            told = "" if fate is None else fate.told
-            if fate is not None and fate.state == "ended" and told:
-                error = as_record(ComputeError(f"it ended before its run began. {told}"))
+            message = "" if fate is None else fate.message
+            if fate is not None and fate.state == "ended" and message:
+                error = as_record(ComputeError(f"it ended before its run began. {message}"))
                 return _submitted(RunState.FAILED, replace(submission, error=error))
-            return _submitted(RunState.SUBMITTED, submission, told)
+            return _submitted(RunState.SUBMITTED, submission, message)
         return status_of(place, ask=ask)
     status = last_status(place)
     if status is None:
-        where = place.store.address(place.campaign)
-        raise MissingError(f"{where} holds no record of a run; run the campaign")
+        address = place.store.address(place.campaign)
+        raise MissingError(f"{address} holds no record of a run; run the campaign")
     return status
 
 
-def _submitted(state: RunState, submission: Submission, told: str = "") -> Status:
+def _submitted(state: RunState, submission: Submission, message: str = "") -> Status:
     what = f"{submission.what or 'being handed over'}, by {submission.by}"
-    what += f". {told}" if told else ""
+    what += f". {message}" if message else ""
     return Status(state, submission.submitted, None, what, 0, [], submission.error)
 
 

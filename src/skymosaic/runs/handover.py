@@ -62,8 +62,8 @@ def submit(campaign: Campaign) -> Submitted:
         submission = Submission.of(place, campaign.compute.backend, job.text)
         submission.write(place)
         try:
-            where = place.store.address(place.campaign)
-            submitted = cluster.submit(replace(job, submission=submission, where=where))
+            address = place.store.address(place.campaign)
+            submitted = cluster.submit(replace(job, submission=submission, address=address))
         except BaseException:
             submissions.forget(place)
             raise
@@ -83,25 +83,26 @@ def cancel(place: Place, submission: Submission, campaign: Campaign) -> None:
     campaign : Campaign
         As it was handed over.
     """
-    where = place.store.address(place.campaign)
-    job = Job(campaign, submission.text, drive, submission, where)
+    address = place.store.address(place.campaign)
+    job = Job(campaign, submission.text, drive, submission, address)
     hand_over_of(submission.backend).cancel(job)
     submissions.forget(place)
 
 
 def _require_idle(place: Place) -> None:
-    where = place.store.address(place.campaign)
+    address = place.store.address(place.campaign)
     holder = lease.look(place.store, campaign_lock(place)).holder
     if holder is not None:
         raise LockedError(
-            f"{where} is running already ({holder}); nothing was submitted. Follow it with "
-            f"`skymosaic status {where}`, or end it with `skymosaic cancel {where}`"
+            f"{address} is running already ({holder}); nothing was submitted. Follow it with "
+            f"`skymosaic status {address}`, or end it with `skymosaic cancel {address}`"
         )
     last = submissions.read(place)
     if last is not None and is_waiting(place, last):
         raise LockedError(
-            f"{where} was submitted at {last.submitted} by {last.by} ({last.what}) and is still "
-            f"queued; nothing was submitted now. Withdraw it with `skymosaic cancel {where}` first"
+            f"{address} was submitted at {last.submitted} by {last.by} ({last.what}) and is still "
+            f"queued; nothing was submitted now. Withdraw it with `skymosaic cancel {address}` "
+            "first"
         )
 
 

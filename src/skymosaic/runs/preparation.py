@@ -46,7 +46,7 @@ def lines(campaign: Campaign) -> list[str]:
         [group] = groups
         require_admissible(campaign, group.parcels)
     tasks = tasks_of_groups(campaign, groups)
-    told = [
+    summary = [
         f"campaign {campaign.name}, back end {campaign.compute.backend}, "
         f"store {place.store.address(place.campaign)}",
         f"graph: {counted(len(tasks), 'task')}",
@@ -58,10 +58,10 @@ def lines(campaign: Campaign) -> list[str]:
         *decided_at_plan(campaign),
     ]
     if campaign.compute.backend == "local":
-        return [*told, "documents: none; `skymosaic run` runs it here"]
+        return [*summary, "documents: none; `skymosaic run` runs it here"]
     for name, text in handover.documents(campaign).items():
-        told += ["", f"--- {name}", text.rstrip("\n")]
-    return told
+        summary += ["", f"--- {name}", text.rstrip("\n")]
+    return summary
 
 
 def _group_line(campaign: Campaign, group: Group) -> str:
@@ -80,33 +80,33 @@ def _memory(campaign: Campaign, place: Place, mosaics: int) -> list[str]:
     """Return what a worker needs, what its cluster is asked for, and what is known of this run."""
     expected = of_campaign(campaign)
     work = expected.work
-    told = [memory_line(expected), *_asked(campaign, expected)]
+    summary = [memory_line(expected), *_requested_memory(campaign, expected)]
     planned = finished(place, PLAN.step())
     if planned is None or mosaics > 1:
-        return told
+        return summary
     columns, rows = planned.result.grid.shape
     known = replace(work, columns=columns, output_pixels=columns * rows)
-    told.append(
+    summary.append(
         f"        the last plan has {columns} x {rows} pixels of output, for which "
         f"{_size(needs_of(Request.of(campaign), known).memory)} are enough: "
         f"{placed(planned.result.grid)}"
     )
-    return told + _peaks(_drizzled(campaign, place))
+    return summary + _peaks(_drizzled(campaign, place))
 
 
-def _asked(campaign: Campaign, expected: Expected) -> list[str]:
+def _requested_memory(campaign: Campaign, expected: Expected) -> list[str]:
     """Return what a cluster is asked for, and whether that is enough."""
     settings, needed = campaign.compute, expected.needs.memory
     if settings.backend == "slurm":
         what, key, needed = "a job on a node", "slurm", job_memory(campaign, expected)
-        asked = parse_bytes(sized(campaign).slurm.memory)
+        requested = parse_bytes(sized(campaign).slurm.memory)
     elif settings.backend == "kubernetes":
         what, key, given = "a worker", "kubernetes", settings.kubernetes.memory
-        asked = needed if given == "auto" else int(parse_quantity(given))
+        requested = needed if given == "auto" else int(parse_quantity(given))
     else:
         return []
-    line = f"        {settings.backend} is asked for {_size(asked)} {what}"
-    if asked < needed:
+    line = f"        {settings.backend} is asked for {_size(requested)} {what}"
+    if requested < needed:
         line += f": less than the {_size(needed)} that are projected (compute.{key}.memory)"
     return [line]
 

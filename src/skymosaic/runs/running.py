@@ -85,19 +85,19 @@ def run(
         require_possible(campaign)
     place, source = open_place(campaign), open_source(campaign.source, mixed=is_program)
     groups = groups_of(campaign, source.parcels())
-    groups, told = _share(campaign.compute.share, groups, place)
+    groups, share = _share(campaign.compute.share, groups, place)
     mosaics = [_mosaic_or_error(campaign, place, source, group) for group in groups]
     before = _each(_look_up, mosaics)
     todo = before.count(None)
-    has_states = not is_program or told.store.read_text(told.key(STATES)) is not None
-    if not todo and has_states and is_told(campaign, told):
+    has_states = not is_program or share.store.read_text(share.key(STATES)) is not None
+    if not todo and has_states and is_recorded(campaign, share):
         return _outcome(is_program, place, before, reused=True)
     with (
         reported_if_broken_off(place),
-        locked(told, "run", wait, on_wait) as held,
-        recorded(told, campaign, held) as recorder,
+        locked(share, "run", wait, on_wait) as held,
+        recorded(share, campaign, held) as recorder,
     ):
-        told.store.write_text(told.key("campaign.yaml"), resolved_yaml(campaign))
+        share.store.write_text(share.key("campaign.yaml"), resolved_yaml(campaign))
         ended: Sequence[Ended] = before
         if todo:
             parcels = sum(len(group.parcels) for group in groups)
@@ -108,11 +108,11 @@ def run(
         else:
             _each(Mosaic.write, mosaics)
         if is_program:
-            _write_states(told, place, groups, ended)
+            _write_states(share, place, groups, ended)
     return _outcome(is_program, place, ended, reused=not todo)
 
 
-def is_told(campaign: Campaign, place: Place) -> bool:
+def is_recorded(campaign: Campaign, place: Place) -> bool:
     """Whether the store tells that this campaign is done, as asked for and by its last run."""
     try:
         status, text = last_status(place), place.store.read_text(place.key("campaign.yaml"))
@@ -199,7 +199,7 @@ def _each(work: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
 
 
 def _write_states(
-    told: Place, place: Place, groups: Sequence[Group], ended: Sequence[Ended]
+    share: Place, place: Place, groups: Sequence[Group], ended: Sequence[Ended]
 ) -> None:
     """Write down what became of the groups of a program, and its page.
 
@@ -209,7 +209,7 @@ def _write_states(
         Some of them failed.
     """
     states = [_state(place, *pair) for pair in zip(groups, ended, strict=True)]
-    told.store.write_json(told.key(STATES), [asdict(state) for state in states])
+    share.store.write_json(share.key(STATES), [asdict(state) for state in states])
     write_index(place)
     failed = sum(state.state == "failed" for state in states)
     if failed:

@@ -92,10 +92,10 @@ def recorded(place: Place, campaign: Campaign, held: Lease) -> Iterator[Recorder
     with (
         in_run(place.topic, place.campaign, held.number),
         runlog.kept(place, held.number),
-        metrics.served(campaign.compute, place.campaign) as (measured, where),
+        metrics.served(campaign.compute, place.campaign) as (measured, address),
     ):
         recorder = Recorder(place, held.number, campaign.model_dump(mode="json"), measured)
-        recorder.watch(metrics=where)
+        recorder.watch(metrics=address)
         try:
             with cancellable(place, held.number, _interrupt):
                 yield recorder

@@ -37,7 +37,7 @@ from skymosaic.store.traffic import Traffic
 log = logging.getLogger(__name__)
 
 _R = TypeVar("_R")
-_Told = TypeVar("_Told", covariant=True)
+_Gives = TypeVar("_Gives", covariant=True)
 
 _PUBLISHING = 600.0  # s to wait for another worker that publishes the same step
 
@@ -92,14 +92,14 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Finished(Generic[_Told]):
+class Finished(Generic[_Gives]):
     """A finished step, as its manifest tells it: small enough to travel between tasks."""
 
     step: str
     key: str
     products: Mapping[str, Product]
     """By file name."""
-    result: _Told
+    result: _Gives
     """Numbers and names that later steps and the report need: one of `pipeline.results`."""
     seconds: float
     """Wall time of the step when it ran, s."""

@@ -40,8 +40,8 @@ def documents(job: Job) -> dict[str, str]:
         The campaign needs what pods do not have.
     """
     planned = plan(job.campaign)
-    made = {NAMESPACE: objects.namespace(planned.settings), **objects.campaign(planned)}
-    texts = {name: as_yaml(its) for name, its in made.items()}
+    manifests = {NAMESPACE: objects.namespace(planned.settings), **objects.campaign(planned)}
+    texts = {name: as_yaml(its) for name, its in manifests.items()}
     return {
         name: f"# Needs {planned.tls}, {_BY_HAND}\n{text}" if str(planned.tls) in text else text
         for name, text in texts.items()
@@ -66,13 +66,13 @@ def submit(job: Job) -> Submitted:
     """
     planned = plan(job.campaign).submitted()
     _make_way(planned)
-    made = [made for its in objects.campaign(planned).values() for made in its]
-    [its_job] = [one for one in made if one["kind"] == "Job"]
+    manifests = [one for its in objects.campaign(planned).values() for one in its]
+    [its_job] = [one for one in manifests if one["kind"] == "Job"]
     owner = _create({**its_job, "spec": {**its_job["spec"], "suspend": True}})
     try:
         # `apply` would keep the key in an annotation, and print it where it fails.
         _create(_owned(objects.secret(planned), owner))
-        others = [_owned(one, owner) for one in made if one is not its_job]
+        others = [_owned(one, owner) for one in manifests if one is not its_job]
         kubectl("apply", "--filename=-", given=as_yaml(others))
         _begin(planned)
     except BaseException:
@@ -132,7 +132,9 @@ def _take_back(planned: Plan) -> None:
 
 def cancel(job: Job) -> None:
     """End the campaign, and remove its objects; what is finished stays in the store."""
-    name, namespace = _where(job.campaign.name, job.campaign.compute.kubernetes.namespace)
+    name, namespace = _name_and_namespace(
+        job.campaign.name, job.campaign.compute.kubernetes.namespace
+    )
     kubectl(
         "delete",
         _KINDS,
@@ -152,7 +154,7 @@ def fate(submission: Submission) -> Fate:
         There is no kubectl; the cluster does not answer.
     """
     campaign = yaml.safe_load(submission.text)
-    name, namespace = _where(
+    name, namespace = _name_and_namespace(
         campaign["campaign"]["name"], campaign["compute"]["kubernetes"]["namespace"]
     )
     job = _find_job(name, namespace)
@@ -173,11 +175,11 @@ def fate(submission: Submission) -> Fate:
         logs = f"kubectl --namespace {namespace} logs --selector {_LABEL}={name} --tail=50"
         return Fate("ended", f"Kubernetes says: {why or 'Failed'}. Logs: {logs}")
     stuck = ["the job is suspended"] if job["spec"].get("suspend") else []
-    stuck += [told for pod in _pods(name, namespace) if (told := _what_stops(pod))]
+    stuck += [reason for pod in _pods(name, namespace) if (reason := _what_stops(pod))]
     return Fate("alive", f"Kubernetes says: {'; '.join(stuck)}" if stuck else "")
 
 
-def _where(campaign: str, namespace: str) -> tuple[str, str]:
+def _name_and_namespace(campaign: str, namespace: str) -> tuple[str, str]:
     return object_name(campaign), namespace
 
 
@@ -216,8 +218,10 @@ def _what_stops(pod: dict[str, Any]) -> str:
         waiting = container.get("state", {}).get("waiting", {})
         if waiting.get("reason") not in (None, *_STARTING):
             found.append((waiting["reason"], waiting.get("message")))
-    told = "; ".join(": ".join(word for word in words if word) for words in found)
-    return f"pod {pod['metadata']['name']} {' '.join(told.split())[:_LONGEST]}" if told else ""
+    reasons = "; ".join(": ".join(word for word in words if word) for words in found)
+    return (
+        f"pod {pod['metadata']['name']} {' '.join(reasons.split())[:_LONGEST]}" if reasons else ""
+    )
 
 
 def _delete(name: str, namespace: str, *how: str) -> None:

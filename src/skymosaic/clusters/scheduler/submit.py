@@ -63,7 +63,7 @@ def submit(job: Job) -> Submitted:
             time.sleep(0.05)
     return Submitted(
         what=f"Dask task {key} at {job.campaign.compute.address}",
-        follow=f"skymosaic status {job.where}",
+        follow=f"skymosaic status {job.address}",
     )
 
 
@@ -85,17 +85,17 @@ def fate(submission: Submission) -> Fate:
     campaign = load_campaign_text(submission.text, f"submission {submission.id}", {})
     with connected(campaign.compute, workers=0, patience=_GLANCE) as client:
         state = _state(client, _key(campaign.name, submission.id))
-    where = f"The scheduler at {campaign.compute.address}"
+    scheduler = f"The scheduler at {campaign.compute.address}"
     if state == "processing":
-        return Fate("alive", f"{where} gave it to a worker, which begins it when it is free")
+        return Fate("alive", f"{scheduler} gave it to a worker, which begins it when it is free")
     if state in ("waiting", "queued", "no-worker"):
-        return Fate("alive", f"{where} has no workers for it")
+        return Fate("alive", f"{scheduler} has no workers for it")
     if not submission.what:
         return Fate("unknown")  # it is being handed over
     return Fate(
         "ended",
-        f"{where} does not have its task any more: the task failed (the workers' logs tell why), "
-        "or the scheduler was restarted",
+        f"{scheduler} does not have its task any more: the task failed (the workers' logs tell "
+        "why), or the scheduler was restarted",
     )
 
 

@@ -50,9 +50,9 @@ def require_fit(connection: Client, address: str) -> None:
     InstallationError
         They have other software, or workers have more than one thread each.
     """
-    told = connection.get_versions()
-    dask_versions.require_ours(f"the scheduler at {address}", told["scheduler"])
-    for worker, its in told["workers"].items():
+    reported = connection.get_versions()
+    dask_versions.require_ours(f"the scheduler at {address}", reported["scheduler"])
+    for worker, its in reported["workers"].items():
         dask_versions.require_ours(f"the worker {worker}", its)
     for worker, its in connection.scheduler_info(n_workers=-1)["workers"].items():
         # What a step moves is counted by process.

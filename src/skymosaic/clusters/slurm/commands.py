@@ -11,7 +11,7 @@ from pathlib import Path
 from skymosaic.errors import ComputeError
 
 _PATIENCE = 120.0  # s for a command of Slurm; a busy controller answers late
-_TOLD = re.compile(r"slurmstepd: |srun: |\berror: |Traceback|Error\b|[Kk]illed|not found|No such")
+_CAUSE = re.compile(r"slurmstepd: |srun: |\berror: |Traceback|Error\b|[Kk]illed|not found|No such")
 _LONGEST = 300  # characters of a line that are shown
 _REMEDIES = {
     "invalid partition": "correct compute.slurm.partition (`sinfo` lists them)",
@@ -155,10 +155,10 @@ def states_of(ids: Sequence[str]) -> Mapping[str, JobState]:
 def state_in_full(identifier: str) -> JobState:
     """Return all that Slurm still knows of a job."""
     try:
-        told = command("scontrol", "--oneliner", "show", "job", identifier)
+        answer = command("scontrol", "--oneliner", "show", "job", identifier)
     except ComputeError:  # the controller forgets jobs minutes after their end
         return _accounted(identifier)
-    words = dict(word.split("=", 1) for word in told.split() if "=" in word)
+    words = dict(word.split("=", 1) for word in answer.split() if "=" in word)
     return JobState(
         identifier,
         words.get("JobState", "UNKNOWN"),
@@ -171,12 +171,12 @@ def _accounted(identifier: str) -> JobState:
     """Return what Slurm's accounting tells of a job, where there is any."""
     words = ("--noheader", "--allocations", "--parsable2", "--format=JobIDRaw,State,ExitCode")
     try:
-        told = command("sacct", *words, f"--jobs={identifier}").splitlines()
+        rows = command("sacct", *words, f"--jobs={identifier}").splitlines()
     except ComputeError:
         return JobState(identifier, "UNKNOWN")
-    if not told or told[0].count("|") != 2:
+    if not rows or rows[0].count("|") != 2:
         return JobState(identifier, "UNKNOWN")
-    _, state, code = told[0].split("|")
+    _, state, code = rows[0].split("|")
     return JobState(identifier, state.split(" ")[0], "", code)  # CANCELLED by UID
 
 
@@ -189,7 +189,7 @@ def remedy_of(words: str) -> str:
 
 def last_words(logs: Sequence[Path], most: int = 3) -> str:
     """Return the lines of jobs' logs that tell why they ended, in one line; empty without any."""
-    told: dict[str, None] = {}
+    kept: dict[str, None] = {}
     for log in logs:
         try:
             lines = log.read_text(errors="replace").splitlines()[-200:]
@@ -197,6 +197,6 @@ def last_words(logs: Sequence[Path], most: int = 3) -> str:
             continue
         # Each job has its copy of the script: without its path they say the same.
         lines = [re.sub(r"\S+/slurm_script: line \d+: ", "", line) for line in lines]
-        found = [line.strip()[:_LONGEST] for line in lines if _TOLD.search(line)]
-        told.update(dict.fromkeys(found[-most:]))
-    return "; ".join(list(told)[-most:])
+        found = [line.strip()[:_LONGEST] for line in lines if _CAUSE.search(line)]
+        kept.update(dict.fromkeys(found[-most:]))
+    return "; ".join(list(kept)[-most:])

@@ -44,15 +44,15 @@ def documents(job: Job) -> dict[str, str]:
     ComputeError
         The folder for logs has a name that Slurm cannot read.
     """
-    asked = job.campaign.compute.slurm
-    if asked.array is None:
+    slurm = job.campaign.compute.slurm
+    if slurm.array is None:
         return {JOB: _script(job, None)}
     if job.campaign.groups is None:
         raise CampaignError(
             "compute.slurm.array distributes the groups of a program, but this campaign is one "
             "mosaic: leave array out, or give groups"
         )
-    return {ARRAY: _script(job, asked.array), JOB: _script(job, None)}
+    return {ARRAY: _script(job, slurm.array), JOB: _script(job, None)}
 
 
 def submit(job: Job) -> Submitted:
@@ -80,8 +80,8 @@ def submit(job: Job) -> Submitted:
         after, what = [f"--dependency=afterany:{array}"], f" after job array {array}"
     identifier = _sbatch(scripts[JOB], *after)
     _require_hope([i for i in (array, identifier) if i])
-    where = f"{job.campaign.store.uri.rstrip('/')}/{job.campaign.name}"
-    return Submitted(f"Slurm job {identifier}{what}", f"skymosaic status {where}")
+    address = f"{job.campaign.store.uri.rstrip('/')}/{job.campaign.name}"
+    return Submitted(f"Slurm job {identifier}{what}", f"skymosaic status {address}")
 
 
 def cancel(job: Job) -> None:
@@ -104,14 +104,14 @@ def fate(submission: Submission) -> Fate:
     if not any(state.alive for state in states):
         states = [state_in_full(i) for i in ids]  # what has ended, and other people's jobs
     if waiting := [state for state in states if state.alive]:
-        return Fate("alive", _told(waiting))
+        return Fate("alive", _message(waiting))
     if not states or any(state.state == "UNKNOWN" for state in states):
         return Fate("unknown")
     logs = load_campaign_text(submission.text, f"submission {submission.id}", {}).compute.slurm.logs
-    return Fate("ended", _told(states) + (f". Logs: {logs}" if logs else ""))
+    return Fate("ended", _message(states) + (f". Logs: {logs}" if logs else ""))
 
 
-def _told(states: Sequence[JobState]) -> str:
+def _message(states: Sequence[JobState]) -> str:
     return f"Slurm says: {'; '.join(map(str, states))}"
 
 
@@ -126,15 +126,15 @@ def _require_hope(ids: Sequence[str]) -> None:
 
 def _sbatch(script: str, *options: str) -> str:
     """Submit a script; return the job's number."""
-    told = command("sbatch", "--parsable", *options, text=script)
-    return told.strip().split(";")[0]
+    answer = command("sbatch", "--parsable", *options, text=script)
+    return answer.strip().split(";")[0]
 
 
 def _script(job: Job, array: int | None) -> str:
     campaign, compute = job.campaign, sized(job.campaign)
-    asked = compute.slurm
-    interface = ["--interface", asked.interface] if asked.interface else []
-    protocol = ["--protocol", "tls"] if asked.encrypted else []
+    slurm = compute.slurm
+    interface = ["--interface", slurm.interface] if slurm.interface else []
+    protocol = ["--protocol", "tls"] if slurm.encrypted else []
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("skymosaic.clusters.slurm", "templates"),
         undefined=jinja2.StrictUndefined,
@@ -144,55 +144,55 @@ def _script(job: Job, array: int | None) -> str:
     )
     return environment.get_template("slurm.sh").render(
         name=_job_name(campaign),
-        logs=str(logs_root(asked)),
-        directives=_directives(campaign, asked, array),
-        prologue=prologue(asked),
+        logs=str(logs_root(slurm)),
+        directives=_directives(campaign, slurm, array),
+        prologue=prologue(slurm),
         campaign=job.text.rstrip("\n"),
         mark=_mark(job.text),
-        encrypted=asked.encrypted,
+        encrypted=slurm.encrypted,
         dask=_dask_settings(),
-        python=shlex.join([*asked.command, asked.python or sys.executable]),
+        python=shlex.join([*slurm.command, slurm.python or sys.executable]),
         scheduler_class=servers.SCHEDULER,
         scheduler=json.dumps(
             {
                 "port": 0,
                 "dashboard": False,
-                **({"protocol": "tls"} if asked.encrypted else {}),
-                **({"interface": asked.interface} if asked.interface else {}),
+                **({"protocol": "tls"} if slurm.encrypted else {}),
+                **({"interface": slurm.interface} if slurm.interface else {}),
             }
         )[1:-1],
-        cores=asked.cores,
+        cores=slurm.cores,
         worker=shlex.join(
             [
-                *(*interface, *protocol, "--nthreads", "1", "--nworkers", str(asked.cores)),
+                *(*interface, *protocol, "--nthreads", "1", "--nworkers", str(slurm.cores)),
                 *("--death-timeout", "60"),
-                *(memory_limit(compute) or ["--memory-limit", _share_of_memory(asked)]),
+                *(memory_limit(compute) or ["--memory-limit", _share_of_memory(slurm)]),
             ]
         ),
         share=f' --set compute.share="$SLURM_ARRAY_TASK_ID/{array}"' if array else "",
     )
 
 
-def _directives(campaign: Campaign, asked: Slurm, array: int | None) -> list[str]:
+def _directives(campaign: Campaign, slurm: Slurm, array: int | None) -> list[str]:
     name = _job_name(campaign)
-    at_once = f"%{asked.array_at_once}" if asked.array_at_once else ""
-    optional = {"partition": asked.partition, "account": asked.account, "qos": asked.qos}
+    at_once = f"%{slurm.array_at_once}" if slurm.array_at_once else ""
+    optional = {"partition": slurm.partition, "account": slurm.account, "qos": slurm.qos}
     return [
         f"--job-name={name}",
-        f"--output={logs_root(asked)}/{name}-{'%A_%a' if array else '%j'}.log",
+        f"--output={logs_root(slurm)}/{name}-{'%A_%a' if array else '%j'}.log",
         "--open-mode=append",
         *(f"--{option}={value}" for option, value in optional.items() if value),
         *([f"--array=1-{array}{at_once}"] if array else []),
-        f"--nodes={asked.nodes}",
+        f"--nodes={slurm.nodes}",
         "--ntasks-per-node=1",
-        f"--cpus-per-task={asked.cores}",
-        f"--mem={slurm_memory(asked)}",
-        f"--time={asked.walltime}",
+        f"--cpus-per-task={slurm.cores}",
+        f"--mem={slurm_memory(slurm)}",
+        f"--time={slurm.walltime}",
         # To the script only, which tells the driver; workers go on until it has ended.
-        f"--signal=B:USR1@{math.ceil(asked.grace)}",
+        f"--signal=B:USR1@{math.ceil(slurm.grace)}",
         "--no-kill",  # a node that fails takes its workers with it, not the job
-        "--requeue" if asked.requeue else "--no-requeue",
-        *asked.directives,
+        "--requeue" if slurm.requeue else "--no-requeue",
+        *slurm.directives,
     ]
 
 
@@ -209,8 +209,8 @@ def _mark(text: str) -> str:
     return mark
 
 
-def _share_of_memory(asked: Slurm) -> str:
-    return f"{int(slurm_memory(asked)[:-1]) // asked.cores}MiB"
+def _share_of_memory(slurm: Slurm) -> str:
+    return f"{int(slurm_memory(slurm)[:-1]) // slurm.cores}MiB"
 
 
 def _dask_settings() -> list[str]:

@@ -65,9 +65,9 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
         with allocation.client(settings) as joined:
             yield joined
         return
-    asked = settings.slurm
+    slurm = settings.slurm
     jobs, processes = share_out(settings, max(tasks, idlers))
-    logs = _log_folder(asked)
+    logs = _log_folder(slurm)
     with (
         dask.config.set(local.DASK_SETTINGS),
         _cluster(settings, processes, logs) as cluster,
@@ -76,14 +76,14 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
         from skymosaic.clusters.slurm.jobs import Keeper
 
         with Keeper(cluster, connected, jobs, logs) as keeper:
-            wait_for_workers(keeper, connected, asked.patience, jobs * processes)
+            wait_for_workers(keeper, connected, slurm.patience, jobs * processes)
             try:
                 yield connected
             except SkymosaicError as error:
                 if not (keeper.problem or isinstance(error, ComputeError | OutOfMemoryError)):
                     raise
                 why = keeper.problem or keeper.history()
-                raise type(error)(told(str(error), why, logs)) from None
+                raise type(error)(explained(str(error), why, logs)) from None
 
 
 def alive(settings: Compute) -> list[str]:
@@ -96,8 +96,8 @@ def alive(settings: Compute) -> list[str]:
     """
     partition = settings.slurm.partition
     chosen = [f"--partition={partition}"] if partition else []
-    told = command("sinfo", "--format=%P %a %l %D %T %c %m", *chosen).splitlines()
-    return ["Slurm: alive", *told, "workers start with a run, or with skymosaic submit"]
+    rows = command("sinfo", "--format=%P %a %l %D %T %c %m", *chosen).splitlines()
+    return ["Slurm: alive", *rows, "workers start with a run, or with skymosaic submit"]
 
 
 def share_out(settings: Compute, tasks: int) -> tuple[int, int]:
@@ -110,12 +110,12 @@ def share_out(settings: Compute, tasks: int) -> tuple[int, int]:
     tasks : int
         How many can run at once at most.
     """
-    asked = settings.slurm
+    slurm = settings.slurm
     if settings.workers == "auto":
-        workers = max(1, min(tasks, asked.jobs * asked.cores))
+        workers = max(1, min(tasks, slurm.jobs * slurm.cores))
     else:
         workers = int(settings.workers)
-    processes = min(asked.cores, workers)
+    processes = min(slurm.cores, workers)
     return math.ceil(workers / processes), processes
 
 
@@ -131,21 +131,21 @@ def script_settings(settings: Compute, processes: int, logs: Path) -> dict[str, 
     logs : Path
         Folder for the jobs' logs.
     """
-    asked = settings.slurm
-    stagger = asked.grace / 4
-    lifetime = asked.walltime_seconds - asked.grace - stagger
+    slurm = settings.slurm
+    stagger = slurm.grace / 4
+    lifetime = slurm.walltime_seconds - slurm.grace - stagger
     return {
         "cores": processes,
         "processes": processes,
-        "memory": asked.memory,
-        "job_mem": slurm_memory(asked),
+        "memory": slurm.memory,
+        "job_mem": slurm_memory(slurm),
         "job_cpu": processes,
         "job_name": JOB_NAME,
-        "queue": asked.partition,
-        "account": asked.account,
-        "walltime": asked.walltime,
-        "interface": asked.interface,
-        "python": shlex.join([*asked.command, asked.python or sys.executable]),
+        "queue": slurm.partition,
+        "account": slurm.account,
+        "walltime": slurm.walltime,
+        "interface": slurm.interface,
+        "python": shlex.join([*slurm.command, slurm.python or sys.executable]),
         "nanny": True,
         "death_timeout": _DEATH,
         "worker_extra_args": [
@@ -155,11 +155,11 @@ def script_settings(settings: Compute, processes: int, logs: Path) -> dict[str, 
         "job_extra_directives": [
             f"--output={logs}/worker-%j.log",
             "--open-mode=append",
-            "--requeue" if asked.requeue else "--no-requeue",
-            *([f"--qos={asked.qos}"] if asked.qos else []),
-            *asked.directives,
+            "--requeue" if slurm.requeue else "--no-requeue",
+            *([f"--qos={slurm.qos}"] if slurm.qos else []),
+            *slurm.directives,
         ],
-        "job_script_prologue": prologue(asked),
+        "job_script_prologue": prologue(slurm),
         "job_directives_skip": [],
         "log_directory": None,
         "shebang": "#!/bin/bash",
@@ -167,9 +167,9 @@ def script_settings(settings: Compute, processes: int, logs: Path) -> dict[str, 
     }
 
 
-def slurm_memory(asked: Slurm) -> str:
+def slurm_memory(slurm: Slurm) -> str:
     """Return the memory of a job as Slurm reads it."""
-    return f"{math.ceil(parse_bytes(asked.memory) / 2**20)}M"
+    return f"{math.ceil(parse_bytes(slurm.memory) / 2**20)}M"
 
 
 def memory_limit(settings: Compute) -> list[str]:
@@ -180,13 +180,13 @@ def memory_limit(settings: Compute) -> list[str]:
     return ["--memory-limit", "0" if limit is None else limit.replace(" ", "")]
 
 
-def prologue(asked: Slurm) -> list[str]:
+def prologue(slurm: Slurm) -> list[str]:
     """Return the commands that a job begins with."""
     # A variable that the job does not have ends it, rather than work elsewhere.
-    expanded = re.sub(r"\$\{?(\w+)\}?", r"${\1:?has no value in this job}", asked.scratch or "")
+    expanded = re.sub(r"\$\{?(\w+)\}?", r"${\1:?has no value in this job}", slurm.scratch or "")
     threads = "export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1"
-    scratch = [f'export TMPDIR="{expanded}"', 'mkdir -p "$TMPDIR"'] if asked.scratch else []
-    return ["umask 077", threads, *asked.prologue, *scratch]
+    scratch = [f'export TMPDIR="{expanded}"', 'mkdir -p "$TMPDIR"'] if slurm.scratch else []
+    return ["umask 077", threads, *slurm.prologue, *scratch]
 
 
 @contextmanager
@@ -205,20 +205,20 @@ def _cluster(settings: Compute, processes: int, logs: Path) -> Iterator[SLURMClu
         yield cluster
 
 
-def _log_folder(asked: Slurm) -> Path:
+def _log_folder(slurm: Slurm) -> Path:
     """Make and return the folder of this run's logs and certificates."""
     stamp = datetime.now().astimezone().strftime("%Y%m%dT%H%M%S")
-    made = logs_root(asked) / f"workers-{stamp}-{uuid4().hex[:6]}"
+    folder = logs_root(slurm) / f"workers-{stamp}-{uuid4().hex[:6]}"
     try:
-        made.mkdir(parents=True, mode=0o700)
+        folder.mkdir(parents=True, mode=0o700)
     except OSError as error:
         raise ComputeError(
-            f"no folder for logs can be made at {made} ({error.strerror}); set compute.slurm.logs"
+            f"no folder for logs can be made at {folder} ({error.strerror}); set compute.slurm.logs"
         ) from None
-    return made
+    return folder
 
 
-def logs_root(asked: Slurm) -> Path:
+def logs_root(slurm: Slurm) -> Path:
     """Return the folder that holds a folder for each run's logs.
 
     Raises
@@ -226,7 +226,7 @@ def logs_root(asked: Slurm) -> Path:
     ComputeError
         Slurm could not read its name from a script.
     """
-    root = asked.logs or Path.cwd() / "slurm-logs"
+    root = slurm.logs or Path.cwd() / "slurm-logs"
     try:
         Slurm(logs=root)
     except ValueError:
@@ -264,7 +264,7 @@ def wait_for_workers(keeper: Any, connected: Client, patience: float, expected: 
         time.sleep(0.5)
 
 
-def told(why: str, history: str, logs: Path) -> str:
+def explained(why: str, history: str, logs: Path) -> str:
     """Return why a run ended, with what Slurm and the jobs' logs say.
 
     Parameters

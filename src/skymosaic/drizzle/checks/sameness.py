@@ -12,7 +12,7 @@ from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.checks.witness import NOISE, RELATIVE, pixel_noise
 from skymosaic.errors import DrizzleError
 from skymosaic.hst.exposure import Exposure
-from skymosaic.hst.units import as_told
+from skymosaic.hst.units import with_seconds
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ def largest_differences(
         )
     pairs = [
         (p.rate, q.rate)
-        for p, q in zip(as_told(one.sky, exposures), as_told(other.sky, exposures), strict=True)
+        for p, q in zip(
+            with_seconds(one.sky, exposures), with_seconds(other.sky, exposures), strict=True
+        )
     ]
     if any((p is None) != (q is None) for p, q in pairs):
         raise DrizzleError(f"{one.science.name}: the engines leave different skies undetermined")
