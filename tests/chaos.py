@@ -499,17 +499,17 @@ def stage() -> Iterator[Stage]:
             s3_server(folder / "server") as server,
             faulty_proxy(server.url) as (proxy, faults),
         ):
-            made = Stage(folder, server, proxy, faults)
-            run = Run(made, "undisturbed")
+            ready = Stage(folder, server, proxy, faults)
+            run = Run(ready, "undisturbed")
             run.start()
             if code := run.end():
                 raise TrialError(f"the undisturbed run ended with {code}:\n{run.output}")
-            made.undisturbed = run.objects()["tiles/comparison/mdrizsky.csv"]
+            ready.undisturbed = run.objects()["tiles/comparison/mdrizsky.csv"]
             run.check_end()
-            yield made
+            yield ready
 
 
-def play_scenario(where: Stage, scenario: str, attempt: int = 1) -> str:
+def play_scenario(on: Stage, scenario: str, attempt: int = 1) -> str:
     """Play a scenario and check its end; return what came of it.
 
     Raises
@@ -520,7 +520,7 @@ def play_scenario(where: Stage, scenario: str, attempt: int = 1) -> str:
         It cannot be played here.
     """
     name = scenario if attempt == 1 else f"{scenario} {attempt}"
-    run = Run(where, "".join(c if c.isalnum() else "-" for c in name))
+    run = Run(on, "".join(c if c.isalnum() else "-" for c in name))
     try:
         outcome = SCENARIOS[scenario](run)
         run.check_end()
@@ -533,9 +533,9 @@ def play_scenario(where: Stage, scenario: str, attempt: int = 1) -> str:
 
 def main() -> int:
     """Play all scenarios, or those whose names hold a word that was given."""
-    with stage() as where:
+    with stage() as ready:
         # Once: what goes wrong now and then is what is looked for.
-        return play(SCENARIOS, sys.argv[1:], functools.partial(play_scenario, where), tries=1)
+        return play(SCENARIOS, sys.argv[1:], functools.partial(play_scenario, ready), tries=1)
 
 
 if __name__ == "__main__":

@@ -155,7 +155,7 @@ def write_two_chip_frames(
             primary, science, error, flags = (hdus[i].copy() for i in range(4))
         for keyword, value in _ACS_PRIMARY.items():
             primary.header[keyword] = value
-        made = fits.HDUList([primary])
+        both = fits.HDUList([primary])
         rows = frame.pixels // 2
         for extver, chip, first in ((1, 2, 0), (2, 1, rows)):
             random = np.random.default_rng([seed, index, chip])
@@ -175,8 +175,8 @@ def write_two_chip_frames(
                 new.header["CCDAMP"] = "CD" if chip == 2 else "AB"
                 if hdu is not flags:
                     new.header["BUNIT"] = "ELECTRONS"
-                made.append(new)
-        made.writeto(folder / name, overwrite=True)
+                both.append(new)
+        both.writeto(folder / name, overwrite=True)
     return names
 
 

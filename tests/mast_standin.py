@@ -233,9 +233,9 @@ def _handler(archive: Archive) -> type[BaseHTTPRequestHandler]:
             if fault == "wrong checksum":
                 content = content[:-1] + bytes([content[-1] ^ 0xFF])
             start, status = 0, 200
-            asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-            if asked and self.headers.get("If-Range", etag) == etag:
-                start, status = int(asked[1]), 206
+            requested = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            if requested and self.headers.get("If-Range", etag) == etag:
+                start, status = int(requested[1]), 206
             rest = content[start:]
             self.send_response(status)
             self.send_header("Content-Type", "application/fits")

@@ -76,14 +76,14 @@ class Trial:
             env={**environment(), **self.stage.s3.environment},
         )
 
-    def end(self, process: subprocess.Popen[str], code: int, *told: str) -> None:
+    def end(self, process: subprocess.Popen[str], code: int, *expected: str) -> None:
         """Wait for the end; check the exit code, and what must be told."""
         try:
             out, _ = process.communicate(timeout=_LONGEST)
         except subprocess.TimeoutExpired:
             process.kill()
             out, _ = process.communicate()
-        missing = [words for words in told if words not in out]
+        missing = [words for words in expected if words not in out]
         if process.returncode != code or missing:
             raise TrialError(f"ended with {process.returncode}; not told: {missing}:\n{out}")
 

@@ -20,8 +20,8 @@ class Request:
     @property
     def start(self) -> int:
         """First byte of the range that is asked for; 0 where none is."""
-        asked = self.headers.get("range", "")
-        return int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        requested = self.headers.get("range", "")
+        return int(requested.removeprefix("bytes=").removesuffix("-")) if requested else 0
 
 
 Answer = Callable[[Request], Iterable[bytes | float]]
@@ -122,8 +122,8 @@ def honest(content: bytes, *version: tuple[str, str]) -> Answer:
         if start >= len(content):
             yield head(416, ("Content-Range", f"bytes */{len(content)}"), ("Content-Length", 0))
         elif start:
-            told = f"bytes {start}-{len(content) - 1}/{len(content)}"
-            lengths = (("Content-Length", len(rest)), ("Content-Range", told))
+            content_range = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            lengths = (("Content-Length", len(rest)), ("Content-Range", content_range))
             yield head(206, *lengths, *version) + rest
         else:
             yield head(200, ("Content-Length", len(content)), *version) + rest

@@ -109,11 +109,11 @@ class Round:
         """Wait until `skymosaic status` tells of an end that lasts; return its code and words."""
         end, interrupted = time.monotonic() + _LONGEST, 0
         while time.monotonic() < end:
-            code, told = self.run("status", self.uri)
+            code, out = self.run("status", self.uri)
             # A driver that was lost with its worker is started elsewhere soon.
             interrupted = interrupted + 1 if code == INTERRUPTED else 0
             if code not in (RUNNING, SUBMITTED, INTERRUPTED) or interrupted > 20:
-                return code, told
+                return code, out
             time.sleep(2)
         raise TrialError(f"{self.name} did not end within {_LONGEST:.0f} s")
 
@@ -156,8 +156,8 @@ def _submits(process: psutil.Process) -> bool:
 
 def undisturbed(round_: Round) -> None:
     """Nothing is lost."""
-    code, told = round_.until_end()
-    _require(code == 0, told)
+    code, out = round_.until_end()
+    _require(code == 0, out)
 
 
 def lost_worker(round_: Round) -> None:
@@ -166,18 +166,18 @@ def lost_worker(round_: Round) -> None:
     drivers = round_.drivers_worker()
     [victim] = [p for p in round_.worker_processes() if p.pid != drivers.pid]
     victim.send_signal(signal.SIGKILL)
-    code, told = round_.until_end()
+    code, out = round_.until_end()
     round_.ended = "went on by itself"
-    _require(code == 0, told)
+    _require(code == 0, out)
 
 
 def lost_driver(round_: Round) -> None:
     """The worker that the driver runs beside is killed while tasks drizzle."""
     round_.until("drizzle")
     round_.drivers_worker().send_signal(signal.SIGKILL)
-    code, told = round_.until_end()
+    code, out = round_.until_end()
     round_.ended = "went on by itself, in run 2"
-    _require(code == 0, told)
+    _require(code == 0, out)
     _, records = round_.run("logs", round_.uri, "--run", "2")
     _require("gather" in records, f"another driver took it up: {records}")
 
@@ -187,9 +187,9 @@ def lost_scheduler(round_: Round) -> None:
     round_.until("drizzle")
     assert round_.cluster.scheduler is not None
     round_.cluster.scheduler.send_signal(signal.SIGKILL)
-    code, told = round_.until_end()
-    _require(code in (21, INTERRUPTED), told)
-    last = told.strip().splitlines()
+    code, out = round_.until_end()
+    _require(code in (21, INTERRUPTED), out)
+    last = out.strip().splitlines()
     why = next((line for line in last if "Error" in line), last[0])
     round_.cluster.stop()
     round_.cluster.start()
@@ -197,21 +197,21 @@ def lost_scheduler(round_: Round) -> None:
     again, words = round_.run("--quiet", "restart", round_.uri)
     _require(again == 0, words)
     round_.ended = f"status {code} ({why[:150]}); `restart` finished it"
-    code, told = round_.until_end()
-    _require(code == 0, told)
+    code, out = round_.until_end()
+    _require(code == 0, out)
 
 
 def cancelled(round_: Round) -> None:
     """Somebody cancels it while it drizzles; `restart --detached` finishes it."""
     round_.until("drizzle")
-    code, told = round_.run("cancel", round_.uri)
-    _require(code == 0, told)
-    code, told = round_.until_end()
-    _require(code == 23, told)
+    code, out = round_.run("cancel", round_.uri)
+    _require(code == 0, out)
+    code, out = round_.until_end()
+    _require(code == 23, out)
     code, words = round_.run("restart", "--detached", round_.uri)
     _require(code == 0, words)
-    code, told = round_.until_end()
-    _require(code == 0, told)
+    code, out = round_.until_end()
+    _require(code == 0, out)
     round_.ended = "status 23; `restart --detached` finished it"
 
 
@@ -221,9 +221,9 @@ ROUNDS = {
 }
 
 
-def _require(truth: bool, told: str) -> None:
+def _require(truth: bool, message: str) -> None:
     if not truth:
-        raise TrialError(told)
+        raise TrialError(message)
 
 
 @contextmanager

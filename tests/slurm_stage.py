@@ -169,8 +169,8 @@ class Trial:
 
     def job(self, job: str) -> dict[str, str]:
         """Return what Slurm says of a job."""
-        told = self.stage.slurm.command("scontrol", "--oneliner", "show", "job", job)
-        return dict(word.split("=", 1) for word in told.split() if "=" in word)
+        shown = self.stage.slurm.command("scontrol", "--oneliner", "show", "job", job)
+        return dict(word.split("=", 1) for word in shown.split() if "=" in word)
 
     def worker_jobs(self) -> list[str]:
         """Return the numbers of the worker jobs that run."""
@@ -205,10 +205,10 @@ class Trial:
             time.sleep(0.1)
         raise TrialError(f"waited in vain for {what}")
 
-    def must_end(self, ended: Ended, codes: int | set[int], *told: str) -> str:
+    def must_end(self, ended: Ended, codes: int | set[int], *expected: str) -> str:
         """Check an exit code, and what must be told; return the line that tells the error."""
         allowed = {codes} if isinstance(codes, int) else codes
-        missing = [words for words in told if words not in ended.out]
+        missing = [words for words in expected if words not in ended.out]
         if ended.code not in allowed or missing:
             raise TrialError(
                 f"ended with {ended.code}, not {codes}; not told: {missing}:\n{ended.out[-3000:]}"

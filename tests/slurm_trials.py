@@ -110,9 +110,9 @@ def _down(stage: Stage, node: str) -> Iterator[None]:
 def memory_exceeded(stage: Stage) -> str:
     """A worker job may take less memory than a drizzle needs; then enough."""
     trial = Trial(stage, "memory exceeded", "tiles", TILES, memory="450MB", cores=1, jobs=2)
-    told = ("exceeded memory limit", "raise compute.slurm.memory")
+    expected = ("exceeded memory limit", "raise compute.slurm.memory")
     # The scheduler may count a task's losses, or we the jobs': whichever is first.
-    line = trial.must_end(trial.run(), {10, 11}, *told)
+    line = trial.must_end(trial.run(), {10, 11}, *expected)
     trial.write(memory="6GB")
     trial.must_end(trial.run(), 0)
     trial.check_end()
@@ -209,8 +209,8 @@ def node_down_in_one_job(stage: Stage) -> str:
 def memory_exceeded_in_one_job(stage: Stage) -> str:
     """The workers of the one job may take less memory than they need; then enough."""
     trial = Trial(stage, "one job memory", "tiles", TILES, memory="700MB", cores=1)
-    told = ("exceeded memory limit", "raise compute.slurm.memory")
-    line = trial.must_end(trial.job_end(trial.submit()), {10, 11}, *told)
+    expected = ("exceeded memory limit", "raise compute.slurm.memory")
+    line = trial.must_end(trial.job_end(trial.submit()), {10, 11}, *expected)
     trial.write(memory="6GB")
     trial.must_end(trial.job_end(trial.submit()), 0)
     trial.check_end()
@@ -250,9 +250,9 @@ def preempted(stage: Stage) -> str:
 def array(stage: Stage) -> str:
     """A program of three groups, shared out to an array of two tasks."""
     folder, archive = stage.folder / f"archive-{stage.attempt}", Archive()
-    made = skymosaic("simulate", folder / "tile", "--size", "small", "--tile", "54")
-    if made.code:
-        raise TrialError(made.err)
+    ended = skymosaic("simulate", folder / "tile", "--size", "small", "--tile", "54")
+    if ended.code:
+        raise TrialError(ended.err)
     targets = {"a": "HORSEHEAD", "b": "NGC 2023", "c": "IC-434"}
     for letter, target in targets.items():
         (folder / letter).mkdir()
@@ -311,13 +311,13 @@ TRIALS: dict[str, Callable[[Stage], str]] = {
 def main() -> int:
     """Play all trials, or those whose names hold a word that was given."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    with stage() as where:
+    with stage() as ready:
 
         def attempt(name: str, number: int) -> str:
             try:
-                return TRIALS[name](replace(where, attempt=number))
+                return TRIALS[name](replace(ready, attempt=number))
             except Exception:
-                where.clear()
+                ready.clear()
                 raise
 
         return play(TRIALS, sys.argv[1:], attempt)

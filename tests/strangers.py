@@ -99,8 +99,8 @@ def answers(
         for place in places
         for name in GREETINGS
     ]
-    asked = json.dumps([(kind, place, GREETINGS[name]) for kind, place, name in questions])
-    heard = json.loads(run(_ASK, given=asked).stdout)
+    greetings = json.dumps([(kind, place, GREETINGS[name]) for kind, place, name in questions])
+    heard = json.loads(run(_ASK, given=greetings).stdout)
     return {
         f"{place} {name}": said
         for (_, place, name), said in zip(questions, heard, strict=True)

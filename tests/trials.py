@@ -47,8 +47,8 @@ def play(
                 break
         else:
             failed.append(name)
-    told = f", only at the second try: {', '.join(late)}" if late else ""
-    print(f"{len(chosen)} trials, {len(failed)} failed{told}", flush=True)
+    again = f", only at the second try: {', '.join(late)}" if late else ""
+    print(f"{len(chosen)} trials, {len(failed)} failed{again}", flush=True)
     return 1 if failed else 0
 
 

@@ -35,8 +35,8 @@ def main() -> None:
         running.run(campaign, tell, measured.expect)
     except SkymosaicError as raised:
         error = type(raised).__name__
-    told = {"events": events, "metrics": generate_latest(measured.registry).decode()}
-    Path(output).write_text(json.dumps({**told, "error": error}))
+    written = {"events": events, "metrics": generate_latest(measured.registry).decode()}
+    Path(output).write_text(json.dumps({**written, "error": error}))
 
 
 if __name__ == "__main__":

@@ -121,13 +121,13 @@ def test_it_opens_whole_without_errors_or_requests(opened: Browser, report: Path
     errors = [e for e in opened.driver.get_log("browser") if e["level"] in ("SEVERE", "WARNING")]
     assert errors == []
     sent = [json.loads(one["message"])["message"] for one in opened.driver.get_log("performance")]
-    asked = [
+    urls = [
         one["params"]["request"]["url"]
         for one in sent
         if one["method"] == "Network.requestWillBeSent"
     ]
-    assert report.as_uri() in asked
-    assert [url for url in asked if not url.startswith(("data:", "blob:", report.as_uri()))] == []
+    assert report.as_uri() in urls
+    assert [url for url in urls if not url.startswith(("data:", "blob:", report.as_uri()))] == []
     assert opened.ask("return document.documentElement.scrollWidth") <= opened.width
     assert report.stat().st_size < MOST_BYTES
     opened.ask("scrollTo({top: 0, behavior: 'instant'})")
@@ -169,9 +169,9 @@ def test_hover_names_the_exposure(opened: Browser) -> None:
     ActionChains(opened.driver).move_by_offset(0, 0).perform()
     for kind in ("mouseMoved", "mouseMoved"):
         opened.driver.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y})
-    told = wait_for(lambda: opened.ask(DEEP_TEXT), "the tooltip", 20)
-    assert exposure in told
-    assert "match" in told
+    tooltip = wait_for(lambda: opened.ask(DEEP_TEXT), "the tooltip", 20)
+    assert exposure in tooltip
+    assert "match" in tooltip
     opened.screenshot("hover")
 
 
@@ -296,13 +296,13 @@ def test_an_audit_of_accessibility_finds_nothing(opened: Browser) -> None:
     opened.driver.set_script_timeout(200)
     show_scatter(opened)
     found = audit.run(opened.driver)["violations"]
-    told = {
+    wrong = {
         one["id"]: [node["html"][:120] for node in one["nodes"]]
         for one in found
         # Bokeh's own figures are not the page's to mend; each has a text that stands for it.
         if not all(BOKEH.search(str(node["target"])) for node in one["nodes"])
     }
-    assert told == {}
+    assert wrong == {}
 
 
 def test_it_prints(opened: Browser) -> None:

@@ -159,7 +159,7 @@ def engine(folder: Path) -> Iterator[Engine]:
     )
     # The client beside the daemon: a newer one elsewhere on PATH may lack its build plugin.
     client = str(Path(dockerd).parents[1] / "bin" / "docker")
-    made = Engine(client, folder, {"DOCKER_HOST": socket, **_BUILDKIT})
+    docker = Engine(client, folder, {"DOCKER_HOST": socket, **_BUILDKIT})
     (home / "docker.pid").unlink(missing_ok=True)  # of one that was killed
     rules = run("iptables-save").stdout
     for table, chains in (("filter", ":FORWARD ACCEPT [0:0]\n"), ("nat", "")):
@@ -174,11 +174,11 @@ def engine(folder: Path) -> Iterator[Engine]:
         )
     try:
         end = time.monotonic() + 60
-        while made.docker("info", accept=True).returncode:
+        while docker.docker("info", accept=True).returncode:
             if daemon.poll() is not None or time.monotonic() > end:
                 raise TrialError(f"dockerd did not start; see {home / 'dockerd.log'}")
             time.sleep(0.3)
-        yield made
+        yield docker
     finally:
         daemon.send_signal(signal.SIGTERM)  # its containers and its containerd end with it
         daemon.wait()

@@ -60,12 +60,12 @@ def doctor(bench: Bench) -> str:
     said = run(*inside, "skymosaic", "doctor", environment=environment).stdout
     if "good" not in said:
         raise TrialError(said)
-    made = run(
+    ended = run(
         *inside,
         *("sh", "-c", "touch /opt/skymosaic/x"),
         environment=environment,
         accept=True,
     )
-    if made.returncode == 0:
+    if ended.returncode == 0:
         raise TrialError("its files can be written")
     return said.splitlines()[-1]

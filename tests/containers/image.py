@@ -130,7 +130,9 @@ def contents(bench: Bench) -> str:
     bundle = build_settings(bench.folder) / "certificates.pem"
     shipped = bench.inside("sha256sum", "/etc/ssl/certs/ca-certificates.crt").split()[0]
     ours = hashlib.sha256(bundle.read_bytes()).hexdigest() if bundle.exists() else ""
-    told = "this host's certificates are not in it" if shipped != ours else "Debian's certificates"
+    certificates = (
+        "this host's certificates are not in it" if shipped != ours else "Debian's certificates"
+    )
     # What Debian itself ships is no leak: its bundle is the same in an untouched base.
     plain = bench.engine.docker(
         "run", "--rm", IMAGE, "sh", "-c", "cat /usr/share/ca-certificates/mozilla/*.crt | wc -c"
@@ -138,7 +140,7 @@ def contents(bench: Bench) -> str:
     bundled = bench.inside("sh", "-c", "wc -c < /etc/ssl/certs/ca-certificates.crt").strip()
     if plain != bundled:
         raise TrialError(f"its certificates are {bundled} bytes, Debian's {plain}")
-    return f"user 10001, no compiler, no pip; {told}"
+    return f"user 10001, no compiler, no pip; {certificates}"
 
 
 def health(bench: Bench) -> str:
@@ -180,13 +182,13 @@ def refuses(bench: Bench) -> str:
 def bill(bench: Bench) -> str:
     """A bill of materials, CycloneDX JSON, that holds every package of the lock."""
     bench.engine.docker("save", "--output", bench.folder / "image.tar", IMAGE)
-    made = bench.folder / "sbom.json"
+    file = bench.folder / "sbom.json"
     run(
-        *(ROOT / "docker" / "sbom", bench.folder / "image.tar", made),
+        *(ROOT / "docker" / "sbom", bench.folder / "image.tar", file),
         environment={"TRIVY": str(packaged(bench.tools, TRIVY))},
     )
     (bench.folder / "image.tar").unlink()
-    listed = json.loads(made.read_text())
+    listed = json.loads(file.read_text())
     names = {c["name"].lower().replace("_", "-").replace(".", "-") for c in listed["components"]}
     lock = (ROOT / "docker" / "requirements.lock").read_text().splitlines()
     wanted = {s.split("==")[0] for s in lock if "==" in s and ";" not in s}

@@ -176,13 +176,13 @@ class Stack:
 @contextmanager
 def stack(bench: Bench, played: Played, **variables: str) -> Iterator[Stack]:
     """Yield the services, started with ``up --detach``, without their volumes afterwards."""
-    made = Stack(bench, played, variables)
-    made.compose("down", "--volumes", "--timeout", "5")
+    services = Stack(bench, played, variables)
+    services.compose("down", "--volumes", "--timeout", "5")
     try:
-        made.compose("up", "--detach", "--no-build")
-        yield made
+        services.compose("up", "--detach", "--no-build")
+        yield services
     finally:
-        made.compose("down", "--volumes", "--timeout", "5", "--remove-orphans")
+        services.compose("down", "--volumes", "--timeout", "5", "--remove-orphans")
 
 
 def demo(bench: Bench) -> str:
@@ -227,8 +227,8 @@ def _check_secrets(it: Stack) -> None:
         "import boto3; c = boto3.Session().get_credentials(); print(c.access_key, c.secret_key)",
     ).stdout.split()
     assert len(key) == 2
-    told = it.logs() + json.dumps([it.state(s) for s in (*_SERVICES, "campaign", "credentials")])
-    if any(secret in told for secret in key):
+    printed = it.logs() + json.dumps([it.state(s) for s in (*_SERVICES, "campaign", "credentials")])
+    if any(secret in printed for secret in key):
         raise TrialError("the S3 server's key is in a log or a container's settings")
     refused = it.compose(
         *("exec", "-T", "worker", "python", "-c"),

@@ -115,8 +115,8 @@ def _take(path: Path) -> Exposure | None:
         if (refused := find_refusal([exposure], Rules())) is not None:
             raise refused
     except InputError as error:
-        told = str(error)
-        assert "_flt.fits" in told or path.parent.name in told
+        message = str(error)
+        assert "_flt.fits" in message or path.parent.name in message
         return None
     assert len(inspection_table([exposure])) == 1
     assert Exposure.from_dict(exposure.to_dict()) == exposure

@@ -89,15 +89,15 @@ def sends(drawn: dict) -> Answer:
         start = request.start if request.headers.get("if-range", names[0]) in names else 0
         if drawn["body"] == "whole":
             start = 0
-        told = start + drawn["range"] if isinstance(drawn["range"], int) else start
-        told = max(told, 0)
+        position = start + drawn["range"] if isinstance(drawn["range"], int) else start
+        position = max(position, 0)
         # A part that is said to begin elsewhere does begin there; what is sent of it may be less.
-        rest = content[told:]
+        rest = content[position:]
         body = {
             "half": rest[: len(rest) // 2 + 7], "nothing": b"", "page": b"<html>Down</html>",
             "zeros": bytes(len(rest)), "more": rest + b"x" * 7, "stalls": rest[:100],
         }.get(drawn["body"], rest)  # fmt: skip
-        yield _head(drawn, len(content), told, len(body))
+        yield _head(drawn, len(content), position, len(body))
         size = len(body) // drawn["pieces"] + 1
         for i in range(0, len(body), size):
             piece = body[i : i + size]
@@ -119,10 +119,10 @@ def _head(drawn: dict, total: int, start: int, length: int) -> bytes:
     elif drawn["length"] is not None:
         headers.append(("Content-Length", drawn["length"]))
     if status == 206 and drawn["range"] is not None:
-        told = drawn["range"]
-        if isinstance(told, int) or told == "as it should be":
-            told = f"bytes {start}-{start + max(length, 1) - 1}/{total}"
-        headers.append(("Content-Range", told))
+        content_range = drawn["range"]
+        if isinstance(content_range, int) or content_range == "as it should be":
+            content_range = f"bytes {start}-{start + max(length, 1) - 1}/{total}"
+        headers.append(("Content-Range", content_range))
     if drawn["chunked"]:
         headers.append(("Transfer-Encoding", "chunked"))
     version = drawn["version"]

@@ -68,13 +68,13 @@ def _original() -> Path:
     """Make the store that each example is a changed copy of."""
     root = Path(tempfile.mkdtemp(prefix="skymosaic-fuzz-"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
-    made = SmallStore(root)
-    made.inspect()
-    made.plan()
+    store = SmallStore(root)
+    store.inspect()
+    store.plan()
     for method in SKIES:
-        made.drizzle(method)
-    made.fail("comparison", "no number")
-    place = made.place
+        store.drizzle(method)
+    store.fail("comparison", "no number")
+    place = store.place
     recorder = Recorder(place, 1, {"campaign": {"name": "field"}})
     recorder.expect(7)
     recorder.tell(Event("align", "finished", "", 2.5, kind="align"))
@@ -103,16 +103,16 @@ def _spots(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _changed(content: bytes, change: tuple[str, int, Any]) -> bytes:
-    kind, where, value = change
+    kind, position, value = change
     if kind == "byte":
-        where %= len(content)
-        return content[:where] + bytes([content[where] ^ value]) + content[where + 1 :]
+        position %= len(content)
+        return content[:position] + bytes([content[position] ^ value]) + content[position + 1 :]
     if kind == "cut":
-        return content[: where % len(content)]
+        return content[: position % len(content)]
     if kind == "whole":
         return json.dumps(value).encode()
     if kind == "nested":
-        return (value * where).encode()
+        return (value * position).encode()
     try:
         document = json.loads(content)
         spots = list(_spots(document)) if isinstance(document, dict | list) else []
@@ -120,7 +120,7 @@ def _changed(content: bytes, change: tuple[str, int, Any]) -> bytes:
         return content + b" "
     if not spots:
         return content
-    holder, name = spots[where % len(spots)]
+    holder, name = spots[position % len(spots)]
     if kind == "set":
         holder[name] = value
     else:
@@ -154,8 +154,8 @@ def _try(name: str, changes: list[tuple[str, int, Any]]) -> None:
 
 
 def _read_all(place: Place, root: Path) -> None:
-    where = str(root / "field")
-    _foreseen(lambda: asking.find_status(where))
+    address = str(root / "field")
+    _foreseen(lambda: asking.find_status(address))
     status = _foreseen(lambda: last_status(place))
     assert status is None or [(t.name, t.seconds) for t in status.tasks] == [("align", 2.5)]
     submitted = _foreseen(lambda: submissions.read(place))
@@ -169,8 +169,8 @@ def _read_all(place: Place, root: Path) -> None:
         assert _skies(run.result) == SKIES[method]
     for step in found.steps if found else []:
         assert 0 <= step.seconds < 100
-    _foreseen(lambda: housekeeping.clean(where, pretend=True))
-    _foreseen(lambda: integrity.verify_store(where))
+    _foreseen(lambda: housekeeping.clean(address, pretend=True))
+    _foreseen(lambda: integrity.verify_store(address))
     # A run takes what is good, and makes the rest anew.
     again = SmallStore(root)
     again.inspect()
@@ -178,9 +178,9 @@ def _read_all(place: Place, root: Path) -> None:
     again.drizzle("match")
     for step in ("pristine/asn", "inspection", "plan", "runs/match"):
         assert finished(place, plain(step)) is not None
-    made = finished(place, DRIZZLE.step("match"))
-    assert made is not None
-    assert _skies(made.result) == SKIES["match"]
+    read_back = finished(place, DRIZZLE.step("match"))
+    assert read_back is not None
+    assert _skies(read_back.result) == SKIES["match"]
 
 
 # An example takes its time: to look for a smaller one would take minutes.

@@ -149,10 +149,10 @@ def watch(file: Path, store: Path, case: Case, env: Mapping[str, str] | None = N
         cwd=REPOSITORY,
         env=environment(env),
     )
-    told = json.loads(output.read_text())
-    lines = [line for line in told["metrics"].splitlines() if not line.startswith("#")]
+    written = json.loads(output.read_text())
+    lines = [line for line in written["metrics"].splitlines() if not line.startswith("#")]
     values = {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
-    return Watched(case, file, store, told["error"], told["events"], values)
+    return Watched(case, file, store, written["error"], written["events"], values)
 
 
 @pytest.fixture(
@@ -198,18 +198,18 @@ def test_the_run_and_its_status(watched: Watched) -> None:
     # Where nothing is aligned, that is told and leaves nothing; of stars nobody is told.
     stored = {step for step in manifests(watched.folder) if not step.startswith("stars/")}
     assert finished - {"aligned"} == stored
-    asked = skymosaic("status", watched.folder, "--json")
-    assert asked.code == (21 if case.failed else 0)
-    status = json.loads(asked.out)
+    answer = skymosaic("status", watched.folder, "--json")
+    assert answer.code == (21 if case.failed else 0)
+    status = json.loads(answer.out)
     assert set(states(status)) == titles(case)
     failed = {name for name, state in states(status).items() if state == "failed"}
     assert failed == {*case.failed.values()}
     assert status["expected"] == sum(case.all_kinds.values())
-    made = {step for step in manifests(watched.folder) if not step.startswith("runs/")}
-    made = {step for step in made if not step.startswith("stars/")}  # nobody is told of these
+    steps = {step for step in manifests(watched.folder) if not step.startswith("runs/")}
+    steps = {step for step in steps if not step.startswith("stars/")}  # nobody is told of these
     wanted = {step for step in case.steps | STEPS if not step.startswith("runs/")}
     wanted -= {"aligned"} | (PLANNED if case.failed else set())  # nothing is aligned here
-    assert made - {"comparison"} == wanted
+    assert steps - {"comparison"} == wanted
 
 
 def test_the_metrics(watched: Watched) -> None:
@@ -228,10 +228,10 @@ def test_the_metrics(watched: Watched) -> None:
 def test_what_prepare_tells(watched: Watched) -> None:
     shown = skymosaic("prepare", watched.file, "--store", watched.store)
     assert shown.code == 0, shown.err
-    assert told_by_prepare(shown.out) == watched.case.all_kinds
+    assert kinds_by_prepare(shown.out) == watched.case.all_kinds
 
 
-def told_by_prepare(text: str) -> dict[str, int]:
+def kinds_by_prepare(text: str) -> dict[str, int]:
     """Return the counts of the graph that `prepare` shows, which must sum up to what it says."""
     lines = iter(text.splitlines())
     total = next(int(line.split()[1]) for line in lines if line.startswith("graph: "))
@@ -261,23 +261,23 @@ def test_each_form_of_the_report(watched: Watched) -> None:
     case = watched.case
     forms = {}
     for form in ("json", "md", "html"):
-        asked = skymosaic("report", watched.folder, "--format", form)
-        assert asked.code == 0, asked.err
-        forms[form] = asked.out
-    told = json.loads(forms["json"])
-    assert told["complete"] == (not case.failed)
-    assert {one["part"]: one["state"] for one in told["missing"]} == {
+        answer = skymosaic("report", watched.folder, "--format", form)
+        assert answer.code == 0, answer.err
+        forms[form] = answer.out
+    report = json.loads(forms["json"])
+    assert report["complete"] == (not case.failed)
+    assert {one["part"]: one["state"] for one in report["missing"]} == {
         one.part: one.state for one in package.load(watched.folder).missing
     }
-    assert tuple(told["mosaics"]) == case.methods
+    assert tuple(report["mosaics"]) == case.methods
     for check in ("witness", "engines"):
-        assert (check in told["tables"]) == (check in case.steps)
+        assert (check in report["tables"]) == (check in case.steps)
     for title, check in (
         ("The mosaics against the other engine", "witness"),
         ("Both engines on a sample", "engines"),
     ):
         assert (title in forms["md"]) == (check in case.steps)
-    for one in told["missing"]:
+    for one in report["missing"]:
         assert f"**{one['part']}**: {one['state']}" in forms["md"]
         assert one["part"] in forms["html"]
     for form in ("md", "html"):
@@ -379,7 +379,7 @@ def test_a_program_of_a_group_that_fails_and_one_that_does_not(
         prepared = skymosaic("prepare", file, "--store", store, env=env)
         assert prepared.code == 0, prepared.err
         watched = watch(file, store, CASES[QUICK[0]], env)
-    assert told_by_prepare(prepared.out) == kinds
+    assert kinds_by_prepare(prepared.out) == kinds
     assert watched.error == "PartialError"
     assert watched.stages("failures_total") == {"plan": 1}
     assert watched.metrics['skymosaic_tasks_expected{campaign="program"}'] == sum(kinds.values())

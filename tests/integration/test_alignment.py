@@ -87,6 +87,6 @@ def test_values_to_set_are_told_where_a_tile_cannot_be_aligned(tmp_path: Path) -
     )
     with pytest.raises(AlignmentError, match=r"gates of the alignment failed") as raised:
         aligned_by_default(tmp_path, simulation)
-    told = str(raised.value)
-    assert "has, by threshold: " in told
-    assert "Set align.tweakreg: {searchrad: 3, fitgeometry: shift}" in told
+    message = str(raised.value)
+    assert "has, by threshold: " in message
+    assert "Set align.tweakreg: {searchrad: 3, fitgeometry: shift}" in message

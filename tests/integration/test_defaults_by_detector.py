@@ -60,9 +60,9 @@ def test_cosmic_rays_of_ccds_are_removed_by_default(engine: str, tmp_path: Path)
     assert {step: used[step] for step in CR_STEPS} == dict.fromkeys(CR_STEPS, True)
     assert {name: used[name] for name in hap.parameters} == dict(hap.parameters)
     report = json.loads((folder / "comparison" / "report.json").read_text())
-    told = {row[0]: row[2] for row in report["tables"]["defaults"]["rows"]}
-    assert hap.file in told["driz_cr_snr"]
-    assert "median depth of 2 on; it is 4" in told["driz_cr"]
+    sources = {row[0]: row[2] for row in report["tables"]["defaults"]["rows"]}
+    assert hap.file in sources["driz_cr_snr"]
+    assert "median depth of 2 on; it is 4" in sources["driz_cr"]
     alone = [one for one in report["warnings"] if "of the area, which one exposure alone" in one]
     assert len(alone) == 1
     assert f"warning: {alone[0]}" in ended.err

@@ -49,12 +49,12 @@ def test_both_engines_subtract_them(
     work = tmp_path / "onepass"
     shutil.copytree(data, work)
     methods = ("localmin", *OWN)
-    made = drizzle_all(
+    mosaics = drizzle_all(
         *(work, work / "log", exposures, {m: f"out_{column(m)}" for m in methods}),
         *({m: SkyChoice(m) for m in methods}, grid, parameters),
     )
     chips = exposures[0].chips
-    ours = made["match-differences"].sky[:: len(chips)]
+    ours = mosaics["match-differences"].sky[:: len(chips)]
     counts = np.array([e.exptime if chips[0].counts else 1.0 for e in exposures])
     values = np.array([np.nan if v.mdrizsky is None else v.mdrizsky for v in ours]) / counts
     errors = np.array([np.nan if v.error is None else v.error for v in ours]) / counts
@@ -65,14 +65,14 @@ def test_both_engines_subtract_them(
         assert np.abs(off / errors[:3]).max() < 4
         assert errors[:3].max() < 0.002
     # Their constant is the lowest sky that is left.
-    local, both = made["localmin"].sky, made["globalmin+match-differences"].sky
+    local, both = mosaics["localmin"].sky, mosaics["globalmin+match-differences"].sky
     rest = [
         a.brightness - (b.brightness or 0.0)
-        for a, b in zip(local, made["match-differences"].sky, strict=True)
+        for a, b in zip(local, mosaics["match-differences"].sky, strict=True)
     ]
     shift = [
         a.brightness - b.brightness
-        for a, b in zip(both, made["match-differences"].sky, strict=True)
+        for a, b in zip(both, mosaics["match-differences"].sky, strict=True)
         if b.brightness is not None
     ]
     if len(chips) == 1:
@@ -80,16 +80,16 @@ def test_both_engines_subtract_them(
     else:  # localmin is the lowest of two chips, the constant that of all chips
         assert np.ptp(shift) < 1e-6 * np.mean(shift)
         assert min(shift) > min(rest)
-        own = made["match-differences"].sky
+        own = mosaics["match-differences"].sky
         steps = [
             (own[i + 1].mdrizsky - own[i].mdrizsky) / exposures[i // 2].exptime for i in (0, 2, 4)
         ]
         np.testing.assert_allclose(steps, 0.1, atol=0.01)
-    assert both[0].error == made["match-differences"].sky[0].error
+    assert both[0].error == mosaics["match-differences"].sky[0].error
     # AstroDrizzle takes the same skies, and makes the same mosaic.
     for method in OWN:
-        sky = made[method].sky
-        table = fits.getdata(made[method].science, "HDRTAB")["MDRIZSKY"]
+        sky = mosaics[method].sky
+        table = fits.getdata(mosaics[method].science, "HDRTAB")["MDRIZSKY"]
         given = AppliedSky(sky, tuple(np.nan_to_num(table).tolist()), tuple(table.tolist()))
         theirs_folder = tmp_path / column(method)
         shutil.copytree(data, theirs_folder)
@@ -97,15 +97,17 @@ def test_both_engines_subtract_them(
             *(theirs_folder, theirs_folder / "log", exposures, "out", method, grid, parameters),
             given,
         )
-        require_equal_mosaics(theirs, made[method])
+        require_equal_mosaics(theirs, mosaics[method])
         assert theirs.sky == sky
         assert all(check.agree for check in theirs.checks)
 
 
 def test_parameters_that_are_no_sum_do_not_hinder_them() -> None:
-    asked = pars.resolve({"driz_cr": True, "final_kernel": "lanczos3", "final_wht_type": "IVM"})
-    require_linear(linear(asked))
-    assert asked["final_kernel"] == "lanczos3"
+    parameters = pars.resolve(
+        {"driz_cr": True, "final_kernel": "lanczos3", "final_wht_type": "IVM"}
+    )
+    require_linear(linear(parameters))
+    assert parameters["final_kernel"] == "lanczos3"
 
 
 @pytest.mark.slow
@@ -152,14 +154,14 @@ def test_sources_are_left_out_by_all_methods(tmp_path: Path) -> None:
     for masked in (False, True):
         work = tmp_path / str(masked)
         shutil.copytree(data, work)
-        made = drizzle_all(
+        mosaics = drizzle_all(
             *(work, work / "log", exposures, {m: f"out_{column(m)}" for m in methods}),
             *({m: SkyChoice(m) for m in methods}, grid, parameters),
             Options(mask_sources=masked, planes=masked),
         )
-        found[masked] = {m: np.array([v.mdrizsky for v in made[m].sky]) for m in methods}
-        told = made["match-differences"].differences
-        assert told is not None and told.planes_subtracted == masked
+        found[masked] = {m: np.array([v.mdrizsky for v in mosaics[m].sky]) for m in methods}
+        differences = mosaics["match-differences"].differences
+        assert differences is not None and differences.planes_subtracted == masked
     for method in methods:
         apart = np.ptp(found[True][method] - found[False][method])
         assert 0.0 < apart < 0.02

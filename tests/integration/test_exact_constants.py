@@ -66,6 +66,6 @@ def test_a_campaign_ends_and_finds_the_constant(
     for name in ("advice.json", "report.json"):
         # NaN and Infinity are no JSON.
         json.loads((folder / name).read_text(), parse_constant=lambda word: pytest.fail(word))
-    told = json.loads((folder / "advice.json").read_text())["advice"]
-    codes = {finding["code"] for finding in told["findings"]}
+    advice = json.loads((folder / "advice.json").read_text())["advice"]
+    codes = {finding["code"] for finding in advice["findings"]}
     assert not codes & {"not-constant", "no-constants", "statistic-disagrees", "seams-disagree"}

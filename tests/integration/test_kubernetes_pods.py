@@ -70,16 +70,16 @@ def campaign(tmp_path: Path) -> Rendered:
         },
     )
     planned = plan(load_campaign(file)).submitted()
-    made = [one for its in objects.campaign(planned).values() for one in its]
+    manifests = [one for its in objects.campaign(planned).values() for one in its]
     secret = objects.secret(planned)
-    [config] = [one for one in made if one["kind"] == "ConfigMap"]
-    [service] = [one["metadata"]["name"] for one in made if one["kind"] == "Service"]
+    [config] = [one for one in manifests if one["kind"] == "ConfigMap"]
+    [service] = [one["metadata"]["name"] for one in manifests if one["kind"] == "Service"]
     return Rendered(
         pods={
             one["metadata"]["labels"]["app.kubernetes.io/component"]: one["spec"]["template"][
                 "spec"
             ]
-            for one in made
+            for one in manifests
             if one["kind"] in ("Deployment", "Job")
         },
         texts={

@@ -97,7 +97,7 @@ def test_criteria(mast: Mast, criteria: dict[str, object], expected: set[str]) -
 
 
 @pytest.mark.parametrize(
-    ("criteria", "told"),
+    ("criteria", "message"),
     [
         ({"proposal_id": [99999]}, "finds 0 files"),
         ({"max_files": 5}, "finds 6 files, where 1 to 5 are allowed"),
@@ -105,10 +105,10 @@ def test_criteria(mast: Mast, criteria: dict[str, object], expected: set[str]) -
         ({"projects": ["CALACS"]}, "there are also products of CALWF3, HAP (source.projects)"),
     ],
 )
-def test_a_query_that_finds_too_little_or_too_much(mast: Mast, criteria, told: str) -> None:
+def test_a_query_that_finds_too_little_or_too_much(mast: Mast, criteria, message: str) -> None:
     ended = mast.call("inspect", **criteria)
     assert ended.code == 4
-    assert told in ended.err
+    assert message in ended.err
     assert not mast.archive.sent
 
 
@@ -157,7 +157,7 @@ def test_a_connection_that_drops_goes_on_where_it_stopped(mast: Mast) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "code", "told"),
+    ("fault", "code", "message"),
     [
         pytest.param(
             *("503", 12, "could not be fetched from MAST in 6 tries: HTTP 503"),
@@ -172,7 +172,7 @@ def test_a_connection_that_drops_goes_on_where_it_stopped(mast: Mast) -> None:
     ],
 )
 def test_what_does_not_pass_is_named_and_the_others_arrive(
-    mast: Mast, fault: str, code: int, told: str
+    mast: Mast, fault: str, code: int, message: str
 ) -> None:
     name = "ibxl51eoq_flt.fits"
     if fault == "wrong size":
@@ -182,7 +182,7 @@ def test_what_does_not_pass_is_named_and_the_others_arrive(
     ended = mast.call("inspect")
     assert ended.code == code, ended.err
     assert name in ended.err
-    assert told in ended.err
+    assert message in ended.err
     assert mast.pristine == FILES - {name}
     mast.archive.faults.clear()
     assert not (mast.folder / "store" / "mm" / "pristine" / name).exists()

@@ -174,7 +174,7 @@ def test_a_campaign_takes_its_exposures_from_a_bucket(
 
 
 @pytest.mark.parametrize(
-    ("change", "code", "told"),
+    ("change", "code", "message"),
     [
         ({"uri": "s3://observatory/nowhere"}, 4, "no calibrated exposures"),
         ({"uri": "s3://no-such-bucket/x"}, 4, "is not in s3://no-such-bucket"),
@@ -184,7 +184,7 @@ def test_a_campaign_takes_its_exposures_from_a_bucket(
     ],
 )
 def test_what_is_wrong_with_a_bucket_is_named(
-    server: S3Server, own: str, tmp_path: Path, change: dict, code: int, told: str
+    server: S3Server, own: str, tmp_path: Path, change: dict, code: int, message: str
 ) -> None:
     campaign = write_campaign(tmp_path / "own.yaml", source={"kind": "s3", "uri": own, **change})
     ended = skymosaic(
@@ -192,4 +192,4 @@ def test_what_is_wrong_with_a_bucket_is_named(
         env={**os.environ, **server.environment},
     )
     assert ended.code == code, ended.err
-    assert told in ended.err
+    assert message in ended.err

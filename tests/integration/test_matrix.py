@@ -58,16 +58,16 @@ ALL = [
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Return the folder of an imager's simulated exposures, made where it is asked for first."""
-    made: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
 
     def of(imager: str) -> Path:
-        if imager not in made:
+        if imager not in folders:
             folder = tmp_path_factory.mktemp(imager)
             options = ("--size", "small", "--instrument", imager, "--dithers", "2", *TILES[imager])
             ended = skymosaic("--quiet", "simulate", folder, *options)
             assert ended.code == 0, ended.err
-            made[imager] = folder
-        return made[imager]
+            folders[imager] = folder
+        return folders[imager]
 
     return of
 
@@ -89,7 +89,7 @@ class Mosaic:
             return Mosaic(hdus[0].data.astype(float), fits.getdata(weight).astype(float), sky)
 
 
-def _plain(folder: Path, files: list[Path], method: str, asked: Mapping[str, Any]) -> Mosaic:
+def _plain(folder: Path, files: list[Path], method: str, recorded: Mapping[str, Any]) -> Mosaic:
     """Run AstroDrizzle as anybody would on private copies of the aligned files."""
     folder.mkdir()
     for file in files:
@@ -98,8 +98,8 @@ def _plain(folder: Path, files: list[Path], method: str, asked: Mapping[str, Any
             for hdu in hdus:
                 hdu.header.remove("MDRIZSKY", ignore_missing=True)
     parameters = {
-        **asked["astrodrizzle"],
-        **Grid.from_call(asked["grid"]).final_parameters(),
+        **recorded["astrodrizzle"],
+        **Grid.from_call(recorded["grid"]).final_parameters(),
         "skymethod": method,
         **{"mdriztab": False, "preserve": False, "build": False, "num_cores": 1},
         **{"in_memory": False, "clean": True, "runfile": "plain.log"},
@@ -141,8 +141,8 @@ def _compare(case: Case, folder: Path, data: Path, methods: tuple[str, ...]) -> 
     )
     ended = skymosaic("run", path, "--store", folder / "store", "--workers", "1")
     assert ended.code == 0, ended.err
-    made = folder / "store" / "field"
-    files = sorted((made / ("aligned" if case.aligned else "pristine")).glob("*_fl[tc].fits"))
+    results = folder / "store" / "field"
+    files = sorted((results / ("aligned" if case.aligned else "pristine")).glob("*_fl[tc].fits"))
     assert files
     exptimes = {file.name[:9]: float(fits.getval(file, "EXPTIME")) for file in files}
     counts = fits.getval(files[0], "BUNIT", ext=("SCI", 1)) == "ELECTRONS"
@@ -152,9 +152,11 @@ def _compare(case: Case, folder: Path, data: Path, methods: tuple[str, ...]) -> 
 
     for method in methods:
         step = "onepass" if case.engine == "onepass" else column(method)
-        asked = json.loads((made / "manifests" / "runs" / f"{step}.json").read_text())["parameters"]
-        plain = _plain(folder / column(method), files, method, asked)
-        [science] = (made / "runs" / step).glob(f"field_{column(method)}_dr?_sci.fits")
+        recorded = json.loads((results / "manifests" / "runs" / f"{step}.json").read_text())[
+            "parameters"
+        ]
+        plain = _plain(folder / column(method), files, method, recorded)
+        [science] = (results / "runs" / step).glob(f"field_{column(method)}_dr?_sci.fits")
         _require_same(case, method, Mosaic.read(science), plain, times)
 
 

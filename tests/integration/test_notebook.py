@@ -14,11 +14,11 @@ NOTEBOOK = REPOSITORY / "docs" / "notebooks" / "compare.ipynb"
 
 def outputs(document) -> str:  # type: ignore[no-untyped-def]
     """Return all that the cells of a notebook printed or showed, as text."""
-    told = []
+    texts = []
     for cell in document.cells:
         for output in cell.get("outputs", ()):
-            told.append(output.get("text", "") + output.get("data", {}).get("text/plain", ""))
-    return "\n".join(told)
+            texts.append(output.get("text", "") + output.get("data", {}).get("text/plain", ""))
+    return "\n".join(texts)
 
 
 def test_the_notebook_executes_on_a_run(small: Path) -> None:

@@ -184,10 +184,10 @@ def test_cosmic_rays_are_looked_for_once(tmp_path: Path) -> None:
     # The masks are those of AstroDrizzle's run of that method.
     require_equal_mosaics(sides.theirs["globalmin+match"], sides.ours["globalmin+match"])
     require_equal_products(sides.theirs["globalmin+match"], sides.ours["globalmin+match"])
-    told = sides.ours["localmin"].cosmic_rays
-    assert told is not None and told.method == "globalmin+match"
-    assert [chip.rootname for chip in told.chips] == [e.rootname for e in sides.exposures]
-    assert all(HITS / 2 < chip.hit < 0.1 * chip.pixels for chip in told.chips)
+    search = sides.ours["localmin"].cosmic_rays
+    assert search is not None and search.method == "globalmin+match"
+    assert [chip.rootname for chip in search.chips] == [e.rootname for e in sides.exposures]
+    assert all(HITS / 2 < chip.hit < 0.1 * chip.pixels for chip in search.chips)
     weights = {name: fits.getdata(one.weight) for name, one in sides.ours.items()}
     np.testing.assert_array_equal(weights["localmin"], weights["globalmin+match"])
     plain = tmp_path / "plain"
@@ -226,16 +226,16 @@ def drizzle_small(
     exposures = [read_exposure(folder / name) for name in names]
     resolved = pars.resolve(parameters)
     grid = plan(folder, names)
-    made = drizzle_all(
+    mosaics = drizzle_all(
         *(folder, folder / "log", exposures, {name: f"out_{name}" for name in choices}),
         *(choices, grid, resolved),
     )
-    return made, exposures, grid
+    return mosaics, exposures, grid
 
 
 def test_variants_and_given_skies_cost_a_sum(tmp_path: Path) -> None:
     given = {"ibxl00aaq": 0.25, "ibxl01aaq": 0.5}
-    made, exposures, _ = drizzle_small(
+    mosaics, exposures, _ = drizzle_small(
         tmp_path,
         {
             "match": SkyChoice("match"),
@@ -244,17 +244,17 @@ def test_variants_and_given_skies_cost_a_sum(tmp_path: Path) -> None:
             "none": SkyChoice(values=dict.fromkeys(given, 0.0)),
         },
     )
-    assert [value.mdrizsky for value in made["given"].sky] == [0.25, 0.5]
-    table = fits.getdata(made["given"].science, "HDRTAB")
+    assert [value.mdrizsky for value in mosaics["given"].sky] == [0.25, 0.5]
+    table = fits.getdata(mosaics["given"].science, "HDRTAB")
     assert table["MDRIZSKY"].tolist() == [0.25, 0.5]
-    sky = {name: [value.mdrizsky for value in made[name].sky] for name in ("match", "mode")}
+    sky = {name: [value.mdrizsky for value in mosaics[name].sky] for name in ("match", "mode")}
     assert sky["match"] != sky["mode"]
     assert sky["match"] == pytest.approx(sky["mode"], abs=0.02)
-    difference = fits.getdata(made["none"].science) - fits.getdata(made["given"].science)
-    seen = fits.getdata(made["none"].weight) > 0
+    difference = fits.getdata(mosaics["none"].science) - fits.getdata(mosaics["given"].science)
+    seen = fits.getdata(mosaics["none"].weight) > 0
     assert 0.24 < difference[seen].min() < difference[seen].max() < 0.51
     assert exposures[0].rootname == "ibxl00aaq"
-    assert fits.getheader(made["mode"].science)["ROOTNAME"] == "out_mode"
+    assert fits.getheader(mosaics["mode"].science)["ROOTNAME"] == "out_mode"
 
 
 @pytest.mark.parametrize(

@@ -231,7 +231,7 @@ def test_what_onepass_cannot_do_is_refused_before_anything_runs(
 
 
 def test_variants_need_onepass_and_known_parameters(tmp_path: Path) -> None:
-    for sections, told in (
+    for sections, message in (
         ({"sky": {"variants": {"a": {"method": "match"}}}}, "need drizzle.engine: onepass"),
         (
             {
@@ -247,4 +247,4 @@ def test_variants_need_onepass_and_known_parameters(tmp_path: Path) -> None:
     ):
         ended = skymosaic("check", campaign(tmp_path, "wrong", tmp_path, **sections))
         assert ended.code == 3
-        assert told in ended.err
+        assert message in ended.err

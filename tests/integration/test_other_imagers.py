@@ -82,17 +82,19 @@ def both(folder: Path, write: Callable[[Path], None]) -> Sides:
     plain = Path(shutil.copytree(data, folder / "plain"))
     ended = skymosaic("run", campaign(folder, data, "astrodrizzle"))
     assert ended.code == 0, ended.err
-    made = folder / "store" / "field"
-    grid = Grid.from_call(json.loads((made / "plan" / "grid.json").read_text()))
-    asked = pars.for_method(pars.resolve({**PARAMETERS, **SKY}), grid.final_parameters(), "match")
+    results = folder / "store" / "field"
+    grid = Grid.from_call(json.loads((results / "plan" / "grid.json").read_text()))
+    arguments = pars.for_method(
+        pars.resolve({**PARAMETERS, **SKY}), grid.final_parameters(), "match"
+    )
     names = sorted(path.name for path in plain.iterdir())
-    call: dict[str, Any] = {"files": names, "output": "plain", "parameters": asked}
+    call: dict[str, Any] = {"files": names, "output": "plain", "parameters": arguments}
     process.call("astrodrizzle", plain, call, folder / "plain.log")
     [science] = plain.glob("plain_dr?_sci.fits")
     with fits.open(science) as hdus:
         mosaic = np.array(hdus[0].data)
         skies = [float(value) for value in hdus["HDRTAB"].data["MDRIZSKY"]]
-    return Sides(ended, made, science, mosaic, skies)
+    return Sides(ended, results, science, mosaic, skies)
 
 
 def ours(sides: Sides) -> np.ndarray:
@@ -139,7 +141,7 @@ def test_hrc_without_a_distortion_model_in_both_engines(tmp_path) -> None:
     assert "no IDCSCALE" in line
     parameters = pars.resolve({**PARAMETERS, **SKY})
     grid = plan(tmp_path, names, **pars.grid_choice(parameters))
-    made = drizzle_all(
+    mosaic = drizzle_all(
         *(tmp_path, tmp_path / "log", exposures, {"match": "ours"}, {"match": SkyChoice("match")}),
         *(grid, parameters),
     )["match"]
@@ -148,8 +150,8 @@ def test_hrc_without_a_distortion_model_in_both_engines(tmp_path) -> None:
     )
     assert reference.science.name == "theirs_drz_sci.fits"
     np.testing.assert_allclose(
-        fits.getdata(made.science), fits.getdata(reference.science), rtol=2e-6, atol=2e-6
+        fits.getdata(mosaic.science), fits.getdata(reference.science), rtol=2e-6, atol=2e-6
     )
     skies = [value.mdrizsky for value in reference.sky]
-    assert [value.mdrizsky for value in made.sky] == pytest.approx(skies, abs=1e-6)
+    assert [value.mdrizsky for value in mosaic.sky] == pytest.approx(skies, abs=1e-6)
     assert skies == pytest.approx([0.0, 2.0], abs=0.02)

@@ -39,7 +39,7 @@ def drizzle(
         "output_grid", folder, {"files": list(names), "final": {"rot": 0.0}}, folder / "log"
     )
     grid, parameters = Grid.from_call(call.value), pars.resolve(given)
-    made = {}
+    mosaics = {}
     for number, method in enumerate(methods if engine == "astrodrizzle" else [""]):
         work = folder / f"{engine}{number}"
         work.mkdir()
@@ -47,11 +47,11 @@ def drizzle(
             shutil.copy(folder / name, work)
         if engine == "astrodrizzle":
             log = work / "log"
-            made[method] = astrodrizzle.drizzle(
+            mosaics[method] = astrodrizzle.drizzle(
                 work, log, exposures, f"out{number}", method, grid, parameters
             )
             continue
-        made = drizzle_all(
+        mosaics = drizzle_all(
             work,
             work / "log",
             exposures,
@@ -60,7 +60,7 @@ def drizzle(
             grid,
             parameters,
         )
-    return made
+    return mosaics
 
 
 @pytest.mark.parametrize("engine", BOTH)
@@ -79,11 +79,11 @@ def test_flagged_pixels_without_a_number_do_not_reach_the_mosaic(tmp_path, engin
             pixels[~others] = np.median(pixels[others]) if value is None else value
             hdus["DQ", chips].data[20:26, 30:36] = 4
         before = (folder / names[1]).read_bytes()
-        [made] = drizzle(engine, folder, names, ["match"]).values()
-        science, weight = fits.getdata(made.science), fits.getdata(made.weight)
+        [mosaic] = drizzle(engine, folder, names, ["match"]).values()
+        science, weight = fits.getdata(mosaic.science), fits.getdata(mosaic.weight)
         assert np.isfinite(science[weight > 0]).all()
         assert (folder / names[1]).read_bytes() == before
-        mosaics.append((science, weight, [value.mdrizsky for value in made.sky]))
+        mosaics.append((science, weight, [value.mdrizsky for value in mosaic.sky]))
     for science, weight, skies in mosaics[:2]:
         np.testing.assert_array_equal(science, mosaics[2][0])
         np.testing.assert_array_equal(weight, mosaics[2][1])
@@ -97,11 +97,11 @@ def test_an_exposure_without_a_pixel_has_no_sky(tmp_path, engine) -> None:
     """Here all of its pixels are above skyupper: the inspection cannot know that."""
     frames = [*FRAMES[:2], replace(FRAMES[2], sky=60.0)]
     names = write_frames(tmp_path, frames)
-    made = drizzle(engine, tmp_path, names, ["localmin"], skyupper=30.0)["localmin"]
-    skies = [value.mdrizsky for value in made.sky]
+    mosaic = drizzle(engine, tmp_path, names, ["localmin"], skyupper=30.0)["localmin"]
+    skies = [value.mdrizsky for value in mosaic.sky]
     assert skies[2] is None
     assert skies[0] == pytest.approx(1.0, abs=0.05) and skies[1] == pytest.approx(1.2, abs=0.05)
-    with fits.open(made.science) as hdus:  # it tells what was subtracted
+    with fits.open(mosaic.science) as hdus:  # it tells what was subtracted
         assert list(hdus["HDRTAB"].data["MDRIZSKY"])[2] == 0
 
 

@@ -89,8 +89,8 @@ def test_six_groups_one_of_them_broken(
     }
     for name, folder in GROUPS.items():
         assert f"{name} " in ended.err  # the summary lists all of them
-        made = store / "program" / folder
-        assert (made / "comparison" / "report.html").exists() == (name != "NGC 2023/F160W")
+        results = store / "program" / folder
+        assert (results / "comparison" / "report.html").exists() == (name != "NGC 2023/F160W")
     [error] = [group["error"] for group in summary if group["error"]]
     assert error["class"] == "InputError"
     assert broken in error["message"]

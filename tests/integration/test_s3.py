@@ -86,28 +86,28 @@ def test_a_wrong_secret_is_named_without_repeating_it(s3: S3Store, monkeypatch) 
 def test_a_changed_object_is_found_and_taken_away(
     server: S3Server, s3: S3Store, tmp_path: Path
 ) -> None:
-    made = SmallStore(tmp_path)
-    s3.write_text("field/campaign.yaml", (made.where / "campaign.yaml").read_text())
-    made.place = Place(s3, "field", tmp_path)
-    made.inspect()
-    made.plan()
-    made.drizzle("match")
+    small = SmallStore(tmp_path)
+    s3.write_text("field/campaign.yaml", (small.where / "campaign.yaml").read_text())
+    small.place = Place(s3, "field", tmp_path)
+    small.inspect()
+    small.plan()
+    small.drizzle("match")
     reach = {"endpoint_url": server.url}
     whole = integrity.verify_store(f"{s3.uri}/field", reach)
     assert (whole.files, list(whole.flaws)) == (6, [])
     key = "field/runs/match/field_match_drz_sci.fits"
     prefix = s3.uri.removeprefix(f"s3://{BUCKET}/")
-    same = finished(made.place, plain("runs/match"))
+    same = finished(small.place, plain("runs/match"))
     assert same is not None
     assert same.products[key.rsplit("/", 1)[-1]].etag
     flip_byte(server.client(), BUCKET, f"{prefix}/{key}")
     # Its ETag is another, and its content, too.
-    assert finished(made.place, plain("runs/match")) is None
+    assert finished(small.place, plain("runs/match")) is None
     found = integrity.verify_store(f"{s3.uri}/field", reach)
     assert [flaw.key for flaw in found.flaws] == [key]
     integrity.take_away(found)
     assert [one for one in s3.list("field/damaged") if one.endswith("_sci.fits")]
-    made.drizzle("match")
+    small.drizzle("match")
     assert not integrity.verify_store(f"{s3.uri}/field", reach).flaws
 
 

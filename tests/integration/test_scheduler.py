@@ -87,8 +87,8 @@ class Another(servers.Scheduler):
     name, version = "distributed", "2026.7.9"
 
     def versions(self, packages=None) -> dict:
-        told = super().versions(packages)
-        return {**told, "packages": {**told["packages"], self.name: self.version}}
+        found = super().versions(packages)
+        return {**found, "packages": {**found["packages"], self.name: self.version}}
 
 
 class Old(Another):

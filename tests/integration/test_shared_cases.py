@@ -76,14 +76,14 @@ RIGHT = [
 
 def build(case: Case, folder: Path) -> list[str]:
     """Make the input of a case, and return the command that it gives to run."""
-    made = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, CASES / case.name / "build.py", folder],
         env={**os.environ, "SKYMOSAIC": str(Path(sys.executable).with_name("skymosaic"))},
         capture_output=True,
         text=True,
         check=True,
     )
-    command = shlex.split(made.stdout.splitlines()[-1])
+    command = shlex.split(ended.stdout.splitlines()[-1])
     return command + [word for setting in case.settings for word in ("--set", setting)]
 
 

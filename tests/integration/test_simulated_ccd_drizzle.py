@@ -26,10 +26,10 @@ def simulation(request: pytest.FixtureRequest) -> Simulation:
 
 @pytest.fixture(scope="module")
 def folder(simulation: Simulation, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp(simulation.instrument)
+    target = tmp_path_factory.mktemp(simulation.instrument)
     [visit] = visit_files(simulation)
-    simulate_visit(simulation, visit, made)
-    return made
+    simulate_visit(simulation, visit, target)
+    return target
 
 
 def test_stwcs_and_astropy_read_one_distortion(folder: Path) -> None:
@@ -85,11 +85,11 @@ def test_astrodrizzle_finds_the_cosmic_rays(
     names = sorted(path.name for path in folder.glob("*_flc.fits"))
     for name in names:
         shutil.copy(folder / name, tmp_path / name)
-    asked = {**parameters(simulation), "runfile": "drizzle.log"}
+    arguments = {**parameters(simulation), "runfile": "drizzle.log"}
     process.call(
         "astrodrizzle",
         tmp_path,
-        {"files": names, "output": "visit", "parameters": asked},
+        {"files": names, "output": "visit", "parameters": arguments},
         tmp_path / "call.log",
     )
     drizzled = tmp_path / "visit_drc.fits"
@@ -102,10 +102,10 @@ def test_astrodrizzle_finds_the_cosmic_rays(
             fits.open(tmp_path / name) as hdus,
             fits.open(folder / f"{rootname}_cosmic_rays.fits") as rays,
         ):
-            for told in truth["chips"]:
-                ver = told["extver"]
+            for true in truth["chips"]:
+                ver = true["extver"]
                 sky = hdus["SCI", ver].header["MDRIZSKY"]
-                assert sky == pytest.approx(told["sky_electrons"], abs=0.8)
+                assert sky == pytest.approx(true["sky_electrons"], abs=0.8)
                 masks[name, ver] = (hdus["DQ", ver].data & CR_FLAG) > 0
                 hits[name, ver] = rays["CR", ver].data
                 quiet = hits[name, ver] == 0

@@ -24,8 +24,8 @@ class Slurm(Backend):
         self.server, self.folder = server, folder
 
     def settings(self, workers: int) -> Compute:
-        asked = {"cores": 1, "memory": "2GB", "interface": "lo", "logs": self.folder / "logs"}
-        return Compute(backend="slurm", workers=workers, slurm=asked)
+        own = {"cores": 1, "memory": "2GB", "interface": "lo", "logs": self.folder / "logs"}
+        return Compute(backend="slurm", workers=workers, slurm=own)
 
     def add_worker(self, client: Client) -> None:
         client.cluster.scale(jobs=len(client.cluster.worker_spec) + 1)

@@ -155,9 +155,9 @@ def test_of_wfc3_ir_no_detector_decides_and_keys_are_what_they_were(small: Path)
     """Stores of versions that had one set of defaults stay valid."""
     steps = manifests(small)
     assert set(steps["plan"]["parameters"]) == {"final", "max_output_megapixels"}
-    asked = steps["runs/match"]["parameters"]["astrodrizzle"]
+    recorded = steps["runs/match"]["parameters"]["astrodrizzle"]
     # As the campaign file sets them, over the defaults.
-    assert asked | DEFAULTS | {"final_rot": asked["final_rot"], "resetbits": "0"} == asked
+    assert recorded | DEFAULTS | {"final_rot": recorded["final_rot"], "resetbits": "0"} == recorded
     report = json.loads((small / "comparison" / "report.json").read_text())
     assert "defaults" not in report["tables"]
     assert not any("osmic rays" in warning for warning in report["warnings"])

@@ -134,23 +134,23 @@ class Cluster:
         return {"apiVersion": "v1", "kind": "Status", "status": "Success"}
 
 
-def _at(made: Data, path: str) -> Any:
+def _at(value: Data, path: str) -> Any:
     for part in path.split("."):
-        made = made.get(part) or {}
-    return made
+        value = value.get(part) or {}
+    return value
 
 
 def _merged(there: Any, patch: Any) -> Any:
     """Return what a merge patch (RFC 7386) makes of an object."""
     if not isinstance(patch, dict):
         return patch
-    made = dict(there) if isinstance(there, dict) else {}
+    merged = dict(there) if isinstance(there, dict) else {}
     for key, value in patch.items():
         if value is None:
-            made.pop(key, None)
+            merged.pop(key, None)
         elif not key.startswith("$"):  # kubectl's directives for lists
-            made[key] = _merged(made.get(key), value)
-    return made
+            merged[key] = _merged(merged.get(key), value)
+    return merged
 
 
 def _discovery(path: str) -> Data | None:
@@ -214,14 +214,14 @@ def running(cluster: Cluster, kubeconfig: Path) -> Iterator[None]:
         protocol_version = "HTTP/1.1"
 
         def _do(self) -> None:
-            asked = urlsplit(self.path)
-            query = {key: values[0] for key, values in parse_qs(asked.query).items()}
+            url = urlsplit(self.path)
+            query = {key: values[0] for key, values in parse_qs(url.query).items()}
             text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             try:
-                answer = _discovery(asked.path) if self.command == "GET" else None
+                answer = _discovery(url.path) if self.command == "GET" else None
                 if answer is None:
                     body = json.loads(text) if text else {}
-                    answer = cluster.answer(self.command, asked.path, query, body)
+                    answer = cluster.answer(self.command, url.path, query, body)
                 self._say(200, answer)
             except Refused as refused:
                 status = {"apiVersion": "v1", "kind": "Status", "status": "Failure"}

@@ -50,7 +50,7 @@ def demo(overlay: str | None = None) -> Campaign:
 def rendered(campaign: Campaign) -> list[dict[str, Any]]:
     """Return every object that the renderer makes of a campaign."""
     texts = documents(Job(campaign, "", drive)).values()
-    return [made for text in texts for made in yaml.safe_load_all(text)]
+    return [manifest for text in texts for manifest in yaml.safe_load_all(text)]
 
 
 def generated() -> dict[Path, str]:
@@ -66,7 +66,7 @@ def generated() -> dict[Path, str]:
             planned
         ),
     }
-    texts = {**base, **{path: as_yaml([made]) for path, made in overlays.items()}}
+    texts = {**base, **{path: as_yaml([manifest]) for path, manifest in overlays.items()}}
     return {path: _HEAD + text for path, text in texts.items()}
 
 

@@ -18,48 +18,50 @@ OUTSIDE = frozenset({"Secret skymosaic-s3", "PersistentVolumeClaim mosaics"})
 
 def names(objects: Sequence[Data]) -> Iterator[str]:
     """Names and labels are such, nothing is there twice, and all are in one namespace."""
-    namespaces = {made["metadata"]["name"] for made in objects if made["kind"] == "Namespace"}
+    namespaces = {
+        manifest["metadata"]["name"] for manifest in objects if manifest["kind"] == "Namespace"
+    }
     for name, count in Counter(map(name_of, objects)).items():
         if count > 1:
             yield f"{name} is there {count} times"
-    for made in objects:
-        metadata = made["metadata"]
+    for manifest in objects:
+        metadata = manifest["metadata"]
         if not _LABEL.fullmatch(metadata["name"]):
-            yield f"{name_of(made)}: no DNS label"
-        if made["kind"] == "Service" and not metadata["name"][0].isalpha():
-            yield f"{name_of(made)}: a Service's name begins with a letter"
+            yield f"{name_of(manifest)}: no DNS label"
+        if manifest["kind"] == "Service" and not metadata["name"][0].isalpha():
+            yield f"{name_of(manifest)}: a Service's name begins with a letter"
         for value in metadata.get("labels", {}).values():
             if not _VALUE.fullmatch(value):
-                yield f"{name_of(made)}: {value!r} is no label's value"
-        if made["kind"] not in _CLUSTER_WIDE and metadata.get("namespace") not in namespaces:
-            yield f"{name_of(made)}: its namespace {metadata.get('namespace')} is not there"
+                yield f"{name_of(manifest)}: {value!r} is no label's value"
+        if manifest["kind"] not in _CLUSTER_WIDE and metadata.get("namespace") not in namespaces:
+            yield f"{name_of(manifest)}: its namespace {metadata.get('namespace')} is not there"
 
 
 def selectors(objects: Sequence[Data]) -> Iterator[str]:
     """Whoever selects pods finds some, and a Deployment its own."""
     pods = list(pods_of(objects))
-    for made in objects:
-        where, spec = name_of(made), made.get("spec", {})
-        if made["kind"] == "Deployment":
+    for manifest in objects:
+        name, spec = name_of(manifest), manifest.get("spec", {})
+        if manifest["kind"] == "Deployment":
             labels = spec["template"]["metadata"]["labels"]
             if not selects(spec["selector"]["matchLabels"], labels):
-                yield f"{where}: does not select its own pods"
-        if made["kind"] == "PodDisruptionBudget":
+                yield f"{name}: does not select its own pods"
+        if manifest["kind"] == "PodDisruptionBudget":
             wanted = [spec["selector"]["matchLabels"]]
-        elif made["kind"] == "NetworkPolicy":
+        elif manifest["kind"] == "NetworkPolicy":
             wanted = list(_selected_by(spec))
         else:
             continue
         for selector in wanted:
             if not any(selects(selector, pod.labels) for pod in pods):
-                yield f"{where}: selects no pod: {selector}"
+                yield f"{name}: selects no pod: {selector}"
     for name, spec in services_of(objects):
         if not any(selects(spec["selector"], pod.labels) for pod in pods):
             yield f"Service {name}: selects no pod"
     for pod in pods:
         for spread in pod.spec.get("topologySpreadConstraints", []):
             if not selects(spread["labelSelector"]["matchLabels"], pod.labels):
-                yield f"{pod.where}: is spread by the labels of other pods"
+                yield f"{pod.name}: is spread by the labels of other pods"
 
 
 def _selected_by(policy: Data) -> Iterator[Data]:
@@ -79,16 +81,16 @@ def ports(objects: Sequence[Data]) -> Iterator[str]:
             target = port.get("targetPort", port["port"])
             for pod in pods:
                 if selects(spec["selector"], pod.labels) and target not in _ports(pod.containers):
-                    yield f"Service {name}: {pod.where} has no port {target}"
-    for made in objects:
-        if made["kind"] != "NetworkPolicy":
+                    yield f"Service {name}: {pod.name} has no port {target}"
+    for manifest in objects:
+        if manifest["kind"] != "NetworkPolicy":
             continue
-        own = made["spec"]["podSelector"].get("matchLabels", {})
-        for rule in made["spec"].get("ingress", []):
+        own = manifest["spec"]["podSelector"].get("matchLabels", {})
+        for rule in manifest["spec"].get("ingress", []):
             for pod in pods:
                 opened = {port["port"] for port in rule.get("ports", [])}
                 if selects(own, pod.labels) and not opened <= _ports(pod.containers):
-                    yield f"{name_of(made)}: {pod.where} has no port {opened}"
+                    yield f"{name_of(manifest)}: {pod.name} has no port {opened}"
 
 
 def _ports(containers: Sequence[Data]) -> set[int | str]:
@@ -120,69 +122,71 @@ def references(objects: Sequence[Data]) -> Iterator[str]:
                         wanted.add(f"{kind} {source[key]['name']}")
         certificates = f"Secret {pod.labels['app.kubernetes.io/instance']}-tls"
         for name in sorted(wanted - known - {certificates}):
-            yield f"{pod.where}: there is no {name}"
-    for made in objects:
-        if made["kind"] == "HorizontalPodAutoscaler":
-            target = made["spec"]["scaleTargetRef"]
+            yield f"{pod.name}: there is no {name}"
+    for manifest in objects:
+        if manifest["kind"] == "HorizontalPodAutoscaler":
+            target = manifest["spec"]["scaleTargetRef"]
             if f"{target['kind']} {target['name']}" not in known:
-                yield f"{name_of(made)}: there is no {target['kind']} {target['name']}"
-        if made["kind"] == "Secret":
-            yield f"{name_of(made)}: secrets do not belong into manifests"
+                yield f"{name_of(manifest)}: there is no {target['kind']} {target['name']}"
+        if manifest["kind"] == "Secret":
+            yield f"{name_of(manifest)}: secrets do not belong into manifests"
 
 
 def jobs(objects: Sequence[Data]) -> Iterator[str]:
     """A Job ends some day, ignores disruptions, and fails at once of what does not pass."""
     hopeless = {code for code, _, _, passes in exit_code_table() if code and not passes}
-    for made in objects:
-        if made["kind"] != "Job":
+    for manifest in objects:
+        if manifest["kind"] != "Job":
             continue
-        where, spec = name_of(made), made["spec"]
+        name, spec = name_of(manifest), manifest["spec"]
         for key in ("backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished"):
             if key not in spec:
-                yield f"{where}: has no {key}"
+                yield f"{name}: has no {key}"
         rules = spec.get("podFailurePolicy", {}).get("rules", [])
         if not rules or rules[0].get("action") != "Ignore" or "onPodConditions" not in rules[0]:
-            yield f"{where}: counts disruptions as failures"
+            yield f"{name}: counts disruptions as failures"
         failing: set[int] = set()
         for rule in rules:
             if rule["action"] == "FailJob":
                 failing |= set(rule["onExitCodes"]["values"])
         if failing != hopeless:
-            yield f"{where}: the exit codes that fail it at once differ by {failing ^ hopeless}"
+            yield f"{name}: the exit codes that fail it at once differ by {failing ^ hopeless}"
         if spec["template"]["spec"].get("restartPolicy") != "Never":
-            yield f"{where}: a podFailurePolicy needs restartPolicy Never"
+            yield f"{name}: a podFailurePolicy needs restartPolicy Never"
 
 
 def isolation(objects: Sequence[Data]) -> Iterator[str]:
     """The namespace denies what nobody allows, and the campaign allows nobody else in."""
-    policies = [made for made in objects if made["kind"] == "NetworkPolicy"]
+    policies = [manifest for manifest in objects if manifest["kind"] == "NetworkPolicy"]
     denying = [
-        made
-        for made in policies
-        if not made["spec"]["podSelector"]
-        and set(made["spec"]["policyTypes"]) == {"Ingress", "Egress"}
-        and not made["spec"].get("ingress")
-        and not made["spec"].get("egress")
+        manifest
+        for manifest in policies
+        if not manifest["spec"]["podSelector"]
+        and set(manifest["spec"]["policyTypes"]) == {"Ingress", "Egress"}
+        and not manifest["spec"].get("ingress")
+        and not manifest["spec"].get("egress")
     ]
     if not denying:
         yield "no policy denies what is not allowed"
-    for made in policies:
-        for rule in made["spec"].get("ingress", []):
+    for manifest in policies:
+        for rule in manifest["spec"].get("ingress", []):
             for peer in rule.get("from", [{}]):
                 if set(peer) != {"podSelector"} or not peer["podSelector"].get("matchLabels"):
-                    yield f"{name_of(made)}: lets others in than the campaign's pods"
-        for rule in made["spec"].get("egress", []):
+                    yield f"{name_of(manifest)}: lets others in than the campaign's pods"
+        for rule in manifest["spec"].get("egress", []):
             for peer in rule.get("to", [{}]):
                 block = peer.get("ipBlock", {})
                 if block.get("cidr") == "0.0.0.0/0" and "169.254.0.0/16" not in block.get(
                     "except", []
                 ):
-                    yield f"{name_of(made)}: reaches the credentials of the node"
-    for made in objects:
-        if made["kind"] == "Namespace":
-            enforced = made["metadata"].get("labels", {}).get("pod-security.kubernetes.io/enforce")
+                    yield f"{name_of(manifest)}: reaches the credentials of the node"
+    for manifest in objects:
+        if manifest["kind"] == "Namespace":
+            enforced = (
+                manifest["metadata"].get("labels", {}).get("pod-security.kubernetes.io/enforce")
+            )
             if enforced != "restricted":
-                yield f"{name_of(made)}: does not enforce restricted pods"
+                yield f"{name_of(manifest)}: does not enforce restricted pods"
 
 
 CHECKS = (names, selectors, ports, references, jobs, isolation)

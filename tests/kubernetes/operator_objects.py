@@ -48,7 +48,7 @@ def _close(schema: Any) -> None:
             _close(value)
 
 
-def made_of_cluster(name: str, namespace: str, metadata: Data, spec: Data) -> list[Data]:
+def objects_of_cluster(name: str, namespace: str, metadata: Data, spec: Data) -> list[Data]:
     """Return the scheduler, its Service, and the first worker of a cluster."""
     annotations, labels = metadata["annotations"], metadata["labels"]
     own = {part: labels | spec[part]["metadata"]["labels"] for part in ("scheduler", "worker")}
@@ -69,31 +69,31 @@ def made_of_cluster(name: str, namespace: str, metadata: Data, spec: Data) -> li
     ]
 
 
-def made_of(one: Data) -> list[Data]:
+def objects_of(one: Data) -> list[Data]:
     """Return what the operator makes of one of its objects."""
     jsonschema.validate(one, schema_of(one["kind"]))
     metadata, spec = one["metadata"], one["spec"]
     name, namespace = metadata["name"], metadata["namespace"]
     validate_cluster_name(name)
     if one["kind"] == "DaskCluster":
-        return made_of_cluster(name, namespace, metadata, spec)
+        return objects_of_cluster(name, namespace, metadata, spec)
     labels = metadata["labels"] | spec["job"]["metadata"]["labels"]
     runner = build_job_pod_spec(
         name, name, namespace, spec["job"]["spec"], metadata["annotations"], labels
     )
-    return [*made_of_cluster(name, namespace, metadata, spec["cluster"]["spec"]), runner]
+    return [*objects_of_cluster(name, namespace, metadata, spec["cluster"]["spec"]), runner]
 
 
 def main() -> None:
     """Print a file's objects, with those in place of the operator's that it makes of them."""
     objects: list[Data] = []
     for one in yaml.safe_load_all(Path(sys.argv[1]).read_text()):
-        made = made_of(one) if one["kind"].startswith("Dask") else [one]
-        for each in made:
+        own = objects_of(one) if one["kind"].startswith("Dask") else [one]
+        for each in own:
             each["metadata"].setdefault("namespace", "skymosaic")
             if one["kind"] == "Namespace" or one["kind"] == "PriorityClass":
                 each["metadata"].pop("namespace")
-        objects += made
+        objects += own
     print(yaml.safe_dump_all(objects, sort_keys=False))
 
 

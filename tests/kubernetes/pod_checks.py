@@ -27,21 +27,21 @@ def quantities(objects: Sequence[Data]) -> Iterator[str]:
                 for bound in ("requests", "limits"):
                     text = resources.get(bound, {}).get(resource)
                     if text is None:
-                        yield f"{pod.where}: {container['name']} has no {bound} of {resource}"
+                        yield f"{pod.name}: {container['name']} has no {bound} of {resource}"
                         continue
                     try:
                         values[bound] = parse_quantity(str(text))
                     except ValueError:
-                        yield f"{pod.where}: {resource} {text!r} is no quantity"
+                        yield f"{pod.name}: {resource} {text!r} is no quantity"
                 if len(values) == 2 and values["requests"] > values["limits"]:
-                    yield f"{pod.where}: more {resource} is requested than its limit allows"
+                    yield f"{pod.name}: more {resource} is requested than its limit allows"
         for volume in pod.spec.get("volumes", []):
             if "emptyDir" in volume:
                 size = (volume["emptyDir"] or {}).get("sizeLimit")
                 try:
                     parse_quantity(str(size))
                 except ValueError:
-                    yield f"{pod.where}: the sizeLimit {size!r} of {volume['name']} is no quantity"
+                    yield f"{pod.name}: the sizeLimit {size!r} of {volume['name']} is no quantity"
 
 
 def restarts(objects: Sequence[Data]) -> Iterator[str]:
@@ -49,7 +49,7 @@ def restarts(objects: Sequence[Data]) -> Iterator[str]:
     for pod in pods_of(objects):
         policy = pod.spec.get("restartPolicy", "Always")
         if policy not in _RESTARTS.get(pod.kind, {"Always"}):
-            yield f"{pod.where}: restartPolicy {policy} does not go with {pod.kind}"
+            yield f"{pod.name}: restartPolicy {policy} does not go with {pod.kind}"
 
 
 def probes(objects: Sequence[Data]) -> Iterator[str]:
@@ -62,9 +62,9 @@ def probes(objects: Sequence[Data]) -> Iterator[str]:
                 if probe in container:
                     port = container[probe]["httpGet"]["port"]
                     if port not in ports:
-                        yield f"{pod.where}: {probe} asks port {port}, which is not there"
+                        yield f"{pod.name}: {probe} asks port {port}, which is not there"
                 elif pod.kind in PERMANENT:
-                    yield f"{pod.where}: {container['name']} has no {probe}"
+                    yield f"{pod.name}: {container['name']} has no {probe}"
 
 
 def security(objects: Sequence[Data]) -> Iterator[str]:
@@ -72,22 +72,22 @@ def security(objects: Sequence[Data]) -> Iterator[str]:
     for pod in pods_of(objects):
         context = pod.spec.get("securityContext", {})
         if context.get("runAsNonRoot") is not True or context.get("runAsUser", 0) < 10000:
-            yield f"{pod.where}: may run as root, or as a user that a host has"
+            yield f"{pod.name}: may run as root, or as a user that a host has"
         if context.get("seccompProfile", {}).get("type") != "RuntimeDefault":
-            yield f"{pod.where}: has no seccomp profile"
+            yield f"{pod.name}: has no seccomp profile"
         if pod.spec.get("automountServiceAccountToken") is not False:
-            yield f"{pod.where}: gets a token for Kubernetes"
+            yield f"{pod.name}: gets a token for Kubernetes"
         for key in ("hostNetwork", "hostPID", "hostIPC"):
             if pod.spec.get(key):
-                yield f"{pod.where}: {key}"
+                yield f"{pod.name}: {key}"
         for container in pod.containers:
             own = container.get("securityContext", {})
             if own.get("allowPrivilegeEscalation") is not False or own.get("privileged"):
-                yield f"{pod.where}: {container['name']} may gain privileges"
+                yield f"{pod.name}: {container['name']} may gain privileges"
             if own.get("readOnlyRootFilesystem") is not True:
-                yield f"{pod.where}: {container['name']} can write its root"
+                yield f"{pod.name}: {container['name']} can write its root"
             if own.get("capabilities") != {"drop": ["ALL"]}:
-                yield f"{pod.where}: {container['name']} has capabilities"
+                yield f"{pod.name}: {container['name']} has capabilities"
 
 
 def volumes(objects: Sequence[Data]) -> Iterator[str]:
@@ -100,16 +100,16 @@ def volumes(objects: Sequence[Data]) -> Iterator[str]:
             for mount in container.get("volumeMounts", []):
                 used.add(mount["name"])
                 if mount["name"] not in known:
-                    yield f"{pod.where}: the volume {mount['name']} is not there"
+                    yield f"{pod.name}: the volume {mount['name']} is not there"
                 elif any(kind in known[mount["name"]] for kind in _WRITABLE):
                     writable.append(mount["mountPath"])
             env = {entry["name"]: entry.get("value", "") for entry in container.get("env", [])}
             for name in ("HOME", "TMPDIR"):
                 place = PurePosixPath(env.get(name, "/nowhere"))
                 if not any(place.is_relative_to(path) for path in writable):
-                    yield f"{pod.where}: {name} ({place}) cannot be written"
+                    yield f"{pod.name}: {name} ({place}) cannot be written"
         for name in known.keys() - used:
-            yield f"{pod.where}: the volume {name} is not used"
+            yield f"{pod.name}: the volume {name} is not used"
 
 
 def variables(objects: Sequence[Data]) -> Iterator[str]:
@@ -117,19 +117,19 @@ def variables(objects: Sequence[Data]) -> Iterator[str]:
     services = services_of(objects)
     for pod in pods_of(objects):
         links = pod.spec.get("enableServiceLinks", True)
-        told = set()
+        known = set()
         for name, _ in services if links else ():
-            told |= {f"{name.upper().replace('-', '_')}_SERVICE_{end}" for end in ("HOST", "PORT")}
+            known |= {f"{name.upper().replace('-', '_')}_SERVICE_{end}" for end in ("HOST", "PORT")}
         if pod.kind.startswith("Dask"):
-            told |= {"DASK_SCHEDULER_ADDRESS", "DASK_WORKER_NAME"}
+            known |= {"DASK_SCHEDULER_ADDRESS", "DASK_WORKER_NAME"}
         for container in pod.containers:
-            defined = set(told)
+            defined = set(known)
             for entry in container.get("env", []):
                 yield from _unknown(pod, entry.get("value", ""), defined)
                 yield from _wrong_port(pod, entry.get("value", ""), services)
                 defined.add(entry["name"])
                 if "value" in entry and _SECRET_NAME.search(entry["name"]):
-                    yield f"{pod.where}: {entry['name']} is written out"
+                    yield f"{pod.name}: {entry['name']} is written out"
             for text in (*container.get("command", []), *container.get("args", [])):
                 yield from _unknown(pod, text, defined)
 
@@ -137,7 +137,7 @@ def variables(objects: Sequence[Data]) -> Iterator[str]:
 def _unknown(pod: Pod, text: str, defined: set[str]) -> Iterator[str]:
     for name in re.findall(r"\$\(([^)]*)\)", text):
         if name not in defined:
-            yield f"{pod.where}: $({name}) is not known there"
+            yield f"{pod.name}: $({name}) is not known there"
 
 
 def _wrong_port(pod: Pod, text: str, services: Sequence[tuple[str, Data]]) -> Iterator[str]:
@@ -145,7 +145,7 @@ def _wrong_port(pod: Pod, text: str, services: Sequence[tuple[str, Data]]) -> It
         address = rf"\$\({service.upper().replace('-', '_')}_SERVICE_HOST\):(\d+)"
         for port in re.findall(address, text):
             if int(port) not in {each["port"] for each in spec["ports"]}:
-                yield f"{pod.where}: the Service {service} has no port {port}"
+                yield f"{pod.name}: the Service {service} has no port {port}"
 
 
 def farewells(objects: Sequence[Data]) -> Iterator[str]:
@@ -154,9 +154,9 @@ def farewells(objects: Sequence[Data]) -> Iterator[str]:
         for container in pod.containers:
             hook = container.get("lifecycle", {}).get("preStop", {}).get("exec")
             if pod.labels.get("app.kubernetes.io/component") == "worker" and hook is None:
-                yield f"{pod.where}: a worker is ended without handing over its work"
+                yield f"{pod.name}: a worker is ended without handing over its work"
             if hook and pod.spec["terminationGracePeriodSeconds"] <= int(hook["command"][-1]):
-                yield f"{pod.where}: it is killed before its preStop hook may have ended"
+                yield f"{pod.name}: it is killed before its preStop hook may have ended"
 
 
 def encryption(objects: Sequence[Data]) -> Iterator[str]:
@@ -165,12 +165,12 @@ def encryption(objects: Sequence[Data]) -> Iterator[str]:
     The client that connects to one from outside (dask-kubernetes) knows no TLS.
     """
     for pod in pods_of(objects):
-        if pod.where.startswith("DaskCluster "):
+        if pod.name.startswith("DaskCluster "):
             continue
         secrets = {one["name"]: one["secret"] for one in pod.spec["volumes"] if "secret" in one}
         for name, secret in secrets.items():
             if secret.get("defaultMode", 0o644) & ~0o440:
-                yield f"{pod.where}: others can read the files of {name}, or write them"
+                yield f"{pod.name}: others can read the files of {name}, or write them"
         for container in pod.containers:
             folders = [
                 mount["mountPath"]
@@ -183,16 +183,16 @@ def encryption(objects: Sequence[Data]) -> Iterator[str]:
 def _open(pod: Pod, container: Data, folders: Sequence[str]) -> Iterator[str]:
     env = {entry["name"]: entry.get("value", "") for entry in container["env"]}
     if env.get(f"{_COMM}REQUIRE_ENCRYPTION") != "True":
-        yield f"{pod.where}: {container['name']} would talk without TLS"
+        yield f"{pod.name}: {container['name']} would talk without TLS"
     for name in ("CA_FILE", *(f"{role}__{file}" for role in _ROLES for file in ("CERT", "KEY"))):
         file = PurePosixPath(env.get(f"{_COMM}TLS__{name}", "/nowhere"))
         if not any(file.is_relative_to(folder) for folder in folders):
-            yield f"{pod.where}: {name} of TLS ({file}) is in no Secret"
+            yield f"{pod.name}: {name} of TLS ({file}) is in no Secret"
     words = [*env.values(), *container["args"]]
     if any("tcp://" in word for word in words):
-        yield f"{pod.where}: {container['name']} has an address without TLS"
+        yield f"{pod.name}: {container['name']} has an address without TLS"
     if container["name"] == "scheduler" and "--protocol tls" not in " ".join(words):
-        yield f"{pod.where}: listens without TLS"
+        yield f"{pod.name}: listens without TLS"
 
 
 CHECKS = (quantities, restarts, probes, security, volumes, variables, farewells, encryption)

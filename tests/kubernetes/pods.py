@@ -15,7 +15,7 @@ PERMANENT = ("Deployment", "DaskScheduler", "DaskWorker")
 class Pod:
     """A pod, as the spec of what makes it says."""
 
-    where: str
+    name: str
     """Such as ``Deployment NAME``."""
     kind: str
     """Deployment or Job; for the operator's pods DaskScheduler, DaskWorker or DaskRunner."""
@@ -28,39 +28,39 @@ class Pod:
         return [*self.spec.get("initContainers", []), *self.spec["containers"]]
 
 
-def name_of(made: Data) -> str:
+def name_of(manifest: Data) -> str:
     """Return kind and name of an object."""
-    return f"{made['kind']} {made['metadata']['name']}"
+    return f"{manifest['kind']} {manifest['metadata']['name']}"
 
 
 def pods_of(objects: Sequence[Data]) -> Iterator[Pod]:
     """Yield the pods that objects make."""
-    for made in objects:
-        where, spec = name_of(made), made.get("spec", {})
-        if made["kind"] in ("Deployment", "Job"):
+    for manifest in objects:
+        name, spec = name_of(manifest), manifest.get("spec", {})
+        if manifest["kind"] in ("Deployment", "Job"):
             template = spec["template"]
             labels = template["metadata"]["labels"]
-            yield Pod(where, made["kind"], labels, template["spec"])
-        elif made["kind"] == "DaskCluster":
-            yield from _of_cluster(where, made, spec)
-        elif made["kind"] == "DaskJob":
-            yield from _of_cluster(where, made, spec["cluster"]["spec"])
-            labels = _operators(made, spec["job"], "job-runner")
-            yield Pod(f"{where} runner", "DaskRunner", labels, spec["job"]["spec"])
+            yield Pod(name, manifest["kind"], labels, template["spec"])
+        elif manifest["kind"] == "DaskCluster":
+            yield from _of_cluster(name, manifest, spec)
+        elif manifest["kind"] == "DaskJob":
+            yield from _of_cluster(name, manifest, spec["cluster"]["spec"])
+            labels = _operators(manifest, spec["job"], "job-runner")
+            yield Pod(f"{name} runner", "DaskRunner", labels, spec["job"]["spec"])
 
 
-def _of_cluster(where: str, made: Data, spec: Data) -> Iterator[Pod]:
+def _of_cluster(name: str, manifest: Data, spec: Data) -> Iterator[Pod]:
     for part, kind in (("scheduler", "DaskScheduler"), ("worker", "DaskWorker")):
-        labels = _operators(made, spec[part], part)
-        yield Pod(f"{where} {part}", kind, labels, spec[part]["spec"])
+        labels = _operators(manifest, spec[part], part)
+        yield Pod(f"{name} {part}", kind, labels, spec[part]["spec"])
 
 
-def _operators(made: Data, part: Data, component: str) -> Data:
+def _operators(manifest: Data, part: Data, component: str) -> Data:
     """Return the labels that dask-kubernetes' operator gives a pod."""
     return {
-        **made["metadata"]["labels"],
+        **manifest["metadata"]["labels"],
         **part.get("metadata", {}).get("labels", {}),
-        "dask.org/cluster-name": made["metadata"]["name"],
+        "dask.org/cluster-name": manifest["metadata"]["name"],
         "dask.org/component": component,
     }
 
@@ -68,13 +68,13 @@ def _operators(made: Data, part: Data, component: str) -> Data:
 def services_of(objects: Sequence[Data]) -> list[tuple[str, Data]]:
     """Return name and spec of the Services, those that the operator makes, too."""
     found = []
-    for made in objects:
-        name, spec = made["metadata"]["name"], made.get("spec", {})
-        if made["kind"] == "Service":
+    for manifest in objects:
+        name, spec = manifest["metadata"]["name"], manifest.get("spec", {})
+        if manifest["kind"] == "Service":
             found.append((name, spec))
-        elif made["kind"] == "DaskCluster":
+        elif manifest["kind"] == "DaskCluster":
             found.append((f"{name}-scheduler", spec["scheduler"]["service"]))
-        elif made["kind"] == "DaskJob":
+        elif manifest["kind"] == "DaskJob":
             found.append((f"{name}-scheduler", spec["cluster"]["spec"]["scheduler"]["service"]))
     return found
 
