@@ -156,16 +156,16 @@ def _given_pixels(request: Request) -> tuple[tuple[int, int] | None, float | Non
 
     Or a file that it names, and that lies on this host.
     """
-    asked = request.grid
-    shape, scale = asked.shape, asked.choice.get("scale")
-    if asked.grid is not None:
-        return asked.grid.shape, asked.grid.scale
-    file, extension = split_extension(asked.like)
-    if asked.like and Path(file).is_file():
+    given = request.grid
+    shape, scale = given.shape, given.choice.get("scale")
+    if given.grid is not None:
+        return given.grid.shape, given.grid.scale
+    file, extension = split_extension(given.like)
+    if given.like and Path(file).is_file():
         with contextlib.suppress(InputError):  # of which `plan` tells
             grid = read_reference(Path(file), file, extension).grid
             # With another size or angle of pixels the shape is another.
-            own = grid.shape if not asked.choice else None
+            own = grid.shape if not given.choice else None
             return shape or own, scale or grid.scale
     return shape, scale
 

@@ -61,19 +61,25 @@ class GridRequest:
         parameters : mapping
             AstroDrizzle's, as far as they are known; those that the file sets among them.
         """
-        asked, given = drizzle.grid, drizzle.parameters
+        section, given = drizzle.grid, drizzle.parameters
         own, usual = pars.grid_choice(given), pars.grid_choice(parameters)
-        shape = known_shape(asked, given)
-        if isinstance(asked, GridLike):
-            return GridRequest(asked.like)
-        if isinstance(asked, GridByMatrix):
+        shape = known_shape(section, given)
+        if isinstance(section, GridLike):
+            return GridRequest(section.like)
+        if isinstance(section, GridByMatrix):
             return GridRequest(
-                grid=Grid.of_matrix(asked.crval, asked.crpix, asked.cd, asked.shape), shape=shape
+                grid=Grid.of_matrix(section.crval, section.crpix, section.cd, section.shape),
+                shape=shape,
             )
-        if isinstance(asked, GridAround):
-            sizes = {"scale": asked.scale, "rot": asked.rotation}
+        if isinstance(section, GridAround):
+            sizes = {"scale": section.scale, "rot": section.rotation}
             choice = {
-                **{"ra": asked.ra, "dec": asked.dec, "outnx": asked.columns, "outny": asked.rows},
+                **{
+                    "ra": section.ra,
+                    "dec": section.dec,
+                    "outnx": section.columns,
+                    "outny": section.rows,
+                },
                 **usual,
                 **{name: value for name, value in sizes.items() if value is not None},
             }
