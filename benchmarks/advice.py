@@ -39,8 +39,8 @@ from skymosaic.archive.simulated.names import SceneName
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzlepac_calls import process
 from skymosaic.evidence.background import NEGLIGIBLE
-from skymosaic.evidence.cells import CellGrid, Cells, Chip, cell_side, measure_cells
-from skymosaic.evidence.evidence import Measured, gather_evidence
+from skymosaic.evidence.cells import CellGrid, Cells, ChipImage, cell_side, measure_cells
+from skymosaic.evidence.evidence import Measurements, gather_evidence
 from skymosaic.methods import METHODS
 
 COLUMN = ("50", "53", "56")
@@ -143,7 +143,7 @@ def in_cells(folder: Path, names: list[str]) -> tuple[list[Cells], CellGrid, flo
             header = hdus["SCI", 1].header
             science = hdus["SCI", 1].data.astype(np.float32)
             good = hdus["DQ", 1].data == 0
-            chip = Chip(science, good, WCS(header), 1.0)
+            chip = ChipImage(science, good, WCS(header), 1.0)
             frames.append((name[:9], chip, float(hdus[0].header["EXPTIME"])))
             scale = float(header["IDCSCALE"])
     corners = np.concatenate([chip.wcs.calc_footprint() for _, chip, _ in frames])
@@ -204,7 +204,7 @@ def try_field(case: Case, keep: Path, seed: int) -> Outcome:
     skies = json.loads((folder / "skies.json").read_text())
     true = {name[:9]: float(_truth(folder, name)["sky"]) for name in names}
     cells, grid, scale, side = in_cells(folder, names)
-    evidence = gather_evidence(Measured(cells, grid, skies, scale, side))
+    evidence = gather_evidence(Measurements(cells, grid, skies, scale, side))
     errors = {
         method: float(np.sqrt(np.mean([(its[name] - true[name]) ** 2 for name in true])))
         for method, its in skies.items()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from skymosaic.evidence.estimate import Comparison
+from skymosaic.evidence.estimate import MethodComparison
 from skymosaic.evidence.facts import Facts
 from skymosaic.evidence.overlap_graph import OverlapGraph, build
 from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam
@@ -54,7 +54,9 @@ def facts(
     errors: dict[str, float], significance: float = 20.0, error: float = 0.0003, **more
 ) -> Facts:
     best = min(errors.values(), default=0.0)
-    against = {m: Comparison(e - best, error, significance * (e > best)) for m, e in errors.items()}
+    against = {
+        m: MethodComparison(e - best, error, significance * (e > best)) for m, e in errors.items()
+    }
     given = {
         "quality": {m: quality(m, e) for m, e in errors.items()},
         "against_best": against,
@@ -106,7 +108,7 @@ def test_all_methods_may_not_differ() -> None:
 def test_methods_within_their_errors_cannot_be_told_apart() -> None:
     errors = {"localmin": 0.03, "globalmin+match": 0.02, "match": 0.8}
     given = facts(errors)
-    against = {**given.against_best, "localmin": Comparison(0.01, 0.0067, 1.5)}
+    against = {**given.against_best, "localmin": MethodComparison(0.01, 0.0067, 1.5)}
     advice = advise(replace(given, against_best=against))
     assert advice.verdict == "no-difference"
     assert advice.methods == ("globalmin+match", "localmin")

@@ -8,7 +8,7 @@ from astropy.wcs import WCS
 
 from skymosaic.archive.simulated.headers import distorted_wcs
 from skymosaic.archive.simulated.pointing import Simulation, plan_exposure
-from skymosaic.evidence.cells import CellGrid, Chip, cell_side, measure_cells
+from skymosaic.evidence.cells import CellGrid, ChipImage, cell_side, measure_cells
 from skymosaic.evidence.mosaic import combined, in_cells
 
 
@@ -30,7 +30,7 @@ def grid_for(wcs: WCS, side: int = 8, cells: int = 20) -> CellGrid:
 def measured(science: np.ndarray, good: np.ndarray | None = None, factor: float = 1.0):
     wcs = frame_wcs()
     valid = np.ones(science.shape, dtype=bool) if good is None else good
-    chip = Chip(science.astype(np.float32), valid, wcs, factor)
+    chip = ChipImage(science.astype(np.float32), valid, wcs, factor)
     return measure_cells("a", [chip], grid_for(wcs), 700.0)
 
 
@@ -71,7 +71,7 @@ def test_an_exposure_without_valid_pixels_or_off_the_grid_has_no_cells() -> None
     wcs = frame_wcs()
     away = CellGrid(frame_wcs((86.0, -2.4)), 8, (20, 20))
     assert measured(science, np.zeros(science.shape, dtype=bool)) is None
-    assert measure_cells("a", [Chip(science, science > 0, wcs, 1.0)], away, 1.0) is None
+    assert measure_cells("a", [ChipImage(science, science > 0, wcs, 1.0)], away, 1.0) is None
 
 
 def test_two_chips_of_an_exposure_are_one() -> None:
@@ -79,7 +79,7 @@ def test_two_chips_of_an_exposure_are_one() -> None:
     upper = wcs.deepcopy()
     upper.wcs.crpix = [64.5, 0.5]  # rows 64 to 127 of the frame
     chips = [
-        Chip(np.full((64, 128), value, np.float32), np.ones((64, 128), bool), one, 1.0)
+        ChipImage(np.full((64, 128), value, np.float32), np.ones((64, 128), bool), one, 1.0)
         for value, one in ((1.0, wcs), (3.0, upper))
     ]
     cells = measure_cells("a", chips, grid_for(wcs), 1.0)
@@ -95,7 +95,7 @@ def test_distorted_exposures_see_one_sky_at_one_place() -> None:
         y, x = np.mgrid[0:256, 0:256].astype(float)
         ra, dec = wcs.all_pix2world(x.ravel(), y.ravel(), 0)
         scene = ((ra - 85.25) * 300 + (dec + 2.45) * 500).reshape(256, 256)
-        chip = Chip(scene.astype(np.float32), np.ones(scene.shape, bool), wcs, 1.0)
+        chip = ChipImage(scene.astype(np.float32), np.ones(scene.shape, bool), wcs, 1.0)
         centre = frame_wcs((85.2547, -2.4540), 0.128)
         levels.append(measure_cells(visit, [chip], grid_for(centre, 4, 90), 1.0))
     images = [combined([one], np.zeros(1), (90, 90))[0] for one in levels]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from skymosaic.evidence.evidence import Evidence, Measured, gather_evidence
+from skymosaic.evidence.evidence import Evidence, Measurements, gather_evidence
 from skymosaic.methods import METHODS
 from skymosaic.report.evidence_files import summary_lines, write_evidence
 from tests.unit.small_field import SCALE, grid, make, two_by_two
@@ -23,7 +23,7 @@ def nebula(row, column):
 
 
 @pytest.fixture(scope="module")
-def measured() -> Measured:
+def measured() -> Measurements:
     field = make(two_by_two(), TRUE, nebula)
     local = {"a": 1.35, "b": 1.23, "c": 1.08, "d": 1.1}
     match = {name: sky - 1.0 for name, sky in TRUE.items()}
@@ -34,7 +34,7 @@ def measured() -> Measured:
         "globalmin": dict.fromkeys(TRUE, min(local.values())),
         "globalmin+match": {name: sky + constant for name, sky in match.items()},
     }
-    return Measured(
+    return Measurements(
         cells=field.cells,
         grid=grid(),
         skies=skies,
@@ -46,7 +46,7 @@ def measured() -> Measured:
 
 
 @pytest.fixture(scope="module")
-def evidence(measured: Measured) -> Evidence:
+def evidence(measured: Measurements) -> Evidence:
     return gather_evidence(measured)
 
 
@@ -78,7 +78,7 @@ def test_each_method_is_judged_by_what_it_leaves(evidence: Evidence) -> None:
     assert match.truth.spread == pytest.approx(0.0, abs=1e-9)
 
 
-def test_without_mosaics_overlaps_or_truth_the_rest_is_measured(measured: Measured) -> None:
+def test_without_mosaics_overlaps_or_truth_the_rest_is_measured(measured: Measurements) -> None:
     one = measured.cells[0]
     alone = replace(
         measured,
@@ -97,7 +97,7 @@ def test_without_mosaics_overlaps_or_truth_the_rest_is_measured(measured: Measur
     assert summary_lines(found)[0].startswith("advice: ")
 
 
-def test_an_undetermined_sky_has_no_residuals(measured: Measured) -> None:
+def test_an_undetermined_sky_has_no_residuals(measured: Measurements) -> None:
     skies = {**measured.skies, "match": {**measured.skies["match"], "a": None}}
     found = gather_evidence(replace(measured, skies=skies))
     assert not [r for r in found.residuals["match"] if "a" in (r.a, r.b)]
@@ -126,7 +126,7 @@ def test_tables_tell_units_and_columns(evidence: Evidence, tmp_path: Path) -> No
     assert stored["quality"]["localmin"]["worst_exposure"] == "a"
 
 
-def test_tables_without_rows_can_be_read(measured: Measured, tmp_path: Path) -> None:
+def test_tables_without_rows_can_be_read(measured: Measurements, tmp_path: Path) -> None:
     alone = replace(measured, cells=measured.cells[:1], mosaics={})
     for path in write_evidence(gather_evidence(replace(alone, truth=None)), tmp_path)[:3]:
         assert len(Table.read(path)) == 0
@@ -139,7 +139,7 @@ def test_the_summary_begins_with_the_advice(evidence: Evidence) -> None:
     assert any(line.startswith("localmin ") for line in lines)
 
 
-def test_the_table_marks_a_method_of_this_project(measured: Measured) -> None:
+def test_the_table_marks_a_method_of_this_project(measured: Measurements) -> None:
     skies = {"match": measured.skies["match"], "match-differences": measured.skies["match"]}
     mosaics = {"match": measured.mosaics["match"]}
     lines = summary_lines(gather_evidence(replace(measured, skies=skies, mosaics=mosaics)))

@@ -12,7 +12,7 @@ import pytest
 from skymosaic.align.align import Alignment
 from skymosaic.align.gates import TileFit
 from skymosaic.config import Campaign
-from skymosaic.drizzle.checks.sameness import Differences
+from skymosaic.drizzle.checks.sameness import EngineDifferences
 from skymosaic.drizzle.checks.sample_window import Window
 from skymosaic.drizzle.checks.witness import Agreement
 from skymosaic.drizzle.sky_record import SkyCheck
@@ -42,7 +42,10 @@ def test_it_takes_all_where_there_are_not_more_and_any_where_none_overlap() -> N
 
 
 def told(masks_of: str | None) -> str:
-    rounding, masks = Differences(1e-9, 2e-5, 0.2, 3e-7), Differences(2e-9, 0.21, 4e5, 1.2)
+    rounding, masks = (
+        EngineDifferences(1e-9, 2e-5, 0.2, 3e-7),
+        EngineDifferences(2e-9, 0.21, 4e5, 1.2),
+    )
     methods = {"globalmin+match": rounding, "match": rounding if masks_of is None else masks}
     result = EnginesResult(["a", "b"], methods, masks_of)
     [line] = check_lines(None, Finished("engines", "key", {}, result, 1.0, 0, False))

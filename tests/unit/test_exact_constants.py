@@ -12,7 +12,7 @@ from skymosaic.drizzle.onepass.differences import boxes_of, measure_patches
 from skymosaic.drizzle.onepass.sums import CutOut
 from skymosaic.evidence import overlap_graph
 from skymosaic.evidence.estimate import Called, estimate
-from skymosaic.evidence.evidence import Measured, gather_evidence
+from skymosaic.evidence.evidence import Measurements, gather_evidence
 from skymosaic.evidence.levels import solve
 from skymosaic.evidence.pairs import all_differences
 from skymosaic.evidence.quality import residuals
@@ -63,14 +63,14 @@ def test_what_follows_from_it_is_finite(noise: float) -> None:
     skies = {"a": 0.0, "b": ADDED, "c": 0.1}
     for one in residuals("match", differences, skies):
         assert np.isfinite([one.significance, one.of_noise]).all()
-    measured = Measured(cells, grid(), {"match": skies}, SCALE, 8 * SCALE)
+    measured = Measurements(cells, grid(), {"match": skies}, SCALE, 8 * SCALE)
     found = gather_evidence(measured).to_dict()
     assert found["advice"]["verdict"]
 
 
 def test_two_copies_alone_can_be_compared() -> None:
     cells = copies(0.0)[:2]
-    measured = Measured(cells, grid(), {"match": {"a": 0.0, "b": ADDED}}, SCALE, 8 * SCALE)
+    measured = Measurements(cells, grid(), {"match": {"a": 0.0, "b": ADDED}}, SCALE, 8 * SCALE)
     advice = gather_evidence(measured).advice
     assert not {f.code for f in advice.findings} & {"not-constant", "no-constants"}
 

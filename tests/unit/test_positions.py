@@ -13,7 +13,7 @@ from skymosaic.align.positions import (
     DISPLACED,
     TOO_FEW,
     Displacement,
-    Stars,
+    ExposureStars,
     choose_pairs,
     compare,
     find_stars,
@@ -58,12 +58,12 @@ def stars_of(
     dither: tuple[float, float],
     off: tuple[float, float] = (0.0, 0.0),
     bad: np.ndarray | None = None,
-) -> Stars:
+) -> ExposureStars:
     """Return the stars with a WCS that knows the dither, and is off by `off` pixels."""
     places, _ = find_stars(data, np.zeros(data.shape, bool) if bad is None else bad)
     step = (places - np.array(dither) + np.array(off)) * SCALE / 3600.0
     sky = CENTRE + np.column_stack([-step[:, 0] / np.cos(np.radians(CENTRE[1])), step[:, 1]])
-    return Stars(name, sky, np.column_stack([np.ones(len(places)), places]), SCALE)
+    return ExposureStars(name, sky, np.column_stack([np.ones(len(places)), places]), SCALE)
 
 
 DITHER = (10.4, -7.3)
@@ -177,7 +177,7 @@ def test_an_empty_chip_has_no_stars(value) -> None:
 def test_positions_near_the_pole_and_across_ra_zero(pair) -> None:
     a, b = stars_of("a", pair[0], (0, 0)), stars_of("b", pair[1], DITHER, (0.0, 3.0))
 
-    def moved(stars: Stars, ra: float, dec: float) -> Stars:
+    def moved(stars: ExposureStars, ra: float, dec: float) -> ExposureStars:
         offsets = (stars.sky - CENTRE) * np.array([np.cos(np.radians(CENTRE[1])), 1.0])
         sky = np.column_stack(
             [(ra + offsets[:, 0] / np.cos(np.radians(dec))) % 360.0, dec + offsets[:, 1]]

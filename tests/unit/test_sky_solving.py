@@ -9,7 +9,7 @@ from skymosaic.sky.layout import Layout
 from skymosaic.sky.matching import compute_skies
 from skymosaic.sky.measuring import ChipSky
 from skymosaic.sky.solving import Difference, solve
-from skymosaic.sky.statistics import NOTHING, Measured
+from skymosaic.sky.statistics import NOTHING, ClippedStatistic
 
 
 def pseudo_inverse(exposures: int, differences: list[Difference]) -> np.ndarray:
@@ -50,7 +50,10 @@ def flat(
     tiles = range(len(skies))
     regions = tuple({pair: [] for pair in pairs if tile in pair} for tile in tiles)
     chips = [
-        ChipSky(Measured(sky, 10_000), {pair: Measured(sky, 500) for pair in regions[tile]})
+        ChipSky(
+            ClippedStatistic(sky, 10_000),
+            {pair: ClippedStatistic(sky, 500) for pair in regions[tile]},
+        )
         for tile, sky in enumerate(skies)
     ]
     return Layout(tuple(tiles), ((100, 100),) * len(skies), regions), chips
@@ -95,7 +98,7 @@ def test_skies_are_compared_in_brightness() -> None:
 
 def test_chips_of_an_exposure_get_its_smallest_sky() -> None:
     layout = Layout((0, 0, 1), ((9, 9),) * 3, ({}, {}, {}))
-    chips = [ChipSky(Measured(sky, 81), {}) for sky in (7.0, 5.0, 6.0)]
+    chips = [ChipSky(ClippedStatistic(sky, 81), {}) for sky in (7.0, 5.0, 6.0)]
     skies = compute_skies(layout, chips, [1.0] * 3, ["localmin", "match"])
     assert skies.methods["localmin"].values == (5.0, 5.0, 6.0)
     assert skies.methods["match"].values == (None, None, None)
@@ -112,7 +115,11 @@ def test_an_exposure_without_usable_pixels() -> None:
 
 def test_a_chip_without_usable_pixels_loses_the_sky_of_the_others_which_is_not_its_own() -> None:
     layout = Layout((0, 0, 1), ((9, 9),) * 3, ({}, {}, {}))
-    chips = [ChipSky(Measured(7.0, 81), {}), ChipSky(NOTHING, {}), ChipSky(Measured(6.0, 81), {})]
+    chips = [
+        ChipSky(ClippedStatistic(7.0, 81), {}),
+        ChipSky(NOTHING, {}),
+        ChipSky(ClippedStatistic(6.0, 81), {}),
+    ]
     localmin = compute_skies(layout, chips, [1.0] * 3, ["localmin"]).methods["localmin"]
     assert localmin.values == (7.0, None, 6.0)
     assert localmin.subtracted == (7.0, 7.0, 6.0)

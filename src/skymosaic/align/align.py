@@ -12,7 +12,7 @@ import numpy as np
 from astropy.table import Table
 
 from skymosaic.align import tweakreg
-from skymosaic.align.finding import Finding, advice, choose_finding
+from skymosaic.align.finding import FinderSettings, advice, choose_finding
 from skymosaic.align.gates import Criterion, TileFit, check_gates
 from skymosaic.align.order import choose_order, overlap_shares
 from skymosaic.align.proof import read_wcs, unlike_motion
@@ -47,7 +47,7 @@ class Alignment:
     """Exposures of each tile."""
     unlike_motion: dict[str, float]
     """By exposure: how its motion differs from its drizzled image's, mas."""
-    finding: Finding | None = None
+    finding: FinderSettings | None = None
     """How sources were found, and why so; older versions did not tell."""
 
     def uses(self, rootname: str) -> bool:
@@ -99,7 +99,7 @@ class _Work:
     drizzled: dict[str, Exposure]
     exposures: Sequence[Exposure]
     settings: Align
-    finding: Finding
+    finding: FinderSettings
     peak_memory: int = 0
     excluded: list[str] = field(default_factory=list)
 

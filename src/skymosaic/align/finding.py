@@ -41,7 +41,7 @@ _FWHM = np.sqrt(8 * np.log(2))
 
 
 @dataclass(frozen=True)
-class Finding:
+class FinderSettings:
     """Parameters of TweakReg's source finder, and why they are these."""
 
     parameters: dict[str, Any]
@@ -59,7 +59,7 @@ def choose_finding(
     exposures: Sequence[Exposure],
     shares: Mapping[str, float],
     given: Mapping[str, Any],
-) -> Finding:
+) -> FinderSettings:
     """Choose imagefind's parameters for drizzled images.
 
     Parameters
@@ -83,7 +83,7 @@ def choose_finding(
     width = given.get("conv_width") or min(_width(e, images[e.rootname]) for e in exposures)
     if NOISE_IS_GIVEN & set(given):
         parameters = {"threshold": _THRESHOLD, "conv_width": width, **given}
-        return Finding(parameters, f"sources are found with align.imagefind: {parameters}")
+        return FinderSettings(parameters, f"sources are found with align.imagefind: {parameters}")
     sigma, found = _count_at_thresholds(images, float(width))
     # Images of next to no sources, or without overlap, can be aligned with no parameters, and say
     # nothing of those for the rest.
@@ -100,7 +100,7 @@ def choose_finding(
         "conv_width": width,
         **given,
     }
-    return Finding(
+    return FinderSettings(
         parameters,
         f"sources are found with threshold {threshold:g}, conv_width {width:g} and the measured "
         f"noise, skysigma {sigma:.3g}: {min(counts.values())} to {max(counts.values())} in an "
@@ -212,7 +212,7 @@ def count_above(heights: NDArray[np.float32], threshold: float) -> int:
     return int(ndimage.label(heights > threshold, structure=np.ones((3, 3)))[1])
 
 
-def advice(finding: Finding, images: Mapping[str, Path], tiles: Sequence[str]) -> str:
+def advice(finding: FinderSettings, images: Mapping[str, Path], tiles: Sequence[str]) -> str:
     """Return values of the campaign file that may help some images, and what they find there.
 
     Parameters

@@ -137,7 +137,7 @@ def _fill(science: NDArray[np.float32], bad: NDArray[np.bool_]) -> NDArray[np.fl
 
 
 @dataclass(frozen=True)
-class Stars:
+class ExposureStars:
     """The stars of one exposure."""
 
     rootname: str
@@ -151,7 +151,7 @@ class Stars:
     """POSTARG1, POSTARG2: the offset that was commanded, arcsec."""
 
 
-def compare(a: Stars, b: Stars) -> Displacement:
+def compare(a: ExposureStars, b: ExposureStars) -> Displacement:
     """Return how far the stars of one exposure lie from the same stars in another.
 
     The displacement is where most pairs of a star of `a` and one of `b`, within `RADIUS` of each
@@ -224,7 +224,7 @@ def _plane(sky: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.
 
 
 def _without_defects(
-    a: Stars, b: Stars, i: NDArray[np.int_], j: NDArray[np.int_]
+    a: ExposureStars, b: ExposureStars, i: NDArray[np.int_], j: NDArray[np.int_]
 ) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
     """Leave out pairs on one pixel of the detector: defects of it.
 

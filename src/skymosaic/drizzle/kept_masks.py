@@ -15,7 +15,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from skymosaic.drizzle import parameters as pars
-from skymosaic.drizzle.static_masks import Place, masks_of_files
+from skymosaic.drizzle.static_masks import ChipArea, masks_of_files
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.flagging import free_flag, set_flag
 
@@ -89,7 +89,7 @@ def static_masks_of(
         with fits.open(folder / exposure.name) as file:
             for chip in exposure.chips:
                 science = file["SCI", chip.extver]
-                low = found.low(Place.of(exposure, chip.extver, science.header))
+                low = found.low(ChipArea.of(exposure, chip.extver, science.header))
                 none = np.zeros(science.shape, dtype=bool)
                 masks[f"{exposure.name}_{chip.extver}"] = none if low is None else low
     return masks

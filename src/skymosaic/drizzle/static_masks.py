@@ -38,7 +38,7 @@ _IGNORED = ("sky_bits", "driz_sep_bits", "final_bits")
 
 
 @dataclass(frozen=True)
-class Place:
+class ChipArea:
     """Which pixels of a detector a chip of a file holds.
 
     Parameters
@@ -64,9 +64,9 @@ class Place:
     y: float = 0.0
 
     @staticmethod
-    def of(exposure: Exposure, extver: int, header: fits.Header) -> Place:
+    def of(exposure: Exposure, extver: int, header: fits.Header) -> ChipArea:
         """Return where the pixels of a SCI extension lie."""
-        return Place(
+        return ChipArea(
             f"{exposure.instrument}/{exposure.detector}".rstrip("/"),
             int(header.get("CCDCHIP", extver)),
             extver,
@@ -97,10 +97,10 @@ class StaticMasks:
 
     rule: Rule | None = None
     masks: Mapping[Hashable, StaticMask] = field(default_factory=dict)
-    places: Mapping[Hashable, Place] = field(default_factory=dict)
+    places: Mapping[Hashable, ChipArea] = field(default_factory=dict)
     """The first chip that has the mask."""
 
-    def low(self, place: Place) -> NDArray[np.bool_] | None:
+    def low(self, place: ChipArea) -> NDArray[np.bool_] | None:
         """Return which pixels of a chip are masked; None: there is no mask."""
         mask = None if self.rule is None else self.masks.get(place.key(self.rule))
         return None if mask is None else mask.low
@@ -141,7 +141,7 @@ def sigma_of(parameters: Mapping[str, Any]) -> float:
 
 
 def find_masks(
-    chips: Iterable[tuple[Place, Singles]], rule: Rule | None, static_sig: float
+    chips: Iterable[tuple[ChipArea, Singles]], rule: Rule | None, static_sig: float
 ) -> StaticMasks:
     """Look for low pixels in all exposures, one chip at a time.
 
@@ -162,7 +162,7 @@ def find_masks(
     if rule is None:
         return StaticMasks()
     found: dict[Hashable, LowPixels] = {}
-    places: dict[Hashable, Place] = {}
+    places: dict[Hashable, ChipArea] = {}
     for place, image in chips:
         key = place.key(rule)
         if key not in found:
@@ -182,12 +182,12 @@ def masks_of_files(
     return find_masks(_read(folder, exposures), rule_of(parameters), sigma_of(parameters))
 
 
-def _read(folder: Path, exposures: Sequence[Exposure]) -> Iterator[tuple[Place, Singles]]:
+def _read(folder: Path, exposures: Sequence[Exposure]) -> Iterator[tuple[ChipArea, Singles]]:
     for exposure in exposures:
         with fits.open(folder / exposure.name, memmap=False) as hdus:
             for chip in exposure.chips:
                 science = hdus["SCI", chip.extver]
-                place = Place.of(exposure, chip.extver, science.header)
+                place = ChipArea.of(exposure, chip.extver, science.header)
                 yield place, np.asarray(science.data, dtype=np.float32)
 
 
@@ -223,7 +223,7 @@ def flag_repeated(
         with fits.open(folder / exposure.name, mode="update", memmap=False) as hdus:
             for chip in exposure.chips:
                 science, quality = hdus["SCI", chip.extver], hdus["DQ", chip.extver]
-                low = masks.low(Place.of(exposure, chip.extver, science.header))
+                low = masks.low(ChipArea.of(exposure, chip.extver, science.header))
                 if low is not None and low.any():
                     set_flag(quality, low, bit)
     return {**parameters, "static": False, **_ignoring(parameters, bit)}

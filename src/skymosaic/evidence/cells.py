@@ -109,7 +109,7 @@ def cell_side(grid_scale: float, pixel_scale: float, pixels: int, block: int = 1
 
 
 @dataclass(frozen=True)
-class Chip:
+class ChipImage:
     """Pixels of one chip.
 
     Parameters
@@ -131,7 +131,7 @@ class Chip:
 
 
 def measure_cells(
-    rootname: str, chips: Sequence[Chip], grid: CellGrid, exptime: float
+    rootname: str, chips: Sequence[ChipImage], grid: CellGrid, exptime: float
 ) -> Cells | None:
     """Return the level of an exposure in cells; None where it has no valid pixel on the grid."""
     places, values, valid, density = [], [], [], []

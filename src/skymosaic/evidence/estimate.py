@@ -80,7 +80,7 @@ def estimate(called: Called, subtracted: Floats) -> Estimate:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MethodComparison:
     """The errors of two methods compared."""
 
     excess: float
@@ -91,7 +91,7 @@ class Comparison:
     """Of the difference of the two, in standard errors."""
 
 
-def compare(called: Called, one: Floats, other: Floats) -> Comparison:
+def compare(called: Called, one: Floats, other: Floats) -> MethodComparison:
     """Return by how much the error of one method exceeds that of another.
 
     The difference of their mean squares is linear in the skies that are called for, so its error
@@ -112,7 +112,7 @@ def compare(called: Called, one: Floats, other: Floats) -> Comparison:
     noise = float(np.trace(called.covariance)) / len(apart)
     squares = [float(np.mean((skies - called.skies) ** 2)) for skies in (one, other)]
     total = sum(float(np.sqrt(max(square, noise))) for square in squares)
-    return Comparison(
+    return MethodComparison(
         excess=estimate(called, one).error - estimate(called, other).error,
         error=error / total if total > 0 else 0.0,
         significance=difference / error if error > 0 else 0.0,

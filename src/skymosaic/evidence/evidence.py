@@ -26,7 +26,7 @@ UNIT = "electron / s"
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurements:
     """What is given to `gather_evidence`; levels in e-/s in a pixel of `pixel_scale`.
 
     Parameters
@@ -95,7 +95,7 @@ class Evidence:
         }
 
 
-def gather_evidence(measured: Measured) -> Evidence:
+def gather_evidence(measured: Measurements) -> Evidence:
     """Compare the methods on the pixels of the exposures and of the mosaics."""
     cells, shape = measured.cells, measured.grid.shape
     names = [one.rootname for one in cells]
@@ -108,7 +108,7 @@ def gather_evidence(measured: Measured) -> Evidence:
     dark = _darkest_of_groups(cells, levels, shape, noise)
     judged = Field(cells, shape, differences, levels, None, noise)
     estimates: dict[str, estimate.Estimate] = {}
-    against: dict[str, estimate.Comparison] = {}
+    against: dict[str, estimate.MethodComparison] = {}
     empty_share = None
     if dark is not None:
         called = estimate.called_for(levels, dark, _LEAST_LEVEL * NEGLIGIBLE * noise)

@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from skymosaic.evidence.background import NEGLIGIBLE
 from skymosaic.evidence.chips_summary import ChipsSummary
-from skymosaic.evidence.estimate import Comparison
+from skymosaic.evidence.estimate import MethodComparison
 from skymosaic.evidence.overlap_graph import OverlapGraph
 from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam
 
@@ -51,7 +51,7 @@ class Facts:
     """
 
     quality: Mapping[str, MethodQuality]
-    against_best: Mapping[str, Comparison]
+    against_best: Mapping[str, MethodComparison]
     residuals: Mapping[str, Sequence[Residual]]
     seams: Mapping[str, Sequence[Seam]]
     differences: Sequence[PairDifference]

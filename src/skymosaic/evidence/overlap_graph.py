@@ -12,7 +12,7 @@ from skymosaic.evidence.residuals import PairDifference
 
 
 @dataclass(frozen=True)
-class Edge:
+class Overlap:
     """The overlap of two exposures."""
 
     a: str
@@ -33,7 +33,7 @@ class Cut:
 
     parts: tuple[tuple[str, ...], tuple[str, ...]]
     """Rootnames of the two parts, the smaller one first."""
-    edges: tuple[Edge, ...]
+    edges: tuple[Overlap, ...]
     """The overlaps between them."""
     pixels: int
     """Pixels of all these overlaps."""
@@ -56,7 +56,7 @@ class OverlapGraph:
 
     components: tuple[tuple[str, ...], ...]
     """Rootnames of each group whose exposures are linked by measured overlaps, largest first."""
-    edges: tuple[Edge, ...]
+    edges: tuple[Overlap, ...]
     """All measured overlaps, the one with fewest pixels first."""
     bridges: tuple[Cut, ...]
     """Single overlaps without which a group would fall apart."""
@@ -98,7 +98,7 @@ def build(
     graph = nx.Graph()
     graph.add_nodes_from(names)
     for one in differences:
-        graph.add_edge(one.a, one.b, edge=Edge(one.a, one.b, one.pixels, one.error))
+        graph.add_edge(one.a, one.b, edge=Overlap(one.a, one.b, one.pixels, one.error))
         graph.edges[one.a, one.b]["pixels"] = one.pixels
     components = sorted(
         (tuple(sorted(part)) for part in nx.connected_components(graph)),

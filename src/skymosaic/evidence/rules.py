@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from skymosaic.evidence import findings
 from skymosaic.evidence.advice import Advice, Verdict
 from skymosaic.evidence.background import NEGLIGIBLE
-from skymosaic.evidence.estimate import Comparison
+from skymosaic.evidence.estimate import MethodComparison
 from skymosaic.evidence.facts import SIGMAS, SMALL_SHARE, Facts
 from skymosaic.evidence.turning import Turn, turns
 from skymosaic.evidence.wording import amount, listed, measured
@@ -64,7 +64,7 @@ def _sentence(
     verdict: Verdict,
     equal: Sequence[str],
     ranking: Sequence[tuple[str, float, float]],
-    apart: Comparison,
+    apart: MethodComparison,
     facts: Facts,
 ) -> str:
     names = listed([ascribed(method) for method in equal])

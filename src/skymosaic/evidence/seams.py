@@ -21,7 +21,7 @@ _NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
 
 @dataclass(frozen=True)
-class Edge:
+class ExposureEdge:
     """Where one exposure begins, among the same others on both sides.
 
     Parameters
@@ -43,7 +43,7 @@ class Edge:
     gap: NDArray[np.int64]
 
 
-def find_edges(cells: Sequence[Cells], shape: tuple[int, int]) -> list[Edge]:
+def find_edges(cells: Sequence[Cells], shape: tuple[int, int]) -> list[ExposureEdge]:
     """Return every edge that is long enough to measure a step across.
 
     Parameters
@@ -76,7 +76,7 @@ def find_edges(cells: Sequence[Cells], shape: tuple[int, int]) -> list[Edge]:
             others = tuple(
                 number for number, one in enumerate(cells) if _covers(one, first, shape[1])
             )
-            edges.append(Edge(exposure, others, inside, outside, gap))
+            edges.append(ExposureEdge(exposure, others, inside, outside, gap))
     return sorted(edges, key=lambda edge: (edge.exposure, edge.others))
 
 
@@ -141,7 +141,7 @@ def _covers(one: Cells, cell: int, columns: int) -> bool:
     return inside and bool(one.covered[row, column])
 
 
-def steps(image: Floats, edges: Sequence[Edge]) -> list[tuple[float, float, int]]:
+def steps(image: Floats, edges: Sequence[ExposureEdge]) -> list[tuple[float, float, int]]:
     """Return the step across each edge: its size, standard error, and stencils that remained.
 
     Both sides are extrapolated to the edge along a straight line through three cells, so that a
@@ -183,7 +183,7 @@ def _at_edge(arm: Floats, reach: Floats) -> Floats:
 def measure_seams(
     method: str,
     image: Floats,
-    edges: Sequence[Edge],
+    edges: Sequence[ExposureEdge],
     cells: Sequence[Cells],
     left: Floats,
     grid: CellGrid,

@@ -15,7 +15,7 @@ from astropy.io import fits
 
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
-from skymosaic.drizzle.checks.sameness import Differences, largest_differences
+from skymosaic.drizzle.checks.sameness import EngineDifferences, largest_differences
 from skymosaic.drizzle.checks.sample_window import choose_window
 from skymosaic.drizzle.checks.sampled import Pixels, compare_sample, read_window
 from skymosaic.drizzle.checks.witness import Agreement, require_agreement, without_number
@@ -58,7 +58,7 @@ def check_each(
     if WITNESS.kind.name in requested:
         witness = calls.call(hear, *shared, drizzled, name=WITNESS.kind.name)
     if ENGINES.kind.name in requested:
-        engines = calls.call(try_both, *shared, name=ENGINES.kind.name)
+        engines = calls.call(compare_engines, *shared, name=ENGINES.kind.name)
     return witness, engines
 
 
@@ -240,7 +240,7 @@ def _mosaic(run: DrizzleResult) -> dict[str, str]:
     return {"science": run.science, "weight": run.weight}
 
 
-def try_both(
+def compare_engines(
     place: Place,
     campaign: Campaign,
     aligned: Finished[AlignResult],
@@ -287,7 +287,7 @@ def try_both(
                 parameters,
                 Options(processes=Request.of(campaign).processes(len(images.exposures))),
             )
-            found: dict[str, Differences] = {
+            found: dict[str, EngineDifferences] = {
                 m: largest_differences(theirs[m], ours[m], images.exposures) for m in methods
             }
         searches = [run.cosmic_rays for run in ours.values() if run.cosmic_rays is not None]

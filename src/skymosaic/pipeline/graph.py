@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedTasks:
     """The first half of a campaign's graph: what all sky methods share."""
 
     retrieved: Sequence[Any]
@@ -43,7 +43,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Drizzled:
+class DrizzleTasks:
     """The second half: what the comparison is made from."""
 
     runs: Sequence[Any]
@@ -65,7 +65,9 @@ def inspect_all(calls: Calls, campaign: Campaign, place: Place, retrieved: Seque
     return calls.call(inspect, place, retrieved, rules_of(campaign))
 
 
-def prepare(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Prepared:
+def prepare(
+    calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[Any]
+) -> PreparedTasks:
     """Make the tasks that inspect, align and plan what was retrieved.
 
     Exposures that are not aligned get tasks that compare the positions of their stars.
@@ -82,15 +84,17 @@ def prepare(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[
         )
 
         positions = positions_stage.check_positions(calls, place, retrieved, aligned, planned)
-    return Prepared(retrieved, inspected, aligned, planned, positions)
+    return PreparedTasks(retrieved, inspected, aligned, planned, positions)
 
 
-def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Prepared) -> Drizzled:
+def drizzle_each(
+    calls: Calls, campaign: Campaign, place: Place, prepared: PreparedTasks
+) -> DrizzleTasks:
     """Make the task of each sky method."""
     if campaign.drizzle.engine == "onepass":
         from skymosaic.pipeline import onepass  # with scipy, which takes half a second to import
 
-        return Drizzled(onepass.drizzle_each(calls, campaign, place, prepared))
+        return DrizzleTasks(onepass.drizzle_each(calls, campaign, place, prepared))
     methods, given, skies = campaign.sky.methods, {}, None
     if own := Request.of(campaign).own_methods:
         from skymosaic.pipeline import differences as differences_stage  # likewise
@@ -118,7 +122,7 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Prepa
         )
         for method in longest_first
     }
-    return Drizzled([drizzled[method] for method in methods], skies)
+    return DrizzleTasks([drizzled[method] for method in methods], skies)
 
 
 def compare(
@@ -126,8 +130,8 @@ def compare(
     campaign: Campaign,
     place: Place,
     source: Source,
-    prepared: Prepared,
-    drizzled: Drizzled,
+    prepared: PreparedTasks,
+    drizzled: DrizzleTasks,
 ) -> Any:
     """Make the task that gathers the sky methods, which ends the campaign."""
     witness = engines = None

@@ -58,7 +58,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """Which images are taken."""
 
     taken: Sequence[Exposure]
@@ -68,7 +68,7 @@ class Verdict:
     """Why they are refused all together; None: they are taken."""
 
 
-def judge(images: Sequence[Exposure], rules: Rules, unread: Sequence[str] = ()) -> Verdict:
+def judge(images: Sequence[Exposure], rules: Rules, unread: Sequence[str] = ()) -> Judgement:
     """Return which images are taken, and which are refused or left out.
 
     Parameters
@@ -90,7 +90,7 @@ def judge(images: Sequence[Exposure], rules: Rules, unread: Sequence[str] = ()) 
     reasons = [*unread, *unusable.values()]
     if reasons and not any(not image.drizzled for image in taken):
         refused = InputError(f"every exposure was left out; the first because {reasons[0]}")
-    return Verdict(taken, [left_out(why) for why in reasons], refused)
+    return Judgement(taken, [left_out(why) for why in reasons], refused)
 
 
 def find_refusal(images: Sequence[Exposure], rules: Rules) -> InputError | None:

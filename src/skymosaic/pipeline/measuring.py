@@ -14,9 +14,9 @@ from astropy.io import fits
 from astropy.nddata.bitmask import bitfield_to_boolean_mask
 from astropy.wcs import WCS, FITSFixedWarning
 
-from skymosaic.evidence.cells import CellGrid, Cells, Chip, cell_side, measure_cells
+from skymosaic.evidence.cells import CellGrid, Cells, ChipImage, cell_side, measure_cells
 from skymosaic.evidence.chips_summary import ChipsSummary
-from skymosaic.evidence.evidence import Measured
+from skymosaic.evidence.evidence import Measurements
 from skymosaic.evidence.mosaic import in_cells
 from skymosaic.evidence.reduction import Floats, block_side
 from skymosaic.host import limits
@@ -40,7 +40,7 @@ def measure(
     retrieved: Sequence[Finished[RetrieveResult]],
     parameters: Mapping[str, Any],
     chips: ChipsSummary | None = None,
-) -> Measured | None:
+) -> Measurements | None:
     """Return the exposures and the mosaics in cells; None where no exposure has a valid pixel.
 
     Parameters
@@ -74,10 +74,10 @@ def measure(
     side = cell_side(planned_grid.scale, scale, widest, block)
     grid = CellGrid(planned_grid.wcs(), side, (-(-rows // side), -(-columns // side)))
 
-    def pixels(exposure: Exposure) -> list[Chip]:
+    def pixels(exposure: Exposure) -> list[ChipImage]:
         return _read(bench, aligned.products[exposure.name], exposure, scale, parameters)
 
-    def cells_of(exposure: Exposure, parts: Sequence[Chip]) -> Cells | None:
+    def cells_of(exposure: Exposure, parts: Sequence[ChipImage]) -> Cells | None:
         return measure_cells(exposure.rootname, parts, grid, exposure.exptime)
 
     def read(exposure: Exposure) -> Cells | None:
@@ -106,7 +106,7 @@ def measure(
     # AstroDrizzle's counts are rates times the exposure time of all exposures together.
     counts = parameters.get("final_units", "cps") == "counts"
     seconds = sum(exposure.exptime for exposure in exposures) if counts else 1.0
-    return Measured(
+    return Measurements(
         cells=found,
         grid=grid,
         skies={method: _by_exposure(values, scale) for method, values in skies.items()},
@@ -128,7 +128,7 @@ def _read(
     exposure: Exposure,
     scale: float,
     parameters: Mapping[str, Any],
-) -> list[Chip]:
+) -> list[ChipImage]:
     """Read the chips of an exposure; the pixels that AstroDrizzle's sky step counts as good."""
     ignored = parameters.get("sky_bits", 0)
     chips = []
@@ -145,7 +145,9 @@ def _read(
                 hdus["DQ", chip.extver].data, ignore_flags=ignored, good_mask_value=True
             ).astype(bool)
             factor = exposure.brightness_factor(chip.extver) * scale**2
-            chips.append(Chip(science, good & np.isfinite(science), WCS(hdu.header, hdus), factor))
+            chips.append(
+                ChipImage(science, good & np.isfinite(science), WCS(hdu.header, hdus), factor)
+            )
     return chips
 
 

@@ -33,9 +33,9 @@ from skymosaic.pipeline.results import (
     ONEPASS,
     AlignResult,
     DrizzleResult,
+    KeptSample,
     OnepassResult,
     Planned,
-    Sample,
     as_run,
 )
 from skymosaic.pipeline.slots import computing_slot
@@ -121,7 +121,7 @@ def drizzle_all_methods(
         static = tell_static("onepass", next(iter(mosaics.values())).static)
         return OnepassResult(
             {name: _publish(bench, run, static) for name, run in mosaics.items()},
-            Sample(window, masks),
+            KeptSample(window, masks),
         )
 
     return run_step(

@@ -16,7 +16,7 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS, FITSFixedWarning
 
-from skymosaic.align.positions import Stars, choose_pairs, compare, find_stars
+from skymosaic.align.positions import ExposureStars, choose_pairs, compare, find_stars
 from skymosaic.align.solutions import visit_of
 from skymosaic.drizzle.order import is_infrared
 from skymosaic.hst.exposure import Exposure
@@ -125,11 +125,11 @@ def compare_all(
     chosen = choose_pairs(overlaps, {rootname: visit_of(rootname) for rootname in files})
 
     def work(bench: Bench) -> PositionsResult:
-        stars: dict[str, Stars] = {}
+        stars: dict[str, ExposureStars] = {}
         for rootname, product in files.items():
             with bench.open(product) as file:
                 table = Table.read(file, format="fits")
-            stars[rootname] = Stars(
+            stars[rootname] = ExposureStars(
                 rootname,
                 np.column_stack([table["ra"], table["dec"]]),
                 np.column_stack([table["chip"], table["x"], table["y"]]),

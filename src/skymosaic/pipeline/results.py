@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 
 from skymosaic.align.align import Alignment
 from skymosaic.align.positions import Displacement
-from skymosaic.drizzle.checks.sameness import Differences
+from skymosaic.drizzle.checks.sameness import EngineDifferences
 from skymosaic.drizzle.checks.sample_window import Window
 from skymosaic.drizzle.checks.witness import Agreement
 from skymosaic.drizzle.depth import Depth
@@ -171,7 +171,7 @@ class DrizzleResult:
 
 
 @dataclass(frozen=True)
-class Sample:
+class KeptSample:
     """What the one-pass engine keeps for AstroDrizzle, which makes a part of its mosaics again."""
 
     window: Window
@@ -185,7 +185,7 @@ class OnepassResult:
 
     runs: dict[str, DrizzleResult]
     """By method, and by variant as ``variant:NAME``."""
-    sample: Omitted[Sample] = None
+    sample: Omitted[KeptSample] = None
     """Older versions kept none."""
 
 
@@ -208,7 +208,7 @@ class EnginesResult:
 
     exposures: list[str]
     """Rootnames of the sample."""
-    methods: dict[str, Differences]
+    methods: dict[str, EngineDifferences]
     masks_of: str | None = None
     """Method whose masks of cosmic rays onepass has for all; None: none were looked for."""
 

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from skymosaic.sky.layout import Layout, Pair
 from skymosaic.sky.samples import Sample
-from skymosaic.sky.statistics import Measured, Statistic
+from skymosaic.sky.statistics import ClippedStatistic, Statistic
 
 
 @dataclass(frozen=True)
 class ChipSky:
     """The sky statistics of one chip, in the units of its data."""
 
-    whole: Measured
-    shared: Mapping[Pair, Measured]
+    whole: ClippedStatistic
+    shared: Mapping[Pair, ClippedStatistic]
 
 
 def good_pixels(

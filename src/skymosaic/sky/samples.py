@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skymosaic.sky.pixels import Integers
-from skymosaic.sky.statistics import NOTHING, Clipped, Measured, Singles, Statistic, clip, measure
+from skymosaic.sky.statistics import (
+    NOTHING,
+    Clipped,
+    ClippedStatistic,
+    Singles,
+    Statistic,
+    clip,
+    measure,
+)
 
 _BINS = 2**14
 _REACH = 9.0  # standard deviations on both sides of the mean that the bins span
@@ -40,11 +48,11 @@ class Sample:
         np.cumsum(good.ravel(), out=self._index[1:])
         self._bins: _Bins | None = None
 
-    def whole(self, statistic: Statistic) -> Measured:
+    def whole(self, statistic: Statistic) -> ClippedStatistic:
         """Return the statistic of all usable pixels."""
         return self._measure([(0, len(self.values))], statistic)
 
-    def part(self, region: Integers, statistic: Statistic) -> Measured:
+    def part(self, region: Integers, statistic: Statistic) -> ClippedStatistic:
         """Return the statistic of the usable pixels in a region.
 
         Parameters
@@ -65,7 +73,7 @@ class Sample:
             list(zip(starts[first].tolist(), stops[last].tolist(), strict=True)), statistic
         )
 
-    def _measure(self, pieces: Sequence[tuple[int, int]], statistic: Statistic) -> Measured:
+    def _measure(self, pieces: Sequence[tuple[int, int]], statistic: Statistic) -> ClippedStatistic:
         pixels = sum(stop - start for start, stop in pieces)
         if self._binned(pixels, statistic):
             return self._in_bins().measure(pieces, statistic)
@@ -123,11 +131,13 @@ class _Bins:
         """Return the pixels in one bin, in ascending order of their places."""
         return self._order[self._begins[key] : self._begins[key + 1]]
 
-    def measure(self, pieces: Sequence[tuple[int, int]], statistic: Statistic) -> Measured:
+    def measure(self, pieces: Sequence[tuple[int, int]], statistic: Statistic) -> ClippedStatistic:
         """Return the clipped median of some stretches of pixels, as `statistics.measure`."""
         part = _Part(self, pieces)
         clipped = part.clip(statistic)
-        return NOTHING if clipped is None else Measured(part.median(clipped), clipped.pixels)
+        return (
+            NOTHING if clipped is None else ClippedStatistic(part.median(clipped), clipped.pixels)
+        )
 
 
 class _Part:

@@ -53,7 +53,7 @@ class Statistic:
 
 
 @dataclass(frozen=True)
-class Measured:
+class ClippedStatistic:
     """A statistic of some pixels.
 
     Parameters
@@ -83,10 +83,10 @@ class Clipped:
     """The limits within which pixels remain."""
 
 
-NOTHING = Measured(None, 0)
+NOTHING = ClippedStatistic(None, 0)
 
 
-def measure(values: Singles, statistic: Statistic) -> Measured:
+def measure(values: Singles, statistic: Statistic) -> ClippedStatistic:
     """Return the clipped statistic of some pixels.
 
     Parameters
@@ -101,13 +101,13 @@ def measure(values: Singles, statistic: Statistic) -> Measured:
         return NOTHING
     match statistic.skystat:
         case "mean":
-            return Measured(clipped.mean, clipped.pixels)
+            return ClippedStatistic(clipped.mean, clipped.pixels)
         case "mode":  # NaN where one pixel remains: it has no deviation
             peak = mode(values, clipped, statistic.skywidth)[0]
-            return NOTHING if np.isnan(peak) else Measured(peak, clipped.pixels)
+            return NOTHING if np.isnan(peak) else ClippedStatistic(peak, clipped.pixels)
     if statistic.skyclip:
         values = values[(values <= clipped.upper) & (values >= clipped.lower)]
-    return Measured(np.median(values), clipped.pixels)
+    return ClippedStatistic(np.median(values), clipped.pixels)
 
 
 def clip(values: Singles, statistic: Statistic) -> Clipped | None:

@@ -16,7 +16,7 @@ from skymosaic.hst.units import with_seconds
 
 
 @dataclass(frozen=True)
-class Differences:
+class EngineDifferences:
     """The largest differences of two mosaics of one method."""
 
     sky: float
@@ -31,7 +31,7 @@ class Differences:
 
 def largest_differences(
     one: Drizzled, other: Drizzled, exposures: Sequence[Exposure]
-) -> Differences:
+) -> EngineDifferences:
     """Return the largest differences of two mosaics of the exposures on one grid.
 
     Raises
@@ -61,7 +61,7 @@ def largest_differences(
     allowed = np.maximum(NOISE * pixel_noise(a, wa), RELATIVE * np.abs(a[seen]))
     # Where nothing is allowed, as at pixels of 0 without noise, nothing is what there must be.
     in_tolerance = np.divide(off, allowed, out=np.where(off > 0, np.inf, 0.0), where=allowed > 0)
-    return Differences(
+    return EngineDifferences(
         sky=max(
             (abs(p - q) for p, q in pairs if p is not None and q is not None),
             default=0.0,

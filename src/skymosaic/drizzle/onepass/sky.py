@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from skymosaic.drizzle.memory import HELD
 from skymosaic.drizzle.parameters import flags
-from skymosaic.drizzle.static_masks import Place, StaticMasks, find_masks, rule_of, sigma_of
+from skymosaic.drizzle.static_masks import ChipArea, StaticMasks, find_masks, rule_of, sigma_of
 from skymosaic.drizzle.summaries import SwappedFootprints
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.flagging import cleared
@@ -90,7 +90,7 @@ class ChipPixels:
 
     image: Singles
     flags: NDArray[np.integer]
-    place: Place
+    place: ChipArea
 
 
 def read_chips(
@@ -111,7 +111,7 @@ def read_chips(
             science = hdus["SCI", chip.extver]
             image = np.asarray(science.data, dtype=np.float32)
             flags = cleared(hdus["DQ", chip.extver].data, resetbits)
-            place = Place.of(exposure, chip.extver, science.header)
+            place = ChipArea.of(exposure, chip.extver, science.header)
             chips.append(ChipPixels(image, flags, place))
             found.append(_read_wcs(path, hdus, science))
     return chips, found
@@ -153,7 +153,7 @@ class Exposures:
         self._held: dict[str, list[ChipPixels]] = {}
         self._room = HELD
         self._wcs: dict[str, list[WCS]] = {}
-        self._places: dict[str, list[Place]] = {}
+        self._places: dict[str, list[ChipArea]] = {}
         self._masks: dict[tuple[Rule | None, float], StaticMasks] = {}
 
     def __iter__(self) -> Iterator[list[ChipPixels]]:
@@ -178,7 +178,7 @@ class Exposures:
             self._masks[key] = find_masks(chips, rule, static_sig)
         return self._masks[key]
 
-    def places(self) -> Iterator[list[Place]]:
+    def places(self) -> Iterator[list[ChipArea]]:
         """Return where the pixels of the chips of each exposure lie on their detector."""
         for exposure in self.exposures:
             if exposure.name not in self._places:
