@@ -28,7 +28,7 @@ from tests.unit.small_store import plain
 
 COMMANDS = [
     *("run", "restart", "status", "clean", "query", "verify", "verify-store"),
-    *("check", "schema", "inspect", "simulate", "report", "doctor"),
+    *("check", "schema", "inspect", "simulate", "report", "doctor", "skycells"),
     *("submit", "prepare", "ping", "logs", "cancel"),
 ]
 MINIMAL = "campaign: {name: demo}\nsource: {kind: simulated}\n"
@@ -100,6 +100,11 @@ def test_version(invoke) -> None:
         ["run", "a.yaml", "--workers", "0"],
         ["simulate", "out", "--dithers", "0"],
         ["simulate", "out", "--size", "huge"],
+        ["skycells"],
+        ["skycells", "--ra", "10"],
+        ["skycells", "--ra", "361", "--dec", "0"],
+        ["skycells", "--ra", "1", "--dec", "0", "--cell", "skycell-p0000x01y01"],
+        ["skycells", "--cell", "skycell-p2644x01y01"],
     ],
 )
 def test_wrong_usage_ends_with_2(invoke, arguments) -> None:

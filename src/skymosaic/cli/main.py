@@ -8,6 +8,7 @@ import gc
 import click
 
 from skymosaic.cli import clusters, files, running, stored
+from skymosaic.cli.skycells import skycells
 from skymosaic.host.logs import log_to_stderr
 from skymosaic.versions import __version__
 
@@ -39,5 +40,6 @@ for _command in (
     *(stored.status, stored.logs, stored.cancel, stored.report),
     *(stored.clean, stored.verify_store, stored.verify),
     *(files.check, files.schema, files.query, files.simulate, files.doctor),
+    skycells,
 ):
     main.add_command(_command)
