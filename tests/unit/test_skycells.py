@@ -12,7 +12,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from click.testing import CliRunner
 
-from skymosaic.cli.skycells import skycells
+from skymosaic.cli.main import main
 from skymosaic.config.drizzlepac_parameters import parameters_folder
 from skymosaic.config.skycell_table import read_tessellation, tessellation
 from skymosaic.errors import InstallationError
@@ -395,7 +395,7 @@ def test_a_damaged_table_is_refused(tmp_path: Path) -> None:
 
 
 def _printed(*arguments: str) -> str:
-    result = CliRunner().invoke(skycells, arguments, env={"COLUMNS": "200"})
+    result = CliRunner().invoke(main, ["skycells", *arguments], env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.stderr
     return result.stdout
 
@@ -427,13 +427,13 @@ def test_the_command_lists_the_cells_of_a_position_and_one_by_name() -> None:
 def test_the_command_tells_of_a_file_that_is_none(tmp_path: Path) -> None:
     path = tmp_path / "a_flt.fits"
     path.write_bytes(b"nonsense")
-    result = CliRunner().invoke(skycells, [str(path)])
+    result = CliRunner().invoke(main, ["skycells", str(path)])
     assert result.exit_code == 4
     assert str(path) in result.stderr
     assert result.stdout == ""
 
 
 def test_the_command_says_what_a_name_looks_like() -> None:
-    result = CliRunner().invoke(skycells, ["--cell", "skycell-p9999x01y01"])
+    result = CliRunner().invoke(main, ["skycells", "--cell", "skycell-p9999x01y01"])
     assert result.exit_code == 2
     assert "a name looks like skycell-p1889x07y19" in " ".join(result.stderr.split())

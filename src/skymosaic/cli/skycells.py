@@ -77,10 +77,10 @@ def skycells(
     margin: int,
     format_: str,
 ) -> None:
-    """List the sky cells of MAST's mosaics that exposures or a position touch.
+    """List the sky cells that exposures or a position touch.
 
-    FILE is an exposure or a drizzled image. Give FILEs, or --ra and --dec, or --cell. No pixels are
-    read. docs/skycells.md explains sky cells and their overlaps.
+    MAST makes its mosaics of many visits on sky cells: docs/skycells.md explains them. FILE is an
+    exposure or a drizzled image; its pixels are not read. Give FILEs, or --ra and --dec, or --cell.
     """
     position = ra is not None or dec is not None
     if sum((bool(files), position, cell is not None)) != 1:
