@@ -267,7 +267,7 @@ def load(run: str | PathLike[str], **s3: Any) -> Run:
     ----------
     run : str or path
         ``STORE/CAMPAIGN``, a folder or ``s3://BUCKET/PREFIX`` and the campaign's name in it; of a
-        program, ``STORE/PROGRAM/PROPOSAL/TARGET/FILTER``.
+        group also its folder, such as ``STORE/PROGRAM/PROPOSAL/TARGET/FILTER``.
     **s3
         How to reach a bucket: ``profile``, ``region``, ``endpoint_url``, ``unsigned``.
 

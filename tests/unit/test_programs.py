@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from skymosaic.archive.base import Parcel
 from skymosaic.config import Campaign, load_campaign_text
-from skymosaic.errors import CampaignError
-from skymosaic.pipeline.groups import split, tasks_of_groups
+from skymosaic.errors import CampaignError, InputError
+from skymosaic.hst.facts import Facts
+from skymosaic.pipeline.groups import Group, groups_of, tasks_of_groups
+from skymosaic.pipeline.sources import open_source
 from skymosaic.steps.tasks import count_kinds, tasks_of
 from skymosaic.store.base import checked_key
 
@@ -62,7 +66,13 @@ def test_a_group_without_anything_of_its_own_is_the_campaign() -> None:
         ),
         (TEXT.replace("max_rms_mas", "max_rms"), "max_rms: unknown key, did you mean max_rms_mas?"),
         (TEXT.replace("{align: none, ", "{algn: none, "), "algn: unknown key, did you mean align?"),
-        (TEXT.replace("kind: mast, proposal_id: [12812]", "kind: simulated"), "groups need"),
+        (TEXT.replace("groups:", "groups:\n  by: [target, colour]"), "groups.by"),
+        (TEXT.replace("groups:", "groups:\n  epoch_gap: 3"), "epoch_gap is of use with epoch"),
+        (TEXT.replace("groups:", "groups:\n  members: {a: []}"), "members.a names nothing"),
+        (
+            TEXT.replace("groups:", "groups:\n  by: [filter]\n  members: {a: [i*]}"),
+            "by and members both",
+        ),
     ],
 )
 def test_what_is_wrong_with_groups_is_said_with_its_line(text: str, told: str) -> None:
@@ -71,9 +81,21 @@ def test_what_is_wrong_with_groups_is_said_with_its_line(text: str, told: str) -
     assert told in str(caught.value)
 
 
-def parcel(name: str, target: str, filter_: str, instrument: str = "WFC3/IR") -> Parcel:
-    file = {"proposal": "12812", "target": target, "filter": filter_, "instrument": instrument}
-    return Parcel(name, {"file": file})
+def parcel(
+    name: str,
+    target: str,
+    filter_: str,
+    instrument: str = "WFC3/IR",
+    start: float | None = None,
+    association: str = "",
+) -> Parcel:
+    return Parcel(name, {}, facts=Facts("12812", target, instrument, filter_, start, association))
+
+
+def split(parcels: Sequence[Parcel], text: str = "{}", *, mixed: bool = False) -> list[Group]:
+    source = "{kind: directory, path: /data, allow_mixed: true}" if mixed else "{kind: simulated}"
+    campaign = program(f"campaign: {{name: p}}\nsource: {source}\ngroups: {text}\n")
+    return groups_of(campaign, parcels)
 
 
 def test_files_are_split_by_target_and_filter() -> None:
@@ -112,6 +134,95 @@ def test_instruments_with_filters_of_one_name_stay_apart() -> None:
 def test_two_targets_that_look_alike_as_folders_stay_apart() -> None:
     groups = split([parcel("a", "M 16", "F160W"), parcel("b", "M_16", "F160W")])
     assert len({group.folder for group in groups}) == 2
+
+
+def summary(groups: Sequence[Group]) -> list[tuple[str, str, list[str]]]:
+    return [(g.name, g.folder, [p.name for p in g.parcels]) for g in groups]
+
+
+def test_groups_by_what_the_user_says() -> None:
+    parcels = [
+        parcel("ibxl54bgq_flt", "M 16", "F160W"),
+        parcel("jbxl01aaq_flc", "M 16", "F606W", "ACS/WFC"),
+        parcel("ibxl51bgq_flt", "NGC 1", "F160W"),
+    ]
+    assert summary(split(parcels, "{by: [filter]}")) == [
+        ("F160W", "F160W", ["ibxl54bgq_flt", "ibxl51bgq_flt"]),
+        ("F606W", "F606W", ["jbxl01aaq_flc"]),
+    ]
+    assert summary(split(parcels, "{by: [detector, target, visit]}")) == [
+        ("ACS-WFC/M 16/jbxl01", "ACS-WFC/M_16/jbxl01", ["jbxl01aaq_flc"]),
+        ("WFC3-IR/M 16/ibxl54", "WFC3-IR/M_16/ibxl54", ["ibxl54bgq_flt"]),
+        ("WFC3-IR/NGC 1/ibxl51", "WFC3-IR/NGC_1/ibxl51", ["ibxl51bgq_flt"]),
+    ]
+    # A mosaic is of one detector, unless the user allows more.
+    assert [g.name for g in split(parcels, "{by: [target]}")] == ["M 16", "M 16 WFC3/IR", "NGC 1"]
+    assert [g.name for g in split(parcels, "{by: [target]}", mixed=True)] == ["M 16", "NGC 1"]
+
+
+def test_an_epoch_ends_where_a_target_has_no_exposure_for_long() -> None:
+    parcels = [
+        parcel("a", "M 16", "F160W", start=56222.0),  # 2012-10-22
+        parcel("b", "M 16", "F110W", start=56224.0),
+        parcel("c", "M 16", "F160W", start=56231.0),
+        parcel("d", "M 16", "F160W", start=56300.0),  # 2013-01-08
+        parcel("e", "NGC 1", "F160W", start=56226.0),
+        parcel("f", "NGC 1", "F160W"),
+    ]
+    assert [(n, its) for n, _, its in summary(split(parcels, "{by: [target, filter, epoch]}"))] == [
+        ("M 16/F110W/2012-10-22", ["b"]),
+        ("M 16/F160W/2012-10-22", ["a", "c"]),
+        ("M 16/F160W/2013-01-08", ["d"]),
+        ("NGC 1/F160W/2012-10-26", ["e"]),
+        ("NGC 1/F160W/undated", ["f"]),
+    ]
+    # Without targets all exposures are one series.
+    assert [g.name for g in split(parcels[:5], "{by: [epoch], epoch_gap: 5}")] == [
+        "2012-10-22",
+        "2013-01-08",
+    ]
+    short = split(parcels[:2], "{by: [epoch], epoch_gap: 0.5}")
+    assert [g.name for g in short] == ["2012-10-22T000000", "2012-10-24T000000"]
+
+
+LISTED = [
+    parcel("ibxl51aaq_flt", "M 16", "F160W", association="ibxl51030"),
+    parcel("ibxl51bbq_flt", "M 16", "F160W", association="ibxl51030"),
+    parcel("ibxl51030_drz", "M 16", "F160W", association="ibxl51030"),
+    parcel("ibxl54aaq_flt", "M 16", "F160W"),
+    parcel("ibxl54030_drz", "M 16", "F160W"),
+    parcel("ibxl54040_drz", "M 16", "F110W"),
+]
+
+
+def test_a_list_of_ones_own(caplog: pytest.LogCaptureFixture) -> None:
+    groups = split(LISTED, "{members: {deep: ['ibxl51?aq', 'IBXL54AAQ_FLT.fits'], one: [ibxl51*]}}")
+    assert summary(groups) == [
+        # Drizzled images go with their exposures: by association, or by visit and filter.
+        ("deep", "deep", ["ibxl51030_drz", "ibxl51aaq_flt", "ibxl54030_drz", "ibxl54aaq_flt"]),
+        ("one", "one", ["ibxl51030_drz", "ibxl51aaq_flt", "ibxl51bbq_flt"]),
+    ]
+    assert "no group of groups.members names ibxl54040_drz.fits: left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ("{a: [ibxl51*, ibxl99*]}", r"members.a: 'ibxl99\*' names none of the files: ibxl51030"),
+        ("{a: ['*_drz.fits']}", r"members.a names drizzled images only"),
+    ],
+)
+def test_a_list_that_names_nothing_is_refused(members: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        split(LISTED, f"{{members: {members}}}")
+
+
+def test_the_visits_of_a_simulation_are_named_by_their_files() -> None:
+    text = "campaign: {name: p}\nsource: {kind: simulated, tiles: [54, 51], size: small}\n"
+    campaign = program(f"{text}groups: {{members: {{one: [ibxl54bgq]}}}}\n")
+    [group] = groups_of(campaign, open_source(campaign.source).parcels())
+    assert [parcel.name for parcel in group.parcels] == ["ibxl54"]
+    assert group.files == 3
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from skymosaic.hst.facts import Facts
+
 
 @dataclass(frozen=True)
 class Parcel:
@@ -18,6 +20,15 @@ class Parcel:
     """Plain values that change when the content does."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Software that the content depends on."""
+    facts: Facts | None = None
+    """What groups of a program are told apart by; None where it is not known."""
+    files: tuple[str, ...] = ()
+    """Names of its exposures and drizzled images, where they are other than the parcel's."""
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Names of its exposures and drizzled images, such as ``ibxl54bgq_flt.fits``."""
+        return self.files or (f"{self.name}.fits",)
 
 
 class Source(Protocol):

@@ -6,7 +6,7 @@ import functools
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -84,6 +84,36 @@ class Bucket:
             # A block is what came, as soon as it came: to fill it, a slow server could take days.
             raw.read = partial(raw.read1, decode_content=False)
             yield _reply(answer, bool(start))
+
+    def beginning(self, key: str, count: int) -> bytes:
+        """Return the first bytes of a file; all of a shorter one.
+
+        Raises
+        ------
+        InputError, ForbiddenError, UnreachableError
+            There is no such file; it may not be read; the server does not answer.
+        """
+        from botocore.exceptions import ClientError
+
+        name = key.rsplit("/", 1)[-1]
+        try:
+            answer = _client(self, os.getpid(), _WINDOW).get_object(
+                Bucket=self.bucket, Key=key, Range=f"bytes=0-{count - 1}"
+            )
+            with closing(answer["Body"]) as body:
+                content: bytes = body.read(count)
+                return content
+        except ClientError as error:
+            known = self._error(name, error)
+            if isinstance(known, AgainError):
+                known = UnreachableError(
+                    f"{name} in {self.name} cannot be read ({known}); try again"
+                )
+            raise known from None
+        except _passing() as error:
+            raise UnreachableError(
+                f"{name} in {self.name} cannot be read ({type(error).__name__}: {error}); try again"
+            ) from None
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """Yield what is below a prefix, by key.

@@ -10,7 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from skymosaic.archive.base import Parcel
-from skymosaic.archive.packing import copy_plain, is_image, is_packed, plain_name, same_content
+from skymosaic.archive.packing import (
+    copy_plain,
+    is_image,
+    is_packed,
+    plain_beginning,
+    plain_name,
+    same_content,
+)
 from skymosaic.archive.passed_over import few, passed_over
 from skymosaic.archive.tree import files_below
 from skymosaic.archive.twins import uncorrected_twins
@@ -19,6 +26,7 @@ from skymosaic.host import scratch
 from skymosaic.host.counting import counted
 from skymosaic.host.disk import no_space
 from skymosaic.hst.exposure import Exposure, read_exposure, require_file
+from skymosaic.hst.facts import FACTS_BYTES, read_facts
 from skymosaic.hst.usable import Allowed, left_out, why_refused
 
 log = logging.getLogger(__name__)
@@ -45,6 +53,8 @@ class Directory:
         Allow exposures of several filters and detectors.
     allowed : Allowed
         What is taken that is refused otherwise.
+    mixed : bool
+        There are several mosaics, whose exposures are told apart by their headers.
     """
 
     path: Path
@@ -53,6 +63,7 @@ class Directory:
     detector: str | None = None
     allow_mixed: bool = False
     allowed: Allowed = field(default_factory=Allowed)
+    mixed: bool = False
     left_out: list[str] = field(default_factory=list, compare=False)
     """What `parcels` left out, and why."""
 
@@ -203,7 +214,7 @@ class Directory:
         return str(path.relative_to(self.path))
 
     def _of_one_kind(self, found: dict[Path, Exposure]) -> dict[Path, Exposure]:
-        if self.allow_mixed:
+        if self.allow_mixed or self.mixed:
             return found
         for what, kind in _KINDS.items():
             counts = Counter(kind(image) for image in found.values())
@@ -232,6 +243,7 @@ class Directory:
             name=image.name.removesuffix(".fits"),
             # Size and time stand for the content: a campaign's second run need not read it all.
             identity={"path": str(path), "size": status.st_size, "mtime_ns": status.st_mtime_ns},
+            facts=read_facts(plain_beginning(path, FACTS_BYTES), str(path)) if self.mixed else None,
         )
 
 

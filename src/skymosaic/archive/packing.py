@@ -89,6 +89,21 @@ def copy_plain(path: Path, target: Path) -> None:
             copy.write(block)
 
 
+def plain_beginning(path: Path, count: int) -> bytes:
+    """Return the first bytes of a file, unpacked where it is packed; all of a shorter one.
+
+    Raises
+    ------
+    InputError
+        It is damaged.
+    """
+    with path.open("rb") as file:
+        beginning = file.read(count)
+    if _packing(beginning[:_FIRST]) is None:
+        return beginning
+    return next(_blocks(path), b"")[:count]
+
+
 def same_content(one: Path, other: Path, folder: Path) -> bool:
     """Tell whether two files hold the same, unpacked.
 

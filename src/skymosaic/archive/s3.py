@@ -5,7 +5,8 @@ from __future__ import annotations
 import fnmatch
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from skymosaic.archive.passed_over import passed_over
 from skymosaic.archive.twins import KINDS, uncorrected_twins
 from skymosaic.errors import InputError
 from skymosaic.hst.exposure import suffix_of
+from skymosaic.hst.facts import FACTS_BYTES, Facts, read_facts
 
 log = logging.getLogger(__name__)
 
+_READ_AT_ONCE = 8  # boto3 keeps ten connections
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.fits")
 
 
@@ -58,6 +61,8 @@ class S3Folder:
         FLT, FLC, DRZ, DRC, DRW: which products to take.
     max_files : int
         Most files that there may be.
+    mixed : bool
+        There are several mosaics, whose exposures are told apart by their headers.
     """
 
     bucket: Bucket
@@ -65,6 +70,7 @@ class S3Folder:
     names: Sequence[str] = ()
     kinds: Sequence[str] = KINDS
     max_files: int = 2000
+    mixed: bool = False
     left_out: list[str] = field(default_factory=list, compare=False)
 
     def parcels(self) -> list[Parcel]:
@@ -110,13 +116,24 @@ class S3Folder:
         if over:
             log.warning("%s: %s", self.address, over)
             self.left_out.append(over)
+        facts = self._facts(found) if self.mixed else {}
         return [
             Parcel(
                 name.removesuffix(".fits"),
                 {"bucket": self.bucket.name, "file": vars(found[name]).copy()},
+                facts=facts.get(name),
             )
             for name in sorted(found)
         ]
+
+    def _facts(self, found: Mapping[str, S3Object]) -> dict[str, Facts]:
+        """Read the beginning of each file, several at a time."""
+
+        def read(file: S3Object) -> Facts:
+            return read_facts(self.bucket.beginning(file.key, FACTS_BYTES), file.name)
+
+        with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
+            return dict(zip(found, pool.map(read, found.values()), strict=True))
 
     @property
     def address(self) -> str:

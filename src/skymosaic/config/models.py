@@ -25,9 +25,10 @@ from skymosaic.config.fields import (
     no_boolean,
 )
 from skymosaic.config.grid import GridChoice, known_shape, require_one_grid
+from skymosaic.config.groups import GroupRules
 from skymosaic.config.sections import OptionalSection, Section
 from skymosaic.config.sky import Sky
-from skymosaic.config.sources import MastSource, Source
+from skymosaic.config.sources import Source
 from skymosaic.config.text_fields import text_fields
 from skymosaic.errors import CampaignError
 from skymosaic.methods import METHODS
@@ -257,12 +258,12 @@ class GroupParameters(Section):
     drizzle: Drizzle | None = Field(default=None, description="How it is drizzled.")
 
 
-class Groups(OptionalSection):
-    """A program: its exposures by target and filter, a mosaic each."""
+class Groups(GroupRules):
+    """A program: several mosaics of the exposures of one source."""
 
     parameters: Mapping[Text, GroupParameters] = Field(
         default_factory=dict,
-        description="Settings of single groups, by TARGET/FILTER as `skymosaic query` shows them.",
+        description="Settings of single groups, by their names as `skymosaic prepare` shows them.",
     )
 
 
@@ -285,12 +286,6 @@ class Campaign(Section):
     groups: Groups | None = Field(
         default=None, description="Given (`groups: {}`): a mosaic for each target and filter."
     )
-
-    @model_validator(mode="after")
-    def _groups_come_from_the_archive(self) -> Self:
-        if self.groups is not None and not isinstance(self.source, MastSource):
-            raise ValueError("groups need source.kind: mast, which tells targets and filters")
-        return self
 
     @model_validator(mode="after")
     def _variants_need_onepass(self) -> Self:
@@ -337,7 +332,7 @@ class Campaign(Section):
         Parameters
         ----------
         name
-            ``TARGET/FILTER``.
+            The group's, such as ``TARGET/FILTER``.
 
         Raises
         ------

@@ -241,7 +241,8 @@ def _inputs(campaign: Campaign) -> tuple[int, int, int, str]:
         count = 2 * (len(source.tiles) or 2) * source.dithers
         each = _CCD_PIXELS if source.size == "full" else _CCD_SMALL
     else:
-        count = (len(source.tiles) or 9) * source.dithers
+        every = list(source.filters.values()) or [source.tiles]  # a mosaic each
+        count = max(len(tiles or source.tiles) or 9 for tiles in every) * source.dithers
         each = _IR_PIXELS if source.size == "full" else 256**2
     return count, count * each, each, "the simulation"
 

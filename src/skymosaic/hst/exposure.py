@@ -289,10 +289,10 @@ def _from_headers(path: Path, units: Sequence[HeaderUnit]) -> Exposure:
     return Exposure(
         rootname=rootname,
         suffix=suffix,
-        asn_id=_association(header),
+        asn_id=association_of(header),
         instrument=instrument,
-        detector=_detector(header, instrument),
-        filter=_filter(header),
+        detector=detector_of(header, instrument),
+        filter=filter_of(header),
         exptime=_number(path, timed, "EXPTIME"),
         postarg1=_number(path, header, "POSTARG1", 0.0),
         postarg2=_number(path, header, "POSTARG2", 0.0),
@@ -310,7 +310,7 @@ def _from_headers(path: Path, units: Sequence[HeaderUnit]) -> Exposure:
 def _lacking(units: Sequence[HeaderUnit], instrument: str) -> tuple[str, ...]:
     """Return the keywords that AstroDrizzle needs of a detector, and that are missing or blank."""
     primary = units[0].header
-    imager = imager_of(instrument, _detector(primary, instrument))
+    imager = imager_of(instrument, detector_of(primary, instrument))
     science = [unit for unit in units if unit.name == "SCI"]
     # A distortion model is turned by the angle of the telescope.
     has_model = any("IDCV2REF" in unit.header for unit in science)
@@ -340,7 +340,8 @@ def _text(header: fits.Header, name: str, nothing: Sequence[str] = ()) -> str:
     return "" if text in nothing else text
 
 
-def _detector(header: fits.Header, instrument: str) -> str:
+def detector_of(header: fits.Header, instrument: str) -> str:
+    """Return the detector that a primary header tells; empty where it tells none."""
     if instrument == "NICMOS" and "CAMERA" in header:
         return f"NIC{header['CAMERA']}"
     return str(header.get("DETECTOR", "")).strip()
@@ -354,12 +355,14 @@ def _number(path: Path, header: fits.Header, name: str, default: float | None = 
         raise InputError(f"{path}: {name} is {value!r}, not a number; fetch it again") from None
 
 
-def _association(header: fits.Header) -> str:
+def association_of(header: fits.Header) -> str:
+    """Return the association that a primary header tells; empty where it tells none."""
     name = str(header.get("ASN_ID", "")).strip()
     return "" if name.upper() == "NONE" else name  # as the archive writes for single exposures
 
 
-def _filter(header: fits.Header) -> str:
+def filter_of(header: fits.Header) -> str:
+    """Return the filters that a primary header tells, joined by ``+``; CLEAR without any."""
     # WFPC2's FILTER1 and FILTER2 are numbers; the names are beside them.
     keys = ("FILTNAM1", "FILTNAM2") if "FILTNAM1" in header else ("FILTER", "FILTER1", "FILTER2")
     names = [str(header[key]).strip() for key in keys if key in header]

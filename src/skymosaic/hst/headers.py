@@ -87,7 +87,7 @@ def read_headers(file: BinaryIO, wanted: re.Pattern[str]) -> list[HeaderUnit]:
     file.seek(0)
     units: list[HeaderUnit] = []
     while (text := _read_text(file, len(units))) is not None:
-        header = fits.Header.fromstring(_choose(text, wanted))
+        header = fits.Header.fromstring(choose_cards(text, wanted))
         units.append(HeaderUnit(header, file.tell() + _data_size(text, len(units))))
         if units[-1].end > size:  # a seek there can fail, or find nothing
             raise TruncatedError(f"truncated: {size} bytes of at least {units[-1].end}")
@@ -113,7 +113,7 @@ def _read_text(file: BinaryIO, number: int) -> str | None:
             return "".join(blocks)
 
 
-def _choose(text: str, wanted: re.Pattern[str]) -> str:
+def choose_cards(text: str, wanted: re.Pattern[str]) -> str:
     """Return the wanted cards of a header's text, each with what continues it."""
     chosen: list[str] = []
     chose = False

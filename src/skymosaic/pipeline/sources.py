@@ -31,7 +31,7 @@ def open_source(source: AnySource, *, mixed: bool = False) -> Source:
 
         return SimulatedArchive(simulations_of(source), process.call, mixed)
     if isinstance(source, S3Source):
-        return _open_s3(source)
+        return _open_s3(source, mixed)
     from skymosaic.archive.directory import Directory
 
     return Directory(
@@ -41,6 +41,7 @@ def open_source(source: AnySource, *, mixed: bool = False) -> Source:
         detector=source.detector,
         allow_mixed=source.allow_mixed,
         allowed=allowed_by(source),
+        mixed=mixed,
     )
 
 
@@ -77,13 +78,14 @@ def open_mast(source: MastSource, *, mixed: bool = False) -> MastArchive:
     return MastArchive(query, places[source.download], mixed)
 
 
-def _open_s3(source: S3Source) -> Source:
+def _open_s3(source: S3Source, mixed: bool) -> Source:
     from skymosaic.archive.bucket import Bucket
     from skymosaic.archive.s3 import S3Folder
 
     name, _, prefix = source.uri.removeprefix("s3://").partition("/")
     bucket = Bucket(name, source.endpoint_url, source.region, source.profile, source.unsigned)
-    return S3Folder(bucket, prefix and f"{prefix}/", source.names, source.kinds, source.max_files)
+    folder = prefix and f"{prefix}/"
+    return S3Folder(bucket, folder, source.names, source.kinds, source.max_files, mixed)
 
 
 def query(campaign: Campaign) -> Found:
@@ -98,7 +100,8 @@ def query(campaign: Campaign) -> Found:
     """
     if not isinstance(campaign.source, MastSource):
         raise CampaignError(
-            f"source.kind is {campaign.source.kind}: only `kind: mast` has a query to show"
+            f"source.kind is {campaign.source.kind}: only `kind: mast` has a query to show; "
+            "`skymosaic prepare` lists the groups of any source"
         )
     from skymosaic.archive.mast.query import find
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
 from skymosaic.config import Align, Campaign, load_campaign_text
-from skymosaic.errors import CampaignError, DamagedError, MissingError
+from skymosaic.config.groups import GroupKey
+from skymosaic.errors import CampaignError, DamagedError, ForbiddenError, MissingError
 from skymosaic.pipeline.align import as_they_came, knowing_pixels
 from skymosaic.pipeline.finished import Findings
 from skymosaic.pipeline.inspect import with_files
@@ -36,6 +38,7 @@ from skymosaic.pipeline.results import (
 )
 from skymosaic.report.record import Missing
 from skymosaic.results.housekeeping import find_place
+from skymosaic.results.program_page import STATES
 from skymosaic.steps.step import Finished, Place, finished, read_manifest
 from skymosaic.steps.tasks import Step, StepSpec, Task, tasks_of
 from skymosaic.store import Product, open_store, shapes
@@ -317,13 +320,18 @@ class _Reader:
                 yield name.removesuffix(".json")
 
 
+_DEEPEST = 1 + len(get_args(GroupKey))
+"""Parts of the name of a group: its program's, and one for each value that `groups.by` can name."""
+
+
 def find_run(uri: str, s3: Mapping[str, Any] | None = None) -> Place:
     """Return the place of a campaign, or of a group of a program, that a store holds.
 
     Parameters
     ----------
     uri : str
-        ``STORE/CAMPAIGN``, or ``STORE/PROGRAM/PROPOSAL/TARGET/FILTER``.
+        ``STORE/CAMPAIGN``, or that of a group: ``STORE/PROGRAM/`` and its folder, such as
+        ``PROPOSAL/TARGET/FILTER``.
     s3 : mapping, optional
         How to reach it, as for `skymosaic.store.open_store`.
 
@@ -333,11 +341,14 @@ def find_run(uri: str, s3: Mapping[str, Any] | None = None) -> Place:
         See `housekeeping.find_place`.
     """
     place = find_place(uri, s3)
-    try:
-        root, name = parse_place(uri, 4)
-    except CampaignError:  # too short for a group
-        return place
-    above = Place(open_store(root, s3), name, None)
-    # Only a program keeps its groups below its own folder.
-    program = name.split("/")[0]
-    return place if above.store.read_text(f"{program}/groups.json") is None else above
+    for parts in range(2, _DEEPEST + 1):
+        try:
+            root, name = parse_place(uri, parts)
+        except CampaignError:  # too short for such a group
+            break
+        above = Place(open_store(root, s3), name, None)
+        with suppress(ForbiddenError):  # of what lies above the store others may have the keys
+            # Only a program keeps its groups below its own folder.
+            if above.store.read_text(f"{name.split('/')[0]}/{STATES}") is not None:
+                return above
+    return place

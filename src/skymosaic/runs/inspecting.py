@@ -41,7 +41,9 @@ class Inspection:
 def inspect(campaign: Campaign, tell: Tell, expect: Callable[[int], None]) -> Inspection:
     """Retrieve the exposures of a campaign and tabulate them; as `running.run`."""
     if campaign.groups is not None:
-        raise CampaignError("inspect takes one mosaic; `skymosaic query` shows a program's groups")
+        raise CampaignError(
+            "inspect takes one mosaic; `skymosaic prepare` shows a program's groups"
+        )
     # Who only inspects is not told where to watch, and the dashboard takes long to import.
     unwatched = campaign.compute.model_copy(update={"dashboard": False})
     campaign = campaign.model_copy(update={"compute": unwatched})

@@ -66,7 +66,7 @@ def lines(campaign: Campaign) -> list[str]:
 
 def _group_line(campaign: Campaign, group: Group) -> str:
     """Return what is known of a group: one that is refused does not stop the others."""
-    line = f"  {group.name}: {counted(len(group.parcels), 'file')}"
+    line = f"  {group.name}: {counted(group.files, 'file')}"
     try:
         own = group.own(campaign)
         require_possible(own)

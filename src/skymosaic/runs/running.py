@@ -220,7 +220,7 @@ def _write_states(
 
 
 def _state(place: Place, group: Group, ended: Ended) -> GroupState:
-    files = len(group.parcels)
+    files = group.files
     if isinstance(ended, SkymosaicError):
         return GroupState(group.name, "failed", files, "", as_record(ended), group.folder)
     report = place.store.address(ended.products["report.html"].key)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from skymosaic.archive.mast.files import ArchiveFile, file_name
@@ -74,6 +75,8 @@ class Found:
     """Sorted by name."""
     refused: list[str]
     """Why entries of the archive's list were refused: names that are no HST products'."""
+    starts: Mapping[str, float] = field(default_factory=dict)
+    """By name, when an exposure began: MJD (days), where the archive tells it."""
 
 
 def find(query: Query) -> Found:
@@ -90,6 +93,7 @@ def find(query: Query) -> Found:
     products = _products(observations)
     about = {str(row["obsid"]): row for row in observations}
     found: dict[str, ArchiveFile] = {}
+    starts: dict[str, float] = {}
     refused: list[str] = []
     projects: set[str] = set()
     for row in products:
@@ -104,11 +108,12 @@ def find(query: Query) -> Found:
             refused.append(str(error))
             continue
         # An exposure is a product of its own observation and of its association.
-        found.setdefault(file.name, file)
+        if found.setdefault(file.name, file) is file:
+            starts |= _start(file.name, row, about)
     for name in uncorrected_twins(found):
         del found[name]
     _check_count(query, len(found) + len(refused), projects)
-    return Found(sorted(found.values(), key=lambda file: file.name), sorted(set(refused)))
+    return Found(sorted(found.values(), key=lambda file: file.name), sorted(set(refused)), starts)
 
 
 def _check_count(query: Query, count: int, projects: set[str]) -> None:
@@ -122,8 +127,20 @@ def _check_count(query: Query, count: int, projects: set[str]) -> None:
         )
 
 
+def _observation(row: Any, about: dict[str, Any]) -> Any:
+    return about.get(_text(row, "parent_obsid"), about.get(_text(row, "obsID")))
+
+
+def _start(name: str, row: Any, about: dict[str, Any]) -> dict[str, float]:
+    observation = _observation(row, about)
+    try:
+        return {name: float(_text(observation, "t_min"))}
+    except (AttributeError, ValueError):  # there is no observation, or it tells no number
+        return {}
+
+
 def _file(row: Any, about: dict[str, Any]) -> ArchiveFile:
-    observation = about.get(_text(row, "parent_obsid"), about.get(_text(row, "obsID")))
+    observation = _observation(row, about)
     released = _text(observation, "t_obs_release") if observation is not None else ""
     return ArchiveFile(
         name=file_name(_text(row, "dataURI")),

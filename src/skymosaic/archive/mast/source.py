@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from skymosaic.archive.download import Place, first_that_can, parts_folder
 from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.archive.mast.query import Query, find
 from skymosaic.errors import InputError
+from skymosaic.hst.facts import Facts
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,9 @@ class MastArchive:
                 f"the query finds files of {', '.join(kinds)}; name one in source.instrument and "
                 "source.filters, or write `groups: {}` for a mosaic of each"
             )
-        return [_parcel(file) for file in files] + [_refusal(why) for why in found.refused]
+        return [_parcel(file, found.starts) for file in files] + [
+            _refusal(why) for why in found.refused
+        ]
 
     def fetch(self, parcel: Parcel, folder: Path, log: Path) -> int:
         """Fetch the file of a parcel into `folder`; errors as `download.fetch`."""
@@ -68,6 +71,12 @@ def _refusal(why: str) -> Parcel:
     return Parcel("refused-" + hashlib.sha256(why.encode()).hexdigest()[:8], {"refused": why})
 
 
-def _parcel(file: ArchiveFile) -> Parcel:
-    # The archive's list stands for the content: a file of another size is another file.
-    return Parcel(file.name.removesuffix(".fits"), {"file": vars(file).copy()})
+def _parcel(file: ArchiveFile, starts: Mapping[str, float]) -> Parcel:
+    return Parcel(
+        file.name.removesuffix(".fits"),
+        # The archive's list stands for the content: a file of another size is another file.
+        {"file": vars(file).copy()},
+        facts=Facts(
+            file.proposal, file.target, file.instrument, file.filter, starts.get(file.name)
+        ),
+    )

@@ -15,12 +15,14 @@ import numpy as np
 
 from skymosaic.archive.simulated import pointing
 from skymosaic.archive.simulated.ccd import exposures as ccd
+from skymosaic.archive.simulated.ccd import headers as ccd_headers
 from skymosaic.archive.simulated.ccd import pointing as ccd_pointing
 from skymosaic.archive.simulated.detector import expose
 from skymosaic.archive.simulated.headers import (
     association_name,
     distorted_wcs,
     flt_file,
+    primary_header,
     reference_scale,
     scene_file,
 )
@@ -28,8 +30,10 @@ from skymosaic.archive.simulated.names import IR_FILTER
 from skymosaic.archive.simulated.pointing import Exposure, Simulation, plan_exposure
 from skymosaic.archive.simulated.scene import render
 from skymosaic.archive.simulated.scenes import ghost
+from skymosaic.hst import facts
+from skymosaic.hst.facts import Facts
 
-__all__ = ["Simulation", "association_name", "simulate_visit", "visit_files"]
+__all__ = ["Simulation", "association_name", "facts_of", "simulate_visit", "visit_files"]
 
 
 def visit_files(simulation: Simulation) -> dict[str, list[str]]:
@@ -42,6 +46,14 @@ def visit_files(simulation: Simulation) -> dict[str, list[str]]:
     return {
         visit: pointing.rootnames_of(simulation, visit) for visit in pointing.visits_of(simulation)
     }
+
+
+def facts_of(simulation: Simulation, visit: str) -> Facts:
+    """Return what is known of a visit's exposures before they are made."""
+    if simulation.is_ccd:
+        first = ccd_pointing.plan_exposure(simulation, visit, 0)
+        return facts.facts_of(ccd_headers.primary_header(simulation, first))
+    return facts.facts_of(primary_header(simulation, plan_exposure(simulation, visit, 0)))
 
 
 def simulate_visit(simulation: Simulation, visit: str, folder: Path) -> list[Path]:

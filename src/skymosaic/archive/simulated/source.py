@@ -12,6 +12,7 @@ from skymosaic.archive.simulated.drizzled import parameters
 from skymosaic.archive.simulated.exposures import (
     Simulation,
     association_name,
+    facts_of,
     simulate_visit,
     visit_files,
 )
@@ -60,7 +61,13 @@ class SimulatedArchive:
                 "mosaic of each"
             )
         parcels = [
-            Parcel(visit, {**_identity(simulation), "visit": visit}, versions())
+            Parcel(
+                visit,
+                {**_identity(simulation), "visit": visit},
+                versions(),
+                facts_of(simulation, visit),
+                (*_exposures(simulation, visit), _drizzled(simulation, visit)),
+            )
             for visit, simulation in self._visits().items()
         ]
         return sorted(parcels, key=lambda parcel: parcel.name)
@@ -74,9 +81,7 @@ class SimulatedArchive:
         simulation = self._visits()[parcel.name]
         simulate_visit(simulation, parcel.name, folder)
         work = log.parent
-        suffix, drizzled = ("flc", "drc") if simulation.is_ccd else ("flt", "drz")
-        rootnames = visit_files(simulation)[parcel.name]
-        names = [f"{rootname}_{suffix}.fits" for rootname in rootnames]
+        names = _exposures(simulation, parcel.name)
         for name in names:  # AstroDrizzle changes the headers of its input
             (work / name).write_bytes((folder / name).read_bytes())
         output = association_name(parcel.name)
@@ -95,7 +100,8 @@ class SimulatedArchive:
             raise
         except SkymosaicError as error:
             raise InputError(f"the drizzled image of {parcel.name} was not made: {error}") from None
-        (work / f"{output}_{drizzled}.fits").rename(folder / f"{output}_{drizzled}.fits")
+        drizzled = _drizzled(simulation, parcel.name)
+        (work / drizzled).rename(folder / drizzled)
         return done.peak_memory
 
 
@@ -111,3 +117,12 @@ def _identity(simulation: Simulation) -> dict[str, Any]:
         for name in ("instrument", "chip_step", "sky", "cosmic_rays"):
             del identity[name]
     return identity
+
+
+def _exposures(simulation: Simulation, visit: str) -> list[str]:
+    suffix = "flc" if simulation.is_ccd else "flt"
+    return [f"{rootname}_{suffix}.fits" for rootname in visit_files(simulation)[visit]]
+
+
+def _drizzled(simulation: Simulation, visit: str) -> str:
+    return f"{association_name(visit)}_{'drc' if simulation.is_ccd else 'drz'}.fits"

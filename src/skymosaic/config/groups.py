@@ -1,0 +1,67 @@
+"""The mosaics of a program, as a campaign file says them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from skymosaic.config.fields import Name, Names, PositiveNumber, no_repeats
+from skymosaic.config.sections import OptionalSection
+
+GroupKey = Literal["proposal", "target", "filter", "detector", "visit", "epoch"]
+GroupKeys = Annotated[
+    tuple[GroupKey, ...],
+    AfterValidator(no_repeats),
+    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+]
+_USUAL_GAP = 10.0  # days
+
+
+class GroupRules(OptionalSection):
+    """Which exposures make a mosaic each."""
+
+    by: GroupKeys | None = Field(
+        default=None,
+        description=(
+            "What the exposures of a group have in common, such as [target, filter]; the values in "
+            "this order are the group's name and folder. visit: the first six characters of the "
+            "rootname; epoch: see epoch_gap. null: proposal, target and filter; the name is "
+            "TARGET/FILTER, the folder PROPOSAL/TARGET/FILTER. Groups are of one detector in any "
+            "case, unless source.allow_mixed is true."
+        ),
+    )
+    members: Mapping[Name, Names] = Field(
+        default_factory=dict,
+        description=(
+            "Groups of one's own, in place of `by`: NAME: [patterns of rootnames or file names], "
+            "such as deep: [ibxl54*, ibxl51*]; * stands for anything. Drizzled images that no "
+            "pattern names go with their exposures."
+        ),
+    )
+    epoch_gap: PositiveNumber = Field(
+        default=_USUAL_GAP,
+        description=(
+            "An epoch ends where a target has no exposure for so long (days). An epoch is named by "
+            "the date on which it begins (UTC)."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _groups_are_made_one_way(self) -> Self:
+        if self.by is not None and self.members:
+            raise ValueError("by and members both say what the groups are: leave one of them out")
+        if self.epoch_gap != _USUAL_GAP and "epoch" not in (self.by or ()):
+            raise ValueError("epoch_gap is of use with epoch in by only: add it, or leave this out")
+        return self
+
+    @model_validator(mode="after")
+    def _groups_have_members(self) -> Self:
+        for name, patterns in self.members.items():
+            if not patterns:
+                raise ValueError(
+                    f"members.{name} names nothing: give patterns such as ['ibxl54*'], or leave "
+                    "the group out"
+                )
+        return self
