@@ -14,6 +14,7 @@ pytest.importorskip("selenium", reason="scripts/test-browser installs what these
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
+from skymosaic.report.card import Card, WorstPair
 from skymosaic.report.program_page import Group, program_html
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
@@ -92,15 +93,16 @@ def program(report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(200):
         failed = number % 20 == 7
         method = ("match", "globalmin+match", "localmin")[number % 3]
-        card = {
-            "kind": "method",
-            "headline": f"Use {method}",
-            "sure": "Every other method is worse by at least 58 standard errors.",
-            "exposures": 2 + number % 30,
-            "worst": {"residual": (number * 37 % 200) / 1e4},
-            "warnings": number % 3,
-            "first_warning": "",
-        }
+        residual = (number * 37 % 200) / 1e4
+        card = Card(
+            kind="method",
+            headline=f"Use {method}",
+            sure="Every other method is worse by at least 58 standard errors.",
+            exposures=2 + number % 30,
+            groups=1,
+            worst=WorstPair(method, ("a", "b"), residual, 0.001, "electron / s"),
+            warnings=number % 3,
+        )
         groups.append(
             Group(
                 name=f"TARGET-{number // 2}/F{(110, 160)[number % 2]}W",
@@ -110,7 +112,7 @@ def program(report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 link=f"1/T{number}/F160W/comparison/report.html",
                 partial=failed,
                 thumbnail="" if failed else f"data:image/png;base64,{small}",
-                card={} if failed else card,
+                card=None if failed else card,
             )
         )
     path = tmp_path_factory.mktemp("program") / "index.html"

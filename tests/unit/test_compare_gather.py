@@ -41,8 +41,8 @@ def test_everything_is_written_and_nothing_else_is_left(whole):
     assert all(one.holds for one in made.invariants)
     assert len(made.table) == 3
     assert len(made.warnings) == 2
-    assert made.card["headline"] == "Use globalmin+match"
-    assert made.card["worst"]["residual"] == pytest.approx(0.015)
+    assert made.card.headline == "Use globalmin+match"
+    assert made.card.worst.residual == pytest.approx(0.015)
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path, whole):

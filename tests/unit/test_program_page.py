@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 
 from skymosaic.errors import InputError
+from skymosaic.report.card import Card, WorstPair
 from skymosaic.report.program_page import Group, program_document, program_html, program_markdown
 from skymosaic.results.program_page import GroupState, program_text, write_index
 from skymosaic.steps.step import Bench, Place, as_record, run_step
@@ -13,16 +14,16 @@ from skymosaic.store import open_store
 from tests.unit.reports import Page
 from tests.unit.small_store import plain
 
-CARD = {
-    "kind": "method",
-    "headline": "Use match",
-    "sure": "by far",
-    "exposures": 18,
-    "groups": 1,
-    "worst": {"residual": 0.0123},
-    "warnings": 1,
-    "first_warning": "two groups",
-}
+CARD = Card(
+    kind="method",
+    headline="Use match",
+    sure="by far",
+    exposures=18,
+    groups=1,
+    worst=WorstPair("match", ("a", "b"), 0.0123, 0.001, "electron / s"),
+    warnings=1,
+    first_warning="two groups",
+)
 
 
 def group(name, **changes):
@@ -40,8 +41,8 @@ def group(name, **changes):
 
 GROUPS = [
     group("M 16/F160W"),
-    group("<b>/F110W", state="failed", error="InputError: a | b", link="", thumbnail="", card={}),
-    group("old/F105W", card={}, thumbnail=""),
+    group("<b>/F110W", state="failed", error="InputError: a | b", link="", thumbnail="", card=None),
+    group("old/F105W", card=None, thumbnail=""),
 ]
 
 
@@ -86,7 +87,7 @@ def test_the_page_is_made_from_what_the_groups_left(tmp_path):
     def work(bench: Bench) -> dict[str, object]:
         (bench.out / "report.html").write_text("<html>")
         (bench.out / "thumbnail.png").write_bytes(b"picture")
-        return {"table": "", "warnings": [], "card": CARD}
+        return {"table": "", "warnings": [], "card": asdict(CARD)}
 
     common = {"inputs": {}, "parameters": {}, "versions": {}}
     run_step(there, plain("comparison"), work=work, **common)

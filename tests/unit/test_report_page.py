@@ -11,6 +11,7 @@ from astropy.table import Table
 from skymosaic.report.gather import assemble, draw_figures, write_documents
 from skymosaic.report.invariants import check_invariants
 from skymosaic.report.record import Report, RunRecord
+from skymosaic.report.card import AdvisedMosaic
 from skymosaic.report.verdict import card, facts
 from tests.unit.reports import (
     BARE,
@@ -213,12 +214,12 @@ def test_many_exposures_stay_readable(tmp_path):
 
 
 def test_what_is_told_in_short_names_the_mosaic_that_is_advised_and_no_other():
-    advised = {"method": "globalmin+match", "file": "runs/globalmin_match/x_drz_sci.fits"}
-    assert card(report(record()))["advised"] == advised
+    advised = AdvisedMosaic("globalmin+match", "runs/globalmin_match/x_drz_sci.fits")
+    assert card(report(record())).advised == advised
     undecided = report(record(), evidence=evidence("undetermined", ()))
-    assert card(undecided)["advised"] is None
-    assert card(report(record(mosaics={})))["advised"] is None
-    assert card(report(record(), evidence=None))["advised"] is None
+    assert card(undecided).advised is None
+    assert card(report(record(mosaics={}))).advised is None
+    assert card(report(record(), evidence=None)).advised is None
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from skymosaic.drizzle.summaries import (
     SwappedFootprints,
 )
 from skymosaic.hst.exposure import Exposure
+from skymosaic.report.card import Card
 from skymosaic.sky.static_rule import FirstRule
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps import tasks
@@ -228,7 +229,7 @@ class ComparisonResult:
     """See `Evidence.to_dict`; None where it was not measured."""
     summary: list[str] = field(default_factory=list)
     """Lines for a terminal."""
-    card: Mapping[str, Any] | None = None
+    card: Card | None = None
     """What the page of a program shows of the mosaic."""
 
 

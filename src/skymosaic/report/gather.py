@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
@@ -18,6 +18,7 @@ from skymosaic.errors import SkyError, StoreError
 from skymosaic.evidence.reduction import Floats
 from skymosaic.methods import column
 from skymosaic.report import figures, summary
+from skymosaic.report.card import Card
 from skymosaic.report.difference import difference
 from skymosaic.report.documents import as_json, markdown
 from skymosaic.report.invariants import Invariant, check_invariants, failures
@@ -85,7 +86,7 @@ class Comparison:
         The MDRIZSKY table.
     warnings : tuple of str
         What a reader must know first; they stand at the top of the report.
-    card : dict
+    card : Card
         What a list of many reports tells of this one.
     """
 
@@ -93,7 +94,7 @@ class Comparison:
     invariants: tuple[Invariant, ...]
     table: Table
     warnings: tuple[str, ...]
-    card: Mapping[str, Any]
+    card: Card
 
 
 def write_comparison(

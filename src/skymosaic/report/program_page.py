@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from skymosaic.host.counting import counted
 from skymosaic.host.shown import shown
+from skymosaic.report.card import Card
 from skymosaic.report.page import template
 
 
@@ -29,44 +30,46 @@ class Group:
     """Whether that is the report of a run that broke off."""
     thumbnail: str
     """Its mosaic as a ``data:`` URI; empty where there is none."""
-    card: dict[str, Any]
-    """What `verdict.card` told of it; empty where it has no comparison."""
+    card: Card | None
+    """What `verdict.card` told of it; None where it has no comparison."""
 
     @property
     def residual(self) -> float | None:
         """The largest residual that the advised method leaves, e-/s; None where not known."""
-        worst = self.card.get("worst")
-        return None if worst is None else float(worst["residual"])
+        worst = None if self.card is None else self.card.worst
+        return None if worst is None else worst.residual
 
     @property
     def exposures(self) -> int | None:
         """Exposures in the mosaic; None where that is not known."""
-        return self.card.get("exposures")
+        return None if self.card is None else self.card.exposures
 
     @property
     def warnings(self) -> int | None:
         """What its report warns of; None where that is not known."""
-        return self.card.get("warnings")
+        return None if self.card is None else self.card.warnings
 
     @property
     def confidence(self) -> str:
         """How sure the advice is."""
-        return str(self.card.get("sure") or "")
+        return "" if self.card is None else self.card.sure
 
     @property
     def first_warning(self) -> str:
         """The first of its warnings."""
-        return str(self.card.get("first_warning") or "")
+        return "" if self.card is None else self.card.first_warning
 
     @property
     def advice(self) -> str:
         """The advice in a few words."""
-        return str(self.card.get("headline") or "")
+        return "" if self.card is None else self.card.headline
 
     @property
     def kind(self) -> str:
         """What kind of advice it is, to filter by."""
-        return "failed" if self.state != "done" else str(self.card.get("kind") or "absent")
+        if self.state != "done":
+            return "failed"
+        return "absent" if self.card is None else self.card.kind
 
 
 _KINDS = {
@@ -114,7 +117,7 @@ def program_document(name: str, created: str, groups: Sequence[Group]) -> dict[s
                 "error": group.error or None,
                 "report": group.link or None,
                 "partial": group.partial,
-                "card": group.card or None,
+                "card": None if group.card is None else asdict(group.card),
             }
             for group in groups
         ],

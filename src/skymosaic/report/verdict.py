@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from skymosaic.evidence.advice import Advice
 from skymosaic.host.counting import counted
 from skymosaic.methods import FOOTNOTE, METHODS, OWN, ascribed
+from skymosaic.report.card import AdvisedMosaic, Card, WorstPair
 from skymosaic.report.mdrizsky import method_columns
 from skymosaic.report.record import Report
 
@@ -222,8 +222,8 @@ def _joined(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def card(report: Report) -> dict[str, Any]:
-    """Return what a list of many reports tells of this one, as plain values."""
+def card(report: Report) -> Card:
+    """Return what a list of many reports tells of this one."""
     said = verdict(report)
     warnings = [*advised_warnings(report), *report.warnings, *report.record.warnings]
     worst = None
@@ -233,25 +233,25 @@ def card(report: Report) -> dict[str, Any]:
         for method in (*report.evidence.advice.methods, *ranked):
             quality = report.evidence.quality.get(method)
             if quality is not None and quality.largest is not None:
-                worst = {
-                    "method": method,
-                    "pair": [quality.largest.a, quality.largest.b],
-                    "residual": abs(quality.largest.residual),
-                    "error": quality.largest.error,
-                    "unit": report.evidence.unit,
-                }
+                worst = WorstPair(
+                    method,
+                    (quality.largest.a, quality.largest.b),
+                    abs(quality.largest.residual),
+                    quality.largest.error,
+                    report.evidence.unit,
+                )
                 break
     advised = None
     if report.evidence is not None and said.best in report.evidence.advice.methods and said.file:
-        advised = {"method": said.best, "file": said.file}
-    return {
-        "kind": said.kind,
-        "advised": advised,
-        "headline": said.headline,
-        "sure": said.sure,
-        "exposures": 0 if report.record.exposures is None else len(report.record.exposures),
-        "groups": len(report.groups),
-        "worst": worst,
-        "warnings": len(warnings),
-        "first_warning": warnings[0] if warnings else "",
-    }
+        advised = AdvisedMosaic(said.best, said.file)
+    return Card(
+        kind=said.kind,
+        advised=advised,
+        headline=said.headline,
+        sure=said.sure,
+        exposures=0 if report.record.exposures is None else len(report.record.exposures),
+        groups=len(report.groups),
+        worst=worst,
+        warnings=len(warnings),
+        first_warning=warnings[0] if warnings else "",
+    )

@@ -44,7 +44,7 @@ class Outcome:
 def outcome_of(place: Place, done: Finished[ComparisonResult], *, reused: bool) -> Outcome:
     """Return what a finished comparison tells."""
     result = done.result
-    advised = (result.card or {}).get("advised") or {}
+    advised = None if result.card is None else result.card.advised
     return Outcome(
         table=result.table,
         warnings=result.warnings,
@@ -53,8 +53,8 @@ def outcome_of(place: Place, done: Finished[ComparisonResult], *, reused: bool) 
         reused=reused,
         summary=result.summary,
         title=result.title,
-        advised=advised.get("method", ""),
-        mosaic=place.store.address(place.key(advised["file"])) if advised else "",
+        advised="" if advised is None else advised.method,
+        mosaic="" if advised is None else place.store.address(place.key(advised.file)),
     )
 
 

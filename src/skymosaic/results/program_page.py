@@ -103,7 +103,7 @@ def _group(place: Place, state: GroupState) -> Any:
         link="",
         partial=False,
         thumbnail="",
-        card={},
+        card=None,
     )
     if not state.folder:
         return group
@@ -122,8 +122,7 @@ def _group(place: Place, state: GroupState) -> Any:
     if small is not None:
         with place.store.open(small) as file:
             picture = as_uri(file.read())
-    card = dict(done.result.card or {})
-    return replace(group, link=f"{link}/report.html", thumbnail=picture, card=card)
+    return replace(group, link=f"{link}/report.html", thumbnail=picture, card=done.result.card)
 
 
 def table_of(states: Sequence[GroupState]) -> str:
