@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from skymosaic.config import Campaign
 from skymosaic.errors import MissingError
-from skymosaic.evidence.advice import Advice, Finding
-from skymosaic.evidence.turning import Turn
+from skymosaic.evidence.advice import Advice
 from skymosaic.host import scratch
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.finished import Findings
@@ -149,7 +148,7 @@ class Run:
         """Which method to use, how sure that is, and why; None where that was not measured."""
         gathered = self._found.gathered
         evidence = None if gathered is None else gathered.result.evidence
-        return None if evidence is None else _advice(evidence["advice"])
+        return None if evidence is None else evidence.advice
 
     def residuals(self, method: str | None = None) -> Table:
         """Return what is left between the exposures of each pair once their skies are subtracted.
@@ -287,22 +286,3 @@ def load(run: str | PathLike[str], **s3: Any) -> Run:
     >>> run.mdrizsky.to_pandas()  # doctest: +SKIP
     """
     return Run(read_findings(find_run(fspath(run), s3)))
-
-
-def _advice(values: Mapping[str, Any]) -> Advice:
-    turns = values.get("changes_with")  # runs of older versions did not ask
-    return Advice(
-        verdict=values["verdict"],
-        methods=tuple(values["methods"]),
-        sentence=values["sentence"],
-        sure=values["sure"],
-        margin=values["margin"],
-        ranking=[
-            (one["method"], one["estimated_error"], one["standard_error"])
-            for one in values["ranking"]
-        ],
-        findings=[Finding(**one) for one in values["findings"]],
-        apart=values["apart"],
-        apart_error=values["apart_error"],
-        turns=None if turns is None else [Turn(**one) for one in turns],
-    )

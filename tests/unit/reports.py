@@ -8,7 +8,7 @@ import numpy as np
 
 from skymosaic.evidence.advice import Advice, Finding
 from skymosaic.evidence.evidence import Evidence
-from skymosaic.evidence.overlap_graph import OverlapGraph
+from skymosaic.evidence.graph import OverlapGraph
 from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam
 from skymosaic.report.gather import ComparisonInput
 from skymosaic.report.record import Missing, RunRecord

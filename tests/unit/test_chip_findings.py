@@ -12,7 +12,7 @@ from skymosaic.evidence import chip_findings
 from skymosaic.evidence.cells import Cells
 from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.evidence.facts import Facts
-from skymosaic.evidence.overlap_graph import OverlapGraph
+from skymosaic.evidence.graph import OverlapGraph
 from skymosaic.hst.exposure import Chip, Exposure
 from skymosaic.pipeline.chip_steps import steps_in_cells, steps_of
 from tests.unit.ccd_field import NOISE, STAYING, CcdField

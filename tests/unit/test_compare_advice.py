@@ -8,7 +8,8 @@ import pytest
 
 from skymosaic.evidence.estimate import MethodComparison
 from skymosaic.evidence.facts import Facts
-from skymosaic.evidence.overlap_graph import OverlapGraph, build
+from skymosaic.evidence.graph import OverlapGraph
+from skymosaic.evidence.overlap_graph import build
 from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam
 from skymosaic.evidence.rules import advise
 from skymosaic.methods import METHODS
@@ -179,7 +180,6 @@ def test_it_tells_how_much_emission_would_change_it() -> None:
         in advice.sure
     )
     assert "Under this assumption: every other method is worse by at least 20" in advice.sure
-    assert advice.to_dict()["changes_with"][0]["method"] == "globalmin"
     apart = graph([difference("a", "b")], "abc")
     several = advise(facts(errors, quality=qualities, graph=apart))
     assert "emission, the same in all groups" in several.sure

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+from pydantic import TypeAdapter
+
+from skymosaic.evidence.graph import OverlapGraph
 from skymosaic.evidence.overlap_graph import build
 from skymosaic.evidence.residuals import PairDifference
 
@@ -52,4 +55,6 @@ def test_exposures_with_few_pixels_in_common_are_named() -> None:
 
 def test_a_graph_is_plain_values() -> None:
     found = graph({"ab": 5000, "bc": 300})
-    assert json.loads(json.dumps(found.to_dict()))["bridges"][0]["is_bridge"] is True
+    plain = json.loads(json.dumps(TypeAdapter(OverlapGraph).dump_python(found)))
+    assert plain["bridges"][0]["is_bridge"] is True
+    assert TypeAdapter(OverlapGraph).validate_python(plain) == found

@@ -64,7 +64,7 @@ def test_what_follows_from_it_is_finite(noise: float) -> None:
     for one in residuals("match", differences, skies):
         assert np.isfinite([one.significance, one.of_noise]).all()
     measured = Measurements(cells, grid(), {"match": skies}, SCALE, 8 * SCALE)
-    found = gather_evidence(measured).to_dict()
+    found = gather_evidence(measured).summary.to_dict()
     assert found["advice"]["verdict"]
 
 

@@ -28,7 +28,7 @@ WRITTEN: dict[str, dict[str, Any]] = json.loads(
     Path(__file__).with_name("results.json").read_text()
 )
 # Names of fields in manifests, where an object has another.
-NAMES = {"told": "differences"}
+NAMES = {"told": "differences", "changes_with": "turns"}
 SPECS = {spec.kind.name: spec for spec in vars(results).values() if isinstance(spec, StepSpec)}
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field, PlainSerializer
 
 from skymosaic.evidence.turning import Turn
 
@@ -20,15 +22,24 @@ class Finding:
     severity: Literal["note", "warning"]
     text: str
     """A sentence or two."""
-    evidence: Mapping[str, Any]
-    """The numbers that lead to it, by name; plain values."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
+    evidence: Mapping[str, object]
+    """The numbers that lead to it, by name; plain values. Each code has names of its own."""
 
 
-@dataclass(frozen=True)
+class Ranked(NamedTuple):
+    """One method in the order of the advice."""
+
+    method: str
+    estimated_error: float
+    """Of its sky values, electron/s rms."""
+    standard_error: float
+    """Of `estimated_error`, electron/s."""
+
+
+_Ranked = Annotated[Ranked, PlainSerializer(lambda one: Ranked(*one)._asdict())]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Advice:
     """A recommendation and its evidence."""
 
@@ -42,32 +53,14 @@ class Advice:
     """How sure it is, in words and numbers."""
     margin: float | None
     """By how much the next method's estimated error is larger, in standard errors."""
-    ranking: Sequence[tuple[str, float, float]]
-    """Method, its estimated error and the standard error of that, electron/s; best first."""
-    findings: Sequence[Finding]
-    """What else is to be known, warnings first."""
     apart: float = 0.0
     """Largest difference of the estimated errors of `methods`, electron/s."""
     apart_error: float = 0.0
     """Standard error of `apart`."""
-    turns: Sequence[Turn] | None = None
+    ranking: Sequence[_Ranked]
+    """All methods, best first."""
+    turns: Annotated[Sequence[Turn] | None, Field(alias="changes_with")] = None
     """What the darkest parts of the field would have to hold for another method to be better; None
     where that is not known."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {
-            "verdict": self.verdict,
-            "methods": list(self.methods),
-            "sentence": self.sentence,
-            "sure": self.sure,
-            "margin": self.margin,
-            "apart": self.apart,
-            "apart_error": self.apart_error,
-            "ranking": [
-                {"method": method, "estimated_error": error, "standard_error": uncertainty}
-                for method, error, uncertainty in self.ranking
-            ],
-            "changes_with": None if self.turns is None else [asdict(turn) for turn in self.turns],
-            "findings": [finding.to_dict() for finding in self.findings],
-        }
+    findings: Sequence[Finding]
+    """What else is to be known, warnings first."""

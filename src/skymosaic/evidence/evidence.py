@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -14,13 +13,14 @@ from skymosaic.evidence.background import NEGLIGIBLE, Darkest, darkest
 from skymosaic.evidence.cells import CellGrid, Cells, Floats
 from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.evidence.facts import Facts
+from skymosaic.evidence.graph import OverlapGraph
 from skymosaic.evidence.levels import Levels, solve
 from skymosaic.evidence.mosaic import combined
-from skymosaic.evidence.overlap_graph import OverlapGraph
 from skymosaic.evidence.pairs import all_differences
 from skymosaic.evidence.quality import Field, Skies, judge, residuals
-from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam, plain
+from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam
 from skymosaic.evidence.seams import find_edges, measure_seams
+from skymosaic.evidence.summary import EvidenceSummary
 
 UNIT = "electron / s"
 
@@ -83,16 +83,12 @@ class Evidence:
     graph: OverlapGraph
     advice: Advice
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, as ``advice.json`` and the step's result hold them."""
-        return {
-            "unit": self.unit,
-            "pixel_scale": self.pixel_scale,
-            "cell": self.cell,
-            "quality": plain(self.quality),
-            "graph": self.graph.to_dict(),
-            "advice": self.advice.to_dict(),
-        }
+    @property
+    def summary(self) -> EvidenceSummary:
+        """What ``advice.json`` and the step's result hold."""
+        return EvidenceSummary(
+            self.unit, self.pixel_scale, self.cell, self.quality, self.graph, self.advice
+        )
 
 
 def gather_evidence(measured: Measurements) -> Evidence:

@@ -10,7 +10,7 @@ from scipy.stats import norm
 from skymosaic.evidence.background import NEGLIGIBLE
 from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.evidence.estimate import MethodComparison
-from skymosaic.evidence.overlap_graph import OverlapGraph
+from skymosaic.evidence.graph import OverlapGraph
 from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam
 
 SIGMAS = 3.0

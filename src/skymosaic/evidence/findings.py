@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from skymosaic.evidence import chip_findings, overlap_findings
 from skymosaic.evidence.advice import Finding
@@ -66,7 +67,7 @@ def _statistic_disagrees(facts: Facts) -> Iterator[Finding]:
             f"for {onepass_imagers()} only).",
             {
                 "method": method,
-                "pairs": [one.to_dict() | {"significance": one.significance} for one in left[:10]],
+                "pairs": [asdict(one) | {"significance": one.significance} for one in left[:10]],
                 "overlaps": len(facts.differences),
             },
         )
@@ -178,7 +179,7 @@ def _steps(facts: Facts) -> Iterator[Finding]:
                 f"{method} leaves steps at {len(large)} of {counted(len(seams), 'seam')}. The "
                 f"largest is {measured(worst.step, worst.error, sign='+')} e-/s, at the edge of "
                 f"{worst.exposure}, at RA {worst.ra:.5f}, Dec {worst.dec:+.5f}.",
-                {"method": method, "seams": len(large), "of": len(seams), "worst": worst.to_dict()},
+                {"method": method, "seams": len(large), "of": len(seams), "worst": asdict(worst)},
             )
 
 
@@ -202,7 +203,7 @@ def _seams_disagree(facts: Facts) -> Iterator[Finding]:
                 f"{measured(worst.step, worst.error, sign='+')} e-/s at the edge of "
                 f"{worst.exposure}, where {amount(worst.expected or 0.0, sign='+')} is expected. "
                 "Look at the masks and weights there.",
-                {"method": method, "worst": worst.to_dict(), "seams": len(odd)},
+                {"method": method, "worst": asdict(worst), "seams": len(odd)},
             )
 
 
@@ -218,5 +219,5 @@ def _truth(facts: Facts) -> Iterator[Finding]:
             "note",
             f"The data are simulated. {ascribed(best)} is closest to the true skies. True errors: "
             f"{errors} e-/s rms.",
-            {method: one.to_dict() for method, one in known.items()},
+            {method: asdict(one) for method, one in known.items()},
         )

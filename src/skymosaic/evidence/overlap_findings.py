@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from skymosaic.evidence.advice import Finding
 from skymosaic.evidence.facts import SIGMAS, Facts
-from skymosaic.evidence.overlap_graph import Cut
+from skymosaic.evidence.graph import Cut
 from skymosaic.evidence.wording import amount, listed, some
 from skymosaic.host.counting import counted
 from skymosaic.methods import ALL, ascribed

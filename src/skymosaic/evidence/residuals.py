@@ -7,9 +7,7 @@ area.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 
 def _in_errors(value: float, error: float) -> float:
@@ -41,10 +39,6 @@ class PairDifference:
     pixels: int
     """Valid pixels of an exposure in these cells, the mean of both."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Residual:
@@ -64,10 +58,6 @@ class Residual:
     def significance(self) -> float:
         """Size of the residual in standard errors."""
         return _in_errors(self.residual, self.error)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -96,10 +86,6 @@ class Seam:
         """Size of the step in standard errors."""
         return _in_errors(self.step, self.error)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class TruthError:
@@ -114,10 +100,6 @@ class TruthError:
     worst_exposure: str
     worst: float
     """Error of that exposure, electron/s."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -162,12 +144,3 @@ class MethodQuality:
     """Where the true skies are known."""
     estimated_level: float | None = None
     """Mean over exposures of what was subtracted minus the skies that the data call for."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
-
-
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping of result objects as plain values."""
-    return {name: value.to_dict() for name, value in values.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from skymosaic.evidence import findings
-from skymosaic.evidence.advice import Advice, Verdict
+from skymosaic.evidence.advice import Advice, Ranked, Verdict
 from skymosaic.evidence.background import NEGLIGIBLE
 from skymosaic.evidence.estimate import MethodComparison
 from skymosaic.evidence.facts import SIGMAS, SMALL_SHARE, Facts
@@ -21,17 +21,25 @@ def advise(facts: Facts) -> Advice:
     """
     ranking = sorted(
         (
-            (method, one.estimated_error, one.estimated_error_error or 0.0)
+            Ranked(method, one.estimated_error, one.estimated_error_error or 0.0)
             for method, one in facts.quality.items()
             if one.estimated_error is not None
         ),
-        key=lambda row: row[1],
+        key=lambda one: one.estimated_error,
     )
     found = findings.find(facts)
     ordered = sorted(found, key=lambda finding: finding.severity != "warning")
     if not ranking:
         sentence = "The data do not tell which sky method to use: too few pixels to find empty sky."
-        return Advice("undetermined", (), sentence, "", None, (), ordered)
+        return Advice(
+            verdict="undetermined",
+            methods=(),
+            sentence=sentence,
+            sure="",
+            margin=None,
+            ranking=(),
+            findings=ordered,
+        )
     equal = [method for method, _, _ in ranking if _does_not_differ(facts, method)]
     others = [facts.against_best[method] for method, _, _ in ranking if method not in equal]
     margin = min((one.significance for one in others), default=None)
@@ -63,7 +71,7 @@ def _does_not_differ(facts: Facts, method: str) -> bool:
 def _sentence(
     verdict: Verdict,
     equal: Sequence[str],
-    ranking: Sequence[tuple[str, float, float]],
+    ranking: Sequence[Ranked],
     apart: MethodComparison,
     facts: Facts,
 ) -> str:

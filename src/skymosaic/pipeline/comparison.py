@@ -128,7 +128,7 @@ def gather(
             title=axis_label(comparison.table),
             warnings=[*comparison.warnings, *warned],
             campaign=result_settings(campaign),
-            evidence=None if evidence is None else evidence.to_dict(),
+            evidence=None if evidence is None else evidence.summary,
             summary=[
                 *([] if evidence is None else summary_lines(evidence)),
                 *alignment_lines(aligned.result.alignment),

@@ -26,6 +26,7 @@ from skymosaic.drizzle.summaries import (
     MaskSummary,
     SwappedFootprints,
 )
+from skymosaic.evidence.summary import EvidenceSummary
 from skymosaic.hst.exposure import Exposure
 from skymosaic.report.card import Card
 from skymosaic.sky.static_rule import FirstRule
@@ -225,8 +226,8 @@ class ComparisonResult:
     """What the table holds, with its unit."""
     campaign: Mapping[str, Any] = field(default_factory=dict)
     """What was asked for; see `comparison.result_settings`."""
-    evidence: Mapping[str, Any] | None = None
-    """See `Evidence.to_dict`; None where it was not measured."""
+    evidence: EvidenceSummary | None = None
+    """None where it was not measured."""
     summary: list[str] = field(default_factory=list)
     """Lines for a terminal."""
     card: Card | None = None

@@ -21,6 +21,7 @@ FORMAT = "skymosaic report 1"
 def document(report: Report) -> dict[str, Any]:
     """Return everything in a report as plain values, tables with units and descriptions."""
     record, said = report.record, verdict(report)
+    evidence = None if report.evidence is None else report.evidence.summary.to_dict()
     return _finite(
         {
             "format": FORMAT,
@@ -34,8 +35,8 @@ def document(report: Report) -> dict[str, Any]:
                 "sentence": said.sentence,
                 "sure": said.sure,
             },
-            "advice": None if report.evidence is None else report.evidence.advice.to_dict(),
-            "evidence": None if report.evidence is None else report.evidence.to_dict(),
+            "advice": None if evidence is None else evidence["advice"],
+            "evidence": evidence,
             "warnings": [*advised_warnings(report), *report.warnings, *record.warnings],
             "summary": list(report.summary),
             "groups": [list(group) for group in report.groups],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -59,26 +60,28 @@ def write_evidence(evidence: Evidence, folder: Path) -> list[Path]:
     seams = [one for its in evidence.seams.values() for one in its]
     tables = {
         "residuals": _table(
-            ({**r.to_dict(), "significance": r.significance} for r in residuals),
+            ({**asdict(r), "significance": r.significance} for r in residuals),
             _RESIDUALS,
             evidence,
         ),
         "seams": _table(
             (
-                {**s.to_dict(), "others": " ".join(s.others), "significance": s.significance}
+                {**asdict(s), "others": " ".join(s.others), "significance": s.significance}
                 for s in seams
             ),
             _SEAMS,
             evidence,
         ),
-        "overlaps": _table((d.to_dict() for d in evidence.differences), _OVERLAPS, evidence),
+        "overlaps": _table((asdict(d) for d in evidence.differences), _OVERLAPS, evidence),
     }
     written = []
     for name, table in tables.items():
         written.append(folder / f"{name}.ecsv")
         table.write(written[-1], format="ascii.ecsv", overwrite=True)
     written.append(folder / "advice.json")
-    written[-1].write_text(json.dumps(evidence.to_dict(), indent=1) + "\n", encoding="utf-8")
+    written[-1].write_text(
+        json.dumps(evidence.summary.to_dict(), indent=1) + "\n", encoding="utf-8"
+    )
     return written
 
 
