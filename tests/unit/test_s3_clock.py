@@ -10,6 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from skymosaic.archive.bucket import Bucket
+from skymosaic.archive.download import Patience, Version, fetch
+from skymosaic.archive.s3 import S3Object
 from skymosaic.errors import ForbiddenError
 from skymosaic.store import clock
 from skymosaic.store.s3 import S3Store
@@ -72,3 +75,22 @@ def test_a_server_that_refuses_its_own_time_is_named(server: str, monkeypatch) -
     settings = S3Settings(endpoint_url=server, region="us-east-1", patience=60.0)
     with pytest.raises(ForbiddenError, match="refuses its own time"):
         S3Store("s3://bucket/x", settings).read_text("a")
+
+
+WANTED = S3Object("ibxl51eoq_flt.fits", 4, "a/ibxl51eoq_flt.fits", "")
+
+
+def test_a_source_of_ones_own_is_signed_with_the_servers_time_too(server: str) -> None:
+    bucket = Bucket("b", server, unsigned=False)
+    with bucket.open(WANTED, 0, Version(), 5.0) as reply:
+        assert b"".join(reply.blocks) == b"text"
+    assert Ahead.refused == 1
+
+
+def test_a_source_that_refuses_its_own_time_is_not_tried_again(
+    server: str, monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setattr(Ahead, "date_time_string", lambda *_: "Thu, 01 Jan 2015 00:00:00 GMT")
+    bucket = Bucket("b", server, unsigned=False)
+    with pytest.raises(ForbiddenError, match=r"s3://b: the S3 server refuses its own time"):
+        fetch(bucket, WANTED, tmp_path / "fetched", tmp_path / "parts", Patience(tries=9))

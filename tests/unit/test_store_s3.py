@@ -16,6 +16,7 @@ from moto.server import ThreadedMotoServer
 
 pytest.register_assert_rewrite("tests.conformance.store")
 
+from skymosaic.archive.bucket import Bucket  # noqa: E402
 from skymosaic.errors import ForbiddenError, StoreError, UnreachableError  # noqa: E402
 from skymosaic.store import open_store, s3_client, traffic  # noqa: E402
 from skymosaic.store import s3 as s3_module  # noqa: E402
@@ -162,6 +163,25 @@ def test_no_credentials_are_said_so(moto, monkeypatch, tmp_path) -> None:
     store = S3Store("s3://skymosaic/x", S3Settings(endpoint_url=moto, region="us-east-2"))
     with pytest.raises(ForbiddenError, match="no AWS credentials found; set AWS_PROFILE"):
         store.read_text("a")
+
+
+def test_no_credentials_for_a_source_are_said_so(moto, monkeypatch, tmp_path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    bucket = Bucket("skymosaic", moto, "eu-west-2", unsigned=False)
+    with pytest.raises(ForbiddenError, match=r"s3://skymosaic: no AWS .* or source\.unsigned"):
+        list(bucket.list(""))
+
+
+def test_a_server_that_does_not_speak_s3_is_named(settings) -> None:
+    with raw_server() as server:
+        server.answer = lambda _request: [b"HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\nabc"]
+        other = replace(settings, endpoint_url=server.url, patience=0.5)
+        with pytest.raises(UnreachableError, match=r"the S3 server does not answer .*'abc'"):
+            S3Store("s3://bucket/of-a-test", other).read_text("a")
 
 
 def test_an_unknown_profile_is_named(moto, monkeypatch, tmp_path) -> None:

@@ -1,9 +1,7 @@
-"""A bucket that files come from: MAST's public one, or one's own; by boto3."""
+"""A bucket that files come from: MAST's public one, or one's own; by the client of the stores."""
 
 from __future__ import annotations
 
-import functools
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -12,7 +10,9 @@ from functools import partial
 from typing import Any
 
 from skymosaic.archive.download import AgainError, Reply, Version, Wanted
-from skymosaic.errors import ForbiddenError, InputError, UnreachableError
+from skymosaic.errors import ForbiddenError, InputError, SkymosaicError, UnreachableError
+from skymosaic.store.s3_client import S3Settings, blocks_of, client
+from skymosaic.store.s3_errors import Failure, Kind, failure_of, no_credentials, refused_time
 
 _BLOCK = 1 << 16  # what is lost at most when a connection breaks off
 _WINDOW = 60.0  # s for a page of a list to begin
@@ -67,19 +67,13 @@ class Bucket:
     @contextmanager
     def open(self, file: Wanted, start: int, version: Version, window: float) -> Iterator[Reply]:
         """Ask for a file from a byte on; as `download.Place` says."""
-        from botocore.exceptions import ClientError
-
         conditions = {"Range": f"bytes={start}-"} if start else {}
         if version.etag:
             conditions["IfMatch"] = version.etag
         try:
-            answer = _client(self, os.getpid(), window).get_object(
-                Bucket=self.bucket, Key=file.key, **conditions
-            )
-        except ClientError as error:
-            raise self._error(file.name, error) from None
-        except _passing() as error:
-            raise AgainError(type(error).__name__) from None
+            answer = self._client(window).get_object(Bucket=self.bucket, Key=file.key, **conditions)
+        except Exception as error:
+            raise self._in_words(file.name, _failure(error)) from None
         with answer["Body"] as raw:  # as a context it gives its raw stream, not itself
             # A block is what came, as soon as it came: to fill it, a slow server could take days.
             raw.read = partial(raw.read1, decode_content=False)
@@ -123,45 +117,59 @@ class Bucket:
         InputError, ForbiddenError, UnreachableError
             There is no such bucket; it may not be listed; it does not answer.
         """
-        from botocore.exceptions import ClientError
-
         try:
-            pages = _client(self, os.getpid(), _WINDOW).get_paginator("list_objects_v2")
+            pages = self._client(_WINDOW).get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
                 for item in page.get("Contents", ()):
                     yield Entry(item["Key"], item["Size"], item["ETag"])
-        except ClientError as error:
-            known = self._error("the list of files", error)
+        except Exception as error:
+            known = self._in_words("the list of files", _failure(error))
             if isinstance(known, AgainError):
-                known = UnreachableError(f"{self.name} cannot be listed ({known}); try again")
+                known = UnreachableError(
+                    f"{self.name} cannot be listed ({known}); are region, endpoint_url and AWS's "
+                    "settings right? Else try again"
+                )
             raise known from None
-        except _passing() as error:
-            raise UnreachableError(
-                f"{self.name} cannot be listed ({type(error).__name__}: {error}); are region, "
-                "endpoint_url and AWS's settings right?"
-            ) from None
 
-    def _error(self, what: str, error: Any) -> Exception:
-        code = str(error.response.get("Error", {}).get("Code"))
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in ("NoSuchKey", "404", "NoSuchBucket"):
-            return InputError(f"{what} is not in {self.name}")
-        if status in (401, 403):
-            return ForbiddenError(f"{what} may not be read in {self.name} ({code})")
-        if status in (412, 416):
-            return AgainError("it changed meanwhile", afresh=True)
-        return AgainError(code)
+    def _client(self, window: float) -> Any:
+        # Tries are counted by `download.fetch`, and no manifest has the sums of what comes.
+        return client(
+            S3Settings(
+                self.profile,
+                self.region,
+                self.endpoint_url,
+                self.unsigned,
+                window=window,
+                attempts=None,
+                their_checksums=True,
+                counted=False,
+            )
+        )
+
+    def _in_words(self, what: str, failure: Failure) -> Exception:
+        match failure.kind:
+            case Kind.MISSING | Kind.NO_BUCKET:
+                return InputError(f"{what} is not in {self.name}")
+            case Kind.NO_CREDENTIALS:
+                return no_credentials(self.name, "source")
+            case Kind.TIME:
+                return refused_time(self.name)
+            case Kind.FORBIDDEN:
+                return ForbiddenError(f"{what} may not be read in {self.name} ({failure.why})")
+            case Kind.CHANGED:
+                return AgainError("it changed meanwhile", afresh=True)
+        return AgainError(failure.why)
 
 
-def _passing() -> tuple[type[Exception], ...]:
-    """Return what boto3 raises of connections that fail, and of answers that are not S3's."""
-    from botocore.exceptions import BotoCoreError
-    from botocore.parsers import ResponseParserError
-    from urllib3.exceptions import HTTPError
-
-    # botocore follows a redirect that leads to itself until Python's stack is full.
-    broken = (ValueError, KeyError, RecursionError)
-    return (BotoCoreError, ResponseParserError, HTTPError, OSError, *broken)
+def _failure(error: Exception) -> Failure:
+    """Return what an error says of a server: each does here, where no file is at work."""
+    if isinstance(error, SkymosaicError):
+        raise error
+    if (failure := failure_of(error)) is not None:
+        return failure
+    if isinstance(error, OSError):
+        return Failure(Kind.AWAY, type(error).__name__)
+    raise error
 
 
 def _reply(answer: Mapping[str, Any], is_part: bool) -> Reply:
@@ -175,7 +183,7 @@ def _reply(answer: Mapping[str, Any], is_part: bool) -> Reply:
         raise AgainError("it sent a part without saying which", afresh=True)
     changed = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("last-modified", "")
     version = Version(answer.get("ETag", ""), changed)
-    return Reply(version, start, size, _blocks(answer["Body"]), _has_a_key(answer))
+    return Reply(version, start, size, _blocks(answer), _has_a_key(answer))
 
 
 def _has_a_key(answer: Mapping[str, Any]) -> bool:
@@ -184,22 +192,8 @@ def _has_a_key(answer: Mapping[str, Any]) -> bool:
     return way.startswith("aws:kms") or "SSECustomerAlgorithm" in answer
 
 
-def _blocks(body: Any) -> Iterator[bytes]:
+def _blocks(answer: Mapping[str, Any]) -> Iterator[bytes]:
     try:
-        yield from body.iter_chunks(_BLOCK)
-    except _passing() as error:
-        raise AgainError(f"it broke off ({type(error).__name__})") from None
-
-
-@functools.cache
-def _client(bucket: Bucket, _process: int, window: float) -> Any:
-    import boto3
-    from botocore import UNSIGNED
-    from botocore.config import Config
-
-    config = Config(connect_timeout=10, read_timeout=window)
-    if bucket.unsigned:
-        config = config.merge(Config(signature_version=UNSIGNED))
-    return boto3.Session(profile_name=bucket.profile).client(
-        "s3", region_name=bucket.region, endpoint_url=bucket.endpoint_url, config=config
-    )
+        yield from blocks_of(answer, _BLOCK)
+    except Exception as error:
+        raise AgainError(f"it broke off ({_failure(error).why})") from None

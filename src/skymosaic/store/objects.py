@@ -6,7 +6,8 @@ import io
 from typing import Any
 
 from skymosaic.errors import MissingError
-from skymosaic.store.s3_client import S3Settings, client, patiently, s3_errors
+from skymosaic.store.s3_client import S3Settings, blocks_of, client, patiently
+from skymosaic.store.s3_errors import s3_errors
 
 _BUFFER = 1 << 16  # bytes that are asked for at once, at least: a header has some ten thousand
 
@@ -44,7 +45,7 @@ class _Object(io.RawIOBase):
         data = _do(
             self._uri,
             self._settings,
-            lambda s3, there: s3.get_object(**there, Range=wanted)["Body"].read(),
+            lambda s3, there: b"".join(blocks_of(s3.get_object(**there, Range=wanted), _BUFFER)),
         )
         buffer[: len(data)] = data
         self._at += len(data)

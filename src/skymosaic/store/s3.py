@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -35,12 +36,12 @@ from skymosaic.store.s3_client import (
     PART_SIZE,
     THREADS,
     S3Settings,
+    blocks_of,
     client,
-    error_code,
     patiently,
-    s3_errors,
     transfers,
 )
+from skymosaic.store.s3_errors import error_code, s3_errors
 
 log = logging.getLogger(__name__)
 
@@ -191,10 +192,9 @@ class S3Store(Store):
         """Write a part of an object to its place in a file; return where it ended."""
         whole = product.size <= PART_SIZE
         part = {} if whole else {"Range": f"bytes={start}-{start + PART_SIZE - 1}"}
-        body = self._client.get_object(**self._object(product.key), **part)["Body"]
-        with body:
-            for block in body.iter_chunks(_BLOCK):
-                start += os.pwrite(file.fileno(), block, start)
+        answer = self._client.get_object(**self._object(product.key), **part)
+        for block in blocks_of(answer, _BLOCK):
+            start += os.pwrite(file.fileno(), block, start)
         return start
 
     def open(self, product: Product) -> BinaryIO:
@@ -219,10 +219,8 @@ class S3Store(Store):
 
         def act() -> str:
             digest = hashlib.sha256()
-            body = self._client.get_object(**self._object(key))["Body"]
-            with body:
-                for block in body.iter_chunks(_BLOCK):
-                    digest.update(block)
+            for block in blocks_of(self._client.get_object(**self._object(key)), _BLOCK):
+                digest.update(block)
             return digest.hexdigest()
 
         return self._do(key, act)
@@ -276,12 +274,13 @@ class S3Store(Store):
 
         def act() -> str:
             answer = self._client.get_object(**self._object(key))
-            body = answer["Body"]
-            with body:
-                if answer.get("ContentLength", LONGEST_TEXT + 1) > LONGEST_TEXT:
-                    return decoded(body.read(LONGEST_TEXT + 1), self.address(key))
-                # All of it: only then does botocore tell that the connection broke off.
-                return decoded(body.read(), self.address(key))
+            content = bytearray()
+            with closing(blocks_of(answer, _BLOCK)) as blocks:
+                for block in blocks:
+                    content += block
+                    if len(content) > LONGEST_TEXT:
+                        break  # `decoded` refuses it
+            return decoded(bytes(content), self.address(key))
 
         try:
             return self._do(key, act)

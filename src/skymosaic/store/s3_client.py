@@ -1,4 +1,4 @@
-"""boto3 clients, and what S3 says in the project's own words.
+"""boto3 clients, of stores and of buckets that exposures come from.
 
 Credentials, profile, region and endpoint come from where AWS's own tools look for them (the
 environment, ``~/.aws``, the host's role); nothing of them is kept, logged or sent elsewhere.
@@ -11,37 +11,18 @@ import logging
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
 from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    IncompleteReadError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
-)
-from botocore.exceptions import ConnectionError as NoConnectionError
-from s3transfer.exceptions import RetriesExceededError, S3ValidationError
-from urllib3.exceptions import HTTPError
+from botocore.exceptions import BotoCoreError, IncompleteReadError, ProfileNotFound
 
-from skymosaic.errors import (
-    ForbiddenError,
-    MissingError,
-    SkymosaicError,
-    StoreError,
-    UnreachableError,
-)
-from skymosaic.host.disk import SCRATCH_REMEDY, no_space
+from skymosaic.errors import ForbiddenError, StoreError, UnreachableError
 from skymosaic.store import clock, traffic
 
 log = logging.getLogger(__name__)
@@ -50,27 +31,8 @@ PART_SIZE = 16 << 20
 """Bytes of a part of a multipart transfer, and of the longest one that needs no parts."""
 THREADS = 4
 """Parts of a file that travel at once."""
-_ATTEMPTS = 4  # of one request, by botocore, before we wait ourselves
+_ATTEMPTS = 4
 _LONGEST_PAUSE = 5.0  # s
-_MISSING = {"NoSuchKey", "NoSuchBucket", "NotFound", "404"}
-_FORBIDDEN = {
-    *("AccessDenied", "Forbidden", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch"),
-    *("ExpiredToken", "InvalidToken", "AllAccessDisabled", "AccountProblem"),
-}
-_BUSY = {
-    *("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling"),
-    *("ThrottlingException", "RequestLimitExceeded", "BandwidthLimitExceeded", "OperationAborted"),
-    *("ConditionalRequestConflict", "BadDigest", "IncompleteBody"),
-}
-_AWAY = (
-    *(HTTPClientError, NoConnectionError, IncompleteReadError),  # botocore's
-    *(
-        RetriesExceededError,
-        S3ValidationError,
-        HTTPError,
-        ConnectionError,
-    ),  # s3transfer's, urllib3's, the system's
-)
 _Result = TypeVar("_Result")
 
 
@@ -91,6 +53,14 @@ class S3Settings:
     """Key of ``aws:kms``, if not the bucket's."""
     patience: float = field(default=120.0, compare=False)
     """How long to wait for a server that does not answer, s."""
+    window: float = 30.0
+    """Time in which an answer begins, and then goes on, s."""
+    attempts: int | None = _ATTEMPTS
+    """Of one request, by botocore, before we wait ourselves; None: what AWS's settings say."""
+    their_checksums: bool = False
+    """Whether what is read is compared with the server's checksums, where it has any."""
+    counted: bool = True
+    """Whether bytes count in `traffic`, which is that of stores."""
 
     def encryption_arguments(self) -> dict[str, str]:
         """Return the arguments of each request that writes."""
@@ -116,12 +86,13 @@ def _client(settings: S3Settings, _process: int) -> Any:
             "s3",
             endpoint_url=settings.endpoint_url,
             config=Config(
-                retries={"mode": "adaptive", "total_max_attempts": _ATTEMPTS},
                 max_pool_connections=2 * THREADS,
                 connect_timeout=5,
-                read_timeout=30,
-                # Every byte that is read is checked against the manifest's SHA-256.
-                response_checksum_validation="when_required",
+                read_timeout=settings.window,
+                response_checksum_validation=(
+                    "when_supported" if settings.their_checksums else "when_required"
+                ),
+                **_retries(settings),
                 **({"signature_version": UNSIGNED} if settings.unsigned else {}),
             ),
         )
@@ -129,10 +100,17 @@ def _client(settings: S3Settings, _process: int) -> Any:
         raise ForbiddenError(f"S3: {error}; name one of ~/.aws/config, or none") from None
     except (BotoCoreError, ValueError) as error:
         raise StoreError(f"S3 cannot be used: {error}") from None
-    client.meta.events.register("before-send.s3", _count_sent)
-    client.meta.events.register("response-received.s3", _count_received)
+    if settings.counted:
+        client.meta.events.register("before-send.s3", _count_sent)
+        client.meta.events.register("response-received.s3", _count_received)
     clock.follow(client)
     return client
+
+
+def _retries(settings: S3Settings) -> dict[str, Any]:
+    if settings.attempts is None:
+        return {}
+    return {"retries": {"mode": "adaptive", "total_max_attempts": settings.attempts}}
 
 
 @functools.cache
@@ -162,6 +140,31 @@ def _count_received(response_dict: Any, event_name: str, **_: Any) -> None:
         traffic.count(down=int(response_dict["headers"].get("content-length") or 0))
 
 
+def blocks_of(answer: Mapping[str, Any], size: int) -> Generator[bytes, None, None]:
+    """Yield the content of an answer to its end, then close it.
+
+    Parameters
+    ----------
+    answer : mapping
+        Of ``get_object``.
+    size : int
+        Most bytes of a block.
+
+    Raises
+    ------
+    botocore.exceptions.IncompleteReadError
+        It has not the length that the answer says.
+    """
+    body, came = answer["Body"], 0
+    with closing(body):
+        for block in body.iter_chunks(size):
+            came += len(block)
+            yield block
+    announced = answer.get("ContentLength", came)
+    if came != announced:
+        raise IncompleteReadError(actual_bytes=came, expected_bytes=announced)
+
+
 def patiently(settings: S3Settings, act: Callable[[], _Result]) -> _Result:
     """Do something, again and again while the server cannot be reached.
 
@@ -183,69 +186,3 @@ def patiently(settings: S3Settings, act: Callable[[], _Result]) -> _Result:
             # Jitter, so that workers that failed together do not come back together.
             time.sleep(random.uniform(0.1, pause))  # noqa: S311 (no cryptography)
             pause = min(2 * pause, _LONGEST_PAUSE)
-
-
-@contextmanager
-def s3_errors(address: str, path: Path | None = None) -> Iterator[None]:
-    """Turn what boto3 and the operating system say into the store's own words.
-
-    Parameters
-    ----------
-    address : str
-        Bucket and key, as people write them.
-    path : Path or None
-        The local file that is read or written.
-    """
-    try:
-        yield
-    except SkymosaicError:
-        raise
-    except ClientError as error:
-        raise _from_response(address, error) from None
-    except (NoCredentialsError, PartialCredentialsError):
-        raise ForbiddenError(
-            f"{address}: no AWS credentials found; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY, or store.unsigned for a public bucket"
-        ) from None
-    except _AWAY as error:
-        raise UnreachableError(
-            f"{address}: the S3 server does not answer ({_brief(error)})"
-        ) from None
-    except BotoCoreError as error:
-        raise StoreError(f"{address}: {_brief(error)}") from None
-    except OSError as error:
-        full = no_space(error, address, path.parent if path else Path.cwd(), SCRATCH_REMEDY)
-        raise full or StoreError(
-            f"{address}: {path or error.filename}: {error.strerror or error}"
-        ) from None
-
-
-def error_code(error: ClientError) -> str:
-    """Return the code that the server gave, or the HTTP status where it gave none."""
-    answer = error.response
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
-    return str(answer.get("Error", {}).get("Code") or status)
-
-
-def _from_response(address: str, error: ClientError) -> StoreError:
-    """Return the error of an answer: its code, not its text, which may hold an access key."""
-    code = error_code(error)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code == "NoSuchBucket":
-        return MissingError(f"{address}: there is no such bucket; make it, or name another")
-    if code in _MISSING:
-        return MissingError(f"{address} is not in the store; run again to make it")
-    if code in _FORBIDDEN or status in (401, 403):
-        if code == "RequestTimeTooSkewed":
-            return ForbiddenError(f"{address}: the S3 server refuses its own time; set its clock")
-        return ForbiddenError(
-            f"{address}: no permission ({code}); check the credentials (AWS_PROFILE, "
-            "AWS_ACCESS_KEY_ID) and what they may do with this bucket"
-        )
-    if code in _BUSY or (status >= 500 and status != 501):
-        return UnreachableError(f"{address}: the S3 server is too busy ({code})")
-    return StoreError(f"{address}: the S3 server refused {error.operation_name} ({code})")
-
-
-def _brief(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
