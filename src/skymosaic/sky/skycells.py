@@ -11,12 +11,14 @@ not found here but along the last few pixels of an edge:
 - The east of each band's first projection cell: of a footprint in cell 0 of a band the neighbour
   before it is taken to be ``max(-1, 0)``, cell 0 itself, instead of the last of the band
   (``GridDefs.get_projection_cells``); its cells just west of RA 0's projection cell are left out.
+- The border of a projection cell: it asks for an overlap with the projection cell itself, beyond
+  which its last sky cells reach.
 - Corners: its outline is drawn in pixels and smoothed, which takes some pixels off each corner; an
-  exposure that reaches into a cell with less is left out. Its cells are half a pixel to a pixel
-  larger at each side than their pixels (``ProjectionCell.compute_overlap``).
+  exposure that reaches into a cell with less is left out. And it takes cells to lie half a pixel
+  further along x and y than they do (``ProjectionCell.compute_overlap``).
 
-Its ``get_sky_cells(scale=...)`` scales the pixels of a projection cell but not their number, so
-with anything but 0.04 it gives other cells; nothing in drizzlepac calls it so.
+Its ``get_sky_cells(scale=...)`` scales the pixels of a projection cell but not their number: with
+0.12 it finds no cell, or another. Nothing in drizzlepac calls it so.
 """
 
 from __future__ import annotations
@@ -130,7 +132,7 @@ def cells_at(ra: float, dec: float, scale: Scale, tessellation: Tessellation) ->
     point = unit_vectors(np.array([[ra, dec]]))[0]
     axes = np.cross(point, np.eye(3)[np.argmin(np.abs(point))])
     axes /= np.linalg.norm(axes)
-    # A square of a thousandth of a milliarcsecond.
+    # A square of two microarcseconds.
     square = point + 5e-12 * (np.outer(east, axes) + np.outer(north, np.cross(point, axes)))
     square /= np.linalg.norm(square, axis=1, keepdims=True)
     return [touched.cell for touched in cells_touched([[square]], scale, tessellation)]
@@ -175,7 +177,7 @@ def crop(grid: PixelGrid, footprints: Sequence[Sequence[Floats]], margin: int = 
 
 def _touched(outlines: Outlines, chips: Integers, grids: CellGrids, reach: float) -> Integers:
     """Return projection cell, row, column and exposure of what chips touch, shape (n, 4)."""
-    chip, number = _near(outlines, chips, grids)
+    chip, number = _near(outlines, chips, grids, reach)
     plane = project(outlines.vectors[chip], grids.tessellation.centres[number][:, None])
     seen = np.isfinite(plane).all(axis=(1, 2))
     chip, number = chip[seen], number[seen]
@@ -191,16 +193,18 @@ def _touched(outlines: Outlines, chips: Integers, grids: CellGrids, reach: float
     return np.column_stack([number[found], cells[hit], outlines.exposures[chip[found]]])
 
 
-def _near(outlines: Outlines, chips: Integers, grids: CellGrids) -> tuple[Integers, Integers]:
+def _near(
+    outlines: Outlines, chips: Integers, grids: CellGrids, reach: float
+) -> tuple[Integers, Integers]:
     """Return pairs of chips and projection cells whose surrounding circles meet."""
     table = grids.tessellation
     # The last sky cell reaches beyond its projection cell.
     sides = (table.shapes + 4 * table.overlap) * table.scale / 2.0
-    largest = np.radians(np.hypot(*sides.T).max() / 3600.0) + 1e-3
+    largest = np.radians((np.hypot(*sides.T).max() + max(reach, 0.0)) / 3600.0)
     centres, radii = outlines.circles
-    reach = np.minimum(radii[chips] + largest, np.pi)
+    angles = np.minimum(radii[chips] + largest, np.pi)
     tree = cKDTree(unit_vectors(table.centres))
-    near = tree.query_ball_point(centres[chips], 2.0 * np.sin(reach / 2.0))
+    near = tree.query_ball_point(centres[chips], 2.0 * np.sin(angles / 2.0))
     numbers = np.concatenate([np.empty(0, int), *map(np.array, near)]).astype(int)
     return np.repeat(chips, [len(one) for one in near]), numbers
 
