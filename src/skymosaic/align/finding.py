@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
 from skymosaic.align.proof import read_wcs
+from skymosaic.config.drizzlepac_parameters import ParameterValue
 from skymosaic.errors import AlignmentError
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.imagers import imager_of
@@ -44,13 +44,13 @@ _FWHM = np.sqrt(8 * np.log(2))
 class FinderSettings:
     """Parameters of TweakReg's source finder, and why they are these."""
 
-    parameters: dict[str, Any]
+    parameters: dict[str, ParameterValue]
     """Imagefind's: the campaign's over those that were chosen."""
     why: str
     """For people: what was chosen, and from what."""
     found: dict[str, dict[str, int]] = field(default_factory=dict)
     """By threshold, as text: how many sources each image has; empty where nothing was chosen."""
-    tweakreg: dict[str, Any] = field(default_factory=dict)
+    tweakreg: dict[str, ParameterValue] = field(default_factory=dict)
     """TweakReg's parameters that follow from it; the campaign's own go before them."""
 
 
@@ -58,7 +58,7 @@ def choose_finding(
     images: Mapping[str, Path],
     exposures: Sequence[Exposure],
     shares: Mapping[str, float],
-    given: Mapping[str, Any],
+    given: Mapping[str, ParameterValue],
 ) -> FinderSettings:
     """Choose imagefind's parameters for drizzled images.
 
@@ -224,14 +224,14 @@ def advice(finding: FinderSettings, images: Mapping[str, Path], tiles: Sequence[
     tiles : sequence of str
         Rootnames of the images that failed.
     """
-    width = finding.parameters["conv_width"]
+    width = _number(finding, "conv_width")
     if finding.found:
-        sigma, found = finding.parameters["skysigma"], finding.found
+        sigma, found = _number(finding, "skysigma"), finding.found
     else:  # the campaign's own noise is no measure of what is there
-        sigma, found = _count_at_thresholds({name: images[name] for name in tiles}, float(width))
+        sigma, found = _count_at_thresholds({name: images[name] for name in tiles}, width)
     fewest = {threshold: min(counts[name] for name in tiles) for threshold, counts in found.items()}
     listed = ", ".join(f"{number} at {threshold}" for threshold, number in fewest.items())
-    now = f"{finding.parameters['threshold']:g}" if finding.found else f"{SAFE:g}"
+    now = f"{_number(finding, 'threshold'):g}" if finding.found else f"{SAFE:g}"
     lower = [t for t in fewest if float(t) < float(now) and fewest[t] > 1.2 * fewest[now]]
     seen = (
         f"With conv_width {width:g} and a noise of {sigma:.3g} the image with the fewest sources "
@@ -247,3 +247,9 @@ def advice(finding: FinderSettings, images: Mapping[str, Path], tiles: Sequence[
         f"{seen}A lower threshold finds no more. Set align.tweakreg: {{searchrad: 3, "
         "fitgeometry: shift}, or align.order with a well connected tile first"
     )
+
+
+def _number(finding: FinderSettings, name: str) -> float:
+    value = finding.parameters[name]
+    assert isinstance(value, int | float)  # as drizzlepac's table of parameters has it
+    return float(value)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from skymosaic.config.drizzlepac_parameters import ParameterValue
 from skymosaic.config.fields import Static
 from skymosaic.config.hap_parameters import Era, hap_parameters
 from skymosaic.drizzle import parameters as pars
@@ -52,7 +53,7 @@ class Order:
         What a reader of the mosaics must know.
     """
 
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, ParameterValue]
     sources: Mapping[str, str]
     warnings: Sequence[str]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Required
+from typing import TYPE_CHECKING, Any, NotRequired, Required
 
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
@@ -22,7 +22,7 @@ from typing_extensions import TypedDict
 from skymosaic.errors import CancelledError, DamagedError, StoreError
 from skymosaic.host.logs import STEPS, in_step
 from skymosaic.host.periodic import PeriodicWriter
-from skymosaic.steps.progress import Event
+from skymosaic.steps.progress import Event, State
 from skymosaic.steps.step import Place, as_record
 from skymosaic.store import Product, lease, shapes
 from skymosaic.store.base import is_ours
@@ -55,6 +55,25 @@ class _StepEntry(TypedDict, total=False):
 
 
 _STEP_ENTRY = TypeAdapter(_StepEntry)
+
+
+class _RunRecord(shapes.RunEntry):
+    """All that is written of a run."""
+
+    campaign: Mapping[str, Any]
+    versions: Mapping[str, str]
+    host: str
+    steps: NotRequired[Mapping[str, Mapping[str, object]]]
+    """By step; once the run has ended."""
+
+
+_STATES: Mapping[State, shapes.TaskWord] = {
+    "started": "running",
+    "doing": "running",
+    "finished": "done",
+    "reused": "reused",
+    "failed": "failed",
+}
 
 
 class RunState(Enum):
@@ -106,7 +125,7 @@ class Status:
     expected: int
     """How many tasks there are in all; 0 where that was not known yet."""
     tasks: list[TaskState]
-    error: Mapping[str, Any] | None
+    error: shapes.ErrorRecord | None
     """Why it failed."""
     dashboard: str = ""
     """Address of the Dask dashboard, while it runs."""
@@ -141,7 +160,7 @@ class Recorder:
         self._place = place
         self._key = _record_key(place, number)
         self._lock = threading.Lock()
-        self._record: dict[str, Any] = {
+        self._record: _RunRecord = {
             "campaign": dict(campaign),
             "versions": versions(),
             "host": platform.node(),
@@ -152,29 +171,33 @@ class Recorder:
             "error": None,
             "dashboard": "",
             "metrics": "",
+            "tasks": [],
         }
-        self._tasks: dict[str, dict[str, Any]] = {}
+        self._tasks: dict[str, shapes.TaskEntry] = {}
         """By name, in the order in which they started."""
         self._writer = PeriodicWriter("the record of the run", self._write, _PAUSE)
         self._writer.now()
 
-    def watch(self, **addresses: str) -> None:
+    def watch(self, *, dashboard: str = "", metrics: str = "") -> None:
         """Take down where the run can be watched: its Dask dashboard, its metrics."""
-        for what, address in addresses.items():
-            self._note(what, address)
+        with self._lock:
+            self._record["dashboard"] = dashboard or self._record["dashboard"]
+            self._record["metrics"] = metrics or self._record["metrics"]
+        self._writer.changed()
 
     def expect(self, tasks: int) -> None:
         """Take down the number of tasks."""
         if self._metrics:
             self._metrics.expect(tasks)
-        self._note("expected", tasks)
+        with self._lock:
+            self._record["expected"] = tasks
+        self._writer.changed()
 
     def tell(self, event: Event) -> None:
         """Take down an event; may be called from any thread."""
-        states = {"started": "running", "doing": "running", "finished": "done"}
-        entry = {
+        entry: shapes.TaskEntry = {
             "task": event.task,
-            "state": states.get(event.state, event.state),
+            "state": _STATES[event.state],
             "seconds": round(event.seconds, 1),
             "detail": event.detail,
             "kind": event.kind,
@@ -200,21 +223,14 @@ class Recorder:
         """
         steps = self._steps()
         with self._lock:
-            self._record |= {
-                "steps": steps,
-                "ended": _now(),
-                "state": "done" if error is None else "failed",
-                "error": None if error is None else as_record(error),
-            }
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                self._record["state"] = "interrupted"
-            if isinstance(error, CancelledError):
-                self._record["state"] = "cancelled"
+            self._record["steps"], self._record["ended"] = steps, _now()
+            self._record["state"] = _state_after(error)
+            self._record["error"] = None if error is None else as_record(error)
         self._writer.end()
 
-    def _steps(self) -> dict[str, Any]:
+    def _steps(self) -> Mapping[str, Mapping[str, object]]:
         """Return what the manifests and the records of failed steps tell."""
-        store, found = self._store, {}
+        store, found = self._store, dict[str, Mapping[str, object]]()
         try:
             for folder in ("failed", "manifests"):
                 for key in store.list(self._place.key(folder)):
@@ -224,13 +240,14 @@ class Recorder:
                     if entry is None:
                         continue
                     found[entry["step"]] = {
-                        name: entry[name] for name in _KEPT if name in entry
-                    } | {"outputs": {n: p.sha256 for n, p in entry.get("products", {}).items()}}
+                        **{name: value for name, value in entry.items() if name in _KEPT},
+                        "outputs": {n: p.sha256 for n, p in entry.get("products", {}).items()},
+                    }
         except StoreError as error:
             log.warning("the record of the run does not have its steps: %s", error)
         return found
 
-    def _step_entry(self, key: str) -> Any:
+    def _step_entry(self, key: str) -> _StepEntry | None:
         """Return what a manifest or the record of a failure tells; None where it is damaged."""
         try:
             return shapes.read(self._store, key, _STEP_ENTRY)
@@ -238,14 +255,10 @@ class Recorder:
             log.warning("the record of the run does not have all steps: %s", error)
             return None
 
-    def _note(self, name: str, value: Any) -> None:
-        with self._lock:
-            self._record[name] = value
-        self._writer.changed()
-
     def _write(self) -> None:
         with self._lock:
-            record = {**self._record, "tasks": list(self._tasks.values())}
+            self._record["tasks"] = list(self._tasks.values())
+            record = self._record.copy()
         self._store.write_json(self._key, shapes.sealed(record))
 
 
@@ -310,10 +323,18 @@ def _record_key(place: Place, number: int) -> str:
     return place.key("records", f"{number:06d}.json")
 
 
-def _state(record: Mapping[str, Any], *, running: bool) -> RunState:
+def _state(record: shapes.RunEntry, *, running: bool) -> RunState:
     if record["state"] == "running":
         return RunState.RUNNING if running else RunState.INTERRUPTED
     return next(state for state in RunState if state.word == record["state"])
+
+
+def _state_after(error: BaseException | None) -> shapes.RunWord:
+    if isinstance(error, CancelledError):
+        return "cancelled"
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return "interrupted"
+    return "done" if error is None else "failed"
 
 
 def _now() -> str:

@@ -44,6 +44,9 @@ from skymosaic.steps.step import Bench, Finished, Place, finished, forget, run_s
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from skymosaic.config import Campaign
     from skymosaic.steps.execution import Calls
 
@@ -162,7 +165,7 @@ def hear_astrodrizzle(
         }
     )
 
-    def masks_of(bench: Bench) -> Mapping[str, Any]:
+    def masks_of(bench: Bench) -> Mapping[str, NDArray[np.bool_]]:
         if masks_file is not None:
             return read_masks(bench.fetch(masks_file), images.exposures)
         every.fetch(bench)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import BeforeValidator, Field, JsonValue, PlainSerializer
 
 from skymosaic.align.align import Alignment
 from skymosaic.align.positions import Displacement
@@ -224,8 +224,9 @@ class ComparisonResult:
     warnings: list[str]
     title: str = ""
     """What the table holds, with its unit."""
-    campaign: Mapping[str, Any] = field(default_factory=dict)
-    """What was asked for; see `comparison.result_settings`."""
+    campaign: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What was asked for, by the keys of the version that made it; see
+    `comparison.settings_compared`."""
     evidence: EvidenceSummary | None = None
     """None where it was not measured."""
     summary: list[str] = field(default_factory=list)

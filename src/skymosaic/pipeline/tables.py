@@ -278,7 +278,7 @@ def _of_methods(
     return sheet(title, _with_units(columns, unit), rows)
 
 
-def _grid(grid: Grid) -> Mapping[str, object]:
+def _grid(grid: Grid) -> Mapping[str, float]:
     return {
         "columns": grid.shape[0],
         "rows": grid.shape[1],
@@ -341,7 +341,7 @@ def _steps(steps: Sequence[Finished[object]]) -> Table:
     return sheet("What each step took", _STEPS, rows)
 
 
-def _transfers(steps: Sequence[Finished[object]]) -> Mapping[str, object]:
+def _transfers(steps: Sequence[Finished[object]]) -> Mapping[str, float]:
     if not steps:
         return {}
     total = transfers(steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from skymosaic.evidence.evidence import Evidence
     from skymosaic.report.invariants import Invariant
 
+Parameter = bool | int | float | str | None
+"""Value of a parameter of drizzlepac's."""
 Polygons = Mapping[str, Sequence[NDArray[np.float64]]]
 
 
@@ -57,9 +59,9 @@ class RunRecord:
         The engine that made the mosaics; empty where that is not known.
     aligned : bool or None
         Whether the campaign aligns the exposures; None where that is not known.
-    output_grid : mapping of str to object
+    output_grid : mapping of str to float
         The grid of the mosaics: shape, scale, centre, orientation, ...
-    transfers : mapping of str to object
+    transfers : mapping of str to float
         What all steps moved to and from the store, and what they had to.
     versions : mapping of str to str
         Version of each software.
@@ -95,12 +97,12 @@ class RunRecord:
     steps: Table | None = None
     engine: str = ""
     aligned: bool | None = None
-    output_grid: Mapping[str, object] = field(default_factory=dict)
-    transfers: Mapping[str, object] = field(default_factory=dict)
+    output_grid: Mapping[str, float] = field(default_factory=dict)
+    transfers: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     dashboard: str = ""
     mosaics: Mapping[str, str] = field(default_factory=dict)
-    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    parameters: Mapping[str, Mapping[str, Parameter]] = field(default_factory=dict)
     campaign_file: str = ""
     warnings: Sequence[str] = ()
     missing: Sequence[Missing] = ()

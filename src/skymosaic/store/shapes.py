@@ -59,11 +59,15 @@ class Failed(TypedDict):
     error: ErrorRecord
 
 
+TaskWord = Literal["running", "done", "reused", "failed"]
+RunWord = Literal["running", "done", "failed", "interrupted", "cancelled"]
+
+
 class TaskEntry(TypedDict):
     """A task in the record of a run."""
 
     task: str
-    state: Literal["running", "done", "reused", "failed"]
+    state: TaskWord
     seconds: Seconds
     detail: str
     # Older versions wrote none of these.
@@ -77,7 +81,7 @@ class RunEntry(TypedDict):
 
     started: str
     ended: str | None
-    state: Literal["running", "done", "failed", "interrupted", "cancelled"]
+    state: RunWord
     expected: Annotated[int, Field(ge=0)]
     tasks: list[TaskEntry]
     error: ErrorRecord | None

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
+from numpy.typing import NDArray
 
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle.checks.sample_window import Window
@@ -131,7 +132,7 @@ def compare_sample(
     grid: Grid,
     ours: Mapping[str, Pixels],
     skies: Mapping[str, Sequence[float]],
-    masks: Mapping[str, Any],
+    masks: Mapping[str, NDArray[np.bool_]],
     parameters: Mapping[str, Any],
     *,
     titles: Mapping[str, str],
@@ -198,7 +199,9 @@ def compare_sample(
     }
 
 
-def _work(exposures: Sequence[Exposure], masks: Mapping[str, Any], grid: Grid) -> Work:
+def _work(
+    exposures: Sequence[Exposure], masks: Mapping[str, NDArray[np.bool_]], grid: Grid
+) -> Work:
     return Work(
         chips=sum(len(exposure.chips) for exposure in exposures),
         input_pixels=sum(mask.size for mask in masks.values()),
