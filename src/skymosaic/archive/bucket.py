@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from skymosaic.archive.download import AgainError, Reply, Version, Wanted
 from skymosaic.errors import ForbiddenError, InputError, SkymosaicError, UnreachableError
-from skymosaic.store.s3_client import S3Settings, blocks_of, client
+from skymosaic.store.s3_client import S3Settings, beginning_of, blocks_of, client
 from skymosaic.store.s3_errors import Failure, Kind, failure_of, no_credentials, refused_time
 
 _BLOCK = 1 << 16  # what is lost at most when a connection breaks off
@@ -87,27 +87,19 @@ class Bucket:
         InputError, ForbiddenError, UnreachableError
             There is no such file; it may not be read; the server does not answer.
         """
-        from botocore.exceptions import ClientError
-
         name = key.rsplit("/", 1)[-1]
         try:
-            answer = _client(self, os.getpid(), _WINDOW).get_object(
+            answer = self._client(_WINDOW).get_object(
                 Bucket=self.bucket, Key=key, Range=f"bytes=0-{count - 1}"
             )
-            with closing(answer["Body"]) as body:
-                content: bytes = body.read(count)
-                return content
-        except ClientError as error:
-            known = self._error(name, error)
+            return beginning_of(answer, count)
+        except Exception as error:
+            known = self._in_words(name, _failure(error))
             if isinstance(known, AgainError):
                 known = UnreachableError(
                     f"{name} in {self.name} cannot be read ({known}); try again"
                 )
             raise known from None
-        except _passing() as error:
-            raise UnreachableError(
-                f"{name} in {self.name} cannot be read ({type(error).__name__}: {error}); try again"
-            ) from None
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """Yield what is below a prefix, by key.

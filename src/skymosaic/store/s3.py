@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -36,6 +35,7 @@ from skymosaic.store.s3_client import (
     PART_SIZE,
     THREADS,
     S3Settings,
+    beginning_of,
     blocks_of,
     client,
     patiently,
@@ -274,13 +274,8 @@ class S3Store(Store):
 
         def act() -> str:
             answer = self._client.get_object(**self._object(key))
-            content = bytearray()
-            with closing(blocks_of(answer, _BLOCK)) as blocks:
-                for block in blocks:
-                    content += block
-                    if len(content) > LONGEST_TEXT:
-                        break  # `decoded` refuses it
-            return decoded(bytes(content), self.address(key))
+            content = beginning_of(answer, LONGEST_TEXT + 1)
+            return decoded(content, self.address(key))
 
         try:
             return self._do(key, act)

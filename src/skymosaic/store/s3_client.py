@@ -32,6 +32,7 @@ PART_SIZE = 16 << 20
 THREADS = 4
 """Parts of a file that travel at once."""
 _ATTEMPTS = 4
+_BLOCK = 1 << 16
 _LONGEST_PAUSE = 5.0  # s
 _Result = TypeVar("_Result")
 
@@ -163,6 +164,17 @@ def blocks_of(answer: Mapping[str, Any], size: int) -> Generator[bytes, None, No
     announced = answer.get("ContentLength", came)
     if came != announced:
         raise IncompleteReadError(actual_bytes=came, expected_bytes=announced)
+
+
+def beginning_of(answer: Mapping[str, Any], count: int) -> bytes:
+    """Return the first bytes of an answer, all of a shorter one; errors as of `blocks_of`."""
+    content = bytearray()
+    with closing(blocks_of(answer, _BLOCK)) as blocks:
+        for block in blocks:
+            content += block
+            if len(content) >= count:
+                break
+    return bytes(content[:count])
 
 
 def patiently(settings: S3Settings, act: Callable[[], _Result]) -> _Result:
