@@ -165,6 +165,13 @@ class Drizzle(OptionalSection):
             "largest differences; null: do not."
         ),
     )
+    products: tuple[Literal["err"], ...] = Field(
+        default=(),
+        description=(
+            "Planes beside each mosaic and its weight map. err: the error of each pixel (1 sigma), "
+            "from the ERR extensions of the exposures; engine onepass alone."
+        ),
+    )
 
     @model_validator(mode="after")
     def _limits_are_in_order(self) -> Self:
@@ -180,6 +187,16 @@ class Drizzle(OptionalSection):
                 f"the output grid has {shape[0]} x {shape[1]} = {math.prod(shape) / 1e6:.0f} "
                 f"megapixels, more than max_output_megapixels = {self.max_output_megapixels:g}: "
                 "make it smaller, or raise the limit"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _errors_need_onepass(self) -> Self:
+        if "err" in self.products and self.engine != "onepass":
+            raise ValueError(
+                "products: err needs engine: onepass, which resamples the variances of the "
+                "exposures as it does their pixels; AstroDrizzle does not: set engine: onepass, or "
+                "leave err out"
             )
         return self
 

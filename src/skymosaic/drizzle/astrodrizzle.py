@@ -64,6 +64,8 @@ class Drizzled:
     """How cosmic rays were looked for once for all methods."""
     static: Sequence[MaskSummary] = ()
     """The static mask of each chip."""
+    error: Path | None = None
+    """The error plane, in the units of the mosaic, where one was asked for."""
 
 
 def drizzle(

@@ -147,6 +147,7 @@ def work_of(campaign: Campaign, request: Request) -> Work:
         context=bool(parameters.get("context")),
         cosmic_rays=request.may_look_for_cosmic_rays,
         mask_sources=request.mask_sources,
+        errors=request.errors,
         known_by=known_by,
     )
 
@@ -211,6 +212,7 @@ def work_at_hand(
         context=bool(parameters.get("context", True)),
         cosmic_rays=pars.has_cr_steps(parameters),
         mask_sources=request.mask_sources,
+        errors=request.errors,
         known_by="the exposures",
     )
 

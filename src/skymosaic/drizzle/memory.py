@@ -51,6 +51,8 @@ _KEPT = 6  # bytes per pixel of what is kept: image and flags
 _LOOKED_AT = 62  # bytes per pixel of a chip: the exposure at hand as read and as used, its masks
 _CHIP = 24  # bytes per pixel of a chip that is drizzled alone
 _CUT_OUT = 12  # bytes per pixel of its cut-out
+_VARIANCES = 28  # bytes per pixel of a chip whose variances are drizzled, too
+_ERROR_SUMS = 28  # bytes per pixel of the error plane while it is summed
 _SOUGHT = 64  # bytes per pixel: mosaic, weights, background and its copies, segments
 
 _FILE = 16.0  # bytes per pixel of a WFC3/IR FLT: SCI, ERR, TIME, DQ, SAMP; CCDs have less
@@ -84,6 +86,8 @@ class Work:
     """Whether AstroDrizzle looks for cosmic rays, with one more drizzled image at a time."""
     mask_sources: bool = False
     """Whether sources are looked for on the whole mosaic."""
+    errors: bool = False
+    """Whether mosaics get an error plane."""
     known_by: str = ""
     """How the numbers are known, for people."""
 
@@ -168,9 +172,13 @@ def _onepass(work: Work) -> Memory:
     a_pixel = 8 * (3 + work.mosaics) + _PLANE * (work.mosaics + 1)
     if work.context:
         a_pixel += _PLANE * planes_of(work.chips)
+    if work.errors:
+        a_pixel += _ERROR_SUMS
     # A turned square covers half of the square around it.
     cut_out = 2.0 * work.largest_chip * work.scale_ratio**2
     a_process = _CHIP * work.largest_chip + _CUT_OUT * cut_out
+    if work.errors:
+        a_process += _VARIANCES * work.largest_chip + _CUT_OUT * cut_out
     pixels = min(_KEPT * work.input_pixels, HELD) + _LOOKED_AT * work.largest_chip
     steps = {
         "cosmic rays": _astrodrizzle(work).peak - BASELINE if work.cosmic_rays else 0.0,
@@ -186,13 +194,15 @@ def _disk(engine: Engine, work: Work) -> int:
     """Return what the scratch folder of one worker is projected to hold at most, bytes.
 
     A private copy of every exposure and drizzled image, the same once more in the host's cache, and
-    the mosaics' science and weight planes, staged and cached. The one-pass engine has cut-outs of
-    all chips beside.
+    the mosaics' science, weight and error planes, staged and cached. The one-pass engine has
+    cut-outs of all chips beside.
     """
     inputs = 2 * (_FILE + _DRIZZLED) * work.input_pixels
-    planes = 2 * (work.mosaics if engine == "onepass" else 1) + (2 if work.cosmic_rays else 0)
+    a_mosaic = 3 if work.errors else 2
+    planes = a_mosaic * (work.mosaics if engine == "onepass" else 1)
+    planes += 2 if work.cosmic_rays else 0
     cut_outs = 0.0
     if engine == "onepass":
-        cut_outs = 2 * _PLANE * 2.0 * work.input_pixels * work.scale_ratio**2
+        cut_outs = a_mosaic * _PLANE * 2.0 * work.input_pixels * work.scale_ratio**2
     mosaics = 2 * planes * _PLANE * work.output_pixels
     return round(max(_LEAST_DISK, 1.2 * (inputs + cut_outs + mosaics)))

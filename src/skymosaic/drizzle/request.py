@@ -50,6 +50,8 @@ class Request:
         Whether one of them is the witness.
     planes, mask_sources : bool
         ``sky.planes`` and ``sky.mask_sources``.
+    errors : bool
+        Whether mosaics get an error plane.
     host_cores : int or None
         Cores that the file asks for on each host of a cluster; None: it does not say.
     workers : int or None
@@ -67,6 +69,7 @@ class Request:
     witness: bool = False
     planes: bool = False
     mask_sources: bool = False
+    errors: bool = False
     host_cores: int | None = None
     workers: int | None = None
     drizzle: Drizzle = field(default_factory=Drizzle, repr=False)
@@ -89,6 +92,7 @@ class Request:
             witness=drizzle.has_witness,
             planes=sky.planes,
             mask_sources=sky.mask_sources,
+            errors="err" in drizzle.products,
             host_cores=_host_cores(campaign.compute),
             workers=_workers(campaign.compute),
             drizzle=drizzle,

@@ -11,6 +11,7 @@ from typing import Any
 
 from skymosaic.drizzlepac_calls import skypac_polygons
 from skymosaic.drizzlepac_calls.finite_positions import leave_out_positions_without_a_number
+from skymosaic.drizzlepac_calls.noise_functions import onepass_noise
 from skymosaic.drizzlepac_calls.onepass_functions import onepass_chips, onepass_headers
 
 Values = dict[str, Any]
@@ -196,5 +197,6 @@ CALLS = {
         versions,
         onepass_chips,
         onepass_headers,
+        onepass_noise,
     )
 }

@@ -33,7 +33,9 @@ def onepass_chips(
     grid : dict
         The output grid under the names of ``drizzlepac.wcs_functions.mergeWCS``.
     parameters : dict
-        ``pixfrac``, ``kernel``, ``bits``, ``resetbits``, ``wht_type``, ``wt_scl``, ``stepsize``.
+        ``pixfrac``, ``kernel``, ``bits``, ``resetbits``, ``wht_type``, ``wt_scl``, ``stepsize``;
+        with ``error`` the variances of chip N are drizzled, too: ``N_var.npy`` is the weighted mean
+        of weight times variance.
     low, hits : dict
         Files of static masks, true where a pixel is left out, and of the masks of cosmic rays that
         AstroDrizzle writes, 0 where one hit; by ``FILE_EXTVER``.
@@ -60,26 +62,20 @@ def onepass_chips(
                     if key in hits:
                         hit = fits.getdata(hits[key]) == 0
                         bad = hit if bad is None else bad | hit
-                    done.append(_drizzle_chip(hdus, hdu.ver, wcs, number, grid, parameters, bad))
+                    done.append(drizzle_chip(hdus, hdu.ver, wcs, number, grid, parameters, bad))
                     number += 1
     return done
 
 
-def _drizzle_chip(
+def drizzle_chip(
     hdus: Any, extver: int, wcs: Any, number: int, grid: Values, parameters: Values, bad: Any
 ) -> Values:
+    """Drizzle one chip, its pixels that are `bad` left out; all else as for `onepass_chips`."""
     import numpy as np
-    from drizzlepac import cdriz, wcs_functions
-    from stwcs.distortion.utils import output_wcs
+    from drizzlepac import cdriz
 
-    natural = wcs.copy()
-    undistort = wcs.sip is not None and wcs.instrument != "DEFAULT"
-    if not undistort:
-        natural.sip = natural.cpdis1 = natural.cpdis2 = natural.det2im = None
-    scale = output_wcs([natural], undistort=undistort).pscale
-    out = wcs_functions.mergeWCS(output_wcs([natural], undistort=undistort), grid)
+    out, ratio = output_of(wcs, grid)
     columns, rows = out.pixel_shape
-    ratio = out.pscale / scale
     box = _cut_out(wcs, out, parameters)
     x0, y0 = (max(int(box[axis][0]), 0) for axis in (0, 1))
     x1, y1 = min(int(box[0][1]), columns), min(int(box[1][1]), rows)
@@ -89,7 +85,7 @@ def _drizzle_chip(
         "y": y0,
         "columns": max(x1 - x0, 0),
         "rows": max(y1 - y0, 0),
-        "pixel_ratio": float(ratio),
+        "pixel_ratio": ratio,
         "version": "",
     }
     if not (result["columns"] and result["rows"]):
@@ -114,7 +110,40 @@ def _drizzle_chip(
     )
     np.save(f"{number}_sci.npy", sci)
     np.save(f"{number}_wht.npy", wht)
+    if parameters.get("error"):
+        own = weight * weight_scale
+        variance = _variance(hdus, extver, own, 1.0 if units == "cps" else exptime) * ratio**2
+        var, wht = np.full(shape, np.nan, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+        cdriz.tdriz(
+            *(variance.astype(np.float32), own, var, wht, np.zeros(shape, dtype=np.int32), 1, 0, 1),
+            *(1, science.shape[0], ratio, 1.0, 1.0, "center", parameters["pixfrac"]),
+            *(parameters["kernel"], "cps", 1.0, 1.0, "INDEF", 0, 0, 1, mapping),
+        )
+        np.save(f"{number}_var.npy", var)
     return result
+
+
+def _variance(hdus: Any, extver: int, weight: Any, seconds: float) -> Any:
+    """Return weight times variance of a chip's pixels, of a rate; NaN where used ones have none."""
+    import numpy as np
+
+    error = np.asarray(hdus["ERR", extver].data, dtype=np.float64) / seconds
+    known = np.isfinite(error) & (error > 0)
+    return np.where(weight > 0, weight * np.where(known, error, np.nan) ** 2, 0.0)
+
+
+def output_of(wcs: Any, grid: Values) -> tuple[Any, float]:
+    """Return the mosaic's WCS, as a chip's run makes it, and output to input scale."""
+    from drizzlepac import wcs_functions
+    from stwcs.distortion.utils import output_wcs
+
+    natural = wcs.copy()
+    undistort = wcs.sip is not None and wcs.instrument != "DEFAULT"
+    if not undistort:
+        natural.sip = natural.cpdis1 = natural.cpdis2 = natural.det2im = None
+    scale = output_wcs([natural], undistort=undistort).pscale
+    out = wcs_functions.mergeWCS(output_wcs([natural], undistort=undistort), grid)
+    return out, float(out.pscale / scale)
 
 
 def _cut_out(wcs: Any, out: Any, parameters: Values) -> Any:

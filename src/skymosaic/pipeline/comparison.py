@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from astropy.table import Table
 from pydantic import ValidationError
 
@@ -13,7 +15,7 @@ from skymosaic.align.vectors import VECTORS
 from skymosaic.config import Campaign
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.request import Request
-from skymosaic.evidence.reduction import Floats
+from skymosaic.evidence.reduction import Floats, block_side
 from skymosaic.hst.units import header_unit, mosaic_unit, with_seconds
 from skymosaic.pipeline.drizzle import read_previews, require_equal_weights
 from skymosaic.pipeline.finished import Findings
@@ -38,6 +40,7 @@ from skymosaic.pipeline.sentences.positions import position_warnings, positions_
 from skymosaic.pipeline.sentences.static_masks import static_warnings
 from skymosaic.pipeline.sentences.verified import check_lines
 from skymosaic.pipeline.tables import alignment_lines, alignment_warnings, run_record
+from skymosaic.sky.outline import Outline, trace
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
@@ -118,7 +121,7 @@ def gather(
             chip_differences(runs),
         )
         evidence = None if measured is None else gather_evidence(measured)
-        data = comparison_input(found, images, evidence)
+        data = replace(comparison_input(found, images, evidence), outline=_outline(found, images))
         vectors = read_vectors(bench, aligned)
         bench.doing("drawing figures, writing the report")
         record = run_record(found, warned, unit=data.unit, vectors=vectors, weights=weights)
@@ -218,6 +221,8 @@ def result_settings(campaign: Campaign) -> dict[str, Any]:
     settings: dict[str, Any] = campaign.model_dump(mode="json", exclude={"store", "compute"})
     # As resolved: what is not asked for by name was `false` in older versions.
     settings["drizzle"]["witness"] = campaign.drizzle.has_witness
+    if not campaign.drizzle.products:  # likewise
+        del settings["drizzle"]["products"]
     if campaign.sky.static == "auto":  # as in files of versions that did not know the key
         del settings["sky"]["static"]
     if not settings["source"].get("filters", True):  # likewise, of simulated exposures
@@ -256,6 +261,15 @@ def comparison_input(
         pairs={} if planned is None else {(a, b): area for a, b, area in planned.result.pairs},
         evidence=evidence,
     )
+
+
+def _outline(found: Findings, images: Mapping[str, Floats]) -> Outline | None:
+    """Return what the first mosaic covers, from its preview: older versions left that alone."""
+    if found.planned is None or not images:
+        return None
+    grid = found.planned.result.grid
+    seen = np.isfinite(next(iter(images.values())))
+    return trace(seen, grid.wcs(), block_side(grid.shape))
 
 
 def read_vectors(bench: Bench, aligned: Finished[AlignResult] | None) -> Table | None:

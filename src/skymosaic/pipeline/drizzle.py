@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from astropy.io import fits
 
 from skymosaic.drizzle import astrodrizzle, static_masks
 from skymosaic.drizzle.missing_pixels import key_of_missing
+from skymosaic.drizzle.product_headers import Origin, outline_of
 from skymosaic.drizzle.summaries import MaskSummary
 from skymosaic.errors import SkyError
-from skymosaic.evidence.reduction import Floats, reduce_image
+from skymosaic.evidence.reduction import Floats
 from skymosaic.host.counting import counted
 from skymosaic.methods import column
 from skymosaic.pipeline.images import images_of
+from skymosaic.pipeline.mosaic_files import publish
 from skymosaic.pipeline.results import DRIZZLE, AlignResult, DrizzleResult, Planned
+from skymosaic.pipeline.sentences.history import history_of, sky_of
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
@@ -56,21 +60,22 @@ def drizzle(
                 parameters,
                 given,
             )
-        bench.peak_memory = mosaic.peak_memory
-        for path in (mosaic.science, mosaic.weight):
-            path.rename(bench.out / path.name)
-        preview = f"{mosaic.science.name.removesuffix('_sci.fits')}_preview.fits"
-        small = reduce_image(
-            *map(fits.getdata, (bench.out / mosaic.science.name, bench.out / mosaic.weight.name))
+        origin = Origin(
+            method,
+            place.campaign,
+            bench.key,
+            history_of(
+                aligned.result,
+                planned.result,
+                "astrodrizzle",
+                sky_of(method, "astrodrizzle", ours=given is not None),
+            ),
         )
-        fits.writeto(bench.out / preview, small)
+        files = publish(bench, mosaic, origin, outline_of(mosaic.weight))
         return DrizzleResult(
             sky=mosaic.sky,
             checks=mosaic.checks,
-            science=mosaic.science.name,
-            weight=mosaic.weight.name,
-            preview=preview,
-            weight_checksum=astrodrizzle.weight_checksum(bench.out / mosaic.weight.name),
+            **asdict(files),
             differences=mosaic.differences,
             static=tell_static(method, mosaic.static),
         )

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from astropy.io import fits
-
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.checks.sample_window import choose_window
@@ -19,15 +17,16 @@ from skymosaic.drizzle.memory import memory_of, require_memory
 from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.onepass.differences import VERSION
 from skymosaic.drizzle.onepass.run import KeptMasks, Options, drizzle_all
+from skymosaic.drizzle.product_headers import Origin, outline_of
 from skymosaic.drizzle.request import Request
 from skymosaic.drizzle.summaries import MaskSummary
-from skymosaic.evidence.reduction import reduce_image
 from skymosaic.host import limits
 from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
-from skymosaic.methods import column
+from skymosaic.methods import OWN, column
 from skymosaic.pipeline.drizzle import tell_static
 from skymosaic.pipeline.images import images_of
+from skymosaic.pipeline.mosaic_files import MosaicFiles, publish
 from skymosaic.pipeline.results import (
     DRIZZLE,
     ONEPASS,
@@ -38,6 +37,7 @@ from skymosaic.pipeline.results import (
     Planned,
     as_run,
 )
+from skymosaic.pipeline.sentences.history import history_of, sky_of
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
@@ -112,17 +112,23 @@ def drizzle_all_methods(
                     mask_sources=campaign.sky.mask_sources,
                     swapped_footprints=campaign.sky.footprints == "swapped",
                     per_chip=campaign.sky.per_chip,
+                    errors=request.errors,
                     keep=KeptMasks(
                         bench.out / masks,
                         [e for e in images.exposures if e.rootname in sampled],
                     ),
                 ),
             )
-        static = tell_static("onepass", next(iter(mosaics.values())).static)
-        return OnepassResult(
-            {name: _publish(bench, run, static) for name, run in mosaics.items()},
-            KeptSample(window, masks),
-        )
+        first = next(iter(mosaics.values()))  # all have one weight map
+        static, outline = tell_static("onepass", first.static), outline_of(first.weight)
+        runs = {}
+        for name, run in mosaics.items():
+            method = choices[name].method
+            sky = sky_of(method, "onepass", ours=method in OWN)
+            history = history_of(aligned.result, planned.result, "onepass", sky)
+            origin = Origin(method or "given", place.campaign, bench.key, history)
+            runs[name] = _result(run, publish(bench, run, origin, outline), static)
+        return OnepassResult(runs, KeptSample(window, masks))
 
     return run_step(
         place,
@@ -146,6 +152,7 @@ def drizzle_all_methods(
             **({"mask_sources": VERSION} if campaign.sky.mask_sources else {}),
             # Who checks the mosaics cannot find the same cosmic rays again.
             **({"masks": "kept"} if pars.has_cr_steps(parameters) else {}),
+            **({"products": list(campaign.drizzle.products)} if campaign.drizzle.products else {}),
             **({"footprints": "swapped"} if campaign.sky.footprints == "swapped" else {}),
             "grid": grid.to_dict(),
             "astrodrizzle": parameters,
@@ -155,27 +162,12 @@ def drizzle_all_methods(
     )
 
 
-def _publish(
-    bench: Bench, mosaic: astrodrizzle.Drizzled, static: list[MaskSummary]
+def _result(
+    mosaic: astrodrizzle.Drizzled, files: MosaicFiles, static: list[MaskSummary]
 ) -> DrizzleResult:
-    """Move one mosaic's products to where they are published from; return their record."""
-    bench.peak_memory = max(bench.peak_memory, mosaic.peak_memory)
-    science, weight = (
-        path.rename(bench.out / path.name) for path in (mosaic.science, mosaic.weight)
-    )
-    context = mosaic.science.with_name(mosaic.science.name.replace("_sci.fits", "_ctx.fits"))
-    if context.exists():
-        context.rename(bench.out / context.name)
-    preview = f"{science.name.removesuffix('_sci.fits')}_preview.fits"
-    # Read strip by strip, and not mapped: pages of a mapped file count as the worker's memory.
-    with fits.open(science, memmap=False) as image, fits.open(weight, memmap=False) as weights:
-        fits.writeto(bench.out / preview, reduce_image(image[0].section, weights[0].section))
     return DrizzleResult(
         sky=mosaic.sky,
-        science=science.name,
-        weight=weight.name,
-        preview=preview,
-        weight_checksum=astrodrizzle.weight_checksum(weight),
+        **asdict(files),
         differences=mosaic.differences,
         footprints=mosaic.footprints,
         cosmic_rays=mosaic.cosmic_rays,

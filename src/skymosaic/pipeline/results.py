@@ -170,6 +170,8 @@ class DrizzleResult:
     """How cosmic rays were looked for once for all methods."""
     static: Omitted[list[MaskSummary]] = None
     """The static mask of each chip. Older versions wrote none."""
+    error: Omitted[str] = None
+    """Name of the error plane among the products, where one was asked for."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +258,7 @@ def as_run(done: Finished[OnepassResult], method: str) -> Finished[DrizzleResult
     """
     runs = done.result.runs
     result = runs[method]
-    own = {result.science, result.weight, result.preview}
+    own = {result.science, result.weight, result.preview, result.error}
     first = method == min(runs)  # of whatever order a manifest has them in
     return replace(
         done.with_result(result),

@@ -21,6 +21,7 @@ from skymosaic.report import figures, summary
 from skymosaic.report.card import Card
 from skymosaic.report.difference import difference
 from skymosaic.report.documents import as_json, markdown
+from skymosaic.report.footprint_files import write_footprints
 from skymosaic.report.invariants import Invariant, check_invariants, failures
 from skymosaic.report.matrix import scale_limit
 from skymosaic.report.mdrizsky import Runs, mdrizsky_table, write_table
@@ -30,6 +31,7 @@ from skymosaic.report.record import Report, RunRecord
 from skymosaic.report.residual_figures import residual_matrices, residual_vectors
 from skymosaic.report.sheets import sheets, write_sheets
 from skymosaic.report.verdict import card
+from skymosaic.sky.outline import Outline
 
 if TYPE_CHECKING:
     from skymosaic.evidence.evidence import Evidence
@@ -60,6 +62,8 @@ class ComparisonInput:
     evidence : Evidence or None
         What the exposures' overlaps say of the methods, and the advice; None where that was not
         measured.
+    outline : Outline or None
+        Of what the mosaics cover; None where it was not looked for.
     """
 
     runs: Runs
@@ -70,6 +74,7 @@ class ComparisonInput:
     image_unit: str = "electron / s"
     pairs: Mapping[tuple[str, str], float] = field(default_factory=dict)
     evidence: Evidence | None = None
+    outline: Outline | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,7 @@ def write_comparison(
         scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
             written = _write_all(scratch, report)
+            written += write_footprints(scratch, report.polygons, data.outline)
             files = _publish(written, folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)

@@ -124,7 +124,11 @@ class Finished(Generic[_Gives]):
 class Bench:
     """What the work of a step gets: a scratch folder, a folder for products, and its inputs."""
 
-    def __init__(self, place: Place, root: Path, tasks: Sequence[progress.Task] = ()) -> None:
+    def __init__(
+        self, place: Place, root: Path, tasks: Sequence[progress.Task] = (), key: str = ""
+    ) -> None:
+        self.key = key
+        """Of the step; empty where none is made."""
         self.scratch = root / "work"
         self.out = root / "out"
         self.peak_memory = 0
@@ -256,7 +260,7 @@ def _make(
             scratch.folder(place.scratch, step.name.replace("/", "-")) as root,
             _scratch_errors(place, step.name),
         ):
-            bench = Bench(place, root, tasks)
+            bench = Bench(place, root, tasks, wanted["key"])
             try:
                 result = results.as_plain(work(bench), step.gives)
             except UnreachableError:

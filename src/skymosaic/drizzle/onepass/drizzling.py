@@ -46,15 +46,15 @@ class DrizzledChips:
 
     def load(self, cut_out: CutOut) -> tuple[Singles, Singles]:
         """Return data and weights of a cut-out, mapped from their files."""
-        science, weight = (
-            np.load(self.folder / f"{cut_out.number}_{kind}.npy", mmap_mode="r")
-            for kind in ("sci", "wht")
-        )
-        return science, weight
+        return self.load_plane(cut_out, "sci"), self.load_plane(cut_out, "wht")
+
+    def load_plane(self, cut_out: CutOut, word: str) -> Singles:
+        """Return a plane of a cut-out: ``sci``, ``wht``, or ``var`` of weight times variance."""
+        return np.load(self.folder / f"{cut_out.number}_{word}.npy", mmap_mode="r")
 
     def remove(self) -> None:
         """Remove the files of the pixels, when the mosaics are made."""
-        for path in self.folder.glob("[0-9]*_[sw][ch][it].npy"):
+        for path in self.folder.glob("[0-9]*_[swv][cha][itr].npy"):
             path.unlink()
 
 

@@ -18,6 +18,7 @@ from skymosaic.drizzle.kept_masks import save_masks
 from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.differences import OnGrid, matched_on_grid
 from skymosaic.drizzle.onepass.drizzling import DrizzledChips, drizzling
+from skymosaic.drizzle.onepass.errors import add_errors
 from skymosaic.drizzle.onepass.frames import Prepared, prepare
 from skymosaic.drizzle.onepass.limits import require_linear
 from skymosaic.drizzle.onepass.mosaics import Headers, add_sky_keyword, make_headers, write_mosaics
@@ -65,6 +66,8 @@ class Options:
         Whether chips have skies of their own by this project's own methods.
     keep : KeptMasks or None
         Which masks are kept.
+    errors : bool
+        Whether each mosaic gets an error plane.
     """
 
     processes: int = 1
@@ -73,6 +76,7 @@ class Options:
     swapped_footprints: bool = False
     per_chip: PerChip = "auto"
     keep: KeptMasks | None = None
+    errors: bool = False
 
 
 PLAIN = Options()
@@ -130,7 +134,9 @@ def drizzle_all(
             raise InputError(f"{exposure.name} has no exposure time; leave it out")
     swapped = options.swapped_footprints
     prepared = prepare(
-        folder, log, exposures, choices, grid, parameters, swapped_footprints=swapped
+        *(folder, log, exposures, choices, grid, parameters),
+        swapped_footprints=swapped,
+        errors=options.errors,
     )
     frames = prepared.frames
     if (keep := options.keep) is not None:
@@ -150,6 +156,8 @@ def drizzle_all(
     with log.open("a") as file:
         file.write(_log_text(exposures, skies))
     mosaics = write_mosaics(frames, grid, chips, skies, outputs, headers)
+    if options.errors:
+        mosaics = add_errors(frames, grid, chips, mosaics)
     chips.remove()
     return _with_findings(mosaics, prepared, prepared.pixels.swapped_by_name() if swapped else None)
 

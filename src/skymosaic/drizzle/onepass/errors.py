@@ -1,0 +1,227 @@
+"""The error plane of a mosaic: the noise of each pixel, were it not shared with its neighbours.
+
+From the ERR extensions of the exposures, through the resampler that makes the mosaic. A pixel j of
+a chip, with weight ``w_j`` and variance ``v_j``, of which the share ``a_jk`` falls into pixel k of
+the mosaic, adds ``a_jk w_j^2 v_j / W_k^2`` to its variance, ``W_k = sum_j a_jk w_j``. These add up:
+the variance of a sum over a large aperture is the sum of the variances of its pixels, whatever the
+weights are (EXP or ERR). The rms of a single pixel is lower, by the factor of correlated noise: see
+Fruchter & Hook (2002, PASP 114, 144) and Casertano et al. (2000, AJ 120, 2747), appendix A.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from astropy.io import fits
+
+from skymosaic.drizzle.astrodrizzle import Drizzled
+from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.memory import ROWS
+from skymosaic.drizzle.onepass import products
+from skymosaic.drizzle.onepass.drizzling import DrizzledChips, call_drizzlepac
+from skymosaic.drizzle.onepass.frames import Frames
+from skymosaic.drizzle.onepass.sums import CutOut, Singles
+
+PLACES = 8
+"""Places of the mosaic where the correlation is computed, at most."""
+_CHIPS = 16
+"""Chips that are looked at in a place, at most: with more the correlation changes no more."""
+_REACH = 33  # pixels around a place that are looked at
+_TRIES = 50
+
+LoadPlane = Callable[[CutOut, str], Singles]
+"""Gives a plane of a cut-out by its word: ``sci``, ``wht``, ``var``."""
+
+
+@dataclass(frozen=True)
+class CorrelatedNoise:
+    """How the noise of neighbouring pixels is correlated.
+
+    Parameters
+    ----------
+    correlation : float
+        The error of a pixel over the rms of its noise: R of Casertano et al. (2000).
+    limit : float
+        The rms of sums in very large apertures over the root of the summed squares of their errors.
+    radii : sequence of float
+        Of apertures, pixels of the mosaic.
+    factors : sequence of float
+        The same as `limit` for apertures of these radii.
+    """
+
+    correlation: float
+    limit: float
+    radii: Sequence[float]
+    factors: Sequence[float]
+
+    def cards(self) -> list[tuple[str, float, str]]:
+        """Return it as cards of a header."""
+        cards = [
+            ("NOISCORR", self.correlation, "error of a pixel / rms of its noise (R)"),
+            ("NOISFLIM", self.limit, "rms / stated, sums in large apertures"),
+        ]
+        for number, (radius, factor) in enumerate(zip(self.radii, self.factors, strict=True), 1):
+            cards.append((f"NOISRAD{number}", radius, "radius of an aperture, pixels"))
+            cards.append((f"NOISFAC{number}", factor, "rms / stated, sums in this aperture"))
+        return [(name, round(value, 5), comment) for name, value, comment in cards]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A pixel of the mosaic, from 0, and the numbers of the chips that may reach its window."""
+
+    column: int
+    row: int
+    chips: Sequence[int]
+
+
+HISTORY = (
+    "ERR: 1 sigma of each pixel, from the ERR extensions of the exposures, as",
+    "if its noise were not shared with its neighbours. Stated of a sum in an",
+    "aperture: the root of the sum of ERR^2. Its rms is that times NOISFACn",
+    "for an aperture of radius NOISRADn, times NOISFLIM for very large ones.",
+    "The rms of the noise of a single pixel is ERR / NOISCORR.",
+)
+
+
+def choose_places(
+    cut_outs: Sequence[CutOut], load: LoadPlane, shape: tuple[int, int]
+) -> list[Place]:
+    """Choose places that have weight, at random among the pixels of all chips.
+
+    They are drawn by a generator that always begins the same, so the same mosaic has the same.
+
+    Parameters
+    ----------
+    cut_outs : sequence of CutOut
+        Of all chips.
+    load : callable
+        Gives their planes.
+    shape : (int, int)
+        Columns and rows of the mosaic.
+    """
+    random = np.random.default_rng(1)
+    filled = [one for one in cut_outs if one.columns > 0 and one.rows > 0]
+    found: list[Place] = []
+    for _ in range(_TRIES if filled else 0):
+        one = filled[random.integers(len(filled))]
+        column, row = random.integers(one.columns), random.integers(one.rows)
+        if not load(one, "wht")[row, column] > 0:
+            continue
+        x, y = one.x + int(column), one.y + int(row)
+        near = [
+            other.number
+            for other in filled
+            if other.x - _REACH < x < other.x + other.columns + _REACH
+            and other.y - _REACH < y < other.y + other.rows + _REACH
+        ]
+        if len(near) > _CHIPS:
+            near = sorted(random.choice(near, _CHIPS, replace=False).tolist())
+        found.append(Place(x, y, near))
+        if len(found) == PLACES:
+            break
+    return found
+
+
+def error_bands(
+    shape: tuple[int, int],
+    cut_outs: Sequence[CutOut],
+    load: LoadPlane,
+    *,
+    rows: int = ROWS,
+    scale: float = 1.0,
+) -> Iterator[tuple[int, Singles]]:
+    """Sum the error plane, some rows at a time: the first row, and the rows.
+
+    NaN where there is no weight, and where a pixel that is used has no error.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Columns, rows of the mosaic.
+    cut_outs : sequence of CutOut
+        All chips.
+    load : callable
+        Gives weight and variance (``var``: the weighted mean of weight times variance).
+    rows : int
+        Rows of a band.
+    scale : float
+        What the mosaics are multiplied with.
+    """
+    for first in range(0, shape[1], rows):
+        last = min(first + rows, shape[1])
+        weight, total = (np.zeros((last - first, shape[0])) for _ in range(2))
+        for one in cut_outs:
+            if not one.meets(first, last):
+                continue
+            top, bottom = max(first, one.y), min(last, one.y + one.rows)
+            here = np.s_[top - first : bottom - first, one.x : one.x + one.columns]
+            own = load(one, "wht")[top - one.y : bottom - one.y].astype(np.float64)
+            variance = load(one, "var")[top - one.y : bottom - one.y]
+            weight[here] += own
+            total[here] += np.where(own > 0, variance, np.float32(0)) * own
+        seen = weight > 0
+        error = np.full(weight.shape, np.nan)
+        error[seen] = scale * np.sqrt(total[seen]) / weight[seen]
+        yield first, error.astype(np.float32)
+
+
+def add_errors(
+    frames: Frames, grid: Grid, chips: DrizzledChips, mosaics: Mapping[str, Drizzled]
+) -> dict[str, Drizzled]:
+    """Write the error plane of each mosaic beside it: they are all the same.
+
+    Parameters
+    ----------
+    frames, grid, chips
+        As for `mosaics.sum_mosaics`; the chips have their variances.
+    mosaics : mapping of str to Drizzled
+        By name.
+
+    Raises
+    ------
+    DrizzleError
+        The correlation of the noise could not be computed.
+    """
+    noise = _correlation(frames, grid, chips)
+    columns, rows = grid.shape
+    files, written = {}, {}
+    for name, mosaic in mosaics.items():
+        path = mosaic.science.with_name(mosaic.science.name.replace("_sci.fits", "_err.fits"))
+        header = _header(fits.getheader(mosaic.science), path.name, noise)
+        files[name] = products.ImageFile(path, header, (rows, columns))
+        written[name] = replace(mosaic, error=path)
+    counts = frames.final["units"] == "counts"
+    scale = sum(exposure.exptime for exposure in frames.exposures) if counts else 1.0
+    for first, part in error_bands(grid.shape, chips.cut_outs, chips.load_plane, scale=scale):
+        for file in files.values():
+            file.write(first, part)
+    for file in files.values():
+        file.finish()
+    return written
+
+
+def _correlation(frames: Frames, grid: Grid, chips: DrizzledChips) -> CorrelatedNoise | None:
+    places = choose_places(chips.cut_outs, chips.load_plane, grid.shape)
+    if not places:
+        return None
+    call = call_drizzlepac(
+        *("onepass_noise", frames, grid, frames.exposures),
+        extvers=[[chip.extver for chip in exposure.chips] for exposure in frames.exposures],
+        places=[asdict(place) for place in places],
+    )
+    return CorrelatedNoise(**call.value) if call.value["factors"] is not None else None
+
+
+def _header(science: fits.Header, name: str, noise: CorrelatedNoise | None) -> fits.Header:
+    header = science.copy()
+    header["EXTNAME"] = "ERR"
+    if "FILENAME" in header:
+        header["FILENAME"] = name
+    for card in () if noise is None else noise.cards():
+        header.append(card)
+    for line in HISTORY:
+        header.add_history(line)
+    return header

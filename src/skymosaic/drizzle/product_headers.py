@@ -1,0 +1,174 @@
+"""What the files of a mosaic say of themselves: where they come from, what they cover, checksums.
+
+Both engines' files pass here before they are published. Their pixels are copied byte by byte, some
+at a time: of a mosaic that was mapped or read whole, the pages would count as a worker's memory.
+That is also why the checksums are computed here, and not by astropy, which needs all pixels.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from astropy.io import fits
+from astropy.io.fits.verify import VerifyWarning
+from astropy.wcs import WCS
+
+from skymosaic.sky.outline import Outline, any_in_blocks, trace
+from skymosaic.versions import versions
+
+_BLOCK = 2880
+_CHUNK = 1000 * _BLOCK
+_HISTORY = 72  # characters of a card
+_SIDE = 2048  # of the mask that an outline is traced on, pixels
+_ZEROS = "0" * 16
+_CHECKSUMS = ("CHECKSUM", "DATASUM")
+# Characters between the digits and the letters of ASCII, which no CHECKSUM has.
+_EXCLUDED = frozenset((*range(0x3A, 0x41), *range(0x5B, 0x61)))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a mosaic comes from.
+
+    Parameters
+    ----------
+    method : str
+        The sky method.
+    campaign : str
+        Name of the campaign; of a group with its program's.
+    key : str
+        Key of the step that made it: the SHA-256 of all that it depends on.
+    history : sequence of str
+        What was done, in plain words: a paragraph each.
+    """
+
+    method: str
+    campaign: str
+    key: str
+    history: Sequence[str] = ()
+
+
+def outline_of(weight: Path) -> Outline:
+    """Return the outline of the pixels that have weight.
+
+    Parameters
+    ----------
+    weight : Path
+        The weight map, with its WCS; read some rows at a time.
+    """
+    with fits.open(weight, memmap=False) as hdus:
+        rows, columns = hdus[0].shape
+        block = -(-max(rows, columns) // _SIDE)
+        mask = any_in_blocks(
+            (hdus[0].section[first : first + block] > 0 for first in range(0, rows, block)), block
+        )
+        return trace(mask, WCS(hdus[0].header), block)
+
+
+def complete(path: Path, origin: Origin | None = None, outline: Outline | None = None) -> None:
+    """Write into a file where it comes from and what it covers, and checksums of all its HDUs.
+
+    Its pixels and its other keywords stay as they are, and the same file with the same origin
+    becomes the same bytes: no time is written.
+
+    Parameters
+    ----------
+    path : Path
+        A FITS file; it is replaced.
+    origin : Origin or None
+        For its primary header; None: nothing is said of it.
+    outline : Outline or None
+        For S_REGION of its primary header; None: none.
+    """
+    # A compressed image is a table in the file, which is what its checksums are of.
+    with fits.open(path, memmap=False, disable_image_compression=True) as hdus:
+        units = [(hdu.header.copy(), hdu.fileinfo()) for hdu in hdus]
+    if origin is not None:
+        _add_origin(units[0][0], origin)
+    if outline is not None and outline.outer:
+        units[0][0].remove("S_REGION", ignore_missing=True, remove_all=True)
+        units[0][0].append(("S_REGION", outline.s_region()))
+    whole = path.with_name(path.name + ".complete")
+    with path.open("rb") as old, whole.open("wb") as new:
+        for header, place in units:
+            _write_unit(header, old, place["datLoc"], place["datSpan"], new)
+    whole.replace(path)
+
+
+def _add_origin(header: fits.Header, origin: Origin) -> None:
+    known = versions()
+    for name, value, comment in (
+        ("SKYMETH", origin.method, "sky method of this mosaic"),
+        ("CAMPAIGN", origin.campaign, "skymosaic's campaign"),
+        ("STEPKEY", origin.key, ""),
+        ("SKYMVER", known["skymosaic"], "version of skymosaic"),
+        ("DRZPVER", known["drizzlepac"], "version of drizzlepac"),
+    ):
+        header.remove(name, ignore_missing=True, remove_all=True)
+        header.append((name, value, comment) if comment else (name, value))
+    for paragraph in origin.history:
+        for line in textwrap.wrap(paragraph, _HISTORY):
+            header.add_history(line)
+
+
+def _write_unit(header: fits.Header, old: BinaryIO, start: int, size: int, new: BinaryIO) -> None:
+    """Write an HDU with its checksums, its data copied from another file."""
+    for name in _CHECKSUMS:
+        header.remove(name, ignore_missing=True, remove_all=True)
+    header.append(("CHECKSUM", _ZEROS, "HDU checksum"))
+    header.append(("DATASUM", "0", "data unit checksum"))
+    begin = new.tell()
+    new.write(_as_bytes(header))
+    data = 0
+    old.seek(start)
+    while size:
+        chunk = old.read(min(size, _CHUNK))
+        data, size = _sum(chunk, data), size - len(chunk)
+        new.write(chunk)
+    end = new.tell()
+    header["DATASUM"] = str(data)
+    header["CHECKSUM"] = _encoded(_sum(_as_bytes(header), data))
+    new.seek(begin)
+    new.write(_as_bytes(header))
+    new.seek(end)
+
+
+def _as_bytes(header: fits.Header) -> bytes:
+    with warnings.catch_warnings():
+        # Beside a long name of a campaign there is no room for all of its comment.
+        warnings.filterwarnings("ignore", "Card is too long", VerifyWarning)
+        return bytes(header.tostring().encode("ascii"))
+
+
+def _sum(data: bytes, total: int = 0) -> int:
+    """Return the sum of 32-bit words in ones' complement, after another one."""
+    total += int(np.frombuffer(data, dtype=">u4").sum(dtype=np.uint64))
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return total
+
+
+def _encoded(total: int) -> str:
+    """Return CHECKSUM of an HDU whose sum it was with zeros in its place.
+
+    FITS Standard 4.0, appendix J: the complement of each byte as four characters whose sum it is,
+    none of them between the digits and the letters, turned by one place.
+    """
+    found = [""] * 16
+    for place, byte in enumerate((~total & 0xFFFFFFFF).to_bytes(4, "big")):
+        quarter, rest = divmod(byte, 4)
+        four = [quarter + rest + 0x30, *(quarter + 0x30,) * 3]
+        while _EXCLUDED.intersection(four):
+            for one in (0, 2):
+                if _EXCLUDED.intersection(four[one : one + 2]):
+                    four[one] += 1
+                    four[one + 1] -= 1
+        for one, character in enumerate(four):
+            found[4 * one + place] = chr(character)
+    return "".join([found[-1], *found[:-1]])

@@ -1,0 +1,103 @@
+"""Products that say what they are, of both engines: headers, checksums, footprints."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from skymosaic.methods import METHODS, column
+from skymosaic.versions import versions
+from tests.conftest import manifests, skymosaic, write_campaign
+
+
+def require_clean(paths: Sequence[Path]) -> None:
+    """Let the real fitscheck look at files; each has checksums, and they are right."""
+    command = [Path(sys.executable).with_name("fitscheck"), "-v", *paths]
+    checked = subprocess.run(command, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def require_origin(path: Path, campaign: str, method: str, key: str) -> fits.Header:
+    header = fits.getheader(path)
+    assert header["SKYMETH"] == method
+    assert header["CAMPAIGN"] == campaign
+    assert header["STEPKEY"] == key
+    assert header["SKYMVER"] == versions()["skymosaic"]
+    assert header["DRZPVER"] == versions()["drizzlepac"]
+    return header
+
+
+def inside(header: fits.Header, shape: tuple[int, int]) -> np.ndarray:
+    """Return which pixel centres S_REGION holds, as drizzlepac and MAST read it."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    found = np.zeros(shape, dtype=bool)
+    for text in header["S_REGION"].split("POLYGON ICRS ")[1:]:
+        ring = np.array(text.split(), dtype=float).reshape(-1, 2)
+        px, py = WCS(header).all_world2pix(ring, 0).T
+        odd = np.zeros(shape, dtype=bool)
+        for x0, y0, x1, y1 in zip(px[:-1], py[:-1], px[1:], py[1:], strict=True):
+            if y0 != y1:
+                odd ^= ((y0 > y) != (y1 > y)) & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
+        found |= odd
+    return found
+
+
+def require_footprint(header: fits.Header, weight: Path) -> None:
+    seen = fits.getdata(weight) > 0
+    off = inside(header, seen.shape) != seen
+    assert off.sum() < 0.02 * seen.sum()  # edges, and bad pixels
+
+
+def test_mosaics_of_astrodrizzle_say_what_they_are(small: Path) -> None:
+    for method in METHODS:
+        folder = small / "runs" / column(method)
+        key = manifests(small)[f"runs/{column(method)}"]["key"]
+        [science], [weight] = folder.glob("*_sci.fits"), folder.glob("*_wht.fits")
+        for path in (science, weight):
+            header = require_origin(path, "small", method, key)
+            require_footprint(header, weight)
+        told = " ".join(fits.getheader(science)["HISTORY"])
+        assert f"sky: {method}, measured and subtracted by AstroDrizzle" in told
+        assert "TweakReg aligned 9 tiles to ibxl54030" in told
+        require_clean(sorted(folder.glob("*.fits")))
+
+
+@pytest.mark.slow
+def test_mosaics_of_onepass_say_what_they_are(simulated_files: Path, tmp_path: Path) -> None:
+    file = write_campaign(
+        tmp_path / "one.yaml",
+        source={"kind": "directory", "path": str(simulated_files)},
+        align="none",
+        drizzle={"engine": "onepass", "parameters": {"context": True}},
+        sky={
+            "methods": ["match", "globalmin+match-differences"],
+            "variants": {"mode": {"method": "localmin", "parameters": {"skystat": "mode"}}},
+        },
+    )
+    stores = [tmp_path / "store", tmp_path / "again"]
+    for store in stores:
+        ended = skymosaic("run", file, "--store", store, "--workers", "2")
+        assert ended.code == 0, ended.err
+    folder = stores[0] / "one"
+    manifest = manifests(folder)["runs/onepass"]
+    methods = {"match": "match", "variant:mode": "localmin"}
+    for name, run in manifest["result"]["runs"].items():
+        science = folder / "runs" / "onepass" / run["science"]
+        weight = science.with_name(run["weight"])
+        context = science.with_name(science.name.replace("_sci", "_ctx"))
+        for path in (science, weight, context):
+            header = require_origin(path, "one", methods.get(name, name), manifest["key"])
+            require_footprint(header, weight)
+        assert "align: none" in " ".join(fits.getheader(science)["HISTORY"])
+    made = sorted((folder / "runs" / "onepass").glob("*.fits"))
+    assert len(made) == 3 * 4 + 1
+    require_clean([path for path in made if not path.name.endswith("_masks.fits")])
+    for path in made:  # made elsewhere at another time
+        assert (stores[1] / path.relative_to(stores[0])).read_bytes() == path.read_bytes()
