@@ -21,7 +21,7 @@ ALL_FILES = {
     *(f"{name}.ecsv" for name in TABLES),
     *("mdrizsky.csv", "blink.gif", "thumbnail.png", "advice.json"),
     *(f"preview_{method}.png" for method in ("localmin", "match", "globalmin", "globalmin_match")),
-    *("report.html", "report.json", "report.md"),
+    *("report.html", "report.json", "report.md", "footprints.reg"),
 }
 
 
