@@ -45,6 +45,9 @@ class Mosaic:
     unit: str
     """Such as ``ELECTRONS/S``."""
     header: fits.Header
+    error: NDArray[np.float32] | None = None
+    """1 sigma of each pixel were its noise not correlated, in `unit`; None without
+    ``drizzle.products: [err]``."""
 
     def __repr__(self) -> str:
         rows, columns = self.data.shape
@@ -193,7 +196,7 @@ class Run:
         return self._assembled_tables[name]
 
     def mosaic(self, method: str) -> Mosaic:
-        """Return the mosaic of a sky method with its weight map.
+        """Return the mosaic of a sky method with its weight map and, where made, its error plane.
 
         Raises
         ------
@@ -202,7 +205,7 @@ class Run:
         """
         run = self._require_method(method)
         header = fits.Header()
-        data = self._image(run.products[run.result.science], header)
+        data, error = self._image(run.products[run.result.science], header), run.result.error
         return Mosaic(
             method=method,
             data=data,
@@ -210,6 +213,7 @@ class Run:
             wcs=WCS(header),
             unit=str(header.get("BUNIT", "")),
             header=header,
+            error=None if error is None else self._image(run.products[error]),
         )
 
     def preview(self, method: str) -> NDArray[np.float32]:

@@ -75,7 +75,7 @@ def test_mosaics_of_onepass_say_what_they_are(simulated_files: Path, tmp_path: P
         tmp_path / "one.yaml",
         source={"kind": "directory", "path": str(simulated_files)},
         align="none",
-        drizzle={"engine": "onepass", "parameters": {"context": True}},
+        drizzle={"engine": "onepass", "parameters": {"context": True}, "products": ["err"]},
         sky={
             "methods": ["match", "globalmin+match-differences"],
             "variants": {"mode": {"method": "localmin", "parameters": {"skystat": "mode"}}},
@@ -92,12 +92,17 @@ def test_mosaics_of_onepass_say_what_they_are(simulated_files: Path, tmp_path: P
         science = folder / "runs" / "onepass" / run["science"]
         weight = science.with_name(run["weight"])
         context = science.with_name(science.name.replace("_sci", "_ctx"))
-        for path in (science, weight, context):
+        error = science.with_name(run["error"])
+        assert fits.getheader(error)["BUNIT"] == fits.getheader(science)["BUNIT"]
+        seen = fits.getdata(weight) > 0
+        np.testing.assert_array_equal(np.isfinite(fits.getdata(error)), seen)
+        assert 1.0 < fits.getheader(error)["NOISCORR"] < 2.5
+        for path in (science, weight, context, error):
             header = require_origin(path, "one", methods.get(name, name), manifest["key"])
             require_footprint(header, weight)
         assert "align: none" in " ".join(fits.getheader(science)["HISTORY"])
     made = sorted((folder / "runs" / "onepass").glob("*.fits"))
-    assert len(made) == 3 * 4 + 1
+    assert len(made) == 3 * 5 + 1
     require_clean([path for path in made if not path.name.endswith("_masks.fits")])
     for path in made:  # made elsewhere at another time
         assert (stores[1] / path.relative_to(stores[0])).read_bytes() == path.read_bytes()
