@@ -17,8 +17,8 @@ def test_many_dithers_have_the_correlation_of_the_papers(ratio: float, pixfrac: 
     """Casertano et al. (2000), A20; Fruchter & Hook (2002), 10: exposures at all fractions."""
     side = int(70 * ratio) + 8
     chips = []
-    for x, y in np.ndindex(4, 4):
-        shift = -3 - (np.array([x, y]) + 0.4) / (4 * ratio)
+    for x, y in np.ndindex(5, 5):
+        shift = -3 - (np.array([x, y]) + 0.3) / (5 * ratio)
         affine = np.array([[1 / ratio, 0, shift[0]], [0, 1 / ratio, shift[1]]])
         shares = kernel_matrix(affine, (side, side), ratio, kernel="square", pixfrac=pixfrac)
         assert shares.max() <= 1.0
@@ -26,7 +26,7 @@ def test_many_dithers_have_the_correlation_of_the_papers(ratio: float, pixfrac: 
     correlation, limit, *factors = window_factors(chips)
     r = pixfrac / ratio
     expected = r / (1 - 1 / (3 * r)) if r >= 1 else 1 / (1 - r / 3)
-    assert correlation == pytest.approx(expected, rel=0.01)
+    assert correlation == pytest.approx(expected, rel=0.025)
     assert limit == pytest.approx(1.0, abs=0.005)
     assert factors == sorted(factors)
     assert factors[-1] == pytest.approx(1.0, abs=0.02)
