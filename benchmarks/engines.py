@@ -128,6 +128,74 @@ def compare(plain: Path, ours: Path) -> dict[str, float]:
     return worst
 
 
+def jobs_of(options: argparse.Namespace, names: list[str], grid: dict) -> dict[str, tuple]:
+    """Return the script of each side, and what it is given."""
+    parameters = pars.for_method(pars.resolve(CHOICE), Grid.from_call(grid).final_parameters(), "")
+    parameters.pop("skymethod")
+    jobs: dict[str, tuple] = {}
+    if not options.no_plain:
+        jobs["plain"] = (PLAIN, [names, parameters, METHODS])
+    chosen = {"onepass": METHODS}
+    if options.with_differences:
+        chosen |= {"match-differences": [*METHODS, "match-differences"], "differences": ALL}
+    for side, methods in chosen.items():
+        jobs[side] = (ONEPASS, [names, pars.resolve(CHOICE), methods, grid])
+    return jobs
+
+
+def run_all(jobs: dict[str, tuple], repeats: int, data: Path, scratch: Path) -> dict[str, list]:
+    """Run each side so many times; return what was measured of each run."""
+    runs: dict[str, list[dict]] = {side: [] for side in jobs}
+    for repeat in range(repeats):
+        # Each repeat starts with the other side, so that a slow minute hits both alike.
+        for side in sorted(jobs, reverse=repeat % 2 == 0):
+            script, job = jobs[side]
+            shutil.rmtree(scratch / side, ignore_errors=True)
+            found = run_side(script, job, data, scratch / side)
+            runs[side].append(found)
+            print(f"{side:<8} {json.dumps(found)}", flush=True)
+    return runs
+
+
+def summary(runs: dict[str, list[dict]], names: list[str], worst: dict | None) -> dict:
+    """Return the figures of all runs; `worst`: as from `compare`, where plain was run."""
+    median = {
+        side: {
+            kind: statistics.median(run[kind] for run in each) for kind in ("warm", "cold", "cpu")
+        }
+        for side, each in runs.items()
+    }
+    cost = {
+        side: {kind: round(value / median["onepass"][kind], 3) for kind, value in its.items()}
+        for side, its in median.items()
+        if side in ("differences", "match-differences")
+    }
+    figures = {
+        "exposures": len(names),
+        "repeats": len(runs["onepass"]),
+        "load": round(os.getloadavg()[1], 1),
+        "seconds": {s: {k: round(v, 1) for k, v in m.items()} for s, m in median.items()},
+        "peak_memory_mb": {
+            side: round(max(run["memory"] for run in each) / 1e6) for side, each in runs.items()
+        },
+        "own_methods_to_four": cost or None,
+    }
+    if worst is None:
+        return figures
+    ratios = {kind: median["plain"][kind] / median["onepass"][kind] for kind in median["plain"]}
+    match = statistics.median(run["walls"]["match"] for run in runs["plain"])
+    targets = TARGETS.get(len(names))
+    return figures | {
+        "ratios": {kind: round(value, 2) for kind, value in ratios.items()},
+        "targets_warm_cold": targets,
+        "targets_met": None
+        if targets is None
+        else [ratios["warm"] >= targets[0], ratios["cold"] >= targets[1]],
+        "all_methods_to_one_plain_match": round(median["onepass"]["warm"] / match, 2),
+        "largest_differences": worst,
+    }
+
+
 def main() -> None:
     """Measure both sides and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -145,79 +213,10 @@ def main() -> None:
             return
         grid = plan(data, names, scratch)
         process.close()
-        parameters = pars.for_method(
-            pars.resolve(CHOICE), Grid.from_call(grid).final_parameters(), ""
-        )
-        parameters.pop("skymethod")
-        jobs = {
-            "plain": (PLAIN, [names, parameters, METHODS]),
-            "onepass": (ONEPASS, [names, pars.resolve(CHOICE), METHODS, grid]),
-            "match-differences": (
-                ONEPASS,
-                [names, pars.resolve(CHOICE), [*METHODS, "match-differences"], grid],
-            ),
-            "differences": (ONEPASS, [names, pars.resolve(CHOICE), ALL, grid]),
-        }
-        if options.no_plain:
-            del jobs["plain"]
-        if not options.with_differences:
-            del jobs["differences"], jobs["match-differences"]
-        runs: dict[str, list[dict]] = {side: [] for side in jobs}
-        for repeat in range(options.repeats):
-            # Each repeat starts with the other side, so that a slow minute hits both alike.
-            for side in sorted(jobs, reverse=repeat % 2 == 0):
-                script, job = jobs[side]
-                shutil.rmtree(scratch / side, ignore_errors=True)
-                found = run_side(script, job, data, scratch / side)
-                runs[side].append(found)
-                print(f"{side:<8} {json.dumps(found)}", flush=True)
-        worst = None
-        if not options.no_plain:
-            worst = compare(scratch / "plain", scratch / "onepass")
-    median = {
-        side: {
-            kind: statistics.median(run[kind] for run in each) for kind in ("warm", "cold", "cpu")
-        }
-        for side, each in runs.items()
-    }
-    cost = {
-        side: {kind: round(value / median["onepass"][kind], 3) for kind, value in its.items()}
-        for side, its in median.items()
-        if side in ("differences", "match-differences")
-    }
-    if options.no_plain:
-        memory = {
-            side: round(max(run["memory"] for run in each) / 1e6) for side, each in runs.items()
-        }
-        seconds = {s: {k: round(v, 1) for k, v in m.items()} for s, m in median.items()}
-        figures = {"exposures": len(names), "repeats": options.repeats, "seconds": seconds}
-        print(json.dumps({**figures, "peak_memory_mb": memory, "to_four_methods": cost}))
-        return
-    ratios = {kind: median["plain"][kind] / median["onepass"][kind] for kind in median["plain"]}
-    match = statistics.median(run["walls"]["match"] for run in runs["plain"])
-    targets = TARGETS.get(len(names))
-    print(
-        json.dumps(
-            {
-                "exposures": len(names),
-                "repeats": options.repeats,
-                "load": round(os.getloadavg()[1], 1),
-                "seconds": {s: {k: round(v, 1) for k, v in m.items()} for s, m in median.items()},
-                "peak_memory_mb": {
-                    side: round(max(run["memory"] for run in each) / 1e6)
-                    for side, each in runs.items()
-                },
-                "ratios": {kind: round(value, 2) for kind, value in ratios.items()},
-                "targets_warm_cold": targets,
-                "targets_met": None
-                if targets is None
-                else [ratios["warm"] >= targets[0], ratios["cold"] >= targets[1]],
-                "all_methods_to_one_plain_match": round(median["onepass"]["warm"] / match, 2),
-                "largest_differences": worst,
-                "own_methods_to_four": cost or None,
-            }
-        )
-    )
+        runs = run_all(jobs_of(options, names, grid), options.repeats, data, scratch)
+        sides = scratch / "plain", scratch / "onepass"
+        worst = None if options.no_plain else compare(*sides)
+    print(json.dumps(summary(runs, names, worst)))
 
 
 if __name__ == "__main__":

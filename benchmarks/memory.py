@@ -7,7 +7,7 @@ What is measured is the largest sum of proportional set sizes of the process and
 `skymosaic.drizzle.memory` has its constants from the table that this prints; the last column is
 what it projects now, without its margin.
 
-    python benchmarks/memory.py [--cases 4] [--folder FOLDER]
+    python benchmarks/memory.py [--only 1 6] [--folder FOLDER]
 
 With `--folder` the simulated exposures stay there, and are taken from there the next time.
 The last line is JSON.
@@ -156,7 +156,11 @@ def measure(
 def main() -> None:
     """Measure every case and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--cases", type=int, default=len(CASES), help="the first so many")
+    numbers = range(1, len(CASES) + 1)
+    parser.add_argument(
+        "--only", type=int, nargs="+", choices=numbers, default=numbers, metavar="N",
+        help="these cases alone, by their places in CASES, from 1",
+    )  # fmt: skip
     parser.add_argument("--folder", type=Path, help="where the exposures are kept")
     options = parser.parse_args()
     figures = []
@@ -167,7 +171,7 @@ def main() -> None:
             "  measured MB  projected MB",
             flush=True,
         )
-        for case in CASES[: options.cases]:
+        for case in (CASES[number - 1] for number in options.only):
             camera, exposures, engine, _, processes = case
             if camera == "wfc3-ir":
                 data, names = kept_exposures(options.folder or scratch, exposures // 9)
