@@ -54,7 +54,7 @@ from skymosaic.drizzle.onepass.differences import measure_patches
 from skymosaic.drizzle.onepass.run import drizzle_chips
 from skymosaic.drizzle.onepass.sky import SkySettings
 from skymosaic.drizzlepac_calls import process
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from skymosaic.sky.differences import centred, match_differences
 
 METHODS = ("localmin", "match", "globalmin+match", "match-differences", "Montage", "reproject")

@@ -38,7 +38,7 @@ from skymosaic.drizzle.depth import depth_of
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.order import decide
 from skymosaic.drizzlepac_calls import process
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from skymosaic.methods import METHODS, column
 
 ENGINES = ("astrodrizzle", "onepass")

@@ -39,7 +39,7 @@ from skymosaic.drizzle.onepass.differences import measure_patches
 from skymosaic.drizzle.onepass.run import drizzle_chips
 from skymosaic.drizzle.onepass.sky import SkySettings, measure_skies
 from skymosaic.drizzlepac_calls import process
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from skymosaic.sky.chips import match_chips
 
 WAYS = {"one sky": False, "auto": "auto", "a sky each": True}

@@ -66,7 +66,7 @@ drizzlepac_process.warm()
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.run import Options, drizzle_all
 from skymosaic.drizzle.onepass.choice import SkyChoice
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from skymosaic.methods import column
 here = Path()
 drizzlepac_process.call("versions", here, {}, here / "call.log")  # it has been imported

@@ -50,7 +50,9 @@ from skymosaic.drizzle.onepass.cosmic_rays import method_of
 from skymosaic.drizzle.onepass.run import Options, drizzle_all
 from skymosaic.drizzle.order import decide
 from skymosaic.drizzlepac_calls import process
-from skymosaic.hst.exposure import Exposure, read_exposure, write_frame
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.files import write_frame
+from skymosaic.hst.reading import read_exposure
 from skymosaic.methods import METHODS, column
 
 BRIGHT = 6.0  # sigma, from which on a cosmic ray counts

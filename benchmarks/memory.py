@@ -39,7 +39,7 @@ from skymosaic.drizzle.order import decide
 from skymosaic.drizzle.parameters import CR_STEPS, has_cr_steps, resolve
 from skymosaic.drizzlepac_calls import process as drizzlepac_process
 from skymosaic.evidence.reduction import reduce_image
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from skymosaic.methods import METHODS, column
 
 SAMPLE = 0.1  # s between two looks at the memory

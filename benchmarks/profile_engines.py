@@ -90,7 +90,7 @@ from skymosaic.drizzle.onepass import drizzling, run as onepass_run
 from skymosaic.drizzle.onepass import sums as onepass
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.choice import SkyChoice
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from skymosaic.methods import column
 time_all([
     ("resampling and mapping", "drizzlepac.cdriz:tdriz"),

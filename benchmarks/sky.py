@@ -42,7 +42,7 @@ from four_methods import kept_exposures
 from scipy.optimize import nnls
 
 from skymosaic.drizzle.onepass.sky import SkySettings, measure_skies
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 TARGETS = {72: 5.0, 720: 30.0}

@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from skymosaic.drizzle import static_masks
 from skymosaic.drizzle.onepass.sky import Exposures, SkySettings, measure_skies
-from skymosaic.hst.exposure import Exposure, read_exposure
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.reading import read_exposure
 from tests.frames import Frame
 from tests.many_frames import lattice, write_many
 

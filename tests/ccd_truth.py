@@ -19,7 +19,8 @@ from skymosaic.drizzle.onepass.cosmic_rays import find_cosmic_rays
 from skymosaic.drizzle.order import decide
 from skymosaic.drizzle.static_masks import masks_of_files
 from skymosaic.drizzlepac_calls import process
-from skymosaic.hst.exposure import Exposure, read_exposure
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.reading import read_exposure
 
 HIT = 6.0  # times the local noise: what counts as hit
 CLEAN = 1.0  # times the local noise: what counts as not hit

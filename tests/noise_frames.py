@@ -18,7 +18,7 @@ from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.parameters import final_of
 from skymosaic.drizzle.onepass.run import Options, drizzle_all
 from skymosaic.drizzlepac_calls.onepass_functions import drizzle_chip
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from tests.frames import plan
 
 RADII = (3, 10, 30)

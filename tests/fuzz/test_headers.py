@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from skymosaic.archive.directory import Directory
 from skymosaic.errors import InputError
-from skymosaic.hst.exposure import Exposure, read_exposure, with_health
+from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.health import Ignored
+from skymosaic.hst.reading import read_exposure, with_health
 from skymosaic.pipeline.inspection import Rules, find_refusal, inspection_table
 from tests.fuzz.limits import within
 from tests.unit.small_fits import write_exposure

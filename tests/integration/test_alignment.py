@@ -13,7 +13,7 @@ from skymosaic.archive.simulated.exposures import Simulation
 from skymosaic.archive.simulated.residuals import alignment_residuals
 from skymosaic.config import load_campaign
 from skymosaic.errors import AlignmentError
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from skymosaic.pipeline import sources
 
 FIVE_LINES = """\

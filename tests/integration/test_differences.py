@@ -18,7 +18,7 @@ from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.limits import require_linear
 from skymosaic.drizzle.onepass.run import Options, drizzle_all
 from skymosaic.drizzle.onepass.skies import AppliedSky
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from skymosaic.methods import METHODS, OWN, column
 from skymosaic.pipeline.differences import linear
 from tests.conftest import manifests, skymosaic, write_campaign

@@ -14,7 +14,8 @@ from stwcs.wcsutil import HSTWCS
 
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzlepac_calls import process
-from skymosaic.hst.exposure import read_exposure, write_frame
+from skymosaic.hst.files import write_frame
+from skymosaic.hst.reading import read_exposure
 
 
 @pytest.fixture(params=["sample_svm_flc.fits", "sample_ipppssoot_flc.fits"])

@@ -18,7 +18,8 @@ from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.run import Options, drizzle_all
 from skymosaic.errors import DrizzleError, SkyError
-from skymosaic.hst.exposure import Exposure, read_exposure
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.reading import read_exposure
 from skymosaic.methods import METHODS, column
 from tests.frames import Frame, plan, write_frames, write_two_chip_frames
 

@@ -21,7 +21,7 @@ from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.run import drizzle_all
 from skymosaic.drizzlepac_calls import process
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from skymosaic.hst.usable import warnings_of
 from tests.conftest import Ended, skymosaic
 from tests.frames import plan

@@ -20,7 +20,7 @@ from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.run import drizzle_all
 from skymosaic.drizzlepac_calls import process
 from skymosaic.errors import SkyError
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from tests.frames import Frame, write_frames, write_two_chip_frames
 
 FRAMES = [Frame(0, 0, sky=1.0), Frame(7, 5, sky=1.2), Frame(3, 9, sky=1.4)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from skymosaic.drizzle.onepass.sky import SkySettings, measure_skies
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from tests.conftest import REPOSITORY
 from tests.integration.test_real_data import EXPECTED
 

@@ -10,7 +10,8 @@ import pytest
 from astropy.io import fits
 
 from skymosaic.drizzle.onepass.sky import SkySettings, measure_skies, write_skyfile
-from skymosaic.hst.exposure import Exposure, read_exposure
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.reading import read_exposure
 from skymosaic.methods import METHODS
 from skymosaic.sky.matching import Skies
 from tests.frames import Frame, astrodrizzle, subtracted, write_frames, write_two_chip_frames

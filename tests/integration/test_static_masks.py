@@ -17,7 +17,8 @@ from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.run import drizzle_all
 from skymosaic.drizzle.static_masks import masks_of_files
-from skymosaic.hst.exposure import Exposure, read_exposure
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.reading import read_exposure
 from tests.frames import Frame, plan, write_frames, write_two_chip_frames
 from tests.integration.test_onepass import require_equal_products
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from skymosaic.drizzle.onepass.sky import Exposures, SkySettings, measure_skies
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from tests.conftest import environment, skymosaic, write_campaign
 from tests.frames import Frame, write_two_chip_frames
 

@@ -9,7 +9,7 @@ import pytest
 from skymosaic.align.align import align
 from skymosaic.config import Align
 from skymosaic.errors import AlignmentError
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from tests.unit.small_fits import write_drizzled, write_exposure
 
 

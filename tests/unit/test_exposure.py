@@ -11,7 +11,8 @@ from astropy.wcs import WCS
 
 from skymosaic.archive.simulated.exposures import Simulation, simulate_visit
 from skymosaic.errors import InputError
-from skymosaic.hst.exposure import Exposure, read_exposure, suffix_of
+from skymosaic.hst.exposure import Exposure, suffix_of
+from skymosaic.hst.reading import read_exposure
 from tests.unit.small_fits import SCALE, SIDE, wcs_keywords, write_drizzled, write_exposure
 
 BLOCK = 2880

@@ -21,7 +21,8 @@ from skymosaic.align.finding import (
 )
 from skymosaic.align.order import overlap_shares
 from skymosaic.errors import AlignmentError
-from skymosaic.hst.exposure import Exposure, read_exposure
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.reading import read_exposure
 from tests.unit.small_fits import write_drizzled
 
 SIDE, SIGMA = 400, 0.02

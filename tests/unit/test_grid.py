@@ -11,7 +11,7 @@ from astropy.wcs.utils import proj_plane_pixel_scales
 from skymosaic.config.drizzlepac_parameters import known_parameters
 from skymosaic.drizzle.grid import Grid, bound_output
 from skymosaic.errors import DrizzleError
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from tests.unit.small_fits import wcs_keywords, write_exposure
 
 GRID = Grid(crval=(85.25, -2.45), crpix=(2200.5, 1800.5), scale=0.12, rot=257.0, shape=(4400, 3600))

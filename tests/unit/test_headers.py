@@ -11,8 +11,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from skymosaic.errors import InputError
-from skymosaic.hst.exposure import read_exposure
 from skymosaic.hst.headers import TruncatedError, read_headers
+from skymosaic.hst.reading import read_exposure
 from tests.unit.small_fits import write_exposure
 
 WANTED = re.compile("LONG|NUMBER")

@@ -11,8 +11,9 @@ from astropy.io import fits
 
 from skymosaic.drizzle.order import flags_ignored
 from skymosaic.errors import InputError
-from skymosaic.hst.exposure import Exposure, read_exposure, with_health
+from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.health import Ignored, why_unmeasurable
+from skymosaic.hst.reading import read_exposure, with_health
 from skymosaic.hst.usable import warnings_of
 from skymosaic.pipeline.inspection import Rules, inspection_table, judge
 from tests.unit.small_fits import SIDE, write_drizzled, write_exposure

@@ -7,8 +7,8 @@ import pytest
 from astropy.io import fits
 
 from skymosaic.errors import InputError
-from skymosaic.hst.exposure import read_exposure
 from skymosaic.hst.imsets import split_imsets
+from skymosaic.hst.reading import read_exposure
 from tests.unit.small_fits import write_drizzled, write_exposure
 
 STIS = {"INSTRUME": "STIS", "DETECTOR": "CCD", "FILTER": "Clear", "EXPTIME": None}

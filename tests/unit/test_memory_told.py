@@ -18,7 +18,7 @@ from skymosaic.drizzle.expected import of_campaign, work_at_hand
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.memory import Engine, Work, memory_of, require_memory
 from skymosaic.drizzle.request import Request
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from skymosaic.runs import preparation
 from skymosaic.runs.driver import drive
 from skymosaic.steps.step import Place

@@ -12,8 +12,9 @@ from astropy.io import fits
 from skymosaic.drizzle.missing_pixels import fill_missing, key_of_missing
 from skymosaic.drizzle.static_masks import masks_of_files
 from skymosaic.errors import InputError
-from skymosaic.hst.exposure import Exposure, read_exposure, with_health
+from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.health import Ignored
+from skymosaic.hst.reading import read_exposure, with_health
 from tests.unit.small_fits import write_exposure
 
 OFF = {"driz_cr": False, "resetbits": "0", "sky_bits": "0", "final_bits": "64"}

@@ -17,7 +17,7 @@ from skymosaic.archive.simulated.drizzled import parameters
 from skymosaic.archive.simulated.exposures import Simulation, simulate_visit, visit_files
 from skymosaic.archive.simulated.names import CCDS
 from skymosaic.errors import CampaignError
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 
 SEED = 7
 STEP = 0.02

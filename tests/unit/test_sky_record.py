@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from skymosaic.drizzle.astrodrizzle import forget_sky
 from skymosaic.drizzle.sky_record import read_sky, same_sky
 from skymosaic.errors import SkyError
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from tests.unit.small_fits import write_exposure
 
 

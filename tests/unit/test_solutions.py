@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from skymosaic.align.solutions import kinds_of, mixed_as_they_are, mixed_in_tiles
-from skymosaic.hst.exposure import Exposure, read_exposure
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.reading import read_exposure
 from tests.unit.small_fits import wcs_keywords, write_drizzled, write_exposure
 
 IDC = "IDC_w3m18525i"

@@ -18,7 +18,8 @@ from skymosaic.drizzle.order import StaticChoice, decide
 from skymosaic.drizzle.static_masks import flag_repeated, masks_of_files, refusal, warning
 from skymosaic.drizzle.summaries import MaskSummary
 from skymosaic.errors import CampaignError, DrizzleError, SkyError
-from skymosaic.hst.exposure import Exposure, read_exposure
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.reading import read_exposure
 from skymosaic.pipeline.comparison import result_settings
 from skymosaic.pipeline.plan import _static_rule
 from skymosaic.pipeline.results import DrizzleResult, RecordedRule

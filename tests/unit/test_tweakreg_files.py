@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from skymosaic.align import tweakreg
 from skymosaic.align.tweakreg import name_original, read_shifts, unused_name, wcs_names
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from tests.unit.small_fits import write_drizzled, write_exposure
 
 PUBLISHED = (

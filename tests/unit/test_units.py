@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.skies import find_skies
-from skymosaic.hst.exposure import Chip, Exposure, read_exposure
+from skymosaic.hst.exposure import Chip, Exposure
+from skymosaic.hst.reading import read_exposure
 from skymosaic.hst.units import header_unit, with_seconds
 from skymosaic.methods import METHODS
 from skymosaic.report.documents import document, markdown

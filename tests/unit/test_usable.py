@@ -9,7 +9,8 @@ import pytest
 from astropy.io import fits
 
 from skymosaic.errors import InputError
-from skymosaic.hst.exposure import Exposure, read_exposure
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.reading import read_exposure
 from skymosaic.hst.usable import (
     Allowed,
     left_out,

@@ -25,8 +25,10 @@ from skymosaic.errors import InputError, SkymosaicError
 from skymosaic.host import scratch
 from skymosaic.host.counting import counted
 from skymosaic.host.disk import no_space
-from skymosaic.hst.exposure import Exposure, read_exposure, require_file
+from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.facts import FACTS_BYTES, read_facts
+from skymosaic.hst.files import require_file
+from skymosaic.hst.reading import read_exposure
 from skymosaic.hst.usable import Allowed, left_out, why_refused
 
 log = logging.getLogger(__name__)

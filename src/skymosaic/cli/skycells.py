@@ -120,7 +120,7 @@ def _touched(files: Sequence[Path], scale: Scale | None, margin: int) -> list[_L
     """Return the cells of each scale that files touch, and which part of each."""
     from skymosaic.config.skycell_table import tessellation
     from skymosaic.hst.chip_outlines import chip_outlines
-    from skymosaic.hst.exposure import read_exposure
+    from skymosaic.hst.reading import read_exposure
     from skymosaic.sky.skycell_names import default_scale
     from skymosaic.sky.skycells import cells_touched, crop
 

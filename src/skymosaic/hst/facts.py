@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from astropy.io import fits
 
 from skymosaic.errors import InputError
-from skymosaic.hst.exposure import association_of, detector_of, filter_of
+from skymosaic.hst.cards import association_of, detector_of, filter_of
 from skymosaic.hst.headers import choose_cards
 
 FACTS_BYTES = 64 * 1024

@@ -10,7 +10,7 @@ from skymosaic.align.solutions import mixed_in_tiles
 from skymosaic.align.vectors import VECTORS
 from skymosaic.config import Align
 from skymosaic.host.counting import counted
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 from skymosaic.pipeline.images import select
 from skymosaic.pipeline.results import ALIGN, AlignResult, InspectionResult
 from skymosaic.steps.step import Bench, Finished, Place, run_step

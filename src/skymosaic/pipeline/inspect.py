@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from skymosaic.hst.exposure import RECORD, Exposure, with_health
+from skymosaic.hst.exposure import RECORD, Exposure
+from skymosaic.hst.reading import with_health
 from skymosaic.hst.usable import warnings_of
 from skymosaic.pipeline.images import image_files
 from skymosaic.pipeline.inspection import Rules, inspection_table, judge

@@ -19,7 +19,7 @@ from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import output_grid
 from skymosaic.errors import InstallationError, SkyError, SkymosaicError
 from skymosaic.host import scratch
-from skymosaic.hst.exposure import read_exposure
+from skymosaic.hst.reading import read_exposure
 
 OLDEST_SPHERICAL_GEOMETRY = "1.4"
 SELF_TEST_OFFSET = 0.25

@@ -19,7 +19,8 @@ from skymosaic.drizzle.grid_request import GridRequest
 from skymosaic.drizzle.order import Order
 from skymosaic.drizzle.reference_image import Reference
 from skymosaic.drizzle.request import Request
-from skymosaic.hst.exposure import Exposure, write_frame
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.files import write_frame
 from skymosaic.pipeline.given_grid import reference_of
 from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.results import PLAN, AlignResult, Planned, PlanResult, RecordedRule

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.errors import InputError
-from skymosaic.hst.exposure import RECORD, Exposure, read_exposure, suffix_of, with_health
+from skymosaic.hst.exposure import RECORD, Exposure, suffix_of
 from skymosaic.hst.imsets import split_imsets
+from skymosaic.hst.reading import read_exposure, with_health
 from skymosaic.pipeline.inspection import Rules
 from skymosaic.pipeline.results import RETRIEVE, RetrieveResult
 from skymosaic.pipeline.slots import retrieving_slot
