@@ -50,12 +50,12 @@ from accuracy_rivals import montage, reproject
 
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass.differences import measure_patches
+from skymosaic.drizzle.onepass.grid_differences import measure_patches
 from skymosaic.drizzle.onepass.run import drizzle_chips
 from skymosaic.drizzle.onepass.sky import SkySettings
 from skymosaic.drizzlepac_calls import process
 from skymosaic.hst.reading import read_exposure
-from skymosaic.sky.differences import centred, match_differences
+from skymosaic.sky.difference_fit import centred, match_differences
 
 METHODS = ("localmin", "match", "globalmin+match", "match-differences", "Montage", "reproject")
 PARAMETERS = pars.resolve({"final_bits": "64", "final_rot": 257.0})

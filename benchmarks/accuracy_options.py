@@ -12,9 +12,9 @@ from astropy.wcs import WCS
 from skymosaic.archive.simulated.headers import distorted_wcs
 from skymosaic.archive.simulated.pointing import Simulation
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass.differences import OnGrid, matched_on_grid
+from skymosaic.drizzle.onepass.grid_differences import OnGrid, matched_on_grid
 from skymosaic.drizzle.onepass.sky import SkySettings, measure_all
-from skymosaic.drizzle.onepass.sources import sources_on_grid
+from skymosaic.drizzle.onepass.source_mask import sources_on_grid
 from skymosaic.drizzle.onepass.sums import CutOut, Load, Tilt
 from skymosaic.hst.exposure import Exposure
 from skymosaic.sky.matching import compute_skies

@@ -35,7 +35,7 @@ from masks import make_exposures, plan
 
 from skymosaic.archive.simulated.exposures import Simulation
 from skymosaic.drizzle import parameters as pars
-from skymosaic.drizzle.onepass.differences import measure_patches
+from skymosaic.drizzle.onepass.grid_differences import measure_patches
 from skymosaic.drizzle.onepass.run import drizzle_chips
 from skymosaic.drizzle.onepass.sky import SkySettings, measure_skies
 from skymosaic.drizzlepac_calls import process

@@ -95,7 +95,7 @@ class Run:
     @property
     def complete(self) -> bool:
         """Whether all steps have finished and fit together."""
-        return not self.missing and self._found.gathered is not None
+        return not self.missing and self._found.comparison is not None
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -149,8 +149,8 @@ class Run:
     @property
     def advice(self) -> Advice | None:
         """Which method to use, how sure that is, and why; None where that was not measured."""
-        gathered = self._found.gathered
-        evidence = None if gathered is None else gathered.result.evidence
+        comparison = self._found.comparison
+        evidence = None if comparison is None else comparison.result.evidence
         return None if evidence is None else evidence.advice
 
     def residuals(self, method: str | None = None) -> Table:
@@ -181,14 +181,14 @@ class Run:
             There is none of that name; the message tells why, where the campaign file turned off
             what it is made of, and lists those that there are.
         """
-        gathered = self._found.gathered
-        stored = None if gathered is None else gathered.products.get(f"{name}.ecsv")
+        comparison = self._found.comparison
+        stored = None if comparison is None else comparison.products.get(f"{name}.ecsv")
         if stored is not None:
             return ascii.read(self._read(stored).decode("utf-8"), format="ecsv")
         if name not in self._assembled_tables:
             known = set(self._assembled_tables)
-            if gathered is not None:
-                files = [file for file in gathered.products if file.endswith(".ecsv")]
+            if comparison is not None:
+                files = [file for file in comparison.products if file.endswith(".ecsv")]
                 known |= {file.removesuffix(".ecsv") for file in files}
             listed = ", ".join(sorted(known)) or "none"
             why = f" ({reason})" if (reason := why_absent(self._found, name)) else ""

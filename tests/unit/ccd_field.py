@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skymosaic.drizzle.onepass.differences import measure_patches
+from skymosaic.drizzle.onepass.grid_differences import measure_patches
 from skymosaic.drizzle.onepass.sums import CutOut
 from skymosaic.sky.chips import ChipSkies, match_chips
 

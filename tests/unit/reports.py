@@ -10,7 +10,7 @@ from skymosaic.evidence.advice import Advice, Finding
 from skymosaic.evidence.evidence import Evidence
 from skymosaic.evidence.graph import OverlapGraph
 from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam
-from skymosaic.report.gather import ComparisonInput
+from skymosaic.report.comparison import ComparisonInput
 from skymosaic.report.record import Missing, RunRecord
 from skymosaic.report.sheet import sheet
 from skymosaic.sky.values import SkyValue

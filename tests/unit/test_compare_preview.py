@@ -6,7 +6,7 @@ from PIL import Image
 
 from skymosaic.errors import SkyError
 from skymosaic.evidence.reduction import reduce_image
-from skymosaic.report.difference import difference, reference_method
+from skymosaic.report.difference_images import difference, reference_method
 from skymosaic.report.preview import blink, common_stretch, preview, stretch
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skymosaic.drizzle.onepass.differences import boxes_of, measure_patches
+from skymosaic.drizzle.onepass.grid_differences import boxes_of, measure_patches
 from skymosaic.drizzle.onepass.sums import CutOut
 from skymosaic.evidence import overlap_graph
 from skymosaic.evidence.estimate import Called, estimate
@@ -18,7 +18,7 @@ from skymosaic.evidence.pairs import all_differences
 from skymosaic.evidence.quality import residuals
 from skymosaic.evidence.residuals import Residual
 from skymosaic.evidence.rounding import LEAST, rounding_of
-from skymosaic.sky.differences import match_differences
+from skymosaic.sky.difference_fit import match_differences
 from skymosaic.sky.planes import fit_planes
 from tests.unit.small_field import SCALE, grid, make
 

@@ -13,8 +13,8 @@ from skymosaic.drizzle.summaries import CosmicRaySearch, MaskedChip
 from skymosaic.evidence.weights import WeightDifference, weight_difference
 from skymosaic.pipeline.results import DrizzleResult
 from skymosaic.pipeline.sentences import masks
+from skymosaic.report.comparison import assemble
 from skymosaic.report.documents import document
-from skymosaic.report.gather import assemble
 from skymosaic.steps.step import Finished
 from skymosaic.store import Product
 from tests.unit.reports import data, record

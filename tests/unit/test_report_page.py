@@ -9,7 +9,7 @@ import pytest
 from astropy.table import Table
 
 from skymosaic.report.card import AdvisedMosaic
-from skymosaic.report.gather import assemble, draw_figures, write_documents
+from skymosaic.report.comparison import assemble, draw_figures, write_documents
 from skymosaic.report.invariants import check_invariants
 from skymosaic.report.record import Report, RunRecord
 from skymosaic.report.verdict import card, facts

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skymosaic.drizzle.onepass.chips import match_beside_planes
-from skymosaic.drizzle.onepass.differences import boxes_of, measure_patches
+from skymosaic.drizzle.onepass.grid_differences import boxes_of, measure_patches
 from skymosaic.hst.exposure import Chip, Exposure
 from skymosaic.sky.chips import ChipSkies
 from tests.unit.ccd_field import NOISE, STAYING, CcdField

@@ -14,9 +14,9 @@ from skymosaic.archive.base import Parcel
 from skymosaic.config import load_campaign_text
 from skymosaic.pipeline import graph as pipeline
 from skymosaic.pipeline.results import (
+    COMPARISON,
     DRIZZLE,
     ENGINES,
-    GATHER,
     ONEPASS,
     RETRIEVE,
     RetrieveResult,
@@ -29,7 +29,7 @@ TEXT = "campaign: {name: field}\nsource: {kind: directory, path: data}\n"
 PARCELS = [Parcel(name, {}, {}) for name in ("a", "b")]
 UNTOLD = {"find", "given_sky", "as_run"}
 """Calls that nobody is told of."""
-KINDS = {"drizzle_pairs": "drizzle", "drizzle_all": "drizzle"}
+KINDS = {"drizzle_pairs": "drizzle", "drizzle_all": "drizzle", "compare_methods": "gather"}
 
 
 class Counted:
@@ -78,5 +78,5 @@ def test_titles_and_steps() -> None:
     assert DRIZZLE.step("globalmin+match").name == "runs/globalmin_match"
     assert ONEPASS.step("globalmin+match").name == "runs/onepass"
     assert (ENGINES.task().title, ENGINES.step().name) == ("both engines", "engines")
-    assert (GATHER.task().title, GATHER.step().name) == ("gather", "comparison")
+    assert (COMPARISON.task().title, COMPARISON.step().name) == ("gather", "comparison")
     assert RETRIEVE.step("ibxl54") == Step("pristine/ibxl54", RetrieveResult, "pristine")

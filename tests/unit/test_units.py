@@ -18,9 +18,9 @@ from skymosaic.hst.exposure import Chip, Exposure
 from skymosaic.hst.reading import read_exposure
 from skymosaic.hst.units import header_unit, with_seconds
 from skymosaic.methods import METHODS
+from skymosaic.report.comparison import assemble
 from skymosaic.report.documents import document, markdown
 from skymosaic.report.figures import scatter
-from skymosaic.report.gather import assemble
 from skymosaic.report.invariants import check_invariants
 from skymosaic.report.mdrizsky import format_table, mdrizsky_table, skies
 from skymosaic.report.scatter import alternative, scatter_chart

@@ -15,7 +15,7 @@ from typing import Any
 from skymosaic.config import Compute
 from skymosaic.errors import ComputeError, InstallationError
 from skymosaic.steps.progress import Event
-from skymosaic.steps.tasks import GATHER, RETRIEVE
+from skymosaic.steps.tasks import COMPARISON, RETRIEVE
 
 _STATES = {"started": "running", "doing": "running", "finished": "done"}
 _SECONDS = (0.1, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
@@ -81,7 +81,7 @@ class Metrics:
             self._moved.labels(name, "down").inc(event.down)
 
     def _tell_group(self, group: str, stage: str, state: str) -> None:
-        ended = state == "failed" or (stage == GATHER.name and state in ("done", "reused"))
+        ended = state == "failed" or (stage == COMPARISON.name and state in ("done", "reused"))
         now = ("failed" if state == "failed" else "done") if ended else "running"
         before = self._groups.get(group)
         if before == now or (before == "failed" and now == "running" and stage != RETRIEVE.name):

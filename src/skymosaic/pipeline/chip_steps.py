@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from skymosaic.drizzle.onepass.chips import chips_summary, match_beside_planes
-from skymosaic.drizzle.onepass.differences import boxes_of, measure_patches
+from skymosaic.drizzle.onepass.grid_differences import boxes_of, measure_patches
 from skymosaic.drizzle.onepass.sums import CutOut, Singles
 from skymosaic.evidence.cells import Cells
 from skymosaic.evidence.chips_summary import ChipsSummary

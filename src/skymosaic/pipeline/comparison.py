@@ -20,7 +20,7 @@ from skymosaic.hst.units import header_unit, mosaic_unit, with_seconds
 from skymosaic.pipeline.drizzle import read_previews, require_equal_weights
 from skymosaic.pipeline.finished import Findings
 from skymosaic.pipeline.results import (
-    GATHER,
+    COMPARISON,
     AlignResult,
     ComparisonResult,
     DifferencesResult,
@@ -46,14 +46,14 @@ from skymosaic.versions import versions
 
 if TYPE_CHECKING:
     from skymosaic.evidence.evidence import Evidence
-    from skymosaic.report.gather import ComparisonInput
+    from skymosaic.report.comparison import ComparisonInput
 
 # Versions of what is told of some runs; part of the step's key.
 _RATES_SHOWN = 1  # skies of data in counts
 _WEIGHTS_SHOWN = 1  # where each method has masks of its own
 
 
-def gather(
+def compare_methods(
     place: Place,
     campaign: Campaign,
     left_out: Sequence[str],
@@ -94,8 +94,8 @@ def gather(
         # their imports.
         from skymosaic.evidence.evidence import gather_evidence
         from skymosaic.pipeline.measuring import measure
+        from skymosaic.report.comparison import write_comparison
         from skymosaic.report.evidence_files import summary_lines
-        from skymosaic.report.gather import write_comparison
         from skymosaic.report.mdrizsky import axis_label, format_table
 
         warned, weights = list(warnings), None
@@ -143,8 +143,8 @@ def gather(
 
     return run_step(
         place,
-        GATHER.step(),
-        tasks=[GATHER.task()],
+        COMPARISON.step(),
+        tasks=[COMPARISON.task()],
         inputs=found.compared,
         parameters={
             "campaign": result_settings(campaign),
@@ -232,12 +232,12 @@ def result_settings(campaign: Campaign) -> dict[str, Any]:
     return settings
 
 
-def settings_compared(gathered: ComparisonResult) -> dict[str, Any]:
+def compared_settings(comparison: ComparisonResult) -> dict[str, Any]:
     """Return `result_settings` of the campaign file that a comparison was made from.
 
     What the version that made it did not know has its default.
     """
-    settings = dict(gathered.campaign)
+    settings = dict(comparison.campaign)
     try:
         return result_settings(Campaign.model_validate(settings))
     except ValidationError:  # a version that asked for something else
@@ -248,7 +248,7 @@ def comparison_input(
     found: Findings, images: Mapping[str, Floats], evidence: Evidence | None = None
 ) -> ComparisonInput:
     """Return what is compared: the sky values of the methods that ran, and their mosaics."""
-    from skymosaic.report.gather import ComparisonInput
+    from skymosaic.report.comparison import ComparisonInput
 
     planned, exposures = found.planned, found.exposures
     return ComparisonInput(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.onepass.choice import SkyChoice
-from skymosaic.drizzle.onepass.differences import VERSION, matched_on_grid
+from skymosaic.drizzle.onepass.grid_differences import VERSION, matched_on_grid
 from skymosaic.drizzle.onepass.limits import KERNELS, WEIGHTS
 from skymosaic.drizzle.onepass.run import drizzle_chips
 from skymosaic.drizzle.onepass.skies import AppliedSky, find_skies

@@ -45,7 +45,7 @@ class Findings:
     """Both engines on a sample."""
     positions: Finished[PositionsResult] | None = None
     """With `align: none`: how the positions of stars agree; older versions did not ask."""
-    gathered: Finished[ComparisonResult] | None = None
+    comparison: Finished[ComparisonResult] | None = None
     """The comparison; it may be of a former run."""
     missing: Sequence[Missing] = ()
     """What has not finished, or is out of date, and why."""

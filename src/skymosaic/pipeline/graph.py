@@ -140,7 +140,7 @@ def compare(
 
         witness, engines = checks.check_each(calls, campaign, place, prepared, drizzled.runs)
     return calls.call(
-        comparison.gather,
+        comparison.compare_methods,
         place,
         campaign,
         list(source.left_out),

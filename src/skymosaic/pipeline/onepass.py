@@ -15,7 +15,7 @@ from skymosaic.drizzle.checks.sample_window import choose_window
 from skymosaic.drizzle.expected import work_at_hand
 from skymosaic.drizzle.memory import memory_of, require_memory
 from skymosaic.drizzle.missing_pixels import key_of_missing
-from skymosaic.drizzle.onepass.differences import VERSION
+from skymosaic.drizzle.onepass.grid_differences import VERSION
 from skymosaic.drizzle.onepass.run import KeptMasks, Options, drizzle_all
 from skymosaic.drizzle.product_headers import Origin, outline_of
 from skymosaic.drizzle.request import Request

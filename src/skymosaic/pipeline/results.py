@@ -219,7 +219,7 @@ class EnginesResult:
 
 @dataclass(frozen=True)
 class ComparisonResult:
-    """Of `gather`; what older versions did not tell is empty."""
+    """Of `COMPARISON`; what older versions did not tell is empty."""
 
     table: str
     """MDRIZSKY as text."""
@@ -248,7 +248,7 @@ DRIZZLE = StepSpec(tasks.DRIZZLE, DrizzleResult)
 ONEPASS = StepSpec(tasks.ONEPASS, OnepassResult)
 WITNESS = StepSpec(tasks.WITNESS, WitnessResult)
 ENGINES = StepSpec(tasks.ENGINES, EnginesResult)
-GATHER = StepSpec(tasks.GATHER, ComparisonResult)
+COMPARISON = StepSpec(tasks.COMPARISON, ComparisonResult)
 
 
 def as_run(done: Finished[OnepassResult], method: str) -> Finished[DrizzleResult]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from skymosaic.evidence.reduction import Floats, reduce_image
-from skymosaic.report.difference import reference_method, scaled_differences
+from skymosaic.report.difference_images import reference_method, scaled_differences
 from skymosaic.report.preview import common_stretch, in_method_order, stretch
 
 MOST_PIXELS = 1000  # along the longer side: four mosaics and three differences stay below 10 MB

@@ -9,7 +9,7 @@ from skymosaic.config import Campaign
 from skymosaic.errors import StoreError
 from skymosaic.pipeline import comparison
 from skymosaic.pipeline.place import open_place
-from skymosaic.pipeline.results import GATHER, INSPECT, ComparisonResult
+from skymosaic.pipeline.results import COMPARISON, INSPECT, ComparisonResult
 from skymosaic.results.program_page import INDEX, program_text, read_states, table_of
 from skymosaic.steps.step import Finished, Place, finished
 
@@ -109,7 +109,7 @@ def find_outcome(campaign: Campaign) -> Outcome:
     place = open_place(campaign)
     if campaign.groups is not None:
         return outcome_of_program(place, reused=True)
-    done = finished(place, GATHER.step())
+    done = finished(place, COMPARISON.step())
     if done is None:
         if finished(place, INSPECT.step()) is not None:
             return outcome_so_far(place)
@@ -118,6 +118,6 @@ def find_outcome(campaign: Campaign) -> Outcome:
             "make it with `skymosaic run`"
         )
     outcome = outcome_of(place, done, reused=True)
-    if comparison.settings_compared(done.result) != comparison.result_settings(campaign):
+    if comparison.compared_settings(done.result) != comparison.result_settings(campaign):
         return replace(outcome, warnings=[_OUTDATED, *outcome.warnings])
     return outcome

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from skymosaic.errors import MissingError
 from skymosaic.host.shown import shown
-from skymosaic.pipeline.results import GATHER
+from skymosaic.pipeline.results import COMPARISON
 from skymosaic.steps.step import Place, finished
 from skymosaic.store import shapes
 from skymosaic.store.shapes import ErrorRecord
@@ -108,14 +108,14 @@ def _group(place: Place, state: GroupState) -> Any:
     if not state.folder:
         return group
     there = replace(place, campaign=place.key(state.folder))
-    folder = GATHER.step().folder
+    folder = COMPARISON.step().folder
     link = f"{quote(state.folder)}/{folder}"
     if state.state != "done":
         key = there.key(folder, f"{PARTIAL}.html")
         if place.store.read_text(key) is None:
             return group
         return replace(group, link=f"{link}/{PARTIAL}.html", partial=True)
-    done = finished(there, GATHER.step())
+    done = finished(there, COMPARISON.step())
     if done is None:
         return group
     small, picture = done.products.get("thumbnail.png"), ""

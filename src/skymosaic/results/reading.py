@@ -18,10 +18,10 @@ from skymosaic.pipeline.place import parse_place
 from skymosaic.pipeline.plan import on_grid, with_order
 from skymosaic.pipeline.results import (
     ALIGN,
+    COMPARISON,
     DIFFERENCES,
     DRIZZLE,
     ENGINES,
-    GATHER,
     INSPECT,
     ONEPASS,
     PLAN,
@@ -89,7 +89,7 @@ def read_findings(place: Place) -> Findings:
         drizzled=reader.drizzled(planned),
         witness=reader.step_on_grid(WITNESS, planned),
         engines=reader.step_on_grid(ENGINES, planned, own_grid=True),
-        gathered=finished(place, GATHER.step()),
+        comparison=finished(place, COMPARISON.step()),
         missing=reader.missing,
     )
     reader.compare(found)
@@ -282,10 +282,10 @@ class _Reader:
 
     def compare(self, found: Findings) -> None:
         """Take down where the comparison is not that of what there is now."""
-        task, step = GATHER.task(), GATHER.step()
+        task, step = COMPARISON.task(), COMPARISON.step()
         if self._has_failed(step, task):
             return
-        manifest = None if found.gathered is None else read_manifest(self._place, step.name)
+        manifest = None if found.comparison is None else read_manifest(self._place, step.name)
         if manifest is None:
             self.lack(task, "not run")
         elif not self.missing and (

@@ -13,9 +13,9 @@ from skymosaic.journal.runs import RunState, last_status
 from skymosaic.pipeline.comparison import comparison_input, first_warnings, read_vectors
 from skymosaic.pipeline.drizzle import read_previews
 from skymosaic.pipeline.finished import Findings
-from skymosaic.pipeline.results import GATHER
+from skymosaic.pipeline.results import COMPARISON
 from skymosaic.pipeline.tables import run_record
-from skymosaic.report.gather import assemble, draw_figures, write_documents
+from skymosaic.report.comparison import assemble, draw_figures, write_documents
 from skymosaic.report.invariants import check_invariants, failures
 from skymosaic.report.mdrizsky import axis_label, format_table
 from skymosaic.report.record import Missing, Report
@@ -51,7 +51,7 @@ def report_text(place: Place, form: str) -> str:
         The store cannot be read.
     """
     found = read_findings(place)
-    stored = None if found.gathered is None else found.gathered.products.get(f"report.{form}")
+    stored = None if found.comparison is None else found.comparison.products.get(f"report.{form}")
     if stored is not None and not found.missing:
         with place.store.open(stored) as file:
             return file.read().decode("utf-8")
@@ -85,7 +85,7 @@ def write_partial(place: Place) -> Partial:
     StoreError
         The store cannot be read or written.
     """
-    found, folder = read_findings(place), GATHER.step().folder
+    found, folder = read_findings(place), COMPARISON.step().folder
     with scratch.folder(place.scratch, "report") as root:
         bench = Bench(place, root)
         report = make_report(bench, found)

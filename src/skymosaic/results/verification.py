@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from skymosaic.errors import MissingError, SkyError
 from skymosaic.methods import METHODS, column
-from skymosaic.pipeline.results import GATHER
+from skymosaic.pipeline.results import COMPARISON
 from skymosaic.results.housekeeping import find_place
-from skymosaic.results.published import Comparison, compare, published
+from skymosaic.results.published import PublishedComparison, compare, published
 
 
-def verify(uri: str, name: str) -> list[Comparison]:
+def verify(uri: str, name: str) -> list[PublishedComparison]:
     """Compare a finished run with the published ones, the nearest first.
 
     Parameters
@@ -32,7 +32,7 @@ def verify(uri: str, name: str) -> list[Comparison]:
     """
     runs = published(name)
     place = find_place(uri)
-    key = place.key(GATHER.step().folder, "mdrizsky.csv")
+    key = place.key(COMPARISON.step().folder, "mdrizsky.csv")
     text = place.store.read_text(key)
     if text is None:
         raise MissingError(f"{place.store.address(key)} is not there; run the campaign first")
@@ -46,7 +46,7 @@ def verify(uri: str, name: str) -> list[Comparison]:
     return compare(skies, runs)
 
 
-def require_agreement(compared: Sequence[Comparison], tolerance: float) -> None:
+def require_agreement(compared: Sequence[PublishedComparison], tolerance: float) -> None:
     """Refuse a run that agrees with none of the published ones.
 
     Raises

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc, fdtrc
 
 from skymosaic.sky.chip_models import Model, PerChip
-from skymosaic.sky.differences import (
+from skymosaic.sky.difference_fit import (
     Groups,
     MatchedSkies,
     Sums,

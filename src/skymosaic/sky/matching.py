@@ -9,7 +9,7 @@ import numpy as np
 
 from skymosaic.errors import SkyError
 from skymosaic.methods import METHODS, OWN
-from skymosaic.sky.differences import MatchedSkies
+from skymosaic.sky.difference_fit import MatchedSkies
 from skymosaic.sky.layout import Layout, Pair
 from skymosaic.sky.measuring import ChipSky
 from skymosaic.sky.solving import Difference, Solution, solve

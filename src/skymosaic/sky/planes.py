@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc, fdtrc
 
 from skymosaic.sky.chi_squared import exceeded_by_chance, median
-from skymosaic.sky.differences import LEAST_NOISE
+from skymosaic.sky.difference_fit import LEAST_NOISE
 from skymosaic.sky.patches import Patch
 
 Floats = NDArray[np.float64]

@@ -53,11 +53,12 @@ ONEPASS = Kind("onepass", "runs/onepass", calls={"drizzle_all": "30s", "as_run":
 """The one step in which the one-pass engine does all tasks of the kind `DRIZZLE`."""
 WITNESS = Kind("witness", "witness", calls={"witness": "20s"})
 ENGINES = Kind("engines", "engines", "both engines", calls={"engines": "40s"})
-GATHER = Kind("gather", "comparison", calls={"gather": "10s"})
+COMPARISON = Kind("gather", "comparison", calls={"compare_methods": "10s"})
+"""Records of runs name it ``gather``, as those of older versions do."""
 
 KINDS = (
     *(RETRIEVE, INSPECT, ALIGN, PLAN, FIND, POSITIONS, DIFFERENCES),
-    *(DRIZZLE, ONEPASS, WITNESS, ENGINES, GATHER),
+    *(DRIZZLE, ONEPASS, WITNESS, ENGINES, COMPARISON),
 )
 CALLS = {name: seconds for kind in KINDS for name, seconds in kind.calls.items()}
 """Without an estimate the scheduler takes tasks for short, gives them to the worker that holds
@@ -131,7 +132,7 @@ def tasks_of(campaign: Campaign, parcels: Sequence[Parcel]) -> list[Task]:
         *([Task(DIFFERENCES.name)] if apart else []),
         *(Task(DRIZZLE.name, method) for method in methods),
         *(Task(check) for check in campaign.drizzle.checks),
-        Task(GATHER.name),
+        Task(COMPARISON.name),
     ]
 
 

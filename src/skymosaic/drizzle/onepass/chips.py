@@ -12,7 +12,7 @@ from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.hst.exposure import Exposure
 from skymosaic.sky.chip_models import PerChip
 from skymosaic.sky.chips import ChipSkies, exposure_groups, match_chips
-from skymosaic.sky.differences import Groups, MatchedSkies
+from skymosaic.sky.difference_fit import Groups, MatchedSkies
 from skymosaic.sky.patches import Patch
 from skymosaic.sky.planes import Planes, fit_planes
 

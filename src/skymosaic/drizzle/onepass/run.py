@@ -16,14 +16,14 @@ from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.kept_masks import save_masks
 from skymosaic.drizzle.onepass.choice import SkyChoice
-from skymosaic.drizzle.onepass.differences import OnGrid, matched_on_grid
 from skymosaic.drizzle.onepass.drizzling import DrizzledChips, drizzling
 from skymosaic.drizzle.onepass.errors import add_errors
 from skymosaic.drizzle.onepass.frames import Prepared, prepare
+from skymosaic.drizzle.onepass.grid_differences import OnGrid, matched_on_grid
 from skymosaic.drizzle.onepass.limits import require_linear
 from skymosaic.drizzle.onepass.mosaics import Headers, add_sky_keyword, make_headers, write_mosaics
 from skymosaic.drizzle.onepass.skies import AppliedSky, find_skies
-from skymosaic.drizzle.onepass.sources import sources_on_grid
+from skymosaic.drizzle.onepass.source_mask import sources_on_grid
 from skymosaic.drizzle.onepass.sums import CutOut, Load
 from skymosaic.drizzle.parameters import CR_STEPS, has_cr_steps
 from skymosaic.drizzle.summaries import SwappedFootprints

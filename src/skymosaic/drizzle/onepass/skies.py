@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from skymosaic.drizzle.onepass.choice import SkyChoice
-from skymosaic.drizzle.onepass.differences import OnGrid
+from skymosaic.drizzle.onepass.grid_differences import OnGrid
 from skymosaic.drizzle.onepass.sky import Exposures, MeasuredChips, SkySettings, measure_all
 from skymosaic.drizzle.onepass.sums import Tilt
 from skymosaic.drizzle.summaries import DifferencesSummary
@@ -16,7 +16,7 @@ from skymosaic.errors import CampaignError, SkyError
 from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import METHODS, OWN
 from skymosaic.sky.matching import MethodSky, compute_skies, matched_skies
-from skymosaic.sky.sources import SourceMask
+from skymosaic.sky.source_mask import SourceMask
 from skymosaic.sky.values import SkyValue, without_sky
 
 

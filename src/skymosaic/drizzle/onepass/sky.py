@@ -25,7 +25,7 @@ from skymosaic.sky.layout import Layout, plan_layout
 from skymosaic.sky.matching import Skies, compute_skies
 from skymosaic.sky.measuring import ChipSky, good_pixels, measure_sample
 from skymosaic.sky.samples import Sample
-from skymosaic.sky.sources import SourceMask
+from skymosaic.sky.source_mask import SourceMask
 from skymosaic.sky.static_rule import Rule
 from skymosaic.sky.statistics import Singles, Statistic
 from skymosaic.sky.swapped import SwappedOverlaps, swapped_overlaps

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from skymosaic.drizzle import parameters as pars
 from skymosaic.pipeline.finished import Findings
-from skymosaic.pipeline.results import ALIGN, DRIZZLE, ENGINES, GATHER, POSITIONS, WITNESS
+from skymosaic.pipeline.results import ALIGN, COMPARISON, DRIZZLE, ENGINES, POSITIONS, WITNESS
 
 
 def why_absent(found: Findings, part: str) -> str:
@@ -112,7 +112,7 @@ _MADE_BY = {
     "positions": POSITIONS,
     "witness": WITNESS,
     "engines": ENGINES,
-    **dict.fromkeys(("quality", "seams", "residuals", "overlaps", "weights"), GATHER),
+    **dict.fromkeys(("quality", "seams", "residuals", "overlaps", "weights"), COMPARISON),
 }
 """By table: the step that makes it, where that is one."""
 

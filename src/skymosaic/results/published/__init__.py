@@ -23,7 +23,7 @@ TOLERANCE = 0.007
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PublishedComparison:
     """A run against one that was published."""
 
     source: str
@@ -56,7 +56,7 @@ def published(name: str) -> dict[str, dict[str, dict[str, float]]]:
     return runs
 
 
-def compare(skies: Skies, runs: Mapping[str, Skies]) -> list[Comparison]:
+def compare(skies: Skies, runs: Mapping[str, Skies]) -> list[PublishedComparison]:
     """Compare a run's values with each published run, the nearest first.
 
     Parameters
@@ -67,7 +67,9 @@ def compare(skies: Skies, runs: Mapping[str, Skies]) -> list[Comparison]:
         As `published` returns them.
     """
     found = [
-        Comparison(source, {method: _largest(skies.get(method, {}), run[method]) for method in run})
+        PublishedComparison(
+            source, {method: _largest(skies.get(method, {}), run[method]) for method in run}
+        )
         for source, run in runs.items()
     ]
     return sorted(found, key=_distance)
@@ -81,6 +83,6 @@ def _largest(ours: Mapping[str, float], theirs: Mapping[str, float]) -> tuple[fl
     return ours[rootname] - theirs[rootname], rootname
 
 
-def _distance(comparison: Comparison) -> float:
+def _distance(comparison: PublishedComparison) -> float:
     differences = [abs(difference) for difference, _ in comparison.largest.values()]
     return float("inf") if any(d != d for d in differences) else max(differences)

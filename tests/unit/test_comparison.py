@@ -13,7 +13,7 @@ import pytest
 from skymosaic.align.align import Alignment
 from skymosaic.config import Campaign
 from skymosaic.hst.exposure import Chip, Exposure
-from skymosaic.pipeline.comparison import result_settings, settings_compared, solution_warnings
+from skymosaic.pipeline.comparison import compared_settings, result_settings, solution_warnings
 from skymosaic.pipeline.finished import Findings
 from skymosaic.pipeline.results import AlignResult, ComparisonResult, InspectionResult
 from skymosaic.results.outcomes import outcome_of
@@ -69,13 +69,13 @@ def test_what_an_older_version_did_not_know_has_its_default(
         for name in names:
             del old[section][name]
     del old["align"]["gates"]["max_chance"]
-    assert settings_compared(comparison(campaign=old).result) == now
+    assert compared_settings(comparison(campaign=old).result) == now
     old["align"]["gates"]["min_matches"] += 1
-    assert settings_compared(comparison(campaign=old).result) != now
+    assert compared_settings(comparison(campaign=old).result) != now
 
 
 def test_what_no_version_knows_stays_what_it_is() -> None:
-    assert settings_compared(comparison(campaign={"source": {"kind": "tape"}}).result) == {
+    assert compared_settings(comparison(campaign={"source": {"kind": "tape"}}).result) == {
         "source": {"kind": "tape"}
     }
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from skymosaic.drizzle.onepass.differences import measure_patches
+from skymosaic.drizzle.onepass.grid_differences import measure_patches
 from skymosaic.drizzle.onepass.sums import CutOut
-from skymosaic.sky.differences import CORRELATED, MatchedSkies, match_differences
+from skymosaic.sky.difference_fit import CORRELATED, MatchedSkies, match_differences
 from skymosaic.sky.patches import Rejection
 from skymosaic.sky.planes import Planes, fit_planes
 

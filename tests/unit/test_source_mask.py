@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from astropy.wcs import WCS
 
-from skymosaic.sky.sources import SourceMask, source_mask
+from skymosaic.sky.source_mask import SourceMask, source_mask
 
 SHAPE = (200, 240)
 STARS = ((50.0, 60.0), (150.0, 200.0), (120.3, 30.7))  # row, column

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skymosaic.errors import SkyError, StoreError
-from skymosaic.report.gather import write_comparison
+from skymosaic.report.comparison import write_comparison
 from tests.unit.reports import BARE, SKIES, data, record, runs
 
 FIGURES = ("scatter", "footprints", "difference", "residuals", "vectors")

@@ -20,7 +20,7 @@ from skymosaic.drizzle.summaries import DifferencesSummary, Plane, PlanesSummary
 from skymosaic.errors import SkyError
 from skymosaic.hst.exposure import Exposure
 from skymosaic.sky.chip_models import PerChip
-from skymosaic.sky.differences import MatchedSkies, match_differences
+from skymosaic.sky.difference_fit import MatchedSkies, match_differences
 from skymosaic.sky.first_guess import first_guess
 from skymosaic.sky.patches import Patch, Rejection, measure_patch
 from skymosaic.sky.planes import Planes, fit_planes

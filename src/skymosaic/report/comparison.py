@@ -1,4 +1,4 @@
-"""The gather stage in one call: from sky values and small images to table, figures and report."""
+"""The comparison in one call: from sky values and small images to table, figures and report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from skymosaic.evidence.reduction import Floats
 from skymosaic.methods import column
 from skymosaic.report import figures, summary
 from skymosaic.report.card import Card
-from skymosaic.report.difference import difference
+from skymosaic.report.difference_images import difference
 from skymosaic.report.documents import as_json, markdown
 from skymosaic.report.footprint_files import write_footprints
 from skymosaic.report.invariants import Invariant, check_invariants, failures
@@ -78,7 +78,7 @@ class ComparisonInput:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class WrittenComparison:
     """What `write_comparison` made.
 
     Parameters
@@ -104,7 +104,7 @@ class Comparison:
 
 def write_comparison(
     folder: Path, data: ComparisonInput, record: RunRecord, *, tolerance: float = 1e-6
-) -> Comparison:
+) -> WrittenComparison:
     """Write table, figures, previews, blink GIF and report, or nothing.
 
     Parameters
@@ -147,7 +147,7 @@ def write_comparison(
         raise StoreError(
             f"cannot write the comparison to {folder}: {error}; check its space and permissions"
         ) from error
-    return Comparison(
+    return WrittenComparison(
         tuple(files), tuple(invariants), report.mdrizsky, tuple(report.warnings), card(report)
     )
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.onepass.differences import matched_on_grid
+from skymosaic.drizzle.onepass.grid_differences import matched_on_grid
 from skymosaic.drizzle.onepass.sums import CutOut, Load, bands
 from skymosaic.hst.exposure import Exposure
 from skymosaic.sky.chip_models import PerChip
-from skymosaic.sky.sources import SourceMask, source_mask
+from skymosaic.sky.source_mask import SourceMask, source_mask
 
 
 def sources_on_grid(
