@@ -18,14 +18,14 @@ def main() -> None:
     from drizzlepac.haputils.poller_utils import determine_filter_name
     from drizzlepac.haputils.product import SkyCellProduct
 
-    asked = json.load(sys.stdin)
-    filters = [determine_filter_name(one[3]) for one in asked]
+    rows = json.load(sys.stdin)
+    filters = [determine_filter_name(one[3]) for one in rows]
     files = [
         SkyCellProduct(
             "0", "0", instrument.lower(), detector.lower(), "empty_aperture", cell,
             (name, scale, "all"), suffix, 50,
         ).drizzle_filename
-        for (cell, instrument, detector, _, scale, suffix), name in zip(asked, filters, strict=True)
+        for (cell, instrument, detector, _, scale, suffix), name in zip(rows, filters, strict=True)
     ]  # fmt: skip
     print(json.dumps({"files": files, "filters": filters}))
 

@@ -20,12 +20,12 @@ from skymosaic.errors import MissingError
 from skymosaic.evidence.advice import Advice
 from skymosaic.host import scratch
 from skymosaic.host.counting import counted
-from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.results import DrizzleResult
 from skymosaic.pipeline.sentences.absent import why_absent, why_no_method
 from skymosaic.pipeline.sentences.verified import verified
 from skymosaic.report.record import Missing
-from skymosaic.results.reading import find_run, read_findings
+from skymosaic.results.reading import find_run, read_finished_steps
 from skymosaic.steps.step import Bench, Finished
 from skymosaic.store import Product
 
@@ -61,7 +61,7 @@ class Run:
     whose columns have units and descriptions; ``.to_pandas()`` makes data frames of them.
     """
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: FinishedSteps) -> None:
         self._found = findings
 
     def __repr__(self) -> str:
@@ -289,4 +289,4 @@ def load(run: str | PathLike[str], **s3: Any) -> Run:
     >>> run = skymosaic.load("store/horsehead-demo")  # doctest: +SKIP
     >>> run.mdrizsky.to_pandas()  # doctest: +SKIP
     """
-    return Run(read_findings(find_run(fspath(run), s3)))
+    return Run(read_finished_steps(find_run(fspath(run), s3)))

@@ -15,7 +15,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 from skymosaic.report.card import Card, WorstPair
-from skymosaic.report.program_page import Group, program_html
+from skymosaic.report.program_page import GroupRow, program_html
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 WIDTHS = (1280, 390)
@@ -104,7 +104,7 @@ def program(report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             warnings=number % 3,
         )
         groups.append(
-            Group(
+            GroupRow(
                 name=f"TARGET-{number // 2}/F{(110, 160)[number % 2]}W",
                 state="failed" if failed else "done",
                 files=4,

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skymosaic.archive.bucket import Bucket
-from skymosaic.archive.download import Patience, Place, fetch
+from skymosaic.archive.download import Origin, Patience, fetch
 from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.archive.mast.http import Http
 from skymosaic.errors import SkymosaicError
@@ -141,7 +141,7 @@ def server() -> Iterator[RawServer]:
         yield served
 
 
-def play(server: RawServer, place: Place, answers: list[dict], size: int) -> None:
+def play(server: RawServer, place: Origin, answers: list[dict], size: int) -> None:
     """Fetch a file from a server that answers as was drawn, then once more from an honest one."""
     file = ArchiveFile(NAME, size, "FLT", "12812", "T", "WFC3/IR", "F160W", "PUBLIC", "")
     with tempfile.TemporaryDirectory() as folder:

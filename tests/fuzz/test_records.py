@@ -24,7 +24,7 @@ from skymosaic.journal.submission import Submission
 from skymosaic.pipeline.results import DRIZZLE
 from skymosaic.results import housekeeping, integrity
 from skymosaic.results.program_page import GroupState, read_states
-from skymosaic.results.reading import read_findings
+from skymosaic.results.reading import read_finished_steps
 from skymosaic.runs import asking
 from skymosaic.steps.progress import Event
 from skymosaic.steps.step import Place, finished
@@ -164,7 +164,7 @@ def _read_all(place: Place, root: Path) -> None:
     _foreseen(lambda: list(runlog.lines(place, None)))
     _foreseen(lambda: list(runlog.lines(place, 1)))
     _foreseen(lambda: lease.look(place.store, campaign_lock(place)))
-    found = _foreseen(lambda: read_findings(place))
+    found = _foreseen(lambda: read_finished_steps(place))
     for method, run in (found.drizzled if found else {}).items():
         assert _skies(run.result) == SKIES[method]
     for step in found.steps if found else []:

@@ -19,7 +19,7 @@ import skymosaic as package
 from skymosaic.host import scratch
 from skymosaic.report.documents import document
 from skymosaic.results import reporting
-from skymosaic.results.reading import find_run, read_findings
+from skymosaic.results.reading import find_run, read_finished_steps
 from skymosaic.steps.step import Bench
 from tests.conftest import REPOSITORY, environment, manifests, skymosaic, write_campaign
 from tests.integration.test_programs import rename
@@ -289,7 +289,7 @@ def test_a_report_made_anew_tells_what_the_stored_one_does(watched: Watched) -> 
     """That is what `report --format` prints where the stored one has not this form."""
     if watched.case.failed:
         pytest.skip("there is no stored report of a run that failed")
-    found = read_findings(find_run(str(watched.folder)))
+    found = read_finished_steps(find_run(str(watched.folder)))
     with scratch.folder(None, "report") as root:
         anew = document(reporting.make_report(Bench(found.place, root), found))
     stored = json.loads((watched.folder / "comparison" / "report.json").read_text())

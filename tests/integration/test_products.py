@@ -63,9 +63,9 @@ def test_mosaics_of_astrodrizzle_say_what_they_are(small: Path) -> None:
         for path in (science, weight):
             header = require_origin(path, "small", method, key)
             require_footprint(header, weight)
-        told = " ".join(fits.getheader(science)["HISTORY"])
-        assert f"sky: {method}, measured and subtracted by AstroDrizzle" in told
-        assert "TweakReg aligned 9 tiles to ibxl54030" in told
+        history = " ".join(fits.getheader(science)["HISTORY"])
+        assert f"sky: {method}, measured and subtracted by AstroDrizzle" in history
+        assert "TweakReg aligned 9 tiles to ibxl54030" in history
         require_clean(sorted(folder.glob("*.fits")))
 
 
@@ -101,8 +101,8 @@ def test_mosaics_of_onepass_say_what_they_are(simulated_files: Path, tmp_path: P
             header = require_origin(path, "one", methods.get(name, name), manifest["key"])
             require_footprint(header, weight)
         assert "align: none" in " ".join(fits.getheader(science)["HISTORY"])
-    made = sorted((folder / "runs" / "onepass").glob("*.fits"))
-    assert len(made) == 3 * 5 + 1
-    require_clean([path for path in made if not path.name.endswith("_masks.fits")])
-    for path in made:  # made elsewhere at another time
+    products = sorted((folder / "runs" / "onepass").glob("*.fits"))
+    assert len(products) == 3 * 5 + 1
+    require_clean([path for path in products if not path.name.endswith("_masks.fits")])
+    for path in products:  # made elsewhere at another time
         assert (stores[1] / path.relative_to(stores[0])).read_bytes() == path.read_bytes()

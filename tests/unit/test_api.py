@@ -19,7 +19,7 @@ from skymosaic.drizzle.summaries import SwappedFootprints
 from skymosaic.errors import CampaignError, LockedError, MissingError, SkyError
 from skymosaic.results import reporting
 from skymosaic.results.broken_off import report_broken_off, reported_if_broken_off
-from skymosaic.results.reading import read_findings
+from skymosaic.results.reading import read_finished_steps
 from skymosaic.store.shapes import sealed
 from tests.unit.small_store import SmallStore
 from tests.unit.test_positions import pair_of
@@ -36,7 +36,7 @@ def store(tmp_path):
 
 def states(store):
     """What is missing, but for the comparison that these stores never have."""
-    found = {one.part: one.state for one in read_findings(store.place).missing}
+    found = {one.part: one.state for one in read_finished_steps(store.place).missing}
     assert found.pop("gather") == "not run"
     return found
 
@@ -172,7 +172,7 @@ def test_a_group_of_a_program_is_found_below_it(tmp_path) -> None:
 
 def test_what_failed_is_missing_and_told_with_its_reason(store) -> None:
     store.fail("runs/match", "the records disagree")
-    missing, _gather = read_findings(store.place).missing
+    missing, _gather = read_finished_steps(store.place).missing
     assert (missing.part, missing.state) == ("drizzle match", "failed")
     assert missing.why == "SkyError: the records disagree"
     with pytest.raises(MissingError, match="the records disagree"):

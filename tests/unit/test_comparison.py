@@ -14,7 +14,7 @@ from skymosaic.align.align import Alignment
 from skymosaic.config import Campaign
 from skymosaic.hst.exposure import Chip, Exposure
 from skymosaic.pipeline.comparison import compared_settings, result_settings, solution_warnings
-from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.results import AlignResult, ComparisonResult, InspectionResult
 from skymosaic.results.outcomes import outcome_of
 from skymosaic.steps.step import Finished, Place
@@ -110,7 +110,7 @@ def test_kinds_of_wcs_are_told_as_they_are_in_the_mosaic(
     alignment = Alignment([*tiles], [], [], dropped, [], tiles, {})
     done = Finished("inspection", "k", {}, InspectionResult(pristine, []), 0, 0, False)
     result = AlignResult(aligned, None if align == "none" else alignment)
-    found = Findings(
+    found = FinishedSteps(
         Place(LocalStore(tmp_path), "field", None),
         Campaign.model_validate(
             {

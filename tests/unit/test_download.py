@@ -16,7 +16,7 @@ import pytest
 
 from skymosaic.archive import sharing
 from skymosaic.archive.bucket import Bucket
-from skymosaic.archive.download import Patience, Place, fetch, parts_folder, requested_pause
+from skymosaic.archive.download import Origin, Patience, fetch, parts_folder, requested_pause
 from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.archive.mast.http import Http
 from skymosaic.archive.mast.redirects import followed
@@ -80,7 +80,7 @@ def broken_off(content: bytes, *version: tuple[str, str]) -> Answer:
     return sends(head(200, ("Content-Length", len(content)), *version) + content[:HALF])
 
 
-def got(place: Place, folder: Path, size: int = len(A), patience: Patience = QUICK) -> bytes:
+def got(place: Origin, folder: Path, size: int = len(A), patience: Patience = QUICK) -> bytes:
     fetch(place, wanted(size), folder / "fetched", folder / "parts", patience)
     assert list((folder / "parts").iterdir()) == []
     return (folder / "fetched").read_bytes()

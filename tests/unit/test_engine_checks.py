@@ -19,7 +19,7 @@ from skymosaic.drizzle.sky_record import SkyCheck
 from skymosaic.errors import DamagedError
 from skymosaic.pipeline import checks
 from skymosaic.pipeline.checks import sample_of
-from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.results import DRIZZLE, DrizzleResult, EnginesResult, WitnessResult
 from skymosaic.pipeline.sentences.verified import check_lines, verified, witness_sentence
 from skymosaic.pipeline.tables import alignment_lines
@@ -122,7 +122,7 @@ def test_what_was_verified_is_told_for_each_engine(given: dict[str, object], sai
     result = DrizzleResult([], "sci", "wht", "preview", "sum", checks)
     run = Finished("runs/match", "key", {}, result, 1.0, 0, False)
     place = Place(LocalStore(Path()), "a", None)
-    found = Findings(place, Campaign.model_validate(file), drizzled={"match": run})
+    found = FinishedSteps(place, Campaign.model_validate(file), drizzled={"match": run})
     [told] = verified(found)
     assert said in told
 

@@ -15,13 +15,13 @@ from skymosaic.archive.directory import Directory
 from skymosaic.archive.s3 import S3Folder
 from skymosaic.config import load_campaign_text
 from skymosaic.errors import InputError
-from skymosaic.hst.facts import FACTS_BYTES, Facts, read_facts
+from skymosaic.hst.facts import FACTS_BYTES, FileFacts, read_facts
 from skymosaic.pipeline.groups import groups_of
 from skymosaic.pipeline.sources import open_source
 from tests.unit.small_fits import write_drizzled, write_exposure
 
 TARGET = {"PROPOSID": 12812, "TARGNAME": "M 16", "EXPSTART": 56222.5, "ASN_ID": "IBXL54030"}
-FACTS = Facts("12812", "M 16", "WFC3/IR", "F160W", 56222.5, "ibxl54030")
+FACTS = FileFacts("12812", "M 16", "WFC3/IR", "F160W", 56222.5, "ibxl54030")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from skymosaic.errors import InputError
 from skymosaic.report.card import Card, WorstPair
-from skymosaic.report.program_page import Group, program_document, program_html, program_markdown
+from skymosaic.report.program_page import GroupRow, program_document, program_html, program_markdown
 from skymosaic.results.program_page import GroupState, program_text, write_index
 from skymosaic.steps.step import Bench, Place, as_record, run_step
 from skymosaic.store import open_store
@@ -36,7 +36,7 @@ def group(name, **changes):
         "thumbnail": "data:image/png;base64,AAAA",
         "card": CARD,
     }
-    return Group(name=name, **{**values, **changes})
+    return GroupRow(name=name, **{**values, **changes})
 
 
 GROUPS = [

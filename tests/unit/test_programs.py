@@ -9,7 +9,7 @@ import pytest
 from skymosaic.archive.base import Parcel
 from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.errors import CampaignError, InputError
-from skymosaic.hst.facts import Facts
+from skymosaic.hst.facts import FileFacts
 from skymosaic.pipeline.groups import Group, groups_of, tasks_of_groups
 from skymosaic.pipeline.sources import open_source
 from skymosaic.steps.tasks import count_kinds, tasks_of
@@ -89,7 +89,9 @@ def parcel(
     start: float | None = None,
     association: str = "",
 ) -> Parcel:
-    return Parcel(name, {}, facts=Facts("12812", target, instrument, filter_, start, association))
+    return Parcel(
+        name, {}, facts=FileFacts("12812", target, instrument, filter_, start, association)
+    )
 
 
 def split(parcels: Sequence[Parcel], text: str = "{}", *, mixed: bool = False) -> list[Group]:

@@ -17,7 +17,7 @@ from skymosaic.drizzle.depth import Depth
 from skymosaic.drizzle.grid import Grid
 from skymosaic.pipeline import results
 from skymosaic.pipeline.results import DRIZZLE, PLAN, PlanResult, RecordedRule
-from skymosaic.results.reading import read_findings
+from skymosaic.results.reading import read_finished_steps
 from skymosaic.steps.results import as_plain, from_plain
 from skymosaic.steps.step import finished, recorded_result
 from skymosaic.steps.tasks import KINDS, StepSpec
@@ -195,11 +195,11 @@ def test_a_result_that_does_not_fit_counts_as_not_finished(
     assert "runs/match counts as not finished" in record.getMessage()
     assert f"is damaged ({named}: " in record.getMessage()
     assert "delete it and run again" in record.getMessage()
-    found = read_findings(store.place)
+    found = read_finished_steps(store.place)
     assert list(found.drizzled) == ["localmin"]
     assert ("drizzle match", "not run") in [(one.part, one.state) for one in found.missing]
     store.drizzle("match")
-    assert list(read_findings(store.place).drizzled) == ["localmin", "match"]
+    assert list(read_finished_steps(store.place).drizzled) == ["localmin", "match"]
 
 
 def test_what_a_newer_version_writes_besides_is_left_alone(store: SmallStore) -> None:

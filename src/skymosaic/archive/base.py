@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from skymosaic.hst.facts import Facts
+from skymosaic.hst.facts import FileFacts
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Parcel:
     """Plain values that change when the content does."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Software that the content depends on."""
-    facts: Facts | None = None
+    facts: FileFacts | None = None
     """What groups of a program are told apart by; None where it is not known."""
     files: tuple[str, ...] = ()
     """Names of its exposures and drizzled images, where they are other than the parcel's."""

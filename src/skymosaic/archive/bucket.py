@@ -12,7 +12,7 @@ from typing import Any
 from skymosaic.archive.download import AgainError, Reply, Version, Wanted
 from skymosaic.errors import ForbiddenError, InputError, SkymosaicError, UnreachableError
 from skymosaic.store.s3_client import S3Settings, beginning_of, blocks_of, client
-from skymosaic.store.s3_errors import Failure, Kind, failure_of, no_credentials, refused_time
+from skymosaic.store.s3_errors import Failure, FailureKind, failure_of, no_credentials, refused_time
 
 _BLOCK = 1 << 16  # what is lost at most when a connection breaks off
 _WINDOW = 60.0  # s for a page of a list to begin
@@ -66,7 +66,7 @@ class Bucket:
 
     @contextmanager
     def open(self, file: Wanted, start: int, version: Version, window: float) -> Iterator[Reply]:
-        """Ask for a file from a byte on; as `download.Place` says."""
+        """Ask for a file from a byte on; as `download.Origin` says."""
         conditions = {"Range": f"bytes={start}-"} if start else {}
         if version.etag:
             conditions["IfMatch"] = version.etag
@@ -140,15 +140,15 @@ class Bucket:
 
     def _in_words(self, what: str, failure: Failure) -> Exception:
         match failure.kind:
-            case Kind.MISSING | Kind.NO_BUCKET:
+            case FailureKind.MISSING | FailureKind.NO_BUCKET:
                 return InputError(f"{what} is not in {self.name}")
-            case Kind.NO_CREDENTIALS:
+            case FailureKind.NO_CREDENTIALS:
                 return no_credentials(self.name, "source")
-            case Kind.TIME:
+            case FailureKind.TIME:
                 return refused_time(self.name)
-            case Kind.FORBIDDEN:
+            case FailureKind.FORBIDDEN:
                 return ForbiddenError(f"{what} may not be read in {self.name} ({failure.why})")
-            case Kind.CHANGED:
+            case FailureKind.CHANGED:
                 return AgainError("it changed meanwhile", afresh=True)
         return AgainError(failure.why)
 
@@ -160,7 +160,7 @@ def _failure(error: Exception) -> Failure:
     if (failure := failure_of(error)) is not None:
         return failure
     if isinstance(error, OSError):
-        return Failure(Kind.AWAY, type(error).__name__)
+        return Failure(FailureKind.AWAY, type(error).__name__)
     raise error
 
 

@@ -121,7 +121,7 @@ class Wanted(Protocol):
 File = TypeVar("File", bound=Wanted, contravariant=True)
 
 
-class Place(Protocol[File]):
+class Origin(Protocol[File]):
     """Where files come from."""
 
     @property
@@ -158,7 +158,7 @@ class AgainError(Exception):
 
 
 def fetch(
-    place: Place[File], file: File, target: Path, parts: Path, patience: Patience = PATIENCE
+    place: Origin[File], file: File, target: Path, parts: Path, patience: Patience = PATIENCE
 ) -> None:
     """Fetch a file, going on with what an earlier try left in `parts`.
 
@@ -238,14 +238,14 @@ def _pause(requested: float | None, tries: int, patience: Patience) -> float:
     return random.uniform(min(0.1, longest), longest)  # noqa: S311
 
 
-def part_name(place: Place[File], file: File) -> str:
+def part_name(place: Origin[File], file: File) -> str:
     """Return a name for the unfinished file; another place's is another file."""
     identity = json.dumps([place.address, file.key, file.size, file.etag])
     return f"{file.name}.{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 def _try(
-    place: Place[File], file: File, mine: Unfinished, patience: Patience, seen: set[str]
+    place: Origin[File], file: File, mine: Unfinished, patience: Patience, seen: set[str]
 ) -> None:
     """Fetch what is missing of a file, and check it; `seen`: as for `_compare_with_tag`."""
     have, known, size_before = _left(mine)
@@ -456,7 +456,7 @@ def parts_folder() -> Path:
     return base / "skymosaic" / "downloads"
 
 
-def first_that_can(places: Sequence[Place[File]], file: File, target: Path, parts: Path) -> str:
+def first_that_can(places: Sequence[Origin[File]], file: File, target: Path, parts: Path) -> str:
     """Fetch a file from the first place that has it; return that place's name.
 
     Raises

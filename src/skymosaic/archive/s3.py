@@ -17,7 +17,7 @@ from skymosaic.archive.passed_over import passed_over
 from skymosaic.archive.twins import KINDS, uncorrected_twins
 from skymosaic.errors import InputError
 from skymosaic.hst.exposure import suffix_of
-from skymosaic.hst.facts import FACTS_BYTES, Facts, read_facts
+from skymosaic.hst.facts import FACTS_BYTES, FileFacts, read_facts
 
 log = logging.getLogger(__name__)
 
@@ -126,10 +126,10 @@ class S3Folder:
             for name in sorted(found)
         ]
 
-    def _facts(self, found: Mapping[str, S3Object]) -> dict[str, Facts]:
+    def _facts(self, found: Mapping[str, S3Object]) -> dict[str, FileFacts]:
         """Read the beginning of each file, several at a time."""
 
-        def read(file: S3Object) -> Facts:
+        def read(file: S3Object) -> FileFacts:
             return read_facts(self.bucket.beginning(file.key, FACTS_BYTES), file.name)
 
         with ThreadPoolExecutor(_READ_AT_ONCE) as pool:

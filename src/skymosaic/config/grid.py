@@ -159,9 +159,9 @@ def require_one_grid(grid: Any, parameters: Mapping[str, Any]) -> None:
     for name, key in (("final_scale", "scale"), ("final_rot", "rotation")):
         own = getattr(grid, key, None) if isinstance(grid, GridAround) else "that of the grid"
         if name in given and own is not None and parameters[name] != own:
-            told = f"grid.{key} is {own}" if isinstance(grid, GridAround) else "grid tells it"
+            conflict = f"grid.{key} is {own}" if isinstance(grid, GridAround) else "grid tells it"
             raise ValueError(
-                f"parameters.{name} is {parameters[name]}, but {told}: leave one of them out"
+                f"parameters.{name} is {parameters[name]}, but {conflict}: leave one of them out"
             )
 
 

@@ -13,7 +13,7 @@ from astropy.io import fits
 
 from skymosaic.config.drizzlepac_parameters import parameters_folder
 from skymosaic.errors import InstallationError
-from skymosaic.sky.projection_cells import Band, Tessellation
+from skymosaic.sky.projection_cells import DeclinationBand, Tessellation
 
 _FILE = "allsky_cells.fits"
 
@@ -42,7 +42,7 @@ def read_tessellation(path: Path) -> Tessellation:
         with fits.open(path, memmap=False) as hdus:
             header, rows = hdus[0].header, hdus[1].data
             bands = tuple(
-                Band(
+                DeclinationBand(
                     first=int(row["PROJCELL"]),
                     count=int(row["NBAND"]),
                     dec=float(row["DEC"]),

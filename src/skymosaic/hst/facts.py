@@ -19,7 +19,7 @@ _CARDS = re.compile(
 
 
 @dataclass(frozen=True)
-class Facts:
+class FileFacts:
     """What is known of an exposure or drizzled image before its file is fetched."""
 
     proposal: str
@@ -33,7 +33,7 @@ class Facts:
     """ASN_ID in small letters; empty where there is none, or it is not known."""
 
 
-def read_facts(beginning: bytes, name: str) -> Facts:
+def read_facts(beginning: bytes, name: str) -> FileFacts:
     """Return the facts that the primary header of a FITS file tells.
 
     Parameters
@@ -57,12 +57,12 @@ def read_facts(beginning: bytes, name: str) -> Facts:
     return facts_of(header)
 
 
-def facts_of(header: fits.Header) -> Facts:
+def facts_of(header: fits.Header) -> FileFacts:
     """Return the facts that a primary header tells."""
     instrument = str(header["INSTRUME"]).strip()
     start = header.get("EXPSTART", header.get("TEXPSTRT"))
     detector = detector_of(header, instrument)
-    return Facts(
+    return FileFacts(
         proposal=str(header.get("PROPOSID", "")).strip(),
         target=str(header.get("TARGNAME", "")).strip(),
         instrument=f"{instrument}/{detector}" if detector else instrument,

@@ -18,7 +18,7 @@ from skymosaic.drizzle.request import Request
 from skymosaic.evidence.reduction import Floats, block_side
 from skymosaic.hst.units import header_unit, mosaic_unit, with_seconds
 from skymosaic.pipeline.drizzle import read_previews, require_equal_weights
-from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.results import (
     COMPARISON,
     AlignResult,
@@ -71,7 +71,7 @@ def compare_methods(
     runs: dict[str, Finished[DrizzleResult]] = dict(
         zip(campaign.sky.methods, drizzled, strict=True)
     )
-    found = Findings(
+    found = FinishedSteps(
         place,
         campaign,
         retrieved,
@@ -158,7 +158,7 @@ def compare_methods(
     )
 
 
-def first_warnings(found: Findings) -> list[str]:
+def first_warnings(found: FinishedSteps) -> list[str]:
     """Return what the reader of a comparison must know first, from the steps that have finished."""
     inspected, aligned, planned, runs = (
         found.inspected,
@@ -188,7 +188,7 @@ def first_warnings(found: Findings) -> list[str]:
     ]
 
 
-def solution_warnings(found: Findings) -> list[str]:
+def solution_warnings(found: FinishedSteps) -> list[str]:
     """Return where WCS solutions of different kinds are in one mosaic, once it is aligned."""
     if found.inspected is None:
         return []
@@ -201,7 +201,7 @@ def solution_warnings(found: Findings) -> list[str]:
     return mixed_in_tiles(alignment.used, inspected.exposures, inspected.drizzled)
 
 
-def _in_counts(found: Findings) -> bool:
+def _in_counts(found: FinishedSteps) -> bool:
     return any(chip.counts for exposure in found.exposures for chip in exposure.chips)
 
 
@@ -245,7 +245,7 @@ def compared_settings(comparison: ComparisonResult) -> dict[str, Any]:
 
 
 def comparison_input(
-    found: Findings, images: Mapping[str, Floats], evidence: Evidence | None = None
+    found: FinishedSteps, images: Mapping[str, Floats], evidence: Evidence | None = None
 ) -> ComparisonInput:
     """Return what is compared: the sky values of the methods that ran, and their mosaics."""
     from skymosaic.report.comparison import ComparisonInput
@@ -263,7 +263,7 @@ def comparison_input(
     )
 
 
-def _outline(found: Findings, images: Mapping[str, Floats]) -> Outline | None:
+def _outline(found: FinishedSteps, images: Mapping[str, Floats]) -> Outline | None:
     """Return what the first mosaic covers, from its preview: older versions left that alone."""
     if found.planned is None or not images:
         return None

@@ -25,7 +25,7 @@ from skymosaic.store import Product
 
 
 @dataclass(frozen=True)
-class Findings:
+class FinishedSteps:
     """The steps of a campaign, each None or absent where it has not finished."""
 
     place: Place

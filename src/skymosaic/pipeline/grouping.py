@@ -14,9 +14,9 @@ from skymosaic.archive.base import Parcel
 from skymosaic.config.groups import GroupRules
 from skymosaic.errors import InputError
 from skymosaic.hst.exposure import DRIZZLED_SUFFIXES, suffix_of
-from skymosaic.hst.facts import Facts
+from skymosaic.hst.facts import FileFacts
 
-_UNKNOWN = Facts("", "refused", "", "")
+_UNKNOWN = FileFacts("", "refused", "", "")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]|^[^A-Za-z0-9]")
 _MJD_0 = datetime(1858, 11, 17)
 _SHOWN = 20  # names in a message
@@ -54,7 +54,7 @@ def split(parcels: Sequence[Parcel], rules: GroupRules, *, mixed: bool = False) 
     members: dict[tuple[tuple[str, ...], str], list[Parcel]] = {}
     for parcel in parcels:
         facts = parcel.facts or _UNKNOWN
-        told = {
+        by_key = {
             "proposal": facts.proposal,
             "target": facts.target,
             "filter": facts.filter,
@@ -63,7 +63,7 @@ def split(parcels: Sequence[Parcel], rules: GroupRules, *, mixed: bool = False) 
             "epoch": epochs.get(parcel.name, ""),
         }
         instrument = "" if mixed else facts.instrument
-        members.setdefault((tuple(told[key] for key in by), instrument), []).append(parcel)
+        members.setdefault((tuple(by_key[key] for key in by), instrument), []).append(parcel)
     taken: set[str] = set()
     groups = []
     for (values, instrument), its in sorted(members.items()):

@@ -16,7 +16,7 @@ from skymosaic.config import resolved_yaml
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.request import Request
 from skymosaic.host.counting import counted
-from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.inspection import inspection_table
 from skymosaic.pipeline.results import EnginesResult, Planned, WitnessResult
 from skymosaic.pipeline.sentences.masks import hit_sheet
@@ -99,7 +99,7 @@ _STEPS: Columns = {
 
 
 def run_record(
-    found: Findings,
+    found: FinishedSteps,
     warnings: Sequence[str],
     *,
     unit: str,
@@ -111,7 +111,7 @@ def run_record(
 
     Parameters
     ----------
-    found : Findings
+    found : FinishedSteps
         Its finished steps.
     warnings : sequence of str
         What the reader is to know first.
@@ -213,7 +213,7 @@ def _gates(alignment: Alignment) -> Table:
     return sheet("Gates that the alignment had to pass", _GATES, rows)
 
 
-def _checks(found: Findings, unit: str) -> Table | None:
+def _checks(found: FinishedSteps, unit: str) -> Table | None:
     """Return what the records of the sky said; None where a run did not keep them."""
     runs = found.drizzled
     if not runs or any(run.result.checks is None for run in runs.values()):
@@ -240,13 +240,13 @@ def _with_units(columns: Columns, unit: str) -> Columns:
     }
 
 
-def _witness_title(found: Findings) -> str:
+def _witness_title(found: FinishedSteps) -> str:
     if found.campaign.drizzle.engine == "onepass":
         return "A part of each mosaic, made again by AstroDrizzle"
     return "Each mosaic compared with what onepass predicts from the MDRIZSKY values in its headers"
 
 
-def _engines_title(found: Findings) -> str:
+def _engines_title(found: FinishedSteps) -> str:
     step = found.engines
     if step is None:
         return ""
@@ -291,7 +291,7 @@ def _grid(grid: Grid) -> Mapping[str, float]:
     }
 
 
-def _parameters(found: Findings) -> dict[str, Mapping[str, Any]]:
+def _parameters(found: FinishedSteps) -> dict[str, Mapping[str, Any]]:
     """Return what drizzlepac was called with, by program; what the file says where that is all."""
     campaign = found.campaign
     planned = found.planned

@@ -14,7 +14,7 @@ from skymosaic.report.page import template
 
 
 @dataclass(frozen=True)
-class Group:
+class GroupRow:
     """What the page tells of one mosaic of a program."""
 
     name: str
@@ -81,7 +81,7 @@ _KINDS = {
 }
 
 
-def program_html(name: str, created: str, groups: Sequence[Group]) -> str:
+def program_html(name: str, created: str, groups: Sequence[GroupRow]) -> str:
     """Return the page of a program.
 
     Parameters
@@ -103,7 +103,7 @@ def program_html(name: str, created: str, groups: Sequence[Group]) -> str:
     )
 
 
-def program_document(name: str, created: str, groups: Sequence[Group]) -> dict[str, Any]:
+def program_document(name: str, created: str, groups: Sequence[GroupRow]) -> dict[str, Any]:
     """Return the same as plain values, without the pictures."""
     return {
         "format": "skymosaic program 1",
@@ -124,7 +124,7 @@ def program_document(name: str, created: str, groups: Sequence[Group]) -> dict[s
     }
 
 
-def program_markdown(name: str, created: str, groups: Sequence[Group]) -> str:
+def program_markdown(name: str, created: str, groups: Sequence[GroupRow]) -> str:
     """Return the same as a Markdown table."""
     lines = [
         f"# {name}: {counted(len(groups), 'group')}",

@@ -91,11 +91,11 @@ def program_text(place: Place, form: str) -> str:
 def _group(place: Place, state: GroupState) -> Any:
     """Return what the page tells of a group."""
     from skymosaic.report.pictures import as_uri
-    from skymosaic.report.program_page import Group
+    from skymosaic.report.program_page import GroupRow
     from skymosaic.results.reporting import PARTIAL
 
     error = state.error
-    group = Group(
+    group = GroupRow(
         name=state.name,
         state=state.state,
         files=state.files,

@@ -12,7 +12,7 @@ from skymosaic.config import Align, Campaign, load_campaign_text
 from skymosaic.config.groups import GroupKey
 from skymosaic.errors import CampaignError, DamagedError, ForbiddenError, MissingError
 from skymosaic.pipeline.align import as_they_came, knowing_pixels
-from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.inspect import with_files
 from skymosaic.pipeline.place import parse_place
 from skymosaic.pipeline.plan import on_grid, with_order
@@ -50,7 +50,7 @@ _OUTDATED = "What it depends on has changed since it was made; `skymosaic run` m
 _R = TypeVar("_R")
 
 
-def read_findings(place: Place) -> Findings:
+def read_finished_steps(place: Place) -> FinishedSteps:
     """Return what a store knows of a campaign.
 
     Raises
@@ -77,7 +77,7 @@ def read_findings(place: Place) -> Findings:
     planned = _planned(reader, aligned)
     if aligned is not None and planned is not None:
         aligned = on_grid(aligned, planned)
-    found = Findings(
+    found = FinishedSteps(
         place=place,
         campaign=campaign,
         retrieved=retrieved,
@@ -280,7 +280,7 @@ class _Reader:
         compared = {name for pair in done.result.pairs for name in (pair.a, pair.b)}
         return done if compared <= known else None
 
-    def compare(self, found: Findings) -> None:
+    def compare(self, found: FinishedSteps) -> None:
         """Take down where the comparison is not that of what there is now."""
         task, step = COMPARISON.task(), COMPARISON.step()
         if self._has_failed(step, task):

@@ -12,14 +12,14 @@ from skymosaic.hst.units import header_unit
 from skymosaic.journal.runs import RunState, last_status
 from skymosaic.pipeline.comparison import comparison_input, first_warnings, read_vectors
 from skymosaic.pipeline.drizzle import read_previews
-from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.results import COMPARISON
 from skymosaic.pipeline.tables import run_record
 from skymosaic.report.comparison import assemble, draw_figures, write_documents
 from skymosaic.report.invariants import check_invariants, failures
 from skymosaic.report.mdrizsky import axis_label, format_table
 from skymosaic.report.record import Missing, Report
-from skymosaic.results.reading import read_findings
+from skymosaic.results.reading import read_finished_steps
 from skymosaic.steps.step import Bench, Place
 
 FORMS = ("html", "json", "md")
@@ -50,7 +50,7 @@ def report_text(place: Place, form: str) -> str:
     StoreError
         The store cannot be read.
     """
-    found = read_findings(place)
+    found = read_finished_steps(place)
     stored = None if found.comparison is None else found.comparison.products.get(f"report.{form}")
     if stored is not None and not found.missing:
         with place.store.open(stored) as file:
@@ -85,7 +85,7 @@ def write_partial(place: Place) -> Partial:
     StoreError
         The store cannot be read or written.
     """
-    found, folder = read_findings(place), COMPARISON.step().folder
+    found, folder = read_finished_steps(place), COMPARISON.step().folder
     with scratch.folder(place.scratch, "report") as root:
         bench = Bench(place, root)
         report = make_report(bench, found)
@@ -110,14 +110,14 @@ def _write(bench: Bench, report: Report) -> Sequence[Path]:
     return write_documents(bench.out, report, figures, stem=PARTIAL)
 
 
-def make_report(bench: Bench, found: Findings) -> Report:
+def make_report(bench: Bench, found: FinishedSteps) -> Report:
     """Return the report of what there is; nothing is measured anew.
 
     Parameters
     ----------
     bench : Bench
         Where products are fetched to.
-    found : Findings
+    found : FinishedSteps
         What the store knows of the campaign.
     """
     missing = [*found.missing, *_of_the_run(found)]
@@ -143,7 +143,7 @@ def make_report(bench: Bench, found: Findings) -> Report:
     return assemble(data, record, invariants)
 
 
-def _of_the_run(found: Findings) -> list[Missing]:
+def _of_the_run(found: FinishedSteps) -> list[Missing]:
     """Return what ended the last run, where no step tells it."""
     try:
         status = last_status(found.place)

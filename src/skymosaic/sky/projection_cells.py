@@ -24,7 +24,7 @@ _ARCSEC: dict[Scale, float] = {"fine": 0.04, "coarse": 0.12}  # cell_utils.SUPPO
 
 
 @dataclass(frozen=True)
-class Band:
+class DeclinationBand:
     """The projection cells of one declination."""
 
     first: int
@@ -41,7 +41,7 @@ class Band:
 class Tessellation:
     """What the table says."""
 
-    bands: tuple[Band, ...]
+    bands: tuple[DeclinationBand, ...]
     """From south to north, numbered without a gap."""
     scale: float
     """Pixel size of the projection cells, arcsec."""

@@ -65,7 +65,7 @@ def from_message(message: tuple[float, Any]) -> Event:
     return Event(**fields)
 
 
-class Task:
+class RunningTask:
     """A running task, which can say what it is doing."""
 
     def __init__(
@@ -104,7 +104,7 @@ class Task:
 @contextmanager
 def task(
     name: str, topic: str = TOPIC, *, kind: str = "", group: str = "", step: str = ""
-) -> Iterator[Task]:
+) -> Iterator[RunningTask]:
     """Tell those who listen to a topic when a task starts, ends or fails.
 
     Parameters
@@ -116,7 +116,7 @@ def task(
     kind, group, step : str
         As an `Event` tells them.
     """
-    running = Task(name, topic, kind=kind, group=group, step=step)
+    running = RunningTask(name, topic, kind=kind, group=group, step=step)
     running.tell("started")
     try:
         with in_step(topic, name):

@@ -68,7 +68,9 @@ class Place:
         """Return the same place, in which steps are looked up and never run."""
         return replace(self, must_be_finished=True)
 
-    def announced(self, task: Task, step: Step[object]) -> AbstractContextManager[progress.Task]:
+    def announced(
+        self, task: Task, step: Step[object]
+    ) -> AbstractContextManager[progress.RunningTask]:
         """Tell those who listen when a task that makes a step here starts, ends or fails."""
         return progress.task(
             self.label + task.title,
@@ -125,7 +127,7 @@ class Bench:
     """What the work of a step gets: a scratch folder, a folder for products, and its inputs."""
 
     def __init__(
-        self, place: Place, root: Path, tasks: Sequence[progress.Task] = (), key: str = ""
+        self, place: Place, root: Path, tasks: Sequence[progress.RunningTask] = (), key: str = ""
     ) -> None:
         self.key = key
         """Of the step; empty where none is made."""
@@ -237,7 +239,7 @@ def _make(
     step: Step[_R],
     wanted: Mapping[str, Any],
     work: Callable[[Bench], _R],
-    tasks: Sequence[progress.Task],
+    tasks: Sequence[progress.RunningTask],
 ) -> Finished[_R]:
     """Do the work of a step and publish it; `wanted` begins its manifest."""
     started, clock, before = datetime.now(UTC), time.monotonic(), traffic.moved()

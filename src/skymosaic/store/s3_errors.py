@@ -51,7 +51,7 @@ _AWAY = (
 _NOT_S3 = (ResponseParserError, ValueError, KeyError, RecursionError)
 
 
-class Kind(Enum):
+class FailureKind(Enum):
     """What is to be done about a failure."""
 
     NO_BUCKET = auto()
@@ -74,7 +74,7 @@ class Kind(Enum):
 class Failure:
     """Why S3 did not do something."""
 
-    kind: Kind
+    kind: FailureKind
     why: str
     """The server's code, or what boto3 says: never the server's text, which may hold a key."""
     operation: str = ""
@@ -86,11 +86,11 @@ def failure_of(error: BaseException) -> Failure | None:
     if isinstance(error, ClientError):
         return Failure(_kind_of(error), error_code(error), error.operation_name)
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
-        return Failure(Kind.NO_CREDENTIALS, _brief(error))
+        return Failure(FailureKind.NO_CREDENTIALS, _brief(error))
     if isinstance(error, (*_AWAY, *_NOT_S3)):
-        return Failure(Kind.AWAY, _brief(error))
+        return Failure(FailureKind.AWAY, _brief(error))
     if isinstance(error, BotoCoreError):
-        return Failure(Kind.REFUSED, _brief(error))
+        return Failure(FailureKind.REFUSED, _brief(error))
     return None
 
 
@@ -103,21 +103,21 @@ def _status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def _kind_of(error: ClientError) -> Kind:
+def _kind_of(error: ClientError) -> FailureKind:
     code, status = error_code(error), _status(error)
     if code == "NoSuchBucket":
-        return Kind.NO_BUCKET
+        return FailureKind.NO_BUCKET
     if code in _MISSING:
-        return Kind.MISSING
+        return FailureKind.MISSING
     if code in _CHANGED or status in (412, 416):
-        return Kind.CHANGED
+        return FailureKind.CHANGED
     if code == "RequestTimeTooSkewed":
-        return Kind.TIME
+        return FailureKind.TIME
     if code in _FORBIDDEN or status in (401, 403):
-        return Kind.FORBIDDEN
+        return FailureKind.FORBIDDEN
     if code in _BUSY or (status >= 500 and status != 501):
-        return Kind.BUSY
-    return Kind.REFUSED
+        return FailureKind.BUSY
+    return FailureKind.REFUSED
 
 
 def no_credentials(address: str, section: str) -> ForbiddenError:
@@ -163,22 +163,22 @@ def s3_errors(address: str, path: Path | None = None) -> Iterator[None]:
 def _in_words(address: str, failure: Failure) -> SkymosaicError:
     why = failure.why
     match failure.kind:
-        case Kind.NO_BUCKET:
+        case FailureKind.NO_BUCKET:
             return MissingError(f"{address}: there is no such bucket; make it, or name another")
-        case Kind.MISSING:
+        case FailureKind.MISSING:
             return MissingError(f"{address} is not in the store; run again to make it")
-        case Kind.NO_CREDENTIALS:
+        case FailureKind.NO_CREDENTIALS:
             return no_credentials(address, "store")
-        case Kind.TIME:
+        case FailureKind.TIME:
             return refused_time(address)
-        case Kind.FORBIDDEN:
+        case FailureKind.FORBIDDEN:
             return ForbiddenError(
                 f"{address}: no permission ({why}); check the credentials (AWS_PROFILE, "
                 "AWS_ACCESS_KEY_ID) and what they may do with this bucket"
             )
-        case Kind.BUSY:
+        case FailureKind.BUSY:
             return UnreachableError(f"{address}: the S3 server is too busy ({why})")
-        case Kind.AWAY:
+        case FailureKind.AWAY:
             return UnreachableError(f"{address}: the S3 server does not answer ({why})")
     if failure.operation:
         return StoreError(f"{address}: the S3 server refused {failure.operation} ({why})")

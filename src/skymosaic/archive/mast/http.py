@@ -53,7 +53,7 @@ class Http:
     def open(
         self, file: ArchiveFile, start: int, version: Version, window: float
     ) -> Iterator[Reply]:
-        """Ask for a file from a byte on; as `download.Place` says."""
+        """Ask for a file from a byte on; as `download.Origin` says."""
         rest = {}
         if start:
             # The rest only if it is the rest of the same file; else all of it.

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from skymosaic.archive.base import Parcel
-from skymosaic.archive.download import Place, first_that_can, parts_folder
+from skymosaic.archive.download import Origin, first_that_can, parts_folder
 from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.archive.mast.query import Query, find
 from skymosaic.errors import InputError
-from skymosaic.hst.facts import Facts
+from skymosaic.hst.facts import FileFacts
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class MastArchive:
     """
 
     query: Query
-    places: Sequence[Place[ArchiveFile]]
+    places: Sequence[Origin[ArchiveFile]]
     mixed: bool = False
     """Whether there may be several targets' instruments and filters: a mosaic takes one."""
     left_out: list[str] = field(default_factory=list, compare=False)
@@ -76,7 +76,7 @@ def _parcel(file: ArchiveFile, starts: Mapping[str, float]) -> Parcel:
         file.name.removesuffix(".fits"),
         # The archive's list stands for the content: a file of another size is another file.
         {"file": vars(file).copy()},
-        facts=Facts(
+        facts=FileFacts(
             file.proposal, file.target, file.instrument, file.filter, starts.get(file.name)
         ),
     )

@@ -31,7 +31,7 @@ from skymosaic.archive.simulated.pointing import Exposure, Simulation, plan_expo
 from skymosaic.archive.simulated.scene import render
 from skymosaic.archive.simulated.scenes import ghost
 from skymosaic.hst import facts
-from skymosaic.hst.facts import Facts
+from skymosaic.hst.facts import FileFacts
 
 __all__ = ["Simulation", "association_name", "facts_of", "simulate_visit", "visit_files"]
 
@@ -48,7 +48,7 @@ def visit_files(simulation: Simulation) -> dict[str, list[str]]:
     }
 
 
-def facts_of(simulation: Simulation, visit: str) -> Facts:
+def facts_of(simulation: Simulation, visit: str) -> FileFacts:
     """Return what is known of a visit's exposures before they are made."""
     if simulation.is_ccd:
         first = ccd_pointing.plan_exposure(simulation, visit, 0)

@@ -69,7 +69,7 @@ class CorrelatedNoise:
 
 
 @dataclass(frozen=True)
-class Place:
+class MosaicPixel:
     """A pixel of the mosaic, from 0, and the numbers of the chips that may reach its window."""
 
     column: int
@@ -88,7 +88,7 @@ HISTORY = (
 
 def choose_places(
     cut_outs: Sequence[CutOut], load: LoadPlane, shape: tuple[int, int]
-) -> list[Place]:
+) -> list[MosaicPixel]:
     """Choose places that have weight, at random among the pixels of all chips.
 
     They are drawn by a generator that always begins the same, so the same mosaic has the same.
@@ -104,7 +104,7 @@ def choose_places(
     """
     random = np.random.default_rng(1)
     filled = [one for one in cut_outs if one.columns > 0 and one.rows > 0]
-    found: list[Place] = []
+    found: list[MosaicPixel] = []
     for _ in range(_TRIES if filled else 0):
         one = filled[random.integers(len(filled))]
         column, row = random.integers(one.columns), random.integers(one.rows)
@@ -119,7 +119,7 @@ def choose_places(
         ]
         if len(near) > _CHIPS:
             near = sorted(random.choice(near, _CHIPS, replace=False).tolist())
-        found.append(Place(x, y, near))
+        found.append(MosaicPixel(x, y, near))
         if len(found) == PLACES:
             break
     return found

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from skymosaic.drizzle import parameters as pars
-from skymosaic.pipeline.finished import Findings
+from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.results import ALIGN, COMPARISON, DRIZZLE, ENGINES, POSITIONS, WITNESS
 
 
-def why_absent(found: Findings, part: str) -> str:
+def why_absent(found: FinishedSteps, part: str) -> str:
     """Return why a run has no table of the report, where that is known; else nothing.
 
     Parameters
     ----------
-    found : Findings
+    found : FinishedSteps
         The run.
     part : str
         Name of the table, that of its ECSV file.
@@ -24,7 +24,7 @@ def why_absent(found: Findings, part: str) -> str:
     return why or _not_finished(found, part)
 
 
-def why_no_method(found: Findings, method: str) -> str:
+def why_no_method(found: FinishedSteps, method: str) -> str:
     """Return why a run has no mosaic of a sky method, where that is known; else nothing."""
     requested = found.campaign.sky.methods
     if method in requested:
@@ -32,7 +32,7 @@ def why_no_method(found: Findings, method: str) -> str:
     return f"sky.methods is {', '.join(requested)}: the run was not asked for {method}"
 
 
-def _static_masks(found: Findings) -> str:
+def _static_masks(found: FinishedSteps) -> str:
     if found.planned is None:
         off = found.campaign.sky.static == "none"
         return "sky.static is none: no static masks" if off else ""
@@ -42,27 +42,27 @@ def _static_masks(found: Findings) -> str:
     return f"sky.{key}: no static masks"
 
 
-def _checks(found: Findings) -> str:
+def _checks(found: FinishedSteps) -> str:
     if found.campaign.drizzle.engine != "onepass":
         return ""
     return "drizzle.engine is onepass: AstroDrizzle, whose three records they are, was not at work"
 
 
-def _alignment(found: Findings) -> str:
+def _alignment(found: FinishedSteps) -> str:
     return "align is none: nothing was aligned" if _is_unaligned(found) else ""
 
 
-def _positions(found: Findings) -> str:
+def _positions(found: FinishedSteps) -> str:
     if _is_unaligned(found):
         return ""
     return "the exposures were aligned: positions of stars are compared with align: none alone"
 
 
-def _is_unaligned(found: Findings) -> bool:
+def _is_unaligned(found: FinishedSteps) -> bool:
     return found.campaign.align.method == "none"
 
 
-def _witness(found: Findings) -> str:
+def _witness(found: FinishedSteps) -> str:
     drizzle = found.campaign.drizzle
     if drizzle.has_witness:
         return ""
@@ -70,13 +70,13 @@ def _witness(found: Findings) -> str:
     return f"drizzle.witness is {value}: with engine {drizzle.engine} no mosaic was made again"
 
 
-def _engines(found: Findings) -> str:
+def _engines(found: FinishedSteps) -> str:
     if found.campaign.drizzle.sample is not None:
         return ""
     return "drizzle.sample is null: no exposures were drizzled with both engines"
 
 
-def _cosmic_rays(found: Findings) -> str:
+def _cosmic_rays(found: FinishedSteps) -> str:
     if found.planned is not None and not pars.has_cr_steps(found.planned.result.order.parameters):
         return "driz_cr is false: no cosmic rays were looked for"
     if found.campaign.drizzle.engine == "onepass":
@@ -86,7 +86,7 @@ def _cosmic_rays(found: Findings) -> str:
     )
 
 
-def _weights(found: Findings) -> str:
+def _weights(found: FinishedSteps) -> str:
     if found.campaign.drizzle.engine == "onepass":
         return "drizzle.engine is onepass: all methods have the same weights"
     if found.planned is not None and not pars.has_cr_steps(found.planned.result.order.parameters):
@@ -96,7 +96,7 @@ def _weights(found: Findings) -> str:
     return ""
 
 
-_TURNED_OFF: Mapping[str, Callable[[Findings], str]] = {
+_TURNED_OFF: Mapping[str, Callable[[FinishedSteps], str]] = {
     "static_masks": _static_masks,
     "checks": _checks,
     **dict.fromkeys(("alignment", "gates", "vectors"), _alignment),
@@ -117,11 +117,11 @@ _MADE_BY = {
 """By table: the step that makes it, where that is one."""
 
 
-def _not_finished(found: Findings, part: str) -> str:
+def _not_finished(found: FinishedSteps, part: str) -> str:
     return _missing(found, _MADE_BY[part].task().title) if part in _MADE_BY else ""
 
 
-def _missing(found: Findings, title: str) -> str:
+def _missing(found: FinishedSteps, title: str) -> str:
     """Return what is known of a task that is missing."""
     one = next((one for one in found.missing if one.part == title), None)
     return "" if one is None else f"{title}: {one.state}. {one.why}".strip()

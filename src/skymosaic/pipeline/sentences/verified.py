@@ -11,12 +11,12 @@ from skymosaic.methods import ascribed
 
 if TYPE_CHECKING:
     from skymosaic.drizzle.checks.witness import Agreement
-    from skymosaic.pipeline.finished import Findings
+    from skymosaic.pipeline.finished import FinishedSteps
     from skymosaic.pipeline.results import DrizzleResult, EnginesResult, WitnessResult
     from skymosaic.steps.step import Finished
 
 
-def verified(found: Findings) -> list[str]:
+def verified(found: FinishedSteps) -> list[str]:
     """Return what was verified of a run, and what was not, a sentence or a few each."""
     if not found.drizzled:
         return []
