@@ -87,7 +87,7 @@ def test_a_changed_object_is_found_and_taken_away(
     server: S3Server, s3: S3Store, tmp_path: Path
 ) -> None:
     small = SmallStore(tmp_path)
-    s3.write_text("field/campaign.yaml", (small.where / "campaign.yaml").read_text())
+    s3.write_text("field/campaign.yaml", (small.folder / "campaign.yaml").read_text())
     small.place = Place(s3, "field", tmp_path)
     small.inspect()
     small.plan()

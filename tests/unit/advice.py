@@ -40,30 +40,30 @@ OF_OTHERS = {
 
 
 @dataclass(frozen=True)
-class Told:
+class Sentence:
     """One sentence, and where it stands."""
 
     text: str
-    where: str
+    location: str
 
 
-def messages() -> Iterator[Told]:
+def messages() -> Iterator[Sentence]:
     """Return the texts in the sources that are no documentation of code."""
     for path in sorted((REPOSITORY / "src").rglob("*.py")):
         yield from _texts(path)
     for path in sorted((REPOSITORY / "src").rglob("*.j2")):
         for number, line in enumerate(path.read_text().splitlines(), 1):
             plain = re.sub(r"</?code>", "`", re.sub(r"\{\{.*?\}\}", UNKNOWN, line))
-            yield Told(re.sub(r"\{%.*?%\}|<[^>]*>", "", plain), f"{path.name}:{number}")
+            yield Sentence(re.sub(r"\{%.*?%\}|<[^>]*>", "", plain), f"{path.name}:{number}")
 
 
-def pages() -> Iterator[Told]:
+def pages() -> Iterator[Sentence]:
     """Return the documentation for users, a page each."""
     for path in [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]:
-        yield Told(path.read_text(), path.name)
+        yield Sentence(path.read_text(), path.name)
 
 
-def _texts(path: Path) -> Iterator[Told]:
+def _texts(path: Path) -> Iterator[Sentence]:
     tree = ast.parse(path.read_text())
     skipped = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
     for node in ast.walk(tree):  # what encloses comes first
@@ -79,7 +79,7 @@ def _texts(path: Path) -> Iterator[Told]:
             text = node.value
         else:
             continue
-        yield Told(" ".join(text.split()), f"{path.relative_to(REPOSITORY)}:{node.lineno}")
+        yield Sentence(" ".join(text.split()), f"{path.relative_to(REPOSITORY)}:{node.lineno}")
 
 
 def keys_in(text: str) -> Iterator[tuple[str, str | None]]:
@@ -121,20 +121,20 @@ def _reaches(kind: Any, path: list[str]) -> bool:
     return kind is Any
 
 
-def commands_in(told: Told) -> Iterator[str]:
+def commands_in(sentence: Sentence) -> Iterator[str]:
     """Return what a text says that is to be typed after ``skymosaic``."""
-    for found in _COMMAND.finditer(told.text):
+    for found in _COMMAND.finditer(sentence.text):
         yield found[1].strip()
 
 
-def options_in(told: Told) -> Iterator[str]:
+def options_in(sentence: Sentence) -> Iterator[str]:
     """Return the options that a sentence names, without the command that takes them."""
-    for found in _OPTION.finditer(told.text):
+    for found in _OPTION.finditer(sentence.text):
         if found[0] not in OF_OTHERS:
             yield found[0]
 
 
-def shown_in(page: Told) -> Iterator[str]:
+def shown_in(page: Sentence) -> Iterator[str]:
     """Return the commands in the examples of a page."""
     shell = re.compile(r"^```(?:console|sh|bash)\n(.*?)^```", re.DOTALL | re.MULTILINE)
     for block in shell.findall(page.text):

@@ -31,7 +31,10 @@ TITLES = {"title": "as told"}
 
 def table(title, **columns):
     """Return a sheet of columns given as (unit, description, values)."""
-    kinds = {name: (type(values[0]), unit, told) for name, (unit, told, values) in columns.items()}
+    kinds = {
+        name: (type(values[0]), unit, description)
+        for name, (unit, description, values) in columns.items()
+    }
     return sheet(title, kinds, zip(*(values for *_, values in columns.values()), strict=True))
 
 

@@ -71,7 +71,7 @@ class SmallStore:
 
     def __init__(self, folder: Path, engine: str = "astrodrizzle", witness: str = "false") -> None:
         self.place = Place(open_store(str(folder)), "field", None)
-        self.where = folder / "field"
+        self.folder = folder / "field"
         text = f"{CAMPAIGN}drizzle: {{engine: {engine}, witness: {witness}}}\n"
         self.place.store.write_text("field/campaign.yaml", text)
 
@@ -112,32 +112,32 @@ class SmallStore:
         def work(bench: Bench) -> DrizzleResult:
             # What the three records say of each value, which agree.
             checks = [SkyCheck(name, 1, *[value] * 3) for name, value in sky.items()]
-            return replace(self._made(bench, method, sky), checks=checks, **further)
+            return replace(self._drizzled(bench, method, sky), checks=checks, **further)
 
-        made_with = {"grid": self.grid.to_dict(), "method": method, "further": sorted(further)}
-        self._step(DRIZZLE.step(method), work, self.files, made_with)
+        parameters = {"grid": self.grid.to_dict(), "method": method, "further": sorted(further)}
+        self._step(DRIZZLE.step(method), work, self.files, parameters)
 
     def drizzle_at_once(self, *methods: str) -> None:
         """Drizzle with the one-pass engine, whose one step holds all methods."""
 
         def work(bench: Bench) -> OnepassResult:
-            return OnepassResult({one: self._made(bench, one, SKIES[one]) for one in methods})
+            return OnepassResult({one: self._drizzled(bench, one, SKIES[one]) for one in methods})
 
-        made_with = {"grid": self.grid.to_dict(), "skies": list(methods)}
-        self._step(ONEPASS.step(), work, self.files, made_with)
+        parameters = {"grid": self.grid.to_dict(), "skies": list(methods)}
+        self._step(ONEPASS.step(), work, self.files, parameters)
 
     def hear_witness(self) -> None:
         """Let AstroDrizzle confirm what the one-pass engine made."""
-        made = finished(self.place, ONEPASS.step())
-        assert made is not None
+        mosaics = finished(self.place, ONEPASS.step())
+        assert mosaics is not None
         agreement = Agreement(pixels=600, rms=1e-8, largest=1e-7, noise=0.01)
         window = Window(0, 0, 30, 20, tuple("abc"), whole=True)
-        result = WitnessResult(dict.fromkeys(made.result.runs, agreement), window, [], False)
-        inputs = {f"{made.step}/{name}": product for name, product in made.products.items()}
-        made_with = {"grid": self.grid.to_dict()}
-        self._step(WITNESS.step(), lambda _: result, {**self.files, **inputs}, made_with)
+        result = WitnessResult(dict.fromkeys(mosaics.result.runs, agreement), window, [], False)
+        inputs = {f"{mosaics.step}/{name}": product for name, product in mosaics.products.items()}
+        parameters = {"grid": self.grid.to_dict()}
+        self._step(WITNESS.step(), lambda _: result, {**self.files, **inputs}, parameters)
 
-    def _made(self, bench: Bench, method: str, sky: dict[str, float]) -> DrizzleResult:
+    def _drizzled(self, bench: Bench, method: str, sky: dict[str, float]) -> DrizzleResult:
         wcs = WCS(naxis=2)
         wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
         wcs.wcs.crval, wcs.wcs.crpix = self.grid.crval, self.grid.crpix

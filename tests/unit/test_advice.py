@@ -14,7 +14,7 @@ from skymosaic.config.drizzlepac_reserved import RESERVED
 from skymosaic.errors import CampaignError
 from tests.conftest import REPOSITORY
 from tests.unit.advice import (
-    Told,
+    Sentence,
     commands_in,
     is_key,
     keys_in,
@@ -56,72 +56,83 @@ _CANNOT_BE_SET = {name for task in RESERVED.values() for name in task} - _ORDINA
 
 def refusals(key: str, value: str, folder: Path) -> list[str]:
     """Return why each of `FILES` cannot have a value; nothing where one can."""
-    told = []
+    reasons = []
     for text in FILES:
         file = folder / "advised.yaml"
         file.write_text(text)
         try:
             load_campaign(file, settings=[f"{key}={value}"])
         except CampaignError as error:
-            told.append(str(error))
+            reasons.append(str(error))
         else:
             return []
-    return told
+    return reasons
 
 
 def test_each_key_that_is_named_is_one_of_the_campaign_file() -> None:
-    told = [(key, one.where) for one in [*MESSAGES, *PAGES] for key, _ in keys_in(one.text)]
-    assert len(told) > 200
-    assert [one for one in told if not is_key(one[0])] == []
+    keys = [(key, one.location) for one in [*MESSAGES, *PAGES] for key, _ in keys_in(one.text)]
+    assert len(keys) > 200
+    assert [one for one in keys if not is_key(one[0])] == []
 
 
 def test_each_value_that_is_advised_is_accepted(tmp_path: Path) -> None:
     advised = {
-        (key, value): one.where
+        (key, value): one.location
         for one in [*MESSAGES, *PAGES]
         for key, value in keys_in(one.text)
         if value is not None and "..." not in value
     }
     assert len(advised) > 20
     assert {
-        (key, value, where): why
-        for (key, value), where in advised.items()
+        (key, value, location): why
+        for (key, value), location in advised.items()
         if (why := refusals(key, value, tmp_path))
     } == {}
 
 
 def test_each_command_that_is_named_exists_with_its_options() -> None:
-    told = [(command, one.where) for one in [*MESSAGES, *PAGES] for command in commands_in(one)]
-    told += [(command, page.where) for page in PAGES for command in shown_in(page)]
-    assert len(told) > 60
-    assert [(command, where, why) for command, where in told if (why := wrong_in(command))] == []
+    commands = [
+        (command, one.location) for one in [*MESSAGES, *PAGES] for command in commands_in(one)
+    ]
+    commands += [(command, page.location) for page in PAGES for command in shown_in(page)]
+    assert len(commands) > 60
+    assert [
+        (command, location, why) for command, location in commands if (why := wrong_in(command))
+    ] == []
 
 
 def test_each_option_that_a_message_names_is_one_of_a_command() -> None:
     known = {name for command in main.commands.values() for name in options_of(command)}
-    told = [
-        (option, one.where) for one in MESSAGES if ".py:" in one.where for option in options_in(one)
+    options = [
+        (option, one.location)
+        for one in MESSAGES
+        if ".py:" in one.location
+        for option in options_in(one)
     ]
-    told = [one for one in told if "/submit" not in one[1] and "/slurm" not in one[1]]
-    assert len(told) > 4
-    assert [one for one in told if one[0] not in known] == []
+    options = [one for one in options if "/submit" not in one[1] and "/slurm" not in one[1]]
+    assert len(options) > 4
+    assert [one for one in options if one[0] not in known] == []
 
 
 def test_no_message_names_a_parameter_that_the_campaign_refuses() -> None:
     names = re.compile(rf"(?<![\w.])({'|'.join(sorted(_CANNOT_BE_SET))})(?![\w=])")
-    told = [one for one in MESSAGES if " " in one.text and "drizzlepac_reserved" not in one.where]
-    assert [(found[0], one.where) for one in told for found in names.finditer(one.text)] == []
+    sentences = [
+        one for one in MESSAGES if " " in one.text and "drizzlepac_reserved" not in one.location
+    ]
+    assert [
+        (found[0], one.location) for one in sentences for found in names.finditer(one.text)
+    ] == []
 
 
 def test_each_page_script_and_extra_that_is_named_is_there() -> None:
     there = re.compile(r"(?<![\w/.-])((?:docs|scripts|configs|benchmarks)/[\w./-]*\w)")
-    told = [(name, one.where) for one in MESSAGES for name in there.findall(one.text)]
-    told += [(name, page.where) for page in PAGES for name in there.findall(page.text)]
-    assert len(told) > 20
-    assert [one for one in told if not (REPOSITORY / one[0]).exists()] == []
+    paths = [(name, one.location) for one in MESSAGES for name in there.findall(one.text)]
+    paths += [(name, page.location) for page in PAGES for name in there.findall(page.text)]
+    assert len(paths) > 20
+    assert [one for one in paths if not (REPOSITORY / one[0]).exists()] == []
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     extras = [
-        (name, one.where)
+        (name, one.location)
         for one in [*MESSAGES, *PAGES]
         for names in re.findall(r"skymosaic\[([\w,]+)\]", one.text)
         for name in names.split(",")
@@ -164,5 +175,5 @@ def test_a_value_that_is_refused_would_be_seen(text: str, tmp_path: Path) -> Non
     ["`skymosaic retry a/b`", "`skymosaic run a --wate`", "`skymosaic --loud run`"],
 )
 def test_a_command_that_is_none_would_be_seen(text: str) -> None:
-    [command] = commands_in(Told(text, ""))
+    [command] = commands_in(Sentence(text, ""))
     assert wrong_in(command)

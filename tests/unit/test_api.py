@@ -27,11 +27,11 @@ from tests.unit.test_positions import pair_of
 
 @pytest.fixture
 def store(tmp_path):
-    made = SmallStore(tmp_path)
-    made.inspect()
-    made.plan()
-    made.drizzle("localmin")
-    return made
+    store = SmallStore(tmp_path)
+    store.inspect()
+    store.plan()
+    store.drizzle("localmin")
+    return store
 
 
 def states(store):
@@ -54,7 +54,7 @@ def test_import_of_the_package_stays_cheap() -> None:
 
 def test_a_run_gives_its_tables_and_mosaics(store) -> None:
     store.drizzle("match")
-    run = skymosaic.load(store.where)
+    run = skymosaic.load(store.folder)
     assert run.methods == ("localmin", "match")
     assert [(one.part, one.state) for one in run.missing] == [("gather", "not run")]
     assert not run.complete
@@ -84,7 +84,7 @@ def test_a_run_of_the_one_pass_engine_gives_its_methods_too(tmp_path) -> None:
     store.drizzle_at_once("localmin")
     assert states(store) == {"drizzle match": "not run"}
     store.drizzle_at_once("localmin", "match")
-    run = skymosaic.load(store.where)
+    run = skymosaic.load(store.folder)
     assert states(store) == {}
     assert run.methods == ("localmin", "match")
     assert run.mdrizsky["match"].tolist() == [0.0, 0.5, 0.25]
@@ -94,13 +94,13 @@ def test_a_run_of_the_one_pass_engine_gives_its_methods_too(tmp_path) -> None:
 
 
 def test_tables_become_data_frames(store) -> None:
-    frame = skymosaic.load(store.where).mdrizsky.to_pandas()
+    frame = skymosaic.load(store.folder).mdrizsky.to_pandas()
     assert list(frame.columns) == ["rootname", "chip", "localmin"]
     assert frame.loc[1, "localmin"] == 1.5
 
 
 def test_what_is_not_there_is_named_with_what_is(store) -> None:
-    run = skymosaic.load(str(store.where))
+    run = skymosaic.load(str(store.folder))
     with pytest.raises(MissingError, match="no finished run of 'match'; there are: localmin"):
         run.mosaic("match")
     with pytest.raises(MissingError, match=r"no table 'nothing'; there are: .*mdrizsky"):
@@ -110,7 +110,7 @@ def test_what_is_not_there_is_named_with_what_is(store) -> None:
     with pytest.raises(MissingError, match="forms are html, json, md"):
         run.report("pdf")
     with pytest.raises(MissingError, match="holds no campaign"):
-        skymosaic.load(store.where.parent / "other")
+        skymosaic.load(store.folder.parent / "other")
     with pytest.raises(CampaignError):
         skymosaic.load("s3://bucket")
 
@@ -141,7 +141,7 @@ def test_what_the_campaign_file_turned_off_is_missing_with_the_reason(
         before = text.get(section)
         text[section] = {**before, **values} if isinstance(before, dict) else values
     store.place.store.write_text("field/campaign.yaml", yaml.safe_dump(text))
-    run = skymosaic.load(store.where)
+    run = skymosaic.load(store.folder)
     with pytest.raises(MissingError) as caught:
         run.table(part)
     assert f"no table {part!r} ({why}" in str(caught.value)
@@ -156,15 +156,15 @@ def test_a_mask_that_was_turned_off_says_so_where_it_is_asked_for(store) -> None
     text = text.replace("sky: {", "sky: {static: none, ")
     store.place.store.write_text("field/campaign.yaml", text)
     with pytest.raises(MissingError, match=r"sky\.static is none: no static masks"):
-        _ = skymosaic.load(store.where).static_masks
+        _ = skymosaic.load(store.folder).static_masks
 
 
 def test_a_group_of_a_program_is_found_below_it(tmp_path) -> None:
-    made = SmallStore(tmp_path / "program" / "1" / "M_16")
-    made.inspect()
+    store = SmallStore(tmp_path / "program" / "1" / "M_16")
+    store.inspect()
     # The group's own store is the program's: keys begin with the program's name.
     own = tmp_path / "program" / "1" / "M_16" / "F160W"
-    made.where.rename(own)
+    store.folder.rename(own)
     (tmp_path / "program" / "groups.json").write_text("[]")
     run = skymosaic.load(own)
     assert run.name == "program/1/M_16/F160W"
@@ -176,14 +176,14 @@ def test_what_failed_is_missing_and_told_with_its_reason(store) -> None:
     assert (missing.part, missing.state) == ("drizzle match", "failed")
     assert missing.why == "SkyError: the records disagree"
     with pytest.raises(MissingError, match="the records disagree"):
-        skymosaic.load(store.where).mosaic("match")
+        skymosaic.load(store.folder).mosaic("match")
 
 
 def test_what_was_not_run_is_missing_from_there_on(tmp_path) -> None:
-    made = SmallStore(tmp_path)
-    made.inspect()
-    made.fail("plan", "no output grid")
-    assert states(made) == {
+    store = SmallStore(tmp_path)
+    store.inspect()
+    store.fail("plan", "no output grid")
+    assert states(store) == {
         "plan": "failed",
         "compare positions": "not run",
         "drizzle localmin": "not run",
@@ -193,22 +193,22 @@ def test_what_was_not_run_is_missing_from_there_on(tmp_path) -> None:
 
 @pytest.mark.filterwarnings("error::UserWarning")
 def test_footprints_are_drawn_before_the_groups_are_known(tmp_path) -> None:
-    made = SmallStore(tmp_path)
-    made.inspect()
-    made.fail("plan", "no output grid")
-    reporting.write_partial(made.place)
-    page = (made.where / "comparison" / "partial-report.html").read_text()
+    store = SmallStore(tmp_path)
+    store.inspect()
+    store.fail("plan", "no output grid")
+    reporting.write_partial(store.place)
+    page = (store.folder / "comparison" / "partial-report.html").read_text()
     assert 'id="chart-footprints"' in page
     assert "No sky method has finished." in page
     assert "no output grid" in page
 
 
 def test_who_did_the_work_is_no_matter_to_who_reads(store) -> None:
-    file = store.where / "campaign.yaml"
+    file = store.folder / "campaign.yaml"
     before = states(store)
     file.write_text(f"{file.read_text()}compute: {{memory_limit: 1kB, of_another_version: 1}}\n")
     assert states(store) == before
-    assert skymosaic.load(store.where).mosaic("localmin").data.size > 0
+    assert skymosaic.load(store.folder).mosaic("localmin").data.size > 0
 
 
 def test_a_mosaic_on_a_former_grid_is_outdated(store) -> None:
@@ -234,15 +234,15 @@ def test_what_a_reader_must_know_first_is_in_a_report_of_a_part(store) -> None:
     store.fail("runs/match", "the records disagree")
     missed = SwappedFootprints(2, [("a[SCI,1]", "b[SCI,1]")], [["a", "b", "c"]])
     store.drizzle("localmin", footprints=missed)
-    report = json.loads(skymosaic.load(store.where).report("json"))
-    assert any("sky.footprints: swapped" in told for told in report["warnings"])
+    report = json.loads(skymosaic.load(store.folder).report("json"))
+    assert any("sky.footprints: swapped" in warning for warning in report["warnings"])
 
 
 def test_a_report_on_demand_tells_what_there_is(store) -> None:
     store.fail("runs/match", "the records disagree")
     part = reporting.write_partial(store.place)
-    page = (store.where / "comparison" / "partial-report.html").read_text()
-    assert part.address == str(store.where / "comparison" / "partial-report.html")
+    page = (store.folder / "comparison" / "partial-report.html").read_text()
+    assert part.address == str(store.folder / "comparison" / "partial-report.html")
     assert "1.500000" in part.table
     assert part.missing == [
         "drizzle match: failed, SkyError: the records disagree",
@@ -265,7 +265,7 @@ def test_values_that_contradict_each_other_are_not_shown(store) -> None:
 
 
 def test_a_run_that_fails_leaves_a_report_and_its_error(store, tmp_path) -> None:
-    page = store.where / "comparison" / "partial-report.html"
+    page = store.folder / "comparison" / "partial-report.html"
     with pytest.raises(LockedError), reported_if_broken_off(store.place):
         raise LockedError("another run is at work")
     assert not page.exists()
@@ -274,45 +274,45 @@ def test_a_run_that_fails_leaves_a_report_and_its_error(store, tmp_path) -> None
     assert page.exists()
     empty = SmallStore(tmp_path / "empty")
     assert report_broken_off(empty.place) == ""
-    assert not (empty.where / "comparison").exists()
+    assert not (empty.folder / "comparison").exists()
 
 
 def test_a_run_of_onepass_gives_the_mosaics_of_all_methods(tmp_path) -> None:
-    made = SmallStore(tmp_path, engine="onepass", witness="null")
-    made.inspect()
-    made.plan()
-    made.drizzle_at_once("localmin", "match")
-    assert states(made)["witness"] == "not run"
-    made.hear_witness()
-    run = skymosaic.load(made.where)
+    store = SmallStore(tmp_path, engine="onepass", witness="null")
+    store.inspect()
+    store.plan()
+    store.drizzle_at_once("localmin", "match")
+    assert states(store)["witness"] == "not run"
+    store.hear_witness()
+    run = skymosaic.load(store.folder)
     assert run.methods == ("localmin", "match")
-    assert states(made) == {}
+    assert states(store) == {}
     [said] = run.verified
     assert said.startswith("AstroDrizzle itself made 30 x 20 pixels")
     assert run.table("witness")["method"].tolist() == ["localmin", "match"]
     assert run.mdrizsky["match"].tolist() == [0.0, 0.5, 0.25]
     assert run.mosaic("match").data.shape == (20, 30)
-    page = reporting.report_text(made.place, "html")
+    page = reporting.report_text(store.place, "html")
     assert "there are no three records of AstroDrizzle" in page
     assert "Every value of this run passed that check" not in page
     assert said in page
     with pytest.raises(MissingError, match="has no table 'checks'"):
         _ = run.checks
-    made.drizzle_at_once("match", "localmin")  # anew, with other bytes
-    path = next((made.where / "runs" / "onepass").glob("*_match_drz_sci.fits"))
+    store.drizzle_at_once("match", "localmin")  # anew, with other bytes
+    path = next((store.folder / "runs" / "onepass").glob("*_match_drz_sci.fits"))
     with fits.open(path, mode="update") as hdus:
         hdus[0].data += 1.0
-    manifest = made.where / "manifests" / "runs" / "onepass.json"
+    manifest = store.folder / "manifests" / "runs" / "onepass.json"
     written = json.loads(manifest.read_text())
     written["products"][path.name]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     manifest.write_text(json.dumps(sealed(written)))
-    assert states(made)["witness"] == "outdated"
+    assert states(store)["witness"] == "outdated"
 
 
 def test_what_the_stars_say_is_read_back(store) -> None:
     store.drizzle("match")
     store.compare_positions(pair_of("a", "b", "displaced", 3.0), pair_of("b", "c", TOO_FEW))
-    run = skymosaic.load(store.where)
+    run = skymosaic.load(store.folder)
     assert [one.part for one in run.missing] == ["gather"]
     assert run.table("positions")["pixels"].tolist() == [3.0, None]
     text = run.report("md")

@@ -33,10 +33,10 @@ def test_the_contract_has_each_room_once() -> None:
 
 def test_the_table_of_rooms_is_the_contract() -> None:
     rows = re.findall(r"^\| (\d+) \| `(\w+)(?:/|\.py)` \| .+ \|$", TEXT, re.M)
-    told: dict[int, set[str]] = {}
+    rooms: dict[int, set[str]] = {}
     for layer, room in rows:
-        told.setdefault(int(layer), set()).add(room)
-    assert [told[layer] for layer in sorted(told)] == layers_of_contract()
+        rooms.setdefault(int(layer), set()).add(room)
+    assert [rooms[layer] for layer in sorted(rooms)] == layers_of_contract()
 
 
 def test_few_modules_lie_at_the_root() -> None:

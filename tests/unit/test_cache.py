@@ -182,11 +182,11 @@ def test_processes_share_it_and_the_last_one_takes_it_away(store, put, tmp_path)
     ]
     for process in processes:
         process.start()
-    told = {words.get(timeout=60) for _ in processes}
+    reports = {words.get(timeout=60) for _ in processes}
     for process in processes:
         process.join()
-    assert len(told) == 1
-    [(_, folder)] = told
+    assert len(reports) == 1
+    [(_, folder)] = reports
     assert all(target.read_bytes() == b"pixels" for target in targets)
     scratch.sweep_now(store.scratch)
     assert not folder.exists()

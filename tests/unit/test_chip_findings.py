@@ -35,7 +35,7 @@ EXPOSURES = [
 ]
 
 
-def told(field: CcdField) -> ChipsSummary:
+def reported_chips(field: CcdField) -> ChipsSummary:
     """Return what cells of the size of a pixel tell."""
     cut_outs, loaded = field.chips()
     cells = [
@@ -72,7 +72,7 @@ def findings(chips: ChipsSummary | None, *methods: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def stepped() -> ChipsSummary:
-    return told(CcdField(1, step=0.02))
+    return reported_chips(CcdField(1, step=0.02))
 
 
 def test_a_step_is_told_with_its_size_and_what_takes_it_out(stepped: ChipsSummary) -> None:
@@ -105,7 +105,7 @@ def test_the_step_is_taken_out_of_each_chip(stepped: ChipsSummary) -> None:
 
 
 def test_where_no_overlap_tells_it_nothing_is_invented() -> None:
-    chips = told(CcdField(2, step=0.02, roll=False, dithers=STAYING, shift=(100, 2)))
+    chips = reported_chips(CcdField(2, step=0.02, roll=False, dithers=STAYING, shift=(100, 2)))
     assert chips.known is False
     found = findings(replace(chips, per_chip="auto"), "match-differences")
     assert "no dither crosses the gap" in found["chip-step-unknown"].text

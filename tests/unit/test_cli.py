@@ -155,7 +155,7 @@ def test_schema_is_json(invoke) -> None:
 
 @pytest.mark.parametrize("command", ["run", "check", "inspect", "report"])
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (None, "demo.yaml"),
         ("campaign: [", "demo.yaml"),
@@ -164,7 +164,7 @@ def test_schema_is_json(invoke) -> None:
     ],
 )
 def test_a_wrong_file_ends_with_3_and_one_message(
-    invoke, config, command, text, told, tmp_path
+    invoke, config, command, text, message, tmp_path
 ) -> None:
     if text is None:
         Path(config).unlink()
@@ -176,7 +176,7 @@ def test_a_wrong_file_ends_with_3_and_one_message(
     assert result.stderr.startswith("CampaignError: ")
     assert result.stderr.count("CampaignError") == 1
     assert "Traceback" not in result.stderr
-    assert told in result.stderr
+    assert message in result.stderr
     assert not (tmp_path / "store").exists()
 
 
@@ -361,5 +361,5 @@ def test_how_much_is_told(invoke, config, monkeypatch, options, levels) -> None:
         return outcome(reused=True)
 
     monkeypatch.setattr(outcomes, "find_outcome", find_outcome)
-    told = invoke(*options, "report", config).stderr.splitlines()
-    assert [line.split()[-1] for line in told if "level" in line] == levels
+    lines = invoke(*options, "report", config).stderr.splitlines()
+    assert [line.split()[-1] for line in lines if "level" in line] == levels

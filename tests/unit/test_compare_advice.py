@@ -223,11 +223,11 @@ def test_exposures_with_few_pixels_in_common_are_named() -> None:
     assert "few-pixels" not in codes(advise(facts(ERRORS)))
 
 
-@pytest.mark.parametrize(("size", "told"), [(0.02, True), (0.0035, False), (0.002, False)])
-def test_the_statistic_disagrees_where_match_leaves_a_significant_residual(size, told) -> None:
+@pytest.mark.parametrize(("size", "warned"), [(0.02, True), (0.0035, False), (0.002, False)])
+def test_the_statistic_disagrees_where_match_leaves_a_significant_residual(size, warned) -> None:
     left = {"match": [Residual("match", "a", "b", size, 0.001, size / NOISE)] * 60}
     advice = advise(facts(ERRORS, residuals=left))
-    assert ("statistic-disagrees" in codes(advice)) is told
+    assert ("statistic-disagrees" in codes(advice)) is warned
 
 
 def test_what_localmin_leaves_is_no_fault_of_the_statistic() -> None:
@@ -280,9 +280,9 @@ def test_a_method_of_this_project_is_marked_wherever_the_advice_names_it() -> No
     both = {"match": 0.01, "match-differences": 0.01, "globalmin": 0.4}
     alike = advise(facts(both, graph=graph(PAIRS[:1])))
     assert alike.sentence.startswith("match and match-differences * do not differ here")
-    told = {finding.code: finding.text for finding in alike.findings}
-    assert "match and match-differences * cannot relate them" in told["separate-groups"]
-    assert "match, match-differences * and globalmin leave the same" in told["same-differences"]
+    texts = {finding.code: finding.text for finding in alike.findings}
+    assert "match and match-differences * cannot relate them" in texts["separate-groups"]
+    assert "match, match-differences * and globalmin leave the same" in texts["same-differences"]
 
 
 def test_the_advice_names_a_method_of_this_project_as_what_would_be_better() -> None:

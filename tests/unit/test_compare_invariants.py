@@ -43,7 +43,7 @@ def published():
     return found
 
 
-def made(skies, factor=1.0):
+def runs_of(skies, factor=1.0):
     """Return runs from brightnesses by method and rootname, with two chips of unlike factors."""
     return {
         method: [
@@ -102,20 +102,20 @@ def test_one_altered_published_value_breaks_the_relations_it_is_in(method, row, 
 
 def test_localmin_below_globalmin_is_noticed():
     skies = TILES | {"localmin": {"a": 99.0, "b": 120.0, "c": 105.0}}
-    invariants = check_invariants(made(skies), [["a", "b", "c"]])
+    invariants = check_invariants(runs_of(skies), [["a", "b", "c"]])
     assert broken(invariants) == {"globalmin_is_lowest_localmin", "constant_is_lowest_rest"}
 
 
 def test_match_that_does_not_start_at_zero_is_noticed():
     for shift in (0.5, -0.5):
         skies = {"match": {name: v + shift for name, v in TILES["match"].items()}}
-        invariants = check_invariants(made(skies), [["a", "b", "c"]])
+        invariants = check_invariants(runs_of(skies), [["a", "b", "c"]])
         assert broken(invariants) == {"match_starts_at_zero"}
         assert invariants[-1].value == pytest.approx(0.5)
 
 
 def test_chips_are_compared_in_brightness_and_must_share_one():
-    runs = made(TILES, factor=3.0)
+    runs = runs_of(TILES, factor=3.0)
     groups = [["a", "b", "c"]]
     assert broken(check_invariants(runs, groups)) == set()
     assert names(check_invariants(runs, groups)) == NAMES | {"one_sky_per_exposure"}
@@ -131,11 +131,11 @@ def test_an_undetermined_exposure_gets_the_constant_alone():
         "globalmin+match": {"a": 90.0, "b": 110.0, "c": 90.0},
     }
     groups = [["a", "b"], ["c"]]
-    assert broken(check_invariants(made(skies), groups)) == set()
+    assert broken(check_invariants(runs_of(skies), groups)) == set()
     unknown = skies | {"globalmin+match": {"a": 90.0, "b": 110.0, "c": None}}
-    assert broken(check_invariants(made(unknown), groups)) == set()
+    assert broken(check_invariants(runs_of(unknown), groups)) == set()
     other = skies | {"globalmin+match": {"a": 90.0, "b": 110.0, "c": 95.0}}
-    assert "one_constant_above_match" in broken(check_invariants(made(other), groups))
+    assert "one_constant_above_match" in broken(check_invariants(runs_of(other), groups))
 
 
 def test_groups_share_one_constant():
@@ -144,7 +144,7 @@ def test_groups_share_one_constant():
         "globalmin+match": {"a": 50.0, "b": 70.0, "c": 90.0, "d": 95.0},
     }
     groups = [["a", "b"], ["c", "d"]]
-    assert broken(check_invariants(made(skies), groups)) == {"one_constant_above_match"}
+    assert broken(check_invariants(runs_of(skies), groups)) == {"one_constant_above_match"}
 
 
 @pytest.mark.parametrize(
@@ -158,13 +158,13 @@ def test_groups_share_one_constant():
     ],
 )
 def test_only_relations_of_methods_that_were_run_are_checked(methods, expected):
-    runs = made({method: TILES[method] for method in methods})
+    runs = runs_of({method: TILES[method] for method in methods})
     found = names(check_invariants(runs, [["a", "b", "c"]]))
     assert found - {"one_sky_per_exposure"} == expected
 
 
 def test_skies_in_single_precision_pass_and_real_differences_do_not():
-    runs = made(TILES)
+    runs = runs_of(TILES)
     rounded = [replace(v, mdrizsky=v.mdrizsky * (1 + 1.2e-7)) for v in runs["localmin"]]
     assert broken(check_invariants(runs | {"localmin": rounded}, [["a", "b", "c"]])) == set()
     wrong = [replace(v, mdrizsky=v.mdrizsky * (1 + 1e-5)) for v in runs["localmin"]]
@@ -176,7 +176,7 @@ def test_no_overlap_at_all_leaves_match_unchecked():
         "match": dict.fromkeys("abc"),
         "globalmin+match": dict.fromkeys("abc", 100.0),
     }
-    invariants = check_invariants(made(skies), [["a"], ["b"], ["c"]])
+    invariants = check_invariants(runs_of(skies), [["a"], ["b"], ["c"]])
     assert broken(invariants) == set()
     assert "match_starts_at_zero" not in names(invariants)
 
@@ -184,4 +184,4 @@ def test_no_overlap_at_all_leaves_match_unchecked():
 @pytest.mark.parametrize("groups", [[["a", "b"]], [["a", "b", "c"], ["c"]], [["a", "b", "c", "d"]]])
 def test_groups_must_hold_each_exposure_once(groups):
     with pytest.raises(SkyError, match="overlap group"):
-        check_invariants(made(TILES), groups)
+        check_invariants(runs_of(TILES), groups)

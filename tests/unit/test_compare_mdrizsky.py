@@ -46,10 +46,10 @@ def test_chips_of_an_exposure_are_rows_of_their_own_in_number_order():
 
 def in_counts():
     """Return skies of 0.1 electron/s in exposures of different times, in electrons."""
-    made = {"a": (360.0, 36.0), "b": (500.0, 50.0)}
+    exposures = {"a": (360.0, 36.0), "b": (500.0, 50.0)}
     values = [
         replace(sky(name, counts, factor=400.0 / time, chip=chip), seconds=time, error=counts / 9)
-        for name, (time, counts) in made.items()
+        for name, (time, counts) in exposures.items()
         for chip in (1, 2)
     ]
     undetermined = [replace(value, mdrizsky=None, error=None) for value in values]

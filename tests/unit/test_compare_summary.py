@@ -4,7 +4,7 @@ from skymosaic.report.summary import BRIGHTNESS_UNIT, exposure_skies, sentences,
 from skymosaic.sky.values import SkyValue
 
 
-def made(skies, factors=None):
+def runs_of(skies, factors=None):
     return {
         method: [SkyValue(name, 1, v, (factors or {}).get(name, 60.0)) for name, v in row.items()]
         for method, row in skies.items()
@@ -19,26 +19,26 @@ GROUPS = [["a", "b"], ["c", "d"]]
 
 
 def test_spreads_are_taken_within_overlap_groups():
-    text = " ".join(sentences(made(SKIES), GROUPS))
+    text = " ".join(sentences(runs_of(SKIES), GROUPS))
     assert "a spread of 0.5." in text  # localmin, all exposures: 1.0 to 1.5
     assert "by at most 0.04 between" in text  # match: 0.02 and 0.04 within, 0.54 across
     assert "spread of 0.48 among linked" in text  # localmin - match: 1.0 and 1.48
-    whole = " ".join(sentences(made(SKIES), [["a", "b", "c", "d"]]))
+    whole = " ".join(sentences(runs_of(SKIES), [["a", "b", "c", "d"]]))
     assert "by at most 0.54 between" in whole
 
 
 def test_only_methods_that_were_run_are_told():
-    text = " ".join(sentences(made({"localmin": SKIES["localmin"]}), GROUPS))
+    text = " ".join(sentences(runs_of({"localmin": SKIES["localmin"]}), GROUPS))
     assert "1 sky method: localmin" in text
     assert "globalmin" not in text
     assert "match" not in text
 
 
 def test_data_of_unlike_exposures_are_compared_in_brightness():
-    skies, unit = exposure_skies(made(SKIES, {"a": 30.0}), "electron")
+    skies, unit = exposure_skies(runs_of(SKIES, {"a": 30.0}), "electron")
     assert unit == BRIGHTNESS_UNIT
     assert skies["localmin"]["a"] == 30.0
-    skies, unit = exposure_skies(made(SKIES), "electron")
+    skies, unit = exposure_skies(runs_of(SKIES), "electron")
     assert unit == "electron / s"
     assert skies["localmin"]["a"] == 1.0
 
@@ -54,7 +54,7 @@ def test_counts_are_compared_as_rates():
     text = " ".join(sentences({"localmin": values}, [["a", "b"]], "electron"))
     assert "Values are in electron / s: MDRIZSKY divided by EXPTIME." in text
     assert "a spread of 0." in text
-    plain = " ".join(sentences(made(SKIES), GROUPS))
+    plain = " ".join(sentences(runs_of(SKIES), GROUPS))
     assert "Values are in electron / s." in plain
 
 
@@ -71,7 +71,7 @@ def test_warnings_name_undetermined_exposures_and_separate_groups():
         "localmin": {"a": 1.0, "b": 1.1, "c": 1.3},
         "match": {"a": 0.0, "b": 0.1, "c": None},
     }
-    said = warnings(made(lone), [["a", "b"], ["c"]])
+    said = warnings(runs_of(lone), [["a", "b"], ["c"]])
     assert any("match could not determine" in one and "c" in one for one in said)
     assert any("2 groups" in one and "arbitrary zero point" in one for one in said)
     assert not any("data quality" in one for one in said)
@@ -79,13 +79,13 @@ def test_warnings_name_undetermined_exposures_and_separate_groups():
 
 def test_an_undetermined_exposure_that_overlaps_others_is_pointed_out():
     lone = {"match": {"a": 0.0, "b": 0.1, "c": None}}
-    said = warnings(made(lone), [["a", "b", "c"]])
+    said = warnings(runs_of(lone), [["a", "b", "c"]])
     assert any("footprints of c overlap others" in one for one in said)
 
 
 def test_nothing_is_warned_of_where_all_is_determined_and_linked():
-    assert warnings(made(SKIES), [["a", "b", "c", "d"]]) == []
-    assert warnings(made({"localmin": SKIES["localmin"]}), GROUPS) == []
+    assert warnings(runs_of(SKIES), [["a", "b", "c", "d"]]) == []
+    assert warnings(runs_of({"localmin": SKIES["localmin"]}), GROUPS) == []
 
 
 def test_what_was_not_measured_is_named_with_its_reason():

@@ -37,15 +37,15 @@ def comparison(**result) -> Finished[ComparisonResult]:
 
 def test_a_comparison_tells_its_advice(tmp_path: Path) -> None:
     place = Place(LocalStore(tmp_path), "field", None)
-    told = outcome_of(place, comparison(summary=["advice: Use match"]), reused=True)
-    assert list(told.summary) == ["advice: Use match"]
+    outcome = outcome_of(place, comparison(summary=["advice: Use match"]), reused=True)
+    assert list(outcome.summary) == ["advice: Use match"]
 
 
 def test_a_comparison_of_an_older_version_has_none(tmp_path: Path) -> None:
     place = Place(LocalStore(tmp_path), "field", None)
-    told = outcome_of(place, comparison(), reused=True)
-    assert list(told.summary) == []
-    assert told.table == "rootname ..."
+    outcome = outcome_of(place, comparison(), reused=True)
+    assert list(outcome.summary) == []
+    assert outcome.table == "rootname ..."
 
 
 def campaign(source: dict[str, Any]) -> Campaign:
@@ -81,7 +81,7 @@ def test_what_no_version_knows_stays_what_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("align", "kinds", "told"),
+    ("align", "kinds", "warned"),
     [
         # As they are, unaligned.
         ("none", ("IDC_a", "IDC_a-FIT"), 1),
@@ -94,7 +94,7 @@ def test_what_no_version_knows_stays_what_it_is() -> None:
     ],
 )
 def test_kinds_of_wcs_are_told_as_they_are_in_the_mosaic(
-    tmp_path: Path, align: str, kinds: tuple[str, str], told: int
+    tmp_path: Path, align: str, kinds: tuple[str, str], warned: int
 ) -> None:
     pristine, aligned = [], []
     for root, name in zip(("v1aaaa1", "v1aaaa2"), kinds, strict=True):
@@ -122,4 +122,4 @@ def test_kinds_of_wcs_are_told_as_they_are_in_the_mosaic(
         inspected=done,
         aligned=Finished("aligned", "k", {}, result, 0, 0, False),
     )
-    assert len(solution_warnings(found)) == told
+    assert len(solution_warnings(found)) == warned

@@ -339,7 +339,7 @@ def test_a_file_that_cannot_be_read(tmp_path, name) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "where"),
+    ("text", "place"),
     [
         ("compute:\n  aws_secret_access_key: hunter2\n", "line 4: compute.aws_secret_access_key"),
         ("store:\n  token: hunter2\n", "line 4: store.token"),
@@ -349,9 +349,9 @@ def test_a_file_that_cannot_be_read(tmp_path, name) -> None:
         ("drizzle:\n  parameters:\n    rules_file: http://me:hunter2@h\n", "line 5: drizzle"),
     ],
 )
-def test_a_secret_is_refused_and_never_repeated(refused, text, where) -> None:
+def test_a_secret_is_refused_and_never_repeated(refused, text, place) -> None:
     lines = refused(MINIMAL + text)
-    assert any(where in line and "looks like a secret" in line for line in lines)
+    assert any(place in line and "looks like a secret" in line for line in lines)
     assert "hunter2" not in "\n".join(lines)
 
 
@@ -607,6 +607,6 @@ def test_a_sample_needs_a_method_that_both_engines_have(load) -> None:
 @pytest.mark.parametrize("option", ["planes", "mask_sources"])
 def test_what_astrodrizzle_cannot_do_to_a_sky_needs_onepass(refused, option) -> None:
     start = "campaign: {name: demo}\nsource: {kind: simulated}\n"
-    (told,) = refused(start + f"sky: {{{option}: true}}\n")
-    assert f"sky.{option} need" in told
-    assert "drizzle.engine: onepass" in told
+    (message,) = refused(start + f"sky: {{{option}: true}}\n")
+    assert f"sky.{option} need" in message
+    assert "drizzle.engine: onepass" in message

@@ -178,23 +178,23 @@ def test_the_key_is_made_once_and_is_its_owners(tmp_path):
     s3 = _script("s3")
     s3.credentials(str(tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == {"s3.json", "aws", CERTIFICATE, KEY}
-    made = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    [identity] = json.loads(made["s3.json"])["identities"]
+    contents = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    [identity] = json.loads(contents["s3.json"])["identities"]
     [key] = identity["credentials"]
     assert len(key["secretKey"]) >= 32
-    assert f"aws_secret_access_key = {key['secretKey']}\n" in made["aws"]
+    assert f"aws_secret_access_key = {key['secretKey']}\n" in contents["aws"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
     s3.credentials(str(tmp_path))
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == made
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == contents
     other = tmp_path / "other"
     other.mkdir()
     s3.credentials(str(other))
-    assert (other / "aws").read_text() != made["aws"]
+    assert (other / "aws").read_text() != contents["aws"]
     long_ago = time.time() - 301 * 86400
     os.utime(tmp_path / KEY, (long_ago, long_ago))
     s3.credentials(str(tmp_path))
-    assert (tmp_path / KEY).read_text() != made[KEY]
-    assert (tmp_path / "aws").read_text() == made["aws"]
+    assert (tmp_path / KEY).read_text() != contents[KEY]
+    assert (tmp_path / "aws").read_text() == contents["aws"]
 
 
 def test_trimming_keeps_what_is_imported(tmp_path, monkeypatch):

@@ -129,8 +129,8 @@ def _socket(folder: Path) -> str:
     place = Path.cwd()
     os.chdir(folder)  # the path of a socket must be short
     try:
-        with socket.socket(socket.AF_UNIX) as made:
-            made.bind("bad_flt.fits")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind("bad_flt.fits")
     finally:
         os.chdir(place)
     return "bad_flt.fits is a socket"
@@ -215,8 +215,8 @@ def test_a_bad_file_can_be_left_out_and_is_told(folder, caplog, make) -> None:
     taken = names(source)
     assert len(taken) == 3
     assert not any("bad" in name for name in taken)
-    [told] = source.left_out
-    assert reason in told
+    [sentence] = source.left_out
+    assert reason in sentence
     assert "Left out: " in caplog.text
     assert reason in caplog.text
 

@@ -24,11 +24,13 @@ def test_a_full_store_tells_the_free_space_of_its_own_file_system(tmp_path: Path
     file.write_bytes(b"x" * 200_000)
     with small_disk(tmp_path / "disk", "64k") as disk:
         store = LocalStore(disk / "store" / "deep")
-        with pytest.raises(StoreError, match=r"no space left for .*\(0 MB free\).*--store") as told:
+        with pytest.raises(
+            StoreError, match=r"no space left for .*\(0 MB free\).*--store"
+        ) as caught:
             store.put(file, "demo/mosaic.fits")
         # What was half-written is gone, and the store's folder with it.
         assert list(disk.iterdir()) == [disk / "store"]
-    assert told.value.exit_code == 9
+    assert caught.value.exit_code == 9
 
 
 def test_the_free_space_of_a_folder_that_is_not_there(tmp_path: Path) -> None:

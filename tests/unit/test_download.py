@@ -109,9 +109,9 @@ def test_another_version_is_not_appended(server, tmp_path) -> None:
 
 
 def part_of(content: bytes, start: int, *version: tuple[str, str], total: int = len(A)) -> Answer:
-    told = ("Content-Range", f"bytes {start}-{len(content) - 1}/{total}")
+    content_range = ("Content-Range", f"bytes {start}-{len(content) - 1}/{total}")
     rest = content[start:]
-    return sends(head(206, ("Content-Length", len(rest)), told, *version) + rest)
+    return sends(head(206, ("Content-Length", len(rest)), content_range, *version) + rest)
 
 
 @pytest.mark.parametrize(
@@ -206,14 +206,14 @@ def test_more_than_the_file_is_cut_off(server, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "size"),
+    ("headers", "size"),
     [
         ((("Content-Length", len(A)),), len(A)),  # refused before anything comes
         ((), 0),  # nobody tells the size: it comes until the disk is full
     ],
 )
-def test_a_disk_without_room_for_what_comes(server, tmp_path, told, size) -> None:
-    server.answer = sends(head(200, *told), A)
+def test_a_disk_without_room_for_what_comes(server, tmp_path, headers, size) -> None:
+    server.answer = sends(head(200, *headers), A)
     full = r"no space left .* \(0 MB free\).* XDG_CACHE_HOME to a folder with more"
     with small_disk(tmp_path / "parts", "32k") as parts, pytest.raises(StoreError, match=full):
         fetch(Http(server.url), wanted(size), tmp_path / "fetched", parts, QUICK)
@@ -222,8 +222,8 @@ def test_a_disk_without_room_for_what_comes(server, tmp_path, told, size) -> Non
 def test_a_scratch_folder_without_room_for_what_came(server, tmp_path) -> None:
     server.answer = honest(A, TAG_A)
     with small_disk(tmp_path / "full", "32k") as full:
-        told = rf"no space left .* in {full} \(0 MB free\).* compute\.scratch"
-        with pytest.raises(StoreError, match=told):
+        message = rf"no space left .* in {full} \(0 MB free\).* compute\.scratch"
+        with pytest.raises(StoreError, match=message):
             fetch(Http(server.url), wanted(), full / "fetched", tmp_path / "parts", QUICK)
     # It is still there to be gone on with.
     assert got(Http(server.url), tmp_path) == A
@@ -289,8 +289,8 @@ def test_how_long_a_place_asks_to_wait() -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "nonsense"])
 def test_an_encoding_that_is_a_lie(server, tmp_path, encoding) -> None:
-    told = (("Content-Length", len(A)), ("Content-Encoding", encoding), TAG_A)
-    server.answer = sends(head(200, *told) + A)
+    headers = (("Content-Length", len(A)), ("Content-Encoding", encoding), TAG_A)
+    server.answer = sends(head(200, *headers) + A)
     assert got(Http(server.url), tmp_path) == A
     assert server.requests[0].headers["accept-encoding"] == "identity"
 
@@ -346,7 +346,7 @@ def test_who_asks_is_not_told_to_another_server(server, tmp_path, monkeypatch) -
 
 
 @pytest.mark.parametrize(
-    ("asked", "target"),
+    ("url", "target"),
     [
         ("https://mast.stsci.edu/x", "http://mast.stsci.edu/x"),  # without TLS
         ("https://mast.stsci.edu/x", "https://localhost/x"),
@@ -357,9 +357,9 @@ def test_who_asks_is_not_told_to_another_server(server, tmp_path, monkeypatch) -
         ("https://mast.stsci.edu/x", "https://2130706433/x"),
     ],
 )
-def test_redirects_that_are_refused(asked: str, target: str) -> None:
+def test_redirects_that_are_refused(url: str, target: str) -> None:
     with pytest.raises(InputError, match="not followed"):
-        followed(asked, target, NAME)
+        followed(url, target, NAME)
 
 
 def test_redirects_that_are_followed() -> None:

@@ -139,14 +139,16 @@ def test_detectors_without_cosmic_rays_of_their_own_stay_as_they_were() -> None:
 def test_several_detectors_have_no_common_defaults_and_the_reader_is_told() -> None:
     order = decide([WFC, IR], THREE, {})
     assert order.parameters == resolve({})
-    [told] = order.warnings
-    assert "ACS/WFC, WFC3/IR" in told
+    [warning] = order.warnings
+    assert "ACS/WFC, WFC3/IR" in warning
     assert decide([WFC, IR], None, OFF).warnings == []
 
 
 def test_where_one_exposure_is_alone_its_cosmic_rays_stay_and_the_reader_is_told() -> None:
-    [told] = decide([WFC], THREE, {}).warnings
-    assert told.startswith("Cosmic rays stay in 12% of the area, which one exposure alone covers")
+    [warning] = decide([WFC], THREE, {}).warnings
+    assert warning.startswith(
+        "Cosmic rays stay in 12% of the area, which one exposure alone covers"
+    )
     assert decide([WFC], depth((2, 100)), {}).warnings == []
     [slight] = decide([WFC], depth((1, 1), (2, 9999)), {}).warnings
     assert "less than 0.1%" in slight
@@ -155,16 +157,16 @@ def test_where_one_exposure_is_alone_its_cosmic_rays_stay_and_the_reader_is_told
 def test_what_an_older_version_made_of_ccds_is_not_said_to_be_shallow() -> None:
     order = decide([WFC], None, {})
     assert order.parameters == resolve({})  # those that it was made with
-    [told] = order.warnings
-    assert told.startswith("Cosmic rays stay in the mosaics: an older version of skymosaic")
+    [warning] = order.warnings
+    assert warning.startswith("Cosmic rays stay in the mosaics: an older version of skymosaic")
     assert decide([WFC], None, {"driz_cr": False}).warnings == []
 
 
 def test_a_single_layer_is_told_of_with_what_can_be_done() -> None:
-    [told] = decide([WFC], ONE, {}).warnings
-    assert told.startswith("Cosmic rays stay in the mosaics")
-    assert "{driz_cr: true} to look for them in the 10%" in told
-    assert "final_bits 65535" in told
+    [warning] = decide([WFC], ONE, {}).warnings
+    assert warning.startswith("Cosmic rays stay in the mosaics")
+    assert "{driz_cr: true} to look for them in the 10%" in warning
+    assert "final_bits 65535" in warning
     [alone] = decide([WFC], depth((1, 7)), {"final_bits": "64"}).warnings
     assert "driz_cr: true" not in alone and "final_bits" not in alone
 
@@ -173,11 +175,11 @@ def test_a_single_layer_is_told_of_with_what_can_be_done() -> None:
 @pytest.mark.parametrize("kind", ["minmed", "iminmed"])
 def test_minmed_of_many_exposures_is_warned_of(detector: tuple[str, str], kind: str) -> None:
     deep = depth((2, 60), (7, 40))
-    told = decide([detector], deep, {**ON, "combine_type": kind}).warnings
-    assert [one for one in told if f"combine_type {kind}" in one and "in 40%" in one]
+    warnings = decide([detector], deep, {**ON, "combine_type": kind}).warnings
+    assert [one for one in warnings if f"combine_type {kind}" in one and "in 40%" in one]
     for fine, chosen in ((depth((2, 60), (6, 40)), kind), (deep, "median")):
-        told = decide([detector], fine, {**ON, "combine_type": chosen}).warnings
-        assert not [one for one in told if "combine_type" in one]
+        warnings = decide([detector], fine, {**ON, "combine_type": chosen}).warnings
+        assert not [one for one in warnings if "combine_type" in one]
 
 
 def test_a_median_without_a_search_does_not_pass_for_one() -> None:
@@ -187,8 +189,8 @@ def test_a_median_without_a_search_does_not_pass_for_one() -> None:
 
 
 def test_a_default_of_minmed_is_warned_of_too() -> None:
-    told = decide([WFC], depth((2, 90), (9, 10)), {}).warnings
-    assert [one for one in told if "combine_type minmed" in one and "in 10% of the area" in one]
+    warnings = decide([WFC], depth((2, 90), (9, 10)), {}).warnings
+    assert [one for one in warnings if "combine_type minmed" in one and "in 10% of the area" in one]
 
 
 def test_a_witness_of_masks_that_are_not_kept_is_refused() -> None:

@@ -41,7 +41,7 @@ def test_it_takes_all_where_there_are_not_more_and_any_where_none_overlap() -> N
     assert len(sample_of("xyz", [], 2)) == 2
 
 
-def told(masks_of: str | None) -> str:
+def compared(masks_of: str | None) -> str:
     rounding, masks = (
         EngineDifferences(1e-9, 2e-5, 0.2, 3e-7),
         EngineDifferences(2e-9, 0.21, 4e5, 1.2),
@@ -53,7 +53,7 @@ def told(masks_of: str | None) -> str:
 
 
 def test_engines_are_compared_where_both_mask_the_same_pixels() -> None:
-    line = told("globalmin+match")
+    line = compared("globalmin+match")
     assert "under globalmin+match, where both mask the same pixels, " in line
     assert "1e-09 e-/s in sky, 2e-05 in the mosaics' unit (0.2 of what is allowed)" in line
     assert "Under match AstroDrizzle may find other cosmic rays" in line
@@ -61,7 +61,7 @@ def test_engines_are_compared_where_both_mask_the_same_pixels() -> None:
 
 
 def test_without_steps_against_cosmic_rays_all_methods_are_compared() -> None:
-    line = told(None)
+    line = compared(None)
     assert "(0.2 of what is allowed), 3e-07 relative in weight" in line
     assert "cosmic rays" not in line
 
@@ -123,8 +123,8 @@ def test_what_was_verified_is_told_for_each_engine(given: dict[str, object], sai
     run = Finished("runs/match", "key", {}, result, 1.0, 0, False)
     place = Place(LocalStore(Path()), "a", None)
     found = FinishedSteps(place, Campaign.model_validate(file), drizzled={"match": run})
-    [told] = verified(found)
-    assert said in told
+    [sentence] = verified(found)
+    assert said in sentence
 
 
 def test_a_mosaic_with_pixels_that_are_no_number_is_made_anew(tmp_path: Path) -> None:
@@ -132,15 +132,15 @@ def test_a_mosaic_with_pixels_that_are_no_number_is_made_anew(tmp_path: Path) ->
     store.inspect()
     store.plan()
     store.drizzle("match")
-    made = finished(store.place, DRIZZLE.step("match"))
-    assert made is not None
-    name, weight = made.result.science, np.ones((2, 3), np.float32)
+    run = finished(store.place, DRIZZLE.step("match"))
+    assert run is not None
+    name, weight = run.result.science, np.ones((2, 3), np.float32)
     weight[0, 0] = 0.0
     science = np.full((2, 3), 0.5, np.float32)
     science[0, 0] = np.nan  # where no exposure has weight it is no matter
-    checks._make_anew_if_older(store.place, made.step, name, (science, weight))
+    checks._make_anew_if_older(store.place, run.step, name, (science, weight))
     assert finished(store.place, DRIZZLE.step("match")) is not None
     science[1, 1] = np.nan
     with pytest.raises(DamagedError, match=rf"{name} is as older .* 1 pixel that has weight is no"):
-        checks._make_anew_if_older(store.place, made.step, name, (science, weight))
+        checks._make_anew_if_older(store.place, run.step, name, (science, weight))
     assert finished(store.place, DRIZZLE.step("match")) is None

@@ -156,10 +156,10 @@ def test_the_advice_names_values_that_find_more(tile) -> None:
     path, exposure = tile("a", sky(peaks))
     exposures = [replace(exposure, rootname="a")]
     theirs = choose_finding({"a": path}, exposures, {"a": 0.5}, {"threshold": 900})
-    told = advice(theirs, {"a": path}, ["a"])
-    assert "20 at 100" in told
-    assert "120 at 10" in told
-    assert "threshold: 10, conv_width: 3.5}" in told
+    sentence = advice(theirs, {"a": path}, ["a"])
+    assert "20 at 100" in sentence
+    assert "120 at 10" in sentence
+    assert "threshold: 10, conv_width: 3.5}" in sentence
     nothing_more = choose_finding({"a": path}, exposures, {"a": 0.9}, {})
     assert "searchrad: 3" in advice(nothing_more, {"a": path}, ["a"])
 

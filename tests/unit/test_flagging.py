@@ -17,11 +17,11 @@ def test_a_flag_is_read_back_and_no_other_changes(tmp_path: Path, kind: str, fla
     before = np.array([[0, 64], [2, 68]])
     path = tmp_path / "dq.fits"
     fits.ImageHDU(before.astype(kind), name="DQ").writeto(path)
-    where = np.array([[True, False], [False, True]])
+    mask = np.array([[True, False], [False, True]])
     with fits.open(path, mode="update", memmap=False) as hdus:
-        set_flag(hdus["DQ"], where, flag)
+        set_flag(hdus["DQ"], mask, flag)
     after = fits.getdata(path, "DQ").astype(np.int64) & 0xFFFF
-    np.testing.assert_array_equal(after, np.where(where, before | flag, before))
+    np.testing.assert_array_equal(after, np.where(mask, before | flag, before))
 
 
 @pytest.mark.parametrize("kind", ["uint8", ">i2", "uint16", "int32", "int64"])

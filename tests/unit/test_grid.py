@@ -56,11 +56,11 @@ def test_the_header_is_that_wcs(rot) -> None:
 
 
 def test_astrodrizzle_is_asked_for_the_same_grid() -> None:
-    asked = GRID.final_parameters()
+    parameters = GRID.final_parameters()
     header = GRID.header_keywords()
     # Without final_wcs AstroDrizzle ignores all the others.
-    assert asked.pop("final_wcs") is True
-    assert asked == {
+    assert parameters.pop("final_wcs") is True
+    assert parameters == {
         "final_ra": header["CRVAL1"],
         "final_dec": header["CRVAL2"],
         "final_crpix1": header["CRPIX1"],

@@ -94,12 +94,12 @@ def test_data_that_the_file_is_too_short_for(value) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [("'one'", "'one'"), ("", "blank"), ("1.5", "1.5"), ("T", "True")]
+    ("value", "shown"), [("'one'", "'one'"), ("", "blank"), ("1.5", "1.5"), ("T", "True")]
 )
-def test_a_version_that_is_no_whole_number_is_refused(tmp_path, value, told) -> None:
+def test_a_version_that_is_no_whole_number_is_refused(tmp_path, value, shown) -> None:
     path = write_exposure(tmp_path / "a_flt.fits")
     path.write_bytes(_with_card(path.read_bytes(), 1, "EXTVER", value))
-    with pytest.raises(InputError, match=rf"a_flt\.fits .*EXTVER of a SCI extension is {told}"):
+    with pytest.raises(InputError, match=rf"a_flt\.fits .*EXTVER of a SCI extension is {shown}"):
         read_exposure(path)
 
 

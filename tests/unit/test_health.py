@@ -21,7 +21,7 @@ from tests.unit.small_fits import SIDE, write_drizzled, write_exposure
 UVIS = {"INSTRUME": "WFC3", "DETECTOR": "UVIS"}
 
 
-def made(path: Path, chips: int = 1, **keywords) -> Path:
+def write_healthy(path: Path, chips: int = 1, **keywords) -> Path:
     """Write an exposure with a sky of 2, noise, and two pixels flagged with 4 in each chip."""
     write_exposure(path, chips=chips, **keywords)
     with fits.open(path, mode="update") as hdus:
@@ -36,13 +36,13 @@ def seen(path: Path, ignored: Ignored | None = None) -> Exposure:
     return with_health(read_exposure(path), path, ignored or Ignored())
 
 
-def change(path: Path, kind: str, extver: int, where, value) -> None:
+def change(path: Path, kind: str, extver: int, pixels, value) -> None:
     with fits.open(path, mode="update") as hdus:
-        hdus[kind, extver].data[where] = value
+        hdus[kind, extver].data[pixels] = value
 
 
 def test_what_is_seen(tmp_path) -> None:
-    path = made(tmp_path / "a_flc.fits", chips=2, primary=UVIS)
+    path = write_healthy(tmp_path / "a_flc.fits", chips=2, primary=UVIS)
     change(path, "SCI", 2, (0, 0), np.nan)
     change(path, "SCI", 2, (5, 5), 90.0)
     change(path, "SCI", 2, (6, 6), -7.0)
@@ -58,7 +58,7 @@ def test_what_is_seen(tmp_path) -> None:
 
 @pytest.mark.parametrize("extver", [1, 2])
 @pytest.mark.parametrize(
-    ("kind", "where", "value", "told"),
+    ("kind", "pixels", "value", "reason"),
     [
         ("DQ", np.s_[:], 4, "DQ flags every pixel"),
         ("SCI", np.s_[:], 0.0, "every good pixel is 0"),
@@ -69,24 +69,24 @@ def test_what_is_seen(tmp_path) -> None:
     ],
 )
 def test_a_chip_that_cannot_be_measured_is_refused_or_left_out(
-    tmp_path, kind, where, value, told, extver
+    tmp_path, kind, pixels, value, reason, extver
 ) -> None:
-    path = made(tmp_path / "a_flc.fits", chips=2, primary=UVIS)
-    change(path, kind, extver, where, value)
-    bad, good = seen(path), seen(made(tmp_path / "b_flc.fits", chips=2, primary=UVIS))
+    path = write_healthy(tmp_path / "a_flc.fits", chips=2, primary=UVIS)
+    change(path, kind, extver, pixels, value)
+    bad, good = seen(path), seen(write_healthy(tmp_path / "b_flc.fits", chips=2, primary=UVIS))
     refused = judge([bad, good], Rules()).refused
     assert refused is not None
-    assert f"a_flc.fits[SCI,{extver}]" in str(refused) and told in str(refused)
+    assert f"a_flc.fits[SCI,{extver}]" in str(refused) and reason in str(refused)
     assert "on_bad_file: leave_out" in str(refused)
     verdict = judge([bad, good], Rules(leave_out=True))
     assert verdict.refused is None
     assert verdict.taken == [good]
     [line] = verdict.left_out
-    assert f"a_flc.fits[SCI,{extver}]" in line and told in line
+    assert f"a_flc.fits[SCI,{extver}]" in line and reason in line
 
 
 def test_where_all_are_left_out_nothing_is_left_to_do(tmp_path) -> None:
-    path = made(tmp_path / "a_flt.fits")
+    path = write_healthy(tmp_path / "a_flt.fits")
     change(path, "SCI", 1, np.s_[:], 0.0)
     refused = judge([seen(path)], Rules(leave_out=True)).refused
     assert refused is not None and "every exposure was left out" in str(refused)
@@ -94,23 +94,23 @@ def test_where_all_are_left_out_nothing_is_left_to_do(tmp_path) -> None:
 
 
 def test_the_remedy_for_pixels_without_a_number_works(tmp_path) -> None:
-    path = made(tmp_path / "a_flt.fits")
+    path = write_healthy(tmp_path / "a_flt.fits")
     change(path, "SCI", 1, (3, 3), np.nan)
-    told = why_unmeasurable(seen(path).health, "a_flt.fits")
-    assert told is not None and "add flag 4 to DQ where SCI is not finite" in told
+    reason = why_unmeasurable(seen(path).health, "a_flt.fits")
+    assert reason is not None and "add flag 4 to DQ where SCI is not finite" in reason
     with fits.open(path, mode="update") as hdus:
         hdus["DQ"].data[~np.isfinite(hdus["SCI"].data)] |= 4
     assert why_unmeasurable(seen(path).health, "a_flt.fits") is None
     # Where that flag does not count, another one is named.
-    told = why_unmeasurable(seen(path, Ignored(4, 4)).health, "a_flt.fits")
-    assert told is not None and "add flag 1 to DQ" in told
-    told = why_unmeasurable(seen(path, Ignored(None, 0)).health, "a_flt.fits")
-    assert told is not None and "set sky_bits and final_bits" in told
+    reason = why_unmeasurable(seen(path, Ignored(4, 4)).health, "a_flt.fits")
+    assert reason is not None and "add flag 1 to DQ" in reason
+    reason = why_unmeasurable(seen(path, Ignored(None, 0)).health, "a_flt.fits")
+    assert reason is not None and "set sky_bits and final_bits" in reason
 
 
 def test_a_pixel_that_only_the_mosaic_would_use_is_no_better(tmp_path) -> None:
     """WFC3/IR: the sky is measured without warm pixels (64), the mosaic is made with them."""
-    path = made(tmp_path / "a_flt.fits")
+    path = write_healthy(tmp_path / "a_flt.fits")
     change(path, "SCI", 1, (3, 3), np.nan)
     change(path, "DQ", 1, (3, 3), 64)
     ignored = flags_ignored(("WFC3", "IR"), {})
@@ -146,10 +146,10 @@ def test_drizzled_images_have_no_data_quality_and_are_not_looked_at(tmp_path) ->
 
 
 def test_what_is_seen_is_in_the_table(tmp_path) -> None:
-    path = made(tmp_path / "a_flt.fits")
+    path = write_healthy(tmp_path / "a_flt.fits")
     change(path, "SCI", 1, (0, 1), np.nan)
     change(path, "SCI", 1, (5, 5), 90.0)
-    first, second = seen(path), seen(made(tmp_path / "b_flt.fits"))
+    first, second = seen(path), seen(write_healthy(tmp_path / "b_flt.fits"))
     table = inspection_table([second, first, replace(second, rootname="c", health=())])
     assert list(table["rootname"]) == ["a", "b", "c"]
     assert table["good"][0] == pytest.approx(254 / 256)
@@ -161,22 +161,22 @@ def test_what_is_seen_is_in_the_table(tmp_path) -> None:
 
 
 def test_flagged_pixels_without_a_number_are_told(tmp_path) -> None:
-    path = made(tmp_path / "a_flt.fits")
+    path = write_healthy(tmp_path / "a_flt.fits")
     change(path, "SCI", 1, (0, slice(0, 2)), np.nan)
     [line] = warnings_of([seen(path)])
     assert "a_flt.fits" in line and "2 pixels" in line and "median" in line
-    assert warnings_of([seen(made(tmp_path / "b_flt.fits"))]) == []
+    assert warnings_of([seen(write_healthy(tmp_path / "b_flt.fits"))]) == []
 
 
 def test_what_was_seen_survives_a_manifest(tmp_path) -> None:
-    exposure = seen(made(tmp_path / "a_flt.fits"))
+    exposure = seen(write_healthy(tmp_path / "a_flt.fits"))
     assert Exposure.from_dict(exposure.to_dict()) == exposure
     older = {key: value for key, value in exposure.to_dict().items() if key != "health"}
     assert Exposure.from_dict(older).health == ()
 
 
 def test_flags_scaled_to_fractions_are_no_whole_numbers(tmp_path) -> None:
-    path = made(tmp_path / "a_flt.fits")
+    path = write_healthy(tmp_path / "a_flt.fits")
     with fits.open(path, mode="update") as hdus:
         hdus["DQ"].header["BSCALE"] = 0.5
     with pytest.raises(InputError, match=r"a_flt\.fits.*no array of whole numbers"):

@@ -150,12 +150,12 @@ def test_a_record_tells_what_the_steps_read_made_and_cost(place) -> None:
     with pytest.raises(AlignmentError):
         run_step(place, plain("aligned"), inputs={}, parameters={}, versions={}, work=fail)
     record(place)
-    told = place.store.read_json("demo/records/000001.json")
-    step, failed = told["steps"]["runs/match"], told["steps"]["aligned"]
+    record_read = place.store.read_json("demo/records/000001.json")
+    step, failed = record_read["steps"]["runs/match"], record_read["steps"]["aligned"]
     assert list(step["outputs"]) == ["a.fits"]
     assert {"inputs", "host", "started", "seconds", "peak_memory", "moved", "key"} <= set(step)
     assert failed["error"]["class"] == "AlignmentError"
-    assert told["versions"]["drizzlepac"]
+    assert record_read["versions"]["drizzlepac"]
 
 
 def test_a_store_that_fails_does_not_stop_the_run(place, monkeypatch, caplog) -> None:
@@ -268,6 +268,6 @@ def test_status_is_json_for_machines(place, capsys) -> None:
     record(place)
     result = CliRunner().invoke(main, ["status", uri(place), "--json"])
     assert result.exit_code == 0
-    told = json.loads(result.stdout)
-    assert told["state"] == "done"
-    assert told["tasks"][0]["name"] == "retrieve ibxl54"
+    status = json.loads(result.stdout)
+    assert status["state"] == "done"
+    assert status["tasks"][0]["name"] == "retrieve ibxl54"

@@ -42,10 +42,10 @@ def test_a_drizzled_image_has_its_time_in_the_primary_header(tmp_path) -> None:
 
 def test_each_exposure_gets_its_own_file(tmp_path) -> None:
     path = write_stis(tmp_path / "o4k19a010_flt.fits")
-    made = split_imsets(path)
-    assert sorted(tmp_path.iterdir()) == made
-    assert [one.name for one in made] == ["o4k19ac3q_flt.fits", "o4k19ac4q_flt.fits"]
-    for version, one in enumerate(made, start=1):
+    paths = split_imsets(path)
+    assert sorted(tmp_path.iterdir()) == paths
+    assert [one.name for one in paths] == ["o4k19ac3q_flt.fits", "o4k19ac4q_flt.fits"]
+    for version, one in enumerate(paths, start=1):
         exposure = read_exposure(one)
         assert exposure.name == one.name
         assert exposure.exptime == 100.0 * version

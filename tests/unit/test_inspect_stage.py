@@ -33,7 +33,7 @@ from skymosaic.steps.step import Finished, NotFinishedError, Place
 from skymosaic.store.local import LocalStore
 from tests.raw_server import Request, head, raw_server
 from tests.unit.small_fits import write_exposure
-from tests.unit.test_health import change, made
+from tests.unit.test_health import change, write_healthy
 
 NAMES = ("ibxl54aaq", "ibxl54bbq", "ibxl54ccq")
 
@@ -43,7 +43,7 @@ def data(tmp_path) -> Path:
     folder = tmp_path / "data"
     folder.mkdir()
     for name in NAMES:
-        made(folder / f"{name}_flt.fits")
+        write_healthy(folder / f"{name}_flt.fits")
     return folder
 
 
@@ -58,10 +58,10 @@ def rules(data: Path, *, on_bad_file: str = "refuse", **parameters: Any) -> Rule
     return rules_of(Campaign.model_validate({**given, "sky": {"parameters": parameters}}))
 
 
-def inspect(place: Place, data: Path, asked: Rules) -> Finished[InspectionResult]:
+def inspect(place: Place, data: Path, judged_by: Rules) -> Finished[InspectionResult]:
     source = Directory(data)
-    each = [retrieve(place, source, asked, parcel) for parcel in source.parcels()]
-    return inspect_all(place, each, asked)
+    each = [retrieve(place, source, judged_by, parcel) for parcel in source.parcels()]
+    return inspect_all(place, each, judged_by)
 
 
 def exposures(done: Finished[InspectionResult]) -> list[Exposure]:
@@ -145,14 +145,14 @@ def test_what_older_versions_finished_stays_finished(place, data) -> None:
 
 def test_what_older_versions_retrieved_is_judged_too(place, data) -> None:
     change(data / "ibxl54bbq_flt.fits", "SCI", 1, (5, 5), np.nan)
-    asked, source = rules(data), Directory(data)
+    judged_by, source = rules(data), Directory(data)
     for parcel in source.parcels():
-        retrieve(place, source, asked, parcel)
+        retrieve(place, source, judged_by, parcel)
     forget_what_was_seen(place)
     with pytest.raises(
         InputError, match=r"ibxl54bbq.*1 pixel that DQ does not mask is not a number"
     ):
-        inspect(place, data, asked)
+        inspect(place, data, judged_by)
 
 
 @pytest.fixture
@@ -209,9 +209,9 @@ def test_a_fetched_file_that_cannot_be_read_is_left_out_where_the_file_says_so(
     damage(bad)
     source, parcels = served(kind)
 
-    def inspected(place: Place, asked: Rules) -> Finished:
-        each = [retrieve(place, source, asked, parcel) for parcel in parcels]
-        return inspect_all(place, each, asked)
+    def inspected(place: Place, judged_by: Rules) -> Finished:
+        each = [retrieve(place, source, judged_by, parcel) for parcel in parcels]
+        return inspect_all(place, each, judged_by)
 
     with pytest.raises(InputError, match=r"^ibxl54bbq_flt\.fits.*on_bad_file: leave_out"):
         inspected(place, Rules())

@@ -17,9 +17,9 @@ NAME = "skymosaic-horsehead-demo"
 
 @pytest.fixture(scope="module")
 def good() -> Objects:
-    made = rendered(demo("local"))
+    objects = rendered(demo("local"))
     return {
-        f"{one['kind']} {one['metadata']['name'].removeprefix(NAME + '-')}": one for one in made
+        f"{one['kind']} {one['metadata']['name'].removeprefix(NAME + '-')}": one for one in objects
     }
 
 

@@ -27,8 +27,8 @@ def cluster() -> Iterator[LocalCluster]:
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
         silence_logs=logging.CRITICAL,
-    ) as made:
-        yield made
+    ) as cluster:
+        yield cluster
 
 
 def settings(**own: Any) -> Compute:
@@ -73,7 +73,7 @@ def test_a_cluster_of_the_operator_needs_its_client(monkeypatch: pytest.MonkeyPa
 def test_a_cluster_of_the_operator_is_used(
     cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked = []
+    calls = []
 
     class KubeCluster:
         """Plays dask-kubernetes' class, whose name and namespace are all that we give it."""
@@ -82,14 +82,14 @@ def test_a_cluster_of_the_operator_is_used(
 
         @classmethod
         def from_name(cls, name: str, namespace: str) -> KubeCluster:
-            asked.append((name, namespace))
+            calls.append((name, namespace))
             return cls()
 
         def __enter__(self) -> KubeCluster:
             return self
 
         def __exit__(self, *_: object) -> None:
-            asked.append("left")
+            calls.append("left")
 
     for name in ("dask_kubernetes", "dask_kubernetes.operator"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
@@ -98,7 +98,7 @@ def test_a_cluster_of_the_operator_is_used(
     )
     with kubernetes.client(settings(cluster="mine", namespace="sky"), 1) as client:
         assert client.submit(sum, [1, 2]).result() == 3
-    assert asked == [("mine", "sky"), "left"]
+    assert calls == [("mine", "sky"), "left"]
     assert "DaskCluster mine is not encrypted: every user of this host can run" in caplog.text
 
 

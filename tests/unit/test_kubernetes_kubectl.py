@@ -44,9 +44,9 @@ def cluster(
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
     monkeypatch.setenv("HOME", str(tmp_path))  # kubectl keeps what it learns there
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    made = Cluster(allowed)
-    with running(made, tmp_path / "kubeconfig"):
-        yield made
+    cluster = Cluster(allowed)
+    with running(cluster, tmp_path / "kubeconfig"):
+        yield cluster
 
 
 @pytest.fixture

@@ -92,11 +92,11 @@ def test_a_hostile_value_stays_in_its_field(tmp_path: Path, text: str) -> None:
     # The campaign file refuses most of these; the renderer does not rely on that.
     identity = good.campaign.model_copy(update={"name": text, "description": text})
     hostile = good.model_copy(update={"campaign": identity})
-    made = rendered(hostile)
-    assert faults(made) == []
-    kinds = [one["kind"] for one in made]
+    objects = rendered(hostile)
+    assert faults(objects) == []
+    kinds = [one["kind"] for one in objects]
     assert kinds == [one["kind"] for one in rendered(good)]
-    [config] = [one for one in made if one["kind"] == "ConfigMap"]
+    [config] = [one for one in objects if one["kind"] == "ConfigMap"]
     inside = yaml.safe_load(config["data"]["campaign.yaml"])
     assert inside["campaign"] == {"name": text, "description": text}
     assert config["metadata"]["annotations"]["skymosaic/campaign"] == text
@@ -105,15 +105,15 @@ def test_a_hostile_value_stays_in_its_field(tmp_path: Path, text: str) -> None:
 @needs_kubectl
 def test_go_reads_what_python_wrote(tmp_path: Path) -> None:
     texts = [text for text in HOSTILE if text.isprintable() or "\n" in text]
-    made = {
+    config_map = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "texts"},
         "data": {f"text-{number}": text for number, text in enumerate(texts)},
     }
-    (tmp_path / "texts.yaml").write_text(as_yaml([made]))
+    (tmp_path / "texts.yaml").write_text(as_yaml([config_map]))
     (tmp_path / "kustomization.yaml").write_text("resources: [texts.yaml]\n")
-    assert build(tmp_path) == [made]
+    assert build(tmp_path) == [config_map]
 
 
 def test_base_is_what_the_renderer_makes() -> None:
@@ -129,12 +129,12 @@ def test_nothing_in_base_is_left_out() -> None:
 @needs_kubectl
 @pytest.mark.parametrize("overlay", ["local", "aws"])
 def test_an_overlay_is_what_its_settings_give(overlay: str) -> None:
-    built, made = (
+    built, written = (
         by_name(_without_settings(objects))
         for objects in (build(FOLDER / "overlays" / overlay), rendered(demo(overlay)))
     )
-    assert built.keys() == made.keys()
-    for name, one in made.items():
+    assert built.keys() == written.keys()
+    for name, one in written.items():
         assert built[name] == one, name
 
 
@@ -180,10 +180,10 @@ def test_memory_and_scratch_are_as_projected_unless_given(tmp_path: Path) -> Non
 
 
 def test_spot_nodes_are_for_workers_only() -> None:
-    made = by_name(rendered(demo("aws")))
+    objects = by_name(rendered(demo("aws")))
     specs = {
         name: one["spec"]["template"]["spec"]
-        for name, one in made.items()
+        for name, one in objects.items()
         if one["kind"] in ("Deployment", "Job")
     }
     for name, spec in specs.items():
@@ -223,9 +223,9 @@ def test_a_folder_on_a_volume_is_seen(tmp_path: Path) -> None:
         store={"uri": "/data/store"},
         compute={"backend": "kubernetes", "kubernetes": {"volume_claim": "mosaics"}},
     )
-    made = rendered(load_campaign(file))
-    assert faults(made) == []
-    assert json.dumps(made).count('"claimName": "mosaics"') == 2  # workers and driver
+    objects = rendered(load_campaign(file))
+    assert faults(objects) == []
+    assert json.dumps(objects).count('"claimName": "mosaics"') == 2  # workers and driver
 
 
 def test_a_campaign_that_no_config_map_holds_is_refused(

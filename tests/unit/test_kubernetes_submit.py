@@ -20,7 +20,7 @@ from skymosaic.journal.submission import Submission
 from skymosaic.runs.driver import drive
 from tests.conftest import write_campaign
 
-Asked = Callable[[], list[dict[str, Any]]]
+Calls = Callable[[], list[dict[str, Any]]]
 
 # It answers `create` as the API server does, with an uid for each object, and `get` from a file.
 # What fails is said in a file: `error` for whatever is asked, `error-VERB`, `error-VERB-KIND`.
@@ -47,7 +47,7 @@ if verb == "create":
 
 
 @pytest.fixture
-def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
+def kubectl_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
     import sys
 
     program = tmp_path / "kubectl"
@@ -88,11 +88,11 @@ def given(call: dict[str, Any]) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(call["given"]))
 
 
-def test_everything_belongs_to_the_job_which_begins_last(asked: Asked, job: Job) -> None:
+def test_everything_belongs_to_the_job_which_begins_last(kubectl_calls: Calls, job: Job) -> None:
     submitted = submit.submit(job)
     assert submitted.what == "Kubernetes job skymosaic-field in namespace skymosaic"
     assert "--selector app.kubernetes.io/instance=skymosaic-field" in submitted.follow
-    look, first, secret, others, last = asked()
+    look, first, secret, others, last = kubectl_calls()
     assert look["arguments"][:3] == ["get", "job", "skymosaic-field"]
     [waiting] = given(first)
     assert waiting["kind"] == "Job" and waiting["spec"]["suspend"] is True
@@ -113,11 +113,11 @@ def test_everything_belongs_to_the_job_which_begins_last(asked: Asked, job: Job)
 
 
 def test_each_submission_has_certificates_of_its_own_in_nothing_but_its_secret(
-    asked: Asked, job: Job
+    kubectl_calls: Calls, job: Job
 ) -> None:
     for _ in range(2):
         submit.submit(job)
-    calls = asked()
+    calls = kubectl_calls()
     keys, names = set(), set()
     for number in (0, 5):
         first, create, apply = calls[number + 1 : number + 4]
@@ -141,7 +141,7 @@ def test_each_submission_has_certificates_of_its_own_in_nothing_but_its_secret(
         assert "PRIVATE KEY" not in text and "CERTIFICATE-----" not in text
 
 
-def test_certificates_outlast_the_job(asked: Asked, tmp_path: Path) -> None:
+def test_certificates_outlast_the_job(kubectl_calls: Calls, tmp_path: Path) -> None:
     compute = {
         "backend": "kubernetes",
         "kubernetes": {"deadline_hours": 8784, "keep_minutes": 527_040},
@@ -154,33 +154,37 @@ def test_certificates_outlast_the_job(asked: Asked, tmp_path: Path) -> None:
     )
     campaign = load_campaign(file)
     submit.submit(Job(campaign, resolved_yaml(campaign), drive))
-    [secret] = [one for call in asked() for one in given(call) if one and one["kind"] == "Secret"]
+    [secret] = [
+        one for call in kubectl_calls() for one in given(call) if one and one["kind"] == "Secret"
+    ]
     text = secret["stringData"]["certificate.pem"]
     ends = x509.load_pem_x509_certificate(text.encode()).not_valid_after_utc
     assert ends > datetime.now(UTC) + timedelta(days=2 * 366)
 
 
-@pytest.mark.parametrize("where", ["create-Secret", "apply-Service", "patch"])
+@pytest.mark.parametrize("step", ["create-Secret", "apply-Service", "patch"])
 def test_of_a_submission_that_fails_nothing_is_left(
-    asked: Asked, job: Job, tmp_path: Path, where: str
+    kubectl_calls: Calls, job: Job, tmp_path: Path, step: str
 ) -> None:
-    (tmp_path / f"error-{where}").write_text("error: no")
+    (tmp_path / f"error-{step}").write_text("error: no")
     with pytest.raises(ComputeError, match="error: no"):
         submit.submit(job)
-    last = asked()[-1]["arguments"]
+    last = kubectl_calls()[-1]["arguments"]
     # All else belongs to the Job.
     assert last[:3] == ["delete", "job", "skymosaic-field"] and "--namespace=skymosaic" in last
 
 
-def test_a_job_that_came_meanwhile_is_left_alone(asked: Asked, job: Job, tmp_path: Path) -> None:
+def test_a_job_that_came_meanwhile_is_left_alone(
+    kubectl_calls: Calls, job: Job, tmp_path: Path
+) -> None:
     (tmp_path / "error-create-Job").write_text('jobs.batch "skymosaic-field" already exists')
     with pytest.raises(ComputeError, match="exists already"):
         submit.submit(job)
-    assert [call["arguments"][0] for call in asked()] == ["get", "create"]
+    assert [call["arguments"][0] for call in kubectl_calls()] == ["get", "create"]
 
 
 def test_what_could_not_be_taken_back_is_named(
-    asked: Asked, job: Job, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    kubectl_calls: Calls, job: Job, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "error-apply").write_text("error: no")
     (tmp_path / "error-delete").write_text("error: nor that")
@@ -195,33 +199,35 @@ def test_what_could_not_be_taken_back_is_named(
     assert submit.fate(handed_over(job)).message == "Kubernetes says: the job is suspended"
 
 
-def test_a_job_that_is_at_work_is_left_alone(asked: Asked, job: Job, tmp_path: Path) -> None:
+def test_a_job_that_is_at_work_is_left_alone(
+    kubectl_calls: Calls, job: Job, tmp_path: Path
+) -> None:
     (tmp_path / "job").write_text(job_state(None))
     with pytest.raises(LockedError, match="skymosaic-field is running"):
         submit.submit(job)
-    assert [call["arguments"][0] for call in asked()] == ["get"]
+    assert [call["arguments"][0] for call in kubectl_calls()] == ["get"]
     assert submit.fate(handed_over(job)) == Fate("alive")
 
 
 @pytest.mark.parametrize("condition", ["Complete", "Failed"])
 def test_a_job_that_has_ended_is_replaced(
-    asked: Asked, job: Job, tmp_path: Path, condition: str
+    kubectl_calls: Calls, job: Job, tmp_path: Path, condition: str
 ) -> None:
     (tmp_path / "job").write_text(job_state(condition))
     assert submit.fate(handed_over(job)).state == "ended"
     submit.submit(job)
-    verbs = [call["arguments"][0] for call in asked()]
+    verbs = [call["arguments"][0] for call in kubectl_calls()]
     assert verbs == ["get", "get", "delete", "create", "create", "apply", "patch"]
 
 
 def test_why_a_job_ended_is_told_with_where_its_logs_are(
-    asked: Asked, job: Job, tmp_path: Path
+    kubectl_calls: Calls, job: Job, tmp_path: Path
 ) -> None:
     failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "late"}
     (tmp_path / "job").write_text(json.dumps({"status": {"conditions": [failed]}}))
-    told = submit.fate(handed_over(job)).message
-    assert "DeadlineExceeded: late" in told
-    assert "kubectl --namespace skymosaic logs" in told
+    message = submit.fate(handed_over(job)).message
+    assert "DeadlineExceeded: late" in message
+    assert "kubectl --namespace skymosaic logs" in message
     # While it is handed over, that is the job of the last time.
     assert submit.fate(handed_over(job, what="")) == Fate("unknown")
     (tmp_path / "job").unlink()
@@ -230,7 +236,9 @@ def test_why_a_job_ended_is_told_with_where_its_logs_are(
     assert submit.fate(handed_over(job, what="")) == Fate("unknown")
 
 
-def test_what_keeps_pods_from_starting_is_told(asked: Asked, job: Job, tmp_path: Path) -> None:
+def test_what_keeps_pods_from_starting_is_told(
+    kubectl_calls: Calls, job: Job, tmp_path: Path
+) -> None:
     def pod(name: str, **status: Any) -> dict[str, Any]:
         return {"metadata": {"name": name}, "status": status}
 
@@ -256,9 +264,9 @@ def test_what_keeps_pods_from_starting_is_told(asked: Asked, job: Job, tmp_path:
     )
 
 
-def test_cancel_removes_what_belongs_to_the_campaign_only(asked: Asked, job: Job) -> None:
+def test_cancel_removes_what_belongs_to_the_campaign_only(kubectl_calls: Calls, job: Job) -> None:
     submit.cancel(job)
-    [call] = asked()
+    [call] = kubectl_calls()
     assert call["arguments"][0] == "delete"
     assert "--selector=app.kubernetes.io/instance=skymosaic-field" in call["arguments"]
     assert "--namespace=skymosaic" in call["arguments"]
@@ -280,7 +288,7 @@ def test_cancel_removes_what_belongs_to_the_campaign_only(asked: Asked, job: Job
     ],
 )
 def test_what_kubectl_says_becomes_one_message_with_a_remedy(
-    asked: Asked, job: Job, tmp_path: Path, said: str, remedy: str
+    kubectl_calls: Calls, job: Job, tmp_path: Path, said: str, remedy: str
 ) -> None:
     (tmp_path / "error").write_text(f"W0101 00:00:00 error: a retry\nWarning: {{}}\n{said}\n")
     with pytest.raises(ComputeError) as caught:

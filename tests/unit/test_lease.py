@@ -137,12 +137,12 @@ def test_a_competitor_that_comes_too_late_loses(store) -> None:
 
 
 def test_a_holder_is_told_when_another_took_over(store, elsewhere) -> None:
-    told = threading.Event()
-    with held(store, FOLDER, "asleep", length=SHORT, on_lost=told.set) as lock:
+    lost = threading.Event()
+    with held(store, FOLDER, "asleep", length=SHORT, on_lost=lost.set) as lock:
         [key] = store.list(FOLDER)
         store.write_json(f"{FOLDER}/000002.json", store.read_json(key))
         store.delete(key)
-        assert told.wait(10)
+        assert lost.wait(10)
         assert lock.lost
     assert store.list(FOLDER) == [f"{FOLDER}/000002.json"]
 

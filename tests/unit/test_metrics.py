@@ -31,12 +31,12 @@ EVENTS = [
 
 def test_they_are_told_over_http_on_this_host_only() -> None:
     pytest.importorskip("prometheus_client")
-    with metrics.served(Compute(metrics_port=0), "demo") as (told, where):
-        assert where.startswith("http://127.0.0.1:")
-        told.expect(14)
+    with metrics.served(Compute(metrics_port=0), "demo") as (measured, address):
+        assert address.startswith("http://127.0.0.1:")
+        measured.expect(14)
         for event in EVENTS:
-            told.tell(event)
-        text = urllib.request.urlopen(where, timeout=10).read().decode()
+            measured.tell(event)
+        text = urllib.request.urlopen(address, timeout=10).read().decode()
     values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     expected = {
         'tasks_expected{campaign="demo"}': 14,
@@ -61,7 +61,7 @@ def test_they_are_told_over_http_on_this_host_only() -> None:
     }
     assert {name: float(values[f"skymosaic_{name}"]) for name in expected} == expected
     with socket.socket() as probe:  # and no longer than the run
-        port = int(where.split(":")[2].split("/")[0])
+        port = int(address.split(":")[2].split("/")[0])
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
@@ -85,5 +85,5 @@ def test_without_prometheus_client(monkeypatch) -> None:
         metrics.served(Compute(metrics_port=0), "demo"),
     ):
         pytest.fail("it is not there")
-    with metrics.served(Compute(), "demo") as (told, where):  # nor needed
-        assert (told, where) == (None, "")
+    with metrics.served(Compute(), "demo") as (measured, address):  # nor needed
+        assert (measured, address) == (None, "")

@@ -407,9 +407,9 @@ def test_check_tells_which_reference_files_ivm_weights_need(tmp_path: Path, sour
     path.write_text(file_with(source, "drizzle.parameters", {"final_wht_type": "IVM"}))
     result = CliRunner().invoke(main, ["check", str(path)])
     assert result.exit_code == 0, result.output
-    told = " ".join(result.stdout.replace("#", " ").split())
-    assert "makes these weights from the flat field that each exposure names (PFLTFILE" in told
-    assert "iref (WFC3), jref (ACS)" in told
+    shown = " ".join(result.stdout.replace("#", " ").split())
+    assert "makes these weights from the flat field that each exposure names (PFLTFILE" in shown
+    assert "iref (WFC3), jref (ACS)" in shown
 
 
 def test_check_leaves_out_the_defaults_of_other_back_ends(tmp_path: Path) -> None:

@@ -225,14 +225,14 @@ def pair_of(a: str, b: str, state: str, pixels: float | None = None) -> Displace
 def test_what_is_told_of_displacements() -> None:
     apart = [pair_of("ibxl51aaq", f"ibxl5{i}bbq", DISPLACED, 0.2 * i) for i in range(2, 9)]
     rest = [pair_of("x", "y", AGREE, 0.01), pair_of("x", "z", TOO_FEW)]
-    [told] = position_warnings(PositionsResult(12, [*apart, *rest]))
-    assert told.startswith(
+    [warning] = position_warnings(PositionsResult(12, [*apart, *rest]))
+    assert warning.startswith(
         "Positions of stars differ in 7 of 9 overlaps that were compared: by 1.60 +- 0.02 pixels "
         "(0.208 arcsec) between ibxl51aaq and ibxl58bbq (40 stars); also ibxl51aaq and ibxl57bbq "
         "(1.40)"
     )
-    assert "ibxl54bbq (0.80), 2 more" in told
-    assert "align.method: tweakreg" in told
+    assert "ibxl54bbq (0.80), 2 more" in warning
+    assert "align.method: tweakreg" in warning
     line = positions_line(PositionsResult(12, [*apart, *rest]))
     assert line == (
         "positions of stars, compared in 9 of 12 overlaps: agree to 0.1 pixel in 1, differ in "
@@ -245,9 +245,9 @@ def test_what_is_told_of_displacements() -> None:
 
 def test_within_a_visit_tweakreg_is_no_remedy() -> None:
     pairs = [pair_of("ibxl51aaq", "ibxl51bbq", DISPLACED, 3.0)]
-    [told] = position_warnings(PositionsResult(1, pairs))
-    assert "align.method" not in told
-    assert "fetch the exposures from MAST again" in told
+    [warning] = position_warnings(PositionsResult(1, pairs))
+    assert "align.method" not in warning
+    assert "fetch the exposures from MAST again" in warning
 
 
 def test_nothing_is_told_where_stars_agree_or_are_too_few() -> None:

@@ -102,9 +102,9 @@ def test_the_page_is_made_from_what_the_groups_left(tmp_path):
     ]
     place.store.write_json("program/shares/000001-of-000002/groups.json", [asdict(states[0])])
     place.store.write_json("program/groups.json", [asdict(state) for state in states[1:]])
-    where = write_index(place)
+    address = write_index(place)
     page = Page((tmp_path / "program" / "index.html").read_text())
-    assert where == str(tmp_path / "program" / "index.html")
+    assert address == str(tmp_path / "program" / "index.html")
     for link in (
         "1/M_16/F160W/comparison/report.html",
         "1/M_16/F110W/comparison/partial-report.html",
@@ -112,6 +112,6 @@ def test_the_page_is_made_from_what_the_groups_left(tmp_path):
         assert link in page.links
         assert (tmp_path / "program" / link).exists()
     assert "data:image/png;base64,cGljdHVyZQ==" in page.sources
-    told = json.loads(program_text(place, "json"))
-    assert told["groups"][1]["card"]["headline"] == "Use match"
-    assert told["groups"][0]["partial"]
+    document = json.loads(program_text(place, "json"))
+    assert document["groups"][1]["card"]["headline"] == "Use match"
+    assert document["groups"][0]["partial"]

@@ -58,7 +58,7 @@ def test_a_group_without_anything_of_its_own_is_the_campaign() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (
             TEXT.replace("final_rot", "final_rotation"),
@@ -75,10 +75,10 @@ def test_a_group_without_anything_of_its_own_is_the_campaign() -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_groups_is_said_with_its_line(text: str, told: str) -> None:
+def test_what_is_wrong_with_groups_is_said_with_its_line(text: str, message: str) -> None:
     with pytest.raises(CampaignError) as caught:
         program(text)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def parcel(

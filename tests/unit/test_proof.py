@@ -17,9 +17,9 @@ DEC = -2.5
 
 
 def wcs(ra=85.0, dec=DEC, angle=0.0, pixels=256) -> WCS:
-    made = WCS(fits.Header(wcs_keywords(ra, dec, angle, pixels)))
-    made.pixel_shape = (pixels, pixels)
-    return made
+    solution = WCS(fits.Header(wcs_keywords(ra, dec, angle, pixels)))
+    solution.pixel_shape = (pixels, pixels)
+    return solution
 
 
 def moved(original: WCS, east=0.0, north=0.0, turn=0.0) -> WCS:

@@ -24,18 +24,18 @@ def request_of(folder: Path, **sections: Any) -> Request:
 
 
 def test_what_the_file_sets_of_the_sky_step_is_among_the_parameters(tmp_path: Path) -> None:
-    asked = request_of(
+    request = request_of(
         tmp_path,
         sky={"parameters": {"skystat": "mean"}},
         drizzle={"parameters": {"final_scale": 0.1}},
     )
-    assert asked.given == {"skystat": "mean", "final_scale": 0.1}
-    assert asked.parameters == resolve(asked.given)
-    assert asked.grid.choice == {"rot": 0.0, "scale": 0.1}
+    assert request.given == {"skystat": "mean", "final_scale": 0.1}
+    assert request.parameters == resolve(request.given)
+    assert request.grid.choice == {"rot": 0.0, "scale": 0.1}
 
 
 def test_the_mosaics_are_those_of_methods_and_then_of_variants(tmp_path: Path) -> None:
-    asked = request_of(
+    request = request_of(
         tmp_path,
         sky={
             "methods": ["match", "match-differences"],
@@ -47,11 +47,11 @@ def test_the_mosaics_are_those_of_methods_and_then_of_variants(tmp_path: Path) -
         },
         drizzle={"engine": "onepass"},
     )
-    assert list(asked.choices) == ["match", "match-differences", "variant:mine", "variant:other"]
-    assert asked.methods == ("match", "match-differences")
-    assert asked.own_methods == ("match-differences",)
-    assert asked.has_differences
-    assert asked.no_constants == ["match-differences", "variant:other"]
+    assert list(request.choices) == ["match", "match-differences", "variant:mine", "variant:other"]
+    assert request.methods == ("match", "match-differences")
+    assert request.own_methods == ("match-differences",)
+    assert request.has_differences
+    assert request.no_constants == ["match-differences", "variant:other"]
 
 
 @pytest.mark.parametrize("drizzle", [{"engine": "onepass"}, {"witness": True}, {"sample": 3}])
@@ -82,9 +82,9 @@ def test_what_an_engine_or_a_check_cannot_do_is_refused(
 def test_so_many_chips_are_drizzled_at_once(
     compute: dict[str, Any], cores: int, expected: int, tmp_path: Path
 ) -> None:
-    asked = request_of(tmp_path, compute=compute)
-    assert asked.processes_of(cores, 12) == expected
-    assert asked.processes_of(cores, 1) == 1
+    request = request_of(tmp_path, compute=compute)
+    assert request.processes_of(cores, 12) == expected
+    assert request.processes_of(cores, 1) == 1
 
 
 def test_cores_are_those_of_the_container(monkeypatch: Any, tmp_path: Path) -> None:

@@ -160,17 +160,17 @@ def test_the_grid_is_told_in_keys_as_it_was() -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> SmallStore:
-    made = SmallStore(tmp_path)
-    made.inspect()
-    made.plan()
-    made.drizzle("localmin")
-    made.drizzle("match")
-    return made
+    store = SmallStore(tmp_path)
+    store.inspect()
+    store.plan()
+    store.drizzle("localmin")
+    store.drizzle("match")
+    return store
 
 
 def change(store: SmallStore, step: str, **result: object) -> None:
     """Make a manifest one of a version that wrote other results, and no checksum."""
-    path = store.where / "manifests" / f"{step}.json"
+    path = store.folder / "manifests" / f"{step}.json"
     manifest = json.loads(path.read_text())
     del manifest["checksum"]
     manifest["result"] |= result

@@ -50,8 +50,8 @@ def test_each_line_tells_campaign_run_and_step(place) -> None:
                 log.exception("it happened")
         log.debug("not wanted")
     entries = [json.loads(line) for line in runlog.lines(place, None, as_json=True)]
-    told = [(e["campaign"], e["run"], e.get("step"), e["level"], e["message"]) for e in entries]
-    assert told == [
+    messages = [(e["campaign"], e["run"], e.get("step"), e["level"], e["message"]) for e in entries]
+    assert messages == [
         ("demo", 3, None, "INFO", "begun"),
         ("demo", 3, "drizzle match", "WARNING", "pixels: 5"),
         ("demo", 3, "drizzle match", "ERROR", "it happened"),
@@ -154,5 +154,5 @@ def test_who_logs_never_waits_for_a_store_that_logs_itself(tmp_path) -> None:
         assert store.writing.wait(20)
         log.info("meanwhile")
         store.logged.set()
-    told = [json.loads(line)["message"] for line in runlog.lines(place, 1, as_json=True)]
-    assert {"begun", "meanwhile"} <= set(told)
+    messages = [json.loads(line)["message"] for line in runlog.lines(place, 1, as_json=True)]
+    assert {"begun", "meanwhile"} <= set(messages)

@@ -119,8 +119,8 @@ def test_masks_become_flags_that_count(tmp_path: Path, final_bits: Any, resetbit
     masks = read_masks(tmp_path / "masks.fits", [one])
     np.testing.assert_array_equal(masks["abc_flc.fits_1"], low)
     np.testing.assert_array_equal(masks["abc_flc.fits_2"], low | hit)
-    asked = {"final_bits": final_bits, "resetbits": resetbits, "driz_cr": True, "static": True}
-    plain = flag_kept(tmp_path, [one], masks, asked)
+    parameters = {"final_bits": final_bits, "resetbits": resetbits, "driz_cr": True, "static": True}
+    plain = flag_kept(tmp_path, [one], masks, parameters)
     assert not plain["driz_cr"] and not plain["static"] and not plain["median"]
 
     def good(dq: np.ndarray, parameters: dict[str, Any]) -> np.ndarray:
@@ -130,5 +130,5 @@ def test_masks_become_flags_that_count(tmp_path: Path, final_bits: Any, resetbit
 
     with fits.open(tmp_path / one.name) as hdus:
         for n, out in ((1, low), (2, low | hit)):
-            before = good(flags[n - 1], asked) & ~out
+            before = good(flags[n - 1], parameters) & ~out
             np.testing.assert_array_equal(good(hdus["DQ", n].data, plain), before)

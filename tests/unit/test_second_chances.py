@@ -125,14 +125,14 @@ def test_twice_the_memory_is_half_as_many_at_once_on_each_host(
 ) -> None:
     client = Workers("aaaabbb")
     assert execution.most_on_a_host(client) == 4
-    asked = load_campaign_text(
+    campaign = load_campaign_text(
         "campaign: {name: x}\nsource: {kind: simulated}\n"
         "compute: {backend: scheduler, address: tcp://127.0.0.1:1}\n",
         "x.yaml",
         {},
     )
     place = Place(LocalStore(tmp_path), "x", None)
-    assert supervision.with_slots(place, client, asked, share).computing == slots
+    assert supervision.with_slots(place, client, campaign, share).computing == slots
     here = load_campaign_text(
         "campaign: {name: x}\nsource: {kind: simulated}\ncompute: {workers: 4}\n", "x.yaml", {}
     )
@@ -147,14 +147,14 @@ def test_downloads_are_counted_where_more_workers_may_be(
     backend: str, downloads: int | None, slots: int | None, tmp_path: Path
 ) -> None:
     address = "" if backend == "local" else ", address: tcp://127.0.0.1:1"
-    asked = load_campaign_text(
+    campaign = load_campaign_text(
         "campaign: {name: x}\nsource: {kind: simulated}\n"
         f"compute: {{backend: {backend}{address}}}\n",
         "x.yaml",
         {},
     )
     place = Place(LocalStore(tmp_path), "x", None, downloads=downloads)
-    assert supervision.with_slots(place, Workers("aaaa"), asked, 1).downloads == slots
+    assert supervision.with_slots(place, Workers("aaaa"), campaign, 1).downloads == slots
 
 
 held: list[int] = []

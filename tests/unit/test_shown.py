@@ -107,8 +107,8 @@ def test_what_tasks_do_is_safe_and_no_markup() -> None:
 def test_the_status_is_safe() -> None:
     task = TaskState(f"retrieve {HOSTILE}", "failed", 1.0, HOSTILE)
     error = {"class": "InputError", "message": HOSTILE, "passes_by_itself": False}
-    told = Status(RunState.FAILED, "now", None, "", 1, [task], error)
-    lines = [shown(line) for line in status_lines(told)]
+    status = Status(RunState.FAILED, "now", None, "", 1, [task], error)
+    lines = [shown(line) for line in status_lines(status)]
     assert is_safe("\n".join(lines))
     assert not any(line.startswith("ERROR: forged") for line in lines)
 

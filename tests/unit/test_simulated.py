@@ -29,11 +29,11 @@ SHARED = Path(__file__).parents[3] / "shared" / "data" / "horsehead-12812"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("small")
+    folder = tmp_path_factory.mktemp("small")
     simulation = Simulation(size="small")
     for visit in ("ibxl54", "ibxl51"):
-        simulate_visit(simulation, visit, made)
-    return made
+        simulate_visit(simulation, visit, folder)
+    return folder
 
 
 def test_all_nine_visits_have_their_two_published_exposures() -> None:

@@ -36,9 +36,9 @@ def instrument(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def folder(instrument: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One exposure of the second visit, with chips whose skies differ."""
-    made = tmp_path_factory.mktemp(instrument)
-    simulate_exposure(simulation_of(instrument, chip_step=STEP), VISITS[instrument], 0, made)
-    return made
+    folder = tmp_path_factory.mktemp(instrument)
+    simulate_exposure(simulation_of(instrument, chip_step=STEP), VISITS[instrument], 0, folder)
+    return folder
 
 
 def truth_of(folder: Path) -> dict:
@@ -124,11 +124,13 @@ def test_the_data_are_scene_sky_and_cosmic_rays_with_their_noise(
         fits.open(folder / f"{name}_cosmic_rays.fits") as hits,
     ):
         found = []
-        for chip, told in zip(chips_of(simulation_of(instrument)), truth["chips"], strict=True):
+        for chip, true_chip in zip(
+            chips_of(simulation_of(instrument)), truth["chips"], strict=True
+        ):
             ver = chip.extver
-            assert (told["extver"], told["ccdchip"]) == (ver, chip.number)
-            assert told["sky_electrons"] == pytest.approx(told["sky"] * seconds)
-            light = scene["SCI", ver].data * seconds + told["sky_electrons"]
+            assert (true_chip["extver"], true_chip["ccdchip"]) == (ver, chip.number)
+            assert true_chip["sky_electrons"] == pytest.approx(true_chip["sky"] * seconds)
+            light = scene["SCI", ver].data * seconds + true_chip["sky_electrons"]
             good = (hdus["DQ", ver].data == 0) & (scene["SCI", ver].data < 0.01)
             left = hdus["SCI", ver].data - hits["CR", ver].data - light
             dark = camera.dark * (seconds + READ_TIME)
@@ -138,10 +140,10 @@ def test_the_data_are_scene_sky_and_cosmic_rays_with_their_noise(
             assert pull.std() == pytest.approx(1.0, abs=0.01)
             sky = hdus["SCI", ver].data - hits["CR", ver].data - scene["SCI", ver].data * seconds
             # A median of few electrons lies up to 0.17 below their mean.
-            assert np.median(sky[good]) == pytest.approx(told["sky_electrons"], abs=0.3)
+            assert np.median(sky[good]) == pytest.approx(true_chip["sky_electrons"], abs=0.3)
             quiet = good & (hits["CR", ver].data == 0)
-            told_noise = np.sqrt(np.mean(hdus["ERR", ver].data[quiet] ** 2.0))
-            assert told_noise == pytest.approx(np.sqrt(np.mean(noise[quiet] ** 2)), rel=0.01)
+            reported_noise = np.sqrt(np.mean(hdus["ERR", ver].data[quiet] ** 2.0))
+            assert reported_noise == pytest.approx(np.sqrt(np.mean(noise[quiet] ** 2)), rel=0.01)
             found.append(sky[good].mean())
     assert (found[0] - found[1]) / np.mean(found) == pytest.approx(STEP, abs=0.004)
     skies = [chip["sky"] for chip in truth["chips"]]

@@ -108,9 +108,9 @@ def test_a_step_that_no_overlap_tells_is_not_invented() -> None:
     assert found.found.undetermined == (0, 1, 2, 3, 4, 5)
     # What is assumed, is said: half of a step for either chip.
     assert found.matched.assumed == pytest.approx(np.full(12, 0.5))
-    asked = one.matched(True)
-    assert asked.matched.assumed == pytest.approx(np.full(12, 0.5))
-    steps = np.diff(asked.matched.offsets.reshape(6, 2), axis=1)
+    shared = one.matched(True)
+    assert shared.matched.assumed == pytest.approx(np.full(12, 0.5))
+    steps = np.diff(shared.matched.offsets.reshape(6, 2), axis=1)
     assert steps.mean() == pytest.approx(0.0, abs=1e-12)  # the mean step is that of no exposure
     assert one.matched(False).matched.assumed is None
 

@@ -113,10 +113,10 @@ def test_walltimes_are_told_with_their_units(value: str) -> None:
 def test_a_walltime_without_quotes_is_what_stands_there() -> None:
     text = "campaign: {name: a}\nsource: {kind: simulated}\n"
     text += "compute:\n  backend: slurm\n  slurm:\n    walltime: 1-12:30:00\n"
-    asked = load_campaign_text(text, "a.yaml", {}).compute.slurm
-    assert asked.walltime_seconds == (36 * 60 + 30) * 60
-    asked = load_campaign_text(text.replace("1-12:30:00", "4:00:00"), "a.yaml", {}).compute.slurm
-    assert (asked.walltime, asked.walltime_seconds) == ("4:00:00", 14400)
+    settings = load_campaign_text(text, "a.yaml", {}).compute.slurm
+    assert settings.walltime_seconds == (36 * 60 + 30) * 60
+    settings = load_campaign_text(text.replace("1-12:30:00", "4:00:00"), "a.yaml", {}).compute.slurm
+    assert (settings.walltime, settings.walltime_seconds) == ("4:00:00", 14400)
 
 
 def test_a_grace_must_leave_time_to_work() -> None:
@@ -232,8 +232,8 @@ def test_workers_are_shared_out_to_jobs(workers: Any, tasks: int, expected: Any)
 
 
 def test_workers_end_before_their_walltime(tmp_path: Path) -> None:
-    asked = campaign_of({"walltime": "01:00:00", "grace": 400}, compute={"memory_limit": None})
-    words = script_settings(sized(asked), 4, tmp_path)
+    campaign = campaign_of({"walltime": "01:00:00", "grace": 400}, compute={"memory_limit": None})
+    words = script_settings(sized(campaign), 4, tmp_path)
     extra = words["worker_extra_args"]
     assert extra[:4] == ["--lifetime", "3100s", "--lifetime-stagger", "100s"]
     assert extra[4:6] == ["--memory-limit", "0"]
@@ -249,9 +249,9 @@ def test_without_slurm_the_remedy_is_told(tmp_path: Path, monkeypatch) -> None:
 
 def test_slurms_own_words_are_told_with_a_remedy() -> None:
     said = "sbatch: error: invalid partition specified: x\nsbatch: error: Batch job failed\n"
-    told = refusal("sbatch", said)
-    assert "sbatch: error: invalid partition specified: x; sbatch: error: Batch job" in told
-    assert "correct compute.slurm.partition" in told
+    message = refusal("sbatch", said)
+    assert "sbatch: error: invalid partition specified: x; sbatch: error: Batch job" in message
+    assert "correct compute.slurm.partition" in message
 
 
 def test_a_job_that_took_too_much_memory_is_told_so() -> None:
@@ -272,9 +272,9 @@ def test_the_remedy_for_too_little_memory_is_told(tmp_path: Path) -> None:
     (tmp_path / "worker-7.log").write_text(
         "slurmstepd: error: StepId=7.batch exceeded memory limit (2 > 1), being killed\n"
     )
-    told = slurm.explained("a worker died repeatedly", "job 7 FAILED", tmp_path)
-    assert "Slurm says: job 7 FAILED. The jobs' logs say: slurmstepd: error" in told
-    assert "raise compute.slurm.memory" in told
+    message = slurm.explained("a worker died repeatedly", "job 7 FAILED", tmp_path)
+    assert "Slurm says: job 7 FAILED. The jobs' logs say: slurmstepd: error" in message
+    assert "raise compute.slurm.memory" in message
 
 
 def test_states_are_those_that_squeue_lists(tmp_path: Path, monkeypatch) -> None:
@@ -288,27 +288,27 @@ def test_states_are_those_that_squeue_lists(tmp_path: Path, monkeypatch) -> None
 
 
 @pytest.mark.parametrize(
-    ("file", "error", "told"),
+    ("file", "error", "message"),
     [
         ("walltime", WalltimeError, "Slurm job 7 is nearly over"),
         ("no-workers", ComputeError, "workers of all nodes of the job ended repeatedly"),
     ],
 )
 def test_what_happened_before_there_were_workers_is_heard(
-    file: str, error: type[Exception], told: str, tmp_path: Path, monkeypatch
+    file: str, error: type[Exception], message: str, tmp_path: Path, monkeypatch
 ) -> None:
     (tmp_path / file).touch()
     monkeypatch.setenv("SKYMOSAIC_SLURM_RUN", str(tmp_path))
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     numbers = (signal.SIGUSR1, signal.SIGUSR2)
     before = [signal.getsignal(number) for number in numbers]
-    with pytest.raises(error, match=told), client(campaign_of().compute, 1):
+    with pytest.raises(error, match=message), client(campaign_of().compute, 1):
         pytest.fail("it is over")
     assert [signal.getsignal(number) for number in numbers] == before
 
 
 @pytest.mark.parametrize(
-    ("listed", "said", "state", "told"),
+    ("listed", "said", "state", "message"),
     [
         ("", "JobId=7 JobState=FAILED Reason=NonZeroExitCode ExitCode=3:0", "ended", "7 FAILED"),
         ("7|RUNNING|None", "", "alive", "job 7 RUNNING"),
@@ -325,7 +325,7 @@ def test_what_happened_before_there_were_workers_is_heard(
     ],
 )
 def test_the_fate_of_a_submission_is_told_while_slurm_knows(
-    listed: str, said: str, state: str, told: str, tmp_path: Path, monkeypatch
+    listed: str, said: str, state: str, message: str, tmp_path: Path, monkeypatch
 ) -> None:
     for name, answer in (("squeue", listed), ("scontrol", said)):
         program = tmp_path / name
@@ -336,7 +336,7 @@ def test_the_fate_of_a_submission_is_told_while_slurm_knows(
     handed_over = Submission("id", "slurm", 0, "now", "me", text, what="Slurm job 7")
     found = submission.fate(handed_over)
     assert found.state == state
-    assert told in found.message if told else found.message == ""
+    assert message in found.message if message else found.message == ""
 
 
 def test_slurm_is_asked_for_its_partition(tmp_path: Path, monkeypatch) -> None:
@@ -344,8 +344,8 @@ def test_slurm_is_asked_for_its_partition(tmp_path: Path, monkeypatch) -> None:
     sinfo.write_text('#!/bin/sh\necho "$@"\n')
     sinfo.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    told = slurm.alive(campaign_of({"partition": "normal"}).compute)
-    assert any("--partition=normal" in line for line in told)
+    lines = slurm.alive(campaign_of({"partition": "normal"}).compute)
+    assert any("--partition=normal" in line for line in lines)
 
 
 def test_the_patience_ends_with_what_slurm_says() -> None:

@@ -36,12 +36,12 @@ def test_kinds_and_their_exposures_are_named(make) -> None:
         f"{IDC} (distorted)": ["ibxl54aaq", "ibxl53ccq"],
         f"{GAIA} (a posteriori solution)": ["ibxl51bbq"],
     }
-    [told] = mixed_as_they_are(exposures)
+    [warning] = mixed_as_they_are(exposures)
     assert (
         f"2 kinds: {IDC} (distorted) (ibxl54aaq and ibxl53ccq) and {GAIA} (a posteriori solution) "
         "(ibxl51bbq)"
-    ) in told
-    assert "align.method: tweakreg" in told
+    ) in warning
+    assert "align.method: tweakreg" in warning
 
 
 def test_one_kind_is_no_warning(make) -> None:
@@ -81,9 +81,9 @@ def test_models_of_several_detectors_are_no_kinds(make) -> None:
 
 
 def test_within_a_visit_tweakreg_is_no_remedy(make) -> None:
-    [told] = mixed_as_they_are([make("ibxl54aaq", IDC), make("ibxl54bbq", GAIA)])
-    assert "align.method" not in told
-    assert "from MAST again" in told
+    [warning] = mixed_as_they_are([make("ibxl54aaq", IDC), make("ibxl54bbq", GAIA)])
+    assert "align.method" not in warning
+    assert "from MAST again" in warning
 
 
 @pytest.fixture
@@ -109,14 +109,16 @@ def test_tiles_of_different_kinds_are_brought_together(make, tile) -> None:
 def test_exposures_of_a_tile_must_be_of_one_kind(make, tile) -> None:
     exposures = [make("ibxl54aaq", IDC), make("ibxl54bbq", GAIA)]
     members = {"ibxl54030": ["ibxl54aaq", "ibxl54bbq"]}
-    [told] = mixed_in_tiles(members, exposures, [tile("ibxl54030", IDC)])
-    assert f"ibxl54030: {IDC} (ibxl54aaq) and {GAIA} (ibxl54bbq)" in told
+    [warning] = mixed_in_tiles(members, exposures, [tile("ibxl54030", IDC)])
+    assert f"ibxl54030: {IDC} (ibxl54aaq) and {GAIA} (ibxl54bbq)" in warning
 
 
-@pytest.mark.parametrize(("made", "lines"), [(GAIA, 0), (IDC, 1), ("DRZWCS", 0)])
-def test_a_tile_must_be_made_with_the_solution_of_its_exposures(make, tile, made, lines) -> None:
-    told = mixed_in_tiles(
-        {"ibxl54030": ["ibxl54aaq"]}, [make("ibxl54aaq", GAIA)], [tile("ibxl54030", made)]
+@pytest.mark.parametrize(("solution", "lines"), [(GAIA, 0), (IDC, 1), ("DRZWCS", 0)])
+def test_a_tile_must_be_made_with_the_solution_of_its_exposures(
+    make, tile, solution, lines
+) -> None:
+    warnings = mixed_in_tiles(
+        {"ibxl54030": ["ibxl54aaq"]}, [make("ibxl54aaq", GAIA)], [tile("ibxl54030", solution)]
     )
-    assert len(told) == lines
-    assert all(f"ibxl54030 ({IDC}, its exposures {GAIA})" in line for line in told)
+    assert len(warnings) == lines
+    assert all(f"ibxl54030 ({IDC}, its exposures {GAIA})" in line for line in warnings)

@@ -61,13 +61,13 @@ def exposure(
     return read_exposure(path)
 
 
-def told_of(folder: Path, exposures: list[Exposure], rule: object) -> list[MaskSummary]:
+def summaries_of(folder: Path, exposures: list[Exposure], rule: object) -> list[MaskSummary]:
     return masks_of_files(folder, exposures, {"static": rule}).summaries()
 
 
 def test_each_chip_of_a_detector_has_a_mask_of_its_own(tmp_path: Path) -> None:
     exposures = [exposure(tmp_path, index, chips=2) for index in range(12)]
-    found = told_of(tmp_path, exposures, "repeated")
+    found = summaries_of(tmp_path, exposures, "repeated")
     assert [(one.chip, one.exposures, one.masked) for one in found] == [
         (1, 12, 1),
         (2, 12, 1),
@@ -90,7 +90,7 @@ def test_the_same_pixel_of_another_detector_or_subarray_is_another_pixel(tmp_pat
         )
         for index in range(8, 12)
     ]
-    found = told_of(tmp_path, exposures, "repeated")
+    found = summaries_of(tmp_path, exposures, "repeated")
     assert [one.exposures for one in found] == [4, 4, 4]
     assert [one.name for one in found] == [
         "WFC3/IR [SCI,1] of 16 x 16 pixels",
@@ -98,12 +98,12 @@ def test_the_same_pixel_of_another_detector_or_subarray_is_another_pixel(tmp_pat
         "WFC3/UVIS [SCI,1] of 16 x 16 pixels from (1025, 101)",
     ]
     # AstroDrizzle goes by size and number.
-    assert [one.exposures for one in told_of(tmp_path, exposures, True)] == [12]
+    assert [one.exposures for one in summaries_of(tmp_path, exposures, True)] == [12]
 
 
 def test_without_a_rule_there_is_no_mask(tmp_path: Path) -> None:
     one = exposure(tmp_path, 0)
-    assert told_of(tmp_path, [one], False) == []
+    assert summaries_of(tmp_path, [one], False) == []
 
 
 @pytest.mark.parametrize(
@@ -176,9 +176,9 @@ def test_a_mask_of_half_of_a_chip_is_refused_with_what_helps(tmp_path: Path) -> 
     assert "any of 40 exposures" in str(caught.value)
     # What it says helps.
     assert "sky.static: repeated" in str(caught.value) and "sky.static: none" in str(caught.value)
-    [repeated] = told_of(tmp_path, exposures, "repeated")
+    [repeated] = summaries_of(tmp_path, exposures, "repeated")
     assert repeated.masked == 1
-    assert told_of(tmp_path, exposures, False) == []
+    assert summaries_of(tmp_path, exposures, False) == []
 
 
 def record(**values: Any) -> MaskSummary:
@@ -206,8 +206,8 @@ def test_the_report_has_a_row_a_chip_and_warns() -> None:
     table = static_sheet(runs)
     assert table is not None
     assert table["chip"].tolist() == [1, 2] and table["share"].tolist() == [0.01, 0.3]
-    [told] = static_warnings(runs)
-    assert told.startswith("The static mask leaves out 30% of") and told.endswith("none.")
+    [warning] = static_warnings(runs)
+    assert warning.startswith("The static mask leaves out 30% of") and warning.endswith("none.")
     older = run_of()
     assert static_sheet(older) is None and static_warnings(older) == []
 
@@ -269,8 +269,8 @@ def test_the_rule_that_was_kept_holds_and_its_source_is_told() -> None:
 def test_a_campaign_that_grew_keeps_its_rule_and_is_told_what_helps() -> None:
     order = order_of(50, StaticChoice("auto", "once", 49))
     assert order.parameters == pars.resolve({})
-    [told] = order.warnings
-    assert "any of now 50 exposures" in told and "sky.static: repeated" in told
+    [warning] = order.warnings
+    assert "any of now 50 exposures" in warning and "sky.static: repeated" in warning
     assert order_of(50, StaticChoice("once", "once", 49)).warnings == []
     assert order_of(50, StaticChoice("repeated", "once", 49)).parameters["static"] == "repeated"
     assert order_of(50, StaticChoice("once", "repeated", 60)).parameters == pars.resolve({})
@@ -290,7 +290,7 @@ def test_a_record_without_a_rule_means_astrodrizzles(recorded: FirstRule | None)
 
 
 @pytest.mark.parametrize(
-    ("asked", "theirs", "allowed"),
+    ("rule", "theirs", "allowed"),
     [
         ("once", True, True),
         ("none", False, True),
@@ -302,12 +302,12 @@ def test_a_record_without_a_rule_means_astrodrizzles(recorded: FirstRule | None)
     ],
 )
 def test_two_words_on_the_static_mask_must_be_one(
-    asked: str, theirs: bool, allowed: bool, tmp_path: Path
+    rule: str, theirs: bool, allowed: bool, tmp_path: Path
 ) -> None:
-    sky = {"static": asked, "parameters": {"static": theirs}}
+    sky = {"static": rule, "parameters": {"static": theirs}}
     file = write_campaign(tmp_path / "a.yaml", source={"kind": "simulated"}, sky=sky)
     if allowed:
-        assert load_campaign(file).sky.static == asked
+        assert load_campaign(file).sky.static == rule
         return
     with pytest.raises(CampaignError, match=r"leave parameters\.static out"):
         load_campaign(file)
@@ -318,5 +318,5 @@ def test_two_words_on_the_static_mask_must_be_one(
 def test_the_new_key_at_its_default_makes_no_comparison_anew(tmp_path: Path) -> None:
     file = write_campaign(tmp_path / "a.yaml", source={"kind": "simulated"})
     assert "static" not in result_settings(load_campaign(file))["sky"]
-    asked = result_settings(load_campaign(file, {"sky.static": "once"}))
-    assert asked["sky"]["static"] == "once"
+    settings = result_settings(load_campaign(file, {"sky.static": "once"}))
+    assert settings["sky"]["static"] == "once"

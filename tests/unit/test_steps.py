@@ -472,12 +472,12 @@ def test_of_several_tasks_that_are_one_step_one_tells_time_and_bytes(place, monk
         (bench.out / "a.fits").write_bytes(b"A")
         return {}
 
-    told = [Task("drizzle", method) for method in ("localmin", "match", "globalmin")]
+    tasks = [Task("drizzle", method) for method in ("localmin", "match", "globalmin")]
     for _ in range(2):
         run_step(
             place,
             plain("runs/onepass"),
-            tasks=told,
+            tasks=tasks,
             inputs={},
             parameters={},
             versions={},
@@ -497,7 +497,7 @@ def test_of_several_tasks_that_are_one_step_one_tells_time_and_bytes(place, monk
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (KeyboardInterrupt(), "Ctrl-C (SIGINT): interrupted; run the same command again to resume"),
         (SystemExit(129), "SIGHUP: interrupted; run the same command again to resume"),
@@ -505,5 +505,5 @@ def test_of_several_tasks_that_are_one_step_one_tells_time_and_bytes(place, monk
         (ValueError("no"), "no"),
     ],
 )
-def test_a_record_tells_in_words_how_a_run_was_interrupted(error, told) -> None:
-    assert as_record(error)["message"] == told
+def test_a_record_tells_in_words_how_a_run_was_interrupted(error, message) -> None:
+    assert as_record(error)["message"] == message

@@ -58,7 +58,7 @@ class Fake(types.ModuleType):
         super().__init__("skymosaic.clusters.scheduler.submit")
         self.jobs: list[Job] = []
         self.cancelled: list[Job] = []
-        self.known, self.told, self.silent = True, "", False
+        self.known, self.words, self.silent = True, "", False
         self.gone = "unknown"
         self.fails: SkymosaicError | None = None
 
@@ -77,7 +77,7 @@ class Fake(types.ModuleType):
     def fate(self, _submission: Submission) -> Fate:
         if self.silent:
             raise ComputeError("no answer")
-        return Fate("alive" if self.known else self.gone, self.told)
+        return Fate("alive" if self.known else self.gone, self.words)
 
 
 @pytest.fixture
@@ -120,18 +120,18 @@ def test_a_second_submission_is_refused(campaign, place, backend) -> None:
 
 def test_what_the_cluster_says_of_a_submission_is_told(campaign, place, backend) -> None:
     handover.submit(campaign)
-    backend.told = "job 17 PENDING (Resources)"
+    backend.words = "job 17 PENDING (Resources)"
     waiting = asking.find_status(uri(place))
-    assert waiting.state is RunState.SUBMITTED and waiting.holder.endswith(backend.told)
+    assert waiting.state is RunState.SUBMITTED and waiting.holder.endswith(backend.words)
     backend.silent = True
     assert asking.find_status(uri(place)).state is RunState.SUBMITTED
-    backend.silent, backend.known, backend.told = False, False, "there is no job 17 here"
+    backend.silent, backend.known, backend.words = False, False, "there is no job 17 here"
     unknown = asking.find_status(uri(place))  # it may be that another cluster is asked
-    assert unknown.state is RunState.SUBMITTED and unknown.holder.endswith(backend.told)
-    backend.gone, backend.told = "ended", "job 17 FAILED"
+    assert unknown.state is RunState.SUBMITTED and unknown.holder.endswith(backend.words)
+    backend.gone, backend.words = "ended", "job 17 FAILED"
     ended = asking.find_status(uri(place))
     assert ended.state is RunState.FAILED and "job 17 FAILED" in ended.error["message"]
-    backend.told = ""  # it forgot: the job may have gone well
+    backend.words = ""  # it forgot: the job may have gone well
     assert asking.find_status(uri(place)).state is RunState.SUBMITTED
 
 
@@ -241,30 +241,30 @@ def test_a_lost_run_is_followed_until_nobody_takes_it_up(campaign, place, backen
 
 
 def test_preparation_tells_the_graph_and_submits_nothing(campaign, place, backend) -> None:
-    told = "\n".join(preparation.lines(campaign))
-    counts = {line.split()[0]: int(line.split()[1]) for line in told.splitlines()[2:8]}
+    text = "\n".join(preparation.lines(campaign))
+    counts = {line.split()[0]: int(line.split()[1]) for line in text.splitlines()[2:8]}
     assert counts == {
         **{"retrieve": 2, "inspect": 1, "align": 1, "plan": 1, "drizzle": 4, "gather": 1}
     }
-    assert "graph: 10 tasks" in told
-    assert "memory: 1.40 GiB a worker, as projected for astrodrizzle and 4 chips" in told
-    assert "--- job.txt\nrun demo" in told
+    assert "graph: 10 tasks" in text
+    assert "memory: 1.40 GiB a worker, as projected for astrodrizzle and 4 chips" in text
+    assert "--- job.txt\nrun demo" in text
     assert backend.jobs == []
     assert not Path(place.store.uri).exists()
 
 
 @pytest.mark.parametrize("engine", ["astrodrizzle", "onepass"])
 def test_the_memory_of_the_last_drizzles_is_told(tmp_path, engine) -> None:
-    made = SmallStore(tmp_path, engine)
-    made.inspect()
-    made.plan()
+    store = SmallStore(tmp_path, engine)
+    store.inspect()
+    store.plan()
     if engine == "onepass":
-        made.drizzle_at_once("localmin", "match")
+        store.drizzle_at_once("localmin", "match")
     else:
-        made.drizzle("match")
-    campaign = load_campaign_text((made.where / "campaign.yaml").read_text(), "here", {})
-    told = preparation._memory(campaign, made.place, 1)
-    assert told[-1].endswith("the last run's drizzles took 0 B at most")
+        store.drizzle("match")
+    campaign = load_campaign_text((store.folder / "campaign.yaml").read_text(), "here", {})
+    lines = preparation._memory(campaign, store.place, 1)
+    assert lines[-1].endswith("the last run's drizzles took 0 B at most")
 
 
 def test_a_submission_of_an_older_run_is_not_pending(campaign, place, backend) -> None:

@@ -27,7 +27,7 @@ from skymosaic.store import LocalStore
 
 TEXT = "campaign: {name: field}\nsource: {kind: directory, path: data}\n"
 PARCELS = [Parcel(name, {}, {}) for name in ("a", "b")]
-UNTOLD = {"find", "given_sky", "as_run"}
+UNLISTED = {"find", "given_sky", "as_run"}
 """Calls that nobody is told of."""
 KINDS = {"drizzle_pairs": "drizzle", "drizzle_all": "drizzle", "compare_methods": "gather"}
 
@@ -66,11 +66,11 @@ def test_the_graph_makes_the_tasks_of_the_list(given: str, align: str, tmp_path:
     drizzled = pipeline.drizzle_each(calls, campaign, place, prepared)
     pipeline.compare(calls, campaign, place, source, prepared, drizzled)
     assert set(calls.names) <= set(CALLS)  # the scheduler knows about how long each takes
-    made = [KINDS.get(name, name) for name in calls.names if name not in UNTOLD]
+    called = [KINDS.get(name, name) for name in calls.names if name not in UNLISTED]
     listed = [task.kind for task in tasks_of(campaign, PARCELS)]
     if campaign.drizzle.engine == "onepass":  # one call makes what is told of by method
         listed = [kind for kind in listed if kind != "drizzle"] + ["drizzle"]
-    assert sorted(made) == sorted(listed)
+    assert sorted(called) == sorted(listed)
 
 
 def test_titles_and_steps() -> None:

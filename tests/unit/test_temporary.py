@@ -51,18 +51,18 @@ def short() -> Iterator[Path]:
 
 
 def test_they_are_in_a_scratch_folder_that_goes_at_the_end(short: Path) -> None:
-    made, base, *own = start(short)
-    assert Path(made).parent.parent == short
-    assert Path(made).parent.name.startswith(f"skymosaic-{os.getuid()}-tmp-")
+    folder, base, *own = start(short)
+    assert Path(folder).parent.parent == short
+    assert Path(folder).parent.name.startswith(f"skymosaic-{os.getuid()}-tmp-")
     assert {base, *own} == {str(short)}  # scratch folders and this process's files stay there
     assert list(short.iterdir()) == []
 
 
 def test_they_are_swept_after_a_kill(short: Path) -> None:
-    made, *_ = start(short, "9")
-    assert Path(made).is_dir()
+    folder, *_ = start(short, "9")
+    assert Path(folder).is_dir()
     # The socket of the process that workers are forked from.
-    assert list(Path(made).parent.glob("pymp-*/listener-*"))
+    assert list(Path(folder).parent.glob("pymp-*/listener-*"))
     assert [path.name[:9] for path in short.iterdir()] == ["skymosaic"]
     assert scratch.sweep_now(short) == 1
     assert list(short.iterdir()) == []
@@ -71,6 +71,6 @@ def test_they_are_swept_after_a_kill(short: Path) -> None:
 def test_a_folder_far_down_has_room_for_the_path_of_a_socket(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 90)
     deep.mkdir()
-    made, *_ = start(deep)
-    assert made.startswith(f"/tmp/skymosaic-{os.getuid()}-tmp-")
+    folder, *_ = start(deep)
+    assert folder.startswith(f"/tmp/skymosaic-{os.getuid()}-tmp-")
     assert list(deep.iterdir()) == []

@@ -8,8 +8,10 @@ from skymosaic.store import Product
 from skymosaic.store.traffic import Traffic
 
 
-def step(name: str, cache: str, made: dict[str, int], fetched: dict[str, int], moved) -> Finished:
-    products = {sha: Product(f"demo/{sha}", sha, size) for sha, size in made.items()}
+def step(
+    name: str, cache: str, produced: dict[str, int], fetched: dict[str, int], moved
+) -> Finished:
+    products = {sha: Product(f"demo/{sha}", sha, size) for sha, size in produced.items()}
     return Finished(
         name, "key", products, {}, 1.0, 0, False, fetched=fetched, moved=Traffic(*moved),
         cache=cache,

@@ -19,17 +19,17 @@ def outcomes(name: str, number: int) -> str:
 
 def test_what_fails_once_is_tried_again_and_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert play(["good", "late", "elsewhere"], [], outcomes) == 0
-    told = capsys.readouterr().out
-    assert "FAILED: TimeoutError: too busy" in told and "good at 2" in told
-    assert "NOT TRIED: no mounts here" in told
-    assert told.endswith("3 trials, 0 failed, only at the second try: late\n")
+    printed = capsys.readouterr().out
+    assert "FAILED: TimeoutError: too busy" in printed and "good at 2" in printed
+    assert "NOT TRIED: no mounts here" in printed
+    assert printed.endswith("3 trials, 0 failed, only at the second try: late\n")
 
 
 def test_what_fails_twice_has_failed(capsys: pytest.CaptureFixture[str]) -> None:
     assert play(["good", "never"], [], outcomes) == 1
-    told = capsys.readouterr().out
-    assert told.count("FAILED: another table") == 2
-    assert "2 trials, 1 failed" in told
+    printed = capsys.readouterr().out
+    assert printed.count("FAILED: another table") == 2
+    assert "2 trials, 1 failed" in printed
 
 
 def test_words_choose(capsys: pytest.CaptureFixture[str]) -> None:

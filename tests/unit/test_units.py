@@ -93,8 +93,8 @@ def shown(seconds: list[float]) -> list[str]:
     """Return all texts that tell of skies of 0.25, 0.5 and 0.125 e-/s, for these times."""
     runs, groups = published([0.25, 0.5, 0.125], seconds), [["e0", "e1", "e2"]]
     table = mdrizsky_table(runs, "electron")
-    made = data(runs=runs, groups=groups, polygons={}, images={}, pairs={}, evidence=None)
-    report = assemble(replace(made, unit="electron"), BARE, check_invariants(runs, groups))
+    input_data = data(runs=runs, groups=groups, polygons={}, images={}, pairs={}, evidence=None)
+    report = assemble(replace(input_data, unit="electron"), BARE, check_invariants(runs, groups))
     view = sky_view(report)
     assert view is not None
     tables = document(report)["tables"]
@@ -165,9 +165,9 @@ def test_the_sky_of_files_does_not_depend_on_exposure_time(tmp_path: Path) -> No
 def rates(folder: Path, names: list[str]) -> np.ndarray:
     exposures = [read_exposure(folder / name) for name in names]
     choices = {method: SkyChoice(method) for method in METHODS}
-    made = find_skies(folder, exposures, choices, pars.resolve({}))
+    found = find_skies(folder, exposures, choices, pars.resolve({}))
     table = mdrizsky_table(
-        {method: with_seconds(sky.values, exposures) for method, sky in made.items()},
+        {method: with_seconds(sky.values, exposures) for method, sky in found.items()},
         header_unit(exposures),
     )
     return np.array([skies(table)[method] for method in METHODS])

@@ -24,7 +24,7 @@ from tests.unit.small_fits import write_drizzled, write_exposure
 NOTHING = Allowed()
 
 
-def made(
+def exposure_of(
     folder: Path, science: dict[str, Any] | None = None, chips: int = 1, **primary: Any
 ) -> Exposure:
     """Return an exposure with these keywords over those of a WFC3/IR exposure in F160W."""
@@ -53,7 +53,7 @@ def of(instrument: str, detector: str) -> dict[str, Any]:
 )
 def test_images_of_imagers_that_were_tried_are_taken(tmp_path, keywords) -> None:
     in_science = {"EXPTIME": 150.0} if keywords.get("INSTRUME") == "STIS" else {}
-    image = made(tmp_path, in_science, **keywords)
+    image = exposure_of(tmp_path, in_science, **keywords)
     assert why_refused(image, NOTHING) is None
     assert image.expflag in ("", "NORMAL")
 
@@ -62,7 +62,7 @@ def test_images_of_imagers_that_were_tried_are_taken(tmp_path, keywords) -> None
     "imager", [("ACS", "SBC"), ("STIS", "NUV-MAMA"), ("STIS", "FUV-MAMA")], ids="/".join
 )
 def test_an_untried_imager_is_refused_with_the_key_that_allows_it(tmp_path, imager) -> None:
-    image = made(tmp_path, {"EXPTIME": 10.0}, **of(*imager))
+    image = exposure_of(tmp_path, {"EXPTIME": 10.0}, **of(*imager))
     why = why_refused(image, NOTHING)
     assert why is not None and image.name in why and "/".join(imager) in why
     assert "source.allow_untried: true" in why
@@ -71,14 +71,14 @@ def test_an_untried_imager_is_refused_with_the_key_that_allows_it(tmp_path, imag
 
 
 def test_the_cameras_of_nicmos(tmp_path) -> None:
-    image = made(tmp_path, INSTRUME="NICMOS", DETECTOR=None, CAMERA=2)
+    image = exposure_of(tmp_path, INSTRUME="NICMOS", DETECTOR=None, CAMERA=2)
     assert image.detector == "NIC2"
     assert "NICMOS/NIC2" in (why_refused(image, NOTHING) or "")
     assert why_refused(image, Allowed(untried=True)) is None
 
 
 def test_what_astrodrizzle_does_not_know_is_refused_always(tmp_path) -> None:
-    image = made(tmp_path, **of("FOC", "F/96"))
+    image = exposure_of(tmp_path, **of("FOC", "F/96"))
     assert "AstroDrizzle does not know" in (why_refused(image, Allowed(True, True)) or "")
 
 
@@ -97,7 +97,7 @@ def test_what_astrodrizzle_does_not_know_is_refused_always(tmp_path) -> None:
     ],
 )
 def test_what_is_no_image_is_refused_with_the_key_that_allows_it(tmp_path, keywords, value) -> None:
-    image = made(tmp_path, **keywords)
+    image = exposure_of(tmp_path, **keywords)
     why = why_refused(image, NOTHING)
     assert why is not None and image.name in why and value in why
     assert "source.allow_non_imaging: true" in why
@@ -121,35 +121,38 @@ def test_a_drizzled_spectrum_is_refused_too(tmp_path) -> None:
     ],
 )
 def test_what_is_only_warned_of(tmp_path, keywords, value) -> None:
-    image, other = made(tmp_path, **keywords), made(tmp_path, **keywords)
+    image, other = exposure_of(tmp_path, **keywords), exposure_of(tmp_path, **keywords)
     assert why_refused(image, NOTHING) is None
     [line] = warnings_of([image, other])
     assert value in line and image.name in line and other.name in line
 
 
 def test_nothing_is_warned_of_where_all_is_well(tmp_path) -> None:
-    assert warnings_of([made(tmp_path, EXPFLAG="NORMAL", QUALITY="OK", OBSTYPE="IMAGING")]) == []
+    assert (
+        warnings_of([exposure_of(tmp_path, EXPFLAG="NORMAL", QUALITY="OK", OBSTYPE="IMAGING")])
+        == []
+    )
 
 
 def test_a_model_without_its_scale_is_refused_and_no_model_warned_of(tmp_path) -> None:
-    without = made(tmp_path, {"IDCSCALE": None, "IDCV2REF": 1.0, "IDCV3REF": 0.5})
+    without = exposure_of(tmp_path, {"IDCSCALE": None, "IDCV2REF": 1.0, "IDCV3REF": 0.5})
     assert why_refused(without, NOTHING) == (
         "i0_flt.fits[SCI,1] has no IDCSCALE; recalibrate or fetch it again"
     )
-    old = made(tmp_path, {"IDCSCALE": None}, **of("ACS", "HRC"))
+    old = exposure_of(tmp_path, {"IDCSCALE": None}, **of("ACS", "HRC"))
     assert why_refused(old, NOTHING) is None
     assert any("CD matrix" in line for line in warnings_of([old]))
 
 
 def test_pixels_of_unknown_unit_are_refused(tmp_path) -> None:
-    image = made(tmp_path, {"BUNIT": None}, **of("WFPC2", "PC"))
+    image = exposure_of(tmp_path, {"BUNIT": None}, **of("WFPC2", "PC"))
     assert "[SCI,1] has no BUNIT" in (why_refused(image, NOTHING) or "")
     assert "'COUNTS'" in (why_refused(image, NOTHING) or "")
 
 
 @pytest.mark.parametrize("imager", [("ACS", "WFC"), ("WFC3", "UVIS"), ("WFC3", "IR")], ids="/".join)
 def test_rates_of_a_ccd_are_refused_as_their_noise_would_be_mistaken(tmp_path, imager) -> None:
-    image = made(tmp_path, {"BUNIT": "ELECTRONS/S"}, **of(*imager))
+    image = exposure_of(tmp_path, {"BUNIT": "ELECTRONS/S"}, **of(*imager))
     why = why_refused(image, NOTHING)
     if imager == ("WFC3", "IR"):
         assert why is None
@@ -159,7 +162,7 @@ def test_rates_of_a_ccd_are_refused_as_their_noise_would_be_mistaken(tmp_path, i
 
 
 def test_the_question_that_astrodrizzle_would_ask_is_answered_before(tmp_path) -> None:
-    image = made(tmp_path, **of("WFPC2", "PC"), DGEOFILE="uref$s8f1222cu_dxy.fits")
+    image = exposure_of(tmp_path, **of("WFPC2", "PC"), DGEOFILE="uref$s8f1222cu_dxy.fits")
     why = why_refused(image, NOTHING)
     assert why is not None and "uref$s8f1222cu_dxy.fits" in why and "NPOLFILE" in why
 
@@ -175,14 +178,14 @@ def test_the_question_that_astrodrizzle_would_ask_is_answered_before(tmp_path) -
     ],
 )
 def test_more_chips_than_the_imager_has(tmp_path, imager, chips, refused) -> None:
-    image = made(tmp_path, {"EXPTIME": 10.0}, chips=chips, **of(*imager))
+    image = exposure_of(tmp_path, {"EXPTIME": 10.0}, chips=chips, **of(*imager))
     why = why_refused(image, NOTHING)
     assert (why is not None and f"{chips} SCI extensions" in why) is refused
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
 def test_an_exposure_without_time_is_refused(tmp_path, seconds) -> None:
-    why = why_refused(made(tmp_path, EXPTIME=seconds), NOTHING)
+    why = why_refused(exposure_of(tmp_path, EXPTIME=seconds), NOTHING)
     assert why is not None and f"i0_flt.fits: EXPTIME is {seconds:g} s" in why
     assert "leave it out" in why
 
@@ -199,8 +202,8 @@ def test_an_exposure_without_time_is_refused(tmp_path, seconds) -> None:
 )
 def test_a_keyword_that_the_drizzle_of_a_detector_needs(tmp_path, imager, keyword) -> None:
     in_science = {"EXPTIME": 10.0}
-    assert why_refused(made(tmp_path, in_science, **of(*imager)), NOTHING) is None
-    why = why_refused(made(tmp_path, in_science, **of(*imager), **{keyword: None}), NOTHING)
+    assert why_refused(exposure_of(tmp_path, in_science, **of(*imager)), NOTHING) is None
+    why = why_refused(exposure_of(tmp_path, in_science, **of(*imager), **{keyword: None}), NOTHING)
     assert why is not None and f"i1_flt.fits has no {keyword}, and AstroDrizzle" in why
     assert "/".join(imager) in why
 
@@ -216,29 +219,31 @@ def test_a_keyword_that_each_chip_needs(tmp_path, keyword) -> None:
 
 
 def test_what_one_detector_needs_another_does_without(tmp_path) -> None:
-    stis = made(tmp_path, {"MEANDARK": None}, READNSEA=None, CCDAMP=None, **of("STIS", "CCD"))
+    stis = exposure_of(
+        tmp_path, {"MEANDARK": None}, READNSEA=None, CCDAMP=None, **of("STIS", "CCD")
+    )
     assert why_refused(stis, NOTHING) is None
-    assert why_refused(made(tmp_path, CCDAMP=None, READNSE=None), NOTHING) is None
+    assert why_refused(exposure_of(tmp_path, CCDAMP=None, READNSE=None), NOTHING) is None
 
 
 @pytest.mark.parametrize("keyword", ["CRVAL1", "CRPIX2"])
 def test_a_place_on_the_sky_that_would_be_taken_for_0(tmp_path, keyword) -> None:
-    why = why_refused(made(tmp_path, {keyword: None}), NOTHING)
+    why = why_refused(exposure_of(tmp_path, {keyword: None}), NOTHING)
     assert why is not None and f"i0_flt.fits has no {keyword} of SCI,1" in why
 
 
 def test_a_distortion_model_needs_the_angle_of_the_telescope(tmp_path) -> None:
     model = {"IDCV2REF": 1.0, "IDCV3REF": 2.0}
-    assert why_refused(made(tmp_path, model), NOTHING) is None
-    assert why_refused(made(tmp_path, PA_V3=None), NOTHING) is None
-    assert "has no PA_V3," in (why_refused(made(tmp_path, model, PA_V3=None), NOTHING) or "")
-    without = made(tmp_path, {"IDCV2REF": 1.0})
+    assert why_refused(exposure_of(tmp_path, model), NOTHING) is None
+    assert why_refused(exposure_of(tmp_path, PA_V3=None), NOTHING) is None
+    assert "has no PA_V3," in (why_refused(exposure_of(tmp_path, model, PA_V3=None), NOTHING) or "")
+    without = exposure_of(tmp_path, {"IDCV2REF": 1.0})
     assert "has no IDCV3REF of SCI,1" in (why_refused(without, NOTHING) or "")
 
 
 @pytest.mark.parametrize("scale", [0.0, -0.13])
 def test_pixels_of_no_size_are_refused(tmp_path, scale) -> None:
-    why = why_refused(made(tmp_path, {"IDCSCALE": scale}), NOTHING)
+    why = why_refused(exposure_of(tmp_path, {"IDCSCALE": scale}), NOTHING)
     assert why is not None and "i0_flt.fits[SCI,1]: the scale of its pixels" in why
 
 
@@ -252,7 +257,7 @@ def test_chips_that_are_not_numbered_from_1_are_refused(tmp_path) -> None:
 
 
 def test_all_that_is_refused_is_named(tmp_path) -> None:
-    images = [made(tmp_path, FILTER="G141") for _ in range(3)]
+    images = [exposure_of(tmp_path, FILTER="G141") for _ in range(3)]
     require_usable(images[:0], NOTHING)
     names = r"i0_flt\.fits.*The same holds for i1_flt\.fits, i2_flt\.fits"
     with pytest.raises(InputError, match=names):
@@ -261,10 +266,10 @@ def test_all_that_is_refused_is_named(tmp_path) -> None:
 
 @pytest.mark.parametrize("imager", [("WFPC2", "PC"), ("STIS", "CCD"), ("ACS", "SBC")], ids="/".join)
 def test_the_one_pass_engine_refuses_others_by_name(tmp_path, imager) -> None:
-    image = made(tmp_path, {"EXPTIME": 10.0}, **of(*imager))
+    image = exposure_of(tmp_path, {"EXPTIME": 10.0}, **of(*imager))
     require_engine([image], None)
     with pytest.raises(InputError, match=r"drizzle\.engine: onepass") as caught:
-        require_engine([made(tmp_path), image], "drizzle.engine: onepass")
+        require_engine([exposure_of(tmp_path), image], "drizzle.engine: onepass")
     assert image.name in str(caught.value)
     assert "drizzle.engine: astrodrizzle" in str(caught.value)
 

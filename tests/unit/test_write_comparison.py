@@ -27,22 +27,22 @@ ALL_FILES = {
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A comparison with everything in it, and what was made."""
+    """A comparison with everything in it, and what was written."""
     folder = tmp_path_factory.mktemp("whole") / "deep" / "comparison"
     return folder, write_comparison(folder, data(), record())
 
 
 def test_everything_is_written_and_nothing_else_is_left(whole):
-    folder, made = whole
-    assert {path.name for path in made.files} == ALL_FILES
+    folder, written = whole
+    assert {path.name for path in written.files} == ALL_FILES
     assert {path.name for path in folder.iterdir()} == ALL_FILES
-    assert all(path.parent == folder and path.stat().st_size for path in made.files)
+    assert all(path.parent == folder and path.stat().st_size for path in written.files)
     assert [path.name for path in folder.parent.iterdir()] == ["comparison"]
-    assert all(one.holds for one in made.invariants)
-    assert len(made.table) == 3
-    assert len(made.warnings) == 2
-    assert made.card.headline == "Use globalmin+match"
-    assert made.card.worst.residual == pytest.approx(0.015)
+    assert all(one.holds for one in written.invariants)
+    assert len(written.table) == 3
+    assert len(written.warnings) == 2
+    assert written.card.headline == "Use globalmin+match"
+    assert written.card.worst.residual == pytest.approx(0.015)
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path, whole):
@@ -85,10 +85,10 @@ def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path):
 
 def test_one_method_alone_has_a_report_too(tmp_path):
     one = {"localmin": SKIES["localmin"]}
-    made = write_comparison(
+    written = write_comparison(
         tmp_path / "x", data(one, polygons={}, images={}, pairs={}, evidence=None), BARE
     )
-    assert {path.name for path in made.files} == {
+    assert {path.name for path in written.files} == {
         *("mdrizsky.ecsv", "mdrizsky.csv", "differences.ecsv", "groups.ecsv"),
         *("scatter.png", "scatter.pdf", "report.html", "report.json", "report.md"),
     }

@@ -92,7 +92,7 @@ def in_script(given: Campaign) -> tuple[int, int]:
     return int(job[1]) * MIB, parse_bytes(worker[1])
 
 
-def told_by_prepare(given: Campaign, folder: Path) -> list[str]:
+def memory_lines(given: Campaign, folder: Path) -> list[str]:
     return preparation._memory(given, Place(open_store(str(folder)), given.name, None), 1)
 
 
@@ -130,7 +130,7 @@ def test_all_tell_one_number_with_which_the_engine_begins(
     job, worker = in_script(jobs)
     assert worker == needed <= job
     for given in (pods, jobs):
-        assert f"memory: {format_bytes(needed)} a worker" in told_by_prepare(given, tmp_path)[0]
+        assert f"memory: {format_bytes(needed)} a worker" in memory_lines(given, tmp_path)[0]
         if engine == "onepass":
             # A host may have more cores than it was asked for.
             assert wanted_by_onepass(given, field, cores=64) <= needed
@@ -184,11 +184,11 @@ def test_who_asks_for_too_little_is_told(tmp_path: Path) -> None:
     assert re.search(
         r"kubernetes is asked for 2\.00 GiB a worker: less than the .* that are projected "
         r"\(compute\.kubernetes\.memory\)",
-        told_by_prepare(pods, tmp_path)[1],
+        memory_lines(pods, tmp_path)[1],
     )
     jobs = campaign(tmp_path, "demo", "onepass", {"backend": "slurm", "slurm": {"memory": "16GiB"}})
     assert in_script(jobs)[0] == 16 * 2**30
-    assert told_by_prepare(jobs, tmp_path)[1].endswith("is asked for 16.00 GiB a job on a node")
+    assert memory_lines(jobs, tmp_path)[1].endswith("is asked for 16.00 GiB a job on a node")
 
 
 def test_what_is_at_hand_is_counted_and_is_not_more_than_was_expected(tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ def run(method: str, **result: object) -> Finished[DrizzleResult]:
     weight = f"{method}_wht.fits"
     products = {weight: Product(f"field/runs/{weight}", "0" * 64, 1)}
     plain = {"weight_checksum": method, **result}
-    made = DrizzleResult([], "sci", weight, "preview", **plain)
-    return Finished(f"runs/{method}", "k", products, made, 1.0, 0, reused=True)
+    result = DrizzleResult([], "sci", weight, "preview", **plain)
+    return Finished(f"runs/{method}", "k", products, result, 1.0, 0, reused=True)
 
 
 def runs(*methods: str, **result: object) -> dict[str, Finished[DrizzleResult]]:

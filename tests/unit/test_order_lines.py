@@ -57,8 +57,8 @@ def test_of_wfc3_ir_the_file_tells_all(tmp_path: Path) -> None:
 
 
 def test_of_ccds_it_tells_what_is_decided_when(tmp_path: Path) -> None:
-    told, _ = lines_before(campaign(tmp_path, ACS))
-    assert "of ACS/WFC: what the file does not set is decided by detector, at plan" in told
+    line, _ = lines_before(campaign(tmp_path, ACS))
+    assert "of ACS/WFC: what the file does not set is decided by detector, at plan" in line
     either = lines_before(campaign(tmp_path, FOLDER, drizzle={"parameters": {"final_scale": 0.04}}))
     assert (
         "of WFC3/IR" in either[0] and "of CCDs: what the file does not set is decided" in either[1]
@@ -68,8 +68,8 @@ def test_of_ccds_it_tells_what_is_decided_when(tmp_path: Path) -> None:
 
 def test_it_tells_that_a_witness_may_be_refused(tmp_path: Path) -> None:
     off = dict.fromkeys(CR_STEPS, False)
-    asked = lines_before(campaign(tmp_path, ACS, drizzle={"witness": True}))
-    assert asked[-2].startswith("drizzle.witness: plan refuses it")
+    lines = lines_before(campaign(tmp_path, ACS, drizzle={"witness": True}))
+    assert lines[-2].startswith("drizzle.witness: plan refuses it")
     sure = lines_before(campaign(tmp_path, ACS, drizzle={"witness": True, "parameters": off}))
     assert not any(line.startswith("drizzle.witness") for line in sure)
 
@@ -91,8 +91,8 @@ def test_it_tells_that_a_witness_may_be_refused(tmp_path: Path) -> None:
 def test_it_tells_the_rule_of_the_static_mask(
     sky: dict[str, Any], expected: str, tmp_path: Path
 ) -> None:
-    told = lines_before(campaign(tmp_path, FOLDER, sky=sky))[-1]
-    assert expected in told
+    line = lines_before(campaign(tmp_path, FOLDER, sky=sky))[-1]
+    assert expected in line
 
 
 @pytest.mark.parametrize("step", CR_STEPS)
