@@ -49,7 +49,7 @@ class GroupRules(OptionalSection):
     )
 
     @model_validator(mode="after")
-    def _groups_are_made_one_way(self) -> Self:
+    def _one_way_of_grouping(self) -> Self:
         if self.by is not None and self.members:
             raise ValueError("by and members both say what the groups are: leave one of them out")
         if self.epoch_gap != _USUAL_GAP and "epoch" not in (self.by or ()):
