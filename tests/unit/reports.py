@@ -11,6 +11,7 @@ from skymosaic.evidence.evidence import Evidence
 from skymosaic.evidence.graph import OverlapGraph
 from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam
 from skymosaic.report.comparison import ComparisonInput
+from skymosaic.report.parts import PARTS
 from skymosaic.report.record import Missing, RunRecord
 from skymosaic.report.sheet import sheet
 from skymosaic.sky.values import SkyValue
@@ -57,10 +58,8 @@ def checks(*, agree=True):
 
 
 def record(**changes):
-    """Return what a run knows of itself."""
-    values = {
-        "campaign": SOURCE,
-        "created": "2024-02-29 12:00 UTC",
+    """Return what a run knows of itself; `changes`: tables by name, or other values."""
+    tables = {
         "exposures": table(
             "Exposures",
             rootname=(None, "exposure", ["a", "b", "c"]),
@@ -83,6 +82,10 @@ def record(**changes):
         ),
         "checks": checks(),
         "steps": table("Steps", step=(None, "step", ["runs/match"]), seconds=("s", "time", [12.5])),
+    }
+    values = {
+        "campaign": SOURCE,
+        "created": "2024-02-29 12:00 UTC",
         "aligned": True,
         "output_grid": {"shape": (40, 50)},
         "transfers": {"moved / needed": 1.0},
@@ -92,7 +95,10 @@ def record(**changes):
         "campaign_file": "name: horsehead\n# </pre></script><script>alert(1)</script>\n",
         "warnings": ["the guide star was lost"],
     }
-    return RunRecord(**{**values, **changes})
+    named = {part.name: part for part in PARTS}
+    tables |= {name: changes.pop(name) for name in list(changes) if name in named}
+    found = {named[name]: table for name, table in tables.items()}
+    return RunRecord(**{**values, "tables": found, **changes})
 
 
 BARE = RunRecord(campaign="bare", created="today", aligned=False)

@@ -11,6 +11,7 @@ from astropy.table import Table
 from skymosaic.report.card import AdvisedMosaic
 from skymosaic.report.comparison import assemble, draw_figures, write_documents
 from skymosaic.report.invariants import check_invariants
+from skymosaic.report.parts import WITNESS
 from skymosaic.report.record import Report, RunRecord
 from skymosaic.report.verdict import card, facts
 from tests.unit.reports import (
@@ -232,6 +233,6 @@ def test_what_is_told_in_short_names_the_mosaic_that_is_advised_and_no_other():
 )
 def test_mosaics_of_which_no_pixel_was_compared_are_not_verified(pixels, said):
     witness = Table({"method": ["localmin", "match"], "pixels": pixels})
-    its = RunRecord("a", "2026-01-01", engine="onepass", witness=witness)
+    its = RunRecord("a", "2026-01-01", engine="onepass", tables={WITNESS: witness})
     [fact] = [one for one in facts(Report(its)) if "verified" in one.text]
     assert fact.text == said

@@ -19,6 +19,7 @@ from skymosaic.journal import runlog
 from skymosaic.journal.runs import RunState, Status, TaskState
 from skymosaic.report.documents import markdown
 from skymosaic.report.page import template
+from skymosaic.report.parts import EXPOSURES
 from skymosaic.report.record import Missing, Report, RunRecord
 from skymosaic.report.view import cell
 from skymosaic.steps.progress import Event
@@ -119,7 +120,7 @@ def test_reports_are_safe() -> None:
     record = RunRecord(
         "field",
         "now",
-        exposures=exposures,
+        tables={EXPOSURES: exposures},
         warnings=[HOSTILE],
         missing=[Missing(f"retrieve {HOSTILE}", "failed", HOSTILE)],
     )

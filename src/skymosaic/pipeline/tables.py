@@ -23,6 +23,7 @@ from skymosaic.pipeline.sentences.masks import hit_sheet
 from skymosaic.pipeline.sentences.positions import positions_sheet
 from skymosaic.pipeline.sentences.static_masks import static_sheet
 from skymosaic.pipeline.sentences.verified import verified
+from skymosaic.report import parts
 from skymosaic.report.record import Missing, RunRecord
 from skymosaic.report.sheet import Columns, sheet
 from skymosaic.sky.values import rate_unit
@@ -130,21 +131,25 @@ def run_record(
     return RunRecord(
         campaign=found.place.campaign,
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        exposures=exposures if len(exposures) else None,
-        alignment=None if alignment is None else _fits(alignment),
-        gates=None if alignment is None else _gates(alignment),
-        positions=None if found.positions is None else positions_sheet(found.positions.result),
-        vectors=vectors,
-        checks=_checks(found, unit),
+        tables={
+            parts.CHECKS: _checks(found, unit),
+            parts.WITNESS: _of_methods(found.witness, _WITNESS, unit, _witness_title(found)),
+            parts.ENGINES: _of_methods(found.engines, _ENGINES, unit, _engines_title(found)),
+            parts.STATIC_MASKS: static_sheet(found.drizzled),
+            parts.COSMIC_RAYS: hit_sheet(found.drizzled),
+            parts.WEIGHTS: weights,
+            parts.EXPOSURES: exposures if len(exposures) else None,
+            parts.ALIGNMENT: None if alignment is None else _fits(alignment),
+            parts.GATES: None if alignment is None else _gates(alignment),
+            parts.VECTORS: vectors,
+            parts.POSITIONS: None
+            if found.positions is None
+            else positions_sheet(found.positions.result),
+            parts.DEFAULTS: _defaults(found.planned),
+            parts.STEPS: _steps(found.steps),
+        },
         verified=verified(found),
-        cosmic_rays=hit_sheet(found.drizzled),
-        weights=weights,
-        static_masks=static_sheet(found.drizzled),
         engine=found.campaign.drizzle.engine,
-        witness=_of_methods(found.witness, _WITNESS, unit, _witness_title(found)),
-        engines=_of_methods(found.engines, _ENGINES, unit, _engines_title(found)),
-        steps=_steps(found.steps),
-        defaults=_defaults(found.planned),
         aligned=found.campaign.align.method != "none",
         output_grid={} if found.planned is None else _grid(found.planned.result.grid),
         transfers=_transfers(found.steps),

@@ -26,6 +26,7 @@ from skymosaic.report.invariants import Invariant, check_invariants, failures
 from skymosaic.report.matrix import scale_limit
 from skymosaic.report.mdrizsky import Runs, mdrizsky_table, write_table
 from skymosaic.report.page import html, small_picture
+from skymosaic.report.parts import VECTORS
 from skymosaic.report.preview import blink, common_stretch, in_method_order, preview
 from skymosaic.report.record import Report, RunRecord
 from skymosaic.report.residual_figures import residual_matrices, residual_vectors
@@ -245,8 +246,9 @@ def draw_figures(folder: Path, report: Report, *, pdf: bool = True) -> dict[str,
     if report.evidence is not None and report.evidence.differences:
         limit = scale_limit(report.evidence)
         drawn["residuals"] = residual_matrices(report.evidence, limit)
-    if report.record.vectors is not None and len(report.record.vectors):
-        drawn["vectors"] = residual_vectors(report.record.vectors)
+    vectors = report.record.table(VECTORS)
+    if vectors is not None and len(vectors):
+        drawn["vectors"] = residual_vectors(vectors)
     return {name: figures.save(one, folder / f"{name}.png", pdf=pdf) for name, one in drawn.items()}
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from skymosaic.host.shown import shown
 from skymosaic.methods import ascribed
+from skymosaic.report import parts
 from skymosaic.report.record import Report
 from skymosaic.report.sheets import as_plain, plain, sheets
 from skymosaic.report.verdict import advised_warnings, facts, verdict
@@ -74,48 +75,35 @@ def markdown(report: Report) -> str:
     """Return what a reader needs first as Markdown: advice, what is missing, warnings, tables."""
     record, said = report.record, verdict(report)
     provenance = f"{record.created}; engine {record.engine}" if record.engine else record.created
-    parts = [f"# {record.campaign}: {said.headline}", provenance, said.sentence]
+    blocks = [f"# {record.campaign}: {said.headline}", provenance, said.sentence]
     if said.sure:
-        parts.append(f"How sure: {said.sure}")
+        blocks.append(f"How sure: {said.sure}")
     if said.file:
-        parts.append(
+        blocks.append(
             f"The mosaic of {ascribed(said.best)}: `{said.file}` in the campaign's folder."
         )
-    parts.append(_listed([f"{_SIGNS[fact.mark]}{fact.text}" for fact in facts(report)]))
+    blocks.append(_listed([f"{_SIGNS[fact.mark]}{fact.text}" for fact in facts(report)]))
     if record.missing:
         missing = [f"**{one.part}**: {one.state}. {one.why}".strip() for one in record.missing]
-        parts += ["## What is missing", _listed(missing)]
+        blocks += ["## What is missing", _listed(missing)]
     warnings = [*advised_warnings(report), *report.warnings, *record.warnings]
     if warnings:
-        parts += ["## Read first", _listed(warnings)]
+        blocks += ["## Read first", _listed(warnings)]
     sky = sky_view(report)
     if sky is not None:
-        parts += ["## MDRIZSKY", f"{sky.caption}.", _as_markdown(sky), "## What the numbers say"]
-        parts.append(_listed(list(report.summary)))
+        blocks += ["## MDRIZSKY", f"{sky.caption}.", _as_markdown(sky), "## What the numbers say"]
+        blocks.append(_listed(list(report.summary)))
     if record.verified:
-        parts += ["## What was verified", _listed(list(record.verified))]
+        blocks += ["## What was verified", _listed(list(record.verified))]
     tables = sheets(report)
-    titles = {
-        "quality": "How flat the mosaics are",
-        "invariants": "Invariants",
-        "witness": "The mosaics against the other engine",
-        "engines": "Both engines on a sample",
-        "weights": "Weights of the methods",
-        "static_masks": "Static masks",
-        "alignment": "Alignment",
-        "gates": "Gates of the alignment",
-        "positions": "Positions of stars",
-        "defaults": "How the drizzle was set up",
-        "steps": "Time and memory",
-    }
-    for name, title in titles.items():
-        if name in tables:
-            view = table_view(name, tables[name])
-            parts += [f"## {title}", f"{shown(view.caption)}.", _as_markdown(view)]
+    for part in parts.PARTS:
+        if part.heading and part.name in tables:
+            view = table_view(part.name, tables[part.name])
+            blocks += [f"## {part.heading}", f"{shown(view.caption)}.", _as_markdown(view)]
     if record.versions:
         versions = [f"{name} {text_of(value)}" for name, value in record.versions.items()]
-        parts += ["## Software", _listed(versions)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+        blocks += ["## Software", _listed(versions)]
+    return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 _SIGNS = {"good": "", "": "", "bad": "**Problem:** "}

@@ -12,7 +12,7 @@ from bokeh.model import Model
 from skymosaic.host.counting import counted
 from skymosaic.host.shown import shown_lines
 from skymosaic.methods import ascribed
-from skymosaic.report import matrix, scatter, skymap, vectors
+from skymosaic.report import matrix, parts, scatter, skymap, vectors
 from skymosaic.report.embedding import as_item, bokeh_script
 from skymosaic.report.mdrizsky import DESCRIPTIONS, method_columns
 from skymosaic.report.pictures import (
@@ -28,18 +28,6 @@ from skymosaic.report.sheets import sheets
 from skymosaic.report.verdict import advised_warnings, facts, verdict
 from skymosaic.report.view import sky_view, table_view, text_of, typeset
 
-_SHOWN = {
-    "quality": "{:.4g}",
-    "pairs": "{:.4g}",
-    "seams": "{:.4g}",
-    "invariants": "{:.2e}",
-    "witness": "{:.2g}",
-    "positions": "{:.3f}",
-    "engines": "{:.2g}",
-    "cosmic_rays": "{:.3g}",
-    "static_masks": "{:.3g}",
-    "weights": "{:.3g}",
-}
 CONTENTS = {
     "mosaics": "Mosaics",
     "mdrizsky": "MDRIZSKY",
@@ -82,7 +70,13 @@ def html(report: Report, figures: Mapping[str, Path]) -> str:
     said = verdict(report)
     methods = [] if report.mdrizsky is None else list(method_columns(report.mdrizsky))
     charts = _charts(report, figures)
-    checks = report.record.checks
+    checks = report.record.table(parts.CHECKS)
+    tables = sheets(report)
+    views = {
+        part: table_view(part.name, tables[part.name], shown=part.form.format)
+        for part in parts.PARTS
+        if part.name in tables
+    }
     return template("report.html.j2").render(
         report=report,
         record=report.record,
@@ -96,12 +90,11 @@ def html(report: Report, figures: Mapping[str, Path]) -> str:
         sky=sky_view(report),
         methods=methods,
         descriptions={method: DESCRIPTIONS[method] for method in methods},
-        tables=_Known(
-            {
-                name: table_view(name, table, shown=_SHOWN.get(name, "{:.6g}").format)
-                for name, table in sheets(report).items()
-            }
-        ),
+        tables=_Known({part.name: view for part, view in views.items()}),
+        listed={
+            section: [(part, view) for part, view in views.items() if part.section == section]
+            for section in CONTENTS
+        },
         charts=_Known(charts),
         checks_bad=checks is not None and not all(map(bool, checks["agree"])),
         bokeh=bokeh_script() if charts else "",
@@ -179,10 +172,11 @@ def _charts(report: Report, figures: Mapping[str, Path]) -> dict[str, Chart]:
             "Exposures of one colour overlap one another, directly or through others. The more "
             "area two exposures share, the wider is their link.",
         )
-    if report.record.vectors is not None and len(report.record.vectors):
+    residuals = report.record.table(parts.VECTORS)
+    if residuals is not None and len(residuals):
         found["vectors"] = (
-            vectors.vector_chart(report.record.vectors),
-            vectors.alternative(report.record.vectors),
+            vectors.vector_chart(residuals),
+            vectors.alternative(residuals),
             "Each arrow shows how far a matched source still lies from the reference after its "
             "drizzled image was aligned. A pattern in the arrows of a tile is a distortion that "
             "the fit cannot remove.",

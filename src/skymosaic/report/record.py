@@ -11,6 +11,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from skymosaic.evidence.reduction import Floats
+from skymosaic.report.parts import Part
 
 if TYPE_CHECKING:
     # Every task reads findings, whose parts are told here; what measures takes a second to import.
@@ -44,15 +45,8 @@ class RunRecord:
         Name of the campaign.
     created : str
         When the report was made, as it is to be printed.
-    exposures, alignment, gates, vectors, positions, checks, steps, witness, engines, cosmic_rays,
-    weights, static_masks, defaults : Table or None
-        Tables of `sheets`; None where nothing is known. `checks` says for every method and chip
-        what its records of the sky said; `positions` how the positions of stars agree where
-        exposures that were not aligned overlap; `witness` how well each mosaic agrees with its
-        headers; `engines` by how much both engines differ on a sample; `cosmic_rays` how many
-        pixels of each chip were masked for all methods; `weights` by how much the methods' weights
-        differ; `static_masks` how many pixels of each chip the static mask leaves out; `defaults`
-        which of AstroDrizzle's parameters were decided by detector or by the number of exposures.
+    tables : mapping of Part to Table or None
+        What its steps recorded; of a part without a table nothing is known.
     verified : sequence of str
         What was verified of the sky values and mosaics, and how.
     engine : str
@@ -81,20 +75,8 @@ class RunRecord:
 
     campaign: str
     created: str
-    exposures: Table | None = None
-    alignment: Table | None = None
-    gates: Table | None = None
-    vectors: Table | None = None
-    positions: Table | None = None
-    checks: Table | None = None
+    tables: Mapping[Part, Table | None] = field(default_factory=dict)
     verified: Sequence[str] = ()
-    witness: Table | None = None
-    engines: Table | None = None
-    defaults: Table | None = None
-    cosmic_rays: Table | None = None
-    weights: Table | None = None
-    static_masks: Table | None = None
-    steps: Table | None = None
     engine: str = ""
     aligned: bool | None = None
     output_grid: Mapping[str, float] = field(default_factory=dict)
@@ -106,6 +88,10 @@ class RunRecord:
     campaign_file: str = ""
     warnings: Sequence[str] = ()
     missing: Sequence[Missing] = ()
+
+    def table(self, part: Part) -> Table | None:
+        """Return a table; None where nothing is known."""
+        return self.tables.get(part)
 
 
 @dataclass(frozen=True)

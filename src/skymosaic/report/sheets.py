@@ -10,8 +10,10 @@ import numpy as np
 from astropy.table import MaskedColumn, Table
 
 from skymosaic.methods import REFERENCES, column
+from skymosaic.report import parts
 from skymosaic.report.evidence_sheets import pair_sheet, quality_sheet, seam_sheet
 from skymosaic.report.mdrizsky import method_columns, quantity_of, skies
+from skymosaic.report.parts import Part
 from skymosaic.report.record import Report
 from skymosaic.report.sheet import Columns, sheet
 
@@ -65,39 +67,28 @@ def differences(table: Table) -> Table:
 
 
 def sheets(report: Report) -> dict[str, Table]:
-    """Return every table of a report by name, in the order of the page; those there are."""
-    record, evidence = report.record, report.evidence
-    found: dict[str, Table | None] = {
-        "mdrizsky": report.mdrizsky,
-        "differences": None if report.mdrizsky is None else differences(report.mdrizsky),
-        "checks": record.checks,
-        "cosmic_rays": record.cosmic_rays,
-        "weights": record.weights,
-        "static_masks": record.static_masks,
-        "witness": record.witness,
-        "engines": record.engines,
-        "quality": None if evidence is None else quality_sheet(evidence),
-        "pairs": pair_sheet(report.pairs, evidence),
-        "seams": None if evidence is None else seam_sheet(evidence),
-        "invariants": sheet(
+    """Return every table of a report by name, in the order of `parts`; those there are."""
+    evidence = report.evidence
+    found: dict[Part, Table | None] = {
+        **report.record.tables,
+        parts.MDRIZSKY: report.mdrizsky,
+        parts.DIFFERENCES: None if report.mdrizsky is None else differences(report.mdrizsky),
+        parts.QUALITY: None if evidence is None else quality_sheet(evidence),
+        parts.PAIRS: pair_sheet(report.pairs, evidence),
+        parts.SEAMS: None if evidence is None else seam_sheet(evidence),
+        parts.INVARIANTS: sheet(
             "Relations that must hold between the methods",
             _INVARIANTS,
             [[getattr(one, name) for name in _INVARIANTS] for one in report.invariants],
         ),
-        "groups": sheet(
+        parts.GROUPS: sheet(
             "Overlap groups: exposures linked by overlaps, directly or through others",
             _GROUPS,
             [(name, n) for n, group in enumerate(report.groups, start=1) for name in group],
         ),
-        "exposures": record.exposures,
-        "alignment": record.alignment,
-        "gates": record.gates,
-        "vectors": record.vectors,
-        "positions": record.positions,
-        "defaults": record.defaults,
-        "steps": record.steps,
     }
-    return {name: table for name, table in found.items() if table is not None and len(table)}
+    tables = ((part.name, found.get(part)) for part in parts.PARTS)
+    return {name: table for name, table in tables if table is not None and len(table)}
 
 
 def write_sheets(tables: Mapping[str, Table], folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from skymosaic.evidence.advice import Advice
 from skymosaic.host.counting import counted
 from skymosaic.methods import FOOTNOTE, METHODS, OWN, ascribed
+from skymosaic.report import parts
 from skymosaic.report.card import AdvisedMosaic, Card, WorstPair
 from skymosaic.report.mdrizsky import method_columns
 from skymosaic.report.record import Report
@@ -155,11 +156,11 @@ def facts(report: Report) -> list[Fact]:
     if record.missing:
         failed = sum(one.state == "failed" for one in record.missing)
         rest = len(record.missing) - failed
-        parts = [f"{_steps(failed)} failed"] * (failed > 0)
-        parts += [f"{_steps(rest)} not run"] * (rest > 0)
-        found.append(Fact(f"incomplete: {', '.join(parts)}", "bad", "missing"))
-    if record.exposures is not None:
-        found.append(Fact(counted(len(record.exposures), "exposure"), "", "exposures"))
+        counts = [f"{_steps(failed)} failed"] * (failed > 0)
+        counts += [f"{_steps(rest)} not run"] * (rest > 0)
+        found.append(Fact(f"incomplete: {', '.join(counts)}", "bad", "missing"))
+    if (exposures := record.table(parts.EXPOSURES)) is not None:
+        found.append(Fact(counted(len(exposures), "exposure"), "", "exposures"))
     if report.mdrizsky is not None:
         found.append(Fact(counted(len(method_columns(report.mdrizsky)), "method"), "", "mdrizsky"))
     if report.groups:
@@ -167,12 +168,13 @@ def facts(report: Report) -> list[Fact]:
         text = "one overlap group" if one else f"{len(report.groups)} separate overlap groups"
         found.append(Fact(text, "good" if one else "bad", "footprints"))
     found += _alignment(report)
-    if record.checks is not None and "agree" in record.checks.colnames:
-        good, all_ = sum(map(bool, record.checks["agree"])), len(record.checks)
+    checks, witness = record.table(parts.CHECKS), record.table(parts.WITNESS)
+    if checks is not None and "agree" in checks.colnames:
+        good, all_ = sum(map(bool, checks["agree"])), len(checks)
         text = f"{good} of {counted(all_, 'sky value')} verified"
         found.append(Fact(text, "good" if good == all_ else "bad", "checks"))
     if record.engine == "onepass":
-        seen = 0 if record.witness is None else sum(n > 0 for n in record.witness["pixels"])
+        seen = 0 if witness is None else sum(n > 0 for n in witness["pixels"])
         text = f"{counted(seen, 'mosaic')} verified in part" if seen else "mosaics not verified"
         found.append(Fact(text, "good" if seen else "", "checks"))
     if report.invariants:
@@ -187,11 +189,11 @@ def _steps(number: int) -> str:
 
 
 def _alignment(report: Report) -> list[Fact]:
-    table = report.record.alignment
+    table = report.record.table(parts.ALIGNMENT)
     if table is None:
         if report.record.aligned is not False:
             return []
-        positions = report.record.positions
+        positions = report.record.table(parts.POSITIONS)
         apart = positions is not None and any(str(one) == "displaced" for one in positions["state"])
         text = "not aligned, and positions of stars differ" if apart else "not aligned"
         return [Fact(text, "bad" if apart else "", "alignment")]
@@ -249,7 +251,7 @@ def card(report: Report) -> Card:
         advised=advised,
         headline=said.headline,
         sure=said.sure,
-        exposures=0 if report.record.exposures is None else len(report.record.exposures),
+        exposures=len(report.record.table(parts.EXPOSURES) or ()),
         groups=len(report.groups),
         worst=worst,
         warnings=len(warnings),

@@ -13,6 +13,7 @@ from astropy.table import Table
 from skymosaic.host.shown import shown
 from skymosaic.methods import ALL, ascribed, column
 from skymosaic.report.mdrizsky import EXPTIME, UNDETERMINED, header_columns, method_columns
+from skymosaic.report.parts import CHECKS
 from skymosaic.report.record import Report
 from skymosaic.report.sheets import differences, plain, reference_of
 
@@ -165,7 +166,7 @@ def sky_view(report: Report) -> TableView | None:
 
 
 def _checked(report: Report) -> Mapping[tuple[str, int], Cell]:
-    table = report.record.checks
+    table = report.record.table(CHECKS)
     if table is None or "agree" not in table.colnames:
         return {}
     found: dict[tuple[str, int], list[bool]] = {}

@@ -18,6 +18,7 @@ from skymosaic.pipeline.tables import run_record
 from skymosaic.report.comparison import assemble, draw_figures, write_documents
 from skymosaic.report.invariants import check_invariants, failures
 from skymosaic.report.mdrizsky import axis_label, format_table
+from skymosaic.report.parts import CHECKS
 from skymosaic.report.record import Missing, Report
 from skymosaic.results.reading import read_finished_steps
 from skymosaic.steps.step import Bench, Place
@@ -138,7 +139,11 @@ def make_report(bench: Bench, found: FinishedSteps) -> Report:
     if broken:
         # No number is shown that is known to be wrong.
         why = f"the sky values contradict each other and are not shown: {broken}"
-        record = replace(record, checks=None, missing=[*missing, Missing("compare", "failed", why)])
+        record = replace(
+            record,
+            tables={part: table for part, table in record.tables.items() if part != CHECKS},
+            missing=[*missing, Missing("compare", "failed", why)],
+        )
         data = replace(data, runs={}, images={})
     return assemble(data, record, invariants)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from skymosaic.drizzle import parameters as pars
 from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.results import ALIGN, COMPARISON, DRIZZLE, ENGINES, POSITIONS, WITNESS
+from skymosaic.report import parts
 
 
 def why_absent(found: FinishedSteps, part: str) -> str:
@@ -97,22 +98,23 @@ def _weights(found: FinishedSteps) -> str:
 
 
 _TURNED_OFF: Mapping[str, Callable[[FinishedSteps], str]] = {
-    "static_masks": _static_masks,
-    "checks": _checks,
-    **dict.fromkeys(("alignment", "gates", "vectors"), _alignment),
-    "positions": _positions,
-    "witness": _witness,
-    "engines": _engines,
-    "cosmic_rays": _cosmic_rays,
-    "weights": _weights,
+    parts.STATIC_MASKS.name: _static_masks,
+    parts.CHECKS.name: _checks,
+    **{part.name: _alignment for part in (parts.ALIGNMENT, parts.GATES, parts.VECTORS)},
+    parts.POSITIONS.name: _positions,
+    parts.WITNESS.name: _witness,
+    parts.ENGINES.name: _engines,
+    parts.COSMIC_RAYS.name: _cosmic_rays,
+    parts.WEIGHTS.name: _weights,
 }
 """By table: what in the campaign file is the reason that it is not there; empty where nothing."""
 _MADE_BY = {
-    **dict.fromkeys(("alignment", "gates", "vectors"), ALIGN),
-    "positions": POSITIONS,
-    "witness": WITNESS,
-    "engines": ENGINES,
-    **dict.fromkeys(("quality", "seams", "residuals", "overlaps", "weights"), COMPARISON),
+    **{part.name: ALIGN for part in (parts.ALIGNMENT, parts.GATES, parts.VECTORS)},
+    parts.POSITIONS.name: POSITIONS,
+    parts.WITNESS.name: WITNESS,
+    parts.ENGINES.name: ENGINES,
+    **{part.name: COMPARISON for part in (parts.QUALITY, parts.SEAMS, parts.WEIGHTS)},
+    **dict.fromkeys(("residuals", "overlaps"), COMPARISON),  # the page shows neither
 }
 """By table: the step that makes it, where that is one."""
 
