@@ -100,8 +100,15 @@ class _Work:
     exposures: Sequence[Exposure]
     settings: Align
     finding: FinderSettings
+    catalogue: Path | None = None
+    """Sources that all tiles are aligned to; None: the first tile is the reference."""
     peak_memory: int = 0
     excluded: list[str] = field(default_factory=list)
+
+    @property
+    def needed(self) -> int:
+        """How many tiles an alignment needs at least."""
+        return 1 if self.catalogue or self.settings.tweakreg.get("refcat") else 2
 
     def call(self, function: str, arguments: dict[str, Any]) -> Any:
         try:
@@ -118,6 +125,7 @@ def align(
     exposures: Sequence[Exposure],
     drizzled: Sequence[Exposure],
     settings: Align,
+    catalogue: Path | None = None,
 ) -> tuple[Alignment, Table, int]:
     """Align the exposures in `folder`, in place.
 
@@ -131,6 +139,9 @@ def align(
         The calibrated exposures, and the drizzled images of their associations.
     settings : Align
         The campaign's.
+    catalogue : Path or None
+        Sources of another group's aligned images, as `tweakreg.write_catalogue` leaves them: what
+        all images are aligned to. None: `settings` says what they are aligned to.
 
     Returns
     -------
@@ -143,12 +154,12 @@ def align(
     Raises
     ------
     AlignmentError
-        A tile failed a gate and the policy is to stop, fewer than two tiles are left, or an
-        exposure did not move as its tile did.
+        A tile failed a gate and the policy is to stop, fewer than two tiles are left (with a
+        catalogue: none), or an exposure did not move as its tile did.
     """
     members = {tile.rootname: members_of(tile, exposures) for tile in drizzled}
     _check_members(exposures, members)
-    if len(drizzled) == 1:
+    if len(drizzled) == 1 and not (catalogue or settings.tweakreg.get("refcat")):
         raise AlignmentError(
             f"{drizzled[0].name} is the only drizzled image, so there is nothing to align it "
             "with. Set `align: none` to use its exposures with the WCS that they have, or add "
@@ -160,14 +171,15 @@ def align(
         raise AlignmentError(str(error)) from None
     by_name = {tile.rootname: tile for tile in drizzled}
     paths = {name: folder / by_name[name].name for name in order}
-    finding = choose_finding(
-        paths,
-        drizzled,
-        overlap_shares({name: by_name[name].polygons for name in order}, order),
-        settings.imagefind,
+    # What all are matched with shows all of the field.
+    shares = (
+        dict.fromkeys(order, 1.0)
+        if catalogue
+        else overlap_shares({name: by_name[name].polygons for name in order}, order)
     )
+    finding = choose_finding(paths, drizzled, shares, settings.imagefind)
     log_.info(finding.why)
-    work = _Work(folder, log, by_name, exposures, settings, finding)
+    work = _Work(folder, log, by_name, exposures, settings, finding, catalogue)
     original_names = {name: tweakreg.name_original(path) for name, path in paths.items()}
     wcsname = tweakreg.unused_name(
         [folder / image.name for image in (*drizzled, *exposures)], "TWEAK"
@@ -243,10 +255,11 @@ def _fit_until_gates_hold(
     tiles = [name for name in order if counts[name] >= settings.min_sources]
     _apply_policy(work, [fits[name] for name in order if name not in tiles])
     while True:
-        if len(tiles) < 2:
+        if len(tiles) < work.needed:
             raise AlignmentError(
                 f"{len(tiles)} of {counted(len(order), 'drizzled image')} can be aligned, at least "
-                f"2 are needed ({_table(list(fits.values()))}). {_advice(work, work.excluded)}; or "
+                f"{work.needed} {'is' if work.needed == 1 else 'are'} needed "
+                f"({_table(list(fits.values()))}). {_advice(work, work.excluded)}; or "
                 "set `align: none`"
             )
         tweaked = _tweakreg(work, tiles, counts, wcsname)
@@ -276,6 +289,7 @@ def _tweakreg(
             work.finding.parameters,
             wcsname,
             work.log,
+            work.catalogue,
         )
     except DrizzlepacError as error:
         raise AlignmentError(str(error)) from None

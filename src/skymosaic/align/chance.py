@@ -39,15 +39,17 @@ def count_pairs(
     if not len(tile):
         return 0
     centre = tile.mean(axis=0)
-    tree = cKDTree(_plane(tile, centre))
+    tree = cKDTree(tangent_plane(tile, centre))
     return sum(
-        int(tree.count_neighbors(cKDTree(_plane(reference, centre)), radius))
+        int(tree.count_neighbors(cKDTree(tangent_plane(reference, centre)), radius))
         for reference in references
         if len(reference)
     )
 
 
-def _plane(positions: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float64]:
+def tangent_plane(
+    positions: NDArray[np.float64], centre: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Return offsets in arcsec; a fraction of a percent off at the rim of a tile does no harm."""
     ra = (positions[:, 0] - centre[0] + 180.0) % 360.0 - 180.0
     offsets = np.stack(

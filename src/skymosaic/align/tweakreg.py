@@ -111,8 +111,9 @@ def run_tweakreg(
     imagefind: Mapping[str, Any],
     wcsname: str,
     log: Path,
+    catalogue: Path | None = None,
 ) -> Tweaked:
-    """Align `tiles` to the first of them, in their order.
+    """Align `tiles` to the first of them, in their order, or all of them to a catalogue.
 
     Parameters
     ----------
@@ -130,6 +131,8 @@ def run_tweakreg(
         Name of the new WCS.
     log : Path
         File for what TweakReg prints.
+    catalogue : Path or None
+        As `write_catalogue` leaves it; a catalogue of the user's is among `parameters`.
 
     Raises
     ------
@@ -137,6 +140,7 @@ def run_tweakreg(
         TweakReg raised an exception.
     """
     folder.mkdir()
+    used = {**DEFAULTS, **parameters, **(_with_catalogue(catalogue) if catalogue else {})}
     for tile in tiles:
         shutil.copyfile(originals[tile.rootname], folder / tile.name)
     size_before = log.stat().st_size if log.exists() else 0
@@ -145,7 +149,7 @@ def run_tweakreg(
         folder,
         {
             "files": [tile.name for tile in tiles],
-            "parameters": {**DEFAULTS, **parameters, **_OURS, "wcsname": wcsname},
+            "parameters": {**used, **_OURS, "wcsname": wcsname},
             "imagefind": dict(imagefind),
         },
         log,
@@ -155,14 +159,39 @@ def run_tweakreg(
         order = _order_used(file.read())
     shifts_file = folder / _OURS["outshifts"]
     shifts = read_shifts(shifts_file.read_text()) if shifts_file.exists() else {}
+    reference = None if used.get("refcat") else tiles[0]
     fits_of = [
-        _tile_fit(tile, folder, originals[tile.rootname], shifts, order, sources, tiles[0])
+        _tile_fit(tile, folder, originals[tile.rootname], shifts, order, sources, reference)
         for tile in tiles
     ]
-    fits_of = _with_chances(
-        fits_of, {tile.rootname: tile.name for tile in tiles}, folder, {**DEFAULTS, **parameters}
-    )
+    names = {tile.rootname: tile.name for tile in tiles}
+    known = read_positions(catalogue) if catalogue else None
+    fits_of = _with_chances(fits_of, names, folder, used, known)
     return Tweaked(folder, fits_of, call.seconds, call.peak_memory)
+
+
+def write_catalogue(path: Path, sources: NDArray[np.float64]) -> None:
+    """Write sources as TweakReg reads them.
+
+    Parameters
+    ----------
+    path : Path
+        Is replaced.
+    sources : array of shape (n, 3)
+        RA, Dec in degrees, and flux.
+    """
+    np.savetxt(path, sources, fmt=("%.10f", "%.10f", "%.6g"), header="RA Dec (degrees) flux")
+
+
+def _with_catalogue(path: Path) -> dict[str, Any]:
+    """Return TweakReg's parameters that name a catalogue as `write_catalogue` leaves it."""
+    return {
+        "refcat": str(path),
+        "refxcol": 1,
+        "refycol": 2,
+        "refxyunits": "degrees",
+        "rfluxcol": None,
+    }
 
 
 def _order_used(log: str) -> list[str]:
@@ -178,7 +207,11 @@ def read_shifts(text: str) -> dict[str, list[float]]:
 
 
 def _with_chances(
-    fits_of: Sequence[TileFit], names: Mapping[str, str], folder: Path, used: Mapping[str, Any]
+    fits_of: Sequence[TileFit],
+    names: Mapping[str, str],
+    folder: Path,
+    used: Mapping[str, Any],
+    known: NDArray[np.float64] | None,
 ) -> list[TileFit]:
     """Return the fits with how many as good are expected by chance.
 
@@ -190,12 +223,15 @@ def _with_chances(
         Rootname to file name.
     used : mapping
         TweakReg's parameters.
+    known : array of shape (n, 2) or None
+        RA, Dec in degrees of the sources of a catalogue that is not the user's.
     """
-    if used.get("refcat") or used.get("searchunits", "arcseconds") != "arcseconds":
+    of_the_users = bool(used.get("refcat")) and known is None
+    if of_the_users or used.get("searchunits", "arcseconds") != "arcseconds":
         return list(fits_of)
     radius = float(used["searchrad"])
     chances: dict[str, float] = {}
-    before: list[NDArray[np.float64]] = []
+    before = [] if known is None else [known]
     for fit in sorted((fit for fit in fits_of if fit.place >= 0), key=lambda fit: fit.place):
         stem = names[fit.tile].removesuffix(".fits")
         positions = read_positions(folder / f"{stem}_sky_catalog.coo")
@@ -218,7 +254,7 @@ def _tile_fit(
     shifts: Mapping[str, Sequence[float]],
     order: Sequence[str],
     sources: Mapping[str, int],
-    reference: Exposure,
+    reference: Exposure | None,
 ) -> TileFit:
     nan = [math.nan] * 6
     dx, dy, rotation, scale, *_ = shifts.get(tile.name, nan)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from skymosaic.config.fields import Name, Names, PositiveNumber, no_repeats
+from skymosaic.config.fields import Name, Names, PositiveNumber, Text, no_repeats
 from skymosaic.config.sections import OptionalSection
 
 GroupKey = Literal["proposal", "target", "filter", "detector", "visit", "epoch"]
@@ -47,6 +47,45 @@ class GroupRules(OptionalSection):
             "the date on which it begins (UTC)."
         ),
     )
+
+    grid: Literal["own", "shared"] = Field(
+        default="own",
+        description=(
+            "own: each group has the smallest grid that holds its exposures; shared: the groups of "
+            "a target have one grid, which holds the exposures of all of them. Where `by` has no "
+            "target, and with `members`, all groups have one. A drizzle.grid goes first."
+        ),
+    )
+    align: Literal["own", "shared"] = Field(
+        default="own",
+        description=(
+            "own: the tiles of each group are aligned with each other; shared: the groups of a "
+            "target (as for grid) are aligned to one of them, to the sources of its aligned "
+            "drizzled images."
+        ),
+    )
+    reference: Text | None = Field(
+        default=None,
+        description=(
+            "The group that the others of its target are aligned to, which also tells the size and "
+            "the angle of a shared grid's pixels: its name or a part of it, such as F160W; null: "
+            "the first by name, of `members` the first in the file."
+        ),
+    )
+
+    @property
+    def share(self) -> bool:
+        """Whether groups have anything in common."""
+        return "shared" in (self.grid, self.align)
+
+    @model_validator(mode="after")
+    def _a_reference_is_for_what_is_shared(self) -> Self:
+        if self.reference is not None and not self.share:
+            raise ValueError(
+                "reference is of use where groups share something only: set grid or align to "
+                "shared, or leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_way_of_grouping(self) -> Self:

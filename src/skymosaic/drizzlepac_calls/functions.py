@@ -107,6 +107,16 @@ def count_sources(files: list[str], parameters: Values, imagefind: Values) -> di
     parameters, imagefind : dict
         TweakReg's and its source finder's parameters under their own names.
     """
+    return {name: len(its) for name, its in find_sources(files, parameters, imagefind).items()}
+
+
+def find_sources(
+    files: list[str], parameters: Values, imagefind: Values
+) -> dict[str, list[list[float]]]:
+    """Return RA, Dec (degrees) and flux of the sources that TweakReg would find in each file.
+
+    Parameters as of `count_sources`.
+    """
     from drizzlepac import imgclasses, tweakreg, tweakutils
     from stsci.tools import teal
 
@@ -120,18 +130,19 @@ def count_sources(files: list[str], parameters: Values, imagefind: Values) -> di
     keywords.update(config[tweakreg.PSET_SECTION])
     keywords.update(xyunits="pixels", updatehdr=False, writecat=False, clean=True)
     keywords.update({k: v for k, v in parameters.items() if k in keywords})
-    counts = {}
+    found: dict[str, list[list[float]]] = {}
     for name in files:
         try:
             image = imgclasses.Image(name, input_catalogs=None, exclusions=None, **keywords)
         except (ValueError, IndexError, TypeError) as error:
             # The finder unpacks an empty list when nothing is above the threshold.
             print(f"{name}: the source finder failed: {error!r}")  # noqa: T201 (the call's log)
-            counts[name] = 0
+            found[name] = []
             continue
-        counts[name] = int(image.num_sources or 0)
+        columns = image.all_radec if image.num_sources else ([], [], [])
+        found[name] = [[float(v) for v in row] for row in zip(*columns[:3], strict=True)]
         image.close()
-    return counts
+    return found
 
 
 def tweakreg(files: list[str], parameters: Values, imagefind: Values) -> Values:
@@ -192,6 +203,7 @@ CALLS = {
         astrodrizzle,
         output_grid,
         count_sources,
+        find_sources,
         tweakreg,
         tweakback,
         versions,

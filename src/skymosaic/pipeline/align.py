@@ -6,13 +6,14 @@ import logging
 from dataclasses import replace
 
 from skymosaic.align.align import align as align_folder
+from skymosaic.align.catalogue import FILE
 from skymosaic.align.solutions import mixed_in_tiles
 from skymosaic.align.vectors import VECTORS
 from skymosaic.config import Align
 from skymosaic.host.counting import counted
 from skymosaic.hst.reading import read_exposure
 from skymosaic.pipeline.images import select
-from skymosaic.pipeline.results import ALIGN, AlignResult, InspectionResult
+from skymosaic.pipeline.results import ALIGN, AlignResult, CatalogueResult, InspectionResult
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
@@ -20,9 +21,15 @@ log = logging.getLogger(__name__)
 
 
 def align(
-    place: Place, settings: Align, inspected: Finished[InspectionResult]
+    place: Place,
+    settings: Align,
+    inspected: Finished[InspectionResult],
+    catalogue: Finished[CatalogueResult] | None = None,
 ) -> Finished[AlignResult]:
-    """Align the exposures into ``aligned/``; with ``align: none`` they stay as they are."""
+    """Align the exposures into ``aligned/``; with ``align: none`` they stay as they are.
+
+    With a catalogue they are aligned to its sources, which are another group's.
+    """
     exposures = select(inspected.result.exposures, inspected.products)
     drizzled = select(inspected.result.drizzled, inspected.products)
     if settings.method == "none":
@@ -30,9 +37,12 @@ def align(
             task.reused = True
         return as_they_came(inspected)
 
+    listed = {} if catalogue is None else {FILE: catalogue.products[FILE]}
+
     def work(bench: Bench) -> AlignResult:
         exposures.fetch(bench)
         drizzled.fetch(bench)
+        reference = bench.fetch(listed[FILE]) if listed else None
         bench.doing(f"TweakReg on {counted(len(drizzled.exposures), 'drizzled image')}")
         alignment, vectors, bench.peak_memory = align_folder(
             bench.scratch,
@@ -40,6 +50,7 @@ def align(
             exposures.exposures,
             drizzled.exposures,
             settings,
+            reference,
         )
         for warning in mixed_in_tiles(alignment.used, exposures.exposures, drizzled.exposures):
             log.warning("%s", warning)
@@ -56,8 +67,12 @@ def align(
         place,
         ALIGN.step(),
         tasks=[ALIGN.task()],
-        inputs={**exposures.products, **drizzled.products},
-        parameters=settings.model_dump(mode="json"),
+        inputs={**exposures.products, **drizzled.products, **listed},
+        parameters={
+            **settings.model_dump(mode="json"),
+            # Older versions left the first image where it was, whatever a catalogue told of it.
+            **({"all_are_fitted": True} if listed or settings.tweakreg.get("refcat") else {}),
+        },
         versions=versions(),
         work=work,
     )

@@ -31,6 +31,15 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class FirstTasks:
+    """How a campaign's graph begins: what other groups of its field may need of it."""
+
+    retrieved: Sequence[Any]
+    inspected: Any
+    aligned: Any
+
+
+@dataclass(frozen=True)
 class PreparedTasks:
     """The first half of a campaign's graph: what all sky methods share."""
 
@@ -65,17 +74,32 @@ def inspect_all(calls: Calls, campaign: Campaign, place: Place, retrieved: Seque
     return calls.call(inspect, place, retrieved, rules_of(campaign))
 
 
+def begin(
+    calls: Calls,
+    campaign: Campaign,
+    place: Place,
+    source: Source,
+    parcels: Sequence[Parcel],
+    catalogue: Any = None,
+) -> FirstTasks:
+    """Make the tasks that retrieve, inspect and align; with a catalogue, to its sources."""
+    retrieved = retrieve_each(calls, campaign, place, source, parcels)
+    inspected = inspect_all(calls, campaign, place, retrieved)
+    more = [] if catalogue is None else [catalogue]
+    aligned = calls.call(align, place, campaign.align, inspected, *more)
+    return FirstTasks(retrieved, inspected, aligned)
+
+
 def prepare(
-    calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[Any]
+    calls: Calls, campaign: Campaign, place: Place, first: FirstTasks, grid: Any = None
 ) -> PreparedTasks:
-    """Make the tasks that inspect, align and plan what was retrieved.
+    """Make the task that plans the mosaics; `grid`: that of several groups.
 
     Exposures that are not aligned get tasks that compare the positions of their stars.
     """
-    inspected = inspect_all(calls, campaign, place, retrieved)
-    aligned = calls.call(align, place, campaign.align, inspected)
-    planned = calls.call(plan, place, campaign, aligned)
-    if Request.of(campaign).grid.is_given:
+    aligned, more = first.aligned, [] if grid is None else [grid]
+    planned = calls.call(plan, place, campaign, aligned, *more)
+    if grid is None and Request.of(campaign).grid.is_given:
         aligned = calls.call(on_grid, aligned, planned)
     positions = None
     if campaign.align.method == "none":
@@ -83,8 +107,8 @@ def prepare(
             positions as positions_stage,  # with scipy, as in `drizzle_each`
         )
 
-        positions = positions_stage.check_positions(calls, place, retrieved, aligned, planned)
-    return PreparedTasks(retrieved, inspected, aligned, planned, positions)
+        positions = positions_stage.check_positions(calls, place, first.retrieved, aligned, planned)
+    return PreparedTasks(first.retrieved, first.inspected, aligned, planned, positions)
 
 
 def drizzle_each(
@@ -157,9 +181,16 @@ def compare(
 
 
 def look_up(
-    campaign: Campaign, place: Place, source: Source, parcels: Sequence[Parcel]
+    campaign: Campaign, place: Place, source: Source, first: FirstTasks, grid: Any = None
 ) -> Finished[ComparisonResult]:
     """Return the finished comparison of a campaign; nothing is run.
+
+    Parameters
+    ----------
+    campaign, place, source
+        The campaign's.
+    first, grid
+        What its graph begins with, and the grid of several groups, looked up as well.
 
     Raises
     ------
@@ -167,7 +198,7 @@ def look_up(
         The first step that would have to run.
     """
     here, place = Here(), place.only_finished()
-    prepared = prepare(here, campaign, place, retrieve_each(here, campaign, place, source, parcels))
+    prepared = prepare(here, campaign, place, first, grid)
     drizzled = drizzle_each(here, campaign, place, prepared)
     done: Finished[ComparisonResult] = compare(here, campaign, place, source, prepared, drizzled)
     return done

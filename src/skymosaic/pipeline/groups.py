@@ -14,11 +14,31 @@ from dataclasses import dataclass
 
 from skymosaic.archive.base import Parcel
 from skymosaic.config import Campaign
+from skymosaic.drizzle.request import Request
 from skymosaic.errors import CampaignError
-from skymosaic.pipeline.grouping import listed, split
-from skymosaic.steps.tasks import Task, tasks_of
+from skymosaic.pipeline.grouping import Named, listed, safe, split
+from skymosaic.steps.tasks import CATALOGUE, SHARED_GRID, Task, tasks_of
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Field:
+    """Groups of one target that share their grid, their alignment, or both."""
+
+    name: str
+    """Of the target, safe as a part of a path."""
+    groups: tuple[str, ...]
+    """Names; the first is the reference."""
+    aligned: bool
+    """Whether the others are aligned to the reference."""
+    on_grid: tuple[str, ...]
+    """Names of the groups that have one grid; empty where each has its own."""
+
+    @property
+    def reference(self) -> str:
+        """Name of the group that the others are aligned to."""
+        return self.groups[0]
 
 
 @dataclass(frozen=True)
@@ -33,6 +53,8 @@ class Group:
     folder: str
     """Below the campaign's, such as ``PROPOSAL/TARGET/FILTER``; empty where it is that."""
     parcels: Sequence[Parcel]
+    field: Field | None = None
+    """What it shares with other groups; None: nothing."""
 
     @property
     def files(self) -> int:
@@ -60,6 +82,8 @@ def groups_of(campaign: Campaign, parcels: Sequence[Parcel]) -> list[Group]:
     ------
     InputError
         A list of groups names files that there are none of.
+    CampaignError
+        The reference that is named is none of the groups.
     """
     rules = campaign.groups
     if rules is None:
@@ -70,7 +94,8 @@ def groups_of(campaign: Campaign, parcels: Sequence[Parcel]) -> list[Group]:
             log.warning("no group of groups.members names %s: left out", ", ".join(rest))
     else:
         named = split(parcels, rules, mixed=getattr(campaign.source, "allow_mixed", False))
-    groups = [Group(one.name, one.folder, one.parcels) for one in named]
+    fields = fields_of(campaign, named) if rules.share else {}
+    groups = [Group(one.name, one.folder, one.parcels, fields.get(one.name)) for one in named]
     known = {group.name for group in groups}
     for name in rules.parameters:
         if name not in known:  # a misspelt name changes nothing
@@ -82,6 +107,55 @@ def groups_of(campaign: Campaign, parcels: Sequence[Parcel]) -> list[Group]:
     return groups
 
 
+def fields_of(campaign: Campaign, named: Sequence[Named]) -> dict[str, Field]:
+    """Return the field of each group that shares something with others, by the group's name.
+
+    Raises
+    ------
+    CampaignError
+        ``groups.reference`` names none of the groups.
+    """
+    rules = campaign.groups
+    assert rules is not None
+    by_field: dict[str, list[str]] = {}
+    for one in named:
+        by_field.setdefault(one.field, []).append(one.name)
+    every = [one.name for one in named]
+    if rules.reference is not None and not any(_is_called(n, rules.reference) for n in every):
+        raise CampaignError(
+            f"groups.reference: {rules.reference!r} names none of the groups; there are: "
+            f"{', '.join(every)}"
+        )
+    fields: dict[str, Field] = {}
+    taken: set[str] = set()
+    for target, names in by_field.items():
+        # The sort is stable: the others keep their order.
+        ordered = sorted(names, key=lambda name: not _is_called(name, rules.reference))
+        if len(ordered) < 2:
+            continue
+        title = safe(target or campaign.name)
+        while title in taken:  # a target that looks like another as a path
+            title += "_"
+        taken.add(title)
+        without = [name for name in ordered if not _has_own_grid(campaign, name)]
+        on_grid = without if rules.grid == "shared" and len(without) > 1 else []
+        field = Field(title, tuple(ordered), rules.align == "shared", tuple(on_grid))
+        fields |= dict.fromkeys(ordered, field)
+    return fields
+
+
+def _is_called(name: str, wanted: str | None) -> bool:
+    """Tell whether a group is called so, by its name or by parts of it."""
+    return wanted is not None and f"/{wanted}/" in f"/{name.split(' ')[0]}/ /{name}/"
+
+
+def _has_own_grid(campaign: Campaign, name: str) -> bool:
+    try:
+        return Request.of(campaign.for_group(name)).grid.is_given
+    except CampaignError:  # a group that cannot be, which fails by name
+        return False
+
+
 def tasks_of_groups(campaign: Campaign, groups: Sequence[Group]) -> list[Task]:
     """Return the tasks of all groups, each with what the group has of its own.
 
@@ -91,4 +165,12 @@ def tasks_of_groups(campaign: Campaign, groups: Sequence[Group]) -> list[Task]:
     for group in groups:
         with suppress(CampaignError):
             tasks += tasks_of(group.own(campaign), group.parcels)
+    for field in fields_in(groups):
+        tasks += [Task(CATALOGUE.name)] * field.aligned
+        tasks += [Task(SHARED_GRID.name, field.name)] * bool(field.on_grid)
     return tasks
+
+
+def fields_in(groups: Sequence[Group]) -> list[Field]:
+    """Return the fields that groups are of, in the order of their first groups."""
+    return list(dict.fromkeys(group.field for group in groups if group.field is not None))

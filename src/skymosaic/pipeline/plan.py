@@ -23,7 +23,14 @@ from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.files import write_frame
 from skymosaic.pipeline.given_grid import reference_of
 from skymosaic.pipeline.images import images_of
-from skymosaic.pipeline.results import PLAN, AlignResult, Planned, PlanResult, RecordedRule
+from skymosaic.pipeline.results import (
+    PLAN,
+    AlignResult,
+    Planned,
+    PlanResult,
+    RecordedRule,
+    SharedGridResult,
+)
 from skymosaic.pipeline.sentences.grid import left_out_warnings
 from skymosaic.sky.overlaps import groups, overlaps
 from skymosaic.sky.static_rule import FirstRule, first_rule
@@ -36,11 +43,16 @@ _DEPTH = 1
 """Version of how depth is measured; part of the key of `plan` where its result depends on it."""
 
 
-def plan(place: Place, campaign: Campaign, aligned: Finished[AlignResult]) -> Finished[Planned]:
+def plan(
+    place: Place,
+    campaign: Campaign,
+    aligned: Finished[AlignResult],
+    shared: Finished[SharedGridResult] | None = None,
+) -> Finished[Planned]:
     """Compute the output grid of all methods, bound it, and find the groups that overlap.
 
     Then it is known what AstroDrizzle is to be asked for, and which exposures do not touch a grid
-    of the user's own.
+    of the user's own. With a grid that groups share it is that one.
 
     Raises
     ------
@@ -54,6 +66,10 @@ def plan(place: Place, campaign: Campaign, aligned: Finished[AlignResult]) -> Fi
     images = images_of(aligned)
     request = Request.of(campaign)
     grid_request, reference = request.grid, reference_of(campaign)
+    if shared is not None:
+        grid_request = GridRequest()
+        reference = Reference(shared.result.grid, "groups.grid: shared")
+    named = shared is not None or bool(grid_request.like)
     bound = campaign.drizzle.max_output_megapixels
     infrared = all(ordering.is_infrared(one) for one in _detectors(images.exposures))
 
@@ -78,7 +94,7 @@ def plan(place: Place, campaign: Campaign, aligned: Finished[AlignResult]) -> Fi
             depth=depth,
             started=min(started, default=None),
             static=_static_rule(place, len(exposures)),
-            grid_from=reference.name if reference is not None and grid_request.like else None,
+            grid_from=None if reference is None or not named else reference.name,
             left_out=off or None,
         )
         unaligned = campaign.align.method == "none"

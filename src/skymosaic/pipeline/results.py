@@ -76,6 +76,23 @@ class AlignResult:
 
 
 @dataclass(frozen=True)
+class CatalogueResult:
+    """Of listing the sources that other groups are aligned to."""
+
+    sources: int
+    """How many (count)."""
+    tiles: list[str]
+    """Rootnames of the drizzled images that they are in."""
+
+
+@dataclass(frozen=True)
+class SharedGridResult:
+    """Of the grid that several groups have."""
+
+    grid: Grid
+
+
+@dataclass(frozen=True)
 class PlanResult:
     """Of `plan`: facts of the exposures on the output grid."""
 
@@ -240,6 +257,8 @@ class ComparisonResult:
 RETRIEVE = StepSpec(tasks.RETRIEVE, RetrieveResult)
 INSPECT = StepSpec(tasks.INSPECT, InspectionResult)
 ALIGN = StepSpec(tasks.ALIGN, AlignResult)
+CATALOGUE = StepSpec(tasks.CATALOGUE, CatalogueResult)
+SHARED_GRID = StepSpec(tasks.SHARED_GRID, SharedGridResult)
 PLAN = StepSpec(tasks.PLAN, PlanResult)
 FIND = StepSpec(tasks.FIND, StarsResult)
 POSITIONS = StepSpec(tasks.POSITIONS, PositionsResult)

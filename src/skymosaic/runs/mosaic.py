@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from distributed import Client
 
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.config import Campaign, resolved_yaml
+from skymosaic.errors import SkymosaicError
 from skymosaic.pipeline.admission import require_admissible, require_possible
-from skymosaic.pipeline.graph import compare, drizzle_each, look_up, prepare, retrieve_each
-from skymosaic.pipeline.groups import Group
+from skymosaic.pipeline.field import At, FieldGraph, Member
+from skymosaic.pipeline.graph import FirstTasks, begin, compare, drizzle_each, look_up, prepare
+from skymosaic.pipeline.groups import Field, Group, fields_in
 from skymosaic.pipeline.place import FAR
 from skymosaic.pipeline.results import RETRIEVE, ComparisonResult
 from skymosaic.runs.supervision import with_second_chances, with_slots
 from skymosaic.steps import execution
-from skymosaic.steps.execution import OnWorkers
+from skymosaic.steps.execution import Calls, Here, OnWorkers
 from skymosaic.steps.step import Finished, NotFinishedError, Place, recorded_parameters
 
 log = logging.getLogger(__name__)
@@ -32,6 +35,10 @@ class Mosaic:
     place: Place
     source: Source
     parcels: Sequence[Parcel]
+    name: str = ""
+    """Of its group; empty where the campaign is one mosaic."""
+    field: FieldGraph | None = None
+    """The steps that it shares with other groups; None: none."""
 
     @classmethod
     def of(cls, campaign: Campaign, place: Place, source: Source, group: Group) -> Mosaic:
@@ -47,14 +54,20 @@ class Mosaic:
         require_admissible(own, group.parcels)
         if group.name:
             place = replace(place, campaign=place.key(group.folder), label=f"{group.name} ")
-        return cls(own, place, source, group.parcels)
+        return cls(own, place, source, group.parcels, group.name)
+
+    @property
+    def member(self) -> Member:
+        """What its steps are made from, for the other groups of its field."""
+        return Member(self.name, self.campaign, self.place, self.source, self.parcels)
 
     def look_up(self) -> Finished[ComparisonResult] | None:
         """Return its comparison, where all of it is finished; nothing is run."""
         try:
-            return look_up(self.campaign, self.place, self.source, self.parcels)
-        except NotFinishedError as first:
-            log.info("%sfirst step to run: %s", self.place.label, first)
+            first, grid = self._begin(Here(), Place.only_finished)
+            return look_up(self.campaign, self.place, self.source, first, grid)
+        except NotFinishedError as step:
+            log.info("%sfirst step to run: %s", self.place.label, step)
             return None
 
     def write(self) -> None:
@@ -68,10 +81,15 @@ class Mosaic:
     def _compute(self, client: Client, share: int) -> Finished[ComparisonResult]:
         """Compute the graph on the workers, in the order that keeps them all busy."""
         campaign, source, calls = self.campaign, self.source, OnWorkers(client)
-        place = with_slots(self.place, client, campaign, share)
-        retrieved = retrieve_each(calls, campaign, place, source, self.parcels)
-        prepared = prepare(calls, campaign, place, retrieved)
-        execution.wait_for_all([*retrieved, prepared.planned])
+
+        def at(place: Place) -> Place:
+            return with_slots(place, client, campaign, share)
+
+        place = at(self.place)
+        first, grid = self._begin(calls, at)
+        prepared = prepare(calls, campaign, place, first, grid)
+        execution.wait_for_all([*first.retrieved, prepared.planned])
+        self._require_others(calls, at)
         execution.hold_everywhere(client, [prepared.aligned, prepared.planned])
         drizzled = drizzle_each(calls, campaign, place, prepared)
         execution.wait_for_all(drizzled.runs)
@@ -79,6 +97,23 @@ class Mosaic:
             compare(calls, campaign, place, source, prepared, drizzled)
         )
         return done
+
+    def _begin(self, calls: Calls, at: At) -> tuple[FirstTasks, Any]:
+        """Return how its graph begins, and the grid that it shares, None where it has its own."""
+        if self.field is None:
+            place = at(self.place)
+            return begin(calls, self.campaign, place, self.source, self.parcels), None
+        first = self.field.begin(calls, self.name, at)
+        return first, self.field.grid(calls, self.name, at)
+
+    def _require_others(self, calls: Calls, at: At) -> None:
+        """Raise by name what another group failed of that this one depends on."""
+        others = {} if self.field is None else self.field.others(calls, self.name, at)
+        for name, aligned in others.items():
+            try:
+                execution.result_of(aligned)
+            except SkymosaicError as error:
+                raise type(error)(f"{name}, which this group depends on, failed: {error}") from None
 
 
 def tell_changes(campaign: Campaign, place: Place, parcels: Sequence[Parcel]) -> None:
@@ -93,3 +128,46 @@ def tell_changes(campaign: Campaign, place: Place, parcels: Sequence[Parcel]) ->
                 "running what depends on it",
                 parcel.name,
             )
+
+
+def with_fields(
+    mosaics: Sequence[Mosaic | SkymosaicError], groups: Sequence[Group], program: Place
+) -> list[Mosaic | SkymosaicError]:
+    """Return mosaics that know what they share with others.
+
+    Parameters
+    ----------
+    mosaics : sequence of Mosaic or SkymosaicError
+        Of one that cannot be, why.
+    groups : sequence of Group
+        Theirs.
+    program : Place
+        The program's.
+
+    Returns
+    -------
+    list
+        The same; errors, too, of those that share something with one that cannot be.
+    """
+    by_name = {group.name: each for group, each in zip(groups, mosaics, strict=True)}
+    graphs = {field: _graph_of(field, by_name, program) for field in fields_in(groups)}
+    found: list[Mosaic | SkymosaicError] = []
+    for group, mosaic in zip(groups, mosaics, strict=True):
+        if group.field is None or isinstance(mosaic, SkymosaicError):
+            found.append(mosaic)
+            continue
+        graph = graphs[group.field]
+        found.append(graph if isinstance(graph, SkymosaicError) else replace(mosaic, field=graph))
+    return found
+
+
+def _graph_of(
+    field: Field, mosaics: Mapping[str, Mosaic | SkymosaicError], program: Place
+) -> FieldGraph | SkymosaicError:
+    members = []
+    for name in field.groups:
+        mosaic = mosaics[name]
+        if isinstance(mosaic, SkymosaicError):
+            return type(mosaic)(f"{name}, which this group depends on, cannot be: {mosaic}")
+        members.append(mosaic.member)
+    return FieldGraph(field, members, program)

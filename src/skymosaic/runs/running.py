@@ -22,7 +22,7 @@ from skymosaic.host.counting import counted
 from skymosaic.journal.runs import RunState, both, last_status
 from skymosaic.pipeline import comparison
 from skymosaic.pipeline.admission import require_possible
-from skymosaic.pipeline.groups import Group, groups_of, tasks_of_groups
+from skymosaic.pipeline.groups import Field, Group, groups_of, tasks_of_groups
 from skymosaic.pipeline.installation import require_match
 from skymosaic.pipeline.place import open_place
 from skymosaic.pipeline.results import ComparisonResult
@@ -30,7 +30,7 @@ from skymosaic.pipeline.sources import open_source
 from skymosaic.results.broken_off import report_broken_off, reported_if_broken_off
 from skymosaic.results.outcomes import Outcome, outcome_of, outcome_of_program
 from skymosaic.results.program_page import STATES, GroupState, table_of, write_index
-from skymosaic.runs.mosaic import Mosaic, tell_changes
+from skymosaic.runs.mosaic import Mosaic, tell_changes, with_fields
 from skymosaic.runs.supervision import Tell, locked, recorded, workers
 from skymosaic.steps import execution
 from skymosaic.steps.step import Finished, Place, as_record
@@ -86,7 +86,8 @@ def run(
     place, source = open_place(campaign), open_source(campaign.source, mixed=is_program)
     groups = groups_of(campaign, source.parcels())
     groups, share = _share(campaign.compute.share, groups, place)
-    mosaics = [_mosaic_or_error(campaign, place, source, group) for group in groups]
+    each = [_mosaic_or_error(campaign, place, source, group) for group in groups]
+    mosaics = with_fields(each, groups, place)
     before = _each(_look_up, mosaics)
     todo = before.count(None)
     has_states = not is_program or share.store.read_text(share.key(STATES)) is not None
@@ -129,13 +130,16 @@ def _share(share: str | None, groups: list[Group], place: Place) -> tuple[list[G
     """Return the groups of a share ``K/N``, and where its lock, record and states are.
 
     Shares run side by side, each with a lock and a record of its own; what they make is the
-    program's.
+    program's. Groups that have something in common are in one share.
     """
     if share is None:
         return groups, place
     first, step = map(int, share.split("/"))
     own = replace(place, campaign=place.key("shares", f"{first:06d}-of-{step:06d}"))
-    return groups[first - 1 :: step], own
+    together: dict[Field | str, list[Group]] = {}
+    for group in groups:
+        together.setdefault(group.field or group.name, []).append(group)
+    return [group for its in list(together.values())[first - 1 :: step] for group in its], own
 
 
 def _mosaic_or_error(

@@ -43,6 +43,10 @@ class Kind:
 RETRIEVE = Kind("retrieve", "pristine/{of}", folder="pristine", calls={"retrieve": "3s"})
 INSPECT = Kind("inspect", "inspection", calls={"inspect": "1s"})
 ALIGN = Kind("align", "aligned", calls={"align": "30s"})
+CATALOGUE = Kind("catalogue", "catalogue", "list sources", calls={"list_sources": "10s"})
+"""Sources that the other groups of a field are aligned to, where `groups.align` is ``shared``."""
+SHARED_GRID = Kind("grid", "grids/{of}", "shared grid", calls={"shared_grid": "5s"})
+"""The one grid of a field's groups, where `groups.grid` is ``shared``; the program's own step."""
 PLAN = Kind("plan", "plan", calls={"plan": "5s"})
 FIND = Kind("find", "stars/{of}", folder="stars", calls={"find": "1s"})
 """Stars for `POSITIONS`; nobody is told of these tasks."""
@@ -57,7 +61,7 @@ COMPARISON = Kind("gather", "comparison", calls={"compare_methods": "10s"})
 """Records of runs name it ``gather``, as those of older versions do."""
 
 KINDS = (
-    *(RETRIEVE, INSPECT, ALIGN, PLAN, FIND, POSITIONS, DIFFERENCES),
+    *(RETRIEVE, INSPECT, ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
     *(DRIZZLE, ONEPASS, WITNESS, ENGINES, COMPARISON),
 )
 CALLS = {name: seconds for kind in KINDS for name, seconds in kind.calls.items()}
