@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from skymosaic.archive.base import Parcel
 from skymosaic.config import load_campaign_text
 from skymosaic.pipeline import graph as pipeline
+from skymosaic.pipeline.groups import groups_of, tasks_of_groups
 from skymosaic.pipeline.results import (
     COMPARISON,
     DRIZZLE,
@@ -21,15 +23,20 @@ from skymosaic.pipeline.results import (
     RETRIEVE,
     RetrieveResult,
 )
+from skymosaic.pipeline.sources import open_source
+from skymosaic.runs.mosaic import Mosaic, with_fields
 from skymosaic.steps.step import Place
-from skymosaic.steps.tasks import CALLS, Step, Task, tasks_of
+from skymosaic.steps.tasks import CALLS, Step, Task, count_kinds, tasks_of
 from skymosaic.store import LocalStore
 
 TEXT = "campaign: {name: field}\nsource: {kind: directory, path: data}\n"
 PARCELS = [Parcel(name, {}, {}) for name in ("a", "b")]
 UNLISTED = {"find", "given_sky", "as_run"}
 """Calls that nobody is told of."""
-KINDS = {"drizzle_pairs": "drizzle", "drizzle_all": "drizzle", "compare_methods": "gather"}
+KINDS = {
+    **{"drizzle_pairs": "drizzle", "drizzle_all": "drizzle", "compare_methods": "gather"},
+    **{"list_sources": "catalogue", "shared_grid": "grid"},
+}
 
 
 class Counted:
@@ -61,8 +68,8 @@ def test_the_graph_makes_the_tasks_of_the_list(given: str, align: str, tmp_path:
     campaign = load_campaign_text(f"{TEXT}{given}\n{align}\n", "field.yaml", {})
     place = Place(LocalStore(tmp_path), "field", tmp_path)
     calls, source = Counted(), SimpleNamespace(left_out=[])
-    retrieved = pipeline.retrieve_each(calls, campaign, place, source, PARCELS)
-    prepared = pipeline.prepare(calls, campaign, place, retrieved)
+    first = pipeline.begin(calls, campaign, place, source, PARCELS)
+    prepared = pipeline.prepare(calls, campaign, place, first)
     drizzled = pipeline.drizzle_each(calls, campaign, place, prepared)
     pipeline.compare(calls, campaign, place, source, prepared, drizzled)
     assert set(calls.names) <= set(CALLS)  # the scheduler knows about how long each takes
@@ -71,6 +78,39 @@ def test_the_graph_makes_the_tasks_of_the_list(given: str, align: str, tmp_path:
     if campaign.drizzle.engine == "onepass":  # one call makes what is told of by method
         listed = [kind for kind in listed if kind != "drizzle"] + ["drizzle"]
     assert sorted(called) == sorted(listed)
+
+
+PROGRAM = """
+campaign: {name: p}
+source: {kind: simulated, filters: {F110W: [54, 51], F125W: [54], F160W: [54, 51, 53]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("shared", "added"),
+    [
+        ("grid: shared, align: shared, reference: F160W", {"catalogue": 1, "grid": 1}),
+        ("grid: shared", {"grid": 1}),
+        ("align: shared", {"catalogue": 1}),
+        ("grid: own", {}),
+    ],
+)
+def test_what_groups_share_is_made_once(shared: str, added: dict[str, int], tmp_path: Path) -> None:
+    campaign = load_campaign_text(f"{PROGRAM}groups: {{{shared}}}\n", "p.yaml", {})
+    place, source = Place(LocalStore(tmp_path), "p", tmp_path), SimpleNamespace(left_out=[])
+    groups = groups_of(campaign, open_source(campaign.source, mixed=True).parcels())
+    mosaics = with_fields([Mosaic.of(campaign, place, source, g) for g in groups], groups, place)
+    calls = Counted()
+    for mosaic in mosaics:
+        first, grid = mosaic._begin(calls, lambda place: place)
+        prepared = pipeline.prepare(calls, mosaic.campaign, mosaic.place, first, grid)
+        drizzled = pipeline.drizzle_each(calls, mosaic.campaign, mosaic.place, prepared)
+        pipeline.compare(calls, mosaic.campaign, mosaic.place, source, prepared, drizzled)
+    assert set(calls.names) <= set(CALLS)
+    called = Counter(KINDS.get(name, name) for name in calls.names if name not in UNLISTED)
+    assert called == count_kinds(tasks_of_groups(campaign, groups))
+    alone = {"retrieve": 6, "inspect": 3, "align": 3, "plan": 3, "drizzle": 12, "gather": 3}
+    assert called == {**alone, **added}
 
 
 def test_titles_and_steps() -> None:
