@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import skymosaic
+from skymosaic import versions
 
 PACKAGE = Path(skymosaic.__file__).parent
 ROOT = Path(__file__).parents[2]
@@ -42,6 +43,20 @@ def test_the_table_of_rooms_is_the_contract() -> None:
 def test_few_modules_lie_at_the_root() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= 6
     assert len(list(PACKAGE.glob("*/__init__.py"))) <= 20
+
+
+def test_nothing_in_the_package_imports_its_face() -> None:
+    rooms = rooms_on_disk()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "skymosaic":
+                assert {one.name for one in node.names} <= rooms, path
+            if isinstance(node, ast.Import):
+                assert "skymosaic" not in {one.name for one in node.names}, path
+
+
+def test_the_face_tells_the_version() -> None:
+    assert skymosaic.__version__ == versions.__version__ == versions.versions()["skymosaic"]
 
 
 def test_each_module_that_the_page_names_is_there() -> None:
