@@ -12,7 +12,12 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from skymosaic.archive.simulated.headers import flt_file
-from skymosaic.archive.simulated.pointing import Exposure, LinearWcs, PointingError, Simulation
+from skymosaic.archive.simulated.pointing import (
+    LinearWcs,
+    PlannedExposure,
+    PointingError,
+    Simulation,
+)
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzlepac_calls import process
@@ -91,7 +96,7 @@ def write_frames(
     names = []
     for index, frame in enumerate(frames):
         linear = linear_wcs(frame)
-        exposure = Exposure(
+        exposure = PlannedExposure(
             rootname=name_of(index),
             visit=name_of(index)[:6],
             number=index,

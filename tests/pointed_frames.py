@@ -11,7 +11,7 @@ from astropy.wcs import WCS
 
 from skymosaic.archive.simulated import headers as ir
 from skymosaic.archive.simulated.ccd import tables
-from skymosaic.archive.simulated.ccd.cameras import ACS_WFC, WFC3_UVIS, Camera, Chip
+from skymosaic.archive.simulated.ccd.cameras import ACS_WFC, WFC3_UVIS, Camera, CameraChip
 from skymosaic.archive.simulated.ccd.geometry import linear_wcs
 from skymosaic.archive.simulated.ccd.headers import chip_header
 from skymosaic.archive.simulated.pointing import Simulation, plan_exposure, visits_of
@@ -35,7 +35,7 @@ def _file(
 
 
 def _ccd(camera: Camera, instrument: str, detector: str) -> fits.HDUList:
-    chips = [Chip(camera, ver, (0, 0), camera.shape) for ver in (1, 2)]
+    chips = [CameraChip(camera, ver, (0, 0), camera.shape) for ver in (1, 2)]
     headers = [(chip_header(chip, linear_wcs(chip, CENTRE, 0.0)), chip.shape) for chip in chips]
     hdus = _file({"INSTRUME": instrument, "DETECTOR": detector}, headers)
     hdus.extend(tables.extensions((chips[0], chips[1])))

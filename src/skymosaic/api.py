@@ -24,7 +24,7 @@ from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.results import DrizzleResult
 from skymosaic.pipeline.sentences.absent import why_absent, why_no_method
 from skymosaic.pipeline.sentences.verified import verified
-from skymosaic.report.record import Missing
+from skymosaic.report.contents import Missing
 from skymosaic.results.reading import find_run, read_finished_steps
 from skymosaic.steps.step import Bench, Finished
 from skymosaic.store import Product

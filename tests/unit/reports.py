@@ -11,8 +11,8 @@ from skymosaic.evidence.evidence import Evidence
 from skymosaic.evidence.graph import OverlapGraph
 from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam
 from skymosaic.report.comparison import ComparisonInput
+from skymosaic.report.contents import Missing, RunRecord
 from skymosaic.report.parts import PARTS
-from skymosaic.report.record import Missing, RunRecord
 from skymosaic.report.sheet import sheet
 from skymosaic.sky.values import SkyValue
 

@@ -10,9 +10,9 @@ from astropy.table import Table
 
 from skymosaic.report.card import AdvisedMosaic
 from skymosaic.report.comparison import assemble, draw_figures, write_documents
+from skymosaic.report.contents import Report, RunRecord
 from skymosaic.report.invariants import check_invariants
 from skymosaic.report.parts import WITNESS
-from skymosaic.report.record import Report, RunRecord
 from skymosaic.report.verdict import card, facts
 from tests.unit.reports import (
     BARE,

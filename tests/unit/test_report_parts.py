@@ -11,11 +11,11 @@ import pytest
 from skymosaic.pipeline.tables import run_record
 from skymosaic.report import parts
 from skymosaic.report.comparison import assemble
+from skymosaic.report.contents import Report, RunRecord
 from skymosaic.report.documents import as_json, markdown
 from skymosaic.report.invariants import check_invariants
 from skymosaic.report.page import CONTENTS, html
 from skymosaic.report.parts import PARTS, Part
-from skymosaic.report.record import Report, RunRecord
 from skymosaic.report.sheets import sheets, write_sheets
 from skymosaic.results.reading import read_finished_steps
 from tests.unit.reports import data, record, table

@@ -17,10 +17,10 @@ from skymosaic.host import logs
 from skymosaic.host.shown import shown, shown_lines
 from skymosaic.journal import runlog
 from skymosaic.journal.runs import RunState, Status, TaskState
+from skymosaic.report.contents import Missing, Report, RunRecord
 from skymosaic.report.documents import markdown
 from skymosaic.report.page import template
 from skymosaic.report.parts import EXPOSURES
-from skymosaic.report.record import Missing, Report, RunRecord
 from skymosaic.report.view import cell
 from skymosaic.steps.progress import Event
 

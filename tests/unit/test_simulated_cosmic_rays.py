@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from skymosaic.archive.simulated.ccd.cameras import Chip, camera_of, chips_of
+from skymosaic.archive.simulated.ccd.cameras import CameraChip, camera_of, chips_of
 from skymosaic.archive.simulated.ccd.cosmic_rays import AFFECTED, cosmic_rays, hit_share
 from skymosaic.archive.simulated.names import CCDS
 from skymosaic.archive.simulated.pointing import Simulation
 
 
-def half_chip(simulation: Simulation) -> Chip:
+def half_chip(simulation: Simulation) -> CameraChip:
     """Return half of a chip, large enough for thousands of hits."""
-    return Chip(camera_of(simulation), 1, (0, 0), (1024, 4096))
+    return CameraChip(camera_of(simulation), 1, (0, 0), (1024, 4096))
 
 
 @pytest.mark.parametrize("instrument", CCDS)

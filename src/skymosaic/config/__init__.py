@@ -8,7 +8,7 @@ from skymosaic.config.loading import (
     resolved_yaml,
     shown_yaml,
 )
-from skymosaic.config.models import Align, Campaign, Drizzle, Gates, Identity, Store
+from skymosaic.config.models import Align, Campaign, Drizzle, Gates, Identity, StoreSection
 from skymosaic.config.sky import Sky
 from skymosaic.config.sources import (
     AnySource,
@@ -33,7 +33,7 @@ __all__ = [
     "SimulatedSource",
     "Sky",
     "Source",
-    "Store",
+    "StoreSection",
     "json_schema",
     "load_campaign",
     "load_campaign_text",

@@ -25,7 +25,7 @@ from skymosaic.config.document import (
     to_yaml,
 )
 from skymosaic.config.drizzlepac_parameters import Task, checked_value, known_parameters
-from skymosaic.config.models import TEXT_FIELDS, Campaign, Store
+from skymosaic.config.models import TEXT_FIELDS, Campaign, StoreSection
 from skymosaic.config.paths import absolute, resolve_paths
 from skymosaic.config.problems import from_pydantic, message, remove_secrets
 from skymosaic.errors import CampaignError
@@ -199,7 +199,7 @@ def _default_store(data: dict[str, Any]) -> None:
     if section is None:
         section = data["store"] = {}
     if isinstance(section, dict):
-        section.setdefault("uri", absolute(Store().uri, Path.cwd()))
+        section.setdefault("uri", absolute(StoreSection().uri, Path.cwd()))
 
 
 def _check_drizzlepac_parameters(data: dict[str, Any]) -> list[Problem]:

@@ -221,7 +221,7 @@ class Drizzle(OptionalSection):
         return ("witness",) * self.has_witness + ("engines",) * (self.sample is not None)
 
 
-class Store(OptionalSection):
+class StoreSection(OptionalSection):
     """Where the products live."""
 
     uri: StoreUri = Field(
@@ -295,7 +295,9 @@ class Campaign(Section):
     ] = Field(default_factory=Align, description="How the tiles are aligned; none: not at all.")
     sky: Sky = Field(default_factory=Sky, description="The sky methods to compare.")
     drizzle: Drizzle = Field(default_factory=Drizzle, description="How to drizzle.")
-    store: Store = Field(default_factory=Store, description="Where the products live.")
+    store: StoreSection = Field(
+        default_factory=StoreSection, description="Where the products live."
+    )
     compute: Compute = Field(
         default_factory=Compute, description="Which workers do the work, and where."
     )

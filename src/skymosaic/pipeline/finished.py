@@ -19,7 +19,7 @@ from skymosaic.pipeline.results import (
     RetrieveResult,
     WitnessResult,
 )
-from skymosaic.report.record import Missing
+from skymosaic.report.contents import Missing
 from skymosaic.steps.step import Finished, Place
 from skymosaic.store import Product
 

@@ -24,7 +24,7 @@ from skymosaic.pipeline.sentences.positions import positions_sheet
 from skymosaic.pipeline.sentences.static_masks import static_sheet
 from skymosaic.pipeline.sentences.verified import verified
 from skymosaic.report import parts
-from skymosaic.report.record import Missing, RunRecord
+from skymosaic.report.contents import Missing, RunRecord
 from skymosaic.report.sheet import Columns, sheet
 from skymosaic.sky.values import rate_unit
 from skymosaic.steps import execution

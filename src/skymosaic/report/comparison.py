@@ -19,6 +19,7 @@ from skymosaic.evidence.reduction import Floats
 from skymosaic.methods import column
 from skymosaic.report import figures, summary
 from skymosaic.report.card import Card
+from skymosaic.report.contents import Report, RunRecord
 from skymosaic.report.difference_images import difference
 from skymosaic.report.documents import as_json, markdown
 from skymosaic.report.footprint_files import write_footprints
@@ -28,7 +29,6 @@ from skymosaic.report.mdrizsky import Runs, mdrizsky_table, write_table
 from skymosaic.report.page import html, small_picture
 from skymosaic.report.parts import VECTORS
 from skymosaic.report.preview import blink, common_stretch, in_method_order, preview
-from skymosaic.report.record import Report, RunRecord
 from skymosaic.report.residual_figures import residual_matrices, residual_vectors
 from skymosaic.report.sheets import sheets, write_sheets
 from skymosaic.report.verdict import card

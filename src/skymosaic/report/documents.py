@@ -10,7 +10,7 @@ import numpy as np
 from skymosaic.host.shown import shown
 from skymosaic.methods import ascribed
 from skymosaic.report import parts
-from skymosaic.report.record import Report
+from skymosaic.report.contents import Report
 from skymosaic.report.sheets import as_plain, plain, sheets
 from skymosaic.report.verdict import advised_warnings, facts, verdict
 from skymosaic.report.view import TableView, sky_view, table_view, text_of

@@ -13,6 +13,7 @@ from skymosaic.host.counting import counted
 from skymosaic.host.shown import shown_lines
 from skymosaic.methods import ascribed
 from skymosaic.report import matrix, parts, scatter, skymap, vectors
+from skymosaic.report.contents import Report
 from skymosaic.report.embedding import as_item, bokeh_script
 from skymosaic.report.mdrizsky import DESCRIPTIONS, method_columns
 from skymosaic.report.pictures import (
@@ -23,7 +24,6 @@ from skymosaic.report.pictures import (
     mosaic_pictures,
     thumbnail,
 )
-from skymosaic.report.record import Report
 from skymosaic.report.sheets import sheets
 from skymosaic.report.verdict import advised_warnings, facts, verdict
 from skymosaic.report.view import sky_view, table_view, text_of, typeset

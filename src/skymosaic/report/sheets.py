@@ -11,10 +11,10 @@ from astropy.table import MaskedColumn, Table
 
 from skymosaic.methods import REFERENCES, column
 from skymosaic.report import parts
+from skymosaic.report.contents import Report
 from skymosaic.report.evidence_sheets import pair_sheet, quality_sheet, seam_sheet
 from skymosaic.report.mdrizsky import method_columns, quantity_of, skies
 from skymosaic.report.parts import Part
-from skymosaic.report.record import Report
 from skymosaic.report.sheet import Columns, sheet
 
 _INVARIANTS: Columns = {

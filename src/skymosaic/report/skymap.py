@@ -10,9 +10,9 @@ from bokeh.models import ColumnDataSource, HoverTool
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
+from skymosaic.report.contents import Report
 from skymosaic.report.embedding import new_sky_chart
 from skymosaic.report.figures import unwrapped
-from skymosaic.report.record import Report
 from skymosaic.report.styles import GROUP_COLOURS, GROUP_DASHES, GROUP_LINES
 
 MOST_LINKS = 3000

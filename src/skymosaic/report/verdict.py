@@ -10,8 +10,8 @@ from skymosaic.host.counting import counted
 from skymosaic.methods import FOOTNOTE, METHODS, OWN, ascribed
 from skymosaic.report import parts
 from skymosaic.report.card import AdvisedMosaic, Card, WorstPair
+from skymosaic.report.contents import Report
 from skymosaic.report.mdrizsky import method_columns
-from skymosaic.report.record import Report
 
 _NO_ADVICE = (
     "The overlaps of the exposures were not measured in this run, so there is no advice. The table "

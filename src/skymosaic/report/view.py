@@ -12,9 +12,9 @@ from astropy.table import Table
 
 from skymosaic.host.shown import shown
 from skymosaic.methods import ALL, ascribed, column
+from skymosaic.report.contents import Report
 from skymosaic.report.mdrizsky import EXPTIME, UNDETERMINED, header_columns, method_columns
 from skymosaic.report.parts import CHECKS
-from skymosaic.report.record import Report
 from skymosaic.report.sheets import differences, plain, reference_of
 
 _LABELS = {

@@ -36,7 +36,7 @@ from skymosaic.pipeline.results import (
     RetrieveResult,
     as_run,
 )
-from skymosaic.report.record import Missing
+from skymosaic.report.contents import Missing
 from skymosaic.results.housekeeping import find_place
 from skymosaic.results.program_page import STATES
 from skymosaic.steps.step import Finished, Place, finished, read_manifest

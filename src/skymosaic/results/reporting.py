@@ -16,10 +16,10 @@ from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.results import COMPARISON
 from skymosaic.pipeline.tables import run_record
 from skymosaic.report.comparison import assemble, draw_figures, write_documents
+from skymosaic.report.contents import Missing, Report
 from skymosaic.report.invariants import check_invariants, failures
 from skymosaic.report.mdrizsky import axis_label, format_table
 from skymosaic.report.parts import CHECKS
-from skymosaic.report.record import Missing, Report
 from skymosaic.results.reading import read_finished_steps
 from skymosaic.steps.step import Bench, Place
 

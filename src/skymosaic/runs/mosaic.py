@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Mosaic:
+class MosaicRun:
     """What one mosaic is made of, and where it lies."""
 
     campaign: Campaign
@@ -41,7 +41,7 @@ class Mosaic:
     """The steps that it shares with other groups; None: none."""
 
     @classmethod
-    def of(cls, campaign: Campaign, place: Place, source: Source, group: Group) -> Mosaic:
+    def of(cls, campaign: Campaign, place: Place, source: Source, group: Group) -> MosaicRun:
         """Return a mosaic of a campaign.
 
         Raises
@@ -131,13 +131,13 @@ def tell_changes(campaign: Campaign, place: Place, parcels: Sequence[Parcel]) ->
 
 
 def with_fields(
-    mosaics: Sequence[Mosaic | SkymosaicError], groups: Sequence[Group], program: Place
-) -> list[Mosaic | SkymosaicError]:
+    mosaics: Sequence[MosaicRun | SkymosaicError], groups: Sequence[Group], program: Place
+) -> list[MosaicRun | SkymosaicError]:
     """Return mosaics that know what they share with others.
 
     Parameters
     ----------
-    mosaics : sequence of Mosaic or SkymosaicError
+    mosaics : sequence of MosaicRun or SkymosaicError
         Of one that cannot be, why.
     groups : sequence of Group
         Theirs.
@@ -151,7 +151,7 @@ def with_fields(
     """
     by_name = {group.name: each for group, each in zip(groups, mosaics, strict=True)}
     graphs = {field: _graph_of(field, by_name, program) for field in fields_in(groups)}
-    found: list[Mosaic | SkymosaicError] = []
+    found: list[MosaicRun | SkymosaicError] = []
     for group, mosaic in zip(groups, mosaics, strict=True):
         if group.field is None or isinstance(mosaic, SkymosaicError):
             found.append(mosaic)
@@ -162,7 +162,7 @@ def with_fields(
 
 
 def _graph_of(
-    field: Field, mosaics: Mapping[str, Mosaic | SkymosaicError], program: Place
+    field: Field, mosaics: Mapping[str, MosaicRun | SkymosaicError], program: Place
 ) -> FieldGraph | SkymosaicError:
     members = []
     for name in field.groups:

@@ -30,7 +30,7 @@ from skymosaic.pipeline.sources import open_source
 from skymosaic.results.broken_off import report_broken_off, reported_if_broken_off
 from skymosaic.results.outcomes import Outcome, outcome_of, outcome_of_program
 from skymosaic.results.program_page import STATES, GroupState, table_of, write_index
-from skymosaic.runs.mosaic import Mosaic, tell_changes, with_fields
+from skymosaic.runs.mosaic import MosaicRun, tell_changes, with_fields
 from skymosaic.runs.supervision import Tell, locked, recorded, workers
 from skymosaic.steps import execution
 from skymosaic.steps.step import Finished, Place, as_record
@@ -107,7 +107,7 @@ def run(
                 both(expect, recorder.expect)(len(tasks_of_groups(campaign, groups)))
                 ended = _each(partial(_make, client), groups, mosaics, before)
         else:
-            _each(Mosaic.write, mosaics)
+            _each(MosaicRun.write, mosaics)
         if is_program:
             _write_states(share, place, groups, ended)
     return _outcome(is_program, place, ended, reused=not todo)
@@ -144,17 +144,17 @@ def _share(share: str | None, groups: list[Group], place: Place) -> tuple[list[G
 
 def _mosaic_or_error(
     campaign: Campaign, place: Place, source: Source, group: Group
-) -> Mosaic | SkymosaicError:
+) -> MosaicRun | SkymosaicError:
     """Return a mosaic; of a group that cannot be, why: the others are made all the same."""
     try:
-        return Mosaic.of(campaign, place, source, group)
+        return MosaicRun.of(campaign, place, source, group)
     except SkymosaicError as error:
         if not group.name:
             raise
         return error
 
 
-def _look_up(mosaic: Mosaic | SkymosaicError) -> Finished[ComparisonResult] | None:
+def _look_up(mosaic: MosaicRun | SkymosaicError) -> Finished[ComparisonResult] | None:
     """Return the comparison of a mosaic that is finished; a group's errors are met later."""
     if isinstance(mosaic, SkymosaicError):
         return None
@@ -169,7 +169,7 @@ def _look_up(mosaic: Mosaic | SkymosaicError) -> Finished[ComparisonResult] | No
 def _make(
     client: Client,
     group: Group,
-    mosaic: Mosaic | SkymosaicError,
+    mosaic: MosaicRun | SkymosaicError,
     before: Finished[ComparisonResult] | None,
 ) -> Ended:
     """Make a mosaic that is not finished; a group that fails does not stop the others."""

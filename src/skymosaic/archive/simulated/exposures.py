@@ -27,7 +27,7 @@ from skymosaic.archive.simulated.headers import (
     scene_file,
 )
 from skymosaic.archive.simulated.names import IR_FILTER
-from skymosaic.archive.simulated.pointing import Exposure, Simulation, plan_exposure
+from skymosaic.archive.simulated.pointing import PlannedExposure, Simulation, plan_exposure
 from skymosaic.archive.simulated.scene import render
 from skymosaic.archive.simulated.scenes import ghost
 from skymosaic.hst import facts
@@ -92,7 +92,9 @@ def simulate_visit(simulation: Simulation, visit: str, folder: Path) -> list[Pat
     return paths
 
 
-def _simulate_exposure(simulation: Simulation, exposure: Exposure, folder: Path) -> list[Path]:
+def _simulate_exposure(
+    simulation: Simulation, exposure: PlannedExposure, folder: Path
+) -> list[Path]:
     scene = render(simulation, distorted_wcs(exposure.true_wcs), reference_scale())
     light = scene + exposure.sky
     if simulation.scene == "saturated":
@@ -107,7 +109,7 @@ def _simulate_exposure(simulation: Simulation, exposure: Exposure, folder: Path)
     return [flt, truth, image]
 
 
-def _truth(simulation: Simulation, exposure: Exposure) -> dict[str, Any]:
+def _truth(simulation: Simulation, exposure: PlannedExposure) -> dict[str, Any]:
     return {
         "rootname": exposure.rootname,
         "association": association_name(exposure.visit),

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 
 from skymosaic.archive.simulated.filters import FILTERS
 from skymosaic.archive.simulated.names import IR_FILTER, FilterName
-from skymosaic.archive.simulated.pointing import DETECTOR_SIZE, Exposure, LinearWcs, Simulation
+from skymosaic.archive.simulated.pointing import (
+    DETECTOR_SIZE,
+    LinearWcs,
+    PlannedExposure,
+    Simulation,
+)
 
 _REFERENCE_BORDER = 5  # reference pixels around the light-sensitive ones, trimmed by calwf3
 _READS = 9
@@ -59,7 +64,7 @@ def set_linear(header: fits.Header, wcs: LinearWcs, alternate: str = "") -> None
             header[f"CD{axis}_{other}{alternate}"] = wcs.cd[axis - 1][other - 1]
 
 
-def primary_header(simulation: Simulation, exposure: Exposure) -> fits.Header:
+def primary_header(simulation: Simulation, exposure: PlannedExposure) -> fits.Header:
     """Return the primary header of an exposure."""
     header = _template("primary")
     start = _FIRST_EXPOSURE + timedelta(days=_CADENCE * exposure.number)
@@ -104,7 +109,7 @@ def _filter_keywords(name: FilterName) -> dict[str, str | float]:
     }
 
 
-def science_header(simulation: Simulation, exposure: Exposure) -> fits.Header:
+def science_header(simulation: Simulation, exposure: PlannedExposure) -> fits.Header:
     """Return the SCI header: the WCS with its pointing error, and a stale MDRIZSKY."""
     header = _template("sci")
     wcs = exposure.header_wcs
@@ -127,7 +132,7 @@ def science_header(simulation: Simulation, exposure: Exposure) -> fits.Header:
     return header
 
 
-def _common_keywords(simulation: Simulation, exposure: Exposure) -> dict[str, object]:
+def _common_keywords(simulation: Simulation, exposure: PlannedExposure) -> dict[str, object]:
     return {
         "ROOTNAME": exposure.rootname,
         "EXPNAME": exposure.rootname,
@@ -156,7 +161,7 @@ def good_pixel_statistics(
 
 def flt_file(
     simulation: Simulation,
-    exposure: Exposure,
+    exposure: PlannedExposure,
     science: NDArray[np.float32],
     error: NDArray[np.float32],
     flags: NDArray[np.int16],
@@ -199,7 +204,7 @@ def flt_file(
     return fits.HDUList(hdus)
 
 
-def scene_file(exposure: Exposure, scene: NDArray[np.float32]) -> fits.HDUList:
+def scene_file(exposure: PlannedExposure, scene: NDArray[np.float32]) -> fits.HDUList:
     """Return the scene of an exposure, with its true WCS, as a FITS file of one image."""
     header = distorted_wcs(exposure.true_wcs).to_header(relax=True)
     header["ROOTNAME"] = exposure.rootname

@@ -221,7 +221,7 @@ class PointingError:
 
 
 @dataclass(frozen=True)
-class Exposure:
+class PlannedExposure:
     """One exposure of the plan, with its true WCS and the one its header gets."""
 
     rootname: str
@@ -386,7 +386,7 @@ def _number(simulation: Simulation, tile: str, dither: int) -> int:
     return (turn * len(tiles) + tiles.index(tile)) * MAXIMUM_DITHERS + dither
 
 
-def plan_exposure(simulation: Simulation, visit: str, dither: int) -> Exposure:
+def plan_exposure(simulation: Simulation, visit: str, dither: int) -> PlannedExposure:
     """Return one exposure of a visit, ``dither`` counted from 0."""
     tile = tile_of(visit)
     rows = _rows(tile)
@@ -404,7 +404,7 @@ def plan_exposure(simulation: Simulation, visit: str, dither: int) -> Exposure:
     )
     middle = np.mean([place_of(simulation, tile, k) for k in range(len(rows))], axis=0)
     error = pointing_error(simulation, visit)
-    return Exposure(
+    return PlannedExposure(
         rootname=rootnames_of(simulation, visit)[dither],
         visit=visit,
         number=_number(simulation, tile, dither),

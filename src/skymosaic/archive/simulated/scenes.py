@@ -9,7 +9,7 @@ from skymosaic.archive.simulated.filters import tile_of
 from skymosaic.archive.simulated.plane import FloatArray, deproject, project
 from skymosaic.archive.simulated.pointing import (
     REFERENCE_TILE,
-    Exposure,
+    PlannedExposure,
     Simulation,
     field_center,
     generator,
@@ -88,7 +88,7 @@ def saturated_star(simulation: Simulation) -> tuple[FloatArray, FloatArray, Floa
     return np.array([ra]), np.array([dec]), np.array([_STAR])
 
 
-def ghost(simulation: Simulation, exposure: Exposure, wcs: WCS) -> FloatArray:
+def ghost(simulation: Simulation, exposure: PlannedExposure, wcs: WCS) -> FloatArray:
     """Return the star's ghost, a reflection that the exposures of one tile alone have.
 
     Returns

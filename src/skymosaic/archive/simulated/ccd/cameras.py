@@ -82,7 +82,7 @@ def camera_of(simulation: Simulation) -> Camera:
 
 
 @dataclass(frozen=True)
-class Chip:
+class CameraChip:
     """A chip, and the part of it that is read."""
 
     camera: Camera
@@ -105,14 +105,18 @@ class Chip:
         return (noise[0], noise[1]) if self.number == 1 else (noise[2], noise[3])
 
 
-def chips_of(simulation: Simulation) -> tuple[Chip, Chip]:
+def chips_of(simulation: Simulation) -> tuple[CameraChip, CameraChip]:
     """Return both chips in the order of the file; small frames keep what lies at the gap."""
     camera = camera_of(simulation)
     rows, columns = camera.shape
     if simulation.size == "full":
-        return Chip(camera, 1, (0, 0), camera.shape), Chip(camera, 2, (0, 0), camera.shape)
+        return CameraChip(camera, 1, (0, 0), camera.shape), CameraChip(
+            camera, 2, (0, 0), camera.shape
+        )
     left = (columns - SMALL[1]) // 2
-    return Chip(camera, 1, (left, rows - SMALL[0]), SMALL), Chip(camera, 2, (left, 0), SMALL)
+    return CameraChip(camera, 1, (left, rows - SMALL[0]), SMALL), CameraChip(
+        camera, 2, (left, 0), SMALL
+    )
 
 
 def shrink_of(simulation: Simulation) -> float:

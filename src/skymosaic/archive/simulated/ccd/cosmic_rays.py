@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from skymosaic.archive.simulated.ccd.cameras import Chip
+from skymosaic.archive.simulated.ccd.cameras import CameraChip
 from skymosaic.archive.simulated.plane import FloatArray
 from skymosaic.archive.simulated.pointing import Simulation, generator
 from skymosaic.archive.simulated.scene import gaussian_share
@@ -30,14 +30,14 @@ _REACH = np.arange(-2, 3)  # pixels about a point to which its charge spreads
 _STEP = 0.5  # pixels along a track
 
 
-def hit_share(simulation: Simulation, rootname: str, chip: Chip) -> float:
+def hit_share(simulation: Simulation, rootname: str, chip: CameraChip) -> float:
     """Return the share of pixels that are affected in 1000 s of an exposure: it varies in orbit."""
     random = generator(simulation.seed, rootname, "cosmic rays")
     return float(random.uniform(*chip.camera.hit_share))
 
 
 def cosmic_rays(
-    simulation: Simulation, rootname: str, chip: Chip, seconds: float
+    simulation: Simulation, rootname: str, chip: CameraChip, seconds: float
 ) -> NDArray[np.float32]:
     """Return the electrons that cosmic rays add.
 
@@ -47,7 +47,7 @@ def cosmic_rays(
         Its seed, and whether there are cosmic rays.
     rootname : str
         The hits depend on the seed, this name and the chip only.
-    chip : Chip
+    chip : CameraChip
         The part that is read.
     seconds : float
         From the start of the exposure to its readout.

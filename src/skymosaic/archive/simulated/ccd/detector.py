@@ -7,7 +7,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from skymosaic.archive.simulated.ccd.cameras import Chip
+from skymosaic.archive.simulated.ccd.cameras import CameraChip
 from skymosaic.archive.simulated.plane import FloatArray
 from skymosaic.archive.simulated.pointing import Simulation, generator
 
@@ -54,7 +54,7 @@ def _defects(seed: int, camera: str, number: int, shape: tuple[int, int]) -> _De
 _Defects = tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]
 
 
-def bad_pixels(simulation: Simulation, chip: Chip) -> _Defects:
+def bad_pixels(simulation: Simulation, chip: CameraChip) -> _Defects:
     """Return DQ flags, excess of dark current (e-/s) and of bad columns (e-) of what is read."""
     whole = _defects(simulation.seed, chip.camera.name, chip.number, chip.camera.shape)
     rows = slice(chip.corner[1], chip.corner[1] + chip.shape[0])
@@ -63,7 +63,7 @@ def bad_pixels(simulation: Simulation, chip: Chip) -> _Defects:
     return flags[rows, columns].copy(), dark[rows, columns], excess[rows, columns]
 
 
-def read_noise(chip: Chip) -> FloatArray:
+def read_noise(chip: CameraChip) -> FloatArray:
     """Return the read noise of each column that is read, e-: two amplifiers share a chip's rows."""
     columns = np.arange(chip.shape[1]) + chip.corner[0]
     left, right = chip.read_noise
@@ -73,7 +73,7 @@ def read_noise(chip: Chip) -> FloatArray:
 def expose(
     simulation: Simulation,
     rootname: str,
-    chip: Chip,
+    chip: CameraChip,
     light: FloatArray,
     hits: NDArray[np.float32],
     exptime: float,
@@ -86,7 +86,7 @@ def expose(
         Its seed.
     rootname : str
         The noise depends on the seed, this name and the chip only.
-    chip : Chip
+    chip : CameraChip
         The part that is read.
     light : array, shape of the chip
         Scene and sky, e-/s.
@@ -122,6 +122,6 @@ def expose(
     return science.astype(np.float32), error.astype(np.float32), flags
 
 
-def mean_dark(chip: Chip, exptime: float) -> float:
+def mean_dark(chip: CameraChip, exptime: float) -> float:
     """Return MEANDARK: the dark current that was subtracted, e-."""
     return chip.camera.dark * (exptime + READ_TIME)

@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from skymosaic.archive.simulated.ccd.cosmic_rays import cosmic_rays
 from skymosaic.archive.simulated.ccd.detector import READ_TIME, expose
-from skymosaic.archive.simulated.ccd.headers import ChipPixels, distorted_wcs, flc_file, image_file
+from skymosaic.archive.simulated.ccd.headers import ChipPlanes, distorted_wcs, flc_file, image_file
 from skymosaic.archive.simulated.ccd.pointing import CcdExposure, plan_exposure
 from skymosaic.archive.simulated.ccd.scene import ghost, render
 from skymosaic.archive.simulated.headers import association_name
@@ -35,7 +35,7 @@ def simulate_exposure(simulation: Simulation, visit: str, dither: int, folder: P
         light = scene + view.sky + ghost(simulation, visit, view, wcs)
         hits = cosmic_rays(simulation, exposure.rootname, view.chip, exposure.exptime + READ_TIME)
         planes = expose(simulation, exposure.rootname, view.chip, light, hits, exposure.exptime)
-        pixels.append(ChipPixels(*planes))
+        pixels.append(ChipPlanes(*planes))
         scenes.append(scene)
         all_hits.append(hits)
     files: dict[str, fits.HDUList] = {

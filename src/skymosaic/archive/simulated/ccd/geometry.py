@@ -7,7 +7,7 @@ import functools
 import numpy as np
 from astropy.io import fits
 
-from skymosaic.archive.simulated.ccd.cameras import Camera, Chip
+from skymosaic.archive.simulated.ccd.cameras import Camera, CameraChip
 from skymosaic.archive.simulated.headers import read_template
 from skymosaic.archive.simulated.plane import FloatArray, deproject, project
 from skymosaic.archive.simulated.pointing import LinearWcs
@@ -20,12 +20,12 @@ def _chip_text(camera: str, number: int) -> str:
     return read_template(f"{_FOLDER}/{camera}_chip{number}.hdr")
 
 
-def distortion(chip: Chip) -> fits.Header:
+def distortion(chip: CameraChip) -> fits.Header:
     """Return the published coefficients of a chip: SIP, OCX10 ..., IDCSCALE, IDCXREF ..."""
     return fits.Header.fromstring(_chip_text(chip.camera.name, chip.number), sep="\n")
 
 
-def reference_scale(chip: Chip) -> float:
+def reference_scale(chip: CameraChip) -> float:
     """Return IDCSCALE, the scale of undistorted pixels, in arcsec."""
     return float(distortion(chip)["IDCSCALE"])
 
@@ -39,12 +39,12 @@ def axes(orientation: float) -> FloatArray:
     return np.array([[-cos, sin], [sin, cos]])
 
 
-def linear_wcs(chip: Chip, center: tuple[float, float], orientation: float) -> LinearWcs:
+def linear_wcs(chip: CameraChip, center: tuple[float, float], orientation: float) -> LinearWcs:
     """Return the linear part of a chip's WCS.
 
     Parameters
     ----------
-    chip : Chip
+    chip : CameraChip
         A chip, and the part of it that is read.
     center : (float, float)
         Right ascension and declination of the middle between the chips' reference points, degrees.
@@ -90,5 +90,5 @@ def _convergence(
 
 def width(camera: Camera) -> float:
     """Return the length of the camera's x axis on the sky, arcsec."""
-    header = distortion(Chip(camera, 1, (0, 0), camera.shape))
+    header = distortion(CameraChip(camera, 1, (0, 0), camera.shape))
     return float(np.hypot(header["OCX11"], header["OCY11"])) * camera.shape[1]

@@ -11,7 +11,7 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from skymosaic.archive.simulated.ccd import tables
-from skymosaic.archive.simulated.ccd.cameras import Chip, camera_of
+from skymosaic.archive.simulated.ccd.cameras import CameraChip, camera_of
 from skymosaic.archive.simulated.ccd.detector import READ_TIME, mean_dark
 from skymosaic.archive.simulated.ccd.geometry import distortion
 from skymosaic.archive.simulated.ccd.pointing import CcdExposure, ChipView
@@ -31,7 +31,7 @@ _TABLES = {"acs_wfc": "jref$simulated", "wfc3_uvis": "iref$simulated"}
 
 
 @dataclass(frozen=True)
-class ChipPixels:
+class ChipPlanes:
     """The pixels of one chip, each array of its shape."""
 
     science: NDArray[np.float32]
@@ -46,7 +46,7 @@ def _template(path: str) -> fits.Header:
     return fits.Header.fromstring(read_template(f"ccd/data/{path}.hdr"), sep="\n")
 
 
-def chip_header(chip: Chip, wcs: LinearWcs) -> fits.Header:
+def chip_header(chip: CameraChip, wcs: LinearWcs) -> fits.Header:
     """Return the SCI header of a chip with a WCS and all of its distortion."""
     header = _template("sci")
     name = f"IDC_{_OF_REFERENCE_FILES[chip.camera.name]}"
@@ -74,7 +74,7 @@ def chip_header(chip: Chip, wcs: LinearWcs) -> fits.Header:
     return header
 
 
-def distorted_wcs(chip: Chip, linear: LinearWcs) -> WCS:
+def distorted_wcs(chip: CameraChip, linear: LinearWcs) -> WCS:
     """Return the WCS of a chip with SIP, D2IM and NPOL."""
     units = fits.HDUList([fits.PrimaryHDU(), *tables.extensions((chip,))])
     return WCS(chip_header(chip, linear), units)
@@ -125,7 +125,7 @@ def _common_keywords(exposure: CcdExposure) -> dict[str, object]:
     }
 
 
-def _extensions(exposure: CcdExposure, view: ChipView, pixels: ChipPixels) -> list[fits.ImageHDU]:
+def _extensions(exposure: CcdExposure, view: ChipView, pixels: ChipPlanes) -> list[fits.ImageHDU]:
     version = view.chip.extver
     header = chip_header(view.chip, view.header_wcs)
     statistics = good_pixel_statistics(pixels.science, pixels.error, pixels.flags)
@@ -149,7 +149,7 @@ def _extensions(exposure: CcdExposure, view: ChipView, pixels: ChipPixels) -> li
 
 
 def flc_file(
-    simulation: Simulation, exposure: CcdExposure, pixels: tuple[ChipPixels, ...]
+    simulation: Simulation, exposure: CcdExposure, pixels: tuple[ChipPlanes, ...]
 ) -> fits.HDUList:
     """Return the FLC of an exposure: SCI, ERR and DQ of both chips, D2IMARR and WCSDVARR.
 
@@ -157,7 +157,7 @@ def flc_file(
     ----------
     simulation, exposure
         For the headers.
-    pixels : tuple of ChipPixels
+    pixels : tuple of ChipPlanes
         Of the chips, in the order of the file.
     """
     units = [fits.PrimaryHDU(header=primary_header(simulation, exposure))]

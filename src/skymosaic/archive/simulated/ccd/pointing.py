@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skymosaic.archive.simulated.ccd.cameras import Chip, camera_of, chips_of, shrink_of
+from skymosaic.archive.simulated.ccd.cameras import CameraChip, camera_of, chips_of, shrink_of
 from skymosaic.archive.simulated.ccd.geometry import axes, linear_wcs, width
 from skymosaic.archive.simulated.names import MAXIMUM_DITHERS
 from skymosaic.archive.simulated.plane import FloatArray, deproject, project
@@ -40,7 +40,7 @@ _LEFT_OVER = 0.05  # of the mean: what is left at most where the sky had been su
 class ChipView:
     """What one chip of an exposure sees."""
 
-    chip: Chip
+    chip: CameraChip
     sky: float
     """e-/s a pixel."""
     true_wcs: LinearWcs

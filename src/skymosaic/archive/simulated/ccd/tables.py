@@ -14,7 +14,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from skymosaic.archive.simulated.ccd.cameras import Chip
+from skymosaic.archive.simulated.ccd.cameras import CameraChip
 from skymosaic.archive.simulated.pointing import generator
 
 _STEP = 64  # pixels between two values
@@ -46,12 +46,12 @@ def _values(camera: str, kind: str, chip: int, axis: int) -> NDArray[np.float32]
     return values.astype(np.float32)
 
 
-def _version(chip: Chip, axis: int) -> int:
+def _version(chip: CameraChip, axis: int) -> int:
     """Return EXTVER of a table: 1 and 2 are those of SCI,1, 3 and 4 those of SCI,2."""
     return 2 * (chip.extver - 1) + axis
 
 
-def add_keywords(header: fits.Header, chip: Chip) -> None:
+def add_keywords(header: fits.Header, chip: CameraChip) -> None:
     """Add to the header of a chip what refers to its tables."""
     for name, kind, parameters, largest, comment in _KINDS:
         for axis in (1, 2):
@@ -67,7 +67,7 @@ def add_keywords(header: fits.Header, chip: Chip) -> None:
                 header[f"{parameters}{axis}.{field}"] = value
 
 
-def extensions(chips: tuple[Chip, ...]) -> list[fits.ImageHDU]:
+def extensions(chips: tuple[CameraChip, ...]) -> list[fits.ImageHDU]:
     """Return the tables of all chips, D2IMARR first.
 
     A chip of which a part is read refers to the whole table: its CRVAL is moved as the pixels are.
