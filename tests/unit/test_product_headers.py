@@ -69,9 +69,9 @@ def test_fitscheck_finds_nothing_and_astropy_sees_all(tmp_path: Path, seed: int)
         assert header.count("S_REGION") == 1
         assert header["S_REGION"] == outline_of(path).s_region()
         assert header["D001OUDA"].endswith("/with/more.fits")
-        told = " ".join(header["HISTORY"])
-        assert told.startswith("written by AstroDrizzle one paragraph")
-        assert " ".join(told.split()).endswith(LONG.strip())
+        history = " ".join(header["HISTORY"])
+        assert history.startswith("written by AstroDrizzle one paragraph")
+        assert " ".join(history.split()).endswith(LONG.strip())
         assert all("DATASUM" in hdu.header for hdu in hdus)
 
 

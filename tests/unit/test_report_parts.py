@@ -76,14 +76,14 @@ def test_a_part_takes_one_entry(
 ) -> None:
     tides = Part("tides", "Tides of the sky", section, "Tides of", "method")
     monkeypatch.setattr(parts, "PARTS", (*PARTS, tides))
-    made = report(replace(record(), tables={tides: plain_table("What the tides <do>")}))
-    assert "## Tides of the sky\n\nWhat the tides <do>." in markdown(made)
-    assert json.loads(as_json(made))["tables"]["tides"]["rows"] == [["match"]]
-    page = html(made, {})
+    with_tides = report(replace(record(), tables={tides: plain_table("What the tides <do>")}))
+    assert "## Tides of the sky\n\nWhat the tides <do>." in markdown(with_tides)
+    assert json.loads(as_json(with_tides))["tables"]["tides"]["rows"] == [["match"]]
+    page = html(with_tides, {})
     of_it = page.split(f'<h2 id="{section}">')[1].split("</section>")[0]
     assert "<summary>Tides of 1 method</summary>" in of_it
     assert "What the tides &lt;do&gt; (file tides.ecsv)" in of_it
-    written = write_sheets(sheets(made), tmp_path)
+    written = write_sheets(sheets(with_tides), tmp_path)
     assert tmp_path / "tides.ecsv" in written
 
 

@@ -50,7 +50,7 @@ class FieldGraph:
     def __init__(self, field: Field, members: Sequence[Member], program: Place) -> None:
         self.field, self._program = field, program
         self._members = {member.name: member for member in members}
-        self._made: dict[tuple[type, str, str], Any] = {}
+        self._shared: dict[tuple[type, str, str], Any] = {}
         self._lock = RLock()
 
     def begin(self, calls: Calls, name: str, at: At) -> FirstTasks:
@@ -100,12 +100,12 @@ class FieldGraph:
         """Return what was made before, unless it has failed: then who needs it tries again."""
         key = (type(calls), what, name)
         with self._lock:
-            if key not in self._made or has_failed(_futures_of(self._made[key])):
-                self._made[key] = make()
-            return self._made[key]
+            if key not in self._shared or has_failed(_futures_of(self._shared[key])):
+                self._shared[key] = make()
+            return self._shared[key]
 
 
-def _futures_of(made: Any) -> list[Any]:
-    if isinstance(made, FirstTasks):
-        return [*made.retrieved, made.inspected, made.aligned]
-    return [made]
+def _futures_of(result: Any) -> list[Any]:
+    if isinstance(result, FirstTasks):
+        return [*result.retrieved, result.inspected, result.aligned]
+    return [result]

@@ -100,9 +100,9 @@ def result_of(future: Any) -> Any:
         return future.result()
 
 
-def has_failed(made: Sequence[Any]) -> bool:
+def has_failed(calls: Sequence[Any]) -> bool:
     """Tell whether any of what calls gave is a task that has failed, or was lost."""
-    return any(getattr(each, "status", "") in ("error", "cancelled", "lost") for each in made)
+    return any(getattr(each, "status", "") in ("error", "cancelled", "lost") for each in calls)
 
 
 def most_on_a_host(client: Client) -> int:

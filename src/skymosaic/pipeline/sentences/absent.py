@@ -108,7 +108,7 @@ _TURNED_OFF: Mapping[str, Callable[[FinishedSteps], str]] = {
     parts.WEIGHTS.name: _weights,
 }
 """By table: what in the campaign file is the reason that it is not there; empty where nothing."""
-_MADE_BY = {
+_STEPS_OF = {
     **{part.name: ALIGN for part in (parts.ALIGNMENT, parts.GATES, parts.VECTORS)},
     parts.POSITIONS.name: POSITIONS,
     parts.WITNESS.name: WITNESS,
@@ -120,7 +120,7 @@ _MADE_BY = {
 
 
 def _not_finished(found: FinishedSteps, part: str) -> str:
-    return _missing(found, _MADE_BY[part].task().title) if part in _MADE_BY else ""
+    return _missing(found, _STEPS_OF[part].task().title) if part in _STEPS_OF else ""
 
 
 def _missing(found: FinishedSteps, title: str) -> str:
