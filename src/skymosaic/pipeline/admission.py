@@ -27,6 +27,7 @@ from skymosaic.hst.imagers import (
     onepass_imagers,
 )
 from skymosaic.hst.usable import Allowed, no_image_through
+from skymosaic.pipeline.given_grid import SEE_ONE_DISK, reference_of
 from skymosaic.pipeline.inspection import Rules
 
 
@@ -71,7 +72,7 @@ def require_possible(campaign: Campaign) -> None:
     DrizzleError
         It names the parameter that the engine, or the checks, cannot do.
     InputError
-        It names an imager or filter.
+        It names an imager or filter, or an image whose grid the engines cannot make.
     """
     if campaign.compute.share is not None and campaign.groups is None:
         raise CampaignError(
@@ -86,6 +87,8 @@ def require_possible(campaign: Campaign) -> None:
         simulations_of(campaign.source)
     require_admissible(campaign)
     Request.of(campaign).require_possible()  # what is decided later `plan` asks again
+    if campaign.compute.backend in SEE_ONE_DISK:
+        reference_of(campaign)
 
 
 def require_groups_possible(campaign: Campaign) -> None:
@@ -126,7 +129,7 @@ def _differing(given: Mapping[str, Any], usual: Mapping[str, Any], above: str) -
 
 def _require_files(campaign: Campaign) -> None:
     """Refuse files that the parameters name and that are not there, where all see one disk."""
-    if campaign.compute.backend not in ("local", "slurm", "mpi"):
+    if campaign.compute.backend not in SEE_ONE_DISK:
         return
     aligned = campaign.align.tweakreg if campaign.align.method != "none" else {}
     given = Request.of(campaign).given

@@ -16,6 +16,8 @@ from skymosaic.pipeline.results import PLAN
 from skymosaic.steps.step import Place, finished
 from skymosaic.store import open_store
 
+SEE_ONE_DISK = ("local", "slurm", "mpi")
+"""Back ends whose workers see the same files as who starts them."""
 _GROUP_PARTS = 4  # of the name of a program's group: PROGRAM/PROPOSAL/TARGET/FILTER
 
 

@@ -13,12 +13,11 @@ from astropy.table import Table
 from skymosaic.align.align import UNITS, Alignment
 from skymosaic.align.tweakreg import DEFAULTS
 from skymosaic.config import resolved_yaml
-from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.request import Request
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.inspection import inspection_table
-from skymosaic.pipeline.results import EnginesResult, Planned, WitnessResult
+from skymosaic.pipeline.results import EnginesResult, Planned, PlanResult, WitnessResult
 from skymosaic.pipeline.sentences.masks import hit_sheet
 from skymosaic.pipeline.sentences.positions import positions_sheet
 from skymosaic.pipeline.sentences.static_masks import static_sheet
@@ -151,7 +150,7 @@ def run_record(
         verified=verified(found),
         engine=found.campaign.drizzle.engine,
         aligned=found.campaign.align.method != "none",
-        output_grid={} if found.planned is None else _grid(found.planned.result.grid),
+        output_grid={} if found.planned is None else _grid(found.planned.result),
         transfers=_transfers(found.steps),
         versions=versions(),
         dashboard=execution.dashboard(),
@@ -283,8 +282,10 @@ def _of_methods(
     return sheet(title, _with_units(columns, unit), rows)
 
 
-def _grid(grid: Grid) -> Mapping[str, float]:
+def _grid(planned: PlanResult) -> Mapping[str, object]:
+    grid = planned.grid
     return {
+        **({} if planned.grid_from is None else {"like": planned.grid_from}),
         "columns": grid.shape[0],
         "rows": grid.shape[1],
         "scale (arcsec)": grid.scale,
@@ -301,7 +302,10 @@ def _parameters(found: FinishedSteps) -> dict[str, Mapping[str, Any]]:
     campaign = found.campaign
     planned = found.planned
     chosen = Request.of(campaign).given if planned is None else planned.result.order.parameters
-    parameters: dict[str, Mapping[str, Any]] = {"AstroDrizzle": dict(chosen)}
+    # A grid of the user's own tells the pixels; of the others final_rot and final_scale do.
+    own = planned is not None and Request.of(campaign).grid.is_given
+    grid = planned.result.grid.final_parameters() if planned is not None and own else {}
+    parameters: dict[str, Mapping[str, Any]] = {"AstroDrizzle": {**chosen, **grid}}
     if campaign.align.method != "none":
         alignment = None if found.aligned is None else found.aligned.result.alignment
         finding = None if alignment is None else alignment.finding

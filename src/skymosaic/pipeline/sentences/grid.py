@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from skymosaic.drizzle.request import Request
+from skymosaic.errors import CampaignError
 from skymosaic.hst.usable import left_out
-from skymosaic.pipeline.given_grid import reference_of
+from skymosaic.pipeline.given_grid import SEE_ONE_DISK, reference_of
 
 if TYPE_CHECKING:
     from skymosaic.config import Campaign
@@ -33,7 +34,13 @@ def grid_lines(campaign: Campaign) -> list[str]:
     CampaignError, InputError, StoreError
         As `given_grid.reference_of`.
     """
-    requested, reference = Request.of(campaign).grid, reference_of(campaign)
+    requested, reference = Request.of(campaign).grid, None
+    try:
+        reference = reference_of(campaign)
+    except CampaignError:
+        if campaign.compute.backend in SEE_ONE_DISK:
+            raise
+        return [f"grid: like {requested.like}, which this host does not see; the workers read it"]
     if not requested.is_given:
         return [
             "grid: auto, the smallest that holds all exposures; plan computes it once they are "
