@@ -56,26 +56,36 @@ def name_of(index: int) -> str:
     return f"ibxl{index:02d}aaq"
 
 
-def linear_wcs(frame: Frame, shift: tuple[float, float] = (0.0, 0.0)) -> LinearWcs:
+def linear_wcs(
+    frame: Frame,
+    shift: tuple[float, float] = (0.0, 0.0),
+    centre: tuple[float, float] = CENTRE,
+) -> LinearWcs:
     cos, sin = np.cos(np.radians(frame.roll)), np.sin(np.radians(frame.roll))
     cd = np.array([[-cos, sin], [sin, cos]]) * SCALE / 3600.0
     middle = (frame.pixels + 1) / 2.0
     return LinearWcs(
         crval=(
-            CENTRE[0] + frame.dx * SCALE / 3600.0 / np.cos(np.radians(CENTRE[1])),
-            CENTRE[1] + frame.dy * SCALE / 3600.0,
+            (centre[0] + frame.dx * SCALE / 3600.0 / np.cos(np.radians(centre[1]))) % 360,
+            centre[1] + frame.dy * SCALE / 3600.0,
         ),
         crpix=(middle + shift[0], middle + shift[1]),
         cd=((cd[0, 0], cd[0, 1]), (cd[1, 0], cd[1, 1])),
     )
 
 
-def scene(wcs: WCS, shape: tuple[int, int], stars: int = 40) -> np.ndarray:
+def scene(
+    wcs: WCS,
+    shape: tuple[int, int],
+    stars: int = 40,
+    centre: tuple[float, float] = CENTRE,
+) -> np.ndarray:
     """Return light that depends on the place on the sky alone: a slope, and stars."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     ra, dec = wcs.all_pix2world(x, y, 0)
-    east = (ra - CENTRE[0]) * np.cos(np.radians(CENTRE[1])) * 3600.0 / SCALE
-    north = (dec - CENTRE[1]) * 3600.0 / SCALE
+    apart = (ra - centre[0] + 180) % 360 - 180
+    east = apart * np.cos(np.radians(centre[1])) * 3600.0 / SCALE
+    north = (dec - centre[1]) * 3600.0 / SCALE
     light = 2e-4 * east + 1e-4 * north
     random = np.random.default_rng(5)
     for x0, y0, flux in zip(
@@ -89,13 +99,17 @@ def scene(wcs: WCS, shape: tuple[int, int], stars: int = 40) -> np.ndarray:
 
 
 def write_frames(
-    folder: Path, frames: Sequence[Frame], seed: int = 1, stars: int = 40
+    folder: Path,
+    frames: Sequence[Frame],
+    seed: int = 1,
+    stars: int = 40,
+    centre: tuple[float, float] = CENTRE,
 ) -> list[str]:
     """Write WFC3/IR exposures with distortion, noise and bad pixels; return their names."""
     simulation = Simulation(size="small")
     names = []
     for index, frame in enumerate(frames):
-        linear = linear_wcs(frame)
+        linear = linear_wcs(frame, centre=centre)
         exposure = PlannedExposure(
             rootname=name_of(index),
             visit=name_of(index)[:6],
@@ -112,7 +126,7 @@ def write_frames(
         shape = (frame.pixels, frame.pixels)
         from skymosaic.archive.simulated.headers import distorted_wcs
 
-        light = scene(distorted_wcs(linear), shape, stars) + frame.sky
+        light = scene(distorted_wcs(linear), shape, stars, centre) + frame.sky
         science = (light + random.normal(0.0, 0.03, shape)).astype(np.float32)
         flags = np.zeros(shape, dtype=np.int16)
         for flag, share in ((4, 0.01), (64, 0.01), (512, 0.005)):

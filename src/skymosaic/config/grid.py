@@ -12,6 +12,8 @@ from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, mode
 
 from skymosaic.config.fields import Count, Number, Text, no_boolean
 from skymosaic.config.sections import Section
+from skymosaic.config.skycell_table import tessellation
+from skymosaic.sky.skycell_names import SkyCellName
 from skymosaic.sky.square_pixels import scale_and_rotation
 
 RightAscension = Annotated[float, Field(ge=0, lt=360), BeforeValidator(no_boolean)]
@@ -77,10 +79,31 @@ class GridByMatrix(Section):
         return self
 
 
+class GridOfSkyCell(Section):
+    """The pixels of a sky cell of MAST's multi-visit mosaics."""
+
+    skycell: Text = Field(description="Name of the sky cell, such as skycell-p1889x07y19.")
+    scale: Literal["fine", "coarse"] | None = Field(
+        default=None,
+        description="fine: 0.04 arcsec a pixel; coarse: 0.12; null: as MAST does for the detector "
+        "(WFC3/IR and WFPC2 coarse, others fine).",
+    )
+    crop: bool = Field(
+        default=True,
+        description="Make the part of the cell that exposures touch, pixel on pixel; false: all.",
+    )
+
+    @model_validator(mode="after")
+    def _is_a_cell(self) -> Self:
+        SkyCellName.parse(self.skycell, tessellation())
+        return self
+
+
 FORMS: Mapping[str, type[BaseModel]] = {
     "{like}": GridLike,
     "{ra, dec}": GridAround,
     "{crval, crpix}": GridByMatrix,
+    "{skycell}": GridOfSkyCell,
 }
 """By what pydantic calls them in the place of an error: no name of a key."""
 _KEYS = {key for form in FORMS.values() for key in form.model_fields}
@@ -95,6 +118,8 @@ def _form(value: Any) -> str:
     # A form is told by the keys that it alone has.
     if "like" in value:
         return "{like}"
+    if "skycell" in value:
+        return "{skycell}"
     return "{crval, crpix}" if {"crval", "crpix", "cd", "shape"} & set(value) else "{ra, dec}"
 
 
@@ -115,6 +140,7 @@ Form = (
     | Annotated[GridLike, Tag("{like}")]
     | Annotated[GridAround, Tag("{ra, dec}")]
     | Annotated[GridByMatrix, Tag("{crval, crpix}")]
+    | Annotated[GridOfSkyCell, Tag("{skycell}")]
 )
 GridChoice = Annotated[Form, Discriminator(_form), BeforeValidator(_word_or_mapping)]
 

@@ -140,8 +140,8 @@ class Drizzle(OptionalSection):
         default="auto",
         description=(
             "The output grid: auto (a box around the exposures), {like: ...} (that of an image or "
-            "of an earlier campaign), {ra, dec, columns, rows, scale, rotation}, or {crval, crpix, "
-            "cd, shape}."
+            "of an earlier campaign), {ra, dec, columns, rows, scale, rotation}, {crval, crpix, "
+            "cd, shape}, or {skycell, scale, crop}."
         ),
     )
     max_output_megapixels: PositiveNumber = Field(

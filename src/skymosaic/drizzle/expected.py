@@ -26,6 +26,7 @@ from skymosaic.drizzle.memory import Engine, Needs, Work, needs
 from skymosaic.drizzle.order import Detector
 from skymosaic.drizzle.reference_image import read_reference, split_extension
 from skymosaic.drizzle.request import Request
+from skymosaic.drizzle.sky_cell import scale_for, sky_cell
 from skymosaic.errors import InputError, SkymosaicError
 from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import EXPOSURE_SUFFIXES, Exposure, suffix_of
@@ -161,6 +162,9 @@ def _given_pixels(request: Request) -> tuple[tuple[int, int] | None, float | Non
     shape, scale = given.shape, given.choice.get("scale")
     if given.grid is not None:
         return given.grid.shape, given.grid.scale
+    if given.skycell and (given.cell_scale or request.detectors):
+        whole = sky_cell(given.skycell, given.cell_scale or scale_for(request.detectors)).whole
+        return None if given.crop else whole.shape, whole.scale
     file, extension = split_extension(given.like)
     if given.like and Path(file).is_file():
         with contextlib.suppress(InputError):  # of which `plan` tells

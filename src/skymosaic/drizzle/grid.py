@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
+from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
 
 from skymosaic.drizzle.memory import mosaic_memory
@@ -17,9 +18,14 @@ from skymosaic.drizzlepac_calls import process
 from skymosaic.drizzlepac_calls.process import Call, DrizzlepacError
 from skymosaic.errors import DrizzleError, InputError
 from skymosaic.hst.exposure import Exposure
-from skymosaic.sky.overlaps import Polygon, overlap_area, unit_vectors
+from skymosaic.sky.clipping import overlap
+from skymosaic.sky.outlines import Outlines
+from skymosaic.sky.overlaps import unit_vectors
+from skymosaic.sky.pixel_grid import PixelGrid
 from skymosaic.sky.square_pixels import scale_and_rotation
 
+Outline = NDArray[np.float64]
+"""Shape (n, 2): RA, Dec in degrees of points around a chip, in order."""
 _Matrix = tuple[tuple[float, float], tuple[float, float]]
 
 
@@ -106,11 +112,9 @@ class Grid:
         }
 
     @property
-    def corners(self) -> Polygon:
-        """The corners of the outermost pixels, shape (4, 2): RA, Dec in degrees, in order."""
-        columns, rows = self.shape
-        edge = [[0.5, 0.5], [columns + 0.5, 0.5], [columns + 0.5, rows + 0.5], [0.5, rows + 0.5]]
-        return np.asarray(self.wcs().wcs_pix2world(np.array(edge), 1))
+    def pixels(self) -> PixelGrid:
+        """The same grid, as the arithmetic of the sky has it."""
+        return PixelGrid(self.crval, self.crpix, self.scale, self.rot, self.shape)
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -170,20 +174,31 @@ def output_grid(
     return Grid.from_call(call.value), call
 
 
-def off_grid(exposures: Sequence[Exposure], grid: Grid) -> list[str]:
+def off_grid(
+    exposures: Sequence[Exposure], grid: Grid, outlines: Sequence[Sequence[Outline]] | None = None
+) -> list[str]:
     """Return the names of the exposures that do not touch a grid.
+
+    Parameters
+    ----------
+    exposures : sequence of Exposure
+        Which.
+    grid : Grid
+        The grid.
+    outlines : sequence of sequence of array of shape (n, 2), optional
+        For each exposure its chips, with their bent edges; default: the footprints.
 
     Raises
     ------
     InputError
         None touches it.
     """
-    corners = grid.corners
-    off = [
-        exposure.name
-        for exposure in exposures
-        if not any(overlap_area(corners, polygon) for polygon in exposure.polygons)
-    ]
+    chips = Outlines.of(outlines or [exposure.polygons for exposure in exposures])
+    pixels = grid.pixels.to_pixels(chips.vectors)
+    seen = np.isfinite(pixels).all(axis=(1, 2))
+    low, high = np.full(2, 0.5), np.array(grid.shape) + 0.5
+    touching = {*chips.exposures[seen][overlap(pixels[seen], low, high)].tolist()}
+    off = [one.name for index, one in enumerate(exposures) if index not in touching]
     if len(off) < len(exposures):
         return off
     apart = _distances(exposures, unit_vectors(np.array([grid.centre]))[0])

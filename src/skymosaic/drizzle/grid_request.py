@@ -20,10 +20,12 @@ from skymosaic.config.grid import (
     GridAround,
     GridByMatrix,
     GridLike,
+    GridOfSkyCell,
     known_shape,
 )
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
+from skymosaic.sky.projection_cells import Scale
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,12 @@ class GridRequest:
         A grid that the file gives with all of its numbers.
     choice : mapping of str to object
         What is asked for beside, under the names of drizzlepac's mergeWCS.
+    skycell : str
+        Name of a sky cell; empty where none is named.
+    cell_scale : {"fine", "coarse"} or None
+        Its pixels; None: as MAST has them for the detector.
+    crop : bool
+        Whether the mosaic is the part of the cell that exposures touch.
     shape : (int, int) or None
         Columns, rows; None where the file alone does not tell them.
     """
@@ -48,6 +56,9 @@ class GridRequest:
     only_image: bool = False
     grid: Grid | None = None
     choice: Mapping[str, Any] = field(default_factory=dict)
+    skycell: str = ""
+    cell_scale: Scale | None = None
+    crop: bool = False
     shape: tuple[int, int] | None = None
 
     @staticmethod
@@ -66,6 +77,8 @@ class GridRequest:
         shape = known_shape(section, given)
         if isinstance(section, GridLike):
             return GridRequest(section.like)
+        if isinstance(section, GridOfSkyCell):
+            return GridRequest(skycell=section.skycell, cell_scale=section.scale, crop=section.crop)
         if isinstance(section, GridByMatrix):
             return GridRequest(
                 grid=Grid.of_matrix(section.crval, section.crpix, section.cd, section.shape),
@@ -97,6 +110,5 @@ class GridRequest:
     @property
     def is_given(self) -> bool:
         """Whether the grid is the user's own, and not the one that holds the exposures."""
-        return bool(
-            self.like or self.grid is not None or {"ra", "outnx", "crpix1"} & {*self.choice}
-        )
+        named = self.like or self.skycell or self.grid is not None
+        return bool(named or {"ra", "outnx", "crpix1"} & {*self.choice})

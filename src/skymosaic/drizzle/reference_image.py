@@ -15,6 +15,7 @@ from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning, WcsError
 
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.sky_cell import SkyCellPart
 from skymosaic.errors import InputError
 
 _EXTENSION = re.compile(r"(?P<file>.+)\[(?P<extension>[^\[\]]+)\]")
@@ -40,11 +41,14 @@ class Reference:
         Where it is from, for people: ``FILE[SCI,1]``, or ``STORE/CAMPAIGN``.
     sha256 : str
         Of the header that told it; empty where a campaign's plan did.
+    cell : SkyCellPart or None
+        The sky cell that it is the grid of, if any.
     """
 
     grid: Grid
     name: str
     sha256: str = ""
+    cell: SkyCellPart | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values: a part of the key of a step that depends on it."""

@@ -22,7 +22,7 @@ def chip_outlines(path: Path, exposure: Exposure, steps: int = STEPS) -> list[ND
     Parameters
     ----------
     path : Path
-        Its file.
+        Its file, or a copy without pixels (`files.write_frame`).
     exposure : Exposure
         What `exposure.read_exposure` has read, and so checked, of it.
     steps : int
@@ -38,7 +38,14 @@ def chip_outlines(path: Path, exposure: Exposure, steps: int = STEPS) -> list[ND
         names = [("SCI", chip.extver) for chip in exposure.chips]
         # A drizzled image may lie in the primary unit.
         headers = [hdus[name].header if name in hdus else hdus[0].header for name in names]
-        return [wcs_outline(WCS(header, hdus), steps) for header in headers]
+        return [wcs_outline(_wcs(header, hdus), steps) for header in headers]
+
+
+def _wcs(header: fits.Header, hdus: fits.HDUList) -> WCS:
+    wcs = WCS(header, hdus)
+    if wcs.pixel_shape is None and "NPIX1" in header:  # of `files.write_frame`
+        wcs.pixel_shape = (header["NPIX1"], header["NPIX2"])
+    return wcs
 
 
 def wcs_outline(wcs: WCS, steps: int = STEPS) -> NDArray[np.float64]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from skymosaic.config import Campaign
 from skymosaic.config.fields import uri_scheme
+from skymosaic.drizzle.order import Detector
 from skymosaic.drizzle.reference_image import Reference, read_reference, split_extension
 from skymosaic.drizzle.request import Request
+from skymosaic.drizzle.sky_cell import scale_for, sky_cell
 from skymosaic.errors import CampaignError
 from skymosaic.pipeline.place import parse_place
 from skymosaic.pipeline.results import PLAN
@@ -21,8 +23,16 @@ SEE_ONE_DISK = ("local", "slurm", "mpi")
 _GROUP_PARTS = 4  # of the name of a program's group: PROGRAM/PROPOSAL/TARGET/FILTER
 
 
-def reference_of(campaign: Campaign) -> Reference | None:
+def reference_of(campaign: Campaign, detectors: Sequence[Detector] = ()) -> Reference | None:
     """Return the grid that a campaign file names or gives in full; None where it does neither.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        What its file says.
+    detectors : sequence of (str, str)
+        INSTRUME and DETECTOR of the exposures, as far as they are known: the pixels of a sky cell
+        depend on them, where the file does not tell. Without them its grid is not known.
 
     Raises
     ------
@@ -34,6 +44,12 @@ def reference_of(campaign: Campaign) -> Reference | None:
     request = Request.of(campaign).grid
     if request.grid is not None:
         return Reference(request.grid, "drizzle.grid")
+    if request.skycell:
+        scale = request.cell_scale or (scale_for(detectors) if detectors else None)
+        if scale is None:
+            return None
+        cell = sky_cell(request.skycell, scale)
+        return Reference(cell.whole, f"{cell.name} ({scale})", cell=cell)
     if not request.like:
         return None
     s3 = campaign.store.model_dump(exclude={"uri"})

@@ -19,6 +19,8 @@ from skymosaic.drizzle.grid_request import GridRequest
 from skymosaic.drizzle.order import Order
 from skymosaic.drizzle.reference_image import Reference
 from skymosaic.drizzle.request import Request
+from skymosaic.drizzle.sky_cell import SkyCellPart, cropped
+from skymosaic.hst.chip_outlines import chip_outlines
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.files import write_frame
 from skymosaic.pipeline.given_grid import reference_of
@@ -65,13 +67,14 @@ def plan(
     """
     images = images_of(aligned)
     request = Request.of(campaign)
-    grid_request, reference = request.grid, reference_of(campaign)
+    detectors = _detectors(images.exposures)
+    grid_request, reference = request.grid, reference_of(campaign, detectors)
     if shared is not None:
         grid_request = GridRequest()
         reference = Reference(shared.result.grid, "groups.grid: shared")
     named = shared is not None or bool(grid_request.like)
     bound = campaign.drizzle.max_output_megapixels
-    infrared = all(ordering.is_infrared(one) for one in _detectors(images.exposures))
+    infrared = all(map(ordering.is_infrared, detectors))
 
     def work(bench: Bench) -> PlanResult:
         started = []
@@ -82,8 +85,16 @@ def plan(
             if ordering.changes_with_date((exposure.instrument, exposure.detector)):
                 started += _start(frame)
         grid = _grid(bench, images.exposures, grid_request, reference)
+        off: list[str] = []
+        cell = None if reference is None else reference.cell
+        if grid_request.is_given:
+            frames = [(bench.scratch / one.name, one) for one in images.exposures]
+            outlines = [chip_outlines(*frame) for frame in frames]
+            off = off_grid(images.exposures, grid, outlines)
+            if cell is not None and grid_request.crop:
+                grid, cell = cropped(cell, outlines)
         bound_output(images.exposures, grid, bound, given=grid_request.is_given)
-        off = off_grid(images.exposures, grid) if grid_request.is_given else []
+        _write(bench, grid, cell)
         exposures = [exposure for exposure in images.exposures if exposure.name not in off]
         pairs = overlaps({e.rootname: e.polygons for e in exposures})
         depth = depth_of((e.polygons for e in exposures), grid)
@@ -95,6 +106,7 @@ def plan(
             started=min(started, default=None),
             static=_static_rule(place, len(exposures)),
             grid_from=None if reference is None or not named else reference.name,
+            cell=cell,
             left_out=off or None,
         )
         unaligned = campaign.align.method == "none"
@@ -113,6 +125,7 @@ def plan(
             "final": dict(grid_request.choice),
             # A file that changed is planned anew; a grid of the numbers above needs no more.
             **({} if reference is None else {"like": reference.to_dict()}),
+            **({"crop": True} if grid_request.crop else {}),
             # 500 and 500.0 are one number: the file that is stored with a run, which `restart`
             # reads, has another form than the default.
             "max_output_megapixels": int(bound) if bound == int(bound) else bound,
@@ -130,16 +143,22 @@ def plan(
 def _grid(
     bench: Bench, exposures: Sequence[Exposure], requested: GridRequest, reference: Reference | None
 ) -> Grid:
-    """Return the output grid, and write it down among the products."""
+    """Return the output grid."""
     like = None if reference is None else reference.grid
     if like is not None and not requested.choice:
-        grid, values = like, like.to_dict()
-    else:
-        names, log_file = [exposure.name for exposure in exposures], bench.scratch / "plan.log"
-        grid, call = output_grid(bench.scratch, log_file, names, requested.choice, like)
-        bench.peak_memory, values = call.peak_memory, call.value
-    (bench.out / "grid.json").write_text(json.dumps(values, indent=1) + "\n")
+        return like
+    names, log_file = [exposure.name for exposure in exposures], bench.scratch / "plan.log"
+    grid, call = output_grid(bench.scratch, log_file, names, requested.choice, like)
+    bench.peak_memory = call.peak_memory
     return grid
+
+
+def _write(bench: Bench, grid: Grid, cell: SkyCellPart | None) -> None:
+    """Write the output grid down among the products; of a sky cell the whole one, too."""
+    values = grid.to_dict()
+    if cell is not None:
+        values["sky_cell"] = {**vars(cell), "whole": cell.whole.to_dict()}
+    (bench.out / "grid.json").write_text(json.dumps(values, indent=1) + "\n")
 
 
 def on_grid(aligned: Finished[AlignResult], facts: Finished[PlanResult]) -> Finished[AlignResult]:

@@ -19,6 +19,7 @@ from skymosaic.drizzle.checks.witness import Agreement
 from skymosaic.drizzle.depth import Depth
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.order import Order
+from skymosaic.drizzle.sky_cell import SkyCellPart
 from skymosaic.drizzle.sky_record import SkyCheck
 from skymosaic.drizzle.summaries import (
     CosmicRaySearch,
@@ -109,6 +110,8 @@ class PlanResult:
     """The rule of the static mask at the campaign's first run; None: an older version ran it."""
     grid_from: Omitted[str] = None
     """What the grid was taken from, with its extension or as STORE/CAMPAIGN; None: nothing else."""
+    cell: Omitted[SkyCellPart] = None
+    """Which part of which sky cell the grid is; None: of none."""
     left_out: Omitted[list[str]] = None
     """Names of the exposures that do not touch the user's grid; None: the grid holds all."""
 

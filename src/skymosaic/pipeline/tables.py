@@ -14,6 +14,7 @@ from skymosaic.align.align import UNITS, Alignment
 from skymosaic.align.tweakreg import DEFAULTS
 from skymosaic.config import resolved_yaml
 from skymosaic.drizzle.request import Request
+from skymosaic.drizzle.sky_cell import SkyCellPart
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.inspection import inspection_table
@@ -282,10 +283,11 @@ def _of_methods(
     return sheet(title, _with_units(columns, unit), rows)
 
 
-def _grid(planned: PlanResult) -> Mapping[str, object]:
+def _grid(planned: PlanResult) -> Mapping[str, float | str]:
     grid = planned.grid
     return {
         **({} if planned.grid_from is None else {"like": planned.grid_from}),
+        **_cell(planned.cell),
         "columns": grid.shape[0],
         "rows": grid.shape[1],
         "scale (arcsec)": grid.scale,
@@ -294,6 +296,18 @@ def _grid(planned: PlanResult) -> Mapping[str, object]:
         "Dec (deg)": grid.crval[1],
         "crpix1": grid.crpix[0],
         "crpix2": grid.crpix[1],
+    }
+
+
+def _cell(cell: SkyCellPart | None) -> Mapping[str, float | str]:
+    """Return which part of a sky cell a mosaic is; nothing of other mosaics."""
+    if cell is None:
+        return {}
+    return {
+        "sky cell": f"{cell.name} ({cell.scale})",
+        "columns, rows of the cell before the mosaic": f"{cell.corner[0]}, {cell.corner[1]}",
+        "columns, rows of the whole cell": f"{cell.whole.shape[0]}, {cell.whole.shape[1]}",
+        "crpix1, crpix2 of the whole cell": f"{cell.whole.crpix[0]!r}, {cell.whole.crpix[1]!r}",
     }
 
 

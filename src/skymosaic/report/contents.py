@@ -53,7 +53,7 @@ class RunRecord:
         The engine that made the mosaics; empty where that is not known.
     aligned : bool or None
         Whether the campaign aligns the exposures; None where that is not known.
-    output_grid : mapping of str to float
+    output_grid : mapping of str to float or str
         The grid of the mosaics: shape, scale, centre, orientation, ...
     transfers : mapping of str to float
         What all steps moved to and from the store, and what they had to.
@@ -79,7 +79,7 @@ class RunRecord:
     verified: Sequence[str] = ()
     engine: str = ""
     aligned: bool | None = None
-    output_grid: Mapping[str, float] = field(default_factory=dict)
+    output_grid: Mapping[str, float | str] = field(default_factory=dict)
     transfers: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     dashboard: str = ""

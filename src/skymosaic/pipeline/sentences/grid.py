@@ -36,7 +36,7 @@ def grid_lines(campaign: Campaign) -> list[str]:
     """
     requested, reference = Request.of(campaign).grid, None
     try:
-        reference = reference_of(campaign)
+        reference = reference_of(campaign, Request.of(campaign).detectors)
     except CampaignError:
         if campaign.compute.backend in SEE_ONE_DISK:
             raise
@@ -46,6 +46,12 @@ def grid_lines(campaign: Campaign) -> list[str]:
             "grid: auto, the smallest that holds all exposures; plan computes it once they are "
             "there" + _pixels(requested.choice)
         ]
+    if requested.skycell:
+        part = "the part that exposures touch" if requested.crop else "all of it"
+        lines = [f"grid: sky cell {requested.skycell}, {part}"]
+        if reference is None:
+            return [*lines, "      fine or coarse: as MAST has it for the detector"]
+        return [*lines, f"      whole: {placed(reference.grid)}"]
     if reference is not None and not requested.choice:
         source = f"like {reference.name}" if requested.like else reference.name
         return [f"grid: {source}", f"      {placed(reference.grid)}"]
