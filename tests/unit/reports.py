@@ -11,7 +11,7 @@ from skymosaic.evidence.evidence import Evidence
 from skymosaic.evidence.graph import OverlapGraph
 from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam
 from skymosaic.report.comparison import ComparisonInput
-from skymosaic.report.contents import Missing, RunRecord
+from skymosaic.report.contents import Missing, RunFacts
 from skymosaic.report.parts import PARTS
 from skymosaic.report.sheet import sheet
 from skymosaic.sky.values import SkyValue
@@ -57,7 +57,7 @@ def checks(*, agree=True):
     return sheet("Checks", columns, rows)
 
 
-def record(**changes):
+def known_run(**changes):
     """Return what a run knows of itself; `changes`: tables by name, or other values."""
     tables = {
         "exposures": table(
@@ -98,10 +98,10 @@ def record(**changes):
     named = {part.name: part for part in PARTS}
     tables |= {name: changes.pop(name) for name in list(changes) if name in named}
     found = {named[name]: table for name, table in tables.items()}
-    return RunRecord(**{**values, "tables": found, **changes})
+    return RunFacts(**{**values, "tables": found, **changes})
 
 
-BARE = RunRecord(campaign="bare", created="today", aligned=False)
+BARE = RunFacts(campaign="bare", created="today", aligned=False)
 BROKEN = Missing("drizzle match", "failed", "SkyError: the records disagree")
 
 

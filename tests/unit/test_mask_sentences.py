@@ -17,7 +17,7 @@ from skymosaic.report.comparison import assemble
 from skymosaic.report.documents import document
 from skymosaic.steps.step import Finished
 from skymosaic.store import Product
-from tests.unit.reports import data, record
+from tests.unit.reports import data, known_run
 
 SEARCH = CosmicRaySearch(
     "match",
@@ -77,7 +77,7 @@ def test_hits_are_tabulated_by_chip() -> None:
     assert "match" in table.meta["title"]
     assert masks.hit_sheet(runs("match")) is None
     assert masks.method_recorded(runs("match")) is None
-    report = assemble(data(), record(cosmic_rays=table), [])
+    report = assemble(data(), known_run(cosmic_rays=table), [])
     assert document(report)["tables"]["cosmic_rays"]["rows"][0] == ["a", 1, 1000, 30, 0.03]
 
 

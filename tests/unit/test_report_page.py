@@ -10,7 +10,7 @@ from astropy.table import Table
 
 from skymosaic.report.card import AdvisedMosaic
 from skymosaic.report.comparison import assemble, draw_figures, write_documents
-from skymosaic.report.contents import Report, RunRecord
+from skymosaic.report.contents import Report, RunFacts
 from skymosaic.report.invariants import check_invariants
 from skymosaic.report.parts import WITNESS
 from skymosaic.report.verdict import card, facts
@@ -23,22 +23,22 @@ from tests.unit.reports import (
     checks,
     data,
     evidence,
-    record,
+    known_run,
     runs,
 )
 
 
-def report(record_, **changes):
+def report(known, **changes):
     given = data(**changes)
     invariants = check_invariants(given.runs, given.groups) if given.runs else []
-    return assemble(given, record_, invariants)
+    return assemble(given, known, invariants)
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """The documents of a comparison with everything in it, as texts by form."""
     folder = tmp_path_factory.mktemp("report")
-    whole = report(record())
+    whole = report(known_run())
     figures = {name: files[0] for name, files in draw_figures(folder, whole, pdf=False).items()}
     files = write_documents(folder, whole, figures)
     return {path.suffix[1:]: path.read_text(encoding="utf-8") for path in files}
@@ -110,13 +110,13 @@ def test_the_page_tells_all_that_was_given(page):
 
 
 def test_a_check_that_failed_is_seen_from_the_first_screen(tmp_path):
-    text = texts(tmp_path, report(record(checks=checks(agree=False))))["html"]
+    text = texts(tmp_path, report(known_run(checks=checks(agree=False))))["html"]
     assert re.search(r'<li class="bad"><a href="#checks">11 of 12 sky values verified', text)
     assert re.search(r'<td class="bad" data-v="3">3 of 4</td>', text)
 
 
 def test_a_run_without_advice_says_so(tmp_path):
-    found = texts(tmp_path, report(record(), evidence=None))
+    found = texts(tmp_path, report(known_run(), evidence=None))
     assert "No advice for this run" in found["html"]
     assert "No advice for this run" in found["md"]
     assert json.loads(found["json"])["advice"] is None
@@ -132,7 +132,7 @@ def test_a_run_without_advice_says_so(tmp_path):
 def test_advice_that_names_no_single_method(tmp_path, verdict, methods, headline):
     from tests.unit.reports import evidence
 
-    found = texts(tmp_path, report(record(), evidence=evidence(verdict, methods)))
+    found = texts(tmp_path, report(known_run(), evidence=evidence(verdict, methods)))
     assert headline in found["html"]
     assert headline in found["md"]
 
@@ -141,14 +141,14 @@ def test_an_advised_method_of_this_project_is_marked_and_explained(tmp_path):
     from tests.unit.reports import evidence
 
     both = ("globalmin+match-differences", "globalmin+match")
-    found = texts(tmp_path, report(record(), evidence=evidence("no-difference", both)))
+    found = texts(tmp_path, report(known_run(), evidence=evidence("no-difference", both)))
     for form in ("html", "md"):
         assert "globalmin+match-differences * and globalmin+match are equally" in found[form]
     text = Page(found["html"]).text
     assert "AstroDrizzle has four ways" in text
     assert "globalmin+match-differences * makes the exposures agree, from differences" in text
     assert "* skymosaic's own method, not one of AstroDrizzle's." in text
-    alone = texts(tmp_path, report(record(), evidence=evidence("method", both[:1])))
+    alone = texts(tmp_path, report(known_run(), evidence=evidence("method", both[:1])))
     assert "Use globalmin+match-differences *" in alone["html"]
     assert "AstroDrizzle has four ways" not in alone["html"]
 
@@ -156,7 +156,7 @@ def test_an_advised_method_of_this_project_is_marked_and_explained(tmp_path):
 def test_a_run_that_broke_off_says_what_is_missing(tmp_path):
     some = {m: row for m, row in SKIES.items() if m != "match"}
     broken = report(
-        record(missing=[BROKEN]), runs=runs(some), images={}, evidence=None, groups=GROUPS
+        known_run(missing=[BROKEN]), runs=runs(some), images={}, evidence=None, groups=GROUPS
     )
     found = texts(tmp_path, broken)
     text = Page(found["html"]).text
@@ -171,8 +171,8 @@ def test_a_run_that_broke_off_says_what_is_missing(tmp_path):
 
 
 def test_a_run_that_failed_before_any_method(tmp_path):
-    record_ = record(checks=None, missing=[BROKEN])
-    found = texts(tmp_path, report(record_, runs={}, images={}, evidence=None))
+    known = known_run(checks=None, missing=[BROKEN])
+    found = texts(tmp_path, report(known, runs={}, images={}, evidence=None))
     assert "No sky method has finished." in found["html"]
     assert "There are no sky values" in found["html"]
     assert "mdrizsky" not in json.loads(found["json"])["tables"]
@@ -216,11 +216,11 @@ def test_many_exposures_stay_readable(tmp_path):
 
 def test_what_is_told_in_short_names_the_mosaic_that_is_advised_and_no_other():
     advised = AdvisedMosaic("globalmin+match", "runs/globalmin_match/x_drz_sci.fits")
-    assert card(report(record())).advised == advised
-    undecided = report(record(), evidence=evidence("undetermined", ()))
+    assert card(report(known_run())).advised == advised
+    undecided = report(known_run(), evidence=evidence("undetermined", ()))
     assert card(undecided).advised is None
-    assert card(report(record(mosaics={}))).advised is None
-    assert card(report(record(), evidence=None)).advised is None
+    assert card(report(known_run(mosaics={}))).advised is None
+    assert card(report(known_run(), evidence=None)).advised is None
 
 
 @pytest.mark.parametrize(
@@ -233,6 +233,6 @@ def test_what_is_told_in_short_names_the_mosaic_that_is_advised_and_no_other():
 )
 def test_mosaics_of_which_no_pixel_was_compared_are_not_verified(pixels, said):
     witness = Table({"method": ["localmin", "match"], "pixels": pixels})
-    its = RunRecord("a", "2026-01-01", engine="onepass", tables={WITNESS: witness})
+    its = RunFacts("a", "2026-01-01", engine="onepass", tables={WITNESS: witness})
     [fact] = [one for one in facts(Report(its)) if "verified" in one.text]
     assert fact.text == said

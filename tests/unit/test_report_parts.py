@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from skymosaic.pipeline.tables import run_record
+from skymosaic.pipeline.tables import run_facts
 from skymosaic.report import parts
 from skymosaic.report.comparison import assemble
-from skymosaic.report.contents import Report, RunRecord
+from skymosaic.report.contents import Report, RunFacts
 from skymosaic.report.documents import as_json, markdown
 from skymosaic.report.invariants import check_invariants
 from skymosaic.report.page import CONTENTS, html
 from skymosaic.report.parts import PARTS, Part
 from skymosaic.report.sheets import sheets, write_sheets
 from skymosaic.results.reading import read_finished_steps
-from tests.unit.reports import data, record, table
+from tests.unit.reports import data, known_run, table
 from tests.unit.small_store import SmallStore
 
 OF_THE_REPORT = {
@@ -34,7 +34,7 @@ def plain_table(title: str = "A table"):
     return table(title, method=(None, "sky method", ["match"]))
 
 
-def report(known: RunRecord) -> Report:
+def report(known: RunFacts) -> Report:
     given = data()
     return assemble(given, known, check_invariants(given.runs, given.groups))
 
@@ -42,7 +42,7 @@ def report(known: RunRecord) -> Report:
 @pytest.fixture(scope="module")
 def whole() -> Report:
     """A report with a table of each part."""
-    known = record()
+    known = known_run()
     missing = {part: plain_table() for part in PARTS if part not in known.tables}
     tables = {part: one for part, one in missing.items() if part not in OF_THE_REPORT}
     return report(replace(known, tables={**known.tables, **tables}))
@@ -76,7 +76,7 @@ def test_a_part_takes_one_entry(
 ) -> None:
     tides = Part("tides", "Tides of the sky", section, "Tides of", "method")
     monkeypatch.setattr(parts, "PARTS", (*PARTS, tides))
-    with_tides = report(replace(record(), tables={tides: plain_table("What the tides <do>")}))
+    with_tides = report(replace(known_run(), tables={tides: plain_table("What the tides <do>")}))
     assert "## Tides of the sky\n\nWhat the tides <do>." in markdown(with_tides)
     assert json.loads(as_json(with_tides))["tables"]["tides"]["rows"] == [["match"]]
     page = html(with_tides, {})
@@ -90,5 +90,5 @@ def test_a_part_takes_one_entry(
 def test_a_run_fills_each_part_that_is_its_own(tmp_path: Path) -> None:
     store = SmallStore(tmp_path)
     store.inspect()
-    known = run_record(read_finished_steps(store.place), [], unit="electron / s")
+    known = run_facts(read_finished_steps(store.place), [], unit="electron / s")
     assert set(known.tables) == set(PARTS) - OF_THE_REPORT

@@ -17,7 +17,7 @@ from skymosaic.host import logs
 from skymosaic.host.shown import shown, shown_lines
 from skymosaic.journal import runlog
 from skymosaic.journal.runs import RunState, Status, TaskState
-from skymosaic.report.contents import Missing, Report, RunRecord
+from skymosaic.report.contents import Missing, Report, RunFacts
 from skymosaic.report.documents import markdown
 from skymosaic.report.page import template
 from skymosaic.report.parts import EXPOSURES
@@ -117,14 +117,14 @@ def test_the_status_is_safe() -> None:
 def test_reports_are_safe() -> None:
     assert cell(HOSTILE).text == HARMLESS
     exposures = Table({"rootname": [HOSTILE.replace("\udc80", "")]})
-    record = RunRecord(
+    run = RunFacts(
         "field",
         "now",
         tables={EXPOSURES: exposures},
         warnings=[HOSTILE],
         missing=[Missing(f"retrieve {HOSTILE}", "failed", HOSTILE)],
     )
-    text = markdown(Report(record))
+    text = markdown(Report(run))
     assert is_safe(text) and f"- {HARMLESS}" in text
     assert "\nERROR: forged" not in text
     page = template("macros.html.j2").environment.from_string("<p>{{ it }}</p>").render(it=HOSTILE)

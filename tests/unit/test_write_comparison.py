@@ -9,7 +9,7 @@ import pytest
 
 from skymosaic.errors import SkyError, StoreError
 from skymosaic.report.comparison import write_comparison
-from tests.unit.reports import BARE, SKIES, data, record, runs
+from tests.unit.reports import BARE, SKIES, data, known_run, runs
 
 FIGURES = ("scatter", "footprints", "difference", "residuals", "vectors")
 TABLES = (
@@ -29,7 +29,7 @@ ALL_FILES = {
 def whole(tmp_path_factory):
     """A comparison with everything in it, and what was written."""
     folder = tmp_path_factory.mktemp("whole") / "deep" / "comparison"
-    return folder, write_comparison(folder, data(), record())
+    return folder, write_comparison(folder, data(), known_run())
 
 
 def test_everything_is_written_and_nothing_else_is_left(whole):
@@ -46,7 +46,7 @@ def test_everything_is_written_and_nothing_else_is_left(whole):
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path, whole):
-    write_comparison(tmp_path / "again", data(), record())
+    write_comparison(tmp_path / "again", data(), known_run())
     for name in ALL_FILES:
         first, second = whole[0] / name, tmp_path / "again" / name
         assert first.read_bytes() == second.read_bytes(), name
@@ -56,7 +56,7 @@ def test_a_broken_invariant_writes_nothing(tmp_path):
     broken = runs()
     broken["globalmin"][1] = replace(broken["globalmin"][1], mdrizsky=91.0)
     with pytest.raises(SkyError, match=r"globalmin = constant.*is off by 1 "):
-        write_comparison(tmp_path / "new" / "x", data(runs=broken), record())
+        write_comparison(tmp_path / "new" / "x", data(runs=broken), known_run())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -67,14 +67,16 @@ def test_mosaics_that_do_not_fit_leave_the_last_comparison_as_it_was(tmp_path):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     wrong = data().images | {"globalmin": np.ones((3, 3), np.float32)}
     with pytest.raises(SkyError, match="not on one grid"):
-        write_comparison(folder, data(**few | {"images": wrong}), record(campaign="x"))
+        write_comparison(folder, data(**few | {"images": wrong}), known_run(campaign="x"))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_mosaic_without_sky_values_is_refused(tmp_path):
     with pytest.raises(SkyError, match="there is a mosaic but no sky values"):
-        write_comparison(tmp_path / "x", data(runs=runs({"localmin": SKIES["localmin"]})), record())
+        write_comparison(
+            tmp_path / "x", data(runs=runs({"localmin": SKIES["localmin"]})), known_run()
+        )
 
 
 def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path):

@@ -39,7 +39,7 @@ from skymosaic.pipeline.sentences.grid import left_out_warnings
 from skymosaic.pipeline.sentences.positions import position_warnings, positions_line
 from skymosaic.pipeline.sentences.static_masks import static_warnings
 from skymosaic.pipeline.sentences.verified import check_lines
-from skymosaic.pipeline.tables import alignment_lines, alignment_warnings, run_record
+from skymosaic.pipeline.tables import alignment_lines, alignment_warnings, run_facts
 from skymosaic.sky.outline import Outline, trace
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
@@ -124,8 +124,8 @@ def compare_methods(
         data = replace(comparison_input(found, images, evidence), outline=_outline(found, images))
         vectors = read_vectors(bench, aligned)
         bench.doing("drawing figures, writing the report")
-        record = run_record(found, warned, unit=data.unit, vectors=vectors, weights=weights)
-        comparison = write_comparison(bench.out, data, record)
+        run = run_facts(found, warned, unit=data.unit, vectors=vectors, weights=weights)
+        comparison = write_comparison(bench.out, data, run)
         return ComparisonResult(
             table=format_table(comparison.table),
             title=axis_label(comparison.table),

@@ -24,7 +24,7 @@ from skymosaic.pipeline.sentences.positions import positions_sheet
 from skymosaic.pipeline.sentences.static_masks import static_sheet
 from skymosaic.pipeline.sentences.verified import verified
 from skymosaic.report import parts
-from skymosaic.report.contents import Missing, RunRecord
+from skymosaic.report.contents import Missing, RunFacts
 from skymosaic.report.sheet import Columns, sheet
 from skymosaic.sky.values import rate_unit
 from skymosaic.steps import execution
@@ -99,7 +99,7 @@ _STEPS: Columns = {
 }
 
 
-def run_record(
+def run_facts(
     found: FinishedSteps,
     warnings: Sequence[str],
     *,
@@ -107,7 +107,7 @@ def run_record(
     vectors: Table | None = None,
     weights: Table | None = None,
     missing: Sequence[Missing] = (),
-) -> RunRecord:
+) -> RunFacts:
     """Return what the run itself knows, for the report.
 
     Parameters
@@ -128,7 +128,7 @@ def run_record(
     alignment = None if found.aligned is None else found.aligned.result.alignment
     exposures = inspection_table(found.exposures)
     exposures.meta["title"] = "The exposures in the mosaics"
-    return RunRecord(
+    return RunFacts(
         campaign=found.place.campaign,
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         tables={

@@ -19,7 +19,7 @@ from skymosaic.evidence.reduction import Floats
 from skymosaic.methods import column
 from skymosaic.report import figures, summary
 from skymosaic.report.card import Card
-from skymosaic.report.contents import Report, RunRecord
+from skymosaic.report.contents import Report, RunFacts
 from skymosaic.report.difference_images import difference
 from skymosaic.report.documents import as_json, markdown
 from skymosaic.report.footprint_files import write_footprints
@@ -104,7 +104,7 @@ class WrittenComparison:
 
 
 def write_comparison(
-    folder: Path, data: ComparisonInput, record: RunRecord, *, tolerance: float = 1e-6
+    folder: Path, data: ComparisonInput, run: RunFacts, *, tolerance: float = 1e-6
 ) -> WrittenComparison:
     """Write table, figures, previews, blink GIF and report, or nothing.
 
@@ -114,7 +114,7 @@ def write_comparison(
         Where the files go; made where absent. Files of the same names are replaced.
     data : ComparisonInput
         What is compared.
-    record : RunRecord
+    run : RunFacts
         What the run itself knows, for the report.
     tolerance : float
         See `check_invariants`.
@@ -132,8 +132,8 @@ def write_comparison(
         If the folder cannot be written.
     """
     invariants = check_invariants(data.runs, data.groups, tolerance)
-    _require_sound(data, invariants, record.campaign)
-    report = assemble(data, record, invariants)
+    _require_sound(data, invariants, run.campaign)
+    report = assemble(data, run, invariants)
     folder = Path(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -167,10 +167,10 @@ def _require_sound(data: ComparisonInput, invariants: Sequence[Invariant], campa
         raise SkyError(f"{strangers[0]}: there is a mosaic but no sky values; give both")
 
 
-def assemble(data: ComparisonInput, record: RunRecord, invariants: Sequence[Invariant]) -> Report:
+def assemble(data: ComparisonInput, run: RunFacts, invariants: Sequence[Invariant]) -> Report:
     """Return the report of a comparison; parameters as `write_comparison`."""
     return Report(
-        record=record,
+        run=run,
         summary=summary.sentences(data.runs, data.groups, data.unit) if data.runs else (),
         warnings=summary.warnings(data.runs, data.groups) if data.runs else (),
         mdrizsky=mdrizsky_table(data.runs, data.unit) if data.runs else None,
@@ -246,7 +246,7 @@ def draw_figures(folder: Path, report: Report, *, pdf: bool = True) -> dict[str,
     if report.evidence is not None and report.evidence.differences:
         limit = scale_limit(report.evidence)
         drawn["residuals"] = residual_matrices(report.evidence, limit)
-    vectors = report.record.table(VECTORS)
+    vectors = report.run.table(VECTORS)
     if vectors is not None and len(vectors):
         drawn["vectors"] = residual_vectors(vectors)
     return {name: figures.save(one, folder / f"{name}.png", pdf=pdf) for name, one in drawn.items()}

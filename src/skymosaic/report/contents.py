@@ -36,7 +36,7 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class RunRecord:
+class RunFacts:
     """What the run itself knows, beside sky values and mosaics.
 
     Parameters
@@ -100,12 +100,12 @@ class Report:
 
     Parameters
     ----------
-    record : RunRecord
+    run : RunFacts
         What the run itself knows.
     summary : sequence of str
         What the sky values say, a sentence or two each.
     warnings : sequence of str
-        What must be read first; those of the record come after them.
+        What must be read first; those of the run come after them.
     mdrizsky : astropy.table.Table or None
         A table of `mdrizsky.mdrizsky_table`; None where no method has finished.
     groups : sequence of sequences of str
@@ -125,7 +125,7 @@ class Report:
         measured.
     """
 
-    record: RunRecord
+    run: RunFacts
     summary: Sequence[str] = ()
     warnings: Sequence[str] = ()
     mdrizsky: Table | None = None

@@ -21,15 +21,15 @@ FORMAT = "skymosaic report 1"
 
 def document(report: Report) -> dict[str, Any]:
     """Return everything in a report as plain values, tables with units and descriptions."""
-    record, said = report.record, verdict(report)
+    run, said = report.run, verdict(report)
     evidence = None if report.evidence is None else report.evidence.summary.to_dict()
     return _finite(
         {
             "format": FORMAT,
-            "campaign": record.campaign,
-            "created": record.created,
-            "complete": not record.missing,
-            "missing": [vars(one) for one in record.missing],
+            "campaign": run.campaign,
+            "created": run.created,
+            "complete": not run.missing,
+            "missing": [vars(one) for one in run.missing],
             "verdict": {
                 "kind": said.kind,
                 "headline": said.headline,
@@ -38,18 +38,18 @@ def document(report: Report) -> dict[str, Any]:
             },
             "advice": None if evidence is None else evidence["advice"],
             "evidence": evidence,
-            "warnings": [*advised_warnings(report), *report.warnings, *record.warnings],
+            "warnings": [*advised_warnings(report), *report.warnings, *run.warnings],
             "summary": list(report.summary),
             "groups": [list(group) for group in report.groups],
-            "engine": record.engine or None,
-            "verified": list(record.verified),
-            "aligned": record.aligned,
-            "output_grid": record.output_grid,
-            "transfers": record.transfers,
-            "versions": record.versions,
-            "mosaics": record.mosaics,
-            "parameters": record.parameters,
-            "campaign_file": record.campaign_file,
+            "engine": run.engine or None,
+            "verified": list(run.verified),
+            "aligned": run.aligned,
+            "output_grid": run.output_grid,
+            "transfers": run.transfers,
+            "versions": run.versions,
+            "mosaics": run.mosaics,
+            "parameters": run.parameters,
+            "campaign_file": run.campaign_file,
             "tables": {name: as_plain(table) for name, table in sheets(report).items()},
         }
     )
@@ -73,9 +73,9 @@ def _finite(value: Any) -> Any:
 
 def markdown(report: Report) -> str:
     """Return what a reader needs first as Markdown: advice, what is missing, warnings, tables."""
-    record, said = report.record, verdict(report)
-    provenance = f"{record.created}; engine {record.engine}" if record.engine else record.created
-    blocks = [f"# {record.campaign}: {said.headline}", provenance, said.sentence]
+    run, said = report.run, verdict(report)
+    provenance = f"{run.created}; engine {run.engine}" if run.engine else run.created
+    blocks = [f"# {run.campaign}: {said.headline}", provenance, said.sentence]
     if said.sure:
         blocks.append(f"How sure: {said.sure}")
     if said.file:
@@ -83,25 +83,25 @@ def markdown(report: Report) -> str:
             f"The mosaic of {ascribed(said.best)}: `{said.file}` in the campaign's folder."
         )
     blocks.append(_listed([f"{_SIGNS[fact.mark]}{fact.text}" for fact in facts(report)]))
-    if record.missing:
-        missing = [f"**{one.part}**: {one.state}. {one.why}".strip() for one in record.missing]
+    if run.missing:
+        missing = [f"**{one.part}**: {one.state}. {one.why}".strip() for one in run.missing]
         blocks += ["## What is missing", _listed(missing)]
-    warnings = [*advised_warnings(report), *report.warnings, *record.warnings]
+    warnings = [*advised_warnings(report), *report.warnings, *run.warnings]
     if warnings:
         blocks += ["## Read first", _listed(warnings)]
     sky = sky_view(report)
     if sky is not None:
         blocks += ["## MDRIZSKY", f"{sky.caption}.", _as_markdown(sky), "## What the numbers say"]
         blocks.append(_listed(list(report.summary)))
-    if record.verified:
-        blocks += ["## What was verified", _listed(list(record.verified))]
+    if run.verified:
+        blocks += ["## What was verified", _listed(list(run.verified))]
     tables = sheets(report)
     for part in parts.PARTS:
         if part.heading and part.name in tables:
             view = table_view(part.name, tables[part.name])
             blocks += [f"## {part.heading}", f"{shown(view.caption)}.", _as_markdown(view)]
-    if record.versions:
-        versions = [f"{name} {text_of(value)}" for name, value in record.versions.items()]
+    if run.versions:
+        versions = [f"{name} {text_of(value)}" for name, value in run.versions.items()]
         blocks += ["## Software", _listed(versions)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 

@@ -70,7 +70,7 @@ def html(report: Report, figures: Mapping[str, Path]) -> str:
     said = verdict(report)
     methods = [] if report.mdrizsky is None else list(method_columns(report.mdrizsky))
     charts = _charts(report, figures)
-    checks = report.record.table(parts.CHECKS)
+    checks = report.run.table(parts.CHECKS)
     tables = sheets(report)
     views = {
         part: table_view(part.name, tables[part.name], shown=part.form.format)
@@ -79,10 +79,10 @@ def html(report: Report, figures: Mapping[str, Path]) -> str:
     }
     return template("report.html.j2").render(
         report=report,
-        record=report.record,
+        run=report.run,
         verdict=said,
         facts=facts(report),
-        warnings=[*advised_warnings(report), *report.warnings, *report.record.warnings],
+        warnings=[*advised_warnings(report), *report.warnings, *report.run.warnings],
         contents=CONTENTS,
         shown=next((one for one in mosaics if one.method == said.best), None),
         mosaics=mosaics,
@@ -172,7 +172,7 @@ def _charts(report: Report, figures: Mapping[str, Path]) -> dict[str, Chart]:
             "Exposures of one colour overlap one another, directly or through others. The more "
             "area two exposures share, the wider is their link.",
         )
-    residuals = report.record.table(parts.VECTORS)
+    residuals = report.run.table(parts.VECTORS)
     if residuals is not None and len(residuals):
         found["vectors"] = (
             vectors.vector_chart(residuals),

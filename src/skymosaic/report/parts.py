@@ -1,7 +1,7 @@
 """The tables of a report, an entry each: their names, and where and how each is shown.
 
 Who adds one adds an entry here, and fills it: in `sheets.sheets` where the report itself knows it,
-else in `RunRecord.tables`. Its file and its place in report.json follow, and those on the page and
+else in `RunFacts.tables`. Its file and its place in report.json follow, and those on the page and
 in report.md, as the entry says.
 """
 

@@ -70,7 +70,7 @@ def sheets(report: Report) -> dict[str, Table]:
     """Return every table of a report by name, in the order of `parts`; those there are."""
     evidence = report.evidence
     found: dict[Part, Table | None] = {
-        **report.record.tables,
+        **report.run.tables,
         parts.MDRIZSKY: report.mdrizsky,
         parts.DIFFERENCES: None if report.mdrizsky is None else differences(report.mdrizsky),
         parts.QUALITY: None if evidence is None else quality_sheet(evidence),

@@ -97,7 +97,7 @@ def verdict(report: Report) -> Verdict:
         advice.sure,
         _means(advice.methods),
         best,
-        report.record.mosaics.get(best, ""),
+        report.run.mosaics.get(best, ""),
         _bars(advice),
         notes,
     )
@@ -122,7 +122,7 @@ def _without(sentence: str, start: str) -> str:
 
 
 def _without_advice(report: Report) -> tuple[str, str]:
-    if not report.record.missing:
+    if not report.run.missing:
         return "No advice for this run", _NO_ADVICE
     done = [] if report.mdrizsky is None else list(method_columns(report.mdrizsky))
     finished = f"Finished: {_joined(done)}." if done else "No sky method has finished."
@@ -151,15 +151,15 @@ def advised_warnings(report: Report) -> list[str]:
 
 def facts(report: Report) -> list[Fact]:
     """Return what tells whether the run is whole and sound, at a glance."""
-    record = report.record
+    run = report.run
     found = []
-    if record.missing:
-        failed = sum(one.state == "failed" for one in record.missing)
-        rest = len(record.missing) - failed
+    if run.missing:
+        failed = sum(one.state == "failed" for one in run.missing)
+        rest = len(run.missing) - failed
         counts = [f"{_steps(failed)} failed"] * (failed > 0)
         counts += [f"{_steps(rest)} not run"] * (rest > 0)
         found.append(Fact(f"incomplete: {', '.join(counts)}", "bad", "missing"))
-    if (exposures := record.table(parts.EXPOSURES)) is not None:
+    if (exposures := run.table(parts.EXPOSURES)) is not None:
         found.append(Fact(counted(len(exposures), "exposure"), "", "exposures"))
     if report.mdrizsky is not None:
         found.append(Fact(counted(len(method_columns(report.mdrizsky)), "method"), "", "mdrizsky"))
@@ -168,12 +168,12 @@ def facts(report: Report) -> list[Fact]:
         text = "one overlap group" if one else f"{len(report.groups)} separate overlap groups"
         found.append(Fact(text, "good" if one else "bad", "footprints"))
     found += _alignment(report)
-    checks, witness = record.table(parts.CHECKS), record.table(parts.WITNESS)
+    checks, witness = run.table(parts.CHECKS), run.table(parts.WITNESS)
     if checks is not None and "agree" in checks.colnames:
         good, all_ = sum(map(bool, checks["agree"])), len(checks)
         text = f"{good} of {counted(all_, 'sky value')} verified"
         found.append(Fact(text, "good" if good == all_ else "bad", "checks"))
-    if record.engine == "onepass":
+    if run.engine == "onepass":
         seen = 0 if witness is None else sum(n > 0 for n in witness["pixels"])
         text = f"{counted(seen, 'mosaic')} verified in part" if seen else "mosaics not verified"
         found.append(Fact(text, "good" if seen else "", "checks"))
@@ -189,11 +189,11 @@ def _steps(number: int) -> str:
 
 
 def _alignment(report: Report) -> list[Fact]:
-    table = report.record.table(parts.ALIGNMENT)
+    table = report.run.table(parts.ALIGNMENT)
     if table is None:
-        if report.record.aligned is not False:
+        if report.run.aligned is not False:
             return []
-        positions = report.record.table(parts.POSITIONS)
+        positions = report.run.table(parts.POSITIONS)
         apart = positions is not None and any(str(one) == "displaced" for one in positions["state"])
         text = "not aligned, and positions of stars differ" if apart else "not aligned"
         return [Fact(text, "bad" if apart else "", "alignment")]
@@ -227,7 +227,7 @@ def _joined(names: Sequence[str]) -> str:
 def card(report: Report) -> Card:
     """Return what a list of many reports tells of this one."""
     said = verdict(report)
-    warnings = [*advised_warnings(report), *report.warnings, *report.record.warnings]
+    warnings = [*advised_warnings(report), *report.warnings, *report.run.warnings]
     worst = None
     if report.evidence is not None:
         # Of the advised method, or of the best one where none is advised.
@@ -251,7 +251,7 @@ def card(report: Report) -> Card:
         advised=advised,
         headline=said.headline,
         sure=said.sure,
-        exposures=len(report.record.table(parts.EXPOSURES) or ()),
+        exposures=len(report.run.table(parts.EXPOSURES) or ()),
         groups=len(report.groups),
         worst=worst,
         warnings=len(warnings),

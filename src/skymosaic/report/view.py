@@ -166,7 +166,7 @@ def sky_view(report: Report) -> TableView | None:
 
 
 def _checked(report: Report) -> Mapping[tuple[str, int], Cell]:
-    table = report.record.table(CHECKS)
+    table = report.run.table(CHECKS)
     if table is None or "agree" not in table.colnames:
         return {}
     found: dict[tuple[str, int], list[bool]] = {}

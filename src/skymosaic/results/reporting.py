@@ -14,7 +14,7 @@ from skymosaic.pipeline.comparison import comparison_input, first_warnings, read
 from skymosaic.pipeline.drizzle import read_previews
 from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.results import COMPARISON
-from skymosaic.pipeline.tables import run_record
+from skymosaic.pipeline.tables import run_facts
 from skymosaic.report.comparison import assemble, draw_figures, write_documents
 from skymosaic.report.contents import Missing, Report
 from skymosaic.report.invariants import check_invariants, failures
@@ -100,7 +100,7 @@ def write_partial(place: Place) -> Partial:
         title="" if report.mdrizsky is None else axis_label(report.mdrizsky),
         missing=[
             f"{one.part}: {one.state}{f', {one.why}' if one.why else ''}"
-            for one in report.record.missing
+            for one in report.run.missing
         ],
     )
 
@@ -123,7 +123,7 @@ def make_report(bench: Bench, found: FinishedSteps) -> Report:
     """
     missing = [*found.missing, *_of_the_run(found)]
     unit = header_unit(found.exposures)
-    record = run_record(
+    run = run_facts(
         found,
         first_warnings(found),
         unit=unit,
@@ -139,13 +139,13 @@ def make_report(bench: Bench, found: FinishedSteps) -> Report:
     if broken:
         # No number is shown that is known to be wrong.
         why = f"the sky values contradict each other and are not shown: {broken}"
-        record = replace(
-            record,
-            tables={part: table for part, table in record.tables.items() if part != CHECKS},
+        run = replace(
+            run,
+            tables={part: table for part, table in run.tables.items() if part != CHECKS},
             missing=[*missing, Missing("compare", "failed", why)],
         )
         data = replace(data, runs={}, images={})
-    return assemble(data, record, invariants)
+    return assemble(data, run, invariants)
 
 
 def _of_the_run(found: FinishedSteps) -> list[Missing]:
