@@ -205,6 +205,11 @@ def test_the_run_and_its_status(watched: Watched) -> None:
     failed = {name for name, state in states(status).items() if state == "failed"}
     assert failed == {*case.failed.values()}
     assert status["expected"] == sum(case.all_kinds.values())
+    recorded = Counter(task["kind"] for task in status["tasks"])
+    assert recorded == Counter({e["task"]: e["kind"] for e in watched.events}.values())
+    assert case.failed or recorded == case.all_kinds
+    of_tasks = {task["step"] for task in status["tasks"] if task["state"] != "failed"}
+    assert of_tasks - {"aligned"} == stored
     steps = {step for step in manifests(watched.folder) if not step.startswith("runs/")}
     steps = {step for step in steps if not step.startswith("stars/")}  # nobody is told of these
     wanted = {step for step in case.steps | STEPS if not step.startswith("runs/")}
