@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.product_headers import Origin, complete, outline_of
+from skymosaic.drizzle.product_headers import MosaicOrigin, complete, outline_of
 from skymosaic.versions import versions
 
 GRID = Grid((85.25, -2.45), (40.5, 30.5), 0.1283, 30.0, (80, 60))
@@ -41,9 +41,9 @@ def write(path: Path, seed: int = 0) -> Path:
     return path
 
 
-def origin() -> Origin:
+def origin() -> MosaicOrigin:
     history = ("one paragraph", LONG)
-    return Origin("globalmin+match", "program/target/f160w", "0f" * 32, history)
+    return MosaicOrigin("globalmin+match", "program/target/f160w", "0f" * 32, history)
 
 
 def fitscheck(*paths: Path) -> subprocess.CompletedProcess[str]:

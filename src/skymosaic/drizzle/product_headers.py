@@ -33,7 +33,7 @@ _EXCLUDED = frozenset((*range(0x3A, 0x41), *range(0x5B, 0x61)))
 
 
 @dataclass(frozen=True)
-class Origin:
+class MosaicOrigin:
     """Where a mosaic comes from.
 
     Parameters
@@ -71,7 +71,9 @@ def outline_of(weight: Path) -> Outline:
         return trace(mask, WCS(hdus[0].header), block)
 
 
-def complete(path: Path, origin: Origin | None = None, outline: Outline | None = None) -> None:
+def complete(
+    path: Path, origin: MosaicOrigin | None = None, outline: Outline | None = None
+) -> None:
     """Write into a file where it comes from and what it covers, and checksums of all its HDUs.
 
     Its pixels and its other keywords stay as they are, and the same file with the same origin
@@ -101,7 +103,7 @@ def complete(path: Path, origin: Origin | None = None, outline: Outline | None =
     whole.replace(path)
 
 
-def _add_origin(header: fits.Header, origin: Origin) -> None:
+def _add_origin(header: fits.Header, origin: MosaicOrigin) -> None:
     known = versions()
     for name, value, comment in (
         ("SKYMETH", origin.method, "sky method of this mosaic"),

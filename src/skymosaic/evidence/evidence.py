@@ -17,7 +17,7 @@ from skymosaic.evidence.graph import OverlapGraph
 from skymosaic.evidence.levels import Levels, solve
 from skymosaic.evidence.mosaic import combined
 from skymosaic.evidence.pairs import all_differences
-from skymosaic.evidence.quality import Field, Skies, judge, residuals
+from skymosaic.evidence.quality import ObservedField, Skies, judge, residuals
 from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam
 from skymosaic.evidence.seams import find_edges, measure_seams
 from skymosaic.evidence.summary import EvidenceSummary
@@ -102,7 +102,7 @@ def gather_evidence(measured: Measurements) -> Evidence:
     levels = solve(names, graph.components, differences)
     subtracted = {m: estimate.in_order(names, skies) for m, skies in measured.skies.items()}
     dark = _darkest_of_groups(cells, levels, shape, noise)
-    judged = Field(cells, shape, differences, levels, None, noise)
+    judged = ObservedField(cells, shape, differences, levels, None, noise)
     estimates: dict[str, estimate.Estimate] = {}
     against: dict[str, estimate.MethodComparison] = {}
     empty_share = None
@@ -115,7 +115,7 @@ def gather_evidence(measured: Measurements) -> Evidence:
         whole = darkest(*combined(cells, called.skies, shape), noise)
         if whole is not None:
             empty_share = whole.share
-            judged = Field(cells, shape, differences, levels, whole.empty, noise)
+            judged = ObservedField(cells, shape, differences, levels, whole.empty, noise)
     edges = find_edges(cells, shape)
     seams = {
         method: measure_seams(

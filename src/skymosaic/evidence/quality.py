@@ -41,7 +41,7 @@ def residuals(method: str, differences: Sequence[PairDifference], skies: Skies) 
 
 
 @dataclass(frozen=True)
-class Field:
+class ObservedField:
     """What all methods are judged by.
 
     Parameters
@@ -71,7 +71,7 @@ class Field:
 def judge(
     method: str,
     skies: Skies,
-    field: Field,
+    field: ObservedField,
     seams: Sequence[Seam],
     estimate: Estimate | None,
     truth: Mapping[str, float] | None,
@@ -145,7 +145,7 @@ def _worst_exposure(
     return worst, means[worst]
 
 
-def _imposed(field: Field, subtracted: Floats) -> float | None:
+def _imposed(field: ObservedField, subtracted: Floats) -> float | None:
     """Return the largest difference, within a group, of what a method puts into the mosaic.
 
     By the linearity of drizzling, the mosaic without sky minus that of a method is the mean of the

@@ -11,7 +11,7 @@ from astropy.io import fits
 
 from skymosaic.drizzle import astrodrizzle, static_masks
 from skymosaic.drizzle.missing_pixels import key_of_missing
-from skymosaic.drizzle.product_headers import Origin, outline_of
+from skymosaic.drizzle.product_headers import MosaicOrigin, outline_of
 from skymosaic.drizzle.summaries import MaskSummary
 from skymosaic.errors import SkyError
 from skymosaic.evidence.reduction import Floats
@@ -60,7 +60,7 @@ def drizzle(
                 parameters,
                 given,
             )
-        origin = Origin(
+        origin = MosaicOrigin(
             method,
             place.campaign,
             bench.key,

@@ -8,7 +8,7 @@ from pathlib import Path
 from astropy.io import fits
 
 from skymosaic.drizzle.astrodrizzle import Drizzled, weight_checksum
-from skymosaic.drizzle.product_headers import Origin, complete
+from skymosaic.drizzle.product_headers import MosaicOrigin, complete
 from skymosaic.evidence.reduction import reduce_image
 from skymosaic.sky.outline import Outline
 from skymosaic.steps.step import Bench
@@ -35,7 +35,9 @@ class MosaicFiles:
     error: str | None = None
 
 
-def publish(bench: Bench, drizzled: Drizzled, origin: Origin, outline: Outline) -> MosaicFiles:
+def publish(
+    bench: Bench, drizzled: Drizzled, origin: MosaicOrigin, outline: Outline
+) -> MosaicFiles:
     """Move a mosaic's files to where they are published from; they then say what they are.
 
     Parameters

@@ -17,7 +17,7 @@ from skymosaic.drizzle.memory import memory_of, require_memory
 from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.onepass.grid_differences import VERSION
 from skymosaic.drizzle.onepass.run import KeptMasks, Options, drizzle_all
-from skymosaic.drizzle.product_headers import Origin, outline_of
+from skymosaic.drizzle.product_headers import MosaicOrigin, outline_of
 from skymosaic.drizzle.request import Request
 from skymosaic.drizzle.summaries import MaskSummary
 from skymosaic.host import limits
@@ -126,7 +126,7 @@ def drizzle_all_methods(
             method = choices[name].method
             sky = sky_of(method, "onepass", ours=method in OWN)
             history = history_of(aligned.result, planned.result, "onepass", sky)
-            origin = Origin(method or "given", place.campaign, bench.key, history)
+            origin = MosaicOrigin(method or "given", place.campaign, bench.key, history)
             runs[name] = _result(run, publish(bench, run, origin, outline), static)
         return OnepassResult(runs, KeptSample(window, masks))
 
