@@ -14,7 +14,7 @@ from skymosaic.archive.simulated.headers import distorted_wcs, flt_file, referen
 from skymosaic.archive.simulated.names import SceneName
 from skymosaic.archive.simulated.plane import deproject, project
 from skymosaic.archive.simulated.pointing import (
-    Exposure,
+    PlannedExposure,
     Simulation,
     field_center,
     plan_exposure,
@@ -26,7 +26,7 @@ from skymosaic.archive.simulated.scene import Stars, add_stars, render
 
 PIXEL = 0.1283  # arcsec
 _SERSIC = 7.67  # of n = 4
-Light = Callable[[Simulation, Exposure, WCS], np.ndarray]
+Light = Callable[[Simulation, PlannedExposure, WCS], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def _plane(simulation: Simulation, wcs: WCS) -> np.ndarray:
     return project(ra, dec, field_center()) / simulation.shrink
 
 
-def _galaxy(simulation: Simulation, exposure: Exposure, wcs: WCS) -> np.ndarray:
+def _galaxy(simulation: Simulation, exposure: PlannedExposure, wcs: WCS) -> np.ndarray:
     """Return a de Vaucouleurs galaxy, 2000 e-/s at its middle, between tiles 54 and 51."""
     places = [plan_exposure(simulation, f"ibxl{t}", 0).true_wcs.crval for t in ("54", "51")]
     middle = np.mean([project(np.array(a), np.array(d), field_center()) for a, d in places], axis=0)
@@ -60,7 +60,7 @@ def _galaxy(simulation: Simulation, exposure: Exposure, wcs: WCS) -> np.ndarray:
     return light.reshape(simulation.pixels, simulation.pixels)
 
 
-def _crowd(simulation: Simulation, exposure: Exposure, wcs: WCS) -> np.ndarray:
+def _crowd(simulation: Simulation, exposure: PlannedExposure, wcs: WCS) -> np.ndarray:
     """Return stars, one in each 1.6 arcsec square on average, over the whole field."""
     random = np.random.default_rng(simulation.seed)
     reach = 260.0 * simulation.shrink
@@ -74,18 +74,18 @@ def _crowd(simulation: Simulation, exposure: Exposure, wcs: WCS) -> np.ndarray:
     return image
 
 
-def _own(exposure: Exposure) -> np.random.Generator:
+def _own(exposure: PlannedExposure) -> np.random.Generator:
     return np.random.default_rng([exposure.number, 77])
 
 
-def _gradient(simulation: Simulation, exposure: Exposure, wcs: WCS) -> np.ndarray:
+def _gradient(simulation: Simulation, exposure: PlannedExposure, wcs: WCS) -> np.ndarray:
     """Return a plane of any direction, 0.02 e-/s from edge to edge, 0 in the middle."""
     angle = _own(exposure).uniform(0.0, 2 * np.pi)
     y, x = np.mgrid[-0.5 : 0.5 : simulation.pixels * 1j, -0.5 : 0.5 : simulation.pixels * 1j]
     return 0.02 * (np.cos(angle) * x + np.sin(angle) * y)
 
 
-def _damage(simulation: Simulation, exposure: Exposure, wcs: WCS) -> np.ndarray:
+def _damage(simulation: Simulation, exposure: PlannedExposure, wcs: WCS) -> np.ndarray:
     """Return, for one exposure alone, a bright corner: a reflection without a flag."""
     side = simulation.pixels
     y, x = np.indices((side, side)) / side
@@ -127,7 +127,7 @@ def simulation_of(field: Field, size: str, seed: int) -> Simulation:
 class Truth:
     """An exposure without noise."""
 
-    exposure: Exposure
+    exposure: PlannedExposure
     light: np.ndarray
     """Scene and sky, e-/s, in its pixels."""
 
@@ -146,7 +146,7 @@ def lights(field: Field, simulation: Simulation) -> list[Truth]:
     return found
 
 
-def _pointed(exposure: Exposure, error: float) -> Exposure:
+def _pointed(exposure: PlannedExposure, error: float) -> PlannedExposure:
     true = exposure.true_wcs
     shift = np.random.default_rng([exposure.number, 78]).normal(0.0, 1.0, 2) * error * PIXEL
     offset = project(*map(np.array, true.crval), field_center()) + shift

@@ -24,7 +24,7 @@ from skymosaic.pipeline.results import (
     RetrieveResult,
 )
 from skymosaic.pipeline.sources import open_source
-from skymosaic.runs.mosaic import Mosaic, with_fields
+from skymosaic.runs.mosaic import MosaicRun, with_fields
 from skymosaic.steps.step import Place
 from skymosaic.steps.tasks import CALLS, Step, Task, count_kinds, tasks_of
 from skymosaic.store import LocalStore
@@ -99,7 +99,7 @@ def test_what_groups_share_is_made_once(shared: str, added: dict[str, int], tmp_
     campaign = load_campaign_text(f"{PROGRAM}groups: {{{shared}}}\n", "p.yaml", {})
     place, source = Place(LocalStore(tmp_path), "p", tmp_path), SimpleNamespace(left_out=[])
     groups = groups_of(campaign, open_source(campaign.source, mixed=True).parcels())
-    mosaics = with_fields([Mosaic.of(campaign, place, source, g) for g in groups], groups, place)
+    mosaics = with_fields([MosaicRun.of(campaign, place, source, g) for g in groups], groups, place)
     calls = Counted()
     for mosaic in mosaics:
         first, grid = mosaic._begin(calls, lambda place: place)
