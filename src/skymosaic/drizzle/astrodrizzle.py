@@ -119,25 +119,8 @@ def drizzle(
 
         write_skyfile(folder / _SKYFILE, exposures, given.subtracted)
         arguments |= {"skyfile": _SKYFILE, "skymethod": "localmin"}  # of these, it takes the first
-    try:
-        call = process.call(
-            "astrodrizzle",
-            folder,
-            {
-                "files": [exposure.name for exposure in exposures],
-                "output": output,
-                "parameters": arguments,
-            },
-            log,
-        )
-    except DrizzlepacError as error:
-        unseen = chips_without_pixels(log.read_text()) if log.exists() else ()
-        if unseen and "NoneType" in str(error):  # skypac compares a sky with none
-            raise SkyError(without_sky([f"{name}[SCI,{chip}]" for name, chip in unseen])) from None
-        raise DrizzleError(f"skymethod {method!r}: {error}") from None
-    runfile = folder / "astrodrizzle.log"
-    with log.open("a") as printed:
-        printed.write("\n===== astrodrizzle.log =====\n" + runfile.read_text())
+    names = [exposure.name for exposure in exposures]
+    call = _call(folder, log, {"files": names, "output": output, "parameters": arguments}, method)
     science, weight = _products(folder, output)
     _must_be_on_grid(science, grid)
     log_text = log.read_text()
@@ -149,6 +132,20 @@ def drizzle(
     return Drizzled(
         science, weight, sky, checks, call.peak_memory, differences, static=static.summaries()
     )
+
+
+def _call(folder: Path, log: Path, arguments: Mapping[str, Any], method: str) -> process.Call:
+    try:
+        call = process.call("astrodrizzle", folder, dict(arguments), log)
+    except DrizzlepacError as error:
+        unseen = chips_without_pixels(log.read_text()) if log.exists() else ()
+        if unseen and "NoneType" in str(error):  # skypac compares a sky with none
+            raise SkyError(without_sky([f"{name}[SCI,{chip}]" for name, chip in unseen])) from None
+        raise DrizzleError(f"skymethod {method!r}: {error}") from None
+    runfile = folder / "astrodrizzle.log"
+    with log.open("a") as printed:
+        printed.write("\n===== astrodrizzle.log =====\n" + runfile.read_text())
+    return call
 
 
 def _as_given(method: str, applied: Sequence[SkyValue], given: AppliedSky) -> list[SkyValue]:

@@ -197,7 +197,7 @@ def _weight_scale(given: Any) -> float:
         return 1.0
 
 
-def onepass_headers(files: list[str], output: str, grid: Values, parameters: Values) -> Values:
+def onepass_headers(files: list[str], output: str, grid: Values, parameters: Values) -> None:
     """Make the headers that AstroDrizzle's products of these exposures would have.
 
     The version of the resampler (DnnnVER) is left empty: it tells it only while it works.
@@ -216,20 +216,41 @@ def onepass_headers(files: list[str], output: str, grid: Values, parameters: Val
         AstroDrizzle's ``final_*`` without the prefix, and ``context``, ``proc_unit``, ``coeffs``,
         ``wcskey``, ``build``, ``stepsize``, ``runfile``.
     """
-    import numpy as np
     from astropy.io import fits
-    from drizzlepac import __version__, outputimage, util, wcs_functions
+    from drizzlepac import outputimage, wcs_functions
     from stwcs.distortion.utils import output_wcs
     from stwcs.wcsutil import HSTWCS
 
-    chips = [_chip_values(name) for name in files]
-    plain = [chip for exposure in chips for chip in exposure]
+    exposures = [_chip_values(name) for name in files]
+    chips = [chip for exposure in exposures for chip in exposure]
     with fits.open(files[0], memmap=False) as hdus:
         out = wcs_functions.mergeWCS(output_wcs([HSTWCS(hdus, ext=("SCI", 1))]), grid)
     with fits.open(files[-1], memmap=False) as hdus:
-        idcscale = HSTWCS(hdus, ext=("SCI", plain[-1]["extver"])).idcscale
+        idcscale = HSTWCS(hdus, ext=("SCI", chips[-1]["extver"])).idcscale
+    scale = _weight_scale(parameters["wt_scl"])
+    if parameters["wht_type"] == "ERR":
+        natural = output_wcs([HSTWCS(files[0], ext=("SCI", 1))]).pscale
+        scale = 1.0 / (out.pscale / natural) ** 4
+    common = _common_values(output, exposures, out, parameters)
+    image = outputimage.OutputImage(
+        [{**common, **chip, "wt_scl_val": scale} for chip in chips],
+        {**parameters, "idcscale": idcscale},
+        build=False,
+        wcs=out,
+        single=False,
+    )
+    image.set_bunit(_bunit_of(chips[-1]["bunit"], parameters["units"]))
+    image.set_units(parameters["units"])
+    _write_headers(image, chips, parameters["runfile"])
+
+
+def _common_values(
+    output: str, exposures: list[list[Values]], out: Any, parameters: Values
+) -> Values:
+    """Return what an output header tells of all chips alike."""
+    chips = [chip for exposure in exposures for chip in exposure]
     columns, rows = out.pixel_shape
-    common = {
+    return {
         "output": f"{output}.fits",
         "outFinal": f"{output}.fits",
         "outSci": f"{output}_sci.fits",
@@ -237,37 +258,31 @@ def onepass_headers(files: list[str], output: str, grid: Values, parameters: Val
         "outContext": f"{output}_ctx.fits" if parameters["context"] else None,
         "outnx": columns,
         "outny": rows,
-        "texptime": sum(exposure[0]["exptime"] for exposure in chips),
-        "texpstart": min(chip["expstart"] for chip in plain),
-        "texpend": max(chip["expend"] for chip in plain),
-        "nimages": len(files),
+        "texptime": sum(exposure[0]["exptime"] for exposure in exposures),
+        "texpstart": min(chip["expstart"] for chip in chips),
+        "texpend": max(chip["expend"] for chip in chips),
+        "nimages": len(exposures),
         "scale": out.pscale,
         "driz_version": "",
         "driz_wcskey": parameters["wcskey"],
     }
-    ratio_scale = 1.0
-    if parameters["wht_type"] == "ERR":
-        natural = [output_wcs([HSTWCS(name, ext=("SCI", 1))]).pscale for name in files[:1]]
-        ratio_scale = 1.0 / (out.pscale / natural[0]) ** 4
-    scale = ratio_scale if parameters["wht_type"] == "ERR" else _weight_scale(parameters["wt_scl"])
-    values = {**parameters, "idcscale": idcscale}
-    image = outputimage.OutputImage(
-        [{**common, **chip, "wt_scl_val": scale} for chip in plain],
-        values,
-        build=False,
-        wcs=out,
-        single=False,
-    )
-    bunit = plain[-1]["bunit"]
+
+
+def _bunit_of(bunit: str, units: str) -> str | None:
+    """Return the BUNIT of a product where it is not that of its exposures; None: it is."""
     rate = bunit.find("/") > 0
-    if parameters["units"] == "cps":
-        image.set_bunit(None if rate else bunit + "/S")
-    else:
-        image.set_bunit(bunit[: bunit.find("/")] if rate else None)
-    image.set_units(parameters["units"])
+    if units == "cps":
+        return None if rate else bunit + "/S"
+    return bunit[: bunit.find("/")] if rate else None
+
+
+def _write_headers(image: Any, chips: list[Values], logfile: str) -> None:
+    import numpy as np
+    from drizzlepac import __version__, util
+
     pixel = np.zeros((1, 1), dtype=np.float32)
     products = image.writeFITS(
-        [chip["data"] for chip in plain],
+        [chip["data"] for chip in chips],
         pixel,
         pixel,
         ctxarr=np.zeros((1, 1, 1), dtype=np.int32),
@@ -278,12 +293,11 @@ def onepass_headers(files: list[str], output: str, grid: Values, parameters: Val
         },
         virtual=True,
         rules_file=None,
-        logfile=parameters["runfile"],
+        logfile=logfile,
     )
     for name, hdus in products.items():
         kind = name.removesuffix(".fits")[-3:]
         hdus.writeto(f"headers_{kind}.fits", output_verify="silentfix")
-    return {"texptime": common["texptime"], "idcscale": idcscale}
 
 
 def _chip_values(name: str) -> list[Values]:

@@ -7,7 +7,7 @@ the one-pass engine is AstroDrizzle itself, on a part of them.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,22 +16,20 @@ from astropy.io import fits
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.checks.sameness import EngineDifferences, largest_differences
-from skymosaic.drizzle.checks.sample_window import choose_window
-from skymosaic.drizzle.checks.sampled import Pixels, compare_sample, read_window
+from skymosaic.drizzle.checks.sampled import Pixels, compare_sample
 from skymosaic.drizzle.checks.witness import Agreement, require_agreement, without_number
 from skymosaic.drizzle.grid import output_grid
-from skymosaic.drizzle.kept_masks import read_masks, static_masks_of
 from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.run import Options, drizzle_all, drizzle_chips
 from skymosaic.drizzle.request import Request
-from skymosaic.errors import DamagedError, LockedError
+from skymosaic.errors import DamagedError
 from skymosaic.host.counting import counted
 from skymosaic.methods import METHODS, column
 from skymosaic.pipeline.images import images_of, select
+from skymosaic.pipeline.mosaic_sample import mosaic_sample
 from skymosaic.pipeline.results import (
     ENGINES,
-    ONEPASS,
     WITNESS,
     AlignResult,
     DrizzleResult,
@@ -40,13 +38,10 @@ from skymosaic.pipeline.results import (
     WitnessResult,
 )
 from skymosaic.pipeline.slots import computing_slot
-from skymosaic.steps.step import Bench, Finished, Place, finished, forget, run_step
+from skymosaic.steps.step import Bench, Finished, Place, forget, run_step
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from skymosaic.config import Campaign
     from skymosaic.steps.execution import Calls
 
@@ -136,66 +131,26 @@ def hear_astrodrizzle(
     masks that the engine used. Where no place of the mosaic has few exposures, both engines drizzle
     some of those of one place instead, with the same values.
     """
-    onepass = finished(place, ONEPASS.step())
-    if onepass is None or onepass.key != drizzled[0].key:
-        raise LockedError("the mosaics were replaced while they were being checked; run again")
-    every = images_of(aligned)
+    sample = mosaic_sample(place, aligned, planned, drizzled[0].key)
     grid, parameters = planned.result.grid, dict(planned.result.order.parameters)
-    kept = onepass.result.sample
-    window = (
-        choose_window(every.exposures, grid, planned.result.pairs) if kept is None else kept.window
-    )
-    sampled = [one for one in every.exposures if one.rootname in window.exposures]
-    images = select(sampled, aligned.products)
     request = Request.of(campaign)
-    left_out = request.no_constants
-    runs = {name: run for name, run in onepass.result.runs.items() if name not in left_out}
-    files = {
-        f"{onepass.step}/{name}": onepass.products[name]
-        for run in runs.values()
-        for name in _mosaic(run).values()
-    }
-    masks_file = None if kept is None else onepass.products[kept.masks]
-    given = (
-        every.products
-        if masks_file is None
-        else {
-            **images.products,
-            f"{onepass.step}/{masks_file.name}": masks_file,
-        }
-    )
-
-    def masks_of(bench: Bench) -> Mapping[str, NDArray[np.bool_]]:
-        if masks_file is not None:
-            return read_masks(bench.fetch(masks_file), images.exposures)
-        every.fetch(bench)
-        return static_masks_of(bench.scratch, every.exposures, images.exposures, parameters)
+    left_out, every_run = request.no_constants, sample.onepass.result.runs
+    runs = {name: run for name, run in every_run.items() if name not in left_out}
 
     def work(bench: Bench) -> WitnessResult:
-        images.fetch(bench)
-        masks = masks_of(bench)
+        exposures, window = sample.images.exposures, sample.window
+        sample.images.fetch(bench)
+        masks = sample.read_masks(bench, parameters)
         ours, skies = {}, {}
         for name, run in runs.items():
-            science, weight = onepass.products[run.science], onepass.products[run.weight]
-            with bench.open(science) as one, bench.open(weight) as other:
-                ours[name], recorded = read_window(one, other, window)
+            ours[name], skies[name] = sample.read(bench, run)
             if drizzled[0].reused:
-                _make_anew_if_older(place, onepass.step, science.name, ours[name])
-            skies[name] = [
-                recorded[e.rootname, c.extver] for e in images.exposures for c in e.chips
-            ]
-        bench.doing(f"AstroDrizzle on {counted(len(images.exposures), 'exposure')} for each mosaic")
+                _make_anew_if_older(place, sample.onepass.step, run.science, ours[name])
+        bench.doing(f"AstroDrizzle on {counted(len(exposures), 'exposure')} for each mosaic")
         with computing_slot(place):
             found = compare_sample(
-                bench.scratch,
-                bench.out / "witness.log",
-                images.exposures,
-                window,
-                grid,
-                ours,
-                skies,
-                masks,
-                parameters,
+                *(bench.scratch, bench.out / "witness.log", exposures, window, grid),
+                *(ours, skies, masks, parameters),
                 titles={name: run.science for name, run in runs.items()},
                 processes=request.processes(len(runs)),
             )
@@ -205,10 +160,10 @@ def hear_astrodrizzle(
         place,
         WITNESS.step(),
         tasks=[WITNESS.task()],
-        inputs={**given, **files},
+        inputs=sample.inputs(runs.values()),
         parameters={
             "engine": "onepass",
-            "window": window.to_dict(),
+            "window": sample.window.to_dict(),
             "left_out": left_out,
             "grid": grid.to_dict(),
             "astrodrizzle": parameters,

@@ -84,63 +84,7 @@ def compare_methods(
         engines,
         positions,
     )
-    parameters = planned.result.order.parameters
-    looked_for = pars.has_cr_steps(parameters)
-    at_once = campaign.drizzle.engine == "onepass"
     warnings = [*left_out, *first_warnings(found)]
-
-    def work(bench: Bench) -> ComparisonResult:
-        # Measuring and drawing are this task's business alone: the others start sooner without
-        # their imports.
-        from skymosaic.evidence.evidence import gather_evidence
-        from skymosaic.pipeline.measuring import measure
-        from skymosaic.report.comparison import write_comparison
-        from skymosaic.report.evidence_files import summary_lines
-        from skymosaic.report.mdrizsky import axis_label, format_table
-
-        warned, weights = list(warnings), None
-        if not looked_for:
-            require_equal_weights(runs)
-        elif not at_once:
-            bench.doing("comparing the weights of the methods")
-            reference, apart = masks.compare_weights(bench, runs)
-            warned.append(masks.each(apart, reference))
-            weights = masks.weight_sheet(apart, reference)
-        skies = {method: run.result.sky for method, run in runs.items()}
-        images = read_previews(bench, runs)
-        bench.doing("measuring the overlaps")
-        measured = measure(
-            bench,
-            found.exposures,
-            aligned,
-            planned,
-            skies,
-            images,
-            retrieved,
-            parameters,
-            chip_differences(runs),
-        )
-        evidence = None if measured is None else gather_evidence(measured)
-        data = replace(comparison_input(found, images, evidence), outline=_outline(found, images))
-        vectors = read_vectors(bench, aligned)
-        bench.doing("drawing figures, writing the report")
-        run = run_facts(found, warned, unit=data.unit, vectors=vectors, weights=weights)
-        comparison = write_comparison(bench.out, data, run)
-        return ComparisonResult(
-            table=format_table(comparison.table),
-            title=axis_label(comparison.table),
-            warnings=[*comparison.warnings, *warned],
-            campaign=result_settings(campaign),
-            evidence=None if evidence is None else evidence.summary,
-            summary=[
-                *([] if evidence is None else summary_lines(evidence)),
-                *alignment_lines(aligned.result.alignment),
-                *([] if positions is None else [positions_line(positions.result)]),
-                *check_lines(witness, engines),
-            ],
-            card=comparison.card,
-        )
-
     return run_step(
         place,
         COMPARISON.step(),
@@ -151,11 +95,84 @@ def compare_methods(
             "keys": found.keys,
             "told": warnings,
             **({"rates": _RATES_SHOWN} if _in_counts(found) else {}),
-            **({"weights": _WEIGHTS_SHOWN} if looked_for and not at_once else {}),
+            **({"weights": _WEIGHTS_SHOWN} if _masks_of_their_own(found) else {}),
         },
         versions=versions(),
-        work=work,
+        work=lambda bench: _compare(bench, found, aligned, planned, warnings),
     )
+
+
+def _looked_for_cosmic_rays(found: FinishedSteps) -> bool:
+    return found.planned is not None and pars.has_cr_steps(found.planned.result.order.parameters)
+
+
+def _masks_of_their_own(found: FinishedSteps) -> bool:
+    """Tell whether each method has masks of cosmic rays, and so weights, of its own."""
+    return _looked_for_cosmic_rays(found) and found.campaign.drizzle.engine != "onepass"
+
+
+def _compare(
+    bench: Bench,
+    found: FinishedSteps,
+    aligned: Finished[AlignResult],
+    planned: Finished[Planned],
+    warnings: Sequence[str],
+) -> ComparisonResult:
+    """Measure, and write the comparison."""
+    # Measuring and drawing are this task's business alone: the others start sooner without their
+    # imports.
+    from skymosaic.evidence.evidence import gather_evidence
+    from skymosaic.pipeline.measuring import measure
+    from skymosaic.report.comparison import write_comparison
+    from skymosaic.report.evidence_files import summary_lines
+    from skymosaic.report.mdrizsky import axis_label, format_table
+
+    of_weights, weights = _weights(bench, found)
+    warned = [*warnings, *of_weights]
+    runs = found.drizzled
+    images = read_previews(bench, runs)
+    bench.doing("measuring the overlaps")
+    measured = measure(
+        bench,
+        found.exposures,
+        aligned,
+        planned,
+        {method: run.result.sky for method, run in runs.items()},
+        images,
+        found.retrieved,
+        chip_differences(runs),
+    )
+    evidence = None if measured is None else gather_evidence(measured)
+    data = replace(comparison_input(found, images, evidence), outline=_outline(found, images))
+    vectors = read_vectors(bench, aligned)
+    bench.doing("drawing figures, writing the report")
+    facts = run_facts(found, warned, unit=data.unit, vectors=vectors, weights=weights)
+    comparison = write_comparison(bench.out, data, facts)
+    return ComparisonResult(
+        table=format_table(comparison.table),
+        title=axis_label(comparison.table),
+        warnings=[*comparison.warnings, *warned],
+        campaign=result_settings(found.campaign),
+        evidence=None if evidence is None else evidence.summary,
+        summary=[
+            *([] if evidence is None else summary_lines(evidence)),
+            *alignment_lines(aligned.result.alignment),
+            *([] if found.positions is None else [positions_line(found.positions.result)]),
+            *check_lines(found.witness, found.engines),
+        ],
+        card=comparison.card,
+    )
+
+
+def _weights(bench: Bench, found: FinishedSteps) -> tuple[list[str], Table | None]:
+    """Compare the weights of the methods; return what to warn of, and the table of them."""
+    if not _looked_for_cosmic_rays(found):
+        require_equal_weights(found.drizzled)
+    elif _masks_of_their_own(found):
+        bench.doing("comparing the weights of the methods")
+        reference, apart = masks.compare_weights(bench, found.drizzled)
+        return [masks.each(apart, reference)], masks.weight_sheet(apart, reference)
+    return [], None
 
 
 def first_warnings(found: FinishedSteps) -> list[str]:

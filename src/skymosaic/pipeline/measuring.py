@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -38,7 +38,6 @@ def measure(
     skies: Mapping[str, Sequence[SkyValue]],
     previews: Mapping[str, Floats],
     retrieved: Sequence[Finished[RetrieveResult]],
-    parameters: Mapping[str, Any],
     chips: ChipsSummary | None = None,
 ) -> Measurements | None:
     """Return the exposures and the mosaics in cells; None where no exposure has a valid pixel.
@@ -50,55 +49,31 @@ def measure(
     exposures : sequence of Exposure
         What was drizzled.
     aligned, planned : Finished
-        The steps that hold their files and the output grid.
+        The steps that hold their files, the output grid and AstroDrizzle's parameters.
     skies : mapping of str to sequence of SkyValue
         What each method subtracted.
     previews : mapping of str to array
         Each method's mosaic, as its run reduced it.
     retrieved : sequence of Finished
         Where the truth lies, if the data are simulated.
-    parameters : mapping
-        AstroDrizzle's.
     chips : mapping or None
         What the differences on the common grid tell of the skies of chips; None where they were
         not looked at there.
     """
-    planned_grid = planned.result.grid
+    planned_grid, parameters = planned.result.grid, planned.result.order.parameters
     scale = exposures[0].chips[0].scale
     if scale is None:  # brightness_factor refuses it, too
         return None
-    columns, rows = planned_grid.shape
-    block = block_side((rows, columns))
-    sample = _read(bench, aligned.products[exposures[0].name], exposures[0], scale, parameters)
-    widest = max(max(chip.science.shape) for chip in sample)
-    side = cell_side(planned_grid.scale, scale, widest, block)
-    grid = CellGrid(planned_grid.wcs(), side, (-(-rows // side), -(-columns // side)))
 
     def pixels(exposure: Exposure) -> list[ChipImage]:
         return _read(bench, aligned.products[exposure.name], exposure, scale, parameters)
 
-    def cells_of(exposure: Exposure, parts: Sequence[ChipImage]) -> Cells | None:
-        return measure_cells(exposure.rootname, parts, grid, exposure.exptime)
-
-    def read(exposure: Exposure) -> Cells | None:
-        # A step between chips is no gradient: it is told by itself.
-        steps = steps_of(chips, exposure)
-        parts = pixels(exposure)
-        level = [
-            replace(part, science=part.science - np.float32(step / part.factor)) if step else part
-            for part, step in zip(parts, steps, strict=True)
-        ]
-        return cells_of(exposure, level)
-
-    def read_chips(exposure: Exposure) -> list[Cells | None]:
-        return [cells_of(exposure, [part]) for part in pixels(exposure)]
-
-    with ThreadPoolExecutor(min(_AT_ONCE, limits.cores())) as pool:
-        if chips is None and any(len(exposure.chips) > 1 for exposure in exposures):
-            each = [one for its in pool.map(read_chips, exposures) for one in its]
-            if any(one is not None for one in each):
-                chips = steps_in_cells(exposures, each, grid.shape)
-        found = [one for one in pool.map(read, exposures) if one is not None]
+    columns, rows = planned_grid.shape
+    block = block_side((rows, columns))
+    widest = max(max(chip.science.shape) for chip in pixels(exposures[0]))
+    side = cell_side(planned_grid.scale, scale, widest, block)
+    grid = CellGrid(planned_grid.wcs(), side, (-(-rows // side), -(-columns // side)))
+    found, chips = _in_cells(exposures, pixels, grid, chips)
     if not found:
         return None
     # A drizzled pixel holds the brightness times its own area.
@@ -120,6 +95,38 @@ def measure(
         chips=chips,
         unseen=[e.rootname for e in exposures if e.rootname not in {c.rootname for c in found}],
     )
+
+
+def _in_cells(
+    exposures: Sequence[Exposure],
+    pixels: Callable[[Exposure], list[ChipImage]],
+    grid: CellGrid,
+    chips: ChipsSummary | None,
+) -> tuple[list[Cells], ChipsSummary | None]:
+    """Return the exposures in cells, their chips made level; and what is known of their steps."""
+
+    def cells_of(exposure: Exposure, parts: Sequence[ChipImage]) -> Cells | None:
+        return measure_cells(exposure.rootname, parts, grid, exposure.exptime)
+
+    def read_chips(exposure: Exposure) -> list[Cells | None]:
+        return [cells_of(exposure, [part]) for part in pixels(exposure)]
+
+    def read(exposure: Exposure) -> Cells | None:
+        # A step between chips is no gradient: it is told by itself.
+        steps = steps_of(chips, exposure)
+        parts = pixels(exposure)
+        level = [
+            replace(part, science=part.science - np.float32(step / part.factor)) if step else part
+            for part, step in zip(parts, steps, strict=True)
+        ]
+        return cells_of(exposure, level)
+
+    with ThreadPoolExecutor(min(_AT_ONCE, limits.cores())) as pool:
+        if chips is None and any(len(exposure.chips) > 1 for exposure in exposures):
+            each = [one for its in pool.map(read_chips, exposures) for one in its]
+            if any(one is not None for one in each):
+                chips = steps_in_cells(exposures, each, grid.shape)
+        return [one for one in pool.map(read, exposures) if one is not None], chips
 
 
 def _read(

@@ -5,7 +5,7 @@ To the tasks that follow it looks as if each method had been a run of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.checks.sample_window import choose_window
 from skymosaic.drizzle.expected import work_at_hand
+from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.memory import memory_of, require_memory
 from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.onepass.grid_differences import VERSION
@@ -88,7 +89,7 @@ def drizzle_all_methods(
     root = place.campaign.replace("/", "_").lower()
     window = choose_window(images.exposures, grid, planned.result.pairs)
     masks = f"{root}_masks.fits"
-    sampled = {*window.exposures}
+    sampled = [one for one in images.exposures if one.rootname in window.exposures]
 
     def work(bench: Bench) -> OnepassResult:
         images.fetch(bench)
@@ -106,18 +107,7 @@ def drizzle_all_methods(
                 choices,
                 grid,
                 parameters,
-                Options(
-                    processes=there.processes,
-                    planes=campaign.sky.planes,
-                    mask_sources=campaign.sky.mask_sources,
-                    swapped_footprints=campaign.sky.footprints == "swapped",
-                    per_chip=campaign.sky.per_chip,
-                    errors=request.errors,
-                    keep=KeptMasks(
-                        bench.out / masks,
-                        [e for e in images.exposures if e.rootname in sampled],
-                    ),
-                ),
+                _options(campaign, request, there.processes, KeptMasks(bench.out / masks, sampled)),
             )
         first = next(iter(mosaics.values()))  # all have one weight map
         static, outline = tell_static("onepass", first.static), outline_of(first.weight)
@@ -135,31 +125,49 @@ def drizzle_all_methods(
         ONEPASS.step(),
         tasks=[DRIZZLE.task(method) for method in campaign.sky.methods],
         inputs=images.products,
-        parameters={
-            "engine": _ENGINE,
-            **(
-                {"differences": VERSION, "planes": request.planes}
-                if request.has_differences
-                else {}
-            ),
-            **(
-                per_chip_of(campaign.sky, images.exposures)
-                if request.mask_sources or request.has_differences
-                else {}
-            ),
-            "skies": {name: asdict(choice) for name, choice in choices.items()},
-            **key_of_missing(images.exposures),
-            **({"mask_sources": VERSION} if campaign.sky.mask_sources else {}),
-            # Who checks the mosaics cannot find the same cosmic rays again.
-            **({"masks": "kept"} if pars.has_cr_steps(parameters) else {}),
-            **({"products": list(campaign.drizzle.products)} if campaign.drizzle.products else {}),
-            **({"footprints": "swapped"} if campaign.sky.footprints == "swapped" else {}),
-            "grid": grid.to_dict(),
-            "astrodrizzle": parameters,
-        },
+        parameters=_key(campaign, request, images.exposures, grid, parameters),
         versions=versions(),
         work=work,
     )
+
+
+def _options(campaign: Campaign, request: Request, processes: int, keep: KeptMasks) -> Options:
+    sky = campaign.sky
+    return Options(
+        processes=processes,
+        planes=sky.planes,
+        mask_sources=sky.mask_sources,
+        swapped_footprints=sky.footprints == "swapped",
+        per_chip=sky.per_chip,
+        errors=request.errors,
+        keep=keep,
+    )
+
+
+def _key(
+    campaign: Campaign,
+    request: Request,
+    exposures: Sequence[Exposure],
+    grid: Grid,
+    parameters: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the parameters of the step."""
+    products = campaign.drizzle.products
+    on_grid = request.mask_sources or request.has_differences
+    return {
+        "engine": _ENGINE,
+        **({"differences": VERSION, "planes": request.planes} if request.has_differences else {}),
+        **(per_chip_of(campaign.sky, exposures) if on_grid else {}),
+        "skies": {name: asdict(choice) for name, choice in request.choices.items()},
+        **key_of_missing(exposures),
+        **({"mask_sources": VERSION} if campaign.sky.mask_sources else {}),
+        # Who checks the mosaics cannot find the same cosmic rays again.
+        **({"masks": "kept"} if pars.has_cr_steps(parameters) else {}),
+        **({"products": list(products)} if products else {}),
+        **({"footprints": "swapped"} if campaign.sky.footprints == "swapped" else {}),
+        "grid": grid.to_dict(),
+        "astrodrizzle": parameters,
+    }
 
 
 def _result(
