@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -72,3 +74,39 @@ def test_each_function_on_the_way_of_a_campaign_is_there() -> None:
     for module, function in named:
         tree = ast.parse((PACKAGE / module).read_text())
         assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_identifiers_are_nouns_of_the_field() -> None:
+    # `told`, `made`, `asked`, `where` say nothing of what a value is.
+    vague = {"told", "made", "asked", "where"}
+    found = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = {
+                ast.Name: lambda node: node.id,
+                ast.arg: lambda node: node.arg,
+                ast.FunctionDef: lambda node: node.name,
+                ast.AnnAssign: lambda node: getattr(node.target, "id", ""),
+            }.get(type(node), lambda node: "")(node)
+            if vague & set(name.split("_")):
+                found.append(f"{path.relative_to(PACKAGE)}:{node.lineno} {name}")
+    assert found == []
+
+
+def test_what_benchmarks_and_scripts_import_is_there() -> None:
+    # mypy looks at the package and the tests of its types alone.
+    files = [*(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "docker").rglob("*.py")]
+    assert len(files) > 5
+    missing = []
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("skymosaic"):
+                module = importlib.import_module(node.module or "")
+                for one in node.names:
+                    if not hasattr(module, one.name) and not _is_module(node.module, one.name):
+                        missing.append(f"{path.name}: {node.module}.{one.name}")
+    assert missing == []
+
+
+def _is_module(package: str | None, name: str) -> bool:
+    return importlib.util.find_spec(f"{package}.{name}") is not None
