@@ -19,9 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skymosaic.archive.bucket import Bucket
-from skymosaic.archive.download import Origin, Patience, fetch
+from skymosaic.archive.download import Patience, fetch
 from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.archive.mast.http import Http
+from skymosaic.archive.origin import Origin
 from skymosaic.errors import SkymosaicError
 from tests.raw_server import Answer, RawServer, Request, head, honest, raw_server
 

@@ -16,10 +16,12 @@ import pytest
 
 from skymosaic.archive import sharing
 from skymosaic.archive.bucket import Bucket
-from skymosaic.archive.download import Origin, Patience, fetch, parts_folder, requested_pause
+from skymosaic.archive.download import Patience, fetch
 from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.archive.mast.http import Http
 from skymosaic.archive.mast.redirects import followed
+from skymosaic.archive.origin import Origin, requested_pause
+from skymosaic.archive.parts import parts_folder
 from skymosaic.errors import InputError, StoreError, UnreachableError
 from tests.raw_server import Answer, RawServer, Request, head, honest, raw_server
 from tests.small_disk import small_disk

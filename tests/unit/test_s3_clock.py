@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from skymosaic.archive.bucket import Bucket
-from skymosaic.archive.download import Patience, Version, fetch
+from skymosaic.archive.download import Patience, fetch
+from skymosaic.archive.origin import Version
 from skymosaic.archive.s3 import S3Object
 from skymosaic.errors import ForbiddenError
 from skymosaic.store import clock

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from skymosaic.archive.download import AgainError, Reply, Version, Wanted
+from skymosaic.archive.origin import AgainError, Reply, Version, Wanted
 from skymosaic.errors import ForbiddenError, InputError, SkymosaicError, UnreachableError
 from skymosaic.store.s3_client import S3Settings, beginning_of, blocks_of, client
 from skymosaic.store.s3_errors import Failure, FailureKind, failure_of, no_credentials, refused_time
@@ -66,7 +66,7 @@ class Bucket:
 
     @contextmanager
     def open(self, file: Wanted, start: int, version: Version, window: float) -> Iterator[Reply]:
-        """Ask for a file from a byte on; as `download.Origin` says."""
+        """Ask for a file from a byte on; as `origin.Origin` says."""
         conditions = {"Range": f"bytes={start}-"} if start else {}
         if version.etag:
             conditions["IfMatch"] = version.etag

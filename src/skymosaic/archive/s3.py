@@ -12,7 +12,8 @@ from pathlib import Path
 
 from skymosaic.archive.base import Parcel
 from skymosaic.archive.bucket import Bucket
-from skymosaic.archive.download import fetch, parts_folder
+from skymosaic.archive.download import fetch
+from skymosaic.archive.parts import parts_folder
 from skymosaic.archive.passed_over import passed_over
 from skymosaic.archive.twins import KINDS, uncorrected_twins
 from skymosaic.errors import InputError

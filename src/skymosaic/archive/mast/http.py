@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
-from skymosaic.archive.download import AgainError, Reply, Version, requested_pause
 from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.archive.mast.redirects import followed
 from skymosaic.archive.mast.watched import Watchdog, get
+from skymosaic.archive.origin import AgainError, Reply, Version, requested_pause
 from skymosaic.errors import ForbiddenError, InputError
 
 _CONNECT = 10.0  # s
@@ -53,7 +53,7 @@ class Http:
     def open(
         self, file: ArchiveFile, start: int, version: Version, window: float
     ) -> Iterator[Reply]:
-        """Ask for a file from a byte on; as `download.Origin` says."""
+        """Ask for a file from a byte on; as `origin.Origin` says."""
         rest = {}
         if start:
             # The rest only if it is the rest of the same file; else all of it.

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from skymosaic.archive.base import Parcel
-from skymosaic.archive.download import Origin, first_that_can, parts_folder
+from skymosaic.archive.download import first_that_can
 from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.archive.mast.query import Query, find
+from skymosaic.archive.origin import Origin
+from skymosaic.archive.parts import parts_folder
 from skymosaic.errors import InputError
 from skymosaic.hst.facts import FileFacts
 
