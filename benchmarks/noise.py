@@ -62,8 +62,7 @@ def main() -> None:
             found, header = measure(
                 folder, names, SETTINGS[number], realisations=given.realisations
             )
-        print(f"{len(names)} exposures, {SETTINGS[number]}: R {header['NOISCORR']}, ", end="")
-        print(f"factor of large apertures {header['NOISFLIM']}")
+        print(f"{len(names)} exposures, {SETTINGS[number]}: R {header['NOISCORR']}")
         for one in found:
             fine = BETWEEN[0] <= one.ratio <= BETWEEN[1]
             met &= fine

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from skymosaic.drizzlepac_calls.noise_functions import kernel_matrix, window_factors
+from skymosaic.drizzlepac_calls.variance_functions import mean_under
 from tests.frames import Frame, write_frames
 from tests.noise_frames import measure
 
@@ -23,11 +24,10 @@ def test_many_dithers_have_the_correlation_of_the_papers(ratio: float, pixfrac: 
         shares = kernel_matrix(affine, (side, side), ratio, kernel="square", pixfrac=pixfrac)
         assert shares.max() <= 1.0
         chips.append((shares, 1.0, 1.0))
-    correlation, limit, *factors = window_factors(chips)
+    correlation, *factors = window_factors(chips)
     r = pixfrac / ratio
     expected = r / (1 - 1 / (3 * r)) if r >= 1 else 1 / (1 - r / 3)
     assert correlation == pytest.approx(expected, rel=0.025)
-    assert limit == pytest.approx(1.0, abs=0.005)
     assert factors == sorted(factors)
     assert factors[-1] == pytest.approx(1.0, abs=0.02)
 
@@ -42,6 +42,25 @@ def test_each_pixel_is_shared_out_whole(kernel: str) -> None:
     pixel = 12 * 30 + 17
     middle = [(shares[pixel] @ axis)[0] / shares[pixel].sum() + 1 for axis in (x, y)]
     np.testing.assert_allclose(middle, affine @ (18, 13, 1), atol=0.5)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "most"), [("square", 0.02), ("turbo", 0.04), ("gaussian", 1e-4)]
+)
+def test_the_mean_under_a_pixel_is_what_its_shares_give(kernel: str, most: float) -> None:
+    affine = np.array([[1.2, 0.3, 3.37], [-0.3, 1.2, 20.61]])
+    ratio = 1 / np.hypot(1.2, 0.3)
+    shares = kernel_matrix(affine, (30, 30), ratio, kernel=kernel, pixfrac=0.9)
+    image = np.random.default_rng(5).uniform(1, 3, (67, 67))
+
+    def mapping(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return affine[:, :2] @ np.stack([x, y]) + affine[:, 2:]
+
+    found = mean_under(image, mapping, 0, (30, 30), ratio, {"kernel": kernel, "pixfrac": 0.9})
+    exact = (shares @ image.ravel()).reshape(30, 30)
+    off = (found / exact - 1)[4:26, 4:26]
+    assert np.sqrt(np.mean(off**2)) < most
+    assert abs(off.mean()) < 0.1 * most
 
 
 @pytest.mark.slow

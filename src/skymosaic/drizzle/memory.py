@@ -51,7 +51,7 @@ _KEPT = 6  # bytes per pixel of what is kept: image and flags
 _LOOKED_AT = 62  # bytes per pixel of a chip: the exposure at hand as read and as used, its masks
 _CHIP = 24  # bytes per pixel of a chip that is drizzled alone
 _CUT_OUT = 12  # bytes per pixel of its cut-out
-_VARIANCES = 28  # bytes per pixel of a chip whose variances are drizzled, too
+_VARIANCES = 20  # bytes per pixel of a chip whose variances are drizzled, beside its rows
 _ERROR_SUMS = 28  # bytes per pixel of the error plane while it is summed
 _SOUGHT = 64  # bytes per pixel: mosaic, weights, background and its copies, segments
 

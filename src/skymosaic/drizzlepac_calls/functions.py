@@ -13,6 +13,7 @@ from skymosaic.drizzlepac_calls import skypac_polygons
 from skymosaic.drizzlepac_calls.finite_positions import leave_out_positions_without_a_number
 from skymosaic.drizzlepac_calls.noise_functions import onepass_noise
 from skymosaic.drizzlepac_calls.onepass_functions import onepass_chips, onepass_headers
+from skymosaic.drizzlepac_calls.variance_functions import onepass_variances
 
 Values = dict[str, Any]
 
@@ -210,5 +211,6 @@ CALLS = {
         onepass_chips,
         onepass_headers,
         onepass_noise,
+        onepass_variances,
     )
 }

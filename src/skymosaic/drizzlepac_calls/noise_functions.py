@@ -7,8 +7,8 @@ pixels. All else follows from that matrix without random numbers.
 
 Let ``a_jk`` be the share of the chips' pixel j that falls into the mosaic's pixel k, ``w_j`` its
 weight and ``v_j`` its variance. With ``W_k = sum_j a_jk w_j`` the variance of a sum with 0 or 1 as
-``m_k`` is ``sum_j w_j^2 v_j (sum_k m_k a_jk / W_k)^2``, and the error plane has
-``E_k^2 = sum_j a_jk w_j^2 v_j / W_k^2``.
+``m_k`` is ``sum_j w_j^2 v_j (sum_k m_k a_jk / W_k)^2``. The error plane is that of
+`variance_functions`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def onepass_noise(
         ``radii``: `RADII`; and means over the places, by the mosaic's area: ``correlation``, the
         error of a pixel as the error plane has it, over the rms of its noise; ``factors``, for
         each radius the rms of sums in apertures, over the root of the sum of the squares of the
-        error plane; ``limit``, the same of very large ones. None where no chip lies at any place.
+        error plane. None where no chip lies at any place.
     """
     import functools
 
@@ -77,20 +77,19 @@ def onepass_noise(
             found.append(window_factors(seen))
             depths.append(len(seen))
     if not found:
-        return {"radii": list(RADII), "correlation": None, "factors": None, "limit": None}
+        return {"radii": list(RADII), "correlation": None, "factors": None}
     # A place that many exposures cover was drawn as many times as likely.
     means = np.average(found, axis=0, weights=1.0 / np.array(depths))
-    correlation, limit, *factors = means.tolist()
+    correlation, *factors = means.tolist()
     return {
         "radii": list(RADII),
         "correlation": correlation,
         "factors": factors,
-        "limit": limit,
     }
 
 
 def window_factors(chips: list[tuple[Any, float, float]]) -> list[float]:
-    """Return correlation, limit, and the factor for each of `RADII`, in a window.
+    """Return the correlation, and the factor for each of `RADII`, in a window.
 
     Parameters
     ----------
@@ -106,21 +105,15 @@ def window_factors(chips: list[tuple[Any, float, float]]) -> list[float]:
     total = np.asarray(total).ravel()
     inverse = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
     noise = [weight**2 * variance for _, weight, variance in chips]
-    error = sum(n * np.asarray(a.sum(axis=0)).ravel() for a, n in zip(shares, noise, strict=True))
+    error = sum(n * (a.T @ (a @ inverse)) for a, n in zip(shares, noise, strict=True)) * inverse
     pixel = sum(
         n * np.asarray(a.multiply(a).sum(axis=0)).ravel()
         for a, n in zip(shares, noise, strict=True)
     )
     y, x = np.mgrid[:side, :side] - _HALF
     inner = ((np.maximum(abs(x), abs(y)) < _HALF - 3).ravel()) & (total > 0)
-    error, pixel = error * inverse**2, pixel * inverse**2
+    pixel = pixel * inverse**2
     correlation = float(np.sqrt(error[inner].sum() / pixel[inner].sum()))
-    # Of pixels that lie inside with all that they reach: a large aperture has no others.
-    limit = [0.0, 0.0]
-    for a, n in zip(shares, noise, strict=True):
-        whole = np.asarray(a[:, inner].sum(axis=1)).ravel() > 1 - 1e-4
-        limit[0] += n * np.sum(np.asarray(a[whole] @ inverse) ** 2)
-        limit[1] += n * np.sum(a[whole] @ inverse**2)
     factors = []
     for radius in RADII:
         steps = [0] if radius + _STEP > _HALF else [-_STEP, 0, _STEP]
@@ -136,7 +129,7 @@ def window_factors(chips: list[tuple[Any, float, float]]) -> list[float]:
         )
         stated = error @ sums
         factors.append(float(np.sqrt(np.mean((of_sums / stated)[stated > 0]))))
-    return [correlation, float(np.sqrt(limit[0] / limit[1])) if limit[1] else 1.0, *factors]
+    return [correlation, *factors]
 
 
 def kernel_matrix(

@@ -6,6 +6,7 @@ AstroDrizzle's last step, taken apart: `onepass_chips` drizzles each chip alone,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 Values = dict[str, Any]
@@ -33,9 +34,7 @@ def onepass_chips(
     grid : dict
         The output grid under the names of ``drizzlepac.wcs_functions.mergeWCS``.
     parameters : dict
-        ``pixfrac``, ``kernel``, ``bits``, ``resetbits``, ``wht_type``, ``wt_scl``, ``stepsize``;
-        with ``error`` the variances of chip N are drizzled, too: ``N_var.npy`` is the weighted mean
-        of weight times variance.
+        ``pixfrac``, ``kernel``, ``bits``, ``resetbits``, ``wht_type``, ``wt_scl``, ``stepsize``.
     low, hits : dict
         Files of static masks, true where a pixel is left out, and of the masks of cosmic rays that
         AstroDrizzle writes, 0 where one hit; by ``FILE_EXTVER``.
@@ -47,11 +46,24 @@ def onepass_chips(
         ``rows`` (0 where it does not meet the grid), ``pixel_ratio`` (output to input scale),
         ``number``, ``version``.
     """
+    return [
+        drizzle_chip(hdus, extver, wcs, number, grid, parameters, bad)
+        for hdus, extver, wcs, number, bad in each_chip(files, first, low, hits)
+    ]
+
+
+def each_chip(
+    files: list[str], first: int, low: dict[str, str], hits: dict[str, str]
+) -> Iterator[tuple[Any, int, Any, int, Any]]:
+    """Open each chip of some exposures: HDUs, EXTVER, WCS, number, and which pixels are left out.
+
+    Parameters as for `onepass_chips`.
+    """
     import numpy as np
     from astropy.io import fits
     from stwcs.wcsutil import HSTWCS
 
-    done, number = [], first
+    number = first
     for name in files:
         with fits.open(name, memmap=False) as hdus:
             for hdu in hdus:
@@ -62,9 +74,8 @@ def onepass_chips(
                     if key in hits:
                         hit = fits.getdata(hits[key]) == 0
                         bad = hit if bad is None else bad | hit
-                    done.append(drizzle_chip(hdus, hdu.ver, wcs, number, grid, parameters, bad))
+                    yield hdus, hdu.ver, wcs, number, bad
                     number += 1
-    return done
 
 
 def drizzle_chip(
@@ -74,28 +85,15 @@ def drizzle_chip(
     import numpy as np
     from drizzlepac import cdriz
 
-    out, ratio = output_of(wcs, grid)
-    columns, rows = out.pixel_shape
-    box = _cut_out(wcs, out, parameters)
-    x0, y0 = (max(int(box[axis][0]), 0) for axis in (0, 1))
-    x1, y1 = min(int(box[0][1]), columns), min(int(box[1][1]), rows)
-    result = {
-        "number": number,
-        "x": x0,
-        "y": y0,
-        "columns": max(x1 - x0, 0),
-        "rows": max(y1 - y0, 0),
-        "pixel_ratio": ratio,
-        "version": "",
-    }
+    out, place = place_chip(wcs, grid, parameters)
+    result = {"number": number, **place, "version": ""}
     if not (result["columns"] and result["rows"]):
         return result
-    out.wcs.crpix = out.wcs.crpix - [x0, y0]
+    ratio = result["pixel_ratio"]
     science = np.asarray(hdus["SCI", extver].data, dtype=np.float32)
-    header, primary = hdus["SCI", extver].header, hdus[0].header
-    exptime = float(primary["EXPTIME"])
-    weight, weight_scale = _weight(hdus, extver, bad, exptime, ratio, parameters)
-    units = "cps" if "/S" in str(header.get("BUNIT", "/S")).upper() else "counts"
+    exptime = float(hdus[0].header["EXPTIME"])
+    weight, weight_scale = weights_of(hdus, extver, bad, exptime, ratio, parameters)
+    units = units_of(hdus, extver)
     shape = (result["rows"], result["columns"])
     # NaN stays where nothing falls; bad pixels leave their value, with no weight.
     sci, wht = np.full(shape, np.nan, dtype=np.float32), np.zeros(shape, dtype=np.float32)
@@ -110,26 +108,25 @@ def drizzle_chip(
     )
     np.save(f"{number}_sci.npy", sci)
     np.save(f"{number}_wht.npy", wht)
-    if parameters.get("error"):
-        own = weight * weight_scale
-        variance = _variance(hdus, extver, own, 1.0 if units == "cps" else exptime) * ratio**2
-        var, wht = np.full(shape, np.nan, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-        cdriz.tdriz(
-            *(variance.astype(np.float32), own, var, wht, np.zeros(shape, dtype=np.int32), 1, 0, 1),
-            *(1, science.shape[0], ratio, 1.0, 1.0, "center", parameters["pixfrac"]),
-            *(parameters["kernel"], "cps", 1.0, 1.0, "INDEF", 0, 0, 1, mapping),
-        )
-        np.save(f"{number}_var.npy", var)
     return result
 
 
-def _variance(hdus: Any, extver: int, weight: Any, seconds: float) -> Any:
-    """Return weight times variance of a chip's pixels, of a rate; NaN where used ones have none."""
-    import numpy as np
+def place_chip(wcs: Any, grid: Values, parameters: Values) -> tuple[Any, Values]:
+    """Return the WCS of a chip's cut-out of the mosaic, and where it lies on the grid."""
+    out, ratio = output_of(wcs, grid)
+    columns, rows = out.pixel_shape
+    box = _cut_out(wcs, out, parameters)
+    x0, y0 = (max(int(box[axis][0]), 0) for axis in (0, 1))
+    x1, y1 = min(int(box[0][1]), columns), min(int(box[1][1]), rows)
+    out.wcs.crpix = out.wcs.crpix - [x0, y0]
+    size = {"columns": max(x1 - x0, 0), "rows": max(y1 - y0, 0)}
+    return out, {"x": x0, "y": y0, **size, "pixel_ratio": ratio}
 
-    error = np.asarray(hdus["ERR", extver].data, dtype=np.float64) / seconds
-    known = np.isfinite(error) & (error > 0)
-    return np.where(weight > 0, weight * np.where(known, error, np.nan) ** 2, 0.0)
+
+def units_of(hdus: Any, extver: int) -> str:
+    """Return the units of a chip's data, as the resampler names them: ``cps`` or ``counts``."""
+    unit = str(hdus["SCI", extver].header.get("BUNIT", "/S")).upper()
+    return "cps" if "/S" in unit else "counts"
 
 
 def output_of(wcs: Any, grid: Values) -> tuple[Any, float]:
@@ -167,7 +164,7 @@ def _cut_out(wcs: Any, out: Any, parameters: Values) -> Any:
     return np.stack([np.floor(found.min(axis=0)) - margin, np.ceil(found.max(axis=0)) + margin], 1)
 
 
-def _weight(
+def weights_of(
     hdus: Any, extver: int, bad: Any, exptime: float, ratio: float, parameters: Values
 ) -> Any:
     """Return the weights of a chip's pixels, and the factor that all of them get."""

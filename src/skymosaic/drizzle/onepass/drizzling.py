@@ -49,13 +49,35 @@ class DrizzledChips:
         return self.load_plane(cut_out, "sci"), self.load_plane(cut_out, "wht")
 
     def load_plane(self, cut_out: CutOut, word: str) -> Singles:
-        """Return a plane of a cut-out: ``sci``, ``wht``, or ``var`` of weight times variance."""
+        """Return a plane of a cut-out, mapped: ``sci``, ``wht``, or ``var`` where there is one."""
         return np.load(self.folder / f"{cut_out.number}_{word}.npy", mmap_mode="r")
 
     def remove(self) -> None:
         """Remove the files of the pixels, when the mosaics are made."""
         for path in self.folder.glob("[0-9]*_[swv][cha][itr].npy"):
             path.unlink()
+
+
+def drizzle_variances(frames: Frames, grid: Grid, processes: int = 1) -> None:
+    """Drizzle the variances of each chip, once 1/W of the mosaic is in ``inverse.npy``.
+
+    Parameters
+    ----------
+    frames, grid, processes
+        As for `drizzling`.
+
+    Raises
+    ------
+    DrizzleError
+        drizzlepac failed.
+    """
+    with ThreadPoolExecutor(max(processes, 1)) as pool:
+        running = [
+            pool.submit(_drizzle, frames, grid, first, batch, "onepass_variances")
+            for first, batch in _batches(frames.exposures)
+        ]
+        for future in running:
+            future.result()
 
 
 @contextmanager
@@ -129,10 +151,14 @@ def call_drizzlepac(
         raise DrizzleError(f"onepass: {error}") from None
 
 
-def _drizzle(frames: Frames, grid: Grid, first: int, batch: Sequence[Exposure]) -> Any:
-    return call_drizzlepac(
-        "onepass_chips", frames, grid, batch, first=first, **frames.masks.of(batch)
-    )
+def _drizzle(
+    frames: Frames,
+    grid: Grid,
+    first: int,
+    batch: Sequence[Exposure],
+    function: str = "onepass_chips",
+) -> Any:
+    return call_drizzlepac(function, frames, grid, batch, first=first, **frames.masks.of(batch))
 
 
 def _batches(exposures: Sequence[Exposure]) -> Iterator[tuple[int, list[Exposure]]]:

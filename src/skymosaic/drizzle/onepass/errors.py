@@ -1,17 +1,18 @@
 """The error plane of a mosaic: the noise of each pixel, were it not shared with its neighbours.
 
-From the ERR extensions of the exposures, through the resampler that makes the mosaic. A pixel j of
-a chip, with weight ``w_j`` and variance ``v_j``, of which the share ``a_jk`` falls into pixel k of
-the mosaic, adds ``a_jk w_j^2 v_j / W_k^2`` to its variance, ``W_k = sum_j a_jk w_j``. These add up:
-the variance of a sum over a large aperture is the sum of the variances of its pixels, whatever the
-weights are (EXP or ERR). The rms of a single pixel is lower, by the factor of correlated noise: see
-Fruchter & Hook (2002, PASP 114, 144) and Casertano et al. (2000, AJ 120, 2747), appendix A.
+From the ERR extensions of the exposures, through the resampler that makes the mosaic: see
+`drizzlepac_calls.variance_functions`. The square of the error of a pixel is the sum of its
+covariances with all pixels, itself among them. So the squares add up to the variance of a sum over
+a large aperture, whatever the weights are. The rms of a single pixel is lower, by the factor of
+correlated noise: see Fruchter & Hook (2002, PASP 114, 144) and Casertano et al. (2000, AJ 120,
+2747), appendix A.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
@@ -20,7 +21,11 @@ from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.memory import ROWS
 from skymosaic.drizzle.onepass import products
-from skymosaic.drizzle.onepass.drizzling import DrizzledChips, call_drizzlepac
+from skymosaic.drizzle.onepass.drizzling import (
+    DrizzledChips,
+    call_drizzlepac,
+    drizzle_variances,
+)
 from skymosaic.drizzle.onepass.frames import Frames
 from skymosaic.drizzle.onepass.sums import CutOut, Singles
 
@@ -43,25 +48,20 @@ class CorrelatedNoise:
     ----------
     correlation : float
         The error of a pixel over the rms of its noise: R of Casertano et al. (2000).
-    limit : float
-        The rms of sums in very large apertures over the root of the summed squares of their errors.
     radii : sequence of float
         Of apertures, pixels of the mosaic.
     factors : sequence of float
-        The same as `limit` for apertures of these radii.
+        For each radius the rms of sums in such apertures over the root of the summed squares of
+        the errors; 1 is its limit for large ones.
     """
 
     correlation: float
-    limit: float
     radii: Sequence[float]
     factors: Sequence[float]
 
     def cards(self) -> list[tuple[str, float, str]]:
         """Return it as cards of a header."""
-        cards = [
-            ("NOISCORR", self.correlation, "error of a pixel / rms of its noise (R)"),
-            ("NOISFLIM", self.limit, "rms / stated, sums in large apertures"),
-        ]
+        cards = [("NOISCORR", self.correlation, "error of a pixel / rms of its noise (R)")]
         for number, (radius, factor) in enumerate(zip(self.radii, self.factors, strict=True), 1):
             cards.append((f"NOISRAD{number}", radius, "radius of an aperture, pixels"))
             cards.append((f"NOISFAC{number}", factor, "rms / stated, sums in this aperture"))
@@ -81,7 +81,7 @@ HISTORY = (
     "ERR: 1 sigma of each pixel, from the ERR extensions of the exposures, as",
     "if its noise were not shared with its neighbours. Stated of a sum in an",
     "aperture: the root of the sum of ERR^2. Its rms is that times NOISFACn",
-    "for an aperture of radius NOISRADn, times NOISFLIM for very large ones.",
+    "for an aperture of radius NOISRADn, times 1 for very large ones.",
     "The rms of the noise of a single pixel is ERR / NOISCORR.",
 )
 
@@ -144,7 +144,7 @@ def error_bands(
     cut_outs : sequence of CutOut
         All chips.
     load : callable
-        Gives weight and variance (``var``: the weighted mean of weight times variance).
+        Gives weights (``wht``) and what `onepass_variances` makes of variances (``var``).
     rows : int
         Rows of a band.
     scale : float
@@ -164,27 +164,36 @@ def error_bands(
             total[here] += np.where(own > 0, variance, np.float32(0)) * own
         seen = weight > 0
         error = np.full(weight.shape, np.nan)
-        error[seen] = scale * np.sqrt(total[seen]) / weight[seen]
+        error[seen] = scale * np.sqrt(total[seen] / weight[seen])
         yield first, error.astype(np.float32)
 
 
 def add_errors(
-    frames: Frames, grid: Grid, chips: DrizzledChips, mosaics: Mapping[str, Drizzled]
+    frames: Frames,
+    grid: Grid,
+    chips: DrizzledChips,
+    mosaics: Mapping[str, Drizzled],
+    processes: int = 1,
 ) -> dict[str, Drizzled]:
     """Write the error plane of each mosaic beside it: they are all the same.
 
     Parameters
     ----------
     frames, grid, chips
-        As for `mosaics.sum_mosaics`; the chips have their variances.
+        As for `mosaics.sum_mosaics`.
     mosaics : mapping of str to Drizzled
-        By name.
+        By name; their weight maps are the same.
+    processes : int
+        How many chips at once.
 
     Raises
     ------
     DrizzleError
-        The correlation of the noise could not be computed.
+        drizzlepac failed.
     """
+    inverse = _write_inverse(frames.folder / "inverse.npy", next(iter(mosaics.values())).weight)
+    drizzle_variances(frames, grid, processes)
+    inverse.unlink()
     noise = _correlation(frames, grid, chips)
     columns, rows = grid.shape
     files, written = {}, {}
@@ -201,6 +210,20 @@ def add_errors(
     for file in files.values():
         file.finish()
     return written
+
+
+def _write_inverse(path: Path, weight: Path) -> Path:
+    """Write 1 over a weight map, 0 where it is 0, some rows at a time."""
+    with fits.open(weight, memmap=False) as hdus:
+        section, shape = hdus[0].section, hdus[0].shape
+        head = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        with path.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, head)
+            for first in range(0, shape[0], ROWS):
+                rows = np.asarray(section[first : first + ROWS], dtype=np.float32)
+                inverse = np.divide(1.0, rows, out=np.zeros(rows.shape, "<f4"), where=rows > 0)
+                file.write(inverse.tobytes())
+    return path
 
 
 def _correlation(frames: Frames, grid: Grid, chips: DrizzledChips) -> CorrelatedNoise | None:

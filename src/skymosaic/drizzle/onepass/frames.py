@@ -56,7 +56,7 @@ class Frames:
     exposures : sequence of Exposure
         What to drizzle. Their chips are numbered from 0 in this order.
     final : mapping
-        How to drizzle, as from `parameters.final_of`; ``error``: whether variances are, too.
+        How to drizzle, as from `parameters.final_of`.
     masks : ChipMasks
         The pixels that are left out beside those that DQ flags.
     """
@@ -99,7 +99,6 @@ def prepare(
     parameters: Mapping[str, Any],
     *,
     swapped_footprints: bool = False,
-    errors: bool = False,
 ) -> Prepared:
     """Give pixels that are no numbers a value, and find the static masks and cosmic rays.
 
@@ -113,8 +112,6 @@ def prepare(
         Where cosmic rays are looked for.
     parameters : mapping
         AstroDrizzle's, as from `parameters.resolve`.
-    errors : bool
-        Whether the variances of the exposures are drizzled, too.
 
     Raises
     ------
@@ -128,7 +125,7 @@ def prepare(
     """
     variants = [choice.parameters for choice in choices.values() if choice.method is not None]
     fill_missing(folder, exposures, parameters, variants)
-    final = final_of(parameters) | {"error": errors}
+    final = final_of(parameters)
     pixels = Exposures(
         folder, exposures, int(final["resetbits"]), swapped_footprints=swapped_footprints
     )

@@ -134,9 +134,7 @@ def drizzle_all(
             raise InputError(f"{exposure.name} has no exposure time; leave it out")
     swapped = options.swapped_footprints
     prepared = prepare(
-        *(folder, log, exposures, choices, grid, parameters),
-        swapped_footprints=swapped,
-        errors=options.errors,
+        folder, log, exposures, choices, grid, parameters, swapped_footprints=swapped
     )
     frames = prepared.frames
     if (keep := options.keep) is not None:
@@ -157,7 +155,7 @@ def drizzle_all(
         file.write(_log_text(exposures, skies))
     mosaics = write_mosaics(frames, grid, chips, skies, outputs, headers)
     if options.errors:
-        mosaics = add_errors(frames, grid, chips, mosaics)
+        mosaics = add_errors(frames, grid, chips, mosaics, options.processes)
     chips.remove()
     return _with_findings(mosaics, prepared, prepared.pixels.swapped_by_name() if swapped else None)
 
