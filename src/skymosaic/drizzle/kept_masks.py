@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.static_masks import ChipArea, masks_of_files
 from skymosaic.hst.exposure import Exposure
-from skymosaic.hst.flagging import free_flag, set_flag
+from skymosaic.hst.flagging import flag_copies, free_flag
 
 
 def save_masks(
@@ -125,11 +125,9 @@ def flag_kept(
     plain, bad = dict(parameters), free or 1
     if free is None:  # every flag is ignored: what DQ says is of no use
         plain |= {"final_bits": "0", "resetbits": "0"}
-    for exposure in exposures:
-        with fits.open(folder / exposure.name, mode="update") as hdus:
-            for chip in exposure.chips:
-                quality = hdus["DQ", chip.extver]
-                if free is None:
-                    quality.data[:] = 0
-                set_flag(quality, masks[f"{exposure.name}_{chip.extver}"], bad)
+
+    def mask_of(exposure: Exposure, extver: int, _: fits.Header) -> NDArray[np.bool_]:
+        return masks[f"{exposure.name}_{extver}"]
+
+    flag_copies(folder, exposures, mask_of, bad, clear=free is None)
     return {**plain, **dict.fromkeys((*pars.CR_STEPS, "static"), False)}

@@ -21,7 +21,7 @@ from skymosaic.drizzle.summaries import MaskSummary
 from skymosaic.errors import DrizzleError, SkyError
 from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
-from skymosaic.hst.flagging import free_flag, set_flag
+from skymosaic.hst.flagging import flag_copies, free_flag
 from skymosaic.sky.static_mask import LowPixels, StaticMask, too_low
 from skymosaic.sky.static_rule import Rule
 from skymosaic.sky.statistics import Singles
@@ -219,13 +219,7 @@ def flag_repeated(
     if rule_of(parameters) != REPEATED:
         return dict(parameters)
     bit = _flag_of_none(folder, exposures, parameters)
-    for exposure in exposures:
-        with fits.open(folder / exposure.name, mode="update", memmap=False) as hdus:
-            for chip in exposure.chips:
-                science, quality = hdus["SCI", chip.extver], hdus["DQ", chip.extver]
-                low = masks.low(ChipArea.of(exposure, chip.extver, science.header))
-                if low is not None and low.any():
-                    set_flag(quality, low, bit)
+    flag_copies(folder, exposures, lambda *chip: masks.low(ChipArea.of(*chip)), bit)
     return {**parameters, "static": False, **_ignoring(parameters, bit)}
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from astropy.io import fits
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from astropy.io import fits
+    from skymosaic.hst.exposure import Exposure
+
+    MaskOf = Callable[[Exposure, int, fits.Header], NDArray[np.bool_] | None]
 
 
 def cleared(flags: NDArray[np.integer], bits: int) -> NDArray[np.integer]:
@@ -52,3 +57,37 @@ def set_flag(quality: fits.ImageHDU, mask: NDArray[np.bool_], flag: int) -> None
     if quality.data.dtype.itemsize < np.dtype(np.int16).itemsize:
         quality.data = quality.data.astype(np.int16)
     quality.data[mask] |= np.uint16(flag).astype(quality.data.dtype)
+
+
+def flag_copies(
+    folder: Path,
+    exposures: Sequence[Exposure],
+    mask_of: MaskOf,
+    flag: int,
+    *,
+    clear: bool = False,
+) -> None:
+    """Set a flag at some pixels of exposures.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds private copies of the exposures, which are changed.
+    exposures : sequence of Exposure
+        Which.
+    mask_of : callable
+        Gives the pixels of a chip, by its exposure, EXTVER and the header of its SCI; None: none.
+    flag : int
+        One of the 16 bits.
+    clear : bool
+        Whether all other flags are cleared.
+    """
+    for exposure in exposures:
+        with fits.open(folder / exposure.name, mode="update", memmap=False) as hdus:
+            for chip in exposure.chips:
+                quality = hdus["DQ", chip.extver]
+                if clear:
+                    quality.data[:] = 0
+                mask = mask_of(exposure, chip.extver, hdus["SCI", chip.extver].header)
+                if mask is not None and mask.any():
+                    set_flag(quality, mask, flag)
