@@ -11,8 +11,9 @@ from typing import Any
 
 from skymosaic.drizzlepac_calls import skypac_polygons
 from skymosaic.drizzlepac_calls.finite_positions import leave_out_positions_without_a_number
+from skymosaic.drizzlepac_calls.header_functions import onepass_headers
 from skymosaic.drizzlepac_calls.noise_functions import onepass_noise
-from skymosaic.drizzlepac_calls.onepass_functions import onepass_chips, onepass_headers
+from skymosaic.drizzlepac_calls.onepass_functions import onepass_chips
 from skymosaic.drizzlepac_calls.variance_functions import onepass_variances
 
 Values = dict[str, Any]

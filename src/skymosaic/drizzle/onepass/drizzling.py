@@ -121,7 +121,7 @@ def drizzling(
 def call_drizzlepac(
     function: str, frames: Frames, grid: Grid, exposures: Sequence[Exposure], **arguments: Any
 ) -> Any:
-    """Call a function of `drizzlepac_calls.onepass_functions` in the frames' folder.
+    """Call a function of `drizzlepac_calls.functions` in the frames' folder.
 
     Parameters
     ----------
