@@ -12,6 +12,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from skymosaic import load
 from skymosaic.methods import METHODS, column
 from skymosaic.versions import versions
 from tests.conftest import manifests, skymosaic, write_campaign
@@ -101,6 +102,9 @@ def test_mosaics_of_onepass_say_what_they_are(simulated_files: Path, tmp_path: P
             header = require_origin(path, "one", methods.get(name, name), manifest["key"])
             require_footprint(header, weight)
         assert "align: none" in " ".join(fits.getheader(science)["HISTORY"])
+    mosaic = load(folder).mosaic("match")
+    assert mosaic.error is not None
+    assert np.nanmedian(mosaic.error) > 0
     products = sorted((folder / "runs" / "onepass").glob("*.fits"))
     assert len(products) == 3 * 5 + 1
     products = [path for path in products if not path.name.endswith("_masks.fits")]

@@ -9,6 +9,7 @@ from skymosaic.config import Campaign
 from skymosaic.drizzle.onepass.errors import PLACES, CorrelatedNoise, choose_places, error_bands
 from skymosaic.drizzle.onepass.sums import CutOut
 from skymosaic.drizzlepac_calls.noise_functions import RADII, window_factors
+from skymosaic.pipeline.comparison import what_is_asked
 
 SHAPE = (30, 20)
 CUT_OUTS = [CutOut(0, 0, 0, 20, 20, 1.0), CutOut(1, 10, 5, 20, 10, 1.0)]
@@ -116,3 +117,10 @@ def test_the_reference_engine_makes_no_error_plane() -> None:
     assert campaign(engine="onepass", products=["err"]).drizzle.products == ("err",)
     with pytest.raises(ValueError, match=r"products: err needs engine: onepass"):
         campaign(products=["err"])
+
+
+def test_campaigns_without_error_planes_ask_for_what_they_always_did() -> None:
+    """Their comparisons, whose key this is a part of, stay finished."""
+    assert "products" not in what_is_asked(campaign(engine="onepass"))["drizzle"]
+    given = what_is_asked(campaign(engine="onepass", products=["err"]))["drizzle"]
+    assert given["products"] == ["err"]
