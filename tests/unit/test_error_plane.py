@@ -9,7 +9,7 @@ from skymosaic.config import Campaign
 from skymosaic.drizzle.onepass.errors import PLACES, CorrelatedNoise, choose_places, error_bands
 from skymosaic.drizzle.onepass.sums import CutOut
 from skymosaic.drizzlepac_calls.noise_functions import RADII, window_factors
-from skymosaic.pipeline.comparison import what_is_asked
+from skymosaic.pipeline.comparison import result_settings
 
 SHAPE = (30, 20)
 CUT_OUTS = [CutOut(0, 0, 0, 20, 20, 1.0), CutOut(1, 10, 5, 20, 10, 1.0)]
@@ -121,6 +121,6 @@ def test_the_reference_engine_makes_no_error_plane() -> None:
 
 def test_campaigns_without_error_planes_ask_for_what_they_always_did() -> None:
     """Their comparisons, whose key this is a part of, stay finished."""
-    assert "products" not in what_is_asked(campaign(engine="onepass"))["drizzle"]
-    given = what_is_asked(campaign(engine="onepass", products=["err"]))["drizzle"]
+    assert "products" not in result_settings(campaign(engine="onepass"))["drizzle"]
+    given = result_settings(campaign(engine="onepass", products=["err"]))["drizzle"]
     assert given["products"] == ["err"]
