@@ -124,6 +124,22 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
     ], [{}, {"a": {"method": "match", "parameters": {"skyclip": 3}}}, {"a": {"values": {"x": 1}}}]),
     "drizzle.engine": ("directory", CHOICE[0], ["onepass"]),
     "drizzle.parameters": ("directory", [*PARAMETERS[0], {"skyclip": 1}], PARAMETERS[1]),
+    "drizzle.grid.like": ("directory", [*TEXT[0], "nowhere.fits", "store/nobody"], []),
+    "drizzle.grid.ra": ("around", [-1, 360, True, "05:40", None, float("nan")], [0, 359.9, "85.2"]),
+    "drizzle.grid.dec": ("around", [-91, 90.1, True, "north", None], [-90, 0, "2.5"]),
+    "drizzle.grid.columns": ("around", COUNT[0], [1, "7", 100]),
+    "drizzle.grid.rows": ("around", COUNT[0], COUNT[1]),
+    "drizzle.grid.scale": ("around", [0, -0.1, 11, True, "fine"], [0.04, "0.1", None]),
+    "drizzle.grid.scale of a cell": ("cell", [*CHOICE[0], 0.04], ["fine", "coarse", None]),
+    "drizzle.grid.rotation": ("around", [361, -1e9, True, "north"], [0, -360, 22.5, None]),
+    "drizzle.grid.crval": ("matrix", [5, [1], [1, 91], [360, 0], ["x", 0], None], [[0, -90]]),
+    "drizzle.grid.crpix": ("matrix", [5, [1], [True, 1], [1, 2, 3], None], [[-1e5, 0.5]]),
+    "drizzle.grid.cd": ("matrix", [5, [1, 2], [[1e-5, 0], [0, 1e-5]], [[0, 0], [0, 0]],
+                                   [[-1e-5, 0], [0, 2e-5]], None], [[[0, 1e-5], [1e-5, 0]]]),
+    "drizzle.grid.shape": ("matrix", [5, [1], [0, 1], [1.5, 1], [10**6, 10**6]], [[1, 100]]),
+    "drizzle.grid.skycell": ("directory", [*TEXT[0], "skycell-p0000x00y01", "p1253x06y09"],
+                             ["skycell-p1253x06y09"]),
+    "drizzle.grid.crop": ("cell", [*SWITCH[0], None], SWITCH[1]),
     "drizzle.max_output_megapixels": ("directory", [*POSITIVE[0], 1e300, 1e8], [0.5, 500]),
     "drizzle.witness": ("directory", ["maybe", 2, []], [None, True, "off"]),
     "drizzle.sample": ("directory", [0, 1, -3, 1.5, True, "x", 10**6], [None, 2, 4]),
@@ -238,6 +254,18 @@ def file_with(kind: str, key: str, value: Any) -> str:
     more = {
         "program": {"groups": {}},
         "onepass": {"drizzle": {"engine": "onepass"}},
+        "around": {"drizzle": {"grid": {"ra": 1, "dec": 2, "columns": 3, "rows": 4}}},
+        "matrix": {
+            "drizzle": {
+                "grid": {
+                    "crval": [1, 2],
+                    "crpix": [3, 4],
+                    "cd": [[-1e-5, 0], [0, 1e-5]],
+                    "shape": [5, 6],
+                }
+            }
+        },
+        "cell": {"drizzle": {"grid": {"skycell": "skycell-p1253x06y09"}}},
         "scheduler": {"compute": {"backend": "scheduler", "address": "tls://a:1"}},
     }
     data = json.loads(json.dumps({**data, **more.get(kind, {})}))
@@ -273,6 +301,7 @@ def test_nonsense_is_refused_and_sense_is_not(key, tmp_path, monkeypatch) -> Non
 NOT_SO = {  # parameters of drizzlepac of which any number, or text, can be right
     *("proc_unit", "coeffs", "context", "rules_file", "driz_sep_fillval", "final_fillval"),
     *("driz_sep_refimage", "driz_sep_crpix1", "driz_sep_crpix2", "blot_skyval", "final_maskval"),
+    *("final_refimage", "final_crpix1", "final_crpix2"),
     *("gnkeyword", "rnkeyword", "expkeyword", "xcol", "ycol", "fluxcol", "maxflux", "minflux"),
     *("refcat", "refxcol", "refycol", "rfluxcol", "rmaxflux", "rminflux", "xoffset", "yoffset"),
 }
