@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +26,7 @@ from skymosaic.sky.square_pixels import scale_and_rotation
 
 Outline = NDArray[np.float64]
 """Shape (n, 2): RA, Dec in degrees of points around a chip, in order."""
+_ROUNDING = 1e-3  # pixels
 _Matrix = tuple[tuple[float, float], tuple[float, float]]
 
 
@@ -122,6 +123,43 @@ class Grid:
         middle = np.array([[(self.shape[0] + 1) / 2, (self.shape[1] + 1) / 2]])
         ra, dec = self.wcs().wcs_pix2world(middle, 1)[0]
         return float(ra), float(dec)
+
+    def holding(self, polygons: Iterable[NDArray[np.float64]]) -> Grid:
+        """Return this grid with as many rows and columns more, on each side, as footprints need.
+
+        The pixels of both are the same: the larger one has this one's at an offset.
+
+        Parameters
+        ----------
+        polygons : iterable of array of shape (n, 2)
+            RA, Dec in degrees.
+
+        Raises
+        ------
+        DrizzleError
+            A footprint is on the other side of the sky.
+        """
+        low, high = np.array([0.5, 0.5]), np.array(self.shape) + 0.5
+        wcs = self.wcs()
+        for polygon in polygons:
+            pixels = wcs.wcs_world2pix(np.asarray(polygon), 1)
+            if not np.isfinite(pixels).all():
+                raise DrizzleError(
+                    f"a footprint about RA {polygon[0][0]:.4f}, Dec {polygon[0][1]:.4f} is on the "
+                    "other side of the sky; leave its exposure out"
+                )
+            low, high = np.minimum(low, pixels.min(axis=0)), np.maximum(high, pixels.max(axis=0))
+        # A thousandth of a pixel outside is rounding.
+        before = np.ceil(0.5 - low - _ROUNDING).astype(int)
+        after = np.ceil(high - np.array(self.shape) - 0.5 - _ROUNDING).astype(int)
+        return replace(
+            self,
+            crpix=(self.crpix[0] + int(before[0]), self.crpix[1] + int(before[1])),
+            shape=(
+                self.shape[0] + int(before[0] + after[0]),
+                self.shape[1] + int(before[1] + after[1]),
+            ),
+        )
 
     def wcs(self) -> WCS:
         """Return the mosaics' WCS, a plain tangent plane."""

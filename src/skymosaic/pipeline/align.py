@@ -19,6 +19,9 @@ from skymosaic.versions import versions
 
 log = logging.getLogger(__name__)
 
+ALL_FITTED = "all_are_fitted"
+"""Part of the step's key that is none of its settings."""
+
 
 def align(
     place: Place,
@@ -61,7 +64,7 @@ def align(
                 aligned.append(read_exposure(bench.out / exposure.name))
         alignment.table().write(bench.out / "alignment.ecsv")
         vectors.write(bench.out / VECTORS)
-        return AlignResult(aligned, alignment)
+        return AlignResult(aligned, alignment, listed[FILE].key if listed else None)
 
     done = run_step(
         place,
@@ -71,7 +74,7 @@ def align(
         parameters={
             **settings.model_dump(mode="json"),
             # Older versions left the first image where it was, whatever a catalogue told of it.
-            **({"all_are_fitted": True} if listed or settings.tweakreg.get("refcat") else {}),
+            **({ALL_FITTED: True} if listed or settings.tweakreg.get("refcat") else {}),
         },
         versions=versions(),
         work=work,

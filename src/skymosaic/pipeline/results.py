@@ -74,6 +74,8 @@ class AlignResult:
     """Those that go on to the mosaics, as they are now."""
     alignment: Alignment | None = None
     """None with `align: none`."""
+    catalogue: Omitted[str] = None
+    """Key of the other group's catalogue that they were aligned to; None where there is none."""
 
 
 @dataclass(frozen=True)

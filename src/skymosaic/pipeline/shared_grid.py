@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 
@@ -18,7 +19,11 @@ from skymosaic.versions import versions
 def shared_grid(
     place: Place, field: str, campaign: Campaign, aligned: Sequence[Finished[AlignResult]]
 ) -> Finished[SharedGridResult]:
-    """Compute the grid that holds the exposures of all groups, as AstroDrizzle makes it.
+    """Compute the grid that holds the exposures of all groups.
+
+    It is the grid that AstroDrizzle makes for the reference group, with as many rows and columns
+    more as the footprints of the others need. So another group, of the same field, changes no pixel
+    of those that there are.
 
     Parameters
     ----------
@@ -36,36 +41,38 @@ def shared_grid(
     DrizzleError
         There is no such grid, or it is too large.
     """
-    each = [images_of(one) for one in aligned]
     requested, bound = Request.of(campaign).grid, campaign.drizzle.max_output_megapixels
-    # Two groups of a list may have one exposure, aligned in each.
-    products = {
-        f"{number:03d}_{exposure.name}": images.products[exposure.name]
-        for number, images in enumerate(each)
-        for exposure in images.exposures
-    }
-    exposures = [exposure for images in each for exposure in images.exposures]
+    reference, exposures = images_of(aligned[0]), [e for a in aligned for e in a.result.exposures]
+    footprints = [polygon for exposure in exposures for polygon in exposure.polygons]
 
     def work(bench: Bench) -> SharedGridResult:
-        for name, product in products.items():
-            with bench.open(product) as file:
+        names = [exposure.name for exposure in reference.exposures]
+        for name in names:
+            with bench.open(reference.products[name]) as file:
                 write_frame(file, bench.scratch / name)
         log_file = bench.scratch / "grid.log"
-        grid, call = output_grid(bench.scratch, log_file, list(products), requested.choice)
+        own, call = output_grid(bench.scratch, log_file, names, requested.choice)
         bench.peak_memory = call.peak_memory
+        grid = own.holding(footprints)
         bound_output(exposures, grid, bound)
-        (bench.out / "grid.json").write_text(json.dumps(call.value, indent=1) + "\n")
+        (bench.out / "grid.json").write_text(json.dumps(grid.to_dict(), indent=1) + "\n")
         return SharedGridResult(grid)
 
     return run_step(
         place,
         SHARED_GRID.step(field),
         tasks=[SHARED_GRID.task(field)],
-        inputs=products,
+        inputs=reference.products,
         parameters={
             "final": dict(requested.choice),
             "max_output_megapixels": int(bound) if bound == int(bound) else bound,
+            # Of the other groups the files say no more than these.
+            "footprints": _checksum([polygon.tolist() for polygon in footprints]),
         },
         versions=versions(),
         work=work,
     )
+
+
+def _checksum(values: list[list[list[float]]]) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
@@ -11,13 +12,14 @@ from pydantic import ValidationError
 from skymosaic.config import Align, Campaign, load_campaign_text
 from skymosaic.config.groups import GroupKey
 from skymosaic.errors import CampaignError, DamagedError, ForbiddenError, MissingError
-from skymosaic.pipeline.align import as_they_came, knowing_pixels
+from skymosaic.pipeline.align import ALL_FITTED, as_they_came, knowing_pixels
 from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.inspect import with_files
 from skymosaic.pipeline.place import parse_place
 from skymosaic.pipeline.plan import on_grid, with_order
 from skymosaic.pipeline.results import (
     ALIGN,
+    CATALOGUE,
     COMPARISON,
     DIFFERENCES,
     DRIZZLE,
@@ -106,6 +108,7 @@ def _aligned(
         reader.lack(ALIGN.task(), "not run")
         return None
     parameters = settings.model_dump(mode="json")
+    reader.find_catalogue()
     done = reader.step(ALIGN, parameters=parameters, completed=_with_defaults)
     if done is None:
         return None
@@ -123,8 +126,9 @@ def _planned(reader: _Reader, aligned: Finished[AlignResult] | None) -> Finished
 
 def _with_defaults(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the settings of an alignment; what its version did not know has its default."""
+    given = {name: value for name, value in settings.items() if name != ALL_FITTED}
     try:
-        return Align.model_validate(settings).model_dump(mode="json")
+        return Align.model_validate(given).model_dump(mode="json")
     except ValidationError:  # a version with other settings
         return settings
 
@@ -153,6 +157,16 @@ class _Reader:
         for name in self._names("failed"):
             self._has_failed(RETRIEVE.step(name), RETRIEVE.task(name))
         return done
+
+    def find_catalogue(self) -> None:
+        """Look for the catalogue of another group that this one was aligned to."""
+        aligned = finished(self._place, ALIGN.step())
+        if aligned is None or aligned.result.catalogue is None:
+            return
+        step = CATALOGUE.step()
+        group = aligned.result.catalogue.rpartition(f"/{step.folder}/")[0]
+        listed = finished(replace(self._place, campaign=group), step)
+        self.files |= {} if listed is None else listed.products
 
     def step(
         self,

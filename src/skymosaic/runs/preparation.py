@@ -15,7 +15,7 @@ from skymosaic.drizzle.request import Request
 from skymosaic.errors import SkymosaicError
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.admission import require_admissible, require_possible
-from skymosaic.pipeline.groups import Group, groups_of, tasks_of_groups
+from skymosaic.pipeline.groups import Field, Group, fields_in, groups_of, tasks_of_groups
 from skymosaic.pipeline.place import open_place
 from skymosaic.pipeline.results import DRIZZLE, ONEPASS, PLAN
 from skymosaic.pipeline.sentences.grid import grid_lines, placed
@@ -53,6 +53,7 @@ def lines(campaign: Campaign) -> list[str]:
         *(f"  {kind:<11} {count:>6}" for kind, count in count_kinds(tasks).items()),
         f"groups: {len(named) or 'one mosaic'}",
         *(_group_line(campaign, group) for group in named),
+        *(line for field in fields_in(named) for line in _field_lines(field)),
         *grid_lines(campaign),
         *_memory(campaign, place, len(groups)),
         *decided_at_plan(campaign),
@@ -62,6 +63,18 @@ def lines(campaign: Campaign) -> list[str]:
     for name, text in handover.documents(campaign).items():
         summary += ["", f"--- {name}", text.rstrip("\n")]
     return summary
+
+
+def _field_lines(field: Field) -> list[str]:
+    """Return what the groups of a field have in common, a line each."""
+    followers = ", ".join(field.groups[1:])
+    verb = "is" if len(field.groups) == 2 else "are"
+    lines = [f"  {field.name}: {', '.join(field.on_grid)} have one grid"]
+    return lines[: bool(field.on_grid)] + (
+        [f"  {field.name}: {followers} {verb} aligned to {field.reference}"]
+        if field.aligned
+        else []
+    )
 
 
 def _group_line(campaign: Campaign, group: Group) -> str:
