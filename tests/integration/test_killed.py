@@ -40,6 +40,16 @@ def drizzling(pid: int) -> list[psutil.Process]:
     return found
 
 
+def servers(pid: int) -> list[psutil.Process]:
+    """The drizzlepac servers themselves, without the children that they fork for calls."""
+    found = {}
+    for process in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "skymosaic.drizzlepac_calls.server" in " ".join(process.cmdline()):
+                found[process.pid] = process
+    return [process for process in found.values() if process.ppid() not in found]
+
+
 def wait_for_the_runs(process: subprocess.Popen[str], store: Path) -> list[psutil.Process]:
     """Wait until the four runs have begun: the plan is there, and AstroDrizzle is running."""
     wait_for(lambda: (store / "tiles" / "manifests" / "plan.json").exists(), "the plan")
@@ -73,6 +83,7 @@ def test_killed_driver(
     file = campaign(tmp_path)
     process = started("run", file, "--store", store, "--workers", "2")
     wait_for_the_runs(process, store)
+    assert len(servers(process.pid)) == 1  # both workers have called that of their driver
     children = psutil.Process(process.pid).children(recursive=True)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

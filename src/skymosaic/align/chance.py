@@ -80,11 +80,11 @@ def expected_by_chance(pairs: int, radius: float, matches: int, rms: float) -> f
     Desolneux, Moisan & Morel 2000, IJCV 40, 7). The rms is enlarged by what the fit of its own
     parameters takes away.
     """
-    from scipy.stats import poisson
+    from scipy.special import pdtrc  # Poisson's law, without the second that scipy.stats takes
 
     if matches <= _PARAMETERS:
         return math.inf
     size = _RMS_TO_RADIUS * rms * math.sqrt(matches / (matches - _PARAMETERS))
     mean = pairs * min(1.0, (size / radius) ** 2)
     trials = max(1.0, pairs**2 / 2)
-    return float(trials * poisson.sf(matches - _PARAMETERS - 1, mean))
+    return float(trials * pdtrc(matches - _PARAMETERS - 1, mean))

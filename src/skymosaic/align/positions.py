@@ -164,7 +164,7 @@ def compare(a: ExposureStars, b: ExposureStars) -> Displacement:
     Poisson's law; each pair is a circle that was tried.
     """
     from scipy.spatial import cKDTree
-    from scipy.stats import poisson
+    from scipy.special import pdtrc  # Poisson's law, without the second that scipy.stats takes
 
     unknown = Displacement(a.rootname, b.rootname, TOO_FEW, 0)
     if min(len(a.sky), len(b.sky)) < FEWEST:
@@ -190,7 +190,7 @@ def compare(a: ExposureStars, b: ExposureStars) -> Displacement:
     chosen = _matches(i, j, offsets, peak)
     stars = len(chosen)
     expected = len(i) * (_NEAR / radius) ** 2
-    if stars < FEWEST or len(i) * poisson.sf(stars - 1, expected) > _CHANCE:
+    if stars < FEWEST or len(i) * pdtrc(stars - 1, expected) > _CHANCE:
         return unknown
     spread = _SCATTER * np.median(np.abs(offsets[chosen] - peak), axis=0)
     error = math.hypot(_MEDIAN * math.hypot(*spread) / math.sqrt(2 * stars), _FLOOR)

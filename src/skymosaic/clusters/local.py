@@ -14,6 +14,7 @@ from distributed import Client, Nanny, SpecCluster
 from skymosaic.clusters import certificates, servers
 from skymosaic.clusters.alive import of_host
 from skymosaic.config import Compute
+from skymosaic.drizzlepac_calls import process
 from skymosaic.errors import ComputeError
 from skymosaic.host import limits, scratch
 from skymosaic.host.disk import SCRATCH_REMEDY, require_space
@@ -120,6 +121,7 @@ def _cluster(settings: Compute, workers: int) -> SpecCluster:
             "nthreads": 1,
             "memory_limit": 0 if settings.memory_limit is None else settings.memory_limit,
             "silence_logs": logging.CRITICAL,
+            "env": process.for_workers(),
         },
     }
     return SpecCluster(

@@ -77,6 +77,14 @@ def warm() -> None:
             _start()
 
 
+def for_workers() -> dict[str, str]:
+    """Return what the environment of a worker on this host needs to use the server of this process.
+
+    A process that workers are forked from may have started before the server.
+    """
+    return {ADDRESS: os.environ[ADDRESS]} if ADDRESS in os.environ else {}
+
+
 def _start() -> None:
     global _server
     folder = scratch.make_folder(None, "drizzlepac")

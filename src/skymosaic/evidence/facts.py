@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from skymosaic.evidence.background import NEGLIGIBLE
 from skymosaic.evidence.chips_summary import ChipsSummary
@@ -78,4 +78,4 @@ class Facts:
         The chance that any of them exceeds it by noise alone is that of one number exceeding
         `SIGMAS` (Bonferroni's correction).
         """
-        return float(norm.isf(norm.sf(SIGMAS) / max(tests, 1)))
+        return float(-ndtri(ndtr(-SIGMAS) / max(tests, 1)))

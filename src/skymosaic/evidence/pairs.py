@@ -9,11 +9,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
-from scipy.stats import chi2
 
 from skymosaic.evidence.cells import Cells, Floats
 from skymosaic.evidence.residuals import PairDifference
 from skymosaic.evidence.rounding import rounding_of
+from skymosaic.sky.chi_squared import exceeded_by_chance
 
 LEAST_CELLS = 6  # fewer tell no scatter
 CLIP = 4.0  # standard deviations: stars in cells that the two exposures share but in part
@@ -140,7 +140,7 @@ def _patched(
     if count < 4:
         return _Patched(0.0, 0.0)
     variance, noise = float(np.var(medians, ddof=1)), float(np.mean(np.square(errors)))
-    limit = noise * float(chi2.isf(_CHANCE, count - 1)) / (count - 1)
+    limit = noise * float(exceeded_by_chance(_CHANCE, count - 1)) / (count - 1)
     beyond = variance - noise if variance > limit else 0.0
     return _Patched(float(np.sqrt(variance / count)), float(np.sqrt(beyond)))
 
