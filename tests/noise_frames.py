@@ -90,9 +90,11 @@ def measure(
     sums = _sums(folder, names, grid, resolved, weight, labels, realisations, random)
     factors = {header[f"NOISRAD{n}"]: header[f"NOISFAC{n}"] for n in range(1, 5)}
     found = []
+    counts = resolved.get("final_units") == "counts"
+    scale = sum(exposure.exptime for exposure in exposures) if counts else 1.0
     for radius, own in sums.items():
         variance = np.bincount(labels[radius].ravel(), (np.nan_to_num(error) ** 2).ravel())[1:]
-        ratios = own.std(axis=0, ddof=1) / np.sqrt(variance)
+        ratios = scale * own.std(axis=0, ddof=1) / np.sqrt(variance)
         corrected = ratios / factors[radius]
         count = len(ratios)
         found.append(
