@@ -11,7 +11,6 @@ import pytest
 from skymosaic.errors import DamagedError, StoreError
 from skymosaic.host import scratch
 from skymosaic.store import LocalStore, Product, cache_of, cached
-from skymosaic.store import cache as cache_module
 from skymosaic.store.cache import CachedStore
 
 
@@ -52,8 +51,15 @@ def put(distant, tmp_path):
     return put
 
 
+def folder_of(store: CachedStore) -> Path:
+    """Return where a cache is, which is made when it is first asked for."""
+    assert store.shared_by and store.scratch is not None
+    [folder] = [path for path in store.scratch.iterdir() if "cache" in path.name]
+    return folder
+
+
 def entries(store: CachedStore) -> set[str]:
-    return {path.name for path in store._cache.iterdir() if len(path.name) == 64}
+    return {path.name for path in folder_of(store).iterdir() if len(path.name) == 64}
 
 
 def test_a_product_is_fetched_once(store, distant, put, tmp_path) -> None:
@@ -68,7 +74,7 @@ def test_copies_are_writable_and_the_kept_one_is_not(store, put, tmp_path) -> No
     product = put("a", b"pixels")
     store.get(product, tmp_path / "one")
     (tmp_path / "one").write_bytes(b"CHANGED")
-    assert (store._cache / product.sha256).stat().st_mode & 0o777 == 0o444
+    assert (folder_of(store) / product.sha256).stat().st_mode & 0o777 == 0o444
     store.get(product, tmp_path / "two")
     assert (tmp_path / "two").read_bytes() == b"pixels"
 
@@ -97,7 +103,7 @@ def test_the_longest_unused_goes_first(store, put, tmp_path) -> None:
     products = [put(name, name.encode() * 400) for name in "abc"]
     for age, product in enumerate(products[:2]):
         store.get(product, tmp_path / "copy")
-        entry = store._cache / product.sha256
+        entry = folder_of(store) / product.sha256
         os.utime(entry, (1000 + age, 1000 + age))
     store.get(products[0], tmp_path / "copy")  # used again: now b is the oldest
     store.get(products[2], tmp_path / "copy")
@@ -116,7 +122,7 @@ def test_what_does_not_fit_is_fetched_and_not_kept(store, distant, put, tmp_path
 def test_damage_in_the_cache_is_found_and_fetched_anew(store, distant, put, tmp_path) -> None:
     product = put("a", b"pixels")
     store.get(product, tmp_path / "copy")
-    entry = store._cache / product.sha256
+    entry = folder_of(store) / product.sha256
     entry.chmod(0o644)
     entry.write_bytes(b"PIXELS")
     for _ in range(2):  # what the store has is good: nobody else need know
@@ -126,7 +132,7 @@ def test_damage_in_the_cache_is_found_and_fetched_anew(store, distant, put, tmp_
 
 
 def test_what_a_killed_process_was_fetching_makes_room(store, put, tmp_path) -> None:
-    left = store._cache / ("1" * 64 + ".part")
+    left = folder_of(store) / ("1" * 64 + ".part")
     left.write_bytes(b"x" * 900)
     store.get(put("a", b"y" * 500), tmp_path / "copy")
     assert not left.exists()
@@ -135,8 +141,9 @@ def test_what_a_killed_process_was_fetching_makes_room(store, put, tmp_path) -> 
 
 def test_an_entry_may_go_while_it_is_copied(store, distant, put, tmp_path) -> None:
     product = put("a", b"pixels")
-    with store._entry(product) as reader:
-        (store._cache / product.sha256).unlink()
+    store.get(product, tmp_path / "copy")
+    with store.open(product) as reader:
+        (folder_of(store) / product.sha256).unlink()
         assert reader.read() == b"pixels"
 
 
@@ -154,7 +161,7 @@ def test_damage_in_the_store_is_not_kept(store, put, tmp_path) -> None:
     with pytest.raises(DamagedError):
         store.get(product, tmp_path / "copy")
     assert entries(store) == set()
-    assert not list(store._cache.glob("*.part"))
+    assert not list(folder_of(store).glob("*.part"))
 
 
 def test_open_reads_the_kept_one_or_else_the_store(store, put, tmp_path) -> None:
@@ -169,7 +176,7 @@ def test_open_reads_the_kept_one_or_else_the_store(store, put, tmp_path) -> None
 
 def _fetch(store: CachedStore, product: Product, target: Path, word) -> None:
     store.get(product, target)
-    word.put((store.shared_by, cache_module._folder(store, os.getpid())))
+    word.put((store.shared_by, folder_of(store)))
 
 
 def test_processes_share_it_and_the_last_one_takes_it_away(store, put, tmp_path) -> None:

@@ -17,7 +17,8 @@ from astropy.io import fits
 
 from skymosaic.archive import packing, tree
 from skymosaic.archive.directory import Directory
-from skymosaic.drizzle import expected
+from skymosaic.config import Campaign
+from skymosaic.drizzle.expected import of_campaign
 from skymosaic.errors import InputError, StoreError
 from skymosaic.host import scratch
 from tests.small_disk import small_disk
@@ -586,7 +587,9 @@ def test_a_pipe_is_not_waited_for(folder) -> None:
 
 
 def test_what_is_projected_counts_the_files_of_all_folders(download) -> None:
-    bare = expected._in_folder(download)
-    assert bare[0] == 2 * 3 and bare[1] > 0
+    source = {"kind": "directory", "path": str(download)}
+    campaign = Campaign.model_validate({"campaign": {"name": "field"}, "source": source})
+    bare = of_campaign(campaign).work
+    assert bare.chips == 2 * 3 and bare.input_pixels > 0
     _pack(download / "mastDownload" / "HST" / "ibxl54bbq" / "ibxl54bbq_flt.fits", "gz")
-    assert expected._in_folder(download)[0] == 2 * 3
+    assert of_campaign(campaign).work.chips == 2 * 3

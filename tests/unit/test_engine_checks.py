@@ -138,9 +138,9 @@ def test_a_mosaic_with_pixels_that_are_no_number_is_made_anew(tmp_path: Path) ->
     weight[0, 0] = 0.0
     science = np.full((2, 3), 0.5, np.float32)
     science[0, 0] = np.nan  # where no exposure has weight it is no matter
-    checks._make_anew_if_older(store.place, run.step, name, (science, weight))
+    checks.make_anew_if_older(store.place, run.step, name, (science, weight))
     assert finished(store.place, DRIZZLE.step("match")) is not None
     science[1, 1] = np.nan
     with pytest.raises(DamagedError, match=rf"{name} is as older .* 1 pixel that has weight is no"):
-        checks._make_anew_if_older(store.place, run.step, name, (science, weight))
+        checks.make_anew_if_older(store.place, run.step, name, (science, weight))
     assert finished(store.place, DRIZZLE.step("match")) is None

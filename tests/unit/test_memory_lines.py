@@ -93,7 +93,7 @@ def in_script(given: Campaign) -> tuple[int, int]:
 
 
 def memory_lines(given: Campaign, folder: Path) -> list[str]:
-    return preparation._memory(given, Place(open_store(str(folder)), given.name, None), 1)
+    return preparation.memory_lines(given, Place(open_store(str(folder)), given.name, None), 1)
 
 
 def wanted_by_onepass(given: Campaign, field: str, cores: int) -> float:

@@ -263,7 +263,7 @@ def test_the_memory_of_the_last_drizzles_is_told(tmp_path, engine) -> None:
     else:
         store.drizzle("match")
     campaign = load_campaign_text((store.folder / "campaign.yaml").read_text(), "here", {})
-    lines = preparation._memory(campaign, store.place, 1)
+    lines = preparation.memory_lines(campaign, store.place, 1)
     assert lines[-1].endswith("the last run's drizzles took 0 B at most")
 
 

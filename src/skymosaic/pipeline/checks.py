@@ -97,7 +97,7 @@ def hear_witness(
                 if run.reused:
                     with fits.open(science) as image, fits.open(weight) as weights:
                         pixels = image[0].data, weights[0].data
-                        _make_anew_if_older(place, run.step, science.name, pixels)
+                        make_anew_if_older(place, run.step, science.name, pixels)
                 found[method] = require_agreement(science, weight, images.exposures, cut_outs, load)
                 science.unlink()
                 weight.unlink()
@@ -145,7 +145,7 @@ def hear_astrodrizzle(
         for name, run in runs.items():
             ours[name], skies[name] = sample.read(bench, run)
             if drizzled[0].reused:
-                _make_anew_if_older(place, sample.onepass.step, run.science, ours[name])
+                make_anew_if_older(place, sample.onepass.step, run.science, ours[name])
         bench.doing(f"AstroDrizzle on {counted(len(exposures), 'exposure')} for each mosaic")
         with computing_slot(place):
             found = compare_sample(
@@ -173,7 +173,7 @@ def hear_astrodrizzle(
     )
 
 
-def _make_anew_if_older(place: Place, step: str, name: str, pixels: Pixels) -> None:
+def make_anew_if_older(place: Place, step: str, name: str, pixels: Pixels) -> None:
     """Let a mosaic be made anew that a former run finished with pixels that are no number.
 
     Raises

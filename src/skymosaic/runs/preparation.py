@@ -55,7 +55,7 @@ def lines(campaign: Campaign) -> list[str]:
         *(_group_line(campaign, group) for group in named),
         *(line for field in fields_in(named) for line in _field_lines(field)),
         *grid_lines(campaign),
-        *_memory(campaign, place, len(groups)),
+        *memory_lines(campaign, place, len(groups)),
         *decided_at_plan(campaign),
     ]
     if campaign.compute.backend == "local":
@@ -89,7 +89,7 @@ def _group_line(campaign: Campaign, group: Group) -> str:
     return line
 
 
-def _memory(campaign: Campaign, place: Place, mosaics: int) -> list[str]:
+def memory_lines(campaign: Campaign, place: Place, mosaics: int) -> list[str]:
     """Return what a worker needs, what its cluster is asked for, and what is known of this run."""
     expected = of_campaign(campaign)
     work = expected.work
