@@ -13,7 +13,9 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from skymosaic import load
+from skymosaic.drizzle.grid import Grid
 from skymosaic.methods import METHODS, column
+from skymosaic.sky.outline import trace
 from skymosaic.versions import versions
 from tests.conftest import manifests, skymosaic, write_campaign
 
@@ -68,6 +70,21 @@ def test_mosaics_of_astrodrizzle_say_what_they_are(small: Path) -> None:
         assert f"sky: {method}, measured and subtracted by AstroDrizzle" in history
         assert "TweakReg aligned 9 tiles to ibxl54030" in history
         require_clean(sorted(folder.glob("*.fits")))
+
+
+def test_drizzlepac_reads_the_footprint_as_one_of_its_own(tmp_path: Path) -> None:
+    from drizzlepac.haputils.processing_utils import interpret_sregion
+
+    mask = np.zeros((120, 150), dtype=bool)
+    mask[10:60, 20:130] = mask[70:110, 5:80] = True
+    outline = trace(mask, Grid((85.25, -2.45), (75.0, 60.0), 0.1283, 30.0, (150, 120)).wcs())
+    science = fits.ImageHDU(mask.astype(np.float32), name="SCI")
+    science.header["S_REGION"] = outline.s_region()
+    fits.HDUList([fits.PrimaryHDU(), science]).writeto(tmp_path / "x.fits")
+    found = interpret_sregion(str(tmp_path / "x.fits"))
+    assert len(found) == 2
+    for ring, own in zip(found, outline.outer, strict=True):
+        np.testing.assert_allclose(ring, [*own, own[0]], atol=1e-8)
 
 
 @pytest.mark.slow
