@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -16,6 +16,8 @@ GroupKeys = Annotated[
     AfterValidator(no_repeats),
     Field(min_length=1, json_schema_extra={"uniqueItems": True}),
 ]
+MOST_PARTS = 1 + len(get_args(GroupKey))
+"""Most parts of a group's place in a store: its program's name, and a folder for each of `by`."""
 _USUAL_GAP = 10.0  # days
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from skymosaic.config import Campaign
 from skymosaic.config.fields import uri_scheme
+from skymosaic.config.groups import MOST_PARTS
 from skymosaic.drizzle.order import Detector
 from skymosaic.drizzle.reference_image import Reference, read_reference, split_extension
 from skymosaic.drizzle.request import Request
 from skymosaic.drizzle.sky_cell import scale_for, sky_cell
-from skymosaic.errors import CampaignError
+from skymosaic.errors import CampaignError, ForbiddenError
 from skymosaic.pipeline.place import parse_place
 from skymosaic.pipeline.results import PLAN
 from skymosaic.steps.step import Place, finished
@@ -20,7 +22,6 @@ from skymosaic.store import open_store
 
 SEE_ONE_DISK = ("local", "slurm", "mpi")
 """Back ends whose workers see the same files as who starts them."""
-_GROUP_PARTS = 4  # of the name of a program's group: PROGRAM/PROPOSAL/TARGET/FILTER
 
 
 def reference_of(campaign: Campaign, detectors: Sequence[Detector] = ()) -> Reference | None:
@@ -89,14 +90,15 @@ def _of_image(text: str, s3: Mapping[str, Any]) -> Reference | None:
 
 def _of_campaign(text: str, s3: Mapping[str, Any]) -> Reference | None:
     """Return the grid of a campaign, or of a program's group; None where none was planned."""
-    for parts in (1, _GROUP_PARTS):
+    for parts in range(1, MOST_PARTS + 1):
         try:
             root, name = parse_place(text, parts)
         except CampaignError:  # too short for a group, or no place at all
             continue
         if uri_scheme(root) != "s3" and not Path(root).is_dir():
             continue
-        done = finished(Place(open_store(root, s3), name, None), PLAN.step())
-        if done is not None:
-            return Reference(done.result.grid, text)
+        with suppress(ForbiddenError):  # of what lies above a store others may have the keys
+            done = finished(Place(open_store(root, s3), name, None), PLAN.step())
+            if done is not None:
+                return Reference(done.result.grid, text)
     return None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from skymosaic.config import Align, Campaign, load_campaign_text
-from skymosaic.config.groups import GroupKey
+from skymosaic.config.groups import MOST_PARTS
 from skymosaic.errors import CampaignError, DamagedError, ForbiddenError, MissingError
 from skymosaic.pipeline.align import ALL_FITTED, as_they_came, knowing_pixels
 from skymosaic.pipeline.finished import FinishedSteps
@@ -334,10 +334,6 @@ class _Reader:
                 yield name.removesuffix(".json")
 
 
-_DEEPEST = 1 + len(get_args(GroupKey))
-"""Parts of the name of a group: its program's, and one for each value that `groups.by` can name."""
-
-
 def find_run(uri: str, s3: Mapping[str, Any] | None = None) -> Place:
     """Return the place of a campaign, or of a group of a program, that a store holds.
 
@@ -355,7 +351,7 @@ def find_run(uri: str, s3: Mapping[str, Any] | None = None) -> Place:
         See `housekeeping.find_place`.
     """
     place = find_place(uri, s3)
-    for parts in range(2, _DEEPEST + 1):
+    for parts in range(2, MOST_PARTS + 1):
         try:
             root, name = parse_place(uri, parts)
         except CampaignError:  # too short for such a group
