@@ -153,17 +153,33 @@ def test_forms_of_one_grid_plan_one_grid(elsewhere: Elsewhere, tmp_path: Path) -
     assert grid.scale == pytest.approx(auto.scale, rel=1e-13)  # that of the detector
 
 
-def test_a_reference_image_can_be_turned_and_scaled(elsewhere: Elsewhere, tmp_path: Path) -> None:
-    """As AstroDrizzle's final_refimage with final_rot and final_scale: its own mosaic tells."""
+PLACED = {"final_ra": 85.2505, "final_dec": -2.4502, "final_outnx": 200, "final_outny": 180}
+
+
+@pytest.mark.parametrize(
+    ("like", "changes"),
+    [
+        (True, {"final_rot": 40.0, "final_scale": 0.2}),
+        (True, {**PLACED, "final_scale": 0.15}),
+        (False, {**PLACED, "final_rot": 10.0, "final_crpix1": 20.0, "final_crpix2": 150.5}),
+    ],
+)
+def test_astrodrizzles_names_mean_what_they_mean_there(
+    elsewhere: Elsewhere, tmp_path: Path, like: bool, changes: dict[str, Any]
+) -> None:
+    """Its own mosaic tells: of changes of final_refimage, and of the grid of the exposures."""
     folder = tmp_path / "theirs"
     folder.mkdir()
     names = write_frames(folder, NEAR)
-    changes = {"final_rot": 40.0, "final_scale": 0.2}
-    astrodrizzle(folder, names, **{**PLAIN, **changes, "final_refimage": str(elsewhere.mosaic)})
+    parameters = {**changes, **({"final_refimage": str(elsewhere.mosaic)} if like else {})}
+    # An image tells the angle of its pixels; of other grids this project's default is north up.
+    usual = {"final_rot": None} if like else {}
+    astrodrizzle(folder, names, **{**PLAIN, **usual, **parameters})
     header = fits.getheader(folder / "out_drz_sci.fits")
-    parameters = {**changes, "final_refimage": str(elsewhere.mosaic)}
-    file = campaign(tmp_path / "turned.yaml", elsewhere.data, parameters=parameters)
-    planned = plan_of(file).result
+    data = tmp_path / "data"
+    data.mkdir()
+    write_frames(data, NEAR)
+    planned = plan_of(campaign(tmp_path / "own.yaml", data, parameters=parameters)).result
     found = planned.grid.header_keywords()
     assert [found[key] for key in ("NAXIS1", "NAXIS2")] == [header["NAXIS1"], header["NAXIS2"]]
     for key in WCS_KEYS:

@@ -19,6 +19,7 @@ from skymosaic.drizzle.request import Request
 from skymosaic.errors import CampaignError, InputError, UnreachableError
 from skymosaic.hst.reading import read_exposure
 from skymosaic.pipeline.admission import require_possible
+from skymosaic.pipeline.comparison import result_settings
 from skymosaic.pipeline.given_grid import reference_of
 from skymosaic.pipeline.sentences.grid import grid_lines
 from skymosaic.pipeline.sentences.sizes import size_lines
@@ -141,6 +142,12 @@ def test_what_the_forms_ask_of_drizzlepac(tmp_path: Path) -> None:
     assert choice(parameters={"final_refimage": "x.fits", "final_rot": 3.0}) == {"rot": 3.0}
     request = Request.of(load(tmp_path, parameters={**numbers, "final_pixfrac": 0.8}))
     assert request.given == {"final_pixfrac": 0.8}  # each call gets the grid from the plan
+
+
+def test_what_was_made_before_there_were_grids_stays_good(tmp_path: Path) -> None:
+    """Settings of a comparison, and so its key, are those of files without the key."""
+    assert "grid" not in result_settings(load(tmp_path))["drizzle"]
+    assert result_settings(load(tmp_path, grid=AROUND))["drizzle"]["grid"]["columns"] == 20
 
 
 def test_a_resolved_file_gives_the_same_grid(tmp_path: Path) -> None:
@@ -302,6 +309,8 @@ def test_check_and_prepare_tell_the_grid_and_the_memory(tmp_path: Path) -> None:
     assert memory.endswith("; a mosaic of 2000 x 3000 pixels)")
     shown = skymosaic("check", file)
     assert shown.code == 0, shown.err
+    # The grid has an angle of its own: no default of another is shown beside.
+    assert "final_rot" not in shown.out
     shown_lines = " ".join(line.removeprefix("#").strip() for line in shown.out.splitlines())
     assert "2000 x 3000 pixels: a mosaic has 24 MB, and its weights as much memory: " in shown_lines
     prepared = skymosaic("prepare", file)

@@ -19,6 +19,9 @@ def lines_before(campaign: Campaign) -> list[str]:
     if not request.detectors or not all(map(is_ccd, request.detectors)):
         which = "" if _decided(request) else ", if the exposures are of WFC3/IR"
         parameters = request.knowing([INFRARED]).parameters
+        if request.grid.is_given:  # of which other lines tell
+            pixels = ("final_rot", "final_scale")
+            parameters = {name: parameters[name] for name in parameters if name not in pixels}
         lines.append(f"AstroDrizzle, for each sky method{which}: {parameters}")
     return [*lines, *decided_at_plan(campaign), _static(request)]
 
