@@ -10,7 +10,10 @@ from astropy.io import fits
 
 from skymosaic.align.align import Alignment, align
 from skymosaic.archive.simulated.exposures import Simulation
+from skymosaic.archive.simulated.headers import distorted_wcs
+from skymosaic.archive.simulated.pointing import plan_exposure, visits_of
 from skymosaic.archive.simulated.residuals import alignment_residuals
+from skymosaic.archive.simulated.scene import stars_near
 from skymosaic.config import load_campaign
 from skymosaic.errors import AlignmentError
 from skymosaic.hst.reading import read_exposure
@@ -90,3 +93,39 @@ def test_values_to_set_are_told_where_a_tile_cannot_be_aligned(tmp_path: Path) -
     message = str(raised.value)
     assert "has, by threshold: " in message
     assert "Set align.tweakreg: {searchrad: 3, fitgeometry: shift}" in message
+
+
+@pytest.mark.parametrize(
+    "tiles", [pytest.param(("54", "51"), marks=pytest.mark.slow), ("54",)], ids=len
+)
+def test_every_tile_is_fitted_to_a_catalogue_of_the_users(
+    tiles: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The first one, too, which has a pointing error as all have; and one that is alone."""
+    simulation = Simulation(size="small", tiles=tiles, filter="F110W")
+    sources.simulate(tmp_path, simulation, lambda _: None)
+    wcs = [
+        distorted_wcs(plan_exposure(simulation, visit, 0).true_wcs)
+        for visit in visits_of(simulation)
+    ]
+    stars = [stars_near(simulation, each) for each in wcs]
+    places = np.unique(np.concatenate([np.stack([s.ra, s.dec], axis=1) for s in stars]), axis=0)
+    np.savetxt(tmp_path / "stars.cat", places, fmt="%.9f")
+    file = tmp_path / "field.yaml"
+    tweakreg = "{refcat: stars.cat, refxcol: 1, refycol: 2, refxyunits: degrees}"
+    file.write_text(f"{FIVE_LINES}align: {{tweakreg: {tweakreg}}}\n")
+    images = [read_exposure(p) for p in sorted(tmp_path.glob("*.fits")) if p.stem[-4:-1] in LIKE]
+    done, _, _ = align(
+        tmp_path,
+        tmp_path / "align.log",
+        [image for image in images if not image.drizzled],
+        [image for image in images if image.drizzled],
+        load_campaign(file).align,
+    )
+    assert not any(fit.reference for fit in done.fits)
+    assert sorted(fit.place for fit in done.fits) == list(range(1, len(tiles) + 1))
+    assert all(fit.shift > 0.1 for fit in done.fits)  # arcsec
+    for path in tmp_path.glob("*_flt.fits"):
+        truth = path.with_name(path.name.replace("_flt.fits", "_truth.json"))
+        [offsets] = alignment_residuals(path, truth).values()
+        assert np.hypot(*offsets.T).max() < 10  # mas

@@ -120,3 +120,16 @@ def test_where_the_bad_wcs_stands_in_the_list_does_not_matter(exposures) -> None
 def test_one_exposure_alone(exposures) -> None:
     with pytest.raises(DrizzleError, match=r"a_flt\.fits"):
         bound_output(exposures[:1], sized(28000, 500), 10.0)
+
+
+def test_a_grid_grows_by_whole_pixels_until_it_holds_footprints() -> None:
+    grid = Grid((85.25, -2.45), (50.5, 25.5), 0.12, 30.0, (100, 50))
+    corners = np.array([[-3.2, 10.0], [80.0, 10.0], [80.0, 61.7], [-3.2, 61.7]])
+    edge = grid.wcs().wcs_pix2world([[0.5, 0.5], [100.5, 50.5]], 1)
+    larger = grid.holding([edge, grid.wcs().wcs_pix2world(corners, 1)])
+    # From -3.2 to 0.5 there are four pixels, from 50.5 to 61.7 there are twelve.
+    assert (larger.shape, larger.crpix) == ((104, 62), (54.5, 25.5))
+    assert (larger.crval, larger.scale, larger.rot) == (grid.crval, grid.scale, grid.rot)
+    assert grid.holding([edge]) == grid
+    with pytest.raises(DrizzleError, match="on the other side of the sky"):
+        grid.holding([np.array([[265.25, 2.45]])])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +11,12 @@ from skymosaic.archive.base import Parcel
 from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.errors import CampaignError, InputError
 from skymosaic.hst.facts import FileFacts
-from skymosaic.pipeline.groups import Group, groups_of, tasks_of_groups
+from skymosaic.pipeline.groups import Group, fields_in, groups_of, tasks_of_groups
 from skymosaic.pipeline.sources import open_source
+from skymosaic.runs.running import _share
+from skymosaic.steps.step import Place
 from skymosaic.steps.tasks import count_kinds, tasks_of
+from skymosaic.store import LocalStore
 from skymosaic.store.base import checked_key
 
 TEXT = """
@@ -69,6 +73,10 @@ def test_a_group_without_anything_of_its_own_is_the_campaign() -> None:
         (TEXT.replace("groups:", "groups:\n  by: [target, colour]"), "groups.by"),
         (TEXT.replace("groups:", "groups:\n  epoch_gap: 3"), "epoch_gap is of use with epoch"),
         (TEXT.replace("groups:", "groups:\n  members: {a: []}"), "members.a names nothing"),
+        (
+            TEXT.replace("groups:", "groups:\n  reference: F160W"),
+            "reference is of use where",
+        ),
         (
             TEXT.replace("groups:", "groups:\n  by: [filter]\n  members: {a: [i*]}"),
             "by and members both",
@@ -259,3 +267,57 @@ def test_a_group_that_cannot_be_does_not_stop_the_count_of_the_others() -> None:
     with pytest.raises(CampaignError, match=r"M 17/F160W: witness does not work"):
         program(text).for_group("M 17/F160W")
     assert count_kinds(tasks_of_groups(program(text), groups))["gather"] == 1
+
+
+FIELD = [
+    parcel("a", "M 16", "F110W"),
+    parcel("b", "M 16", "F160W"),
+    parcel("c", "M 16", "F814W", "ACS/WFC"),
+    parcel("d", "NGC 1", "F160W"),
+    parcel("e", "NGC 2", "F160W"),
+    parcel("f", "NGC 2", "F110W"),
+]
+
+
+def test_the_groups_of_a_target_share_what_the_file_says() -> None:
+    groups = split(FIELD, "{grid: shared, align: shared, reference: F160W}")
+    m_16, ngc_2 = fields_in(groups)
+    assert m_16.groups == ("M 16/F160W", "M 16/F110W", "M 16/F814W")
+    assert (m_16.name, m_16.reference, m_16.aligned) == ("M_16", "M 16/F160W", True)
+    assert m_16.on_grid == m_16.groups
+    assert ngc_2.groups == ("NGC 2/F160W", "NGC 2/F110W")
+    # A group that is alone shares nothing.
+    assert [g.name for g in groups if g.field is None] == ["NGC 1/F160W"]
+    assert fields_in(split(FIELD, "{}")) == []
+
+
+def test_without_targets_all_groups_are_one_field() -> None:
+    [field] = fields_in(split(FIELD[:4], "{by: [filter], grid: shared}"))
+    assert (field.name, field.groups) == ("p", ("F110W", "F160W", "F814W"))
+    assert not field.aligned
+    listed = "{members: {z: [b], y: [a]}, align: shared}"
+    [field] = fields_in(split(FIELD[:2], listed))
+    assert (field.groups, field.on_grid) == (("z", "y"), ())  # the first of the file
+
+
+def test_a_group_with_a_grid_of_its_own_shares_none() -> None:
+    own = "{drizzle: {grid: {ra: 85, dec: -2, columns: 100, rows: 100}}}"
+    rules = f"{{grid: shared, parameters: {{M 16/F110W: {own}}}}}"
+    [field] = fields_in(split(FIELD[:3], rules))
+    assert field.on_grid == ("M 16/F160W", "M 16/F814W")
+
+
+def test_a_reference_that_is_no_group_is_refused() -> None:
+    with pytest.raises(CampaignError, match=r"reference: 'F999W' names none .* NGC 2/F160W"):
+        split(FIELD, "{grid: shared, reference: F999W}")
+
+
+def test_groups_that_share_something_are_in_one_share(tmp_path: Path) -> None:
+    groups = split(FIELD, "{grid: shared}")
+    place = Place(LocalStore(tmp_path), "p", tmp_path)
+    shares = [[g.name for g in _share(f"{k}/3", groups, place)[0]] for k in (1, 2, 3)]
+    assert shares == [
+        ["M 16/F110W", "M 16/F160W", "M 16/F814W"],
+        ["NGC 1/F160W"],
+        ["NGC 2/F110W", "NGC 2/F160W"],
+    ]
