@@ -28,6 +28,7 @@ class Ahead(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     refused = 0
+    unsigned = 0
 
     def log_message(self, *_: object) -> None:
         pass
@@ -39,11 +40,16 @@ class Ahead(BaseHTTPRequestHandler):
         return datetime.now(UTC) + timedelta(hours=1)
 
     def do_GET(self) -> None:
+        if "X-Amz-Date" not in self.headers:
+            type(self).unsigned += 1
+            return self._answer(200, b"text")
         signed = datetime.strptime(self.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         good = abs(self.now() - signed) < ALLOWED
         type(self).refused += not good
-        body = b"text" if good else REFUSAL
-        self.send_response(200 if good else 403)
+        return self._answer(200, b"text") if good else self._answer(403, REFUSAL)
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -55,6 +61,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setattr(clock, "_offsets", {})
     monkeypatch.setattr(Ahead, "refused", 0)
+    monkeypatch.setattr(Ahead, "unsigned", 0)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Ahead)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -86,6 +93,17 @@ def test_a_source_of_ones_own_is_signed_with_the_servers_time_too(server: str) -
     with bucket.open(WANTED, 0, Version(), 5.0) as reply:
         assert b"".join(reply.blocks) == b"text"
     assert Ahead.refused == 1
+
+
+def test_a_public_bucket_is_read_unsigned_beside_a_store_whose_time_was_learned(
+    server: str,
+) -> None:
+    store = S3Store("s3://bucket/x", S3Settings(endpoint_url=server, region="us-east-1"))
+    assert store.read_text("a") == "text"
+    assert Ahead.unsigned == 0
+    with Bucket("b", server).open(WANTED, 0, Version(), 5.0) as reply:
+        assert b"".join(reply.blocks) == b"text"
+    assert Ahead.unsigned == 1
 
 
 def test_a_source_that_refuses_its_own_time_is_not_tried_again(

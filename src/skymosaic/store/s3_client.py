@@ -31,8 +31,8 @@ PART_SIZE = 16 << 20
 """Bytes of a part of a multipart transfer, and of the longest one that needs no parts."""
 THREADS = 4
 """Parts of a file that travel at once."""
-_ATTEMPTS = 4
-_BLOCK = 1 << 16
+_ATTEMPTS = 4  # of one request, by botocore, before we wait ourselves
+_BLOCK = 1 << 16  # bytes
 _LONGEST_PAUSE = 5.0  # s
 _Result = TypeVar("_Result")
 
@@ -104,7 +104,8 @@ def _client(settings: S3Settings, _process: int) -> Any:
     if settings.counted:
         client.meta.events.register("before-send.s3", _count_sent)
         client.meta.events.register("response-received.s3", _count_received)
-    clock.follow(client)
+    if not settings.unsigned:  # it would sign what must not be signed
+        clock.follow(client)
     return client
 
 
