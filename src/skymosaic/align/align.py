@@ -159,16 +159,7 @@ def align(
     """
     members = {tile.rootname: members_of(tile, exposures) for tile in drizzled}
     _check_members(exposures, members)
-    if len(drizzled) == 1 and not (catalogue or settings.tweakreg.get("refcat")):
-        raise AlignmentError(
-            f"{drizzled[0].name} is the only drizzled image, so there is nothing to align it "
-            "with. Set `align: none` to use its exposures with the WCS that they have, or add "
-            "the DRZ/DRC and exposures of other visits to the source"
-        )
-    try:
-        order = choose_order({tile.rootname: tile.polygons for tile in drizzled}, settings.order)
-    except CampaignError as error:  # found when files had been retrieved already
-        raise AlignmentError(str(error)) from None
+    order = _order(drizzled, settings, catalogue)
     by_name = {tile.rootname: tile for tile in drizzled}
     paths = {name: folder / by_name[name].name for name in order}
     # What all are matched with shows all of the field.
@@ -204,6 +195,20 @@ def align(
     )
     vectors = read_vectors(tweaked.folder, [fit.tile for fit in tweaked.fits], REFERENCE_WCS)
     return alignment, vectors, work.peak_memory
+
+
+def _order(drizzled: Sequence[Exposure], settings: Align, catalogue: Path | None) -> list[str]:
+    """Return the rootnames of the drizzled images in the order in which they are fitted."""
+    if len(drizzled) == 1 and not (catalogue or settings.tweakreg.get("refcat")):
+        raise AlignmentError(
+            f"{drizzled[0].name} is the only drizzled image, so there is nothing to align it "
+            "with. Set `align: none` to use its exposures with the WCS that they have, or add "
+            "the DRZ/DRC and exposures of other visits to the source"
+        )
+    try:
+        return choose_order({tile.rootname: tile.polygons for tile in drizzled}, settings.order)
+    except CampaignError as error:  # found when files had been retrieved already
+        raise AlignmentError(str(error)) from None
 
 
 def members_of(tile: Exposure, exposures: Sequence[Exposure]) -> list[Exposure]:

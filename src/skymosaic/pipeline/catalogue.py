@@ -71,27 +71,8 @@ def list_sources(
                 "add the DRZ/DRC files of this group to the source, or set groups.align: own"
             )
         drizzled.fetch(bench)
-        paths = {image.rootname: bench.scratch / image.name for image in images}
-        parameters = (
-            given
-            or choose_finding(
-                paths, images, dict.fromkeys(paths, 1.0), settings.imagefind
-            ).parameters
-        )
-        log_file = bench.out / "catalogue.log"
-        arguments = {
-            "files": [image.name for image in images],
-            "parameters": {},
-            "imagefind": dict(parameters),
-        }
-        try:
-            call = process.call("find_sources", bench.scratch, arguments, log_file)
-        except DrizzlepacError as error:
-            raise AlignmentError(str(error)) from None
-        bench.peak_memory = call.peak_memory
         found = []
-        for image in images:
-            sources = np.array(call.value[image.name], dtype=float).reshape(-1, 3)
+        for image, sources in zip(images, _find(bench, images, settings, given), strict=True):
             if image.rootname in moved:
                 sources[:, :2] = _moved_on_the_sky(
                     bench, sources[:, :2], before[image.rootname], after[image.rootname]
@@ -120,6 +101,26 @@ def list_sources(
         versions=versions(),
         work=work,
     )
+
+
+def _find(
+    bench: Bench, images: list[Exposure], settings: Align, given: Mapping[str, Any] | None
+) -> list[np.ndarray]:
+    """Return the sources of each image, shape (sources, 3): RA, Dec (degrees) and flux.
+
+    `given`: how the alignment found its sources; None: they are looked for as it would have.
+    """
+    paths = {image.rootname: bench.scratch / image.name for image in images}
+    shares = dict.fromkeys(paths, 1.0)
+    parameters = given or choose_finding(paths, images, shares, settings.imagefind).parameters
+    names = [image.name for image in images]
+    arguments = {"files": names, "parameters": {}, "imagefind": dict(parameters)}
+    try:
+        call = process.call("find_sources", bench.scratch, arguments, bench.out / "catalogue.log")
+    except DrizzlepacError as error:
+        raise AlignmentError(str(error)) from None
+    bench.peak_memory = call.peak_memory
+    return [np.array(call.value[name], dtype=float).reshape(-1, 3) for name in names]
 
 
 def _key(settings: Align, given: Mapping[str, Any] | None) -> dict[str, Any]:

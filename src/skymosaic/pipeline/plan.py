@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from astropy.io import fits
 
@@ -24,7 +25,7 @@ from skymosaic.hst.chip_outlines import chip_outlines
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.files import write_frame
 from skymosaic.pipeline.given_grid import reference_of
-from skymosaic.pipeline.images import images_of
+from skymosaic.pipeline.images import Images, images_of
 from skymosaic.pipeline.results import (
     PLAN,
     AlignResult,
@@ -74,25 +75,10 @@ def plan(
         reference = Reference(shared.result.grid, "groups.grid: shared")
     named = shared is not None or bool(grid_request.like)
     bound = campaign.drizzle.max_output_megapixels
-    infrared = all(map(ordering.is_infrared, detectors))
 
     def work(bench: Bench) -> PlanResult:
-        started = []
-        for exposure in images.exposures:
-            frame = bench.scratch / exposure.name
-            with bench.open(images.products[exposure.name]) as file:
-                write_frame(file, frame)
-            if ordering.changes_with_date((exposure.instrument, exposure.detector)):
-                started += _start(frame)
-        grid = _grid(bench, images.exposures, grid_request, reference)
-        off: list[str] = []
-        cell = None if reference is None else reference.cell
-        if grid_request.is_given:
-            frames = [(bench.scratch / one.name, one) for one in images.exposures]
-            outlines = [chip_outlines(*frame) for frame in frames]
-            off = off_grid(images.exposures, grid, outlines)
-            if cell is not None and grid_request.crop:
-                grid, cell = cropped(cell, outlines)
+        started = _write_frames(bench, images)
+        grid, cell, off = _grid(bench, images.exposures, grid_request, reference)
         bound_output(images.exposures, grid, bound, given=grid_request.is_given)
         _write(bench, grid, cell)
         exposures = [exposure for exposure in images.exposures if exposure.name not in off]
@@ -121,17 +107,7 @@ def plan(
         PLAN.step(),
         tasks=[PLAN.task()],
         inputs=images.products,
-        parameters={
-            "final": dict(grid_request.choice),
-            # A file that changed is planned anew; a grid of the numbers above needs no more.
-            **({} if reference is None else {"like": reference.to_dict()}),
-            **({"crop": True} if grid_request.crop else {}),
-            # 500 and 500.0 are one number: the file that is stored with a run, which `restart`
-            # reads, has another form than the default.
-            "max_output_megapixels": int(bound) if bound == int(bound) else bound,
-            # The order of WFC3/IR needs no depth: what was planned without it stays good.
-            **({} if infrared else {"depth": _DEPTH}),
-        },
+        parameters=_key(grid_request, reference, bound, detectors),
         versions=versions(),
         work=work,
     )
@@ -140,10 +116,56 @@ def plan(
     return planned
 
 
+def _key(
+    requested: GridRequest,
+    reference: Reference | None,
+    bound: float,
+    detectors: Sequence[ordering.Detector],
+) -> dict[str, Any]:
+    """Return the parameters of the step."""
+    return {
+        "final": dict(requested.choice),
+        # A file that changed is planned anew; a grid of the numbers above needs no more.
+        **({} if reference is None else {"like": reference.to_dict()}),
+        **({"crop": True} if requested.crop else {}),
+        # 500 and 500.0 are one number: the file that is stored with a run, which `restart`
+        # reads, has another form than the default.
+        "max_output_megapixels": int(bound) if bound == int(bound) else bound,
+        # The order of WFC3/IR needs no depth: what was planned without it stays good.
+        **({} if all(map(ordering.is_infrared, detectors)) else {"depth": _DEPTH}),
+    }
+
+
+def _write_frames(bench: Bench, images: Images) -> list[float]:
+    """Write copies of the exposures without pixels; return when those began where that matters."""
+    started = []
+    for exposure in images.exposures:
+        frame = bench.scratch / exposure.name
+        with bench.open(images.products[exposure.name]) as file:
+            write_frame(file, frame)
+        if ordering.changes_with_date((exposure.instrument, exposure.detector)):
+            started += _start(frame)
+    return started
+
+
 def _grid(
     bench: Bench, exposures: Sequence[Exposure], requested: GridRequest, reference: Reference | None
+) -> tuple[Grid, SkyCellPart | None, list[str]]:
+    """Return the output grid, what of a sky cell it is, and the files that do not touch it."""
+    grid = _whole_grid(bench, exposures, requested, reference)
+    cell = None if reference is None else reference.cell
+    if not requested.is_given:
+        return grid, cell, []
+    outlines = [chip_outlines(bench.scratch / one.name, one) for one in exposures]
+    off = off_grid(exposures, grid, outlines)
+    if cell is not None and requested.crop:
+        grid, cell = cropped(cell, outlines)
+    return grid, cell, off
+
+
+def _whole_grid(
+    bench: Bench, exposures: Sequence[Exposure], requested: GridRequest, reference: Reference | None
 ) -> Grid:
-    """Return the output grid."""
     like = None if reference is None else reference.grid
     if like is not None and not requested.choice:
         return like
