@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import mocpy
 import numpy as np
 import pytest
+import regions
+from astropy import units
 
 from skymosaic.report.footprint_files import as_regions, write_footprints
 from skymosaic.sky.outline import Outline
@@ -59,7 +62,6 @@ def test_regions_hold_each_chip_and_the_mosaic() -> None:
 
 
 def test_the_regions_package_reads_them() -> None:
-    regions = pytest.importorskip("regions")
     parsed = regions.Regions.parse(as_regions(CHIPS, outline(85.25, -2.45)), format="ds9")
     assert len(parsed) == 6
     assert all(type(one).__name__ == "PolygonSkyRegion" for one in parsed)
@@ -71,9 +73,6 @@ def test_the_regions_package_reads_them() -> None:
 def test_the_moc_covers_the_mosaic_and_leaves_its_hole_out(
     tmp_path: Path, ra: float, dec: float
 ) -> None:
-    mocpy = pytest.importorskip("mocpy")
-    from astropy import units
-
     written = write_footprints(tmp_path, CHIPS, outline(ra, dec))
     assert [path.name for path in written] == ["footprints.reg", "footprints.moc.fits"]
     moc = mocpy.MOC.load(written[1], format="fits")
@@ -86,12 +85,11 @@ def test_the_moc_covers_the_mosaic_and_leaves_its_hole_out(
 
 
 def test_without_a_mosaic_there_are_regions_of_the_exposures(tmp_path: Path) -> None:
-    [regions] = write_footprints(tmp_path, CHIPS, None)
-    assert len(parse(regions.read_text())) == 3
+    [written] = write_footprints(tmp_path, CHIPS, None)
+    assert len(parse(written.read_text())) == 3
 
 
 def test_the_same_mosaic_has_the_same_files(tmp_path: Path) -> None:
-    pytest.importorskip("mocpy")
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder in folders:
         folder.mkdir()

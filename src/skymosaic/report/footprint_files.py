@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +13,6 @@ from skymosaic.sky.outline import Outline
 
 if TYPE_CHECKING:
     from mocpy import MOC
-
-log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 
@@ -44,9 +40,6 @@ def write_footprints(
     regions = folder / REGIONS
     regions.write_text(as_regions(polygons, outline), encoding="ascii")
     if outline is None or not outline.outer:
-        return [regions]
-    if importlib.util.find_spec("mocpy") is None:  # of all that a run makes, it is the least
-        log.warning("there is no %s: `pip install mocpy` installs what writes it", COVERAGE)
         return [regions]
     coverage_of(outline).save(folder / COVERAGE, overwrite=True)
     return [regions, folder / COVERAGE]
