@@ -51,7 +51,7 @@ class Grid:
 
     @staticmethod
     def from_call(values: Mapping[str, Any]) -> Grid:
-        """Return the grid that `drizzlepac_calls.output_grid` computed."""
+        """Return the grid that `functions.output_grid` of `drizzlepac_calls` computed."""
         return _ADAPTER.validate_python(values)
 
     @staticmethod

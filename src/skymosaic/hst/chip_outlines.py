@@ -24,7 +24,7 @@ def chip_outlines(path: Path, exposure: Exposure, steps: int = STEPS) -> list[ND
     path : Path
         Its file, or a copy without pixels (`files.write_frame`).
     exposure : Exposure
-        What `exposure.read_exposure` has read, and so checked, of it.
+        What `reading.read_exposure` has read, and so checked, of it.
     steps : int
         Pieces that each of the four edges is drawn by.
 

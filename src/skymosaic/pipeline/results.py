@@ -250,7 +250,7 @@ class ComparisonResult:
     """What the table holds, with its unit."""
     campaign: Mapping[str, JsonValue] = field(default_factory=dict)
     """What was asked for, by the keys of the version that made it; see
-    `comparison.settings_compared`."""
+    `comparison.compared_settings`."""
     evidence: EvidenceSummary | None = None
     """None where it was not measured."""
     summary: list[str] = field(default_factory=list)

@@ -91,7 +91,7 @@ def verify_store(
     Parameters
     ----------
     uri, s3
-        As for `findings.find_run`.
+        As for `reading.find_run`.
     tell : callable
         Gets the progress, from any thread.
 

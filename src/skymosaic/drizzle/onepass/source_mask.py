@@ -26,7 +26,7 @@ def sources_on_grid(
     Parameters
     ----------
     grid, cut_outs, load, exposures, per_chip
-        As for `onepass_differences.matched_on_grid`.
+        As for `grid_differences.matched_on_grid`.
     """
     matched = matched_on_grid(grid, cut_outs, load, exposures, per_chip=per_chip).matched
     factors = [e.brightness_factor(chip.extver) for e in exposures for chip in e.chips]
