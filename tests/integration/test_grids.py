@@ -82,6 +82,7 @@ def campaign(path: Path, data: Path, **drizzle: Any) -> Path:
     )
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("engine", ["astrodrizzle", "onepass"])
 def test_a_mosaic_on_the_grid_of_another_is_what_astrodrizzle_makes(
     elsewhere: Elsewhere, tmp_path: Path, engine: str
@@ -245,6 +246,7 @@ def test_a_changed_file_is_planned_anew(elsewhere: Elsewhere, tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_chips_off_the_grid(tmp_path: Path) -> None:
     """ACS, two chips: on a part of a grid the mosaic is that part of it, cosmic rays and all."""
     data = tmp_path / "data"
