@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from skymosaic.config.colour import Colour, colour_from_word
 from skymosaic.config.compute import Compute
 from skymosaic.config.drizzlepac_parameters import CR_STEPS
 from skymosaic.config.drizzlepac_ranges import require_ordered
@@ -24,7 +25,13 @@ from skymosaic.config.fields import (
     Text,
     no_boolean,
 )
-from skymosaic.config.grid import GridChoice, known_shape, require_one_grid
+from skymosaic.config.grid import (
+    REFERENCE,
+    GridChoice,
+    GridOfSkyCell,
+    known_shape,
+    require_one_grid,
+)
 from skymosaic.config.groups import GroupRules
 from skymosaic.config.sections import OptionalSection, Section
 from skymosaic.config.sky import Sky
@@ -211,6 +218,14 @@ class Drizzle(OptionalSection):
         return self
 
     @property
+    def has_one_grid(self) -> bool:
+        """Whether the file gives a grid that does not depend on the exposures."""
+        if isinstance(self.grid, GridOfSkyCell):
+            return not self.grid.crop
+        given = {name for name, value in self.parameters.items() if value not in (None, "")}
+        return self.grid != "auto" or REFERENCE in given or {"final_ra", "final_outnx"} <= given
+
+    @property
     def has_witness(self) -> bool:
         """Whether the other engine checks the mosaics."""
         return self.engine == "onepass" if self.witness is None else self.witness
@@ -305,6 +320,16 @@ class Campaign(Section):
     groups: Groups | None = Field(
         default=None, description="Given (`groups: {}`): a mosaic for each target and filter."
     )
+    colour: Annotated[
+        Colour | None,
+        BeforeValidator(colour_from_word, json_schema_input_type=Literal["auto"] | Colour | None),
+    ] = Field(
+        default=None,
+        description=(
+            "A colour picture of the groups of each target, which must have one grid: {red, green, "
+            "blue}, or auto (by wavelength)."
+        ),
+    )
 
     @model_validator(mode="after")
     def _variants_need_onepass(self) -> Self:
@@ -340,6 +365,28 @@ class Campaign(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _colours_need_one_grid(self) -> Self:
+        if self.colour is None:
+            return self
+        if self.groups is None:
+            raise ValueError(
+                "colour shows several mosaics of one field, but the file has no groups: set "
+                "groups: {grid: shared}, or leave colour out"
+            )
+        if self.groups.grid != "shared" and not self.drizzle.has_one_grid:
+            raise ValueError(
+                "colour lays the mosaics of a field on each other, but each group has a grid of "
+                "its own: set groups.grid: shared, or leave colour out"
+            )
+        method = self.colour.method
+        if method is not None and method not in self.sky.methods:
+            raise ValueError(
+                f"colour.method: {method!r} is none of sky.methods; choose one of "
+                f"{', '.join(self.sky.methods)}"
+            )
+        return self
+
     @property
     def name(self) -> str:
         """Name of the campaign, a safe folder name."""
@@ -359,7 +406,9 @@ class Campaign(Section):
             What the group has of its own does not go together with the rest of the file.
         """
         # A group is no program: nothing of it is shared out.
-        given = self.model_dump(exclude={"groups": True, "compute": {"share"}}, exclude_unset=True)
+        given = self.model_dump(
+            exclude={"groups": True, "colour": True, "compute": {"share"}}, exclude_unset=True
+        )
         own = self.groups.parameters.get(name) if self.groups else None
         for section, values in (own.model_dump(exclude_unset=True) if own else {}).items():
             if values is not None:

@@ -246,6 +246,8 @@ def result_settings(campaign: Campaign) -> dict[str, Any]:
         del settings["source"]["filters"]
     if campaign.drizzle.grid == "auto":  # likewise
         del settings["drizzle"]["grid"]
+    if campaign.colour is None:  # likewise
+        del settings["colour"]
     return settings
 
 

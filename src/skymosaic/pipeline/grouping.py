@@ -124,6 +124,11 @@ def safe(part: str) -> str:
     return _UNSAFE.sub("_", part) or "_"
 
 
+def is_called(name: str, wanted: str | None) -> bool:
+    """Tell whether a group is called so, by its name or by parts of it."""
+    return wanted is not None and f"/{wanted}/" in f"/{name.split(' ')[0]}/ /{name}/"
+
+
 def _is_named(parcel: Parcel, pattern: str) -> bool:
     wanted = pattern.lower()
     names = {name.lower() for image in parcel.images for name in (image, _rootname(image))}

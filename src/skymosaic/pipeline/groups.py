@@ -16,15 +16,16 @@ from skymosaic.archive.base import Parcel
 from skymosaic.config import Campaign
 from skymosaic.drizzle.request import Request
 from skymosaic.errors import CampaignError
-from skymosaic.pipeline.grouping import Named, listed, safe, split
-from skymosaic.steps.tasks import CATALOGUE, SHARED_GRID, Task, tasks_of
+from skymosaic.pipeline.colour_plan import colour_plans, missing_pictures
+from skymosaic.pipeline.grouping import Named, is_called, listed, safe, split
+from skymosaic.steps.tasks import CATALOGUE, COLOUR, SHARED_GRID, Task, tasks_of
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Field:
-    """Groups of one target that share their grid, their alignment, or both."""
+    """Groups of one target that share their grid, their alignment, or a colour picture."""
 
     name: str
     """Of the target, safe as a part of a path."""
@@ -34,6 +35,11 @@ class Field:
     """Whether the others are aligned to the reference."""
     on_grid: tuple[str, ...]
     """Names of the groups that have one grid; empty where each has its own."""
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether any group depends on another one."""
+        return self.aligned or bool(self.on_grid)
 
     @property
     def reference(self) -> str:
@@ -83,7 +89,7 @@ def groups_of(campaign: Campaign, parcels: Sequence[Parcel]) -> list[Group]:
     InputError
         A list of groups names files that there are none of.
     CampaignError
-        The reference that is named is none of the groups.
+        The reference that is named is none of the groups, or no colour picture can be made.
     """
     rules = campaign.groups
     if rules is None:
@@ -94,7 +100,7 @@ def groups_of(campaign: Campaign, parcels: Sequence[Parcel]) -> list[Group]:
             log.warning("no group of groups.members names %s: left out", ", ".join(rest))
     else:
         named = split(parcels, rules, mixed=getattr(campaign.source, "allow_mixed", False))
-    fields = fields_of(campaign, named) if rules.share else {}
+    fields = fields_of(campaign, named) if rules.share or campaign.colour is not None else {}
     groups = [Group(one.name, one.folder, one.parcels, fields.get(one.name)) for one in named]
     known = {group.name for group in groups}
     for name in rules.parameters:
@@ -104,6 +110,8 @@ def groups_of(campaign: Campaign, parcels: Sequence[Parcel]) -> list[Group]:
                 name,
                 ", ".join(sorted(known)),
             )
+    for line in missing_pictures(campaign, groups):
+        log.warning("%s", line)
     return groups
 
 
@@ -121,7 +129,7 @@ def fields_of(campaign: Campaign, named: Sequence[Named]) -> dict[str, Field]:
     for one in named:
         by_field.setdefault(one.field, []).append(one.name)
     every = [one.name for one in named]
-    if rules.reference is not None and not any(_is_called(n, rules.reference) for n in every):
+    if rules.reference is not None and not any(is_called(n, rules.reference) for n in every):
         raise CampaignError(
             f"groups.reference: {rules.reference!r} names none of the groups; there are: "
             f"{', '.join(every)}"
@@ -130,7 +138,7 @@ def fields_of(campaign: Campaign, named: Sequence[Named]) -> dict[str, Field]:
     taken: set[str] = set()
     for target, names in by_field.items():
         # The sort is stable: the others keep their order.
-        ordered = sorted(names, key=lambda name: not _is_called(name, rules.reference))
+        ordered = sorted(names, key=lambda name: not is_called(name, rules.reference))
         if len(ordered) < 2:
             continue
         title = safe(target or campaign.name)
@@ -142,11 +150,6 @@ def fields_of(campaign: Campaign, named: Sequence[Named]) -> dict[str, Field]:
         field = Field(title, tuple(ordered), rules.align == "shared", tuple(on_grid))
         fields |= dict.fromkeys(ordered, field)
     return fields
-
-
-def _is_called(name: str, wanted: str | None) -> bool:
-    """Tell whether a group is called so, by its name or by parts of it."""
-    return wanted is not None and f"/{wanted}/" in f"/{name.split(' ')[0]}/ /{name}/"
 
 
 def _has_own_grid(campaign: Campaign, name: str) -> bool:
@@ -168,6 +171,7 @@ def tasks_of_groups(campaign: Campaign, groups: Sequence[Group]) -> list[Task]:
     for field in fields_in(groups):
         tasks += [Task(CATALOGUE.name)] * field.aligned
         tasks += [Task(SHARED_GRID.name, field.name)] * bool(field.on_grid)
+    tasks += [Task(COLOUR.name, plan.field) for plan in colour_plans(campaign, groups)]
     return tasks
 
 

@@ -30,6 +30,7 @@ from skymosaic.drizzle.summaries import (
 from skymosaic.evidence.summary import EvidenceSummary
 from skymosaic.hst.exposure import Exposure
 from skymosaic.report.card import Card
+from skymosaic.report.colour import ColourFacts
 from skymosaic.sky.static_rule import FirstRule
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps import tasks
@@ -259,6 +260,19 @@ class ComparisonResult:
     """What the page of a program shows of the mosaic."""
 
 
+@dataclass(frozen=True)
+class ColourResult:
+    """Of a colour picture of a field."""
+
+    facts: ColourFacts
+    picture: str
+    """Name of the PNG among the products."""
+    thumbnail: str
+    """Of a small JPEG."""
+    page: str | None
+    """Of the page that shows the tiles; None where there are none."""
+
+
 RETRIEVE = StepSpec(tasks.RETRIEVE, RetrieveResult)
 INSPECT = StepSpec(tasks.INSPECT, InspectionResult)
 ALIGN = StepSpec(tasks.ALIGN, AlignResult)
@@ -273,6 +287,7 @@ ONEPASS = StepSpec(tasks.ONEPASS, OnepassResult)
 WITNESS = StepSpec(tasks.WITNESS, WitnessResult)
 ENGINES = StepSpec(tasks.ENGINES, EnginesResult)
 COMPARISON = StepSpec(tasks.COMPARISON, ComparisonResult)
+COLOUR = StepSpec(tasks.COLOUR, ColourResult)
 
 
 def as_run(done: Finished[OnepassResult], method: str) -> Finished[DrizzleResult]:

@@ -150,10 +150,11 @@ def with_fields(
         The same; errors, too, of those that share something with one that cannot be.
     """
     by_name = {group.name: each for group, each in zip(groups, mosaics, strict=True)}
-    graphs = {field: _graph_of(field, by_name, program) for field in fields_in(groups)}
+    linked = [field for field in fields_in(groups) if field.is_linked]
+    graphs = {field: _graph_of(field, by_name, program) for field in linked}
     found: list[MosaicRun | SkymosaicError] = []
     for group, mosaic in zip(groups, mosaics, strict=True):
-        if group.field is None or isinstance(mosaic, SkymosaicError):
+        if group.field not in graphs or isinstance(mosaic, SkymosaicError):
             found.append(mosaic)
             continue
         graph = graphs[group.field]

@@ -30,6 +30,7 @@ from skymosaic.pipeline.sources import open_source
 from skymosaic.results.broken_off import report_broken_off, reported_if_broken_off
 from skymosaic.results.outcomes import Outcome, outcome_of, outcome_of_program
 from skymosaic.results.program_page import STATES, GroupState, table_of, write_index
+from skymosaic.runs.colours import Pictures
 from skymosaic.runs.mosaic import MosaicRun, tell_changes, with_fields
 from skymosaic.runs.supervision import Tell, locked, recorded, workers
 from skymosaic.steps import execution
@@ -89,7 +90,8 @@ def run(
     each = [_mosaic_or_error(campaign, place, source, group) for group in groups]
     mosaics = with_fields(each, groups, place)
     before = _each(_look_up, mosaics)
-    todo = before.count(None)
+    pictures = Pictures.of(campaign, place, groups, mosaics)
+    todo = before.count(None) or not pictures.are_finished(before)
     has_states = not is_program or share.store.read_text(share.key(STATES)) is not None
     if not todo and has_states and is_recorded(campaign, share):
         return _outcome(is_program, place, before, reused=True)
@@ -100,16 +102,20 @@ def run(
     ):
         share.store.write_text(share.key("campaign.yaml"), resolved_yaml(campaign))
         ended: Sequence[Ended] = before
+        unmade: Sequence[SkymosaicError] = ()
         if todo:
             parcels = sum(len(group.parcels) for group in groups)
             with workers(campaign, place, both(tell, recorder.tell), parcels) as client:
                 recorder.watch(dashboard=execution.dashboard_of(client))
                 both(expect, recorder.expect)(len(tasks_of_groups(campaign, groups)))
                 ended = _each(partial(_make, client), groups, mosaics, before)
+                unmade = pictures.make(client, ended)
         else:
             _each(MosaicRun.write, mosaics)
         if is_program:
             _write_states(share, place, groups, ended)
+        for error in unmade:
+            raise error
     return _outcome(is_program, place, ended, reused=not todo)
 
 

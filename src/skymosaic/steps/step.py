@@ -100,7 +100,7 @@ class Finished(Generic[_Gives]):
     step: str
     key: str
     products: Mapping[str, Product]
-    """By file name."""
+    """By file name, which may have folders in it, such as ``colour_files/0/0_0.jpg``."""
     result: _Gives
     """Numbers and names that later steps and the report need: one of `pipeline.results`."""
     seconds: float
@@ -431,8 +431,9 @@ def _publish(
     name, staging = step.name, place.key("staging", step.name, uuid4().hex[:8])
     staged: dict[str, Product] = {}
     try:
-        for path in sorted(path for path in bench.out.iterdir() if path.is_file()):
-            staged[path.name] = place.store.put(path, f"{staging}/{path.name}", take=True)
+        for path in sorted(path for path in bench.out.rglob("*") if path.is_file()):
+            file = path.relative_to(bench.out).as_posix()
+            staged[file] = place.store.put(path, f"{staging}/{file}", take=True)
         with lease.held(place.store, place.key("locks", name), name, wait=_PUBLISHING) as lock:
             manifest_key = _manifest_key(place, name)
             if place.store.age(manifest_key) is not None:
@@ -474,7 +475,7 @@ def _require_held(lock: Lease, step: str) -> None:
 
 def _remove_others(place: Place, folder: str, products: Mapping[str, Product]) -> None:
     for key in place.store.list(place.key(folder)):
-        if key.rsplit("/", 1)[-1] not in products and is_ours(key):
+        if key.removeprefix(place.key(folder, "")) not in products and is_ours(key):
             place.store.delete(key)
 
 

@@ -59,10 +59,12 @@ WITNESS = Kind("witness", "witness", calls={"witness": "20s"})
 ENGINES = Kind("engines", "engines", "both engines", calls={"engines": "40s"})
 COMPARISON = Kind("gather", "comparison", calls={"compare_methods": "10s"})
 """Records of runs name it ``gather``, as those of older versions do."""
+COLOUR = Kind("colour", "colour/{of}", calls={"colour_picture": "10s"})
+"""A picture of the groups of a field, where `colour` asks for one; the program's own step."""
 
 KINDS = (
     *(RETRIEVE, INSPECT, ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
-    *(DRIZZLE, ONEPASS, WITNESS, ENGINES, COMPARISON),
+    *(DRIZZLE, ONEPASS, WITNESS, ENGINES, COMPARISON, COLOUR),
 )
 CALLS = {name: seconds for kind in KINDS for name, seconds in kind.calls.items()}
 """Without an estimate the scheduler takes tasks for short, gives them to the worker that holds

@@ -1,0 +1,240 @@
+"""The task that makes the colour picture of a field."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from skymosaic.config import Campaign
+from skymosaic.config.colour import Colour
+from skymosaic.errors import DrizzleError, MissingError
+from skymosaic.evidence.reduction import reduce_image
+from skymosaic.pipeline.colour_plan import ColourPlan
+from skymosaic.pipeline.results import (
+    COLOUR,
+    DRIZZLE,
+    ONEPASS,
+    ColourResult,
+    ComparisonResult,
+    DrizzleResult,
+    as_run,
+)
+from skymosaic.report.colour import (
+    Channel,
+    ColourFacts,
+    finish,
+    most_pixels,
+    png,
+    small_jpeg,
+)
+from skymosaic.report.colour_tone import (
+    USUAL_LINEAR_TO,
+    Limits,
+    Plane,
+    Tone,
+    measure_limits,
+    paint,
+)
+from skymosaic.report.deep_zoom import TILE, TiledPicture, zoom_page
+from skymosaic.steps.step import Bench, Finished, Place, finished, run_step
+from skymosaic.versions import versions
+
+PICTURE = "colour.png"
+_THUMBNAIL, _NAME, _PAGE = "thumbnail.jpg", "colour", "zoom.html"
+_VERSION = 1
+"""Version of how a picture is made; part of the step's key."""
+_FALLBACK = "match"
+_SAME_PIXEL = 0.01
+
+
+@dataclass(frozen=True)
+class ColourMember:
+    """A group that a picture shows."""
+
+    place: Place
+    campaign: Campaign
+    comparison: Finished[ComparisonResult]
+
+
+def colour_picture(
+    place: Place, plan: ColourPlan, settings: Colour, members: Sequence[ColourMember]
+) -> Finished[ColourResult]:
+    """Make the colour picture of a field: a PNG, and tiles with a page to zoom in.
+
+    Parameters
+    ----------
+    place : Place
+        The program's.
+    plan : ColourPlan
+        Which group is which colour.
+    settings : Colour
+        What the file says.
+    members : sequence of ColourMember
+        The groups, as `plan` has them.
+
+    Raises
+    ------
+    DrizzleError
+        The mosaics are not on one grid.
+    MissingError
+        A mosaic is not there.
+    SkyError
+        There is nothing to see: they have no pixel in common, or one is the same everywhere.
+    """
+    methods = [settings.method or recommended(member) for member in members]
+    mosaics = [
+        find_mosaic(m.place, m.campaign, name) for m, name in zip(members, methods, strict=True)
+    ]
+    inputs = {}
+    for shade, mosaic in zip(plan.shades, mosaics, strict=True):
+        inputs[f"{shade.colour}/science"] = mosaic.products[mosaic.result.science]
+        inputs[f"{shade.colour}/weight"] = mosaic.products[mosaic.result.weight]
+
+    def work(bench: Bench) -> ColourResult:
+        with ExitStack() as stack:
+            planes, headers = [], []
+            for name, shade in enumerate(plan.shades):
+                files = []
+                for what in ("science", "weight"):
+                    fetched = bench.fetch(inputs[f"{shade.colour}/{what}"])
+                    # Groups may call their files alike.
+                    path = fetched.rename(bench.scratch / f"{name}_{what}.fits")
+                    files.append(stack.enter_context(fits.open(path))[0])
+                planes.append(Plane(files[0].section, files[1].section))
+                headers.append(files[0].header)
+            _require_one_grid(plan, headers)
+            limits = measure_limits(planes, settings.percentiles)
+            facts = _facts(plan, settings, methods, limits, headers)
+            return _write(bench.out, facts, planes, limits, tiles=settings.tiles)
+
+    return run_step(
+        place,
+        COLOUR.step(plan.field),
+        tasks=[COLOUR.task(plan.field)],
+        inputs=inputs,
+        parameters={
+            "version": _VERSION,
+            "shades": [list(shade) for shade in plan.shades],
+            "methods": methods,
+            **settings.model_dump(mode="json", exclude={"red", "green", "blue", "method"}),
+        },
+        versions=versions(),
+        work=work,
+    )
+
+
+def recommended(member: ColourMember) -> str:
+    """Return the sky method that a group's report recommends; where it does not, `match`."""
+    run = member.campaign.sky.methods
+    evidence = member.comparison.result.evidence
+    best = [one for one in (evidence.advice.methods if evidence is not None else ()) if one in run]
+    return best[0] if best else _FALLBACK if _FALLBACK in run else run[0]
+
+
+def find_mosaic(place: Place, campaign: Campaign, method: str) -> Finished[DrizzleResult]:
+    """Return the mosaic of a group.
+
+    Raises
+    ------
+    MissingError
+        It is not there.
+    """
+    if campaign.drizzle.engine == "onepass":
+        every = finished(place, ONEPASS.step())
+        found = as_run(every, method) if every is not None and method in every.result.runs else None
+    else:
+        found = finished(place, DRIZZLE.step(method))
+    if found is None:
+        raise MissingError(
+            f"{place.store.address(place.campaign)} has no mosaic of {method} to make a colour "
+            "picture from; run again"
+        )
+    return found
+
+
+def _require_one_grid(plan: ColourPlan, headers: Sequence[fits.Header]) -> None:
+    first, shape = WCS(headers[0]), (headers[0]["NAXIS1"], headers[0]["NAXIS2"])
+    corners = np.array([[1, 1], [shape[0], 1], [shape[0], shape[1]], [1, shape[1]]], dtype=float)
+    on_sky = first.wcs_pix2world(corners, 1)
+    for shade, header in zip(plan.shades, headers, strict=True):
+        own = (header["NAXIS1"], header["NAXIS2"])
+        if own == shape and np.allclose(
+            WCS(header).wcs_world2pix(on_sky, 1), corners, rtol=0, atol=_SAME_PIXEL
+        ):
+            continue
+        raise DrizzleError(
+            f"colour: the mosaic of {shade.group} ({own[0]} x {own[1]} pixels) is not on the grid "
+            f"of that of {plan.shades[0].group} ({shape[0]} x {shape[1]} pixels): set "
+            "groups.grid: shared"
+        )
+
+
+def _facts(
+    plan: ColourPlan,
+    settings: Colour,
+    methods: Sequence[str],
+    limits: Sequence[Limits],
+    headers: Sequence[fits.Header],
+) -> ColourFacts:
+    header = headers[0]
+    matrix = WCS(header).pixel_scale_matrix
+    right, up = np.linalg.solve(matrix, [0.0, 1.0])
+    channels = [
+        Channel(
+            *(shade.colour, shade.group, shade.filter, method),
+            *(limit.low, limit.high, str(own.get("BUNIT", "")).lower()),
+        )
+        for shade, method, limit, own in zip(plan.shades, methods, limits, headers, strict=True)
+    ]
+    return ColourFacts(
+        field=plan.field,
+        channels=tuple(channels),
+        stretch=settings.stretch,
+        linear_to=settings.linear_to or USUAL_LINEAR_TO[settings.stretch],
+        q=settings.q,
+        percentiles=settings.percentiles,
+        columns=header["NAXIS1"],
+        rows=header["NAXIS2"],
+        pixel_scale=float(3600 * math.sqrt(abs(np.linalg.det(matrix)))),
+        north=math.degrees(math.atan2(right, up)),
+    )
+
+
+def _write(
+    folder: Path,
+    facts: ColourFacts,
+    planes: Sequence[Plane],
+    limits: Sequence[Limits],
+    *,
+    tiles: bool,
+) -> ColourResult:
+    tone = Tone(facts.stretch, facts.linear_to, facts.q)
+    side = most_pixels(facts)
+    small = [reduce_image(one.science, one.weight, side) for one in planes]  # type: ignore[arg-type]
+    picture = finish(paint(small, limits, tone), facts)
+    (folder / PICTURE).write_bytes(png(picture, facts))
+    (folder / _THUMBNAIL).write_bytes(small_jpeg(picture))
+    if not tiles:
+        return ColourResult(facts, PICTURE, _THUMBNAIL, None)
+    shape = (facts.columns, facts.rows)
+    tiled = TiledPicture(folder, _NAME, shape)
+    for top in range(facts.rows, 0, -TILE):
+        rows = slice(max(0, top - TILE), top)
+        tiled.add(paint([plane.read(rows) for plane in planes], limits, tone)[::-1])
+    tiled.close()
+    page = zoom_page(
+        *(facts.title, facts.tiled_alt, facts.tiled_sentences),
+        name=_NAME,
+        shape=shape,
+        pixel_scale=facts.pixel_scale,
+        north=facts.north,
+    )
+    (folder / _PAGE).write_text(page)
+    return ColourResult(facts, PICTURE, _THUMBNAIL, _PAGE)
