@@ -147,6 +147,20 @@ class Run:
         return self.table("steps")
 
     @property
+    def colours(self) -> Mapping[str, str]:
+        """Where the colour pictures are, PNG, by field: those of a program; or that show a group.
+
+        Empty where the campaign file asks for none.
+        """
+        from skymosaic.results.colours import colours_of
+
+        place = self._found.place
+        return {
+            field: place.store.address(done.products[done.result.picture].key)
+            for field, done in colours_of(place).items()
+        }
+
+    @property
     def advice(self) -> Advice | None:
         """Which method to use, how sure that is, and why; None where that was not measured."""
         comparison = self._found.comparison

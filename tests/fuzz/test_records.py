@@ -23,7 +23,7 @@ from skymosaic.journal.runs import Recorder, campaign_lock, last_status
 from skymosaic.journal.submission import Submission
 from skymosaic.pipeline.results import DRIZZLE
 from skymosaic.results import housekeeping, integrity
-from skymosaic.results.program_page import GroupState, read_states
+from skymosaic.results.program_states import GroupState, read_states
 from skymosaic.results.reading import read_finished_steps
 from skymosaic.runs import asking
 from skymosaic.steps.progress import Event

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from skymosaic.errors import InputError
 from skymosaic.report.card import Card, WorstPair
 from skymosaic.report.program_page import GroupRow, program_document, program_html, program_markdown
-from skymosaic.results.program_page import GroupState, program_text, write_index
+from skymosaic.results.program_page import program_text, write_index
+from skymosaic.results.program_states import GroupState
 from skymosaic.steps.step import Bench, Place, as_record, run_step
 from skymosaic.store import open_store
 from tests.unit.reports import Page

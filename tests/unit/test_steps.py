@@ -439,14 +439,16 @@ def test_two_workers_on_one_step_publish_it_once(place, step) -> None:
     )
 
 
-def test_only_files_are_products(place, step) -> None:
+def test_files_in_folders_are_products_by_their_paths(place, step) -> None:
     def work(bench: Bench) -> dict[str, object]:
-        (bench.out / "folder").mkdir()
-        (bench.out / "folder" / "inside").write_bytes(b"")
+        (bench.out / "empty").mkdir()
+        (bench.out / "tiles" / "1").mkdir(parents=True)
+        (bench.out / "tiles" / "1" / "0_0").write_bytes(b"inside")
         (bench.out / "a").write_bytes(b"")
         return {}
 
-    assert list(step(work).products) == ["a"]
+    assert list(step(work).products) == ["a", "tiles/1/0_0"]
+    assert products(place)["demo/runs/match/tiles/1/0_0"] == b"inside"
 
 
 def test_a_broken_manifest_is_named_and_made_anew(place, step, caplog) -> None:

@@ -54,7 +54,7 @@ class Colour(OptionalSection):
         le=1000,
         description=(
             "The level up to which tone grows nearly linearly, as a part of the range between the "
-            "limits; null: lupton 0.15, asinh 0.1, log 0.001."
+            "limits; null: by the noise of the sky, so that faint sources are seen."
         ),
     )
     q: PositiveNumber = Field(

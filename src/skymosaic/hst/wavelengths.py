@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_FILTER = re.compile(r"F(\d{3,4})(?:W|M|N|LP|X|QN?)?\b")
+_FILTER = re.compile(r"FQ?(\d{3,4})(?:W|M|N|LP|X)?\b")
 _NEAR_INFRARED = ("WFC3/IR", "NICMOS")
 
 

@@ -35,11 +35,10 @@ from skymosaic.report.colour import (
     small_jpeg,
 )
 from skymosaic.report.colour_tone import (
-    USUAL_LINEAR_TO,
-    Limits,
+    Measured,
     Plane,
     Tone,
-    measure_limits,
+    measure,
     paint,
 )
 from skymosaic.report.deep_zoom import TILE, TiledPicture, zoom_page
@@ -50,7 +49,7 @@ PICTURE = "colour.png"
 _THUMBNAIL, _NAME, _PAGE = "thumbnail.jpg", "colour", "zoom.html"
 _VERSION = 1
 """Version of how a picture is made; part of the step's key."""
-_FALLBACK = "match"
+_USUAL = "match"
 _SAME_PIXEL = 0.01
 
 
@@ -110,9 +109,9 @@ def colour_picture(
                 planes.append(Plane(files[0].section, files[1].section))
                 headers.append(files[0].header)
             _require_one_grid(plan, headers)
-            limits = measure_limits(planes, settings.percentiles)
-            facts = _facts(plan, settings, methods, limits, headers)
-            return _write(bench.out, facts, planes, limits, tiles=settings.tiles)
+            measured = measure(planes, settings.percentiles)
+            facts = _facts(plan, settings, methods, measured, headers)
+            return _write(bench.out, facts, planes, measured, tiles=settings.tiles)
 
     return run_step(
         place,
@@ -131,11 +130,12 @@ def colour_picture(
 
 
 def recommended(member: ColourMember) -> str:
-    """Return the sky method that a group's report recommends; where it does not, `match`."""
+    """Return the sky method that a group's report recommends; `match`, if it leaves that open."""
     run = member.campaign.sky.methods
     evidence = member.comparison.result.evidence
     best = [one for one in (evidence.advice.methods if evidence is not None else ()) if one in run]
-    return best[0] if best else _FALLBACK if _FALLBACK in run else run[0]
+    choice = best or run
+    return _USUAL if _USUAL in choice else choice[0]
 
 
 def find_mosaic(place: Place, campaign: Campaign, method: str) -> Finished[DrizzleResult]:
@@ -180,7 +180,7 @@ def _facts(
     plan: ColourPlan,
     settings: Colour,
     methods: Sequence[str],
-    limits: Sequence[Limits],
+    measured: Measured,
     headers: Sequence[fits.Header],
 ) -> ColourFacts:
     header = headers[0]
@@ -191,13 +191,15 @@ def _facts(
             *(shade.colour, shade.group, shade.filter, method),
             *(limit.low, limit.high, str(own.get("BUNIT", "")).lower()),
         )
-        for shade, method, limit, own in zip(plan.shades, methods, limits, headers, strict=True)
+        for shade, method, limit, own in zip(
+            plan.shades, methods, measured.limits, headers, strict=True
+        )
     ]
     return ColourFacts(
         field=plan.field,
         channels=tuple(channels),
         stretch=settings.stretch,
-        linear_to=settings.linear_to or USUAL_LINEAR_TO[settings.stretch],
+        linear_to=settings.linear_to or measured.linear_to(settings.stretch),
         q=settings.q,
         percentiles=settings.percentiles,
         columns=header["NAXIS1"],
@@ -211,14 +213,14 @@ def _write(
     folder: Path,
     facts: ColourFacts,
     planes: Sequence[Plane],
-    limits: Sequence[Limits],
+    measured: Measured,
     *,
     tiles: bool,
 ) -> ColourResult:
     tone = Tone(facts.stretch, facts.linear_to, facts.q)
     side = most_pixels(facts)
     small = [reduce_image(one.science, one.weight, side) for one in planes]  # type: ignore[arg-type]
-    picture = finish(paint(small, limits, tone), facts)
+    picture = finish(paint(small, measured.limits, tone), facts)
     (folder / PICTURE).write_bytes(png(picture, facts))
     (folder / _THUMBNAIL).write_bytes(small_jpeg(picture))
     if not tiles:
@@ -227,7 +229,7 @@ def _write(
     tiled = TiledPicture(folder, _NAME, shape)
     for top in range(facts.rows, 0, -TILE):
         rows = slice(max(0, top - TILE), top)
-        tiled.add(paint([plane.read(rows) for plane in planes], limits, tone)[::-1])
+        tiled.add(paint([plane.read(rows) for plane in planes], measured.limits, tone)[::-1])
     tiled.close()
     page = zoom_page(
         *(facts.title, facts.tiled_alt, facts.tiled_sentences),

@@ -24,9 +24,12 @@ Picture = NDArray[np.uint8]
 """Shape (rows, columns, 3): red, green and blue."""
 StretchName = Literal["lupton", "linear", "log", "asinh"]
 
-USUAL_LINEAR_TO = {"lupton": 0.15, "asinh": 0.1, "log": 0.001, "linear": 1.0}
 NO_DATA = (0, 0, 0)
 _SAMPLE = 4_000_000  # pixels that the limits are measured in
+_LINEAR_TO = {"lupton": (10, 0.15), "asinh": (3, 0.1), "log": (3, 0.1), "linear": (0, 1.0)}
+"""The usual ones: in standard deviations of the sky, and at most as a part of the range. Of lupton
+with the usual Q, one standard deviation then is a tenth of the brightest tone."""
+_SMALLEST = 1e-5
 
 
 class Rows(Protocol):
@@ -79,7 +82,8 @@ class Tone:
         stretched, and their ratios are kept.
         """
         if self.stretch == "lupton":
-            made = make_lupton_rgb(*levels, minimum=0, stretch=self.linear_to, Q=self.q)
+            with np.errstate(divide="ignore", invalid="ignore"):  # of black pixels, then set to 0
+                made = make_lupton_rgb(*levels, minimum=0, stretch=self.linear_to, Q=self.q)
         else:
             stretch = {
                 "linear": LinearStretch,
@@ -90,7 +94,23 @@ class Tone:
         return np.asarray(made, dtype=np.uint8)
 
 
-def measure_limits(planes: Sequence[Plane], percentiles: tuple[float, float]) -> list[Limits]:
+@dataclass(frozen=True)
+class Measured:
+    """What the pixels of a field say of how to show them."""
+
+    limits: tuple[Limits, ...]
+    """Of each filter."""
+    noise: float
+    """Standard deviation of the sky, as a part of the range between the limits: the median of the
+    filters."""
+
+    def linear_to(self, stretch: StretchName) -> float:
+        """Return the level up to which a stretch is best linear: faint sources are then seen."""
+        deviations, most = _LINEAR_TO[stretch]
+        return most if stretch == "linear" else min(most, max(_SMALLEST, deviations * self.noise))
+
+
+def measure(planes: Sequence[Plane], percentiles: tuple[float, float]) -> Measured:
     """Return the limits of each filter: percentiles of the pixels that all filters have.
 
     Parameters
@@ -99,6 +119,12 @@ def measure_limits(planes: Sequence[Plane], percentiles: tuple[float, float]) ->
         On one grid. Of large ones only some rows are read.
     percentiles : (float, float)
         The lower and the upper one, percent.
+
+    Returns
+    -------
+    Measured
+        The noise is the distance of the median from the percentile 15.87, where sources matter
+        little.
 
     Raises
     ------
@@ -117,14 +143,16 @@ def measure_limits(planes: Sequence[Plane], percentiles: tuple[float, float]) ->
             "the mosaics of these filters have no pixel in common, so there is no colour to show: "
             "choose groups that overlap, or leave colour out"
         )
-    found = np.percentile(values, percentiles, axis=1).T
-    for low, high in found:
+    found = np.percentile(values, (*percentiles, 15.87, 50), axis=1).T
+    for low, high, *_ in found:
         if not low < high:
             raise SkyError(
                 f"percentiles {percentiles[0]:g} and {percentiles[1]:g} of a mosaic's pixels are "
                 f"both {low:.6g}: set colour.percentiles further apart"
             )
-    return [Limits(float(low), float(high)) for low, high in found]
+    noise = [(middle - below) / (high - low) for low, high, below, middle in found]
+    limits = tuple(Limits(float(low), float(high)) for low, high, *_ in found)
+    return Measured(limits, float(np.median(noise)))
 
 
 def paint(channels: Sequence[Floats], limits: Sequence[Limits], tone: Tone) -> Picture:

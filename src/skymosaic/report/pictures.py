@@ -144,6 +144,6 @@ def _uri(picture: Image.Image) -> str:
     return as_uri(_png(picture))
 
 
-def as_uri(png: bytes) -> str:
-    """Return a PNG as a ``data:`` URI, so that a page is one file."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+def as_uri(picture: bytes, kind: str = "png") -> str:
+    """Return a PNG, or a ``jpeg``, as a ``data:`` URI, so that a page is one file."""
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"

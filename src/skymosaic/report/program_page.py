@@ -10,6 +10,7 @@ from typing import Any
 from skymosaic.host.counting import counted
 from skymosaic.host.shown import shown
 from skymosaic.report.card import Card
+from skymosaic.report.colour import ColourFacts
 from skymosaic.report.page import template
 
 
@@ -72,6 +73,19 @@ class GroupRow:
         return "absent" if self.card is None else self.card.kind
 
 
+@dataclass(frozen=True)
+class ColourRow:
+    """A colour picture of some of the mosaics."""
+
+    facts: ColourFacts
+    picture: str
+    """The PNG, relative to the page."""
+    page: str | None
+    """What shows its tiles, likewise; None where there are none."""
+    thumbnail: str
+    """As a ``data:`` URI."""
+
+
 _KINDS = {
     "method": "one method advised",
     "no-difference": "no difference",
@@ -81,7 +95,9 @@ _KINDS = {
 }
 
 
-def program_html(name: str, created: str, groups: Sequence[GroupRow]) -> str:
+def program_html(
+    name: str, created: str, groups: Sequence[GroupRow], pictures: Sequence[ColourRow] = ()
+) -> str:
     """Return the page of a program.
 
     Parameters
@@ -90,8 +106,10 @@ def program_html(name: str, created: str, groups: Sequence[GroupRow]) -> str:
         Of the program.
     created : str
         When the page was made, as it is to be printed.
-    groups : sequence of Group
+    groups : sequence of GroupRow
         In the order of the page.
+    pictures : sequence of ColourRow
+        Of their fields.
     """
     counts = Counter(group.kind for group in groups)
     methods = Counter(
@@ -99,11 +117,18 @@ def program_html(name: str, created: str, groups: Sequence[GroupRow]) -> str:
     )
     kinds = {kind: (label, counts[kind]) for kind, label in _KINDS.items() if counts[kind]}
     return template("program.html.j2").render(
-        name=name, created=created, groups=groups, kinds=kinds, methods=methods.most_common()
+        name=name,
+        created=created,
+        groups=groups,
+        kinds=kinds,
+        methods=methods.most_common(),
+        pictures=pictures,
     )
 
 
-def program_document(name: str, created: str, groups: Sequence[GroupRow]) -> dict[str, Any]:
+def program_document(
+    name: str, created: str, groups: Sequence[GroupRow], pictures: Sequence[ColourRow] = ()
+) -> dict[str, Any]:
     """Return the same as plain values, without the pictures."""
     return {
         "format": "skymosaic program 1",
@@ -121,10 +146,22 @@ def program_document(name: str, created: str, groups: Sequence[GroupRow]) -> dic
             }
             for group in groups
         ],
+        "colours": [
+            {
+                **asdict(one.facts),
+                "picture": one.picture,
+                "tiles": one.page,
+                "alt": one.facts.alt,
+                "how": one.facts.sentences,
+            }
+            for one in pictures
+        ],
     }
 
 
-def program_markdown(name: str, created: str, groups: Sequence[GroupRow]) -> str:
+def program_markdown(
+    name: str, created: str, groups: Sequence[GroupRow], pictures: Sequence[ColourRow] = ()
+) -> str:
     """Return the same as a Markdown table."""
     lines = [
         f"# {name}: {counted(len(groups), 'group')}",
@@ -140,4 +177,8 @@ def program_markdown(name: str, created: str, groups: Sequence[GroupRow]) -> str
         link = f"[report]({group.link})" if group.link else ""
         cells = (group.name, group.state, str(group.files), said, left, link)
         lines.append(f"| {' | '.join(cells)} |")
+    for one in pictures:
+        title = shown(one.facts.title)
+        lines += ["", f'![{shown(one.facts.alt)}]({one.picture} "{title}")', ""]
+        lines.append(shown(" ".join(one.facts.sentences)))
     return "\n".join(lines) + "\n"

@@ -10,7 +10,8 @@ from skymosaic.errors import StoreError
 from skymosaic.pipeline import comparison
 from skymosaic.pipeline.place import open_place
 from skymosaic.pipeline.results import COMPARISON, INSPECT, ComparisonResult
-from skymosaic.results.program_page import INDEX, program_text, read_states, table_of
+from skymosaic.results.program_page import INDEX, program_text, table_of
+from skymosaic.results.program_states import read_states
 from skymosaic.steps.step import Finished, Place, finished
 
 _OUTDATED = "this comparison was made from another campaign file; run again to bring it up to date"

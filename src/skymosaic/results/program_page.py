@@ -5,67 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import TypeAdapter
-
-from skymosaic.errors import MissingError
 from skymosaic.host.shown import shown
-from skymosaic.pipeline.results import COMPARISON
-from skymosaic.steps.step import Place, finished
-from skymosaic.store import shapes
-from skymosaic.store.shapes import ErrorRecord
+from skymosaic.pipeline.results import COLOUR, COMPARISON, ColourResult
+from skymosaic.results.colours import read_colours
+from skymosaic.results.program_states import GroupState, read_states
+from skymosaic.steps.step import Finished, Place, finished
 
 INDEX = "index.html"
-STATES = "groups.json"
 _AT_ONCE = 8  # groups that are read at once: from S3 each takes a few requests
-
-
-@dataclass(frozen=True)
-class GroupState:
-    """What became of a group."""
-
-    name: str
-    state: str
-    """done, or failed."""
-    files: int
-    report: str
-    """Where its report is; empty where it failed."""
-    error: ErrorRecord | None
-    """Why it failed, as records tell it."""
-    folder: str = ""
-    """Below the program's; empty where an older version wrote it down."""
-
-
-def read_states(place: Place) -> list[GroupState]:
-    """Return what became of the groups of a program, of all its shares, as last told.
-
-    Raises
-    ------
-    MissingError
-        No run of it has ended.
-    DamagedError
-        A record of them is not what was written.
-    StoreError
-        The store cannot be read.
-    """
-    store = place.store
-    keys = [key for key in store.list(place.key("shares")) if key.endswith(f"/{STATES}")]
-    keys.append(place.key(STATES))
-    ages = {key: store.age(key) for key in keys}
-    states: dict[str, GroupState] = {}
-    # What was told last goes before what was told before it, by another cut into shares.
-    for key in sorted((k for k in keys if ages[k] is not None), key=lambda k: -(ages[k] or 0.0)):
-        for state in shapes.read(store, key, TypeAdapter(list[GroupState])) or ():
-            states[state.name] = state
-    if not states:
-        address = store.address(place.campaign)
-        raise MissingError(f"{address} holds no finished program; run it first")
-    return [states[name] for name in sorted(states)]
 
 
 def write_index(place: Place) -> str:
@@ -80,12 +33,13 @@ def program_text(place: Place, form: str) -> str:
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         groups = list(pool.map(partial(_group, place), read_states(place)))
+        pictures = list(pool.map(partial(_picture, place), read_colours(place)))
     created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     if form == "json":
-        document = page.program_document(place.campaign, created, groups)
+        document = page.program_document(place.campaign, created, groups, pictures)
         return json.dumps(document, indent=1) + "\n"
     write = page.program_html if form == "html" else page.program_markdown
-    return write(place.campaign, created, groups)
+    return write(place.campaign, created, groups, pictures)
 
 
 def _group(place: Place, state: GroupState) -> Any:
@@ -123,6 +77,19 @@ def _group(place: Place, state: GroupState) -> Any:
         with place.store.open(small) as file:
             picture = as_uri(file.read())
     return replace(group, link=f"{link}/report.html", thumbnail=picture, card=done.result.card)
+
+
+def _picture(place: Place, done: Finished[ColourResult]) -> Any:
+    """Return what the page tells of a colour picture."""
+    from skymosaic.report.pictures import as_uri
+    from skymosaic.report.program_page import ColourRow
+
+    result = done.result
+    folder = quote(COLOUR.step(result.facts.field).folder)
+    with place.store.open(done.products[result.thumbnail]) as file:
+        small = as_uri(file.read(), "jpeg")
+    page = None if result.page is None else f"{folder}/{quote(result.page)}"
+    return ColourRow(result.facts, f"{folder}/{quote(result.picture)}", page, small)
 
 
 def table_of(states: Sequence[GroupState]) -> str:

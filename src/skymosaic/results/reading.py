@@ -40,7 +40,7 @@ from skymosaic.pipeline.results import (
 )
 from skymosaic.report.contents import Missing
 from skymosaic.results.housekeeping import find_place
-from skymosaic.results.program_page import STATES
+from skymosaic.results.program_states import STATES
 from skymosaic.steps.step import Finished, Place, finished, read_manifest
 from skymosaic.steps.tasks import Step, StepSpec, Task, tasks_of
 from skymosaic.store import Product, open_store, shapes

@@ -29,7 +29,8 @@ from skymosaic.pipeline.results import ComparisonResult
 from skymosaic.pipeline.sources import open_source
 from skymosaic.results.broken_off import report_broken_off, reported_if_broken_off
 from skymosaic.results.outcomes import Outcome, outcome_of, outcome_of_program
-from skymosaic.results.program_page import STATES, GroupState, table_of, write_index
+from skymosaic.results.program_page import table_of, write_index
+from skymosaic.results.program_states import STATES, GroupState
 from skymosaic.runs.colours import Pictures
 from skymosaic.runs.mosaic import MosaicRun, tell_changes, with_fields
 from skymosaic.runs.supervision import Tell, locked, recorded, workers
@@ -91,7 +92,8 @@ def run(
     mosaics = with_fields(each, groups, place)
     before = _each(_look_up, mosaics)
     pictures = Pictures.of(campaign, place, groups, mosaics)
-    todo = before.count(None) or not pictures.are_finished(before)
+    unfinished = before.count(None)
+    todo = unfinished or not pictures.are_finished(before)
     has_states = not is_program or share.store.read_text(share.key(STATES)) is not None
     if not todo and has_states and is_recorded(campaign, share):
         return _outcome(is_program, place, before, reused=True)
@@ -107,7 +109,8 @@ def run(
             parcels = sum(len(group.parcels) for group in groups)
             with workers(campaign, place, both(tell, recorder.tell), parcels) as client:
                 recorder.watch(dashboard=execution.dashboard_of(client))
-                both(expect, recorder.expect)(len(tasks_of_groups(campaign, groups)))
+                tasks = tasks_of_groups(campaign, groups) if unfinished else pictures.plans
+                both(expect, recorder.expect)(len(tasks))
                 ended = _each(partial(_make, client), groups, mosaics, before)
                 unmade = pictures.make(client, ended)
         else:

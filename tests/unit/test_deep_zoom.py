@@ -1,0 +1,87 @@
+"""Tiles of a large picture: every level is the picture, at its size."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skymosaic.report.deep_zoom import TiledPicture, zoom_page
+
+TILE = 32
+
+
+def smooth(rows: int, columns: int) -> np.ndarray:
+    """Return a picture that a JPEG keeps well."""
+    y, x = np.mgrid[:rows, :columns]
+    planes = (x * 200 / columns, y * 200 / rows, (x + y) * 200 / (rows + columns))
+    return np.stack(planes, axis=-1).astype(np.uint8)
+
+
+def joined(folder: Path, level: int) -> np.ndarray:
+    """Return a level's tiles as one picture."""
+    tiles = {
+        tuple(map(int, path.stem.split("_"))): np.asarray(Image.open(path))
+        for path in (folder / "sky_files" / str(level)).iterdir()
+    }
+    rows = max(row for _, row in tiles) + 1
+    columns = max(column for column, _ in tiles) + 1
+    return np.vstack([np.hstack([tiles[c, r] for c in range(columns)]) for r in range(rows)])
+
+
+@pytest.mark.parametrize("shape", [(75, 131), (64, 32), (1, 1), (33, 200)])
+@pytest.mark.parametrize("strip", [7, 32, 50])
+def test_each_level_is_the_picture_at_half_the_size(
+    tmp_path: Path, shape: tuple[int, int], strip: int
+) -> None:
+    rows, columns = shape
+    picture = smooth(rows, columns)
+    tiled = TiledPicture(tmp_path, "sky", (columns, rows), tile=TILE)
+    for top in range(0, rows, strip):
+        tiled.add(picture[top : top + strip])
+    tiled.close()
+    for level in range(tiled.last + 1):
+        side = 2 ** (tiled.last - level)
+        found = joined(tmp_path, level)
+        assert found.shape == (math.ceil(rows / side), math.ceil(columns / side), 3)
+        # The last row and column are of what is left.
+        down, right = rows // side, columns // side
+        blocks = picture[: down * side, : right * side].reshape(down, side, right, side, 3)
+        expected = blocks.mean(axis=(1, 3))
+        assert np.abs(found[:down, :right] - expected).max(initial=0) < 12
+    assert joined(tmp_path, 0).shape == (1, 1, 3)
+    assert np.abs(joined(tmp_path, tiled.last).astype(int) - picture).max() < 12
+    image = ElementTree.parse(tmp_path / "sky.dzi").getroot()
+    assert image.attrib == {"Format": "jpg", "Overlap": "0", "TileSize": str(TILE)}
+    assert image[0].attrib == {"Width": str(columns), "Height": str(rows)}
+
+
+def test_only_a_strip_of_each_level_is_kept(tmp_path: Path) -> None:
+    tiled = TiledPicture(tmp_path, "sky", (64, 10 * TILE), tile=TILE)
+    for _ in range(10):
+        tiled.add(smooth(TILE, 64))
+        assert all(rows is None or len(rows) < TILE for rows in tiled._waiting)
+    tiled.close()
+
+
+def test_the_page_needs_no_network_and_tells_how_it_was_made() -> None:
+    text = zoom_page(
+        *("M <16>", "Stars & dust.", ["Red: F160W."]),
+        name="colour",
+        shape=(1000, 700),
+        pixel_scale=0.1,
+        north=12.0,
+    )
+    assert "https://" not in text
+    assert "http://" not in text
+    assert "M &lt;16&gt;" in text
+    assert 'aria-label="Stars &amp; dust."' in text
+    assert "Red: F160W." in text
+    assert "rotate(12.000deg)" in text
+    [facts] = re.findall(r"const picture = (\{.*\});", text)
+    assert '"last": 10' in facts
