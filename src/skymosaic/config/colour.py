@@ -43,7 +43,7 @@ class Colour(OptionalSection):
         ),
     )
     percentiles: tuple[Percentile, Percentile] = Field(
-        default=(25, 99.7),
+        default=(25.0, 99.7),
         description=(
             "Which percentiles of a filter's pixels are black and the upper limit; the limits of "
             "the filters are the white balance (percent)."
@@ -58,7 +58,7 @@ class Colour(OptionalSection):
         ),
     )
     q: PositiveNumber = Field(
-        default=8,
+        default=8.0,
         le=1e10,
         description="lupton: how strongly what is above linear_to is compressed (dimensionless).",
     )
