@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from astropy.io import fits
 
+import skymosaic as package
 from tests.conftest import manifests, skymosaic, write_campaign
 from tests.mast_standin import Archive, configuration, mast_standin
+from tests.s3_server import s3_server
 
 TARGETS = ("HORSEHEAD", "NGC 2023", "IC-434")
 FILTERS = ("F110W", "F160W")
@@ -122,3 +125,66 @@ def test_a_mosaic_takes_one_filter(environment: dict[str, str], tmp_path: Path) 
     assert ended.code == 4
     assert "WFC3/IR F110W, WFC3/IR F160W" in ended.err
     assert "groups: {}" in ended.err
+
+
+@pytest.fixture
+def field(simulated_files: Path, tmp_path: Path) -> Path:
+    """A folder with one tile in two filters."""
+    folder = tmp_path / "field"
+    folder.mkdir()
+    for letter, filter_ in (("a", "F110W"), ("b", "F160W")):
+        for path in simulated_files.glob("ibxl54*_*.fits"):
+            if path.stem.endswith(("_flt", "_drz")):
+                rename(path, folder, letter, filter_)
+    return folder
+
+
+def groups_by_prepare(text: str) -> list[str]:
+    lines = iter(text.splitlines())
+    count = next(int(line.split()[1]) for line in lines if line.startswith("groups: "))
+    return [next(lines).strip() for _ in range(count)]
+
+
+def test_a_bucket_has_the_groups_of_the_folder(field: Path, tmp_path: Path) -> None:
+    common = {"align": "none", "groups": {"by": ["filter"]}}
+    source = {"kind": "directory", "path": str(field)}
+    here = skymosaic("prepare", write_campaign(tmp_path / "here.yaml", source=source, **common))
+    assert here.code == 0, here.err
+    assert groups_by_prepare(here.out) == ["F110W: 3 files", "F160W: 3 files"]
+    with s3_server(tmp_path / "s3") as server:
+        client = server.client()
+        client.create_bucket(Bucket="own-field")
+        for path in field.iterdir():
+            client.upload_file(str(path), "own-field", f"deep/{path.name}")
+        source = {"kind": "s3", "uri": "s3://own-field/deep", "endpoint_url": server.url}
+        file = write_campaign(tmp_path / "there.yaml", source=source, **common)
+        there = skymosaic("prepare", file, env={**os.environ, **server.environment})
+    assert there.code == 0, there.err
+    assert groups_by_prepare(there.out) == groups_by_prepare(here.out)
+
+
+@pytest.mark.slow
+def test_a_folder_by_a_list(field: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    file = write_campaign(
+        tmp_path / "listed.yaml",
+        source={"kind": "directory", "path": str(field)},
+        align="none",
+        sky={"methods": ["localmin"]},
+        groups={"members": {"red": ["ibbl54*"], "one": ["ibbl54bgq"]}},
+    )
+    ended = skymosaic("run", file, "--store", store)
+    assert ended.code == 0, ended.err
+    left_out = "ibal54030_drz.fits, ibal54bgq_flt.fits, ibal54blq_flt.fits: left out"
+    assert f"no group of groups.members names {left_out}" in ended.err
+    stored = {name: manifests(store / "listed" / name) for name in ("red", "one")}
+    assert {step for step in stored["one"] if step.startswith("pristine/")} == {
+        "pristine/ibbl54030_drz",
+        "pristine/ibbl54bgq_flt",
+    }
+    assert len([step for step in stored["red"] if step.startswith("pristine/")]) == 3
+    run = package.load(store / "listed" / "one")
+    assert (run.complete, run.methods, len(run.exposures)) == (True, ("localmin",), 1)
+    # Its grid can be that of another campaign.
+    like = skymosaic("prepare", file, "--set", f"drizzle.grid.like={store}/listed/red")
+    assert f"grid: like {store}/listed/red" in like.out
