@@ -28,6 +28,7 @@ from typing import Any
 import psutil
 import yaml
 
+from tests.conftest import TILES
 from tests.faulty_proxy import Faults, faulty_proxy
 from tests.mast_standin import Archive, configuration, mast_standin
 from tests.s3_server import BUCKET, S3Server, flip_byte, s3_server
@@ -44,8 +45,7 @@ STAGES = {
 """Stages, and how the scratch folders of their steps begin."""
 _CAMPAIGN = {
     "campaign": {"name": "tiles"},
-    "source": {"kind": "simulated", "size": "small", "tiles": ["54", "51", "55"]},
-    "align": {"order": ["54"]},
+    **TILES,
     # Killed workers are given up soon, and a server that is away is waited for.
     "store": {"patience": 90},
 }
@@ -491,21 +491,22 @@ SCENARIOS: dict[str, Callable[[Run], str]] = {
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
-    """Yield the server, the proxy and the undisturbed table."""
+def stage(undisturbed: bytes = b"") -> Iterator[Stage]:
+    """Yield the server, the proxy and the undisturbed table: from a run, where it is not given."""
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
         folder = Path(name)
         with (
             s3_server(folder / "server") as server,
             faulty_proxy(server.url) as (proxy, faults),
         ):
-            ready = Stage(folder, server, proxy, faults)
-            run = Run(ready, "undisturbed")
-            run.start()
-            if code := run.end():
-                raise TrialError(f"the undisturbed run ended with {code}:\n{run.output}")
-            ready.undisturbed = run.objects()["tiles/comparison/mdrizsky.csv"]
-            run.check_end()
+            ready = Stage(folder, server, proxy, faults, undisturbed)
+            if not undisturbed:
+                run = Run(ready, "undisturbed")
+                run.start()
+                if code := run.end():
+                    raise TrialError(f"the undisturbed run ended with {code}:\n{run.output}")
+                ready.undisturbed = run.objects()["tiles/comparison/mdrizsky.csv"]
+                run.check_end()
             yield ready
 
 

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from skymosaic.drizzlepac_calls import process as drizzlepac_process
+from tests.shared_folders import made_once
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared" / "data" / "horsehead-12812"
@@ -47,6 +48,19 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     return given
 
 
+def environment_of_run(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a campaign: one without `more` uses our drizzlepac server.
+
+    That is how the campaigns of a program run one after another. A server that a run starts for
+    itself takes as much of a core as a small campaign; with variables of its own it has one.
+    """
+    given = environment(more)
+    if more is None:
+        drizzlepac_process.warm()
+        given[drizzlepac_process.ADDRESS] = os.environ[drizzlepac_process.ADDRESS]
+    return given
+
+
 def command_line(*arguments: str | Path) -> list[str]:
     """Return a command that runs `skymosaic` with this Python."""
     return [sys.executable, "-m", "skymosaic", *map(str, arguments)]
@@ -54,12 +68,13 @@ def command_line(*arguments: str | Path) -> list[str]:
 
 def skymosaic(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Ended:
     """Run `skymosaic` as a user would, in a process of its own."""
+    given = environment_of_run(env) if "run" in arguments else environment(env)
     done = subprocess.run(
         command_line(*arguments),
         capture_output=True,
         text=True,
         timeout=280,
-        env=environment(env),
+        env=given,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 
@@ -130,29 +145,53 @@ SMALL = {"kind": "simulated", "size": "small"}
 ORDER = ["54", "51", "53", "55", "57", "50", "52", "56", "58"]
 
 
+TILES = {
+    "source": {"kind": "simulated", "size": "small", "tiles": ["54", "51", "55"]},
+    "align": {"order": ["54"]},
+}
+"""Sections of a campaign of three small tiles, which several modules disturb, each in its way."""
+
+
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished campaign on small frames: copy it before changing it."""
-    folder = tmp_path_factory.mktemp("small")
-    file = write_campaign(
-        folder / "small.yaml",
-        source=SMALL,
-        align={"order": ORDER},
-        drizzle={"parameters": {"final_rot": 257, "final_bits": 64}},
-    )
-    (folder / "scratch").mkdir()
-    ended = skymosaic(
-        *("run", file, "--store", folder / "store", "--workers", "2"),
-        env={**SECRETS, "TMPDIR": str(folder / "scratch")},
-    )
-    assert ended.code == 0, ended.err
-    return folder / "store" / "small"
+
+    def make(folder: Path) -> None:
+        file = write_campaign(
+            folder / "small.yaml",
+            source=SMALL,
+            align={"order": ORDER},
+            drizzle={"parameters": {"final_rot": 257, "final_bits": 64}},
+        )
+        (folder / "scratch").mkdir()
+        ended = skymosaic(
+            *("run", file, "--store", folder / "store", "--workers", "2"),
+            env={**SECRETS, "TMPDIR": str(folder / "scratch")},
+        )
+        assert ended.code == 0, ended.err
+
+    return made_once(tmp_path_factory, "small", make) / "store" / "small"
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The table of a campaign of `TILES` that nobody disturbed, with a folder as its store."""
+
+    def make(folder: Path) -> None:
+        file = write_campaign(folder / "tiles.yaml", **TILES)
+        ended = skymosaic("run", file, "--store", folder / "store", "--workers", "2")
+        assert ended.code == 0, ended.err
+
+    folder = made_once(tmp_path_factory, "tiles", make)
+    return (folder / "store" / "tiles" / "comparison" / "mdrizsky.csv").read_bytes()
 
 
 @pytest.fixture(scope="session")
 def simulated_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of small exposures of two tiles with their drizzled images: copy it to change it."""
-    folder = tmp_path_factory.mktemp("simulated")
-    ended = skymosaic("simulate", folder, "--size", "small", "--tile", "54", "--tile", "51")
-    assert ended.code == 0, ended.err
-    return folder
+
+    def make(folder: Path) -> None:
+        ended = skymosaic("simulate", folder, "--size", "small", "--tile", "54", "--tile", "51")
+        assert ended.code == 0, ended.err
+
+    return made_once(tmp_path_factory, "simulated", make)

@@ -62,6 +62,9 @@ def sha256(content: bytes) -> str:
 class StoreConformance:
     """The suite; see the module's text for how to run it."""
 
+    rounds = 60
+    """How often neighbours come and go; fewer where each time takes long."""
+
     @pytest.fixture
     def corrupt(self, store):
         """Return a function that changes one byte of a stored key, keeping its size."""
@@ -306,7 +309,7 @@ class StoreConformance:
         def publish(name: str) -> None:
             try:
                 start.wait()
-                for _ in range(60):
+                for _ in range(self.rounds):
                     staged = store.put(path, f"staging/runs/{name}/a")
                     moved = store.move(staged, f"runs/{name}")
                     store.write_json(f"manifests/runs/{name}.json", {})

@@ -191,7 +191,7 @@ _SETTINGS = settings(
 )
 
 
-@settings(_SETTINGS, max_examples=300)
+@settings(_SETTINGS, max_examples=80)
 @given(name=st.sampled_from(RECORDS), changes=st.lists(CHANGES, min_size=1, max_size=2))
 def test_a_changed_record_is_named_or_made_anew(name: str, changes: list[Any]) -> None:
     _try(name, changes)

@@ -21,7 +21,7 @@ from skymosaic.report.documents import document
 from skymosaic.results import reporting
 from skymosaic.results.reading import find_run, read_finished_steps
 from skymosaic.steps.step import Bench
-from tests.conftest import REPOSITORY, environment, manifests, skymosaic, write_campaign
+from tests.conftest import REPOSITORY, environment_of_run, manifests, skymosaic, write_campaign
 from tests.integration.test_programs import rename
 from tests.mast_standin import Archive, configuration, mast_standin
 
@@ -147,7 +147,7 @@ def watch(file: Path, store: Path, case: Case, env: Mapping[str, str] | None = N
         check=True,
         timeout=280,
         cwd=REPOSITORY,
-        env=environment(env),
+        env=environment_of_run(env),
     )
     written = json.loads(output.read_text())
     lines = [line for line in written["metrics"].splitlines() if not line.startswith("#")]

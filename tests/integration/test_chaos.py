@@ -13,8 +13,8 @@ QUICK = {"flipped byte in a stored object"}
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[chaos.Stage]:
-    with chaos.stage() as stage:
+def stage(undisturbed: bytes) -> Iterator[chaos.Stage]:
+    with chaos.stage(undisturbed) as stage:
         yield stage
 
 

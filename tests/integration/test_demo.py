@@ -1,4 +1,4 @@
-"""The demo campaign at its full size, against the truth that the simulator wrote."""
+"""The demo campaign, small and at its full size, against the truth that the simulator wrote."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from skymosaic.align.proof import grid, separation
 from tests.conftest import REPOSITORY, skymosaic
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["small", pytest.param("full", marks=pytest.mark.slow)])
+def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if request.param == "small":
+        return request.getfixturevalue("small")
     store = tmp_path_factory.mktemp("demo")
     ended = skymosaic("run", REPOSITORY / "configs" / "horsehead-demo.yaml", "--store", store)
     assert ended.code == 0, ended.err

@@ -12,22 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import manifests, skymosaic, tree, wait_for, write_campaign
-
-SOURCE = {"kind": "simulated", "size": "small", "tiles": ["54", "51", "55"]}
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The table of a run that nobody disturbed."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    ended = skymosaic("run", campaign(folder), "--store", folder / "store", "--workers", "2")
-    assert ended.code == 0, ended.err
-    return (folder / "store" / "tiles" / "comparison" / "mdrizsky.csv").read_bytes()
+from tests.conftest import TILES, manifests, skymosaic, tree, wait_for, write_campaign
 
 
 def campaign(folder: Path) -> Path:
-    return write_campaign(folder / "tiles.yaml", source=SOURCE, align={"order": ["54"]})
+    return write_campaign(folder / "tiles.yaml", **TILES)
 
 
 def drizzling(pid: int) -> list[psutil.Process]:

@@ -40,7 +40,10 @@ class Mast:
     def campaign(self, **changes: object) -> Path:
         """Write a campaign file."""
         return write_campaign(
-            self.folder / "mm.yaml", source={**SOURCE, **changes}, align={"order": ["54"]}
+            self.folder / "mm.yaml",
+            source={**SOURCE, **changes},
+            align={"order": ["54"]},
+            sky={"methods": ["match"]},
         )
 
     def call(self, command: str, *options: str, **changes: object):

@@ -26,6 +26,7 @@ from skymosaic.store.s3_client import S3Settings  # noqa: E402
 from tests.conformance.store import StoreConformance  # noqa: E402
 from tests.conftest import (  # noqa: E402
     REPOSITORY,
+    TILES,
     Ended,
     skymosaic,
     wait_for,
@@ -34,13 +35,10 @@ from tests.conftest import (  # noqa: E402
 from tests.s3_server import BUCKET, SECRET_KEY, S3Server, flip_byte, s3_server  # noqa: E402
 from tests.unit.small_store import SmallStore, plain  # noqa: E402
 
-FEW = {"kind": "simulated", "size": "small", "tiles": ["54", "51"]}
-SECTIONS = {"source": FEW, "align": {"order": ["54"]}}
-
 
 def write_few(folder: Path, **sections) -> Path:
-    """Write a campaign of two small tiles."""
-    return write_campaign(folder / "few.yaml", **SECTIONS, **sections)
+    """Write a campaign of three small tiles."""
+    return write_campaign(folder / "few.yaml", **TILES, **sections)
 
 
 @pytest.fixture(scope="module")
@@ -127,15 +125,6 @@ def traffic_ratio(store: S3Store, campaign: str) -> float:
 
 
 @pytest.fixture(scope="module")
-def in_a_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The table of the same campaign with a folder as store."""
-    folder = tmp_path_factory.mktemp("folder")
-    ended = skymosaic("run", write_few(folder), "--store", folder / "store", "--workers", "2")
-    assert ended.code == 0, ended.err
-    return (folder / "store" / "few" / "comparison" / "mdrizsky.csv").read_text()
-
-
-@pytest.fixture(scope="module")
 def whole(server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[S3Store, Ended]:
     """A small campaign, run on S3 with everything logged."""
     folder = tmp_path_factory.mktemp("whole")
@@ -151,9 +140,9 @@ def whole(server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[S
     return store, ended
 
 
-def test_the_table_is_that_of_a_folder(whole, s3, in_a_folder: str) -> None:
+def test_the_table_is_that_of_a_folder(whole, s3, undisturbed: bytes) -> None:
     store, _ = whole
-    assert store.read_text("few/comparison/mdrizsky.csv") == in_a_folder
+    assert store.read_text("few/comparison/mdrizsky.csv").encode() == undisturbed
 
 
 def test_no_more_is_moved_than_the_stages_need(whole, s3) -> None:
@@ -204,7 +193,7 @@ def test_status_and_report_from_anywhere(whole, s3, server: S3Server) -> None:
 @pytest.mark.slow
 def test_two_runs_at_once(server: S3Server, s3: S3Store, tmp_path: Path) -> None:
     """The second is refused by name, or waits and then finds everything done."""
-    file = write_campaign(tmp_path / "tiles.yaml", source=FEW, align={"order": ["54"]})
+    file = write_campaign(tmp_path / "tiles.yaml", **TILES)
     run = [sys.executable, "-m", "skymosaic.cli", "run", str(file), "--store", s3.uri]
     first = subprocess.Popen(
         run, env={**os.environ, **server.environment}, stderr=subprocess.PIPE, text=True
@@ -232,7 +221,7 @@ def test_two_runs_at_once(server: S3Server, s3: S3Store, tmp_path: Path) -> None
 def test_restart_goes_on_with_the_stored_file(
     server: S3Server, s3: S3Store, tmp_path: Path
 ) -> None:
-    file = write_campaign(tmp_path / "tiles.yaml", source=FEW, align={"order": ["54"]})
+    file = write_campaign(tmp_path / "tiles.yaml", **TILES)
     run = [sys.executable, "-m", "skymosaic.cli", "run", str(file), "--store", s3.uri]
     first = subprocess.Popen(
         run, env={**os.environ, **server.environment}, stderr=subprocess.PIPE, text=True
@@ -322,10 +311,10 @@ def run_on_workers_that_share_nothing(server: S3Server, store: S3Store, folder: 
 
 @pytest.mark.slow
 def test_two_workers_that_share_no_folder(
-    server: S3Server, s3: S3Store, in_a_folder: str, tmp_path: Path
+    server: S3Server, s3: S3Store, undisturbed: bytes, tmp_path: Path
 ) -> None:
-    run_on_workers_that_share_nothing(server, s3, tmp_path, **SECTIONS)
-    assert s3.read_text("small/comparison/mdrizsky.csv") == in_a_folder
+    run_on_workers_that_share_nothing(server, s3, tmp_path, **TILES)
+    assert s3.read_text("small/comparison/mdrizsky.csv").encode() == undisturbed
     assert 1.0 <= traffic_ratio(s3, "small") <= 1.1
 
 

@@ -57,6 +57,8 @@ def s3(settings: S3Settings) -> S3Store:
 class OnMoto(StoreConformance):
     """How a byte of an object is changed behind the store's back."""
 
+    rounds = 20
+
     @pytest.fixture
     def corrupt(self, s3):
         client = s3_client.client(s3.settings)
