@@ -99,11 +99,75 @@ class GridOfSkyCell(Section):
         return self
 
 
+def _both_sides(value: Any) -> Any:
+    """Return one number as that of columns and of rows."""
+    return value if value is None or isinstance(value, list | tuple) else (value, value)
+
+
+class CellLayout(Section):
+    """Which cells, and what of each is made."""
+
+    layout: Literal["skycells", "square"] = Field(
+        description="skycells: the sky cells of MAST's multi-visit mosaics that exposures touch; "
+        "square: the common grid of the exposures, cut into rectangles of one size."
+    )
+    size: Annotated[
+        tuple[Count, Count] | None,
+        BeforeValidator(_both_sides, json_schema_input_type=Count | tuple[Count, Count] | None),
+    ] = Field(
+        default=None,
+        description="Columns and rows of a cell, or one number for both (pixels); layout square.",
+    )
+    scale: Literal["fine", "coarse"] | None = Field(
+        default=None,
+        description="fine: 0.04 arcsec a pixel; coarse: 0.12; null: as MAST does for the detector; "
+        "layout skycells.",
+    )
+    crop: bool = Field(
+        default=True,
+        description="Make the part of each cell that exposures touch, pixel on pixel; false: all "
+        "of it; layout skycells.",
+    )
+    names: Literal["campaign", "hap"] = Field(
+        default="campaign",
+        description="How files are called: by the campaign and the cell, or as the Hubble Advanced "
+        "Products are (hap; layout skycells).",
+    )
+
+    @model_validator(mode="after")
+    def _of_this_layout(self) -> Self:
+        if self.layout == "square":
+            if self.size is None:
+                raise ValueError(
+                    "layout: square needs size: the columns and rows of a cell, such as 2000 or "
+                    "[2000, 1000]"
+                )
+            given = {"scale": self.scale is not None, "crop": not self.crop}
+            given["names: hap"] = self.names == "hap"
+            if wrong := [name for name, is_given in given.items() if is_given]:
+                raise ValueError(
+                    f"{wrong[0]} is of layout: skycells; leave it out, or set layout: skycells"
+                )
+        elif self.size is not None:
+            raise ValueError(
+                "size is of layout: square (sky cells have their own); leave it out, or set "
+                "layout: square"
+            )
+        return self
+
+
+class GridInCells(Section):
+    """A mosaic for each cell that exposures touch, beside the one on the grid that holds them."""
+
+    cells: CellLayout = Field(description="The cells: {layout, size, scale, crop, names}.")
+
+
 FORMS: Mapping[str, type[BaseModel]] = {
     "{like}": GridLike,
     "{ra, dec}": GridAround,
     "{crval, crpix}": GridByMatrix,
     "{skycell}": GridOfSkyCell,
+    "{cells}": GridInCells,
 }
 """By what pydantic calls them in the place of an error: no name of a key."""
 _KEYS = {key for form in FORMS.values() for key in form.model_fields}
@@ -120,6 +184,8 @@ def _form(value: Any) -> str:
         return "{like}"
     if "skycell" in value:
         return "{skycell}"
+    if "cells" in value:
+        return "{cells}"
     return "{crval, crpix}" if {"crval", "crpix", "cd", "shape"} & set(value) else "{ra, dec}"
 
 
@@ -141,6 +207,7 @@ Form = (
     | Annotated[GridAround, Tag("{ra, dec}")]
     | Annotated[GridByMatrix, Tag("{crval, crpix}")]
     | Annotated[GridOfSkyCell, Tag("{skycell}")]
+    | Annotated[GridInCells, Tag("{cells}")]
 )
 GridChoice = Annotated[Form, Discriminator(_form), BeforeValidator(_word_or_mapping)]
 
@@ -153,6 +220,11 @@ PAIRS = (
 REFERENCE = "final_refimage"
 PLACE = (REFERENCE, *(name for pair in PAIRS for name in pair))
 """AstroDrizzle's parameters that place the grid; the size and the angle of pixels are beside."""
+
+
+def _holds_all(grid: Any) -> bool:
+    """Whether a grid is placed by the exposures, or by AstroDrizzle's own parameters."""
+    return grid == "auto" or isinstance(grid, GridInCells)
 
 
 def require_one_grid(grid: Any, parameters: Mapping[str, Any]) -> None:
@@ -175,7 +247,7 @@ def require_one_grid(grid: Any, parameters: Mapping[str, Any]) -> None:
         if len({one, other} & given) == 1:
             there, missing = (one, other) if one in given else (other, one)
             raise ValueError(f"parameters.{there} needs {missing} beside it")
-    if grid == "auto":
+    if _holds_all(grid):
         return
     if twice := [name for name in PLACE if name in given]:
         raise ValueError(
@@ -198,4 +270,4 @@ def known_shape(grid: Any, parameters: Mapping[str, Any]) -> tuple[int, int] | N
     if isinstance(grid, GridByMatrix):
         return grid.shape
     columns, rows = parameters.get("final_outnx"), parameters.get("final_outny")
-    return (int(columns), int(rows)) if columns and rows and grid == "auto" else None
+    return (int(columns), int(rows)) if columns and rows and _holds_all(grid) else None

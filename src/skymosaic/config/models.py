@@ -27,7 +27,9 @@ from skymosaic.config.fields import (
 )
 from skymosaic.config.grid import (
     REFERENCE,
+    CellLayout,
     GridChoice,
+    GridInCells,
     GridOfSkyCell,
     known_shape,
     require_one_grid,
@@ -148,7 +150,8 @@ class Drizzle(OptionalSection):
         description=(
             "The output grid: auto (a box around the exposures), {like: ...} (that of an image or "
             "of an earlier campaign), {ra, dec, columns, rows, scale, rotation}, {crval, crpix, "
-            "cd, shape}, or {skycell, scale, crop}."
+            "cd, shape}, {skycell, scale, crop}, or {cells: {layout, size, scale, crop, names}} "
+            "(auto, and a mosaic for each cell beside it)."
         ),
     )
     max_output_megapixels: PositiveNumber = Field(
@@ -198,6 +201,15 @@ class Drizzle(OptionalSection):
         return self
 
     @model_validator(mode="after")
+    def _cells_need_onepass(self) -> Self:
+        if self.cells is not None and self.engine != "onepass":
+            raise ValueError(
+                "grid.cells needs engine: onepass, which finds skies and masks once for all cells; "
+                "AstroDrizzle would find others in each: set engine: onepass, or leave grid out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _errors_need_onepass(self) -> Self:
         if "err" in self.products and self.engine != "onepass":
             raise ValueError(
@@ -223,7 +235,13 @@ class Drizzle(OptionalSection):
         if isinstance(self.grid, GridOfSkyCell):
             return not self.grid.crop
         given = {name for name, value in self.parameters.items() if value not in (None, "")}
-        return self.grid != "auto" or REFERENCE in given or {"final_ra", "final_outnx"} <= given
+        own = self.grid != "auto" and self.cells is None
+        return own or REFERENCE in given or {"final_ra", "final_outnx"} <= given
+
+    @property
+    def cells(self) -> CellLayout | None:
+        """The cells that get mosaics of their own; None: none do."""
+        return self.grid.cells if isinstance(self.grid, GridInCells) else None
 
     @property
     def has_witness(self) -> bool:

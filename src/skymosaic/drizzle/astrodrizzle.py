@@ -66,6 +66,8 @@ class Drizzled:
     """The static mask of each chip."""
     error: Path | None = None
     """The error plane, in the units of the mosaic, where one was asked for."""
+    applied: AppliedSky | None = None
+    """The skies of a one-pass run with all that was taken off."""
 
 
 def drizzle(

@@ -46,12 +46,15 @@ class MosaicOrigin:
         Key of the step that made it: the SHA-256 of all that it depends on.
     history : sequence of str
         What was done, in plain words: a paragraph each.
+    cards : sequence of (str, value, str)
+        Keywords beside, with their comments.
     """
 
     method: str
     campaign: str
     key: str
     history: Sequence[str] = ()
+    cards: Sequence[tuple[str, str | float, str]] = ()
 
 
 def outline_of(weight: Path) -> Outline:
@@ -114,6 +117,9 @@ def _add_origin(header: fits.Header, origin: MosaicOrigin) -> None:
     ):
         header.remove(name, ignore_missing=True, remove_all=True)
         header.append((name, value, comment) if comment else (name, value))
+    for name, value, comment in origin.cards:
+        header.remove(name, ignore_missing=True, remove_all=True)
+        header.append((name, value, comment))
     for paragraph in origin.history:
         for line in textwrap.wrap(paragraph, _HISTORY):
             header.add_history(line)

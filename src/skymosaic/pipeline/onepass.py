@@ -34,6 +34,7 @@ from skymosaic.pipeline.results import (
     AlignResult,
     DrizzleResult,
     KeptSample,
+    KeptSky,
     OnepassResult,
     Planned,
     as_run,
@@ -51,8 +52,10 @@ _ENGINE = 1
 """Version of what the engine does; part of its step's key."""
 
 
-def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) -> list[Any]:
-    """Make the task of each sky method, in the campaign's order, all of one task before them."""
+def drizzle_each(
+    calls: Calls, campaign: Campaign, place: Place, prepared: Any
+) -> tuple[Any, list[Any]]:
+    """Make the one task that drizzles, and that of each sky method in the campaign's order."""
     onepass = calls.call(
         drizzle_all_methods,
         place,
@@ -61,7 +64,7 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) 
         prepared.planned,
         name="drizzle_all",
     )
-    return [calls.call(as_run, onepass, method) for method in campaign.sky.methods]
+    return onepass, [calls.call(as_run, onepass, method) for method in campaign.sky.methods]
 
 
 def per_chip_of(sky: Sky, exposures: Sequence[Exposure]) -> dict[str, Any]:
@@ -69,7 +72,8 @@ def per_chip_of(sky: Sky, exposures: Sequence[Exposure]) -> dict[str, Any]:
     return {"per_chip": sky.per_chip} if any(len(e.chips) > 1 for e in exposures) else {}
 
 
-def _word(name: str) -> str:
+def word(name: str) -> str:
+    """Return what the files of a method's or a variant's mosaic are called by."""
     if name.startswith("variant:"):
         return name.replace("variant:", "variant_").replace("+", "_").lower()
     return column(name)
@@ -90,10 +94,15 @@ def drizzle_all_methods(
     window = choose_window(images.exposures, grid, planned.result.pairs)
     masks = f"{root}_masks.fits"
     sampled = [one for one in images.exposures if one.rootname in window.exposures]
+    of_each = {}
+    if campaign.drizzle.cells is not None:
+        of_each = {one.rootname: f"{one.rootname}_masks.fits" for one in images.exposures}
 
     def work(bench: Bench) -> OnepassResult:
         images.fetch(bench)
         with computing_slot(place):
+            kept = [KeptMasks(bench.out / masks, sampled)]
+            kept += [KeptMasks(bench.out / of_each[e.rootname], [e]) for e in images.exposures if of_each]
             there = work_at_hand(bench.scratch, images.exposures, grid, request, parameters)
             require_memory(memory_of("onepass", there), limits.free_memory())
             bench.doing(
@@ -103,11 +112,11 @@ def drizzle_all_methods(
                 bench.scratch,
                 bench.out / "onepass.log",
                 images.exposures,
-                {name: f"{root}_{_word(name)}" for name in choices},
+                {name: f"{root}_{word(name)}" for name in choices},
                 choices,
                 grid,
                 parameters,
-                _options(campaign, request, there.processes, KeptMasks(bench.out / masks, sampled)),
+                _options(campaign, request, there.processes, kept),
             )
         first = next(iter(mosaics.values()))  # all have one weight map
         static, outline = tell_static("onepass", first.static), outline_of(first.weight)
@@ -118,7 +127,8 @@ def drizzle_all_methods(
             history = history_of(aligned.result, planned.result, "onepass", sky)
             origin = MosaicOrigin(method or "given", place.campaign, bench.key, history)
             runs[name] = _result(run, publish(bench, run, origin, outline), static)
-        return OnepassResult(runs, KeptSample(window, masks))
+        skies = {name: _kept(run) for name, run in mosaics.items()} if of_each else None
+        return OnepassResult(runs, KeptSample(window, masks), skies, of_each or None)
 
     return run_step(
         place,
@@ -131,7 +141,16 @@ def drizzle_all_methods(
     )
 
 
-def _options(campaign: Campaign, request: Request, processes: int, keep: KeptMasks) -> Options:
+def _kept(run: astrodrizzle.Drizzled) -> KeptSky:
+    sky = run.applied
+    assert sky is not None  # of this engine
+    tilts = [(tilt.x, tilt.y, tilt.slope_x, tilt.slope_y) for tilt in sky.tilts]
+    return KeptSky(sky.subtracted, sky.recorded, tilts or None)
+
+
+def _options(
+    campaign: Campaign, request: Request, processes: int, keep: Sequence[KeptMasks]
+) -> Options:
     sky = campaign.sky
     return Options(
         processes=processes,
@@ -164,6 +183,7 @@ def _key(
         # Who checks the mosaics cannot find the same cosmic rays again.
         **({"masks": "kept"} if pars.has_cr_steps(parameters) else {}),
         **({"products": list(products)} if products else {}),
+        **({"kept": "for cells"} if campaign.drizzle.cells is not None else {}),
         **({"footprints": "swapped"} if campaign.sky.footprints == "swapped" else {}),
         "grid": grid.to_dict(),
         "astrodrizzle": parameters,

@@ -13,7 +13,9 @@ from astropy.io import fits
 
 from skymosaic.align.solutions import mixed_as_they_are
 from skymosaic.config import Campaign
+from skymosaic.config.grid import CellLayout
 from skymosaic.drizzle import order as ordering
+from skymosaic.drizzle.cells import Cell, bound_cells, cells_key, cut, require_one_filter
 from skymosaic.drizzle.depth import depth_of
 from skymosaic.drizzle.grid import Grid, bound_output, off_grid, output_grid
 from skymosaic.drizzle.grid_request import GridRequest
@@ -34,6 +36,7 @@ from skymosaic.pipeline.results import (
     RecordedRule,
     SharedGridResult,
 )
+from skymosaic.pipeline.sentences.cells import planned_cells
 from skymosaic.pipeline.sentences.grid import left_out_warnings
 from skymosaic.sky.overlaps import groups, overlaps
 from skymosaic.sky.static_rule import FirstRule, first_rule
@@ -73,6 +76,8 @@ def plan(
     if shared is not None:
         grid_request = GridRequest()
         reference = Reference(shared.result.grid, "groups.grid: shared")
+    layout = campaign.drizzle.cells
+    kernel = str(request.parameters.get("final_kernel", "square"))
     named = shared is not None or bool(grid_request.like)
     bound = campaign.drizzle.max_output_megapixels
 
@@ -94,6 +99,7 @@ def plan(
             grid_from=None if reference is None or not named else reference.name,
             cell=cell,
             left_out=off or None,
+            cells=None if layout is None else _cells(bench, layout, kernel, grid, exposures, bound),
         )
         unaligned = campaign.align.method == "none"
         mixed = mixed_as_they_are(exposures) if unaligned else []
@@ -107,12 +113,17 @@ def plan(
         PLAN.step(),
         tasks=[PLAN.task()],
         inputs=images.products,
-        parameters=_key(grid_request, reference, bound, detectors),
+        parameters={
+            **_key(grid_request, reference, bound, detectors),
+            **({} if layout is None else {"cells": cells_key(layout, kernel)}),
+        },
         versions=versions(),
         work=work,
     )
     planned = with_order(done, campaign, images.exposures)
     request.require_order(planned.result.order)
+    if layout is not None and layout.names == "hap":
+        require_one_filter(images.exposures)
     return planned
 
 
@@ -173,6 +184,22 @@ def _whole_grid(
     grid, call = output_grid(bench.scratch, log_file, names, requested.choice, like)
     bench.peak_memory = call.peak_memory
     return grid
+
+
+def _cells(
+    bench: Bench,
+    layout: CellLayout,
+    kernel: str,
+    grid: Grid,
+    exposures: Sequence[Exposure],
+    bound: float,
+) -> list[Cell]:
+    """Return the cells that exposures touch, once they are bounded."""
+    outlines = [chip_outlines(bench.scratch / one.name, one) for one in exposures]
+    cells = cut(layout, grid, exposures, outlines, kernel)
+    bound_cells(cells, bound)
+    log.info("%s", planned_cells(cells, len(exposures)))
+    return cells
 
 
 def _write(bench: Bench, grid: Grid, cell: SkyCellPart | None) -> None:

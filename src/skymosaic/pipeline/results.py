@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, JsonValue, PlainSerializer
 
 from skymosaic.align.align import Alignment
 from skymosaic.align.positions import Displacement
+from skymosaic.drizzle.cells import Cell
 from skymosaic.drizzle.checks.sameness import EngineDifferences
 from skymosaic.drizzle.checks.sample_window import Window
 from skymosaic.drizzle.checks.witness import Agreement
@@ -117,6 +118,8 @@ class PlanResult:
     """Which part of which sky cell the grid is; None: of none."""
     left_out: Omitted[list[str]] = None
     """Names of the exposures that do not touch the user's grid; None: the grid holds all."""
+    cells: Omitted[list[Cell]] = None
+    """The cells that exposures touch; None: none are made."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +210,18 @@ class KeptSample:
 
 
 @dataclass(frozen=True)
+class KeptSky:
+    """What was taken off the chips of one mosaic, for its cells; by number of the chip."""
+
+    subtracted: tuple[float, ...]
+    """In its data units."""
+    recorded: tuple[float | None, ...]
+    """MDRIZSKY."""
+    tilts: Omitted[list[tuple[float, float, float, float]]] = None
+    """Planes as `Tilt` has them: x, y, and what they rise by along columns and rows."""
+
+
+@dataclass(frozen=True)
 class OnepassResult:
     """Of the one step in which the one-pass engine drizzles."""
 
@@ -214,6 +229,42 @@ class OnepassResult:
     """By method, and by variant as ``variant:NAME``."""
     sample: Omitted[KeptSample] = None
     """Older versions kept none."""
+    skies: Omitted[dict[str, KeptSky]] = None
+    """By method and variant, where cells are made from them."""
+    masks: Omitted[dict[str, str]] = None
+    """Files of the masks of each exposure among the products, by rootname; likewise."""
+
+
+@dataclass(frozen=True)
+class CellMosaic:
+    """The files of one mosaic of a cell: names among its products."""
+
+    science: str
+    weight: str
+    preview: str
+    context: Omitted[str] = None
+    error: Omitted[str] = None
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """Of one cell."""
+
+    cell: Cell
+    mosaics: dict[str, CellMosaic]
+    """By method and variant; none where the masks left no pixel."""
+    covered: float
+    """What of its pixels has weight."""
+
+
+@dataclass(frozen=True)
+class CellsResult:
+    """Of the list of cells."""
+
+    cells: list[str]
+    """Names of those that have mosaics."""
+    empty: list[str]
+    """Names of those that the masks left nothing of."""
 
 
 @dataclass(frozen=True)
@@ -284,6 +335,8 @@ POSITIONS = StepSpec(tasks.POSITIONS, PositionsResult)
 DIFFERENCES = StepSpec(tasks.DIFFERENCES, DifferencesResult)
 DRIZZLE = StepSpec(tasks.DRIZZLE, DrizzleResult)
 ONEPASS = StepSpec(tasks.ONEPASS, OnepassResult)
+CELL = StepSpec(tasks.CELL, CellResult)
+CELLS = StepSpec(tasks.CELLS, CellsResult)
 WITNESS = StepSpec(tasks.WITNESS, WitnessResult)
 ENGINES = StepSpec(tasks.ENGINES, EnginesResult)
 COMPARISON = StepSpec(tasks.COMPARISON, ComparisonResult)

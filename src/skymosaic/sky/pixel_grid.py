@@ -57,6 +57,26 @@ class PixelGrid:
         plane = (np.asarray(pixels, dtype=float) - np.array(self.crpix)) @ np.array(self.cd).T
         return deproject(plane * 3600.0, self.crval)
 
+    def transformation(self, other: PixelGrid) -> Floats:
+        """Return the matrix from the pixels of this grid to those of another one.
+
+        Both are gnomonic projections, which show great circles as straight lines: so homogeneous
+        coordinates (x, y, 1) of one, times the matrix, are proportional to those of the other.
+
+        Returns
+        -------
+        array, shape (3, 3)
+            From x, y here to x, y there, both counted from 1.
+        """
+        return np.linalg.inv(other._to_directions()) @ self._to_directions()
+
+    def _to_directions(self) -> Floats:
+        """Return the matrix from (x, y, 1) to directions, not normalised."""
+        east, north, up = axes(np.radians(np.array(self.crval)))
+        cd = np.radians(np.array(self.cd))
+        flat = np.column_stack([east, north]) @ cd
+        return np.column_stack([flat, up - flat @ np.array(self.crpix)])
+
     @property
     def corners(self) -> Floats:
         """RA, Dec of the outer corners in degrees, shape (4, 2), along the edge."""
@@ -85,14 +105,26 @@ def project(vectors: Floats, centre: Floats) -> Floats:
         Gnomonic coordinates (east, north) in arcsec (Calabretta & Greisen 2002, A&A 395, 1077,
         eqs. 54 and 55). NaN for what lies 90 degrees or more from the centre.
     """
-    ra, dec = np.radians(centre[..., 0]), np.radians(centre[..., 1])
+    east, north, up = axes(np.radians(centre))
+    along, xi, eta = ((vectors * axis).sum(axis=-1) for axis in (up, east, north))
+    height = np.where(along > 0.0, along, np.nan)
+    return np.stack([xi / height, eta / height], axis=-1) * _ARCSEC
+
+
+def axes(centre: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the unit vectors to the east, to the north and outward at positions.
+
+    Parameters
+    ----------
+    centre : array, shape (..., 2)
+        RA, Dec, radians.
+    """
+    ra, dec = centre[..., 0], centre[..., 1]
     zero = np.zeros_like(ra)
     east = np.stack([-np.sin(ra), np.cos(ra), zero], axis=-1)
     north = np.stack([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)], axis=-1)
     up = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
-    along, xi, eta = ((vectors * axis).sum(axis=-1) for axis in (up, east, north))
-    height = np.where(along > 0.0, along, np.nan)
-    return np.stack([xi / height, eta / height], axis=-1) * _ARCSEC
+    return east, north, up
 
 
 def deproject(plane: Floats, centre: tuple[float, float]) -> Floats:

@@ -39,6 +39,9 @@ class Calls(Protocol):
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """Make a call for each item."""
 
+    def result(self, call: Any) -> Any:
+        """Return what a call gives, once it is there: where it decides which calls come next."""
+
 
 class Here:
     """Calls in this thread, at once: for what only looks up finished steps."""
@@ -50,6 +53,10 @@ class Here:
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """Return what the function gives for each item."""
         return [function(item) for item in items]
+
+    def result(self, call: Any) -> Any:
+        """Return the same."""
+        return call
 
 
 class OnWorkers:
@@ -82,6 +89,10 @@ class OnWorkers:
         """Return the future of each task; errors as `result_of`."""
         with _named_losses():
             return list(self._client.map(function, items, pure=False, fifo_timeout=_SAME_TIME))
+
+    def result(self, call: Any) -> Any:
+        """Wait for the task; errors as `result_of`."""
+        return result_of(call)
 
 
 def result_of(future: Any) -> Any:

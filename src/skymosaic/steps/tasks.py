@@ -55,6 +55,10 @@ DIFFERENCES = Kind("differences", "differences", calls={"differences": "20s", "g
 DRIZZLE = Kind("drizzle", "runs/{of}", calls={"drizzle": "20s", "drizzle_pairs": "30s"})
 ONEPASS = Kind("onepass", "runs/onepass", calls={"drizzle_all": "30s", "as_run": "1ms"})
 """The one step in which the one-pass engine does all tasks of the kind `DRIZZLE`."""
+CELL = Kind("cell", "cells/{of}", calls={"make_cell": "20s"})
+"""The mosaics of one cell; nobody is told of these tasks: which there are, `PLAN` finds."""
+CELLS = Kind("cells", "cells/index", folder="cells", calls={"index_cells": "1s"})
+"""The list of all cells, and so their end."""
 WITNESS = Kind("witness", "witness", calls={"witness": "20s"})
 ENGINES = Kind("engines", "engines", "both engines", calls={"engines": "40s"})
 COMPARISON = Kind("gather", "comparison", calls={"compare_methods": "10s"})
@@ -64,7 +68,7 @@ COLOUR = Kind("colour", "colour/{of}", calls={"colour_picture": "10s"})
 
 KINDS = (
     *(RETRIEVE, INSPECT, ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
-    *(DRIZZLE, ONEPASS, WITNESS, ENGINES, COMPARISON, COLOUR),
+    *(DRIZZLE, ONEPASS, CELL, CELLS, WITNESS, ENGINES, COMPARISON, COLOUR),
 )
 CALLS = {name: seconds for kind in KINDS for name, seconds in kind.calls.items()}
 """Without an estimate the scheduler takes tasks for short, gives them to the worker that holds
@@ -137,6 +141,7 @@ def tasks_of(campaign: Campaign, parcels: Sequence[Parcel]) -> list[Task]:
         *([Task(POSITIONS.name)] if campaign.align.method == "none" else []),
         *([Task(DIFFERENCES.name)] if apart else []),
         *(Task(DRIZZLE.name, method) for method in methods),
+        *([Task(CELLS.name)] if campaign.drizzle.cells is not None else []),
         *(Task(check) for check in campaign.drizzle.checks),
         Task(COMPARISON.name),
     ]

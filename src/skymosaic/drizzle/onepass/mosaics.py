@@ -145,7 +145,13 @@ def write_mosaics(
         own.finish(products.with_sky(headers.table, recorded))
     return {
         name: Drizzled(
-            own.science.path, own.weight.path, sky.values, [], chips.peak_memory, sky.differences
+            own.science.path,
+            own.weight.path,
+            sky.values,
+            [],
+            chips.peak_memory,
+            sky.differences,
+            applied=sky,
         )
         for (name, own), sky in zip(files.items(), skies.values(), strict=True)
     }

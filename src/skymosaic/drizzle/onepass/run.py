@@ -64,7 +64,7 @@ class Options:
         Whether overlaps are looked for where spherical_geometry before 1.4 drew the chips.
     per_chip : bool or "auto"
         Whether chips have skies of their own by this project's own methods.
-    keep : KeptMasks or None
+    keep : sequence of KeptMasks
         Which masks are kept.
     errors : bool
         Whether each mosaic gets an error plane.
@@ -75,7 +75,7 @@ class Options:
     mask_sources: bool = False
     swapped_footprints: bool = False
     per_chip: PerChip = "auto"
-    keep: KeptMasks | None = None
+    keep: Sequence[KeptMasks] = ()
     errors: bool = False
 
 
@@ -137,7 +137,7 @@ def drizzle_all(
         folder, log, exposures, choices, grid, parameters, swapped_footprints=swapped
     )
     frames = prepared.frames
-    if (keep := options.keep) is not None:
+    for keep in options.keep:
         save_masks(keep.path, folder, keep.exposures, frames.masks.low, frames.masks.hits)
     add_sky_keyword(frames)
     with drizzling(frames, grid, options.processes) as wait:

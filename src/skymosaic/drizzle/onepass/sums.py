@@ -55,6 +55,27 @@ class CutOut:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """Pixels of one grid as places on another one.
+
+    Parameters
+    ----------
+    matrix : array, shape (3, 3)
+        From its homogeneous pixel coordinates to those of the other, both from 0.
+    area : float
+        Area of its pixels over that of the other's: rates are of a pixel.
+    """
+
+    matrix: Floats
+    area: float
+
+    def places(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Return the places on the other grid."""
+        along, up, size = (row[0] * x + row[1] * y + row[2] for row in self.matrix)
+        return along / size, up / size
+
+
+@dataclass(frozen=True)
 class Tilt:
     """A plane to be subtracted from a chip beside its sky; 0 at x, y.
 
@@ -64,17 +85,24 @@ class Tilt:
         Pixels of the grid, from 0.
     slope_x, slope_y : float
         In the mosaic's rate, a pixel.
+    other : Elsewhere or None
+        What the pixels of a mosaic are on that grid; None: they are its own.
     """
 
     x: float
     y: float
     slope_x: float
     slope_y: float
+    other: Elsewhere | None = None
 
     def over(self, rows: slice, columns: slice) -> Floats:
-        """Return the plane over some rows and columns of the grid."""
+        """Return the plane over some rows and columns of the mosaic."""
         y, x = np.ogrid[rows, columns]
-        return np.asarray(self.slope_x * (x - self.x) + self.slope_y * (y - self.y))
+        if self.other is None:
+            return np.asarray(self.slope_x * (x - self.x) + self.slope_y * (y - self.y))
+        x, y = self.other.places(x, y)
+        plane = self.slope_x * (x - self.x) + self.slope_y * (y - self.y)
+        return np.asarray(plane * self.other.area)
 
 
 Load = Callable[[CutOut], tuple[Singles, Singles]]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from skymosaic.align.align import Alignment
+from skymosaic.drizzle.cells import Cell
 from skymosaic.drizzle.memory import Engine
 from skymosaic.drizzle.onepass.parameters import final_of
 from skymosaic.drizzle.order import label
@@ -39,6 +41,38 @@ def history_of(aligned: AlignResult, planned: Planned, engine: Engine, sky: str)
         f"sky: {sky}",
         f"drizzle: {drizzled}; kernel {final['kernel']}, pixfrac {final['pixfrac']:g}, weights "
         f"{final['wht_type']}. Cosmic rays were {'' if looked_for else 'not '}looked for.",
+    )
+    return ("Steps of skymosaic:", *paragraphs)
+
+
+def cell_history(
+    cell: Cell, exposures: Sequence[Exposure], parameters: Mapping[str, Any], sky: str
+) -> tuple[str, ...]:
+    """Return the steps that led to a mosaic of a cell, a paragraph each.
+
+    Of the rest of the campaign they say nothing: it changes, and the cell does not.
+
+    Parameters
+    ----------
+    cell : Cell
+        Which.
+    exposures : sequence of Exposure
+        Those that touch it.
+    parameters : mapping
+        AstroDrizzle's.
+    sky : str
+        Where its sky is from, as `sky_of` says it.
+    """
+    columns, rows = cell.grid.shape
+    final = final_of(parameters)
+    looked_for = has_cr_steps(parameters)
+    paragraphs = (
+        f"plan: cell {cell.name}, {columns} x {rows} pixels of {cell.grid.scale:.6g} arcsec; "
+        f"{_exposures(exposures)}, those that touch it.",
+        f"sky: {sky} Skies and masks are those of all exposures of the campaign together.",
+        f"drizzle: engine onepass, a sum over chips; kernel {final['kernel']}, pixfrac "
+        f"{final['pixfrac']:g}, weights {final['wht_type']}. Cosmic rays were "
+        f"{'' if looked_for else 'not '}looked for.",
     )
     return ("Steps of skymosaic:", *paragraphs)
 

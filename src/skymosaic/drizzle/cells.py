@@ -1,0 +1,160 @@
+"""The cells that a campaign's mosaics are cut into: which there are, and who touches them.
+
+Sky cells have grids of their own. Square cells are rectangles of the common grid, pixel on pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skymosaic.config.grid import CellLayout
+from skymosaic.config.skycell_table import tessellation
+from skymosaic.drizzle.grid import Grid, Outline
+from skymosaic.drizzle.sky_cell import SkyCellPart, cropped, scale_for, sky_cell
+from skymosaic.errors import DrizzleError
+from skymosaic.hst.exposure import Exposure
+from skymosaic.sky import skycells
+from skymosaic.sky.clipping import overlap
+from skymosaic.sky.outlines import Outlines
+from skymosaic.steps.results import Omitted
+
+Integers = NDArray[np.int64]
+REACH = 1.0
+"""Pixels beyond its outline that a chip may reach: the kernels' boxes stand out of turned pixels."""
+REACH_OF = {"gaussian": 9.0}
+"""The same of kernels that reach farther."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell, and what lies in it."""
+
+    name: str
+    """``skycell-p1889x07y19``, or ``x01y03`` of square cells: column and row, from 1."""
+    grid: Grid
+    """Of its mosaics."""
+    exposures: list[str]
+    """Rootnames of those that touch it, in the order of the campaign."""
+    part: Omitted[SkyCellPart] = None
+    """Which part of which sky cell it is; None: of none."""
+
+
+def cut(
+    layout: CellLayout,
+    grid: Grid,
+    exposures: Sequence[Exposure],
+    outlines: Sequence[Sequence[Outline]],
+    kernel: str = "square",
+) -> list[Cell]:
+    """Return the cells that exposures touch, in the order of their names.
+
+    Parameters
+    ----------
+    layout : CellLayout
+        What the campaign file asks.
+    grid : Grid
+        The one that holds all exposures.
+    exposures : sequence of Exposure
+        Which.
+    outlines : sequence of sequence of array of shape (n, 2)
+        For each exposure its chips: RA, Dec in degrees.
+    kernel : str
+        Of the drizzle.
+    """
+    if layout.layout == "square":
+        assert layout.size is not None  # the campaign file was checked
+        found = _squares(layout.size, grid, outlines, REACH_OF.get(kernel, REACH))
+    else:
+        found = _sky_cells(layout, exposures, outlines)
+    return [
+        replace(cell, exposures=[exposures[index].rootname for index in members])
+        for cell, members in found
+    ]
+
+
+def cells_key(layout: CellLayout, kernel: str) -> dict[str, Any]:
+    """Return what the cells depend on beside the exposures and their grid: a part of a key."""
+    chosen = layout.model_dump(mode="json", exclude={"names"}, exclude_none=True)
+    return {**chosen, "reach": REACH_OF.get(kernel, REACH)}
+
+
+def bound_cells(cells: Sequence[Cell], max_megapixels: float) -> None:
+    """Refuse cells that are too large, before anything is allocated.
+
+    Raises
+    ------
+    DrizzleError
+        It names the largest.
+    """
+    largest = max(cells, key=lambda cell: cell.grid.shape[0] * cell.grid.shape[1], default=None)
+    if largest is None:
+        return
+    columns, rows = largest.grid.shape
+    if columns * rows > max_megapixels * 1e6:
+        raise DrizzleError(
+            f"cell {largest.name} would have {columns} x {rows} = {columns * rows / 1e6:.0f} "
+            f"megapixels, more than drizzle.max_output_megapixels = {max_megapixels:g}: set "
+            "drizzle.grid.cells.crop to true or scale to coarse, or raise the limit"
+        )
+
+
+def times_drizzled(cells: Sequence[Cell], exposures: int) -> float:
+    """Return in how many cells an exposure lies in the mean."""
+    return sum(len(cell.exposures) for cell in cells) / max(exposures, 1)
+
+
+def _squares(
+    size: tuple[int, int], grid: Grid, outlines: Sequence[Sequence[Outline]], reach: float
+) -> list[tuple[Cell, list[int]]]:
+    chips = Outlines.of(outlines)
+    pixels = grid.pixels.to_pixels(chips.vectors)
+    seen = np.isfinite(pixels).all(axis=(1, 2))
+    pixels, owners = pixels[seen], chips.exposures[seen]
+    shape, side = np.array(grid.shape), np.array(size)
+    many = -(-shape // side)
+    # Of each chip the cells of its bounding box; columns and rows from 0.
+    first = np.floor((pixels.min(axis=1) - reach - 0.5) / side).clip(0, many - 1).astype(int)
+    last = np.floor((pixels.max(axis=1) + reach - 0.5) / side).clip(0, many - 1).astype(int)
+    spans = last - first + 1
+    counts = spans.prod(axis=1)
+    chip = np.repeat(np.arange(len(pixels)), counts)
+    place = np.arange(len(chip)) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = first[chip] + np.stack([place // spans[chip, 1], place % spans[chip, 1]], axis=1)
+    low = places * side + 0.5
+    high = np.minimum(low + side, shape + 0.5)
+    hit = overlap(pixels[chip], low - reach, high + reach)
+    rows = np.unique(np.column_stack([places[hit], owners[chip[hit]]]), axis=0)
+    names, starts = np.unique(rows[:, :2], axis=0, return_index=True)
+    members = np.split(rows[:, 2], starts[1:]) if len(names) else []
+    digits = max(2, len(str(int(many.max()))))
+    return [
+        (_square(grid, (int(x), int(y)), size, digits), list(map(int, each)))
+        for (x, y), each in zip(names, members, strict=True)
+    ]
+
+
+def _square(grid: Grid, place: tuple[int, int], size: tuple[int, int], digits: int) -> Cell:
+    corner = (place[0] * size[0], place[1] * size[1])
+    columns, rows = (min(size[axis], grid.shape[axis] - corner[axis]) for axis in (0, 1))
+    crpix = (grid.crpix[0] - corner[0], grid.crpix[1] - corner[1])
+    name = f"x{place[0] + 1:0{digits}d}y{place[1] + 1:0{digits}d}"
+    return Cell(name, replace(grid, crpix=crpix, shape=(columns, rows)), [])
+
+
+def _sky_cells(
+    layout: CellLayout, exposures: Sequence[Exposure], outlines: Sequence[Sequence[Outline]]
+) -> list[tuple[Cell, list[int]]]:
+    scale = layout.scale or scale_for([(one.instrument, one.detector) for one in exposures])
+    found = []
+    for touched in skycells.cells_touched(outlines, scale, tessellation()):
+        part = sky_cell(touched.cell.name, scale)
+        grid = part.whole
+        if layout.crop:
+            grid, part = cropped(part, [outlines[index] for index in touched.exposures])
+        found.append((Cell(part.name, grid, [], part), list(touched.exposures)))
+    return found
