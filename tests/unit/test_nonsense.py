@@ -140,6 +140,16 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
     "drizzle.grid.skycell": ("directory", [*TEXT[0], "skycell-p0000x00y01", "p1253x06y09"],
                              ["skycell-p1253x06y09"]),
     "drizzle.grid.crop": ("cell", [*SWITCH[0], None], SWITCH[1]),
+    "drizzle.grid.cells.layout": ("skycells", [*CHOICE[0], "square", None], ["skycells"]),
+    "drizzle.grid.cells.size": ("squares", [*COUNT[0][:-1], [1], [1, 0], [1, 2, 3], None],
+                                [1, "7", [100, 200]]),
+    "drizzle.grid.cells.size of sky cells": ("skycells", [100, [1, 2]], [None]),
+    "drizzle.grid.cells.scale": ("skycells", [*CHOICE[0], 0.04], ["fine", "coarse", None]),
+    "drizzle.grid.cells.scale of squares": ("squares", ["fine"], [None]),
+    "drizzle.grid.cells.crop": ("skycells", [*SWITCH[0], None], SWITCH[1]),
+    "drizzle.grid.cells.crop of squares": ("squares", [False], [True]),
+    "drizzle.grid.cells.names": ("skycells", [*CHOICE[0], None], ["hap", "campaign"]),
+    "drizzle.grid.cells.names of squares": ("squares", ["hap"], ["campaign"]),
     "drizzle.max_output_megapixels": ("directory", [*POSITIVE[0], 1e300, 1e8], [0.5, 500]),
     "drizzle.witness": ("directory", ["maybe", 2, []], [None, True, "off"]),
     "drizzle.sample": ("directory", [0, 1, -3, 1.5, True, "x", 10**6], [None, 2, 4]),
@@ -266,6 +276,12 @@ def file_with(kind: str, key: str, value: Any) -> str:
             }
         },
         "cell": {"drizzle": {"grid": {"skycell": "skycell-p1253x06y09"}}},
+        "skycells": {
+            "drizzle": {"engine": "onepass", "grid": {"cells": {"layout": "skycells"}}},
+        },
+        "squares": {
+            "drizzle": {"engine": "onepass", "grid": {"cells": {"layout": "square", "size": 9}}},
+        },
         "scheduler": {"compute": {"backend": "scheduler", "address": "tls://a:1"}},
     }
     data = json.loads(json.dumps({**data, **more.get(kind, {})}))

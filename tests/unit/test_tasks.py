@@ -13,6 +13,8 @@ import pytest
 
 from skymosaic.archive.base import Parcel
 from skymosaic.config import load_campaign_text
+from skymosaic.drizzle.cells import Cell
+from skymosaic.drizzle.grid import Grid
 from skymosaic.pipeline import graph as pipeline
 from skymosaic.pipeline.groups import groups_of, tasks_of_groups
 from skymosaic.pipeline.results import (
@@ -31,12 +33,25 @@ from skymosaic.store import LocalStore
 
 TEXT = "campaign: {name: field}\nsource: {kind: directory, path: data}\n"
 PARCELS = [Parcel(name, {}, {}) for name in ("a", "b")]
-UNLISTED = {"find", "given_sky", "as_run"}
+UNLISTED = {"find", "given_sky", "as_run", "make_cell"}
 """Calls that nobody is told of."""
 KINDS = {
     **{"drizzle_pairs": "drizzle", "drizzle_all": "drizzle", "compare_methods": "gather"},
-    **{"list_sources": "catalogue", "shared_grid": "grid"},
+    **{"list_sources": "catalogue", "shared_grid": "grid", "index_cells": "cells"},
 }
+
+
+GRID = Grid((85.0, -2.0), (5.0, 5.0), 0.1, 0.0, (10, 10))
+RESULTS = {
+    "align": SimpleNamespace(exposures=[]),
+    "plan": SimpleNamespace(
+        cells=[Cell("x01y01", GRID, []), Cell("x02y01", GRID, [])],
+        grid=GRID,
+        order=SimpleNamespace(parameters={}),
+    ),
+    "drizzle_all": SimpleNamespace(skies={}, masks={}),
+}
+"""What the calls would give that decide which calls come next."""
 
 
 class Counted:
@@ -53,6 +68,9 @@ class Counted:
         assert isinstance(function, partial)
         return [self.call(function.func) for _ in items]
 
+    def result(self, call: str) -> Any:
+        return SimpleNamespace(result=RESULTS[call], products={})
+
 
 @pytest.mark.parametrize("align", ["align: none", "align: {order: [a]}"])
 @pytest.mark.parametrize(
@@ -62,6 +80,7 @@ class Counted:
         "sky: {methods: [match, match-differences]}\ndrizzle: {witness: true, sample: 2}",
         "drizzle: {engine: onepass, sample: 2}\nsky: {variants: {a: {method: match}}}",
         "drizzle: {engine: onepass, witness: false}\nsky: {methods: [match-differences]}",
+        "drizzle: {engine: onepass, grid: {cells: {layout: square, size: 10}}}",
     ],
 )
 def test_the_graph_makes_the_tasks_of_the_list(given: str, align: str, tmp_path: Path) -> None:
@@ -71,7 +90,9 @@ def test_the_graph_makes_the_tasks_of_the_list(given: str, align: str, tmp_path:
     first = pipeline.begin(calls, campaign, place, source, PARCELS)
     prepared = pipeline.prepare(calls, campaign, place, first)
     drizzled = pipeline.drizzle_each(calls, campaign, place, prepared)
-    pipeline.compare(calls, campaign, place, source, prepared, drizzled)
+    cells = pipeline.make_cells(calls, campaign, place, prepared, drizzled)
+    pipeline.compare(calls, campaign, place, source, prepared, drizzled, cells)
+    assert len(cells.each) == 2 * ("cells" in given)
     assert set(calls.names) <= set(CALLS)  # the scheduler knows about how long each takes
     called = [KINDS.get(name, name) for name in calls.names if name not in UNLISTED]
     listed = [task.kind for task in tasks_of(campaign, PARCELS)]
@@ -105,7 +126,10 @@ def test_what_groups_share_is_made_once(shared: str, added: dict[str, int], tmp_
         first, grid = mosaic._begin(calls, lambda place: place)
         prepared = pipeline.prepare(calls, mosaic.campaign, mosaic.place, first, grid)
         drizzled = pipeline.drizzle_each(calls, mosaic.campaign, mosaic.place, prepared)
-        pipeline.compare(calls, mosaic.campaign, mosaic.place, source, prepared, drizzled)
+        pipeline.compare(
+            *(calls, mosaic.campaign, mosaic.place, source),
+            *(prepared, drizzled, pipeline.CellTasks()),
+        )
     assert set(calls.names) <= set(CALLS)
     called = Counter(KINDS.get(name, name) for name in calls.names if name not in UNLISTED)
     assert called == count_kinds(tasks_of_groups(campaign, groups))

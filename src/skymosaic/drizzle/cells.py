@@ -25,7 +25,7 @@ from skymosaic.steps.results import Omitted
 
 Integers = NDArray[np.int64]
 REACH = 1.0
-"""Pixels beyond its outline that a chip may reach: the kernels' boxes stand out of turned pixels."""
+"""Pixels that a chip may reach beyond its outline: boxes of kernels stand out of turned pixels."""
 REACH_OF = {"gaussian": 9.0}
 """The same of kernels that reach farther."""
 

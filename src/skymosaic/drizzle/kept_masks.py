@@ -51,7 +51,7 @@ def save_masks(
                 out |= np.load(folder / low[key])
             if key in hits:
                 out |= fits.getdata(folder / hits[key]) == 0
-            hdus.append(fits.CompImageHDU(out, name=exposure.rootname, compression_type="GZIP_1"))
+            hdus.append(fits.CompImageHDU(out, name=exposure.rootname, compression_type="RICE_1"))
             hdus[-1].ver = extver
     hdus.writeto(path)
 

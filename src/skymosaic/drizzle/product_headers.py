@@ -117,9 +117,9 @@ def _add_origin(header: fits.Header, origin: MosaicOrigin) -> None:
     ):
         header.remove(name, ignore_missing=True, remove_all=True)
         header.append((name, value, comment) if comment else (name, value))
-    for name, value, comment in origin.cards:
-        header.remove(name, ignore_missing=True, remove_all=True)
-        header.append((name, value, comment))
+    for card in origin.cards:
+        header.remove(card[0], ignore_missing=True, remove_all=True)
+        header.append(card)
     for paragraph in origin.history:
         for line in textwrap.wrap(paragraph, _HISTORY):
             header.add_history(line)

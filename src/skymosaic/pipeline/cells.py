@@ -30,7 +30,6 @@ from skymosaic.drizzle.onepass.sums import Tilt
 from skymosaic.drizzle.product_headers import MosaicOrigin, outline_of
 from skymosaic.drizzle.request import Request
 from skymosaic.host import limits
-from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.imagers import product_suffix
 from skymosaic.methods import OWN
@@ -48,7 +47,7 @@ from skymosaic.pipeline.results import (
     OnepassResult,
     Planned,
 )
-from skymosaic.pipeline.sentences.cells import cells_document, cells_sheet
+from skymosaic.pipeline.sentences.cells import cells_document, cells_sheet, empty_warnings
 from skymosaic.pipeline.sentences.history import cell_history, sky_of
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.sky.skycell_names import CellMosaic as HapMosaic
@@ -318,8 +317,8 @@ def index_cells(
     def work(bench: Bench) -> CellsResult:
         kept = [one for one in cells if one.result.mosaics]
         empty = [one.result.cell.name for one in cells if not one.result.mosaics]
-        for name in empty:
-            log.warning("cell %s is left out: the masks leave no pixel of it", name)
+        for line in empty_warnings(cells):
+            log.warning("%s", line)
         document = cells_document(place, planned.result, cells)
         (bench.out / "cells.json").write_text(json.dumps(document, indent=1) + "\n")
         cells_sheet(place, cells).write(bench.out / "cells.ecsv", format="ascii.ecsv")
@@ -344,9 +343,3 @@ def _forget_others(place: Place, steps: Sequence[str]) -> None:
         step = key.removeprefix(prefix).removesuffix(".json")
         if is_ours(key) and key.endswith(".json") and step not in (*steps, CELLS.step().name):
             forget(place, step)
-
-
-def told(cells: Sequence[Finished[CellResult]]) -> str:
-    """Return how many cells were made, for a terminal."""
-    kept = [one for one in cells if one.result.mosaics]
-    return counted(len(kept), "cell")

@@ -22,6 +22,8 @@ from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.results import (
     COMPARISON,
     AlignResult,
+    CellResult,
+    CellsResult,
     ComparisonResult,
     DifferencesResult,
     DrizzleResult,
@@ -33,6 +35,7 @@ from skymosaic.pipeline.results import (
     WitnessResult,
 )
 from skymosaic.pipeline.sentences import masks
+from skymosaic.pipeline.sentences.cells import cells_lines, empty_warnings
 from skymosaic.pipeline.sentences.differences import chip_differences, difference_warnings
 from skymosaic.pipeline.sentences.footprints import footprint_warnings
 from skymosaic.pipeline.sentences.grid import left_out_warnings
@@ -66,6 +69,8 @@ def compare_methods(
     witness: Finished[WitnessResult] | None = None,
     engines: Finished[EnginesResult] | None = None,
     positions: Finished[PositionsResult] | None = None,
+    cells: Finished[CellsResult] | None = None,
+    each_cell: Sequence[Finished[CellResult]] = (),
 ) -> Finished[ComparisonResult]:
     """Compare the methods and write ``comparison/``: table, figures, report."""
     runs: dict[str, Finished[DrizzleResult]] = dict(
@@ -83,6 +88,8 @@ def compare_methods(
         witness,
         engines,
         positions,
+        cells,
+        each_cell,
     )
     warnings = [*left_out, *first_warnings(found)]
     return run_step(
@@ -159,6 +166,7 @@ def _compare(
             *alignment_lines(aligned.result.alignment),
             *([] if found.positions is None else [positions_line(found.positions.result)]),
             *check_lines(found.witness, found.engines),
+            *cells_lines(found.each_cell),
         ],
         card=comparison.card,
     )
@@ -202,6 +210,7 @@ def first_warnings(found: FinishedSteps) -> list[str]:
         *static_warnings(runs),
         *footprint_warnings(runs),
         *difference_warnings(runs),
+        *empty_warnings(found.each_cell),
     ]
 
 

@@ -9,6 +9,8 @@ from skymosaic.config import Campaign
 from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline.results import (
     AlignResult,
+    CellResult,
+    CellsResult,
     ComparisonResult,
     DifferencesResult,
     DrizzleResult,
@@ -45,6 +47,10 @@ class FinishedSteps:
     """Both engines on a sample."""
     positions: Finished[PositionsResult] | None = None
     """With `align: none`: how the positions of stars agree; older versions did not ask."""
+    cells: Finished[CellsResult] | None = None
+    """The list of cells, where they are made."""
+    each_cell: Sequence[Finished[CellResult]] = ()
+    """Those that have finished; also those that have no mosaics, because masks left nothing."""
     comparison: Finished[ComparisonResult] | None = None
     """The comparison; it may be of a former run."""
     missing: Sequence[Missing] = ()
@@ -71,7 +77,7 @@ class FinishedSteps:
         """
         first: list[Finished[object] | None] = [*self.retrieved, self.inspected, self.aligned]
         then = [self.planned, self.differences, self.positions]
-        last = [*self.drizzled.values(), *self.checks]
+        last = [*self.drizzled.values(), *self.each_cell, self.cells, *self.checks]
         return [self._own(step) for step in [*first, *then, *last] if step is not None]
 
     @property
@@ -87,7 +93,7 @@ class FinishedSteps:
     @property
     def keys(self) -> list[str]:
         """Keys of the other steps that the comparison depends on."""
-        steps = (self.planned, self.aligned, self.positions, *self.checks)
+        steps = (self.planned, self.aligned, self.positions, *self.checks, self.cells)
         return [step.key for step in steps if step is not None]
 
     def _own(self, step: Finished[object]) -> Finished[object]:

@@ -59,6 +59,18 @@ class DrizzleTasks:
     """A task of each sky method, in the campaign's order."""
     differences: Any = None
     """The task that measured the skies of this project's own methods, where there is one."""
+    onepass: Any = None
+    """The one task that drizzles for all methods, where there is one."""
+
+
+@dataclass(frozen=True)
+class CellTasks:
+    """The mosaics of cells, where a campaign has them."""
+
+    index: Any = None
+    """The task that lists them."""
+    each: Sequence[Any] = ()
+    """A task of each cell."""
 
 
 def retrieve_each(
@@ -118,7 +130,8 @@ def drizzle_each(
     if campaign.drizzle.engine == "onepass":
         from skymosaic.pipeline import onepass  # with scipy, which takes half a second to import
 
-        return DrizzleTasks(onepass.drizzle_each(calls, campaign, place, prepared))
+        every, runs = onepass.drizzle_each(calls, campaign, place, prepared)
+        return DrizzleTasks(runs, onepass=every)
     methods, given, skies = campaign.sky.methods, {}, None
     if own := Request.of(campaign).own_methods:
         from skymosaic.pipeline import differences as differences_stage  # likewise
@@ -149,6 +162,21 @@ def drizzle_each(
     return DrizzleTasks([drizzled[method] for method in methods], skies)
 
 
+def make_cells(
+    calls: Calls,
+    campaign: Campaign,
+    place: Place,
+    prepared: PreparedTasks,
+    drizzled: DrizzleTasks,
+) -> CellTasks:
+    """Make the tasks of cells; waits for what tells which cells there are."""
+    if campaign.drizzle.cells is None:
+        return CellTasks()
+    from skymosaic.pipeline import cells  # as in `drizzle_each`
+
+    return CellTasks(*cells.make_cells(calls, campaign, place, prepared, drizzled.onepass))
+
+
 def compare(
     calls: Calls,
     campaign: Campaign,
@@ -156,6 +184,7 @@ def compare(
     source: Source,
     prepared: PreparedTasks,
     drizzled: DrizzleTasks,
+    cells: CellTasks,
 ) -> Any:
     """Make the task that gathers the sky methods, which ends the campaign."""
     witness = engines = None
@@ -177,6 +206,8 @@ def compare(
         witness,
         engines,
         prepared.positions,
+        cells.index,
+        cells.each,
     )
 
 
@@ -200,5 +231,8 @@ def look_up(
     here, place = Here(), place.only_finished()
     prepared = prepare(here, campaign, place, first, grid)
     drizzled = drizzle_each(here, campaign, place, prepared)
-    done: Finished[ComparisonResult] = compare(here, campaign, place, source, prepared, drizzled)
+    cells = make_cells(here, campaign, place, prepared, drizzled)
+    done: Finished[ComparisonResult] = compare(
+        here, campaign, place, source, prepared, drizzled, cells
+    )
     return done

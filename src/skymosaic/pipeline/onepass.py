@@ -102,7 +102,9 @@ def drizzle_all_methods(
         images.fetch(bench)
         with computing_slot(place):
             kept = [KeptMasks(bench.out / masks, sampled)]
-            kept += [KeptMasks(bench.out / of_each[e.rootname], [e]) for e in images.exposures if of_each]
+            kept += [
+                KeptMasks(bench.out / of_each[e.rootname], [e]) for e in images.exposures if of_each
+            ]
             there = work_at_hand(bench.scratch, images.exposures, grid, request, parameters)
             require_memory(memory_of("onepass", there), limits.free_memory())
             bench.doing(

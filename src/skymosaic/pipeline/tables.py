@@ -19,6 +19,7 @@ from skymosaic.host.counting import counted
 from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.inspection import inspection_table
 from skymosaic.pipeline.results import EnginesResult, Planned, PlanResult, WitnessResult
+from skymosaic.pipeline.sentences.cells import cells_sheet
 from skymosaic.pipeline.sentences.masks import hit_sheet
 from skymosaic.pipeline.sentences.positions import positions_sheet
 from skymosaic.pipeline.sentences.static_masks import static_sheet
@@ -145,6 +146,7 @@ def run_facts(
             parts.POSITIONS: None
             if found.positions is None
             else positions_sheet(found.positions.result),
+            parts.CELLS: cells_sheet(found.place, found.each_cell) if found.each_cell else None,
             parts.DEFAULTS: _defaults(found.planned),
             parts.STEPS: _steps(found.steps),
         },

@@ -20,6 +20,8 @@ from skymosaic.pipeline.plan import on_grid, with_order
 from skymosaic.pipeline.results import (
     ALIGN,
     CATALOGUE,
+    CELL,
+    CELLS,
     COMPARISON,
     DIFFERENCES,
     DRIZZLE,
@@ -31,6 +33,8 @@ from skymosaic.pipeline.results import (
     RETRIEVE,
     WITNESS,
     AlignResult,
+    CellResult,
+    CellsResult,
     DrizzleResult,
     InspectionResult,
     Planned,
@@ -79,6 +83,10 @@ def read_finished_steps(place: Place) -> FinishedSteps:
     planned = _planned(reader, aligned)
     if aligned is not None and planned is not None:
         aligned = on_grid(aligned, planned)
+    positions = reader.positions(aligned, planned)
+    differences = reader.step_on_grid(DIFFERENCES, planned)
+    drizzled = reader.drizzled(planned)
+    cells, each_cell = reader.cells(planned)
     found = FinishedSteps(
         place=place,
         campaign=campaign,
@@ -86,11 +94,13 @@ def read_finished_steps(place: Place) -> FinishedSteps:
         inspected=inspected,
         aligned=aligned,
         planned=planned,
-        positions=reader.positions(aligned, planned),
-        differences=reader.step_on_grid(DIFFERENCES, planned),
-        drizzled=reader.drizzled(planned),
+        positions=positions,
+        differences=differences,
+        drizzled=drizzled,
         witness=reader.step_on_grid(WITNESS, planned),
         engines=reader.step_on_grid(ENGINES, planned, own_grid=True),
+        cells=cells,
+        each_cell=each_cell,
         comparison=finished(place, COMPARISON.step()),
         missing=reader.missing,
     )
@@ -273,6 +283,29 @@ class _Reader:
     def _take_over(self, run: Finished[object], names: Mapping[str, str]) -> None:
         """Remember products as the steps that read them name them."""
         self._products |= {f"{run.step}/{what}": run.products[name] for what, name in names.items()}
+
+    def cells(
+        self, planned: Finished[Planned] | None
+    ) -> tuple[Finished[CellsResult] | None, list[Finished[CellResult]]]:
+        """Return the list of cells and each of them; take down once that it is not whole."""
+        task = CELLS.task()
+        if task not in self._tasks:
+            return None, []
+        listed = (planned.result.cells if planned is not None else None) or []
+        lacks, found = len(self.missing), []
+        for cell in listed:
+            one = self.step(CELL, CELL.task(cell.name))
+            if one is not None:
+                found.append(one)
+        lost = self.missing[lacks:]
+        if lost:
+            # Of many cells of which one failed, that one is told of.
+            del self.missing[lacks:]
+            first = next((one for one in lost if one.state == "failed"), lost[0])
+            self.lack(task, first.state, f"{first.part}: {first.why}" if first.why else "")
+            return None, found
+        keys = {one.result.cell.name: one.key for one in found}
+        return self.step(CELLS, parameters={"cells": keys}), found
 
     def positions(
         self, aligned: Finished[AlignResult] | None, planned: Finished[Planned] | None

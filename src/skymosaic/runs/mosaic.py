@@ -14,7 +14,15 @@ from skymosaic.config import Campaign, resolved_yaml
 from skymosaic.errors import SkymosaicError
 from skymosaic.pipeline.admission import require_admissible, require_possible
 from skymosaic.pipeline.field import At, FieldGraph, Member
-from skymosaic.pipeline.graph import FirstTasks, begin, compare, drizzle_each, look_up, prepare
+from skymosaic.pipeline.graph import (
+    FirstTasks,
+    begin,
+    compare,
+    drizzle_each,
+    look_up,
+    make_cells,
+    prepare,
+)
 from skymosaic.pipeline.groups import Field, Group, fields_in
 from skymosaic.pipeline.place import FAR
 from skymosaic.pipeline.results import RETRIEVE, ComparisonResult
@@ -93,8 +101,10 @@ class MosaicRun:
         execution.hold_everywhere(client, [prepared.aligned, prepared.planned])
         drizzled = drizzle_each(calls, campaign, place, prepared)
         execution.wait_for_all(drizzled.runs)
+        cells = make_cells(calls, campaign, place, prepared, drizzled)
+        execution.wait_for_all(cells.each)
         done: Finished[ComparisonResult] = execution.result_of(
-            compare(calls, campaign, place, source, prepared, drizzled)
+            compare(calls, campaign, place, source, prepared, drizzled, cells)
         )
         return done
 

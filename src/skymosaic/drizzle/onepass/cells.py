@@ -97,11 +97,9 @@ def drizzle_cell(
     return mosaics
 
 
-def _masks(
-    folder: Path, exposures: Sequence[Exposure], masks: Mapping[str, Path]
-) -> ChipMasks:
+def _masks(folder: Path, exposures: Sequence[Exposure], masks: Mapping[str, Path]) -> ChipMasks:
     """Write the masks of chips as the resampler reads them."""
-    low = {}
+    low: dict[str, str] = {}
     for exposure in exposures:
         for key, mask in read_masks(masks[exposure.rootname], [exposure]).items():
             if mask.any():

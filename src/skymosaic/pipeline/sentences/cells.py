@@ -94,6 +94,30 @@ def _entry(place: Place, one: Finished[CellResult]) -> dict[str, Any]:
     }
 
 
+def empty_warnings(cells: Sequence[Finished[CellResult]]) -> list[str]:
+    """Return which cells are left out, a sentence."""
+    empty = [one.result.cell.name for one in cells if not one.result.mosaics]
+    if not empty:
+        return []
+    return [
+        f"{counted(len(empty), 'cell')} left out, because the masks leave no pixel there: "
+        f"{', '.join(empty)}."
+    ]
+
+
+def cells_lines(cells: Sequence[Finished[CellResult]]) -> list[str]:
+    """Return how many cells have mosaics, for a terminal; nothing where there are none to be."""
+    kept = [one for one in cells if one.result.mosaics]
+    if not cells:
+        return []
+    every = [one.result.cell for one in cells]
+    exposures = {name for one in every for name in one.exposures}
+    return [
+        f"cells: {counted(len(kept), 'cell')} with mosaics, listed in cells/cells.json; an "
+        f"exposure lies in {times_drizzled(every, len(exposures)):.2f} of them in the mean"
+    ]
+
+
 def planned_cells(planned: PlanResult, exposures: int) -> str:
     """Return how many cells there are, how large, and how often an exposure is drizzled."""
     cells = planned.cells or []
