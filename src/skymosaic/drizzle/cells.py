@@ -16,7 +16,7 @@ from skymosaic.config.grid import CellLayout
 from skymosaic.config.skycell_table import tessellation
 from skymosaic.drizzle.grid import Grid, Outline
 from skymosaic.drizzle.sky_cell import SkyCellPart, cropped, scale_for, sky_cell
-from skymosaic.errors import DrizzleError
+from skymosaic.errors import DrizzleError, InputError
 from skymosaic.hst.exposure import Exposure
 from skymosaic.sky import skycells
 from skymosaic.sky.clipping import overlap
@@ -100,6 +100,22 @@ def bound_cells(cells: Sequence[Cell], max_megapixels: float) -> None:
             f"cell {largest.name} would have {columns} x {rows} = {columns * rows / 1e6:.0f} "
             f"megapixels, more than drizzle.max_output_megapixels = {max_megapixels:g}: set "
             "drizzle.grid.cells.crop to true or scale to coarse, or raise the limit"
+        )
+
+
+def require_one_filter(exposures: Sequence[Exposure]) -> None:
+    """Refuse exposures that one name of the Hubble Advanced Products cannot stand for.
+
+    Raises
+    ------
+    InputError
+        They are of several detectors or filters.
+    """
+    kinds = sorted({f"{e.instrument}/{e.detector} {e.filter}" for e in exposures})
+    if len(kinds) > 1:
+        raise InputError(
+            f"drizzle.grid.cells.names: hap names one detector and one filter, and the exposures "
+            f"are of {', '.join(kinds)}: make a mosaic of each (groups: {{}}), or leave names out"
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from astropy.table import Table
 
-from skymosaic.drizzle.cells import times_drizzled
+from skymosaic.drizzle.cells import Cell, times_drizzled
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.results import CellResult, PlanResult
 from skymosaic.report.sheet import Columns, sheet
@@ -118,9 +118,8 @@ def cells_lines(cells: Sequence[Finished[CellResult]]) -> list[str]:
     ]
 
 
-def planned_cells(planned: PlanResult, exposures: int) -> str:
+def planned_cells(cells: Sequence[Cell], exposures: int) -> str:
     """Return how many cells there are, how large, and how often an exposure is drizzled."""
-    cells = planned.cells or []
     if not cells:
         return "cells: none is touched"
     sizes = [one.grid.shape[0] * one.grid.shape[1] for one in cells]
