@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from skymosaic.errors import SkyError
+from skymosaic.errors import DrizzleError
 from skymosaic.report.colour_tone import Limits, Measured, Plane, Tone, measure, paint
 
 UNIT = [Limits(0, 1)] * 3
@@ -100,11 +100,11 @@ def test_filters_without_a_common_pixel_are_refused() -> None:
     red, blue = planes()
     red.weight[:100] = 0
     blue.weight[100:] = 0
-    with pytest.raises(SkyError, match=r"no pixel in common.*choose groups that overlap"):
+    with pytest.raises(DrizzleError, match=r"no pixel in common.*choose groups that overlap"):
         measure([red, blue], (25, 99.7))
 
 
 def test_a_mosaic_that_is_the_same_everywhere_is_refused() -> None:
     flat = Plane(np.ones((9, 9)), np.ones((9, 9)))
-    with pytest.raises(SkyError, match=r"percentiles 25 and 99.7 .* both 1"):
+    with pytest.raises(DrizzleError, match=r"percentiles 25 and 99.7 .* both 1"):
         measure([flat, flat], (25, 99.7))

@@ -81,11 +81,9 @@ def colour_picture(
     Raises
     ------
     DrizzleError
-        The mosaics are not on one grid.
+        The mosaics are not on one grid, have no pixel in common, or one is the same everywhere.
     MissingError
         A mosaic is not there.
-    SkyError
-        There is nothing to see: they have no pixel in common, or one is the same everywhere.
     """
     methods = [settings.method or recommended(member) for member in members]
     mosaics = [

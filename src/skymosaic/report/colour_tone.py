@@ -17,7 +17,7 @@ from astropy.visualization import (
 )
 from numpy.typing import NDArray
 
-from skymosaic.errors import SkyError
+from skymosaic.errors import DrizzleError
 
 Floats = NDArray[np.floating]
 Picture = NDArray[np.uint8]
@@ -128,7 +128,7 @@ def measure(planes: Sequence[Plane], percentiles: tuple[float, float]) -> Measur
 
     Raises
     ------
-    SkyError
+    DrizzleError
         The filters have no pixel in common, or one of them is the same everywhere.
     """
     rows, columns = planes[0].science.shape
@@ -139,14 +139,14 @@ def measure(planes: Sequence[Plane], percentiles: tuple[float, float]) -> Measur
         sampled.append(levels[:, np.isfinite(levels).all(axis=0)])
     values = np.concatenate(sampled, axis=1)
     if not values.size:
-        raise SkyError(
+        raise DrizzleError(
             "the mosaics of these filters have no pixel in common, so there is no colour to show: "
             "choose groups that overlap, or leave colour out"
         )
     found = np.percentile(values, (*percentiles, 15.87, 50), axis=1).T
     for low, high, *_ in found:
         if not low < high:
-            raise SkyError(
+            raise DrizzleError(
                 f"percentiles {percentiles[0]:g} and {percentiles[1]:g} of a mosaic's pixels are "
                 f"both {low:.6g}: set colour.percentiles further apart"
             )
