@@ -121,12 +121,6 @@ class SlurmServer:
         """Start the slurmd of a node."""
         self._start("slurmd", "-D", "-N", node, name=node)
 
-    def kill_node(self, node: str) -> None:
-        """Kill -9 the slurmd of a node."""
-        process = self._processes.pop(node)
-        process.kill()
-        process.wait()
-
     def node_states(self) -> dict[str, str]:
         """Return the states of the nodes in Slurm's words."""
         listed = self.command("sinfo", "--noheader", "--Node", "--format=%N %T", check=False)

@@ -22,6 +22,7 @@ from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.health import Ignored
 from skymosaic.hst.reading import read_exposure, with_health
 from skymosaic.pipeline.inspection import Rules, find_refusal, inspection_table
+from skymosaic.steps.results import as_plain, from_plain
 from tests.fuzz.limits import within
 from tests.unit.small_fits import write_exposure
 
@@ -120,7 +121,7 @@ def _take(path: Path) -> Exposure | None:
         assert "_flt.fits" in message or path.parent.name in message
         return None
     assert len(inspection_table([exposure])) == 1
-    assert Exposure.from_dict(exposure.to_dict()) == exposure
+    assert from_plain(as_plain(exposure, Exposure), Exposure, "here") == exposure
     return exposure
 
 

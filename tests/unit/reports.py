@@ -27,7 +27,6 @@ SQUARE = np.array([[0.0, 0.0], [0.1, 0.0], [0.1, 0.1], [0.0, 0.1]])
 POLYGONS = {"a": [SQUARE], "b": [SQUARE + 0.05], "c": [SQUARE + 2.0]}
 PAIRS = {("a", "b"): 32400.0}
 SOURCE = "horse & <head>"
-TITLES = {"title": "as told"}
 
 
 def table(title, **columns):

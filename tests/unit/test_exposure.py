@@ -13,6 +13,7 @@ from skymosaic.archive.simulated.exposures import Simulation, simulate_visit
 from skymosaic.errors import InputError
 from skymosaic.hst.exposure import Exposure, suffix_of
 from skymosaic.hst.reading import read_exposure
+from skymosaic.steps.results import as_plain, from_plain
 from tests.unit.small_fits import SCALE, SIDE, wcs_keywords, write_drizzled, write_exposure
 
 BLOCK = 2880
@@ -74,7 +75,8 @@ def test_two_chips(tmp_path) -> None:
 
 def test_it_travels_as_plain_json(tmp_path) -> None:
     exposure = read_exposure(write_exposure(tmp_path / "j123_flc.fits", chips=2))
-    assert Exposure.from_dict(json.loads(json.dumps(exposure.to_dict()))) == exposure
+    plain = json.loads(json.dumps(as_plain(exposure, Exposure)))
+    assert from_plain(plain, Exposure, "here") == exposure
 
 
 def test_rootname_decides_the_name(tmp_path) -> None:

@@ -16,6 +16,7 @@ from skymosaic.hst.health import Ignored, why_unmeasurable
 from skymosaic.hst.reading import read_exposure, with_health
 from skymosaic.hst.usable import warnings_of
 from skymosaic.pipeline.inspection import Rules, inspection_table, judge
+from skymosaic.steps.results import as_plain, from_plain
 from tests.unit.small_fits import SIDE, write_drizzled, write_exposure
 
 UVIS = {"INSTRUME": "WFC3", "DETECTOR": "UVIS"}
@@ -170,9 +171,10 @@ def test_flagged_pixels_without_a_number_are_told(tmp_path) -> None:
 
 def test_what_was_seen_survives_a_manifest(tmp_path) -> None:
     exposure = seen(write_healthy(tmp_path / "a_flt.fits"))
-    assert Exposure.from_dict(exposure.to_dict()) == exposure
-    older = {key: value for key, value in exposure.to_dict().items() if key != "health"}
-    assert Exposure.from_dict(older).health == ()
+    plain = as_plain(exposure, Exposure)
+    assert from_plain(plain, Exposure, "here") == exposure
+    del plain["health"]
+    assert from_plain(plain, Exposure, "here").health == ()
 
 
 def test_flags_scaled_to_fractions_are_no_whole_numbers(tmp_path) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from skymosaic.errors import InputError
 from skymosaic.hst.health import ChipHealth
@@ -113,18 +110,6 @@ class Exposure:
     def without_scale(self, extver: int, name: str | None = None) -> str:
         """Return what to say of a chip whose distortion model has no scale."""
         return f"{name or self.name}[SCI,{extver}] has no IDCSCALE; recalibrate or fetch it again"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, as manifests hold them."""
-        return asdict(self)
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> Exposure:
-        """Return the exposure that `to_dict` described."""
-        return _ADAPTER.validate_python(values)
-
-
-_ADAPTER = TypeAdapter(Exposure)
 
 
 def suffix_of(name: str) -> str | None:

@@ -7,7 +7,7 @@ the one-pass engine is AstroDrizzle itself, on a part of them.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.checks.sameness import EngineDifferences, largest_differences
 from skymosaic.drizzle.checks.sampled import Pixels, compare_sample
 from skymosaic.drizzle.checks.witness import Agreement, require_agreement, without_number
-from skymosaic.drizzle.grid import output_grid
+from skymosaic.drizzle.grid import Grid, output_grid
 from skymosaic.drizzle.missing_pixels import key_of_missing
 from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.run import Options, drizzle_all, drizzle_chips
@@ -43,6 +43,7 @@ from skymosaic.versions import versions
 
 if TYPE_CHECKING:
     from skymosaic.config import Campaign
+    from skymosaic.hst.exposure import Exposure
     from skymosaic.steps.execution import Calls
 
 
@@ -228,22 +229,9 @@ def compare_engines(
             names = [exposure.name for exposure in images.exposures]
             grid, _ = output_grid(bench.scratch, log, names, pixels)
             bench.doing(f"{' and '.join(sorted(chosen))} with both engines")
-            theirs = {}
-            for method in methods:
-                folder = _copies(bench.scratch, images.exposures, column(method))
-                theirs[method] = astrodrizzle.drizzle(
-                    folder, folder / "log", images.exposures, "sample", method, grid, parameters
-                )
-            folder = _copies(bench.scratch, images.exposures, "onepass")
-            ours = drizzle_all(
-                folder,
-                log,
-                images.exposures,
-                {method: f"sample_{column(method)}" for method in methods},
-                {method: SkyChoice(method) for method in methods},
-                grid,
-                parameters,
-                Options(processes=Request.of(campaign).processes(len(images.exposures))),
+            processes = Request.of(campaign).processes(len(images.exposures))
+            theirs, ours = _by_both(
+                bench.scratch, log, images.exposures, methods, grid, parameters, processes
             )
             found: dict[str, EngineDifferences] = {
                 m: largest_differences(theirs[m], ours[m], images.exposures) for m in methods
@@ -271,6 +259,35 @@ def compare_engines(
     )
 
 
+def _by_both(
+    scratch: Path,
+    log: Path,
+    exposures: Sequence[Exposure],
+    methods: Sequence[str],
+    grid: Grid,
+    parameters: Mapping[str, Any],
+    processes: int,
+) -> tuple[dict[str, astrodrizzle.Drizzled], dict[str, astrodrizzle.Drizzled]]:
+    """Return the mosaics of each method by AstroDrizzle and by onepass, from copies each."""
+    theirs = {}
+    for method in methods:
+        folder = _copies(scratch, exposures, column(method))
+        theirs[method] = astrodrizzle.drizzle(
+            folder, folder / "log", exposures, "sample", method, grid, parameters
+        )
+    ours = drizzle_all(
+        _copies(scratch, exposures, "onepass"),
+        log,
+        exposures,
+        {method: f"sample_{column(method)}" for method in methods},
+        {method: SkyChoice(method) for method in methods},
+        grid,
+        parameters,
+        Options(processes=processes),
+    )
+    return theirs, ours
+
+
 def sample_of(
     names: Sequence[str], pairs: Sequence[tuple[str, str, float]], count: int
 ) -> set[str]:
@@ -296,7 +313,7 @@ def sample_of(
     return chosen
 
 
-def _copies(folder: Path, exposures: Sequence[Any], name: str) -> Path:
+def _copies(folder: Path, exposures: Sequence[Exposure], name: str) -> Path:
     copies = folder / name
     copies.mkdir()
     for exposure in exposures:
