@@ -77,6 +77,8 @@ def test_the_alignment_is_told_by_its_worst_values() -> None:
         "most 4.5 mas, shift at most 0.500 arcsec"
     ]
     assert alignment_lines(None) == []
+    followed = alignment_lines(Alignment([], [*fits], [], [], [], {}, {}), "p/M/F1/catalogue/r.cat")
+    assert " aligned to the sources of M/F1; " in followed[0]
 
 
 def of_onepass(whole: bool = True) -> WitnessResult:

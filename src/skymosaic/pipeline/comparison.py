@@ -163,7 +163,7 @@ def _compare(
         evidence=None if evidence is None else evidence.summary,
         summary=[
             *([] if evidence is None else summary_lines(evidence)),
-            *alignment_lines(aligned.result.alignment),
+            *alignment_lines(aligned.result.alignment, aligned.result.catalogue),
             *([] if found.positions is None else [positions_line(found.positions.result)]),
             *check_lines(found.witness, found.engines),
             *cells_lines(found.each_cell),

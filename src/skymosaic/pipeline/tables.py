@@ -185,13 +185,18 @@ def alignment_warnings(alignment: Alignment | None) -> list[str]:
     return warnings
 
 
-def alignment_lines(alignment: Alignment | None) -> list[str]:
-    """Return how the drizzled images were aligned, for a terminal; nothing of `align: none`."""
+def alignment_lines(alignment: Alignment | None, catalogue: str | None = None) -> list[str]:
+    """Return how the drizzled images were aligned, for a terminal; nothing of `align: none`.
+
+    `catalogue`: the key of another group's that they were aligned to.
+    """
     if alignment is None:
         return []
     failed = {*alignment.kept, *alignment.dropped}
     fits = [fit for fit in alignment.fits if fit.tile not in failed]
     said = f"alignment: {len(fits)} of {counted(len(alignment.fits), 'drizzled image')} aligned"
+    if catalogue is not None:
+        said += f" to the sources of {'/'.join(catalogue.split('/')[1:-2])}"
     moved = [fit for fit in fits if not fit.reference]
     if not moved:
         return [said]
