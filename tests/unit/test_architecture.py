@@ -11,6 +11,7 @@ from pathlib import Path
 
 import skymosaic
 from skymosaic import versions
+from skymosaic.config import Campaign
 
 PACKAGE = Path(skymosaic.__file__).parent
 ROOT = Path(__file__).parents[2]
@@ -110,3 +111,33 @@ def test_what_benchmarks_and_scripts_import_is_there() -> None:
 
 def _is_module(package: str | None, name: str) -> bool:
     return importlib.util.find_spec(f"{package}.{name}") is not None
+
+
+def names_by_module() -> dict[str, set[str]]:
+    """Return what stands at the top of each module, by its name; of several, of all together."""
+    found: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        names = found.setdefault(path.parent.name if path.stem == "__init__" else path.stem, set())
+        if path.stem == "__init__":
+            names |= {one.stem for one in path.parent.glob("*.py")}
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return found
+
+
+def test_what_texts_in_the_code_refer_to_is_there() -> None:
+    names = names_by_module()
+    # Sections of the campaign file are modules too: `sky.static` is a key of it.
+    sections = {*Campaign.model_fields, *(path.stem for path in PACKAGE.glob("config/*.py"))}
+    seen, missing = 0, []
+    for path in PACKAGE.rglob("*.py"):
+        for module, name in re.findall(r"(?<!`)`(\w+)\.(\w+)`(?!`)", path.read_text()):
+            if module in names and module not in sections and name != "py":
+                seen += 1
+                missing += [] if name in names[module] else [f"{path.name}: {module}.{name}"]
+    assert seen > 50
+    assert missing == []

@@ -86,7 +86,7 @@ def complete(
     ----------
     path : Path
         A FITS file; it is replaced.
-    origin : Origin or None
+    origin : MosaicOrigin or None
         For its primary header; None: nothing is said of it.
     outline : Outline or None
         For S_REGION of its primary header; None: none.

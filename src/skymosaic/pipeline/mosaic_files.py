@@ -46,7 +46,7 @@ def publish(
         Of the step.
     drizzled : Drizzled
         The files as the engine wrote them. A context image is published where there is one.
-    origin : Origin
+    origin : MosaicOrigin
         Where they come from.
     outline : Outline
         Of the mosaic.
