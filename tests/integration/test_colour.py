@@ -165,6 +165,12 @@ def mosaics(program: Path) -> dict[str, int]:
     return {path: time for path, time in files.items() if not path.endswith("campaign.yaml")}
 
 
+def test_prepare_shows_the_colours(program: Path) -> None:
+    file = program.parent.parent / "colour.yaml"
+    told = skymosaic("prepare", file, "--store", program.parent).out
+    assert "HORSEHEAD: colour picture, HORSEHEAD/F160W red, HORSEHEAD/F110W blue" in told
+
+
 def test_another_stretch_makes_the_picture_alone_anew(program: Path) -> None:
     folder, store = program.parent.parent, program.parent
     engine = "onepass" if "onepass" in str(folder) else "astrodrizzle"

@@ -9,15 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skymosaic.report.colour import (
-    MOST_PIXELS,
-    Channel,
-    ColourFacts,
-    finish,
-    most_pixels,
-    png,
-    small_jpeg,
-)
+from skymosaic.report.colour import MOST_PIXELS, finish, most_pixels, png, small_jpeg
+from skymosaic.report.colour_facts import Channel, ColourFacts
 
 FACTS = ColourFacts(
     field="M 16",
@@ -52,10 +45,10 @@ def test_the_words_name_filters_methods_limits_and_stretch() -> None:
 
 def test_the_png_says_what_it_shows() -> None:
     picture = finish(np.zeros((300, 400, 3), dtype=np.uint8), FACTS)
-    told = Image.open(io.BytesIO(png(picture, FACTS))).text
-    assert told["Title"] == "M 16 in F160W, F110W"
-    assert told["Description"] == FACTS.alt
-    assert told["Comment"] == " ".join(FACTS.sentences)
+    texts = Image.open(io.BytesIO(png(picture, FACTS))).text
+    assert texts["Title"] == "M 16 in F160W, F110W"
+    assert texts["Description"] == FACTS.alt
+    assert texts["Comment"] == " ".join(FACTS.sentences)
     assert max(Image.open(io.BytesIO(small_jpeg(picture))).size) <= 480
 
 

@@ -142,6 +142,9 @@ def test_the_picture_is_one_of_the_programs_tasks() -> None:
     [task] = [task for task in tasks_of_groups(campaign(), groups) if task.kind == "colour"]
     assert task.title == "colour M_16"
     assert all(group.own(campaign()).colour is None for group in groups)
+    assert [str(plan) for plan in colour_plans(campaign(), groups)] == [
+        "M 16/F160W red, M 16/F110W blue"
+    ]
 
 
 @pytest.mark.parametrize(

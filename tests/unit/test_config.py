@@ -444,7 +444,7 @@ def test_what_is_wrong_on_the_command_line_is_said_so(refused) -> None:
         "command line: campaign.name.x: campaign.name is not a mapping",
         "command line: compute.workers: must be auto or a whole number from 1 to 99999, not 0",
         "command line: nosuch: unknown key, the known ones are campaign, source, align, sky, "
-        "drizzle, store, compute, groups",
+        "drizzle, store, compute, groups, colour",
         "command line: store.tokn: unknown key, the known ones are uri, profile, region, "
         "endpoint_url, unsigned, encryption, kms_key, patience",
     ]

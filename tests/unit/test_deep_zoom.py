@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skymosaic.report.deep_zoom import TiledPicture, zoom_page
+from skymosaic.report.colour_tone import Limits, Plane, Tone
+from skymosaic.report.deep_zoom import TiledPicture, write_tiles, zoom_page
 
 TILE = 32
 
@@ -67,6 +68,36 @@ def test_only_a_strip_of_each_level_is_kept(tmp_path: Path) -> None:
         tiled.add(smooth(TILE, 64))
         assert all(rows is None or len(rows) < TILE for rows in tiled._waiting)
     tiled.close()
+
+
+class Watched:
+    """An image of which it is known how many pixels were read at most at a time."""
+
+    shape = (2300, 1700)
+
+    def __init__(self) -> None:
+        self.most = 0
+        self.rows: list[int] = []
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        height = rows.stop - rows.start
+        self.most = max(self.most, height * self.shape[1])
+        self.rows += range(rows.start, rows.stop)
+        level = np.linspace(0, 1, self.shape[0], dtype=np.float32)[rows, None]
+        return np.broadcast_to(level, (height, self.shape[1]))
+
+
+def test_a_large_mosaic_is_read_in_strips_each_row_once(tmp_path: Path) -> None:
+    planes = [Plane(Watched(), Watched()) for _ in range(2)]
+    write_tiles(tmp_path, "sky", planes, [Limits(0, 1)] * 2, Tone("linear", 1, 8))
+    for plane in planes:
+        assert plane.science.most <= 2_000_000
+        assert sorted(plane.science.rows) == list(range(2300))
+    last = joined(tmp_path, math.ceil(math.log2(2300)))
+    assert last.shape == (2300, 1700, 3)
+    tones = last.mean(axis=(1, 2))
+    assert (tones[0], tones[-1]) == pytest.approx((255, 0), abs=3)  # the last row is on top
+    assert np.diff(tones).max() < 2
 
 
 def test_the_page_needs_no_network_and_tells_how_it_was_made() -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
@@ -15,7 +15,6 @@ from astropy.wcs import WCS
 from skymosaic.config import Campaign
 from skymosaic.config.colour import Colour
 from skymosaic.errors import DrizzleError, MissingError
-from skymosaic.evidence.reduction import reduce_image
 from skymosaic.pipeline.colour_plan import ColourPlan
 from skymosaic.pipeline.results import (
     COLOUR,
@@ -26,27 +25,13 @@ from skymosaic.pipeline.results import (
     DrizzleResult,
     as_run,
 )
-from skymosaic.report.colour import (
-    Channel,
-    ColourFacts,
-    finish,
-    most_pixels,
-    png,
-    small_jpeg,
-)
-from skymosaic.report.colour_tone import (
-    Measured,
-    Plane,
-    Tone,
-    measure,
-    paint,
-)
-from skymosaic.report.deep_zoom import TILE, TiledPicture, zoom_page
+from skymosaic.report.colour_facts import Channel, ColourFacts
 from skymosaic.steps.step import Bench, Finished, Place, finished, run_step
 from skymosaic.versions import versions
 
-PICTURE = "colour.png"
-_THUMBNAIL, _NAME, _PAGE = "thumbnail.jpg", "colour", "zoom.html"
+if TYPE_CHECKING:
+    from skymosaic.report.colour_tone import Measured
+
 _VERSION = 1
 """Version of how a picture is made; part of the step's key."""
 _USUAL = "match"
@@ -95,21 +80,25 @@ def colour_picture(
         inputs[f"{shade.colour}/weight"] = mosaic.products[mosaic.result.weight]
 
     def work(bench: Bench) -> ColourResult:
+        from skymosaic.report.colour import write_colour
+        from skymosaic.report.colour_tone import Plane, measure
+
         with ExitStack() as stack:
             planes, headers = [], []
             for name, shade in enumerate(plan.shades):
-                files = []
+                images = []
                 for what in ("science", "weight"):
                     fetched = bench.fetch(inputs[f"{shade.colour}/{what}"])
                     # Groups may call their files alike.
                     path = fetched.rename(bench.scratch / f"{name}_{what}.fits")
-                    files.append(stack.enter_context(fits.open(path))[0])
-                planes.append(Plane(files[0].section, files[1].section))
-                headers.append(files[0].header)
+                    images.append(stack.enter_context(fits.open(path))[0])
+                planes.append(Plane(images[0].section, images[1].section))
+                headers.append(images[0].header)
             _require_one_grid(plan, headers)
             measured = measure(planes, settings.percentiles)
             facts = _facts(plan, settings, methods, measured, headers)
-            return _write(bench.out, facts, planes, measured, tiles=settings.tiles)
+            files = write_colour(bench.out, facts, planes, measured.limits, tiles=settings.tiles)
+            return ColourResult(facts, *files)
 
     return run_step(
         place,
@@ -205,36 +194,3 @@ def _facts(
         pixel_scale=float(3600 * math.sqrt(abs(np.linalg.det(matrix)))),
         north=math.degrees(math.atan2(right, up)),
     )
-
-
-def _write(
-    folder: Path,
-    facts: ColourFacts,
-    planes: Sequence[Plane],
-    measured: Measured,
-    *,
-    tiles: bool,
-) -> ColourResult:
-    tone = Tone(facts.stretch, facts.linear_to, facts.q)
-    side = most_pixels(facts)
-    small = [reduce_image(one.science, one.weight, side) for one in planes]  # type: ignore[arg-type]
-    picture = finish(paint(small, measured.limits, tone), facts)
-    (folder / PICTURE).write_bytes(png(picture, facts))
-    (folder / _THUMBNAIL).write_bytes(small_jpeg(picture))
-    if not tiles:
-        return ColourResult(facts, PICTURE, _THUMBNAIL, None)
-    shape = (facts.columns, facts.rows)
-    tiled = TiledPicture(folder, _NAME, shape)
-    for top in range(facts.rows, 0, -TILE):
-        rows = slice(max(0, top - TILE), top)
-        tiled.add(paint([plane.read(rows) for plane in planes], measured.limits, tone)[::-1])
-    tiled.close()
-    page = zoom_page(
-        *(facts.title, facts.tiled_alt, facts.tiled_sentences),
-        name=_NAME,
-        shape=shape,
-        pixel_scale=facts.pixel_scale,
-        north=facts.north,
-    )
-    (folder / _PAGE).write_text(page)
-    return ColourResult(facts, PICTURE, _THUMBNAIL, _PAGE)

@@ -36,6 +36,9 @@ class ColourPlan:
     shades: tuple[Shade, ...]
     """Red, green and blue; or red and blue, and green is their mean."""
 
+    def __str__(self) -> str:
+        return ", ".join(f"{shade.group} {shade.colour}" for shade in self.shades)
+
 
 class _Candidate(NamedTuple):
     group: str

@@ -31,7 +31,7 @@ from skymosaic.drizzle.summaries import (
 from skymosaic.evidence.summary import EvidenceSummary
 from skymosaic.hst.exposure import Exposure
 from skymosaic.report.card import Card
-from skymosaic.report.colour import ColourFacts
+from skymosaic.report.colour_facts import ColourFacts
 from skymosaic.sky.static_rule import FirstRule
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps import tasks

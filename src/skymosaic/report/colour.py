@@ -1,127 +1,76 @@
-"""A colour picture of a field: what it shows, in words, and the picture itself."""
+"""The files of a colour picture of a field: a PNG with north up and a scale bar, and tiles."""
 
 from __future__ import annotations
 
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
-from skymosaic.report.colour_tone import Picture, StretchName
+from skymosaic.evidence.reduction import reduce_image
+from skymosaic.report.colour_facts import ColourFacts
+from skymosaic.report.colour_tone import Limits, Picture, Plane, Tone, paint
+from skymosaic.report.deep_zoom import write_tiles, zoom_page
 
+_PICTURE, _THUMBNAIL, _NAME, _PAGE = "colour.png", "thumbnail.jpg", "colour", "zoom.html"
 MOST_PIXELS = 2000  # a side
-THUMBNAIL = 480
-_UPRIGHT = 0.5  # degrees that north may be off, unseen
+_SMALL = 480
 _BARS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)  # arcsec
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 
-@dataclass(frozen=True)
-class Channel:
-    """One of the colours."""
+class ColourFiles(NamedTuple):
+    """Names of the files of a picture."""
 
-    colour: Literal["red", "green", "blue"]
-    group: str
-    """Name of the group that it shows."""
-    filter: str
-    method: str
-    """The sky method of the mosaic."""
-    low: float
-    """What is black, in `unit`."""
-    high: float
-    """The upper limit."""
-    unit: str
+    picture: str
+    thumbnail: str
+    page: str | None
+    """Of what shows the tiles; None where there are none."""
 
 
-@dataclass(frozen=True)
-class ColourFacts:
-    """What a picture shows, and how it was made."""
+def write_colour(
+    folder: Path,
+    facts: ColourFacts,
+    planes: Sequence[Plane],
+    limits: Sequence[Limits],
+    *,
+    tiles: bool,
+) -> ColourFiles:
+    """Write the picture of mosaics on one grid.
 
-    field: str
-    channels: tuple[Channel, ...]
-    """Red, green and blue; or red and blue, and green is their mean."""
-    stretch: StretchName
-    linear_to: float
-    q: float
-    percentiles: tuple[float, float]
-    columns: int
-    """Of the mosaics."""
-    rows: int
-    pixel_scale: float
-    """Of the mosaics, arcsec."""
-    north: float
-    """Degrees from the mosaics' y axis to north, clockwise."""
-
-    @property
-    def is_turned(self) -> bool:
-        """Whether the picture is the mosaics' pixels turned, with north up."""
-        return abs(self.north) > _UPRIGHT
-
-    @property
-    def title(self) -> str:
-        """What the picture is called."""
-        return f"{self.field} in {', '.join(one.filter for one in self.channels)}"
-
-    @property
-    def alt(self) -> str:
-        """The picture in words, for who cannot see it."""
-        return f"{self._shown} North is up, east is left."
-
-    @property
-    def tiled_alt(self) -> str:
-        """The tiles in words: these are the mosaics' own pixels, never turned."""
-        if not self.is_turned:
-            return self.alt
-        return f"{self._shown} North is {self.north:.1f} degrees from up, clockwise."
-
-    @property
-    def _shown(self) -> str:
-        shown = ", ".join(f"{one.filter} in {one.colour}" for one in self.channels)
-        width, height = (f"{side * self.pixel_scale:.0f}" for side in (self.columns, self.rows))
-        return (
-            f"Colour picture of {self.field}: {shown}. The mosaics are {width} by {height} arcsec."
-        )
-
-    @property
-    def sentences(self) -> list[str]:
-        """How the picture was made."""
-        turned = f"The pixels are turned by {self.north:.2f} degrees, so that north is up."
-        return [*self.tiled_sentences, turned] if self.is_turned else self.tiled_sentences
-
-    @property
-    def tiled_sentences(self) -> list[str]:
-        """How the tiles were made."""
-        lines = [
-            f"{one.colour.capitalize()}: {one.group} (filter {one.filter}, sky method "
-            f"{one.method}), from {one.low:.4g} to {one.high:.4g} {one.unit}."
-            for one in self.channels
-        ]
-        if len(self.channels) == 2:
-            lines.append("Green: the mean of red and blue.")
-        low, high = self.percentiles
-        return [
-            *lines,
-            f"These limits are the percentiles {low:g} and {high:g} of the pixels that all filters "
-            "have.",
-            _STRETCHES[self.stretch].format(linear_to=self.linear_to, q=self.q),
-            "Where a filter has no data, the picture is grey; where all lack, black.",
-        ]
-
-
-_STRETCHES = {
-    "lupton": (
-        "Stretch: asinh of the mean of the three colours, which keeps their ratios (Lupton et al. "
-        "2004, PASP 116, 133), with stretch {linear_to:g} of the range between the limits and Q "
-        "{q:g}."
-    ),
-    "linear": "Stretch: linear, each colour by itself.",
-    "log": "Stretch: log, each colour by itself, linear up to {linear_to:g} of the range.",
-    "asinh": "Stretch: asinh, each colour by itself, linear up to {linear_to:g} of the range.",
-}
+    Parameters
+    ----------
+    folder : Path
+        Where the files go.
+    facts : ColourFacts
+        What they show.
+    planes, limits : sequence
+        The mosaics of the channels, and what is black and bright in each.
+    tiles : bool
+        Whether to write tiles, too, and a page that shows them.
+    """
+    tone = Tone(facts.stretch, facts.linear_to, facts.q)
+    side = most_pixels(facts)
+    small = [reduce_image(one.science, one.weight, side) for one in planes]  # type: ignore[arg-type]
+    picture = finish(paint(small, limits, tone), facts)
+    (folder / _PICTURE).write_bytes(png(picture, facts))
+    (folder / _THUMBNAIL).write_bytes(small_jpeg(picture))
+    if not tiles:
+        return ColourFiles(_PICTURE, _THUMBNAIL, None)
+    write_tiles(folder, _NAME, planes, limits, tone)
+    page = zoom_page(
+        *(facts.title, facts.tiled_alt, facts.tiled_sentences),
+        name=_NAME,
+        shape=(facts.columns, facts.rows),
+        pixel_scale=facts.pixel_scale,
+        north=facts.north,
+    )
+    (folder / _PAGE).write_text(page)
+    return ColourFiles(_PICTURE, _THUMBNAIL, _PAGE)
 
 
 def most_pixels(facts: ColourFacts) -> int:
@@ -152,20 +101,20 @@ def finish(pixels: Picture, facts: ColourFacts) -> Image.Image:
 
 def png(picture: Image.Image, facts: ColourFacts) -> bytes:
     """Return a picture as a PNG that tells what it shows, and how it was made."""
-    told = PngImagePlugin.PngInfo()
-    told.add_itxt("Title", facts.title)
-    told.add_itxt("Description", facts.alt)
-    told.add_itxt("Comment", " ".join(facts.sentences))
-    told.add_text("Software", "skymosaic")
+    texts = PngImagePlugin.PngInfo()
+    texts.add_itxt("Title", facts.title)
+    texts.add_itxt("Description", facts.alt)
+    texts.add_itxt("Comment", " ".join(facts.sentences))
+    texts.add_text("Software", "skymosaic")
     file = io.BytesIO()
-    picture.save(file, format="PNG", pnginfo=told, optimize=True)
+    picture.save(file, format="PNG", pnginfo=texts, optimize=True)
     return file.getvalue()
 
 
 def small_jpeg(picture: Image.Image) -> bytes:
     """Return a picture small enough to be part of a page."""
     small = picture.copy()
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    small.thumbnail((_SMALL, _SMALL))
     file = io.BytesIO()
     small.save(file, format="JPEG", quality=85, subsampling=0)
     return file.getvalue()

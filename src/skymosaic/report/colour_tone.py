@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from astropy.visualization import (
@@ -18,11 +18,11 @@ from astropy.visualization import (
 from numpy.typing import NDArray
 
 from skymosaic.errors import DrizzleError
+from skymosaic.report.colour_facts import StretchName
 
 Floats = NDArray[np.floating]
 Picture = NDArray[np.uint8]
 """Shape (rows, columns, 3): red, green and blue."""
-StretchName = Literal["lupton", "linear", "log", "asinh"]
 
 NO_DATA = (0, 0, 0)
 _SAMPLE = 4_000_000  # pixels that the limits are measured in
@@ -83,15 +83,15 @@ class Tone:
         """
         if self.stretch == "lupton":
             with np.errstate(divide="ignore", invalid="ignore"):  # of black pixels, then set to 0
-                made = make_lupton_rgb(*levels, minimum=0, stretch=self.linear_to, Q=self.q)
+                tones = make_lupton_rgb(*levels, minimum=0, stretch=self.linear_to, Q=self.q)
         else:
             stretch = {
                 "linear": LinearStretch,
                 "log": lambda: LogStretch(1 / self.linear_to),
                 "asinh": lambda: AsinhStretch(self.linear_to),
             }[self.stretch]()
-            made = make_rgb(*levels, interval=ManualInterval(0, 1), stretch=stretch)
-        return np.asarray(made, dtype=np.uint8)
+            tones = make_rgb(*levels, interval=ManualInterval(0, 1), stretch=stretch)
+        return np.asarray(tones, dtype=np.uint8)
 
 
 @dataclass(frozen=True)

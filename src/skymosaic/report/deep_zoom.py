@@ -8,16 +8,18 @@ in memory at a time.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from skymosaic.report.colour_tone import Picture
+from skymosaic.report.colour_tone import Limits, Picture, Plane, Tone, paint
 from skymosaic.report.page import template
 
 TILE = 512  # pixels a side
 _QUALITY = 90
+_AT_ONCE = 2_000_000  # pixels that are read at a time
 _DESCRIPTION = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     '<Image xmlns="http://schemas.microsoft.com/deepzoom/2008" Format="jpg" Overlap="0" '
@@ -82,6 +84,29 @@ class TiledPicture:
         self._row[level] += 1
         if level:
             self._add(level - 1, _halved(strip))
+
+
+def write_tiles(
+    folder: Path, name: str, planes: Sequence[Plane], limits: Sequence[Limits], tone: Tone
+) -> None:
+    """Write the tiles of mosaics on one grid, of which a strip is read at a time.
+
+    Parameters
+    ----------
+    folder, name
+        As for `TiledPicture`.
+    planes : sequence of Plane
+        The mosaics, as `paint` takes them; the first row is the lowest.
+    limits, tone
+        As for `paint`.
+    """
+    rows, columns = planes[0].science.shape
+    tiled = TiledPicture(folder, name, (columns, rows))
+    step = max(1, _AT_ONCE // columns)
+    for top in range(rows, 0, -step):
+        strip = slice(max(0, top - step), top)
+        tiled.add(paint([plane.read(strip) for plane in planes], limits, tone)[::-1])
+    tiled.close()
 
 
 def _halved(picture: Picture) -> Picture:

@@ -10,7 +10,7 @@ from typing import Any
 from skymosaic.host.counting import counted
 from skymosaic.host.shown import shown
 from skymosaic.report.card import Card
-from skymosaic.report.colour import ColourFacts
+from skymosaic.report.colour_facts import ColourFacts
 from skymosaic.report.page import template
 
 

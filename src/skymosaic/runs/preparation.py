@@ -15,6 +15,7 @@ from skymosaic.drizzle.request import Request
 from skymosaic.errors import SkymosaicError
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.admission import require_admissible, require_possible
+from skymosaic.pipeline.colour_plan import colour_plans
 from skymosaic.pipeline.groups import Field, Group, fields_in, groups_of, tasks_of_groups
 from skymosaic.pipeline.place import open_place
 from skymosaic.pipeline.results import DRIZZLE, ONEPASS, PLAN
@@ -54,6 +55,7 @@ def lines(campaign: Campaign) -> list[str]:
         f"groups: {len(named) or 'one mosaic'}",
         *(_group_line(campaign, group) for group in named),
         *(line for field in fields_in(named) for line in _field_lines(field)),
+        *(f"  {plan.field}: colour picture, {plan}" for plan in colour_plans(campaign, named)),
         *grid_lines(campaign),
         *memory_lines(campaign, place, len(groups)),
         *decided_at_plan(campaign),
