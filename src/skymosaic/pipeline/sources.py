@@ -58,10 +58,14 @@ def simulations_of(source: SimulatedSource) -> list[Simulation]:
     common = source.model_dump(exclude={"kind", "filters"})
     if not source.filters:
         return [Simulation(**common)]
-    return [
-        Simulation(**{**common, "filter": name, "tiles": tiles or source.tiles})
-        for name, tiles in source.filters.items()
-    ]
+    simulations = []
+    for name, tiles in source.filters.items():
+        own = {"filter": name, "tiles": tiles or source.tiles}
+        try:
+            simulations.append(Simulation(**{**common, **own}))
+        except CampaignError as error:
+            raise CampaignError(f"source.filters.{name}: {error}") from None
+    return simulations
 
 
 def open_mast(source: MastSource, *, mixed: bool = False) -> MastArchive:
