@@ -62,7 +62,11 @@ def _filters_with_tiles(value: Any) -> Any:
     """Return filters with their tiles; those of a list have the tiles of all."""
     if isinstance(value, Mapping):
         return {name: () if tiles is None else tiles for name, tiles in value.items()}
-    return dict.fromkeys(no_repeats(tuple(value)), ()) if isinstance(value, list | tuple) else value
+    if not isinstance(value, list | tuple):
+        return value
+    if not all(isinstance(name, str) for name in value):
+        raise ValueError(f"must be names of filters such as F110W, not {value!r}")
+    return dict.fromkeys(no_repeats(tuple(value)), ())
 
 
 Filters = Annotated[
