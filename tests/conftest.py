@@ -49,10 +49,10 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def environment_of_run(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a campaign: one without `more` uses our drizzlepac server.
+    """Return the environment of what calls drizzlepac: without `more` it uses our server.
 
     That is how the campaigns of a program run one after another. A server that a run starts for
-    itself takes as much of a core as a small campaign; with variables of its own it has one.
+    itself takes 3 s of a core; with variables of its own a run has one.
     """
     given = environment(more)
     if more is None:
@@ -68,7 +68,8 @@ def command_line(*arguments: str | Path) -> list[str]:
 
 def skymosaic(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Ended:
     """Run `skymosaic` as a user would, in a process of its own."""
-    given = environment_of_run(env) if "run" in arguments else environment(env)
+    drizzles = {"run", "simulate"} & {str(argument) for argument in arguments}
+    given = environment_of_run(env) if drizzles else environment(env)
     done = subprocess.run(
         command_line(*arguments),
         capture_output=True,
