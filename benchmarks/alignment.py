@@ -38,7 +38,7 @@ def measure(folder: Path, simulation: Simulation) -> dict[str, Any]:
     found: dict[str, Any] = {"seed": simulation.seed, "tiles": len(drizzled)}
     try:
         settings = Align(on_failure="keep")
-        done, _ = align(folder, folder / "align.log", exposures, drizzled, settings)
+        done, *_ = align(folder, folder / "align.log", exposures, drizzled, settings)
     except AlignmentError as error:
         return {**found, "aligned": 0, "error": str(error)}
     mean, largest = [], []

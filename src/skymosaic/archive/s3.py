@@ -22,7 +22,7 @@ from skymosaic.hst.facts import FACTS_BYTES, FileFacts, read_facts
 
 log = logging.getLogger(__name__)
 
-_READ_AT_ONCE = 8  # boto3 keeps ten connections
+_READ_AT_ONCE = 8  # as many connections as the client keeps
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.fits")
 
 
