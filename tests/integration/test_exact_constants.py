@@ -36,21 +36,25 @@ def copied(simulated_files: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.mark.parametrize(
-    ("engine", "own"),
+    ("engine", "methods"),
     [
-        ("onepass", ["match-differences", "globalmin+match-differences"]),
-        pytest.param("astrodrizzle", ["match-differences"], marks=pytest.mark.slow),
+        ("onepass", ["match", "match-differences"]),
+        pytest.param(
+            *("onepass", [*METHODS, "match-differences", "globalmin+match-differences"]),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(*("astrodrizzle", [*METHODS, "match-differences"]), marks=pytest.mark.slow),
     ],
 )
 def test_a_campaign_ends_and_finds_the_constant(
-    copied: Path, tmp_path: Path, engine: str, own: list[str]
+    copied: Path, tmp_path: Path, engine: str, methods: list[str]
 ) -> None:
     file = write_campaign(
         tmp_path / "constant.yaml",
         source={"kind": "directory", "path": str(copied)},
         align="none",
         drizzle={"engine": engine},
-        sky={"methods": [*METHODS, *own]},
+        sky={"methods": methods},
     )
     ended = skymosaic("run", file, "--store", tmp_path / "store", "--workers", "1")
     assert ended.code == 0, ended.err
