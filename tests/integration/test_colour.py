@@ -14,6 +14,7 @@ from scipy.ndimage import maximum_filter, shift
 
 import skymosaic as package
 from tests.conftest import manifests, skymosaic, tree, write_campaign
+from tests.integration.test_agreement import states
 
 pytestmark = pytest.mark.slow
 
@@ -142,8 +143,8 @@ def test_who_tells_of_the_picture(program: Path) -> None:
         ("blue", "F110W", "match"),
     ]
     assert (program / colour["picture"]).is_file()
-    page = (program / colour["tiles"]).read_text()
-    assert "colour_files" not in page or (program / "colour/HORSEHEAD/colour_files").is_dir()
+    assert '"name": "colour"' in (program / colour["tiles"]).read_text()
+    assert (program / "colour/HORSEHEAD/colour_files/0/0_0.jpg").is_file()
     html = (program / "index.html").read_text()
     assert colour["alt"] in html
     assert 'href="colour/HORSEHEAD/colour.png"' in html
@@ -154,7 +155,7 @@ def test_who_tells_of_the_picture(program: Path) -> None:
     assert package.load(program).colours == {"HORSEHEAD": address}
     assert package.load(program / "HORSEHEAD" / "F160W").colours == {"HORSEHEAD": address}
     status = json.loads(skymosaic("status", program, "--json").out)
-    assert "colour HORSEHEAD" in {task["task"] for task in status["tasks"]}
+    assert states(status)["colour HORSEHEAD"] == "done"
     assert skymosaic("verify-store", program).code == 0
     assert skymosaic("clean", program, "--dry-run").out.strip() == ""
 
