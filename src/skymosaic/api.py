@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
-from astropy.io import ascii, fits
+from astropy.io import ascii
 from astropy.table import Table
-from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from skymosaic.config import Campaign
@@ -25,33 +22,12 @@ from skymosaic.pipeline.results import DrizzleResult
 from skymosaic.pipeline.sentences.absent import why_absent, why_no_method
 from skymosaic.pipeline.sentences.verified import verified
 from skymosaic.report.contents import Missing
+from skymosaic.results.mosaics import Mosaic, StoredCell, read_image, read_mosaic
 from skymosaic.results.reading import find_run, read_finished_steps
 from skymosaic.steps.step import Bench, Finished
 from skymosaic.store import Product
 
-
-@dataclass(frozen=True)
-class Mosaic:
-    """The mosaic of one sky method."""
-
-    method: str
-    data: NDArray[np.float32]
-    """Shape (ny, nx), in `unit`."""
-    weight: NDArray[np.float32]
-    """Weight map, shape (ny, nx): exposure time, s, unless ``final_wht_type`` says otherwise; 0
-    where there is no data."""
-    wcs: WCS
-    """The same for every method."""
-    unit: str
-    """Such as ``ELECTRONS/S``."""
-    header: fits.Header
-    error: NDArray[np.float32] | None = None
-    """1 sigma of each pixel were its noise not correlated, in `unit`; None without
-    ``drizzle.products: [err]``."""
-
-    def __repr__(self) -> str:
-        rows, columns = self.data.shape
-        return f"<Mosaic of {self.method}: {columns} x {rows} pixels in {self.unit}>"
+__all__ = ["Mosaic", "Run", "StoredCell", "load"]
 
 
 class Run:
@@ -161,6 +137,16 @@ class Run:
         }
 
     @property
+    def cells(self) -> Mapping[str, StoredCell]:
+        """The mosaics of cells, by the cells' names; empty where the campaign has none.
+
+        Those that have finished, where the run broke off.
+        """
+        place = self._found.place
+        finished = [one for one in self._found.each_cell if one.result.mosaics]
+        return {one.result.cell.name: StoredCell.of(place, one) for one in finished}
+
+    @property
     def advice(self) -> Advice | None:
         """Which method to use, how sure that is, and why; None where that was not measured."""
         comparison = self._found.comparison
@@ -218,17 +204,7 @@ class Run:
             The method was not run, or has not finished.
         """
         run = self._require_method(method)
-        header = fits.Header()
-        data, error = self._image(run.products[run.result.science], header), run.result.error
-        return Mosaic(
-            method=method,
-            data=data,
-            weight=self._image(run.products[run.result.weight]),
-            wcs=WCS(header),
-            unit=str(header.get("BUNIT", "")),
-            header=header,
-            error=None if error is None else self._image(run.products[error]),
-        )
+        return read_mosaic(self._found.place, method, run.products, run.result)
 
     def preview(self, method: str) -> NDArray[np.float32]:
         """Return the mosaic of a sky method, reduced to 1200 pixels; NaN where there is no data.
@@ -239,7 +215,7 @@ class Run:
             The method was not run, or has not finished.
         """
         run = self._require_method(method)
-        return self._image(run.products[run.result.preview])
+        return read_image(self._found.place, run.products[run.result.preview])
 
     def report(self, form: str = "html") -> str:
         """Return the report as ``html``, ``json`` or ``md``."""
@@ -265,12 +241,6 @@ class Run:
                 f"{', '.join(self.methods) or 'none'}. {why}".rstrip()
             )
         return self._found.drizzled[method]
-
-    def _image(self, product: Product, header: fits.Header | None = None) -> NDArray[np.float32]:
-        with fits.open(io.BytesIO(self._read(product))) as hdus:
-            if header is not None:
-                header.update(hdus[0].header)
-            return np.array(hdus[0].data, dtype=np.float32)
 
     def _read(self, product: Product) -> bytes:
         with self._found.place.store.open(product) as file:

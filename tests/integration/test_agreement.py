@@ -101,6 +101,19 @@ CASES = {
         {"drizzle": 1},
         frozenset({"runs/match_differences"}),
     ),
+    "onepass, cells": Case(
+        {
+            "drizzle": {
+                "engine": "onepass",
+                "witness": False,
+                "grid": {"cells": {"layout": "square", "size": 2000}},
+            },
+            "sky": {"methods": ["localmin", "match"]},
+        },
+        ("localmin", "match"),
+        {"drizzle": 2, "cells": 1},
+        frozenset({"cells/index", "cells/x01y01", "runs/localmin", "runs/match"}),
+    ),
     "onepass that cannot be planned": Case(
         {
             "drizzle": {"engine": "onepass", "max_output_megapixels": 0.01},
@@ -183,6 +196,7 @@ def titles(case: Case) -> set[str]:
     every.add("compare positions")
     every |= {f"drizzle {method}" for method in case.methods}
     more = {"witness": "witness", "engines": "both engines", "differences": "differences"}
+    more |= {"cells": "cells"}
     every |= {title for kind, title in more.items() if kind in case.kinds}
     return every - set(case.not_run)
 
@@ -195,8 +209,11 @@ def test_the_run_and_its_status(watched: Watched) -> None:
     assert set(ended) == titles(case)
     assert {name for name, state in ended.items() if state == "failed"} == {*case.failed.values()}
     finished = {e["step"] for e in watched.events if e["state"] in ("finished", "reused")}
-    # Where nothing is aligned, that is told and leaves nothing; of stars nobody is told.
-    stored = {step for step in manifests(watched.folder) if not step.startswith("stars/")}
+    # Where nothing is aligned, that is told and leaves nothing; of stars nobody is told, and of
+    # cells by their list.
+    stored = {
+        step for step in manifests(watched.folder) if not step.startswith(("stars/", "cells/x"))
+    }
     assert finished - {"aligned"} == stored
     answer = skymosaic("status", watched.folder, "--json")
     assert answer.code == (21 if case.failed else 0)

@@ -119,9 +119,36 @@ def require_one_filter(exposures: Sequence[Exposure]) -> None:
         )
 
 
-def times_drizzled(cells: Sequence[Cell], exposures: int) -> float:
+def times_drizzled(cells: Sequence[Cell]) -> float:
     """Return in how many cells an exposure lies in the mean."""
-    return sum(len(cell.exposures) for cell in cells) / max(exposures, 1)
+    exposures = {name for cell in cells for name in cell.exposures}
+    return sum(len(cell.exposures) for cell in cells) / max(len(exposures), 1)
+
+
+def largest_cell(
+    layout: CellLayout, detectors: Sequence[tuple[str, str]]
+) -> tuple[tuple[int, int], float | None]:
+    """Return columns and rows that a cell can have at most, and its pixel size.
+
+    Parameters
+    ----------
+    layout : CellLayout
+        What the campaign file asks.
+    detectors : sequence of (str, str)
+        INSTRUME and DETECTOR of the exposures, as far as they are known.
+
+    Returns
+    -------
+    (int, int), float or None
+        The shape; arcsec, None: that of the common grid.
+    """
+    if layout.layout == "square":
+        assert layout.size is not None  # the campaign file was checked
+        return layout.size, None
+    whole = skycells.cell(
+        "skycell-p0000x01y01", layout.scale or scale_for(detectors), tessellation()
+    ).grid
+    return whole.shape, whole.scale
 
 
 def _squares(

@@ -20,6 +20,7 @@ from skymosaic.archive.tree import files_below
 from skymosaic.config import Campaign, DirectorySource, MastSource, S3Source, SimulatedSource
 from skymosaic.config.detectors import named_detectors
 from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.cells import largest_cell
 from skymosaic.drizzle.checks.sample_window import MOST, SIDES
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.memory import Engine, Needs, Work, needs
@@ -104,6 +105,20 @@ def needs_of(request: Request, work: Work) -> Needs:
 def _parts(request: Request, work: Work) -> Iterator[tuple[Engine, Work]]:
     """Return what is drizzled by whom: the mosaics, and what one engine does for the other."""
     yield request.engine, work
+    if (layout := request.drizzle.cells) is not None:
+        (columns, rows), scale = largest_cell(layout, request.detectors)
+        ratio = work.scale_ratio if scale is None else _scale_ratio(request.detectors, scale)
+        yield (
+            request.engine,
+            replace(
+                work,
+                output_pixels=columns * rows,
+                columns=columns,
+                scale_ratio=ratio,
+                cosmic_rays=False,
+                mask_sources=False,
+            ),
+        )
     if request.engine == "onepass" and request.witness:
         # AstroDrizzle on a few exposures of a small window.
         exposures = min(MOST, work.chips)

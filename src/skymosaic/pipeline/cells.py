@@ -92,8 +92,8 @@ class _All:
     """AstroDrizzle's."""
     common: Grid
     """On which skies were found."""
-    at_once: int
-    """How many cells a host may make at the same time."""
+    count: int
+    """How many cells there are."""
 
 
 def make_cells(
@@ -113,7 +113,7 @@ def make_cells(
         campaign,
         dict(planned.result.order.parameters),
         planned.result.grid,
-        max(len(jobs), 1),
+        len(jobs),
     )
     cells = calls.each(partial(make_cell, place, shared), jobs)
     return calls.call(index_cells, place, campaign, prepared.planned, cells), cells
@@ -182,12 +182,23 @@ def _outputs(
 
 
 def make_cell(place: Place, shared: _All, job: CellJob) -> Finished[CellResult]:
-    """Make the mosaics of one cell."""
+    """Make the mosaics of one cell; it is told as a part of the task that lists them."""
+    telling = place.work_of(CELLS.task(), CELLS.step())
     cell, campaign = job.cell, shared.campaign
     request = Request.of(campaign)
     tilted = any(sky.tilts for sky in job.skies.values())
 
     def work(bench: Bench) -> CellResult:
+        try:
+            # One that failed is what people should see, whichever begins after it.
+            if not place.store.list(place.key("failed", CELL.step("").name.rstrip("/"))):
+                telling.doing(f"cell {cell.name} of {shared.count}")
+            return make(bench)
+        except Exception as error:
+            telling.tell("failed", f"cell {cell.name}: {error}")
+            raise
+
+    def make(bench: Bench) -> CellResult:
         for product in job.files.values():
             bench.fetch(product)
         masks = {rootname: bench.fetch(product) for rootname, product in job.masks.items()}
@@ -195,7 +206,7 @@ def make_cell(place: Place, shared: _All, job: CellJob) -> Finished[CellResult]:
             there = work_at_hand(
                 bench.scratch, job.exposures, cell.grid, request, shared.parameters
             )
-            processes = max(1, there.processes // shared.at_once)
+            processes = max(1, there.processes // shared.count)
             there = replace(there, cosmic_rays=False, mask_sources=False, processes=processes)
             require_memory(memory_of("onepass", there), limits.free_memory())
             drizzled = drizzle_cell(
@@ -319,7 +330,7 @@ def index_cells(
         empty = [one.result.cell.name for one in cells if not one.result.mosaics]
         for line in empty_warnings(cells):
             log.warning("%s", line)
-        document = cells_document(place, planned.result, cells)
+        document = cells_document(place, planned.result.grid, cells)
         (bench.out / "cells.json").write_text(json.dumps(document, indent=1) + "\n")
         cells_sheet(place, cells).write(bench.out / "cells.ecsv", format="ascii.ecsv")
         _forget_others(place, [one.step for one in cells])

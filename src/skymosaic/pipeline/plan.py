@@ -198,7 +198,7 @@ def _cells(
     outlines = [chip_outlines(bench.scratch / one.name, one) for one in exposures]
     cells = cut(layout, grid, exposures, outlines, kernel)
     bound_cells(cells, bound)
-    log.info("%s", planned_cells(cells, len(exposures)))
+    log.info("%s", planned_cells(cells))
     return cells
 
 

@@ -19,6 +19,7 @@ from skymosaic.pipeline.colour_plan import colour_plans
 from skymosaic.pipeline.groups import Field, Group, fields_in, groups_of, tasks_of_groups
 from skymosaic.pipeline.place import open_place
 from skymosaic.pipeline.results import DRIZZLE, ONEPASS, PLAN
+from skymosaic.pipeline.sentences.cells import planned_cells
 from skymosaic.pipeline.sentences.grid import grid_lines, placed
 from skymosaic.pipeline.sentences.order import decided_at_plan
 from skymosaic.pipeline.sentences.sizes import memory_line
@@ -106,6 +107,8 @@ def memory_lines(campaign: Campaign, place: Place, mosaics: int) -> list[str]:
         f"{_size(needs_of(Request.of(campaign), known).memory)} are enough: "
         f"{placed(planned.result.grid)}"
     )
+    if campaign.drizzle.cells is not None and planned.result.cells is not None:
+        summary.append(f"        its {planned_cells(planned.result.cells)}")
     return summary + _peaks(_drizzled(campaign, place))
 
 

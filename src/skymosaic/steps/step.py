@@ -80,6 +80,16 @@ class Place:
             step=step.name,
         )
 
+    def work_of(self, task: Task, step: Step[object]) -> progress.RunningTask:
+        """Return what a part of a task tells by, while the task itself waits for its parts."""
+        return progress.RunningTask(
+            self.label + task.title,
+            self.topic,
+            kind=task.kind,
+            group=self.label.strip(),
+            step=step.name,
+        )
+
     def key(self, *parts: str) -> str:
         """Return a key below the campaign's folder."""
         return "/".join((self.campaign, *parts))

@@ -7,9 +7,11 @@ from typing import Any
 
 from astropy.table import Table
 
-from skymosaic.drizzle.cells import Cell, times_drizzled
+from skymosaic.config.grid import CellLayout
+from skymosaic.drizzle.cells import Cell, largest_cell, times_drizzled
+from skymosaic.drizzle.grid import Grid
 from skymosaic.host.counting import counted
-from skymosaic.pipeline.results import CellResult, PlanResult
+from skymosaic.pipeline.results import CellResult
 from skymosaic.report.sheet import Columns, sheet
 from skymosaic.steps.step import Finished, Place
 
@@ -51,16 +53,15 @@ def cells_sheet(place: Place, cells: Sequence[Finished[CellResult]]) -> Table:
 
 
 def cells_document(
-    place: Place, planned: PlanResult, cells: Sequence[Finished[CellResult]]
+    place: Place, common: Grid, cells: Sequence[Finished[CellResult]]
 ) -> dict[str, Any]:
     """Return the list of cells as plain values: of each its WCS, footprint, exposures and files."""
-    exposures = {name for one in cells for name in one.result.cell.exposures}
     return {
         "campaign": place.campaign,
         "cells": [_entry(place, one) for one in cells if one.result.mosaics],
         "empty": [one.result.cell.name for one in cells if not one.result.mosaics],
-        "cells_an_exposure": times_drizzled([one.result.cell for one in cells], len(exposures)),
-        "common_grid": planned.grid.to_dict(),
+        "cells_an_exposure": times_drizzled([one.result.cell for one in cells]),
+        "common_grid": common.to_dict(),
     }
 
 
@@ -111,14 +112,13 @@ def cells_lines(cells: Sequence[Finished[CellResult]]) -> list[str]:
     if not cells:
         return []
     every = [one.result.cell for one in cells]
-    exposures = {name for one in every for name in one.exposures}
     return [
         f"cells: {counted(len(kept), 'cell')} with mosaics, listed in cells/cells.json; an "
-        f"exposure lies in {times_drizzled(every, len(exposures)):.2f} of them in the mean"
+        f"exposure lies in {times_drizzled(every):.2f} of them in the mean"
     ]
 
 
-def planned_cells(cells: Sequence[Cell], exposures: int) -> str:
+def planned_cells(cells: Sequence[Cell]) -> str:
     """Return how many cells there are, how large, and how often an exposure is drizzled."""
     if not cells:
         return "cells: none is touched"
@@ -129,6 +129,21 @@ def planned_cells(cells: Sequence[Cell], exposures: int) -> str:
         f"cells: {counted(len(cells), 'cell')}, {sum(sizes) / 1e6:.3g} megapixels in all; the "
         f"largest, {largest.name}, has {columns} x {rows} pixels "
         f"({columns * rows * _PLANE / 1e6:.3g} MB a plane). An exposure lies in "
-        f"{times_drizzled(cells, exposures):.2f} of them in the mean, and is drizzled once for "
+        f"{times_drizzled(cells):.2f} of them in the mean, and is drizzled once for "
         "each of them, beside once for the common grid"
     )
+
+
+def layout_lines(layout: CellLayout, detectors: Sequence[tuple[str, str]]) -> list[str]:
+    """Return which cells there will be, as far as a campaign file tells, a line each."""
+    (columns, rows), scale = largest_cell(layout, detectors)
+    plane = f"{columns * rows * _PLANE / 1e6:.3g} MB a plane"
+    known = "how many there are, plan finds out"
+    if layout.layout == "square":
+        return [f"cells: squares of it, {columns} x {rows} pixels ({plane}); {known}"]
+    part = "the part that exposures touch" if layout.crop else "all of each"
+    sure = "" if layout.scale or detectors else " where the detector is not WFC3/IR or WFPC2"
+    return [
+        f"cells: the sky cells that exposures touch, {part}; a whole one has {columns} x {rows} "
+        f"pixels of {scale:g} arcsec ({plane}){sure}; {known}"
+    ]

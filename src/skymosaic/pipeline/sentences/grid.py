@@ -9,6 +9,7 @@ from skymosaic.drizzle.request import Request
 from skymosaic.errors import CampaignError
 from skymosaic.hst.usable import left_out
 from skymosaic.pipeline.given_grid import SEE_ONE_DISK, reference_of
+from skymosaic.pipeline.sentences.cells import layout_lines
 
 if TYPE_CHECKING:
     from skymosaic.config import Campaign
@@ -27,13 +28,19 @@ def left_out_warnings(facts: PlanResult) -> list[str]:
 
 
 def grid_lines(campaign: Campaign) -> list[str]:
-    """Return what is known of the output grid before anything runs, a line each.
+    """Return what is known of the output grid and of cells before anything runs, a line each.
 
     Raises
     ------
     CampaignError, InputError, StoreError
         As `given_grid.reference_of`.
     """
+    layout = campaign.drizzle.cells
+    cells = [] if layout is None else layout_lines(layout, Request.of(campaign).detectors)
+    return [*_lines(campaign), *cells]
+
+
+def _lines(campaign: Campaign) -> list[str]:
     requested, reference = Request.of(campaign).grid, None
     try:
         reference = reference_of(campaign, Request.of(campaign).detectors)
