@@ -204,6 +204,22 @@ def test_changed_parameter_runs_only_what_depends_on_it(small: Path, tmp_path: P
     assert table.colnames == ["rootname", "chip", "localmin", "globalmin"]
 
 
+def test_what_failed_in_between_is_forgotten_when_all_is_finished_again(
+    small: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(small, tmp_path / "store" / "small")
+    run = ("run", small.parent.parent / "small.yaml", "--store", tmp_path / "store")
+    ended = skymosaic(*run, "--set", "drizzle.max_output_megapixels=0.001")
+    assert ended.code != 0
+    failed = tmp_path / "store" / "small" / "failed"
+    assert (failed / "plan.json").exists()
+    assert not load(tmp_path / "store" / "small").complete
+    ended = skymosaic(*run)
+    assert ended.code == 0, ended.err
+    assert list(failed.rglob("*.json")) == []
+    assert load(tmp_path / "store" / "small").complete
+
+
 def test_report_is_self_contained(small: Path) -> None:
     page = (small / "comparison" / "report.html").read_text()
     assert "ibxl54bgq" in page

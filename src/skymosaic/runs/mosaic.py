@@ -82,6 +82,14 @@ class MosaicRun:
         """Write its campaign file into the store."""
         self.place.store.write_text(self.place.key("campaign.yaml"), resolved_yaml(self.campaign))
 
+    def forget_failures(self) -> None:
+        """Remove what tells of steps that failed: now that all is finished, none of it holds.
+
+        A step that is made anew removes its own. One that failed by what was asked for in between,
+        and is now asked for as before, is reused instead.
+        """
+        self.place.store.remove(self.place.key("failed"))
+
     def make(self, client: Client) -> Finished[ComparisonResult]:
         """Make it on the workers; what can succeed on a second try gets one."""
         return with_second_chances(client, lambda share: self._compute(client, share))

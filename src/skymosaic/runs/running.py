@@ -114,7 +114,7 @@ def run(
                 ended = _each(partial(_make, client), groups, mosaics, before)
                 unmade = pictures.make(client, ended)
         else:
-            _each(MosaicRun.write, mosaics)
+            _each(_write_again, mosaics)
         if is_program:
             _write_states(share, place, groups, ended)
         for error in unmade:
@@ -175,6 +175,12 @@ def _look_up(mosaic: MosaicRun | SkymosaicError) -> Finished[ComparisonResult] |
         return None
 
 
+def _write_again(mosaic: MosaicRun) -> None:
+    """Let the store tell of a mosaic, all of which is finished, as of one that was just made."""
+    mosaic.write()
+    mosaic.forget_failures()
+
+
 def _make(
     client: Client,
     group: Group,
@@ -187,10 +193,12 @@ def _make(
         return mosaic
     try:
         mosaic.write()
-        if before is not None:
-            return before
-        tell_changes(mosaic.campaign, mosaic.place, mosaic.parcels)
-        return mosaic.make(client)
+        done = before
+        if done is None:
+            tell_changes(mosaic.campaign, mosaic.place, mosaic.parcels)
+            done = mosaic.make(client)
+        mosaic.forget_failures()
+        return done
     except SkymosaicError as error:
         if not mosaic.place.label:
             raise
