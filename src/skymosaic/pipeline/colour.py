@@ -91,7 +91,8 @@ def colour_picture(
                     fetched = bench.fetch(inputs[f"{shade.colour}/{what}"])
                     # Groups may call their files alike.
                     path = fetched.rename(bench.scratch / f"{name}_{what}.fits")
-                    images.append(stack.enter_context(fits.open(path))[0])
+                    # Pages of mapped files would count in the worker's memory.
+                    images.append(stack.enter_context(fits.open(path, memmap=False))[0])
                 planes.append(Plane(images[0].section, images[1].section))
                 headers.append(images[0].header)
             _require_one_grid(plan, headers)

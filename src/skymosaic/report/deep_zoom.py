@@ -19,7 +19,7 @@ from skymosaic.report.page import template
 
 TILE = 512  # pixels a side
 _QUALITY = 90
-_AT_ONCE = 2_000_000  # pixels that are read at a time
+_AT_ONCE = 500_000  # pixels that are read at a time
 _DESCRIPTION = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     '<Image xmlns="http://schemas.microsoft.com/deepzoom/2008" Format="jpg" Overlap="0" '
