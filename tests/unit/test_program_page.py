@@ -7,7 +7,14 @@ from dataclasses import asdict
 
 from skymosaic.errors import InputError
 from skymosaic.report.card import Card, WorstPair
-from skymosaic.report.program_page import GroupRow, program_document, program_html, program_markdown
+from skymosaic.report.colour_facts import Channel, ColourFacts
+from skymosaic.report.program_page import (
+    ColourRow,
+    GroupRow,
+    program_document,
+    program_html,
+    program_markdown,
+)
 from skymosaic.results.program_page import program_text, write_index
 from skymosaic.results.program_states import GroupState
 from skymosaic.steps.step import Bench, Place, as_record, run_step
@@ -116,3 +123,28 @@ def test_the_page_is_made_from_what_the_groups_left(tmp_path):
     document = json.loads(program_text(place, "json"))
     assert document["groups"][1]["card"]["headline"] == "Use match"
     assert document["groups"][0]["partial"]
+
+
+def test_a_colour_picture_is_shown_with_what_it_shows_in_words():
+    channels = [
+        Channel(colour, f"M 16/{name}", name, "match", 0.1, 20, "electrons/s")
+        for colour, name in (("red", "F160W"), ("blue", "F<110>W"))
+    ]
+    facts = ColourFacts(
+        *("M_16", tuple(channels), "lupton", 0.05, 8.0, (25.0, 99.7)),
+        *(800, 600, 0.1, 0.0),
+    )
+    row = ColourRow(facts, "colour/M_16/colour.png", "colour/M_16/zoom.html", "data:image/jpeg,AA")
+    page = Page(program_html("program", "today", GROUPS, [row]))
+    assert page.open == []
+    assert {"colour/M_16/colour.png", "colour/M_16/zoom.html"} <= set(page.links)
+    text = program_html("program", "today", GROUPS, [row])
+    assert "F160W in red, F&lt;110&gt;W in blue" in text
+    assert "Green: the mean of red and blue." in text
+    [shown] = program_document("program", "today", GROUPS, [row])["colours"]
+    assert shown["alt"] == facts.alt
+    assert json.loads(json.dumps(shown))["how"] == facts.sentences
+    assert "(colour/M_16/colour.png" in program_markdown("program", "today", GROUPS, [row])
+    without = ColourRow(facts, "colour/M_16/colour.png", None, "")
+    assert "zoom.html" not in program_html("program", "today", GROUPS, [without])
+    assert program_document("program", "today", GROUPS)["colours"] == []
