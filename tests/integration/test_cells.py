@@ -29,9 +29,11 @@ from skymosaic.steps.execution import Here
 from tests.conftest import manifests, skymosaic, tree, wait_for, write_campaign
 from tests.frames import Frame, name_of, write_frames
 
-FRAMES = (Frame(0, 0), Frame(40, 15, 5.0, 1.2), Frame(80, -20, 30.0, 1.1))
+FRAMES = (Frame(0, 0), Frame(50, 15, 5.0, 1.2), Frame(105, -20, 30.0, 1.1))
 METHODS = ("localmin", "match", "match-differences")
 KINDS = {"science": "_sci", "weight": "_wht", "error": "_err"}
+EDGE = 4
+"""Pixels along the edge of a cell whose noise is shared with those of the next."""
 CORNER = (85.3112, -2.3567)
 """Near a corner of sky cells of MAST's at the coarse scale, which four of them share."""
 
@@ -104,8 +106,13 @@ def require_parts(folder: Path, rootnames: Sequence[str], chips: int = 1) -> int
                 x, y = corner_of(header, fits.getheader(folder / "runs" / "onepass" / whole))
                 part = np.s_[y : y + pixels.shape[0], x : x + pixels.shape[1]]
                 expected = fits.getdata(folder / "runs" / "onepass" / whole)[part]
-                np.testing.assert_array_equal(pixels, expected, err_msg=f"{name} {method} {word}")
                 planes += 1
+                if kind == "error":
+                    # What pixels share with pixels of other cells is not in it.
+                    inner = np.s_[EDGE:-EDGE, EDGE:-EDGE]
+                    np.testing.assert_allclose(pixels[inner], expected[inner], rtol=1e-6)
+                    continue
+                np.testing.assert_array_equal(pixels, expected, err_msg=f"{name} {method} {word}")
             covered[name] = int((fits.getdata(folder / files["weight"]) > 0).sum())
             context = fits.getdata(folder / files["context"]).astype(np.uint32)
             whole = (folder / files["context"]).name.replace(f"_{name}_", "_")
@@ -131,7 +138,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_squares_are_the_one_mosaic_cut_in_pieces(data: Path, tmp_path: Path) -> None:
-    grid = {"cells": {"layout": "square", "size": [130, 100]}}
+    grid = {"cells": {"layout": "square", "size": [100, 110]}}
     sky = {"methods": list(METHODS), "planes": True, "variants": {"own": {"values": {}}}}
     sky["variants"]["own"]["values"] = {name_of(n): 1.0 + n for n in range(3)}
     file = campaign(

@@ -110,10 +110,9 @@ class MosaicRun:
         drizzled = drizzle_each(calls, campaign, place, prepared)
         execution.wait_for_all(drizzled.runs)
         cells = make_cells(calls, campaign, place, prepared, drizzled)
+        compared = compare(calls, campaign, place, source, prepared, drizzled, cells)
         execution.wait_for_all(cells.each)
-        done: Finished[ComparisonResult] = execution.result_of(
-            compare(calls, campaign, place, source, prepared, drizzled, cells)
-        )
+        done: Finished[ComparisonResult] = execution.result_of(compared)
         return done
 
     def _begin(self, calls: Calls, at: At) -> tuple[FirstTasks, Any]:

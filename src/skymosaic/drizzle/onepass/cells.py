@@ -92,7 +92,7 @@ def drizzle_cell(
         chips = wait()
     mosaics = write_mosaics(frames, grid, chips, work.skies, work.outputs, headers)
     if work.errors:
-        mosaics = add_errors(frames, grid, chips, mosaics)
+        mosaics = add_errors(frames, grid, chips, mosaics, work.processes)
     chips.remove()
     return mosaics
 
