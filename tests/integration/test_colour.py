@@ -198,6 +198,20 @@ def test_another_stretch_makes_the_picture_alone_anew(program: Path) -> None:
     assert package.load(program).colours == {}
 
 
+def test_a_mosaic_that_changed_is_made_anew_for_the_picture(program: Path) -> None:
+    folder = program.parent.parent
+    engine = "onepass" if "onepass" in str(folder) else "astrodrizzle"
+    [path] = (program / "HORSEHEAD" / "F110W" / "runs").rglob("*match_drz_sci.fits")
+    content = bytearray(path.read_bytes())
+    content[-4000] ^= 1
+    path.write_bytes(content)
+    file = campaign(folder, engine, colour={"stretch": "log"})
+    ended = skymosaic("run", file, "--store", program.parent)
+    assert ended.code == 0, ended.err
+    assert manifests(program)["colour/HORSEHEAD"]["result"]["facts"]["stretch"] == "log"
+    assert skymosaic("verify-store", program).code == 0
+
+
 def test_grids_that_differ_are_refused_by_check(tmp_path: Path) -> None:
     ended = skymosaic("check", campaign(tmp_path, "onepass", groups={"by": ["target", "filter"]}))
     assert ended.code == 3

@@ -17,7 +17,13 @@ from distributed import Client
 from skymosaic import clusters
 from skymosaic.archive.base import Source
 from skymosaic.config import Campaign, load_campaign_text, resolved_yaml
-from skymosaic.errors import CampaignError, DamagedError, PartialError, SkymosaicError
+from skymosaic.errors import (
+    CampaignError,
+    DamagedError,
+    MissingError,
+    PartialError,
+    SkymosaicError,
+)
 from skymosaic.host.counting import counted
 from skymosaic.journal.runs import RunState, both, last_status
 from skymosaic.pipeline import comparison
@@ -111,8 +117,7 @@ def run(
                 recorder.watch(dashboard=execution.dashboard_of(client))
                 tasks = tasks_of_groups(campaign, groups) if unfinished else pictures.plans
                 both(expect, recorder.expect)(len(tasks))
-                ended = _each(partial(_make, client), groups, mosaics, before)
-                unmade = pictures.make(client, ended)
+                ended, unmade = _make_all(client, groups, mosaics, before, pictures)
         else:
             _each(_write_again, mosaics)
         if is_program:
@@ -179,6 +184,23 @@ def _write_again(mosaic: MosaicRun) -> None:
     """Let the store tell of a mosaic, all of which is finished, as of one that was just made."""
     mosaic.write()
     mosaic.forget_failures()
+
+
+def _make_all(
+    client: Client,
+    groups: Sequence[Group],
+    mosaics: Sequence[MosaicRun | SkymosaicError],
+    before: Sequence[Finished[ComparisonResult] | None],
+    pictures: Pictures,
+) -> tuple[Sequence[Ended], Sequence[SkymosaicError]]:
+    """Make what is not finished; return how mosaics ended, and why there are pictures missing."""
+    ended = _each(partial(_make, client), groups, mosaics, before)
+    unmade = pictures.make(client, ended)
+    if any(isinstance(error, (DamagedError, MissingError)) for error in unmade):
+        # A mosaic was damaged, and was put aside: it is made anew.
+        ended = _each(partial(_make, client), groups, mosaics, [None] * len(groups))
+        unmade = pictures.make(client, ended)
+    return ended, unmade
 
 
 def _make(
