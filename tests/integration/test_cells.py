@@ -254,7 +254,7 @@ def test_a_run_that_was_killed_goes_on_at_the_next_cell(
     data: Path, tmp_path: Path, started: Callable[..., subprocess.Popen[str]]
 ) -> None:
     sky = {"methods": ["localmin"]}
-    grid = {"cells": {"layout": "square", "size": 25}}
+    grid = {"cells": {"layout": "square", "size": 70}}
     file = campaign(tmp_path / "killed.yaml", data, grid, sky=sky)
     folder = tmp_path / "store" / "killed"
     process = started("run", file, "--workers", "1")
@@ -269,7 +269,7 @@ def test_a_run_that_was_killed_goes_on_at_the_next_cell(
     broken = load(folder)
     assert "cells" in {one.part for one in broken.missing}
     assert set(broken.cells) <= {step.removeprefix("cells/") for step in manifests(folder)}
-    ended = skymosaic("run", file, "--workers", "2", "--wait", "60")
+    ended = skymosaic("run", file, "--workers", "2", "--wait")
     assert ended.code == 0, ended.err
     after = manifests(folder)
     assert len([step for step in after if step.startswith("cells/x")]) > len(before)
