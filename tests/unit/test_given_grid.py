@@ -210,6 +210,17 @@ def test_pc_and_cdelt_are_a_cd_matrix(tmp_path: Path) -> None:
         ({"CD1_1": -2 * STEP}, "the pixels are not square"),
         ({"CD1_2": 0.1 * STEP}, "the axes are skewed"),
         ({"CRVAL1": None}, "has no WCS (no extension has CRVAL1)"),
+        ({"CRVAL2": None}, "has no CRVAL2"),
+        ({"CRPIX1": None}, "has no CRPIX1"),
+        ({"CRVAL1": "05:40:59"}, "CRVAL1 is 05:40:59, not a number"),
+        ({"CD1_1": True}, "CD1_1 is True, not a number"),
+        (dict.fromkeys(("CD1_1", "CD1_2", "CD2_1", "CD2_2")), "has no CD matrix"),
+        ({"CD1_1": 0.0, "CD2_2": 0.0}, "its WCS cannot be read (Linear transformation matrix"),
+        ({"CD1_1": -0.1, "CD2_2": 0.1}, "the pixels would have 360 arcsec"),
+        ({"CD1_1": -1e-9, "CD2_2": 1e-9}, "the pixels would have 3.6e-06 arcsec"),
+        ({"RADESYS": None, "EQUINOX": 1950.0}, "RADESYS is FK4"),
+        ({"RADESYS": "FK5", "EQUINOX": 1975.0}, "EQUINOX is 1975, not 2000"),
+        ({"PV1_2": 89.0}, "has PV1_2, and a plain tangent plane is wanted"),
     ],
 )
 def test_what_no_engine_makes_is_refused_by_name(
@@ -222,6 +233,19 @@ def test_what_no_engine_makes_is_refused_by_name(
     assert "odd.fits" in str(caught.value)
     assert said in str(caught.value)
     assert "drizzle.grid: {ra, dec, scale" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [b"NaN", b"1E400", b"INF"])
+@pytest.mark.parametrize("key", ["CRVAL1", "CRPIX2", "CD2_2"])
+def test_a_number_that_is_none_is_not_read_as_zero(tmp_path: Path, key: str, value: bytes) -> None:
+    """Wcslib takes 0 for what it cannot read, without a word."""
+    file = image(tmp_path / "odd.fits", **{key: 1.25})
+    card = f"{key:8}= {1.25:20}".encode()
+    assert card in file.read_bytes()
+    odd = f"{key:8}= ".encode() + value.rjust(20)
+    file.write_bytes(file.read_bytes().replace(card, odd))
+    with pytest.raises(InputError, match=rf"odd\.fits\[0\]: {key} is .*, not a number"):
+        read_reference(file, "odd.fits")
 
 
 def test_other_files_are_refused_by_name(tmp_path: Path) -> None:

@@ -159,6 +159,9 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
     "drizzle.max_output_megapixels": ("directory", [*POSITIVE[0], 1e300, 1e8], [0.5, 500]),
     "drizzle.witness": ("directory", ["maybe", 2, []], [None, True, "off"]),
     "drizzle.sample": ("directory", [0, 1, -3, 1.5, True, "x", 10**6], [None, 2, 4]),
+    "drizzle.products": ("onepass", ["err", ["ERR"], ["sci"], [1], [""], ["err", "err"], None],
+                         [[], ["err"]]),
+    "drizzle.products (astrodrizzle)": ("directory", [["err"]], [[]]),
     "store.uri": ("directory", [True, "s3://", "http://x/y", "gs://b/x", "file://host/x", "s3:b"],
                   ["a/b", "file:/a", "s3://bucket/x"]),
     "store.profile": ("directory", TEXT[0], [None, "mine"]),
@@ -233,19 +236,33 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
     "compute.kubernetes.egress_ports": ("directory", [443, [], [0], [70000], ["x"]], [[443]]),
     "compute.kubernetes.egress_networks": ("directory", [[], ["x"], ["10.0.0.0/99"]],
                                            [["10.0.0.0/8", "::/0"]]),
-    "groups.by": ("program", ["filter", [], ["colour"], ["filter", "filter"], [3], {"filter": 1}],
-                  [None, ["filter"], ["detector", "visit"]]),
-    "groups.members": ("program", [["a"], {"a": "x*"}, {"a": []}, {"../a": ["x"]}, {"a": [""]},
-                                   {"a": ["x", "x"]}, {"a": [True]}, 3, None],
-                       [{}, {"deep": ["ibxl5*", "12"]}]),
-    "groups.epoch_gap": ("epochs", POSITIVE[0], [0.5, 100]),
-    "groups.grid": ("program", CHOICE[0], ["own", "shared"]),
-    "groups.align": ("program", CHOICE[0], ["own", "shared"]),
-    "groups.reference": ("shared", TEXT[0], [None, "F160W"]),
     "groups.parameters": ("program", [[1], {"T/F": 3}, {"T/F": {"nosuch": 1}},
                                       {"T/F": {"drizzle": {"parameters": {"final_scale": 0}}}},
                                       {"T/F": {"align": {"tweakreg": {"refcat": "absent.cat"}}}}],
                           [{}, {"T/F": {"sky": {"methods": ["match"]}}}]),
+    "groups.by": ("program", ["target", [], ["target", "target"], ["camera"], [1], {}],
+                  [None, ["filter"], ["target", "filter", "detector", "visit", "epoch"]]),
+    "groups.members": ("program", [
+        ["a"], {"a": []}, {"a": "ibxl5*"}, {"a": ["x", "x"]}, {"a": [""]}, {"": ["x"]},
+        {"../up": ["x"]}, {"/etc": ["x"]}, {"a/b": ["x"]}, {".": ["x"]}, {"a b": ["x"]},
+        {"a\n": ["x"]}, {"a\x07": ["x"]}, {"a" * 101: ["x"]}, {"deep": ["x"], "Deep": ["y"]},
+        {"runs": ["x"]}, {"manifests": ["x"]}, {"groups.json": ["x"]}, {"a": [True]}, 3, None,
+    ], [{}, {"deep": ["ibxl54*"], "first": [54]}]),
+    "groups.epoch_gap": ("epochs", [*POSITIVE[0], 1e9], [0.01, "30"]),
+    "groups.epoch_gap without epochs": ("program", [5], [10]),
+    "groups.grid": ("program", [*CHOICE[0], "auto", None], ["own", "shared"]),
+    "groups.align": ("program", [*CHOICE[0], "none", None], ["own", "shared"]),
+    "groups.reference": ("sharing", TEXT[0], [None, "F160W", "T/F"]),
+    "groups.reference of nothing shared": ("program", ["F160W"], [None]),
+    **{f"colour.{name}": ("coloured", [*TEXT[0], None], ["F160W"]) for name in ("red", "blue")},
+    "colour.green": ("coloured", TEXT[0], [None, "F125W"]),
+    "colour.method": ("coloured", [*TEXT[0], "match", "nosuch"], [None, "localmin"]),
+    "colour.stretch": ("coloured", [*CHOICE[0], None], ["lupton", "linear", "log", "asinh"]),
+    "colour.percentiles": ("coloured", [5, [1], [1, 2, 3], [99, 1], [5, 5], [-1, 99], [1, 101],
+                                        [True, 99], ["low", 99], None], [[0, 100], ["25", 99.5]]),
+    "colour.linear_to": ("coloured", [0, -1, True, "x", 1001, float("nan")], [None, 0.01, 1]),
+    "colour.q": ("coloured", [*POSITIVE[0], 1e11], [0.1, 8]),
+    "colour.tiles": ("coloured", *SWITCH),
 }  # fmt: skip
 
 
@@ -274,12 +291,18 @@ def test_every_key_is_in_the_table() -> None:
 
 
 def file_with(kind: str, key: str, value: Any) -> str:
-    source = SOURCES.get(kind, SOURCES["mast" if kind == "program" else "directory"])
+    programs = ("program", "epochs", "sharing", "coloured")
+    source = SOURCES.get(kind, SOURCES["mast" if kind in programs else "directory"])
     data: dict[str, Any] = {"campaign": {"name": "demo"}, "source": source}
     more = {
         "program": {"groups": {}},
-        "epochs": {"groups": {"by": ["epoch"]}},
-        "shared": {"groups": {"grid": "shared"}},
+        "epochs": {"groups": {"by": ["target", "epoch"]}},
+        "sharing": {"groups": {"grid": "shared"}},
+        "coloured": {
+            "groups": {"grid": "shared"},
+            "sky": {"methods": ["localmin"]},
+            "colour": {"red": "R", "blue": "B"},
+        },
         "onepass": {"drizzle": {"engine": "onepass"}},
         "around": {"drizzle": {"grid": {"ra": 1, "dec": 2, "columns": 3, "rows": 4}}},
         "matrix": {

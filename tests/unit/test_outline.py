@@ -94,3 +94,22 @@ def test_a_mosaic_of_few_pixels_has_an_outline() -> None:
     mask = np.zeros((30, 40), dtype=bool)
     mask[10:13, 10:13] = True
     assert len(trace(mask, GRID.wcs()).outer) == 1
+
+
+def test_every_part_of_a_survey_is_in_s_region() -> None:
+    """More parts than corners that all of them may have together."""
+    mask = np.zeros((300, 400), dtype=bool)
+    for row in range(0, 300, 50):
+        for column in range(0, 400, 50):
+            mask[row + 5 : row + 35, column + 5 : column + 35] = True
+    outline = trace(mask, GRID.wcs())
+    assert len(outline.outer) == 48
+    assert outline.s_region().count("POLYGON ICRS") == 48
+    assert (covered(outline) != mask).mean() < 0.05
+
+
+def test_a_single_pixel_has_an_outline() -> None:
+    mask = np.zeros((300, 400), dtype=bool)
+    mask[150, 200] = True
+    assert len(trace(mask, GRID.wcs()).outer) == 1
+    assert trace(~(mask | True), GRID.wcs()).outer == ()

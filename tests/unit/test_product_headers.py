@@ -128,3 +128,12 @@ def test_compressed_images_stay_compressed(tmp_path: Path) -> None:
     np.testing.assert_array_equal(fits.getdata(path, 1), masks)
     with fits.open(path, checksum=True, disable_image_compression=True) as hdus:
         assert "CHECKSUM" in hdus[1].header
+
+
+def test_a_mosaic_without_data_keeps_no_outline_of_an_exposure(tmp_path: Path) -> None:
+    path = write(tmp_path / "a_wht.fits")
+    with fits.open(path, mode="update") as hdus:
+        hdus[0].header["S_REGION"] = "POLYGON ICRS 1 2 3 4 5 6"
+        hdus[0].data = np.zeros_like(hdus[0].data)
+    complete(path, origin(), outline_of(path))
+    assert "S_REGION" not in fits.getheader(path)

@@ -9,13 +9,15 @@ import pytest
 
 from skymosaic.archive.base import Parcel
 from skymosaic.config import Campaign, load_campaign_text
+from skymosaic.config.groups import TAKEN_FOLDERS
 from skymosaic.errors import CampaignError, InputError
 from skymosaic.hst.facts import FileFacts
 from skymosaic.pipeline.groups import Group, fields_in, groups_of, tasks_of_groups
 from skymosaic.pipeline.sources import open_source
+from skymosaic.results.housekeeping import _KEPT
 from skymosaic.runs.running import _share
 from skymosaic.steps.step import Place
-from skymosaic.steps.tasks import count_kinds, tasks_of
+from skymosaic.steps.tasks import KINDS, count_kinds, tasks_of
 from skymosaic.store import LocalStore
 from skymosaic.store.base import checked_key
 
@@ -129,6 +131,17 @@ def test_folders_are_safe_whatever_a_target_is_called(target: str) -> None:
     [group] = split([parcel("a", target, "F160W")])
     assert checked_key(group.folder)
     assert len(group.folder.split("/")) == 3
+
+
+@pytest.mark.parametrize("target", ["manifests", "RECORDS", "groups.json", "colour"])
+def test_no_group_lies_in_a_folder_of_its_programs_own(target: str) -> None:
+    [group] = split([parcel("a", target, "F160W")], "{by: [target]}")
+    assert (group.name, group.folder) == (target, f"_{target}")
+
+
+def test_the_folders_of_a_program_are_known() -> None:
+    steps = {(kind.folder or kind.step).split("/")[0] for kind in KINDS}
+    assert steps | _KEPT <= TAKEN_FOLDERS
 
 
 def test_instruments_with_filters_of_one_name_stay_apart() -> None:

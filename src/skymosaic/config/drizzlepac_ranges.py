@@ -36,7 +36,7 @@ _COUNT = Range(1)
 _SHARE = Range(0, 1, open_below=True)
 _ANGLE = Range(-360, 360)  # degrees
 # arcsec; the widest pixel of an imager has 0.2
-_PIXEL = Range(0, 10, open_below=True)
+_PIXEL = Range(0.001, 10)  # arcsec
 
 RANGES: Mapping[str, Range] = MappingProxyType(
     {

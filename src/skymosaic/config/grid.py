@@ -14,11 +14,13 @@ from skymosaic.config.fields import Count, Number, Text, no_boolean
 from skymosaic.config.sections import Section
 from skymosaic.config.skycell_table import tessellation
 from skymosaic.sky.skycell_names import SkyCellName
-from skymosaic.sky.square_pixels import scale_and_rotation
+from skymosaic.sky.square_pixels import LARGEST_PIXEL, SMALLEST_PIXEL, scale_and_rotation
 
 RightAscension = Annotated[float, Field(ge=0, lt=360), BeforeValidator(no_boolean)]
 Declination = Annotated[float, Field(ge=-90, le=90), BeforeValidator(no_boolean)]
-PixelSize = Annotated[float, Field(gt=0, le=10), BeforeValidator(no_boolean)]
+PixelSize = Annotated[
+    float, Field(ge=SMALLEST_PIXEL, le=LARGEST_PIXEL), BeforeValidator(no_boolean)
+]
 Angle = Annotated[float, Field(ge=-360, le=360), BeforeValidator(no_boolean)]
 
 

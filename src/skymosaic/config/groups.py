@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from skymosaic.config.fields import Name, Names, PositiveNumber, Text, no_repeats
+from skymosaic.config.fields import Name, Names, Text, no_boolean, no_repeats
 from skymosaic.config.sections import OptionalSection
 
 GroupKey = Literal["proposal", "target", "filter", "detector", "visit", "epoch"]
@@ -19,6 +19,18 @@ GroupKeys = Annotated[
 MOST_PARTS = 1 + len(get_args(GroupKey))
 """Most parts of a group's place in a store: its program's name, and a folder for each of `by`."""
 _USUAL_GAP = 10.0  # days
+# At most as long as Hubble flies: a longer gap is a number of another unit.
+_Gap = Annotated[float, Field(gt=0, le=40_000), BeforeValidator(no_boolean)]
+TAKEN_FOLDERS = frozenset(
+    {
+        *("campaign.yaml", "groups.json", "index.html", "submission.json"),
+        *("cancel", "damaged", "failed", "locks", "logs", "manifests", "records", "shares"),
+        *("staging", "pristine", "inspection", "aligned", "catalogue", "grids", "plan", "stars"),
+        *("positions", "differences", "runs", "cells", "witness", "engines", "comparison"),
+        "colour",
+    }
+)
+"""What campaigns have in their folders, in lower case: no group may be called so."""
 
 
 class GroupRules(OptionalSection):
@@ -42,7 +54,7 @@ class GroupRules(OptionalSection):
             "pattern names go with their exposures."
         ),
     )
-    epoch_gap: PositiveNumber = Field(
+    epoch_gap: _Gap = Field(
         default=_USUAL_GAP,
         description=(
             "An epoch ends where a target has no exposure for so long (days). An epoch is named by "
@@ -95,6 +107,23 @@ class GroupRules(OptionalSection):
             raise ValueError("by and members both say what the groups are: leave one of them out")
         if self.epoch_gap != _USUAL_GAP and "epoch" not in (self.by or ()):
             raise ValueError("epoch_gap is of use with epoch in by only: add it, or leave this out")
+        return self
+
+    @model_validator(mode="after")
+    def _groups_have_folders_of_their_own(self) -> Self:
+        taken: dict[str, str] = {}
+        for name in self.members:
+            if name.lower() in TAKEN_FOLDERS:
+                raise ValueError(
+                    f"members.{name}: a campaign has a file or folder of this name for itself; "
+                    "give the group another name"
+                )
+            other = taken.setdefault(name.lower(), name)
+            if other != name:
+                raise ValueError(
+                    f"members.{other} and members.{name} differ in case only, and some disks do "
+                    "not tell them apart: give one of them another name"
+                )
         return self
 
     @model_validator(mode="after")

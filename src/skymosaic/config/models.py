@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from skymosaic.config.colour import Colour, colour_from_word
 from skymosaic.config.compute import Compute
@@ -24,6 +24,7 @@ from skymosaic.config.fields import (
     StoreUri,
     Text,
     no_boolean,
+    no_repeats,
 )
 from skymosaic.config.grid import (
     REFERENCE,
@@ -175,8 +176,9 @@ class Drizzle(OptionalSection):
             "largest differences; null: do not."
         ),
     )
-    products: tuple[Literal["err"], ...] = Field(
+    products: Annotated[tuple[Literal["err"], ...], AfterValidator(no_repeats)] = Field(
         default=(),
+        json_schema_extra={"uniqueItems": True},
         description=(
             "Planes beside each mosaic and its weight map. err: the error of each pixel (1 sigma), "
             "from the ERR extensions of the exposures; engine onepass alone."

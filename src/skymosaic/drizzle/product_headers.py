@@ -96,9 +96,11 @@ def complete(
         units = [(hdu.header.copy(), hdu.fileinfo()) for hdu in hdus]
     if origin is not None:
         _add_origin(units[0][0], origin)
-    if outline is not None and outline.outer:
+    if outline is not None:
+        # That of an exposure, which AstroDrizzle took over, is wrong of a mosaic without data, too.
         units[0][0].remove("S_REGION", ignore_missing=True, remove_all=True)
-        units[0][0].append(("S_REGION", outline.s_region()))
+        if outline.outer:
+            units[0][0].append(("S_REGION", outline.s_region()))
     whole = path.with_name(path.name + ".complete")
     with path.open("rb") as old, whole.open("wb") as new:
         for header, place in units:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -27,6 +28,9 @@ _SQUARE = (
 _TABLES = ("CPDIS1", "CPDIS2", "D2IMDIS1", "D2IMDIS2", "A_ORDER", "B_ORDER")
 _HALF_TURN = 180.0  # degrees, LONPOLE of every tangent plane whose y axis is that of its CD matrix
 _FRAMES = ("", "ICRS", "FK5")
+_EQUINOX = 2000.0
+_OF_THE_MATRIX = re.compile(r"(CD|PC)[12]_[12]|CDELT[12]|CROTA[12]")
+_PROJECTION = re.compile(r"PV[12]_\d+")
 
 
 @dataclass(frozen=True)
@@ -128,10 +132,32 @@ def _label(hdus: fits.HDUList, index: int) -> str:
     return f"{hdu.name},{hdu.ver}" if index and hdu.name else str(index)
 
 
+def _require_numbers(header: fits.Header, name: str) -> None:
+    """Refuse a header in which a keyword of the grid is missing or no number.
+
+    Of what is missing, or cannot be read, wcslib takes 0 (1 on the diagonal) without a word.
+    """
+    present = [key for key in header if _OF_THE_MATRIX.fullmatch(key)]
+    if not present:
+        raise InputError(f"{name} has no CD matrix (nor PC and CDELT); {_SQUARE}")
+    if found := [key for key in header if _PROJECTION.fullmatch(key)]:
+        raise InputError(f"{name} has {found[0]}, and a plain tangent plane is wanted; {_SQUARE}")
+    for key in ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", *present):
+        try:
+            value = header[key]
+        except KeyError:
+            raise InputError(f"{name} has no {key}; {_SQUARE}") from None
+        except fits.VerifyError:
+            value = "no value that FITS knows"
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not math.isfinite(value):
+            raise InputError(f"{name}: {key} is {value}, not a number; {_SQUARE}")
+
+
 def _grid_of(header: fits.Header, name: str) -> Grid:
     """Return the grid of a header; refuse what the engines cannot make, by name."""
     size = [header.get("NAXIS1", 0), header.get("NAXIS2", 0)]
-    if header.get("NAXIS") != 2 or not all(size):
+    if header.get("NAXIS") != 2 or min(size) < 1:
         raise InputError(
             f"{name} has NAXIS = {header.get('NAXIS')}, and the grid of an image with two axes is "
             f"wanted; {_SQUARE}"
@@ -144,13 +170,21 @@ def _grid_of(header: fits.Header, name: str) -> Grid:
             f"{name}: CTYPE is {' and '.join(types)}, and the engines make RA---TAN and DEC--TAN "
             f"alone; {_SQUARE}"
         )
-    frame = str(header.get("RADESYS", header.get("RADECSYS", ""))).strip().upper()
-    if frame not in _FRAMES:
-        raise InputError(f"{name}: RADESYS is {frame}, not ICRS or FK5; {_SQUARE}")
+    _require_numbers(header, name)
     try:
         wcs = WCS(header, naxis=2)
     except (WcsError, ValueError, KeyError) as error:
-        raise InputError(f"{name}: its WCS cannot be read ({error}); {_SQUARE}") from None
+        # wcslib's own text has the lines of its code in it.
+        lines = [line for line in str(error).splitlines() if not line.startswith("ERROR")]
+        raise InputError(
+            f"{name}: its WCS cannot be read ({' '.join(lines).rstrip('.')}); {_SQUARE}"
+        ) from None
+    # Without RADESYS the equinox tells the frame.
+    frame, equinox = wcs.wcs.radesys.strip().upper(), wcs.wcs.equinox
+    if frame not in _FRAMES:
+        raise InputError(f"{name}: RADESYS is {frame}, not ICRS or FK5; {_SQUARE}")
+    if frame == "FK5" and math.isfinite(equinox) and equinox != _EQUINOX:
+        raise InputError(f"{name}: EQUINOX is {equinox:g}, not {_EQUINOX:g}; {_SQUARE}")
     if wcs.wcs.lonpole != _HALF_TURN:
         raise InputError(f"{name}: LONPOLE is {wcs.wcs.lonpole:g}, not 180; {_SQUARE}")
     (cd11, cd12), (cd21, cd22) = wcs.pixel_scale_matrix.tolist()

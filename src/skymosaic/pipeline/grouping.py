@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from skymosaic.archive.base import Parcel
-from skymosaic.config.groups import GroupRules
+from skymosaic.config.groups import TAKEN_FOLDERS, GroupRules
 from skymosaic.errors import InputError
 from skymosaic.hst.exposure import DRIZZLED_SUFFIXES, suffix_of
 from skymosaic.hst.facts import FileFacts
@@ -69,6 +69,8 @@ def split(parcels: Sequence[Parcel], rules: GroupRules, *, mixed: bool = False) 
     for (values, instrument), its in sorted(members.items()):
         name = "/".join(values if rules.by else values[1:])
         folder = "/".join(map(safe, values))
+        if values and safe(values[0]).lower() in TAKEN_FOLDERS:
+            folder = f"_{folder}"
         # Another instrument has a filter of this name, or another target looks alike as a folder.
         if folder in taken and instrument:
             name = f"{name} {instrument}"

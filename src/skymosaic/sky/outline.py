@@ -44,7 +44,8 @@ def trace(mask: NDArray[np.bool_], wcs: WCS, block: int = 1) -> Outline:
     """Return the outline of the pixels that are true.
 
     The polygons follow the edges of the mask's pixels to 1.5 of them, or to as much more as keeps
-    all corners together below 120.
+    all corners together below 120. Each part keeps three corners or more, however many parts
+    there are.
 
     Parameters
     ----------
@@ -62,10 +63,15 @@ def trace(mask: NDArray[np.bool_], wcs: WCS, block: int = 1) -> Outline:
     kept = [i for i, area in enumerate(areas) if abs(area) * block**2 >= _LEAST]
     if rings and not any(areas[i] > 0 for i in kept):
         kept = [int(np.argmax(areas))]
-    tolerance, simple = _TOLERANCE, [rings[i] for i in kept]
+    tolerance, simple = _TOLERANCE, [rings[i][:-1] for i in kept]
     while kept:
-        simple = [approximate_polygon(rings[i], tolerance)[:-1] for i in kept]
-        if sum(map(len, simple)) <= _CORNERS:
+        coarser = [approximate_polygon(rings[i], tolerance)[:-1] for i in kept]
+        # Of a part that is smaller than the tolerance something stays: it is covered. Holes go.
+        simple = [
+            new if len(new) > 2 or areas[i] <= 0 else old
+            for new, old, i in zip(coarser, simple, kept, strict=True)
+        ]
+        if sum(map(len, simple)) <= _CORNERS or not any(len(ring) > 2 for ring in coarser):
             break
         tolerance *= 2.0
     whole = [(ring, areas[i] > 0) for ring, i in zip(simple, kept, strict=True) if len(ring) > 2]

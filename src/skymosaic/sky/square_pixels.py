@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+SMALLEST_PIXEL, LARGEST_PIXEL = 0.001, 10.0
+"""Arcsec: what lies beyond is a number of another unit."""
 CLOSE = 0.001
 """Pixels by which the corners of an image may lie off the grid that its CD matrix stands for."""
 
@@ -48,6 +50,12 @@ def scale_and_rotation(cd: Sequence[Sequence[float]], longest: int) -> tuple[flo
     # The nearest matrix of a square grid.
     north, east = (cd22 - cd11) / 2, (cd12 + cd21) / 2
     step = math.hypot(north, east)
+    # The number may have been through a file: its last digits are no reason to refuse it.
+    if not SMALLEST_PIXEL * (1 - CLOSE) <= step * 3600.0 <= LARGEST_PIXEL * (1 + CLOSE):
+        raise ValueError(
+            f"the pixels would have {step * 3600:.4g} arcsec, and the CD matrix is in degrees: "
+            f"from {SMALLEST_PIXEL:g} to {LARGEST_PIXEL:g} arcsec can be made"
+        )
     off = math.hypot(cd11 + north, cd21 - east) + math.hypot(cd12 - east, cd22 - north)
     if off / step * longest > CLOSE:
         leaning = (cd11 * cd12 + cd21 * cd22) / along_x / along_y  # cosine of the angle of the axes
