@@ -112,7 +112,11 @@ def require_parts(folder: Path, rootnames: Sequence[str], chips: int = 1) -> int
                     inner = np.s_[EDGE:-EDGE, EDGE:-EDGE]
                     np.testing.assert_allclose(pixels[inner], expected[inner], rtol=1e-6)
                     continue
-                np.testing.assert_array_equal(pixels, expected, err_msg=f"{name} {method} {word}")
+                # A pixel in many thousands is rounded to the next float32: its place on the sky is
+                # computed from another corner.
+                what = f"{name} {method} {word}"
+                np.testing.assert_allclose(pixels, expected, rtol=1e-7, atol=0, err_msg=what)
+                assert np.isclose(pixels, expected, 0, 0, equal_nan=True).mean() > 0.9999, what
             covered[name] = int((fits.getdata(folder / files["weight"]) > 0).sum())
             context = fits.getdata(folder / files["context"]).astype(np.uint32)
             whole = (folder / files["context"]).name.replace(f"_{name}_", "_")
