@@ -23,6 +23,7 @@ from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.cells import tilts_on
 from skymosaic.drizzle.onepass.sums import Tilt
 from skymosaic.errors import CampaignError, DrizzleError, InputError
+from skymosaic.pipeline.cells import _outputs
 from skymosaic.sky.skycells import cell as sky_cell
 from skymosaic.sky.skycells import cells_at
 
@@ -191,3 +192,27 @@ def test_what_cannot_be_is_refused_with_a_remedy(drizzle: str, said: str) -> Non
     with pytest.raises(CampaignError) as caught:
         load_campaign_text(f"{FILE}drizzle: {drizzle}\n", "f.yaml", {})
     assert said in str(caught.value)
+
+
+def test_names_are_the_campaigns_or_those_of_hap() -> None:
+    one = SimpleNamespace(**vars(exposure(0)), suffix="_flt")
+    [cell] = cut(CellLayout(layout="skycells"), GRID, [one], [[around(85.25, -2.45)]])
+    place: Any = SimpleNamespace(campaign="P/12812/M_16")
+    drizzle = "{engine: onepass, grid: {cells: {layout: skycells, names: NAMES}}}"
+
+    def names(word: str, mosaics: list[str]) -> list[str]:
+        text = f"{FILE}drizzle: {drizzle.replace('NAMES', word)}\n"
+        campaign = load_campaign_text(text, "f.yaml", {})
+        return list(_outputs(campaign, place, cell, [one], mosaics).values())
+
+    assert cell.name == "skycell-p1253x06y09"
+    assert names("campaign", ["globalmin+match", "variant:A"]) == [
+        "p_12812_m_16_skycell-p1253x06y09_globalmin_match",
+        "p_12812_m_16_skycell-p1253x06y09_variant_a",
+    ]
+    root = "hst_skycell-p1253x06y09_wfc3_ir_f160w_coarse-all"
+    assert names("hap", ["match"]) == [root]
+    assert names("hap", ["match", "globalmin+match"]) == [
+        f"{root}-match",
+        f"{root}-globalmin_match",
+    ]

@@ -126,6 +126,11 @@ class StoredCell:
             step,
         )
 
+    def __repr__(self) -> str:
+        columns, rows = self.wcs.pixel_shape
+        named = ", ".join(self.files)
+        return f"<Cell {self.name}: {columns} x {rows} pixels of {named}>"
+
     def mosaic(self, method: str) -> Mosaic:
         """Return the mosaic of a sky method, or of a variant as ``variant:NAME``.
 
