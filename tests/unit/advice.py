@@ -27,7 +27,9 @@ _SECTION = re.compile(rf"(?<![\w./-])({_SECTIONS})(): ?(?=[{{\[]|none`)")
 _VALUE = re.compile(
     r"(?:\s*[:=])?\s*(\{[^{}]*\}|\[[^\][]*\]|true\b|false\b|null\b|none\b|-?\d[\d./]*|\w+(?=`))"
 )
-_NO_KEYS = re.compile(r"\.(yaml|yml|json|py|md|csv|ecsv|fits|html|sh|toml|txt|log|internal)$")
+_NO_KEYS = re.compile(
+    r"\.(yaml|yml|json|py|md|csv|ecsv|fits|html|sh|toml|txt|log|png|dzi|reg|internal)$"
+)
 _COMMAND = re.compile(r"`(?:[A-Z0-9_]+=\S* )*skymosaic ([^`\n]*)`")
 _OPTION = re.compile(rf"(?<=[\s(`])--[a-z][a-z-]+(?![\w{UNKNOWN}-])")
 _SHOWN = re.compile(r"^\s*(?:[$#] )?(?:\.?[\w./-]*/)?skymosaic (.*?)(?:\s+#.*)?$", re.MULTILINE)

@@ -34,6 +34,7 @@ FILES = (
     CAMPAIGN + "source: {kind: mast, proposal_id: [12812]}",
     CAMPAIGN + "source: {kind: s3, uri: 's3://bucket/prefix'}",
     CAMPAIGN + "source: {kind: simulated}",
+    CAMPAIGN + "source: {kind: simulated}\ngroups: {grid: shared}",
     CAMPAIGN + "source: {kind: simulated}\ncompute: {backend: slurm}",
     CAMPAIGN + "source: {kind: simulated}\ncompute: {backend: kubernetes}\nstore: {uri: s3://b/p}",
 )

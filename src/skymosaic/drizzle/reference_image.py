@@ -22,8 +22,8 @@ from skymosaic.errors import InputError
 _EXTENSION = re.compile(r"(?P<file>.+)\[(?P<extension>[^\[\]]+)\]")
 _SQUARE = (
     "name an image on a tangent plane with square pixels, north and east as on the sky, such as "
-    "one that AstroDrizzle made; or give the numbers: drizzle.grid: {ra, dec, scale, rotation, "
-    "columns, rows}"
+    "one that AstroDrizzle made; or give drizzle.grid the numbers: ra, dec, scale, rotation, "
+    "columns and rows"
 )
 _TABLES = ("CPDIS1", "CPDIS2", "D2IMDIS1", "D2IMDIS2", "A_ORDER", "B_ORDER")
 _HALF_TURN = 180.0  # degrees, LONPOLE of every tangent plane whose y axis is that of its CD matrix

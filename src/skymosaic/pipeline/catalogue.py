@@ -16,6 +16,7 @@ from skymosaic.config import Align
 from skymosaic.drizzlepac_calls import process
 from skymosaic.drizzlepac_calls.process import DrizzlepacError
 from skymosaic.errors import AlignmentError
+from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.files import write_frame
 from skymosaic.pipeline.images import select
@@ -81,9 +82,10 @@ def list_sources(
         sources = join(found)
         if len(sources) < settings.min_sources:
             raise AlignmentError(
-                f"{len(sources)} sources in the drizzled images of this group are too few to align "
-                f"the other groups to (align.min_sources: {settings.min_sources}); name another "
-                "group in groups.reference, or set align.imagefind"
+                "the drizzled images of this group have "
+                f"{counted(len(sources), 'source')}, too few to align the other groups to "
+                f"(align.min_sources: {settings.min_sources}); name another group in "
+                "groups.reference, or set align.imagefind"
             )
         write_catalogue(bench.out / FILE, sources)
         return CatalogueResult(len(sources), [image.rootname for image in images])
