@@ -110,9 +110,9 @@ def test_the_types_are_those_of_drizzlepac() -> None:
         ("astrodrizzle", "final_wt_scl", False, "not a boolean"),
         ("astrodrizzle", "final_bits", [4, 8], "must be text, not [4, 8]"),
         ("astrodrizzle", "resetbits", None, "must be text, not None"),
-        ("astrodrizzle", "final_scale", 0, "must be above 0 and at most 10, not 0"),
-        ("astrodrizzle", "final_scale", -0.1, "must be above 0 and at most 10, not -0.1"),
-        ("astrodrizzle", "driz_sep_scale", "-1", "must be above 0 and at most 10, not '-1'"),
+        ("astrodrizzle", "final_scale", 0, "must be at least 0.001 and at most 10, not 0"),
+        ("astrodrizzle", "final_scale", -0.1, "must be at least 0.001 and at most 10, not -0.1"),
+        ("astrodrizzle", "driz_sep_scale", "-1", "must be at least 0.001 and at most 10, not '-1'"),
         ("astrodrizzle", "final_pixfrac", -1, "must be at least 0 and at most 1, not -1"),
         # DQ has 16 bits.
         ("astrodrizzle", "resetbits", 65536, "powers of 2 up to 32768, such as"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -414,6 +415,16 @@ def test_the_command_lists_the_cells_of_files(tmp_path: Path) -> None:
     assert rows[0].split()[:2] == ["cell", "scale"]
     assert [row.split()[0] for row in rows[1:]] == [one["name"] for one in found]
     assert "coarse" in _printed(str(path), "--scale", "coarse")
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_command_reads_packed_files(tmp_path: Path) -> None:
+    path = write_hrc(tmp_path, "j8bt07oyq", 0.0, 1.0)
+    packed = path.with_name(path.name + ".gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    plain, found = (json.loads(_printed(str(one), "--format", "json")) for one in (path, packed))
+    assert [one.pop("files") for one in found] == [[str(packed)]] * len(found)
+    assert [one | {"files": [str(path)]} for one in found] == plain
 
 
 def test_the_command_lists_the_cells_of_a_position_and_one_by_name() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -124,8 +126,11 @@ def _touched(files: Sequence[Path], scale: Scale | None, margin: int) -> list[_L
     from skymosaic.sky.skycell_names import default_scale
     from skymosaic.sky.skycells import cells_touched, crop
 
-    exposures = [read_exposure(file) for file in files]
-    outlines = [chip_outlines(*pair) for pair in zip(files, exposures, strict=True)]
+    exposures, outlines = [], []
+    for file in files:
+        with _unpacked(file) as plain:
+            exposures.append(read_exposure(plain))
+            outlines.append(chip_outlines(plain, exposures[-1]))
     scales = [scale or default_scale(one.instrument, one.detector) for one in exposures]
     found = []
     for one in SCALES:
@@ -135,6 +140,20 @@ def _touched(files: Sequence[Path], scale: Scale | None, margin: int) -> list[_L
             part = crop(touched.cell.grid, [outlines[i] for i in members], margin)
             found.append(_Listed(touched.cell, tuple(str(files[i]) for i in members), part))
     return found
+
+
+@contextmanager
+def _unpacked(file: Path) -> Iterator[Path]:
+    """Give a file, or a plain copy of one that is packed, as archives and folders have them."""
+    from skymosaic.archive.packing import copy_plain, is_packed, plain_name
+
+    if not file.is_file() or not is_packed(file):  # devices are refused by who reads
+        yield file
+        return
+    with TemporaryDirectory(prefix="skymosaic-") as folder:
+        plain = Path(folder) / plain_name(file.name)
+        copy_plain(file, plain)
+        yield plain
 
 
 def _rows(found: Sequence[_Listed]) -> list[str]:

@@ -84,7 +84,10 @@ class GridByMatrix(Section):
 class GridOfSkyCell(Section):
     """The pixels of a sky cell of MAST's multi-visit mosaics."""
 
-    skycell: Text = Field(description="Name of the sky cell, such as skycell-p1889x07y19.")
+    skycell: Text = Field(
+        description="Name of the sky cell, such as skycell-p1889x07y19.",
+        json_schema_extra={"pattern": "^skycell-p[0-9]{4}x[0-9]{2}y[0-9]{2}$"},
+    )
     scale: Literal["fine", "coarse"] | None = Field(
         default=None,
         description="fine: 0.04 arcsec a pixel; coarse: 0.12; null: as MAST does for the detector "

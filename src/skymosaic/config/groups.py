@@ -14,7 +14,7 @@ GroupKey = Literal["proposal", "target", "filter", "detector", "visit", "epoch"]
 GroupKeys = Annotated[
     tuple[GroupKey, ...],
     AfterValidator(no_repeats),
-    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+    Field(min_length=1, json_schema_extra={"uniqueItems": True, "minItems": 1}),
 ]
 MOST_PARTS = 1 + len(get_args(GroupKey))
 """Most parts of a group's place in a store: its program's name, and a folder for each of `by`."""

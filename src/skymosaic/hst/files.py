@@ -34,7 +34,7 @@ def require_file(path: Path) -> None:
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         kind = next((name for test, name in _KINDS if test(mode)), "something else")
-        raise InputError(f"{path} is {kind}, not a file; remove it from the folder")
+        raise InputError(f"{path} is {kind}, not a file; leave it out")
 
 
 def open_file(path: Path) -> BinaryIO:

@@ -79,9 +79,7 @@ def with_health(exposure: Exposure, path: Path, ignored: Ignored) -> Exposure:
 def _from_headers(path: Path, units: Sequence[HeaderUnit]) -> Exposure:
     header = units[0].header
     if str(header.get("TELESCOP", "")).strip() != "HST":
-        raise InputError(
-            f"{path}: TELESCOP is {header.get('TELESCOP')!r}, not 'HST'; remove it from the folder"
-        )
+        raise InputError(f"{path}: TELESCOP is {header.get('TELESCOP')!r}, not 'HST'; leave it out")
     suffix = suffix_of(path.name)
     if suffix is None:
         raise InputError(
