@@ -13,7 +13,9 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+from skymosaic.errors import AlignmentError, CampaignError, DrizzleError
 from tests.conftest import manifests, skymosaic, tree, write_campaign
+from tests.first_steps import plan_of
 
 ONE = {"methods": ["match"]}
 """For what does not depend on the method."""
@@ -29,7 +31,18 @@ def files(simulated_files: Path, tmp_path: Path) -> Path:
 def run(tmp_path: Path, files: Path, **sections: Any) -> Any:
     source = {"kind": "directory", "path": str(files), **sections.pop("source", {})}
     file = write_campaign(tmp_path / "wrong.yaml", source=source, **sections)
-    return skymosaic("run", file, "--store", tmp_path / "store", "--workers", "2")
+    return skymosaic("run", file, "--store", tmp_path / "store", "--workers", "1")
+
+
+def error_here(tmp_path: Path, files: Path, kind: type[Exception], **sections: Any) -> str:
+    """Do the steps up to the plan in this process, which fail; return what the error says."""
+    source = {"kind": "directory", "path": str(files)}
+    file = write_campaign(
+        tmp_path / "wrong.yaml", source=source, store={"uri": "store"}, **sections
+    )
+    with pytest.raises(kind) as caught:
+        plan_of(file)
+    return str(caught.value)
 
 
 def truncate(path: Path) -> None:
@@ -54,21 +67,6 @@ def test_truncated_file(tmp_path: Path, files: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
-def test_truncated_file_is_left_out_with_a_warning_where_the_campaign_says_so(
-    tmp_path: Path, files: Path
-) -> None:
-    truncate(files / "ibxl54bgq_flt.fits")
-    ended = run(tmp_path, files, source={"on_bad_file": "leave_out"}, align="none", sky=ONE)
-    assert ended.code == 0, ended.err
-    assert "Left out: " in ended.err
-    table = Table.read(tmp_path / "store" / "wrong" / "comparison" / "mdrizsky.ecsv")
-    assert "ibxl54bgq" not in set(table["rootname"])
-    assert (
-        "ibxl54bgq_flt.fits"
-        in (tmp_path / "store" / "wrong" / "comparison" / "report.html").read_text()
-    )
-
-
 def test_mixed_filters(tmp_path: Path, files: Path) -> None:
     with fits.open(files / "ibxl54bgq_flt.fits", mode="update") as hdus:
         hdus[0].header["FILTER"] = "F110W"
@@ -91,10 +89,9 @@ def test_mixed_filters(tmp_path: Path, files: Path) -> None:
 def test_wrong_campaign_file(
     tmp_path: Path, files: Path, sections: dict[str, Any], said: str
 ) -> None:
-    ended = run(tmp_path, files, **sections)
-    assert ended.code == 3
-    assert said in ended.err
-    assert "wrong.yaml" in ended.err
+    message = error_here(tmp_path, files, CampaignError, **sections)
+    assert said in message
+    assert "wrong.yaml" in message
     assert not (tmp_path / "store").exists()
 
 
@@ -127,18 +124,18 @@ def misplace(files: Path, tile: str, degrees: float) -> None:
 
 def test_tile_that_matches_nothing_has_nan_shifts(tmp_path: Path, files: Path) -> None:
     misplace(files, "51", 20 / 3600)
-    ended = run(tmp_path, files, align={"order": ["54"], "tweakreg": {"minobj": 300}})
-    assert ended.code == 5
-    assert "fitted (TweakReg gave a solution without NaN): ibxl51030" in ended.err
-    assert "dx nan dy nan" in ended.err
+    align = {"order": ["54"], "tweakreg": {"minobj": 300}}
+    message = error_here(tmp_path, files, AlignmentError, align=align)
+    assert "fitted (TweakReg gave a solution without NaN): ibxl51030" in message
+    assert "dx nan dy nan" in message
     stage_never_finished(tmp_path, "aligned")
 
 
 def test_tile_aligned_by_chance_matches_fails_the_rms_gate(tmp_path: Path, files: Path) -> None:
     misplace(files, "51", 20 / 3600)
-    ended = run(tmp_path, files, align={"order": ["54"], "tweakreg": {"minobj": 5}})
-    assert ended.code == 5
-    assert "rms (rms residual at most 40 mas in RA and in Dec): ibxl51030" in ended.err
+    align = {"order": ["54"], "tweakreg": {"minobj": 5}}
+    message = error_here(tmp_path, files, AlignmentError, align=align)
+    assert "rms (rms residual at most 40 mas in RA and in Dec): ibxl51030" in message
     stage_never_finished(tmp_path, "aligned")
 
 
@@ -169,22 +166,30 @@ def test_policy_keep_mosaics_an_unaligned_tile_and_says_so(tmp_path: Path) -> No
 
 def test_one_bad_wcs_does_not_make_a_huge_mosaic(tmp_path: Path, files: Path) -> None:
     misplace(files, "51", 3.0)
-    ended = run(tmp_path, files, align="none")
-    assert ended.code == 6
-    assert "megapixels" in ended.err
-    assert "max_output_megapixels" in ended.err
+    message = error_here(tmp_path, files, DrizzleError, align="none")
+    assert "megapixels" in message
+    assert "max_output_megapixels" in message
     stage_never_finished(tmp_path, "plan")
 
 
-def test_exposure_that_overlaps_nothing_is_named_and_not_tabulated(
-    tmp_path: Path, files: Path
-) -> None:
-    (files / "ibxl51etq_flt.fits").unlink()
+def test_what_is_left_out_and_what_overlaps_nothing_are_named(tmp_path: Path, files: Path) -> None:
+    """A truncated file, which the campaign does without, and an exposure that is alone then."""
     misplace(files, "51", 200 / 3600)
-    ended = run(tmp_path, files, align="none")
+    truncate(files / "ibxl51etq_flt.fits")
+    ended = run(
+        tmp_path,
+        files,
+        source={"on_bad_file": "leave_out"},
+        align="none",
+        sky={"methods": ["localmin", "match", "globalmin+match"]},
+    )
     assert ended.code == 0, ended.err
+    assert "Left out: " in ended.err
     assert "ibxl51eoq" in ended.err
-    table = Table.read(tmp_path / "store" / "wrong" / "comparison" / "mdrizsky.ecsv")
+    comparison = tmp_path / "store" / "wrong" / "comparison"
+    assert "ibxl51etq_flt.fits" in (comparison / "report.html").read_text()
+    table = Table.read(comparison / "mdrizsky.ecsv")
+    assert "ibxl51etq" not in set(table["rootname"])
     lonely = table[table["rootname"] == "ibxl51eoq"]
     assert bool(lonely["match"].mask[0])
     assert bool(lonely["globalmin_match"].mask[0])
@@ -238,6 +243,7 @@ def test_full_disk_in_scratch(small_disk: Path, tmp_path: Path, files: Path) -> 
         tmp_path / "wrong.yaml",
         source=source,
         align="none",
+        sky={"methods": ["localmin", "globalmin"]},
         drizzle={"parameters": {"final_scale": 0.05}},
     )
     ended = skymosaic("run", file, "--store", tmp_path / "store", "--scratch", small_disk)
@@ -251,10 +257,9 @@ def test_full_disk_in_scratch(small_disk: Path, tmp_path: Path, files: Path) -> 
 
 def test_lowest_tile_without_a_drizzled_image(tmp_path: Path, files: Path) -> None:
     (files / "ibxl51030_drz.fits").unlink()
-    ended = run(tmp_path, files)
-    assert ended.code == 5
-    assert "ibxl51eoq" in ended.err
-    assert "align: none" in ended.err
+    message = error_here(tmp_path, files, AlignmentError)
+    assert "ibxl51eoq" in message
+    assert "align: none" in message
 
 
 def test_doctor_finds_the_known_offset() -> None:

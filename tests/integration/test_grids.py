@@ -14,20 +14,12 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from skymosaic import load
-from skymosaic.config import load_campaign
 from skymosaic.config.skycell_table import tessellation
 from skymosaic.drizzle.grid import Grid
 from skymosaic.errors import InputError
-from skymosaic.pipeline.align import align
-from skymosaic.pipeline.graph import inspect_all, retrieve_each
-from skymosaic.pipeline.place import open_place
-from skymosaic.pipeline.plan import plan
-from skymosaic.pipeline.results import Planned
-from skymosaic.pipeline.sources import open_source
 from skymosaic.sky.skycells import cell, cells_at
-from skymosaic.steps.execution import Here
-from skymosaic.steps.step import Finished
 from tests.conftest import manifests, skymosaic, tree, write_campaign
+from tests.first_steps import plan_of
 from tests.frames import SKY_STEP_ONLY, Frame, astrodrizzle, name_of, write_frames
 
 WCS_KEYS = ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
@@ -60,15 +52,6 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
     names = write_frames(plain, NEAR)
     astrodrizzle(plain, names, **{**PLAIN, "final_rot": None, "final_refimage": str(mosaic)})
     return Elsewhere(folder, data, mosaic, plain / "out_drz_sci.fits")
-
-
-def plan_of(file: Path) -> Finished[Planned]:
-    """Do the steps of a campaign up to its plan, here."""
-    campaign = load_campaign(file)
-    source, place, calls = open_source(campaign.source), open_place(campaign), Here()
-    retrieved = retrieve_each(calls, campaign, place, source, source.parcels())
-    inspected = inspect_all(calls, campaign, place, retrieved)
-    return plan(place, campaign, align(place, campaign.align, inspected))
 
 
 def campaign(path: Path, data: Path, **drizzle: Any) -> Path:

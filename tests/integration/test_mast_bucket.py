@@ -17,7 +17,9 @@ from skymosaic.archive.bucket import Bucket
 from skymosaic.archive.download import fetch, part_name
 from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.archive.sharing import Unfinished
-from skymosaic.errors import InputError
+from skymosaic.config import load_campaign
+from skymosaic.errors import InputError, SkymosaicError
+from skymosaic.pipeline.sources import open_source
 from tests.conftest import manifests, skymosaic, write_campaign
 from tests.mast_standin import Archive, configuration, mast_standin
 from tests.s3_server import S3Server, s3_server
@@ -184,12 +186,12 @@ def test_a_campaign_takes_its_exposures_from_a_bucket(
     ],
 )
 def test_what_is_wrong_with_a_bucket_is_named(
-    server: S3Server, own: str, tmp_path: Path, change: dict, code: int, message: str
+    server: S3Server, own: str, tmp_path: Path, monkeypatch, change: dict, code: int, message: str
 ) -> None:
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
     campaign = write_campaign(tmp_path / "own.yaml", source={"kind": "s3", "uri": own, **change})
-    ended = skymosaic(
-        *("inspect", campaign, "--store", tmp_path / "store"),
-        env={**os.environ, **server.environment},
-    )
-    assert ended.code == code, ended.err
-    assert message in ended.err
+    with pytest.raises(SkymosaicError) as caught:
+        open_source(load_campaign(campaign).source).parcels()
+    assert caught.value.exit_code == code
+    assert message in str(caught.value)

@@ -12,6 +12,8 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+from skymosaic.config import load_campaign
+from skymosaic.errors import CampaignError
 from skymosaic.methods import ALL, METHODS, column
 from skymosaic.store.shapes import sealed
 from tests.conftest import manifests, skymosaic, tree, write_campaign
@@ -245,6 +247,5 @@ def test_variants_need_onepass_and_known_parameters(tmp_path: Path) -> None:
             "either a method or values",
         ),
     ):
-        ended = skymosaic("check", campaign(tmp_path, "wrong", tmp_path, **sections))
-        assert ended.code == 3
-        assert message in ended.err
+        with pytest.raises(CampaignError, match=message):
+            load_campaign(campaign(tmp_path, "wrong", tmp_path, **sections))

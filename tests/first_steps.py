@@ -1,0 +1,24 @@
+"""The first steps of a campaign in the process of a test: no workers start, which takes seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from skymosaic.config import load_campaign
+from skymosaic.pipeline.align import align
+from skymosaic.pipeline.graph import inspect_all, retrieve_each
+from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.plan import plan
+from skymosaic.pipeline.results import Planned
+from skymosaic.pipeline.sources import open_source
+from skymosaic.steps.execution import Here
+from skymosaic.steps.step import Finished
+
+
+def plan_of(file: Path) -> Finished[Planned]:
+    """Do the steps of a campaign up to its plan; an error is raised as it is."""
+    campaign = load_campaign(file)
+    source, place, calls = open_source(campaign.source), open_place(campaign), Here()
+    retrieved = retrieve_each(calls, campaign, place, source, source.parcels())
+    inspected = inspect_all(calls, campaign, place, retrieved)
+    return plan(place, campaign, align(place, campaign.align, inspected))
