@@ -11,8 +11,9 @@ import pytest
 import regions
 from astropy import units
 
-from skymosaic.report.footprint_files import as_regions, write_footprints
-from skymosaic.sky.outline import Outline
+from skymosaic.drizzle.grid import Grid
+from skymosaic.report.footprint_files import as_regions, coverage_of, write_footprints
+from skymosaic.sky.outline import Outline, trace
 
 SQUARE = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
 CHIPS = {
@@ -96,3 +97,16 @@ def test_the_same_mosaic_has_the_same_files(tmp_path: Path) -> None:
         write_footprints(folder, CHIPS, outline(85.25, -2.45))
     one, other = ({path.name: path.read_bytes() for path in f.iterdir()} for f in folders)
     assert one == other
+
+
+@pytest.mark.parametrize(("ra", "dec"), [(0.0, 0.0), (0.0, 90.0), (45.0, -90.0)])
+def test_an_island_in_a_hole_is_covered_at_the_poles_too(ra: float, dec: float) -> None:
+    mask = np.zeros((400, 400), dtype=bool)
+    mask[20:380, 20:380] = True
+    mask[100:200, 100:300] = False
+    mask[130:170, 150:200] = True
+    wcs = Grid((ra, dec), (200.5, 200.5), 1.0, 33.0, (400, 400)).wcs()
+    y, x = np.mgrid[0:400:7, 0:400:7]
+    lon, lat = np.array(wcs.wcs_pix2world(x.ravel(), y.ravel(), 0)) * units.deg
+    covered = coverage_of(trace(mask, wcs)).contains_lonlat(lon, lat)
+    assert (covered == mask[y.ravel(), x.ravel()]).all()

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skymosaic.sky.outline import Outline
+from skymosaic.sky.overlaps import unit_vectors
 
 if TYPE_CHECKING:
     from mocpy import MOC
@@ -68,10 +69,10 @@ def coverage_of(outline: Outline) -> MOC:
     from mocpy import MOC
 
     def area(ring: Floats) -> float:
-        # Also where they lie over RA 0.
-        x = (ring[:, 0] - ring[0, 0] + 180.0) % 360.0 - 180.0
-        x, y = x * np.cos(np.radians(ring[0, 1])), ring[:, 1] - ring[0, 1]
-        return float(abs(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))))
+        # By vectors, so that rings over RA 0 and around a pole are like any other.
+        points = unit_vectors(ring)
+        points -= points[0]
+        return float(np.linalg.norm(np.cross(points, np.roll(points, -1, axis=0)).sum(axis=0)))
 
     # From the largest on: a hole lies in its part, and an island in its hole.
     rings = [(ring, False) for ring in outline.outer] + [(ring, True) for ring in outline.holes]
