@@ -152,6 +152,7 @@ def test_who_tells_of_the_picture(program: Path) -> None:
     with Image.open(program / colour["picture"]) as image:
         assert image.text["Comment"] == " ".join(colour["how"])
     address = str(program / colour["picture"])
+    assert f"colour:   {address}\n" in skymosaic("report", program).out
     assert package.load(program).colours == {"HORSEHEAD": address}
     assert package.load(program / "HORSEHEAD" / "F160W").colours == {"HORSEHEAD": address}
     status = json.loads(skymosaic("status", program, "--json").out)

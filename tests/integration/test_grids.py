@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -211,6 +212,9 @@ def test_a_grid_that_holds_no_exposure_is_refused(elsewhere: Elsewhere, tmp_path
         plan_of(file)
     said = str(caught.value)
     assert "no exposure touches the output grid, whose centre is RA 20.000000" in said
+    corner = re.search(r" degrees away, with a corner at RA ([\d.]+), Dec ([-\d.]+)\. ", said)
+    assert corner
+    assert np.allclose([float(value) for value in corner.groups()], (85.25, -2.45), atol=0.1)
     assert "Correct drizzle.grid" in said
     assert not (tmp_path / "store" / "nowhere" / "plan").exists()
 

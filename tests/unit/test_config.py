@@ -397,6 +397,14 @@ def test_a_wrong_drizzlepac_parameter_is_refused_once_with_its_line(refused, tex
     assert said in line
 
 
+def test_an_alignment_is_shared_where_there_is_one(load, refused) -> None:
+    text = f"{MINIMAL}align: none\ngroups: {{align: shared"
+    [line] = refused(f"{text}}}")
+    assert "align: none aligns nothing: leave one of them out" in line
+    own = load(f"{text}, parameters: {{F110W: {{align: {{min_sources: 9}}}}}}}}")
+    assert own.groups.parameters["F110W"].align.min_sources == 9
+
+
 def test_paths_in_the_file_are_relative_to_it(load, tmp_path) -> None:
     campaign = load(
         "campaign: {name: demo}\nsource: {kind: directory, path: ../data}\n"

@@ -90,6 +90,7 @@ def test_a_large_image_must_be_squarer_than_a_small_one() -> None:
         ({"like": "x", "ra": 1.0}, "drizzle.grid.ra: unknown key"),
         ({"like": ""}, "drizzle.grid.like: is empty: name a file or campaign"),
         ({**AROUND, "ra": 361}, "drizzle.grid.ra: must be less than 360"),
+        ({**AROUND, "ra": "5h"}, "drizzle.grid.ra: must be a finite number, in degrees, not '5h'"),
         ({"ra": 1, "dec": 2, "columns": 3}, "drizzle.grid.rows: is missing: Rows of the mosaic"),
         ({**AROUND, "colums": 3}, "drizzle.grid.colums: unknown key, did you mean columns?"),
         ({**MATRIX, "cd": [[STEP, 0], [0, STEP]]}, "cd: the parity is flipped"),

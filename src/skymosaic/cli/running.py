@@ -149,9 +149,11 @@ def go_on(campaign: Campaign, wait: bool, quiet: bool) -> None:
 
 
 def show_places(outcome: Outcome) -> None:
-    """Print where the report is, and the mosaic of the advised method."""
+    """Print where the report is, the mosaic of the advised method, and colour pictures."""
     if outcome.mosaic:
         say(f"mosaic:   {outcome.mosaic} ({outcome.advised}, as advised)")
+    for picture in outcome.colours:
+        say(f"colour:   {picture}")
     say(f"report:   {outcome.report}")
 
 

@@ -386,6 +386,18 @@ class Campaign(Section):
         return self
 
     @model_validator(mode="after")
+    def _a_shared_alignment_needs_one(self) -> Self:
+        groups = self.groups
+        if groups is None or groups.align != "shared" or self.align.method != "none":
+            return self
+        if not any(own.align is not None for own in groups.parameters.values()):
+            raise ValueError(
+                "groups.align: shared aligns the groups to each other, but align: none aligns "
+                "nothing: leave one of them out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _colours_need_one_grid(self) -> Self:
         if self.colour is None:
             return self

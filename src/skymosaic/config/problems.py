@@ -100,7 +100,8 @@ def from_pydantic(error: ErrorDetails) -> Problem:
     if kind == "too_short":
         return Problem(key, f"must name {context['min_length']} or more, not {_shown(given)}")
     if kind in _EXPECTED:
-        return Problem(key, f"must be {_EXPECTED[kind]}, not {_shown(given)}")
+        unit = _unit(location) if kind.startswith("float") else ""
+        return Problem(key, f"must be {_EXPECTED[kind]}{unit}, not {_shown(given)}")
     text = error["msg"].replace("Input should", "must").replace("should", "must")
     return Problem(key, f"{text[0].lower()}{text[1:]}, not {_shown(given)}")
 
@@ -208,6 +209,12 @@ def _home_of(name: str, section: str) -> str:
         if parameter:
             return f"align.{task}"
     return ""
+
+
+def _unit(location: KeyPath) -> str:
+    """Return the unit of an angle, where the description of its key has one."""
+    found = re.search(r"\((degrees|arcsec)\)", _purpose(location))
+    return f", in {found[1]}" if found else ""
 
 
 def _purpose(location: KeyPath) -> str:

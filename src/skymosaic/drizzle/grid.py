@@ -241,12 +241,19 @@ def off_grid(
         return off
     apart = _distances(exposures, unit_vectors(np.array([grid.centre]))[0])
     nearest = int(np.argmin(apart))
+    ra, dec = exposures[nearest].polygons[0][0]
     raise InputError(
         f"no exposure touches the output grid, whose centre is RA {grid.centre[0]:.6f}, Dec "
         f"{grid.centre[1]:.6f} (degrees): the nearest of {len(exposures)}, "
-        f"{exposures[nearest].name}, is {apart[nearest] / 60:.1f} arcmin away. Correct "
+        f"{exposures[nearest].name}, is {_shown(apart[nearest])} away, with a corner at "
+        f"RA {ra:.6f}, Dec {dec:.6f}. Correct "
         "drizzle.grid (drizzle.grid: auto takes all exposures), or take other exposures"
     )
+
+
+def _shown(arcsec: float) -> str:
+    """Return a distance in arcmin, or a large one in degrees."""
+    return f"{arcsec / 60:.1f} arcmin" if arcsec < 3600 else f"{arcsec / 3600:.1f} degrees"
 
 
 def _distances(exposures: Sequence[Exposure], middle: np.ndarray) -> list[float]:

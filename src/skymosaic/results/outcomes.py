@@ -10,6 +10,7 @@ from skymosaic.errors import StoreError
 from skymosaic.pipeline import comparison
 from skymosaic.pipeline.place import open_place
 from skymosaic.pipeline.results import COMPARISON, INSPECT, ComparisonResult
+from skymosaic.results.colours import colours_of
 from skymosaic.results.program_page import INDEX, program_text, table_of
 from skymosaic.results.program_states import read_states
 from skymosaic.steps.step import Finished, Place, finished
@@ -40,6 +41,8 @@ class Outcome:
     """Where that mosaic is; empty where none is advised, or an older version did not tell."""
     names: int = 2
     """How many columns of the table name a row; 0 where it has two lines a row."""
+    colours: Sequence[str] = ()
+    """Where the colour pictures of a program are."""
 
 
 def outcome_of(place: Place, done: Finished[ComparisonResult], *, reused: bool) -> Outcome:
@@ -69,7 +72,15 @@ def outcome_so_far(place: Place) -> Outcome:
 
 
 def outcome_of_program(place: Place, *, reused: bool) -> Outcome:
-    """Return what a program gave: a table of its groups, and its page; errors as `read_states`."""
+    """Return what a program gave: a table of its groups, its page and its colour pictures.
+
+    Raises
+    ------
+    MissingError
+        As `read_states`.
+    DamagedError, StoreError
+        As `colours_of`.
+    """
     has_page = place.store.read_text(place.key(INDEX)) is not None
     return Outcome(
         table=table_of(read_states(place)),
@@ -80,6 +91,10 @@ def outcome_of_program(place: Place, *, reused: bool) -> Outcome:
         folder=place.store.address(place.campaign),
         reused=reused,
         names=0,
+        colours=[
+            place.store.address(done.products[done.result.picture].key)
+            for done in colours_of(place).values()
+        ],
     )
 
 

@@ -62,9 +62,12 @@ def _lines(campaign: Campaign) -> list[str]:
     if reference is not None and not requested.choice:
         source = f"like {reference.name}" if requested.like else reference.name
         return [f"grid: {source}", f"      {placed(reference.grid)}"]
-    start = "that of the exposures" if reference is None else f"like {reference.name}"
-    choice = requested.choice
-    lines = [f"grid: {start}, changed by plan to: {_changes(choice)}"]
+    changes = _changes(requested.choice)
+    lines = [
+        f"grid: {changes}; plan takes the rest from the exposures"
+        if reference is None
+        else f"grid: like {reference.name}, but with {changes}"
+    ]
     if requested.shape is not None:
         lines.append(f"      {_size(requested.shape)}")
     return lines
