@@ -97,12 +97,13 @@ def test_a_mosaic_on_the_grid_of_another_is_what_astrodrizzle_makes(
     assert said in (tmp_path / "store" / engine / "comparison" / "report.html").read_text()
     place = tmp_path / "store" / engine
     assert list(load(place).mdrizsky["rootname"]) == [name_of(0), name_of(1)]
-    before = tree(tmp_path / "store")
-    assert skymosaic("run", file, "--workers", "1").code == 0
-    assert tree(tmp_path / "store") == before  # everything had been done
     if engine == "astrodrizzle":  # what reads a store has no engine of its own
         for command in ("report", "status", "verify-store"):
             assert skymosaic(command, place).code == 0, command
+    else:
+        before = tree(tmp_path / "store")
+        assert skymosaic("run", file, "--workers", "1").code == 0
+        assert tree(tmp_path / "store") == before  # everything had been done
 
 
 def test_forms_of_one_grid_plan_one_grid(elsewhere: Elsewhere, tmp_path: Path) -> None:
