@@ -233,7 +233,7 @@ def test_what_no_engine_makes_is_refused_by_name(
         read_reference(file, "odd.fits")
     assert "odd.fits" in str(caught.value)
     assert said in str(caught.value)
-    assert "drizzle.grid: {ra, dec, scale" in str(caught.value)
+    assert "give drizzle.grid the numbers: ra, dec, scale" in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [b"NaN", b"1E400", b"INF"])
