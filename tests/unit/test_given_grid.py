@@ -260,7 +260,8 @@ def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_name_that_leads_nowhere_is_refused_before_anything_runs(tmp_path: Path) -> None:
-    with pytest.raises(CampaignError, match=r"is no file, and no campaign that has planned"):
+    said = r"is no file, and no campaign that has planned.*, STORE/PROGRAM/GROUP$"
+    with pytest.raises(CampaignError, match=said):
         require_possible(load(tmp_path, grid={"like": "store/other"}))
     with pytest.raises(CampaignError, match=r"final_refimage: there is no file .*x\.fits"):
         require_possible(load(tmp_path, parameters={"final_refimage": "x.fits"}))

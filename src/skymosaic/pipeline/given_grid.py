@@ -65,7 +65,8 @@ def reference_of(campaign: Campaign, detectors: Sequence[Detector] = ()) -> Refe
         )
     raise CampaignError(
         f"drizzle.grid.like: {request.like} is no file, and no campaign that has planned its "
-        "mosaic: correct the path, or run that campaign first"
+        "mosaic: correct the path, or run that campaign first; "
+        "of a program name the folder of a group, STORE/PROGRAM/GROUP"
     )
 
 

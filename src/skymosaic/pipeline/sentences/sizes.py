@@ -24,8 +24,9 @@ def size_lines(campaign: Campaign) -> list[str]:
 def memory_line(expected: Expected) -> str:
     """Return the memory that a worker needs, and how it is known."""
     work = expected.work
+    megapixels = work.input_pixels / 1e6
     return (
         f"memory: {format_bytes(int(expected.needs.memory))} a worker, as projected for "
-        f"{expected.engine} and {counted(work.chips, 'chip')}, {work.input_pixels / 1e6:.0f} "
+        f"{expected.engine} and {counted(work.chips, 'chip')}, {megapixels:.{0 if megapixels >= 1 else 1}f} "
         f"megapixels ({work.known_by})"
     )
