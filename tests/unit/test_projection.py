@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from skymosaic.config import load_campaign
+from skymosaic.config import load_campaign, load_campaign_text
 from skymosaic.drizzle import memory
 from skymosaic.drizzle.expected import of_campaign
 from skymosaic.drizzle.memory import Work, memory_of
+from skymosaic.pipeline.sentences.sizes import memory_line
 from tests.conftest import write_campaign
 
 CHIP = 1014**2
@@ -144,3 +145,12 @@ def test_cosmic_rays_need_another_image(tmp_path: Path) -> None:
     assert found.cosmic_rays and not plain.cosmic_rays
     more = memory_of("astrodrizzle", found).peak - memory_of("astrodrizzle", plain).peak
     assert more == 3 * 4 * plain.output_pixels
+
+
+def test_small_frames_are_a_part_of_a_megapixel() -> None:
+    text = """
+campaign: {name: small}
+source: {kind: simulated, size: small, tiles: ['54']}
+"""
+    line = memory_line(of_campaign(load_campaign_text(text, "small.yaml", {})))
+    assert " and 2 chips, 0.1 megapixels (the simulation)" in line

@@ -247,7 +247,7 @@ def test_preparation_tells_the_graph_and_submits_nothing(campaign, place, backen
         **{"retrieve": 2, "inspect": 1, "align": 1, "plan": 1, "drizzle": 4, "gather": 1}
     }
     assert "graph: 10 tasks" in text
-    assert "memory: 1.40 GiB a worker, as projected for astrodrizzle and 4 chips" in text
+    assert "memory: 1.40 GiB a worker, as projected for astrodrizzle and 4 chips, 4 mega" in text
     assert "--- job.txt\nrun demo" in text
     assert backend.jobs == []
     assert not Path(place.store.uri).exists()

@@ -25,8 +25,8 @@ def memory_line(expected: Expected) -> str:
     """Return the memory that a worker needs, and how it is known."""
     work = expected.work
     megapixels = work.input_pixels / 1e6
+    pixels = f"{megapixels:.{0 if megapixels >= 1 else 1}f} megapixels"
     return (
         f"memory: {format_bytes(int(expected.needs.memory))} a worker, as projected for "
-        f"{expected.engine} and {counted(work.chips, 'chip')}, {megapixels:.{0 if megapixels >= 1 else 1}f} "
-        f"megapixels ({work.known_by})"
+        f"{expected.engine} and {counted(work.chips, 'chip')}, {pixels} ({work.known_by})"
     )
