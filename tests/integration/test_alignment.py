@@ -47,6 +47,7 @@ def aligned_by_default(folder: Path, simulation: Simulation) -> Alignment:
 LIKE = ("_fl", "_dr")
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     "instrument", ["acs-wfc", pytest.param("wfc3-uvis", marks=pytest.mark.slow)]
 )

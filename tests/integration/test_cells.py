@@ -141,6 +141,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.campaign
 def test_squares_are_the_one_mosaic_cut_in_pieces(data: Path, tmp_path: Path) -> None:
     grid = {"cells": {"layout": "square", "size": [100, 110]}}
     sky = {"methods": list(METHODS), "planes": True, "variants": {"own": {"values": {}}}}
@@ -230,6 +231,7 @@ def test_what_touches_no_cell_leaves_it_alone(data: Path, tmp_path: Path) -> Non
     }
 
 
+@pytest.mark.campaign
 def test_a_cell_whose_pixels_are_masked_is_left_out_and_said(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
@@ -254,6 +256,7 @@ def test_a_cell_whose_pixels_are_masked_is_left_out_and_said(tmp_path: Path) -> 
     assert all(name in report for name in (*empty, *run.cells))
 
 
+@pytest.mark.campaign
 def test_a_run_that_was_killed_goes_on_at_the_next_cell(
     data: Path, tmp_path: Path, started: Callable[..., subprocess.Popen[str]]
 ) -> None:

@@ -20,7 +20,10 @@ def stage(undisturbed: bytes) -> Iterator[chaos.Stage]:
 
 @pytest.mark.parametrize(
     "scenario",
-    [s if s in QUICK else pytest.param(s, marks=pytest.mark.slow) for s in chaos.SCENARIOS],
+    [
+        pytest.param(s, marks=pytest.mark.campaign if s in QUICK else pytest.mark.slow)
+        for s in chaos.SCENARIOS
+    ],
 )
 def test_after_a_fault_all_is_as_if_nothing_was(stage: chaos.Stage, scenario: str) -> None:
     try:

@@ -44,6 +44,7 @@ def mosaics(folder: Path) -> dict[str, np.ndarray]:
     return found
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     "engine", ["onepass", pytest.param("astrodrizzle", marks=pytest.mark.slow)]
 )

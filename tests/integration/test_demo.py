@@ -15,7 +15,13 @@ from skymosaic.align.proof import grid, separation
 from tests.conftest import REPOSITORY, skymosaic
 
 
-@pytest.fixture(scope="module", params=["small", pytest.param("full", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("small", marks=pytest.mark.campaign),
+        pytest.param("full", marks=pytest.mark.slow),
+    ],
+)
 def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if request.param == "small":
         return request.getfixturevalue("small")

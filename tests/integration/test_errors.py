@@ -172,6 +172,7 @@ def test_one_bad_wcs_does_not_make_a_huge_mosaic(tmp_path: Path, files: Path) ->
     stage_never_finished(tmp_path, "plan")
 
 
+@pytest.mark.campaign
 def test_what_is_left_out_and_what_overlaps_nothing_are_named(tmp_path: Path, files: Path) -> None:
     """A truncated file, which the campaign does without, and an exposure that is alone then."""
     misplace(files, "51", 200 / 3600)
@@ -202,6 +203,7 @@ def test_what_is_left_out_and_what_overlaps_nothing_are_named(tmp_path: Path, fi
     assert np.isnan(skies["ibxl51eoq"])  # the archive's stale value was not subtracted
 
 
+@pytest.mark.campaign
 def test_two_groups_are_reported(tmp_path: Path, files: Path) -> None:
     misplace(files, "51", 200 / 3600)
     ended = run(tmp_path, files, align="none", sky=ONE)
@@ -237,6 +239,7 @@ def test_full_disk_in_the_store(small_disk: Path, tmp_path: Path, files: Path) -
     assert not [name for name in tree(campaign) if ".part" in name or "staging" in name]
 
 
+@pytest.mark.campaign
 def test_full_disk_in_scratch(small_disk: Path, tmp_path: Path, files: Path) -> None:
     source = {"kind": "directory", "path": str(files)}
     file = write_campaign(

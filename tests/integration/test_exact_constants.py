@@ -35,6 +35,7 @@ def copied(simulated_files: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     ("engine", "methods"),
     [

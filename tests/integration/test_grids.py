@@ -67,7 +67,9 @@ def campaign(path: Path, data: Path, **drizzle: Any) -> Path:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("engine", ["astrodrizzle", "onepass"])
+@pytest.mark.parametrize(
+    "engine", ["astrodrizzle", pytest.param("onepass", marks=pytest.mark.campaign)]
+)
 def test_a_mosaic_on_the_grid_of_another_is_what_astrodrizzle_makes(
     elsewhere: Elsewhere, tmp_path: Path, engine: str
 ) -> None:

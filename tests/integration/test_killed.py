@@ -65,6 +65,7 @@ def every_manifest_is_whole(store: Path) -> None:
             assert (store / product["key"]).stat().st_size == product["size"]
 
 
+@pytest.mark.campaign
 def test_killed_driver(
     started: Callable[..., subprocess.Popen[str]], undisturbed: bytes, tmp_path: Path
 ) -> None:

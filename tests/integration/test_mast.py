@@ -142,6 +142,7 @@ def test_a_query_that_finds_too_little_or_too_much(mast: Mast) -> None:
     assert not mast.archive.sent
 
 
+@pytest.mark.campaign
 def test_a_campaign_from_the_archive_and_a_second_run(mast: Mast) -> None:
     ended = mast.call("run")
     assert ended.code == 0, ended.err

@@ -140,6 +140,7 @@ def own(server: S3Server, simulated_files: Path) -> Iterator[str]:
     client.delete_bucket(Bucket="observatory")
 
 
+@pytest.mark.campaign
 def test_a_campaign_takes_its_exposures_from_a_bucket(
     server: S3Server, own: str, simulated_files: Path, tmp_path: Path
 ) -> None:

@@ -106,6 +106,7 @@ def test_the_witness_confirms_each_mosaic(small: Path, tmp_path: Path) -> None:
     assert "Each mosaic compared with what onepass predicts" in report
 
 
+@pytest.mark.campaign
 def test_a_run_whose_pixels_are_not_those_of_its_headers_fails(small: Path, tmp_path: Path) -> None:
     folder, run = copy_of(small, tmp_path)
     (science,) = (folder / "runs" / "match").glob("*_sci.fits")

@@ -56,6 +56,7 @@ def plant(store: Path, name: str, error: float) -> Path:
     return science
 
 
+@pytest.mark.campaign
 def test_an_error_in_one_mosaic_of_ccds_is_found(tmp_path: Path) -> None:
     sky = {
         "methods": ["localmin", "match", "match-differences"],
@@ -96,6 +97,7 @@ def test_an_error_in_one_mosaic_of_ccds_is_found(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.campaign
 def test_a_mosaic_of_an_older_form_is_made_anew(tmp_path: Path) -> None:
     file = campaign(tmp_path, DEEP[:2], sky={"methods": ["match"]})
     ended = run(file)

@@ -120,6 +120,7 @@ def test_wfpc2(tmp_path) -> None:
     assert "in counts (DN)" in sides.ended.err + sides.ended.out
 
 
+@pytest.mark.campaign
 def test_the_exposures_in_a_file_of_stis(tmp_path) -> None:
     sides = both(tmp_path, stis)
     np.testing.assert_array_equal(ours(sides), sides.mosaic)

@@ -145,6 +145,7 @@ def groups_by_prepare(text: str) -> list[str]:
     return [next(lines).strip() for _ in range(count)]
 
 
+@pytest.mark.campaign
 def test_a_bucket_has_the_groups_of_the_folder(field: Path, tmp_path: Path) -> None:
     common = {"align": "none", "groups": {"by": ["filter"]}}
     source = {"kind": "directory", "path": str(field)}

@@ -165,6 +165,7 @@ def test_no_credential_is_anywhere(whole, s3, server: S3Server) -> None:
         assert identity.encode() not in content, name
 
 
+@pytest.mark.campaign
 def test_a_second_run_does_nothing_and_a_change_what_depends_on_it(
     whole, s3, server: S3Server, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ LEVELS = [float(level) for level in np.geomspace(5.0, 500.0, 20)]  # electrons
 QUICK = (LEVELS[13],)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     "electrons",
     [

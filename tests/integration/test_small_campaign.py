@@ -180,6 +180,7 @@ def test_restart_of_what_is_done_does_nothing_again(small: Path) -> None:
     assert tree(small) == before
 
 
+@pytest.mark.campaign
 def test_changed_parameter_runs_only_what_depends_on_it(small: Path, tmp_path: Path) -> None:
     shutil.copytree(small, tmp_path / "store" / "small")
     file = write_campaign(
@@ -204,6 +205,7 @@ def test_changed_parameter_runs_only_what_depends_on_it(small: Path, tmp_path: P
     assert table.colnames == ["rootname", "chip", "localmin", "globalmin"]
 
 
+@pytest.mark.campaign
 def test_what_failed_in_between_is_forgotten_when_all_is_finished_again(
     small: Path, tmp_path: Path
 ) -> None:
