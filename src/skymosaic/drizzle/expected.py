@@ -169,9 +169,9 @@ def work_of(campaign: Campaign, request: Request) -> Work:
 
 
 def _given_pixels(request: Request) -> tuple[tuple[int, int] | None, float | None]:
-    """Return shape and pixel size (arcsec) of the user's own grid, where the file tells them.
+    """Return shape and pixel size (arcsec) of the user's own grid, None for what is not known yet.
 
-    Or a file that it names, and that lies on this host.
+    The campaign file tells them, or an image that it names and that lies on this host.
     """
     given = request.grid
     shape, scale = given.shape, given.choice.get("scale")
