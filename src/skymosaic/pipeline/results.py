@@ -19,9 +19,11 @@ from skymosaic.drizzle.checks.sample_window import Window
 from skymosaic.drizzle.checks.witness import Agreement
 from skymosaic.drizzle.depth import Depth
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.onepass.measured import MeasuredChip
 from skymosaic.drizzle.order import Order
 from skymosaic.drizzle.sky_cell import SkyCellPart
 from skymosaic.drizzle.sky_record import SkyCheck
+from skymosaic.drizzle.static_masks import ChipArea
 from skymosaic.drizzle.summaries import (
     CosmicRaySearch,
     DifferencesSummary,
@@ -32,7 +34,7 @@ from skymosaic.evidence.summary import EvidenceSummary
 from skymosaic.hst.exposure import Exposure
 from skymosaic.report.card import Card
 from skymosaic.report.colour_facts import ColourFacts
-from skymosaic.sky.static_rule import FirstRule
+from skymosaic.sky.static_rule import FirstRule, Rule
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps import tasks
 from skymosaic.steps.results import Omitted
@@ -236,6 +238,58 @@ class OnepassResult:
 
 
 @dataclass(frozen=True)
+class LowResult:
+    """Of finding the low pixels of an exposure."""
+
+    places: list[ChipArea]
+    """Which pixels of the detector its chips hold."""
+    low: list[list[int]]
+    """How many pixels of each chip are low, a list for each threshold (count)."""
+
+
+@dataclass(frozen=True)
+class StaticFile:
+    """One static mask among the products of `StaticResult`."""
+
+    name: str
+    """``.npy``: bool, true where a pixel is left out."""
+    mask: tuple[Rule, float]
+    """The rule, and the threshold (standard deviations)."""
+
+
+@dataclass(frozen=True)
+class StaticResult:
+    """Of the static masks of all exposures."""
+
+    files: list[StaticFile]
+    chips: dict[str, list[tuple[int, list[int]]]]
+    """For each exposure by rootname its chips: EXTVER, and the places of its masks in `files`."""
+    summaries: list[MaskSummary]
+    """Of those that are used for the mosaics."""
+    used: tuple[Rule, float] | None = None
+    """Which these are; None: no pixel is left out."""
+
+
+@dataclass(frozen=True)
+class MeasuredResult:
+    """Of measuring the sky of an exposure."""
+
+    chips: list[MeasuredChip]
+
+
+@dataclass(frozen=True)
+class SkiesResult:
+    """Of the skies of all chips by all methods and variants."""
+
+    names: list[str]
+    """Of the mosaics: methods, and variants as ``variant:NAME``."""
+    table: str
+    """Name of the table of the skies among the products, see `onepass.sky_table`."""
+    differences: Omitted[DifferencesSummary] = None
+    """What the differences on the common grid tell, where a method looks at them."""
+
+
+@dataclass(frozen=True)
 class CellMosaic:
     """The files of one mosaic of a cell: names among its products."""
 
@@ -335,6 +389,10 @@ POSITIONS = StepSpec(tasks.POSITIONS, PositionsResult)
 DIFFERENCES = StepSpec(tasks.DIFFERENCES, DifferencesResult)
 DRIZZLE = StepSpec(tasks.DRIZZLE, DrizzleResult)
 ONEPASS = StepSpec(tasks.ONEPASS, OnepassResult)
+LOW = StepSpec(tasks.LOW, LowResult)
+STATIC = StepSpec(tasks.STATIC, StaticResult)
+MEASURED = StepSpec(tasks.MEASURED, MeasuredResult)
+SKIES = StepSpec(tasks.SKIES, SkiesResult)
 CELL = StepSpec(tasks.CELL, CellResult)
 CELLS = StepSpec(tasks.CELLS, CellsResult)
 WITNESS = StepSpec(tasks.WITNESS, WitnessResult)

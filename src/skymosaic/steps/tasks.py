@@ -55,6 +55,13 @@ DIFFERENCES = Kind("differences", "differences", calls={"differences": "20s", "g
 DRIZZLE = Kind("drizzle", "runs/{of}", calls={"drizzle": "20s", "drizzle_pairs": "30s"})
 ONEPASS = Kind("onepass", "runs/onepass", calls={"drizzle_all": "30s", "as_run": "1ms"})
 """The one step in which the one-pass engine does all tasks of the kind `DRIZZLE`."""
+LOW = Kind("low", "low/{of}", folder="low", calls={"find_low": "1s"})
+"""Low pixels of an exposure, for `STATIC`; nobody is told of these tasks, nor of the next three."""
+STATIC = Kind("static", "static", calls={"merge_low": "2s"})
+MEASURED = Kind("measured", "measured/{of}", folder="measured", calls={"measure_one": "1s"})
+"""The sky of an exposure, of all of it and of its part of each overlap, for `SKIES`."""
+SKIES = Kind("skies", "skies", calls={"solve": "2s"})
+"""The skies of all chips by all methods, where the mosaic is made by many tasks."""
 CELL = Kind("cell", "cells/{of}", calls={"make_cell": "20s"})
 """The mosaics of one cell; nobody is told of these tasks: which there are, `PLAN` finds."""
 CELLS = Kind("cells", "cells/index", folder="cells", calls={"index_cells": "1s"})
@@ -68,6 +75,7 @@ COLOUR = Kind("colour", "colour/{of}", calls={"colour_picture": "10s"})
 
 KINDS = (
     *(RETRIEVE, INSPECT, ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
+    *(LOW, STATIC, MEASURED, SKIES),
     *(DRIZZLE, ONEPASS, CELL, CELLS, WITNESS, ENGINES, COMPARISON, COLOUR),
 )
 CALLS = {name: seconds for kind in KINDS for name, seconds in kind.calls.items()}
