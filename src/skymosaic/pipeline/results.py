@@ -19,6 +19,7 @@ from skymosaic.drizzle.checks.sample_window import Window
 from skymosaic.drizzle.checks.witness import Agreement
 from skymosaic.drizzle.depth import Depth
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.onepass.stored import Box, StoredChip
 from skymosaic.drizzle.order import Order
 from skymosaic.drizzle.sky_cell import SkyCellPart
 from skymosaic.drizzle.sky_record import SkyCheck
@@ -222,6 +223,62 @@ class KeptSky:
 
 
 @dataclass(frozen=True)
+class StaticResult:
+    """Of the static masks of a campaign."""
+
+    masks: dict[str, str]
+    """Names of the products with the masks, by file name and EXTVER of a chip as ``NAME_1``."""
+    summaries: list[MaskSummary]
+
+
+@dataclass(frozen=True)
+class SingleResult:
+    """Of the chips of one exposure, each drizzled alone."""
+
+    rootname: str
+    chips: list[StoredChip]
+    version: str
+    """Of the resampler; empty where no chip meets the grid."""
+    pixels: str
+    """Name of the drizzled chips among the products."""
+    skeleton: str
+    """Of the headers of the exposure."""
+    masks: str
+    """Of the pixels that were left out beside those that DQ flags."""
+
+
+@dataclass(frozen=True)
+class SkiesResult:
+    """Of the skies of all mosaics; the values are among the products."""
+
+    table: str
+    """Name of the product that has them."""
+    differences: dict[str, DifferencesSummary] = field(default_factory=dict)
+    """By method and variant, where differences on the common grid were looked at."""
+
+
+@dataclass(frozen=True)
+class BlockResult:
+    """Of the sums in one rectangle of the mosaics."""
+
+    box: Box
+    mosaics: dict[str, str]
+    """Names of the products by method and variant: numpy arrays of the type of FITS."""
+    weight: str
+    context: Omitted[str] = None
+
+
+@dataclass(frozen=True)
+class HeadersResult:
+    """Of what the headers of the mosaics have in common."""
+
+    root: str
+    """Root name of the product that they are made for."""
+    version: str
+    """Of the resampler."""
+
+
+@dataclass(frozen=True)
 class OnepassResult:
     """Of the one step in which the one-pass engine drizzles."""
 
@@ -334,6 +391,11 @@ FIND = StepSpec(tasks.FIND, StarsResult)
 POSITIONS = StepSpec(tasks.POSITIONS, PositionsResult)
 DIFFERENCES = StepSpec(tasks.DIFFERENCES, DifferencesResult)
 DRIZZLE = StepSpec(tasks.DRIZZLE, DrizzleResult)
+STATIC = StepSpec(tasks.STATIC, StaticResult)
+SINGLE = StepSpec(tasks.SINGLE, SingleResult)
+SKIES = StepSpec(tasks.SKIES, SkiesResult)
+BLOCK = StepSpec(tasks.BLOCK, BlockResult)
+HEADERS = StepSpec(tasks.HEADERS, HeadersResult)
 ONEPASS = StepSpec(tasks.ONEPASS, OnepassResult)
 CELL = StepSpec(tasks.CELL, CellResult)
 CELLS = StepSpec(tasks.CELLS, CellsResult)
