@@ -15,6 +15,13 @@ def column(method: str) -> str:
     return method.replace("+", "_").replace("-", "_")
 
 
+def word(name: str) -> str:
+    """Return what the files of a method's or a variant's mosaic are called by."""
+    if name.startswith("variant:"):
+        return name.replace("variant:", "variant_").replace("+", "_").lower()
+    return column(name)
+
+
 def ascribed(method: str) -> str:
     """Return the name of a method for people, with a mark where it is not AstroDrizzle's."""
     return f"{method} *" if method in OWN else method

@@ -86,7 +86,7 @@ class Campaign:
     def by_tasks(self, exposures: Sequence[Exposure], place: Place | None = None) -> Any:
         prepared, calls = self.prepared(exposures), Here()
         there = place or self.place
-        static = find_static(calls, self.campaign, there, prepared)
+        static = calls.result(find_static(calls, self.campaign, there, prepared))
         return static, solve_skies(calls, self.campaign, there, prepared, static)
 
 
@@ -94,38 +94,38 @@ class Campaign:
     ("chips", "static"), [(1, True), (1, "repeated"), (1, False), (2, "repeated")]
 )
 def test_skies_by_tasks_are_those_of_one(tmp_path: Path, chips: int, static: object) -> None:
-    made = Campaign(tmp_path, chips, static=static)
-    expected = made.at_once()
-    masks, skies = made.by_tasks(made.exposures)
+    field = Campaign(tmp_path, chips, static=static)
+    expected = field.at_once()
+    masks, skies = field.by_tasks(field.exposures)
     assert skies.result.names == list(expected)
-    rootnames = [one.rootname for one in made.exposures]
-    found = skies_of(made.place, skies, rootnames)
+    rootnames = [one.rootname for one in field.exposures]
+    found = skies_of(field.place, skies, rootnames)
     for name, sky in expected.items():
         assert found[name].subtracted == tuple(map(float, sky.subtracted)), name
         assert found[name].recorded == sky.recorded, name
-        assert values_of(made.place, skies, name) == sky.values, name
+        assert values_of(field.place, skies, name) == sky.values, name
     assert len(set(found["match"].subtracted)) > 2
     # A task takes the rows of its own exposures, in their order.
-    part = skies_of(made.place, skies, [rootnames[3], rootnames[1]])["match"]
+    part = skies_of(field.place, skies, [rootnames[3], rootnames[1]])["match"]
     rows = [chip for e in (3, 1) for chip in range(e * chips, (e + 1) * chips)]
     assert part.subtracted == tuple(found["match"].subtracted[row] for row in rows)
     # And each exposure the static masks of all.
-    pixels = Exposures(made.files, made.exposures, 0)
-    whole = pixels.static_masks(rule_of(made.parameters), sigma_of(made.parameters))
+    pixels = Exposures(field.files, field.exposures, 0)
+    whole = pixels.static_masks(rule_of(field.parameters), sigma_of(field.parameters))
     assert masks.result.summaries == whole.summaries()
-    for exposure, places in zip(made.exposures, pixels.places(), strict=True):
+    for exposure, places in zip(field.exposures, pixels.places(), strict=True):
         own = masks_of(masks, exposure)
         assert own.keys() == (set(range(1, chips + 1)) if static else set())
         for area in places if static else ():
-            with made.place.store.open(own[area.extver]) as file:
+            with field.place.store.open(own[area.extver]) as file:
                 np.testing.assert_array_equal(np.load(file), whole.low(area))
 
 
 def test_skies_do_not_depend_on_the_order_of_the_exposures(tmp_path: Path) -> None:
-    made = Campaign(tmp_path, 1, static="repeated")
-    _, one = made.by_tasks(made.exposures)
-    bare = replace(made.place, campaign="again")
-    _, other = made.by_tasks(made.exposures[::-1], bare)
+    field = Campaign(tmp_path, 1, static="repeated")
+    _, one = field.by_tasks(field.exposures)
+    bare = replace(field.place, campaign="again")
+    _, other = field.by_tasks(field.exposures[::-1], bare)
     (mine,), (theirs,) = one.products.values(), other.products.values()
     assert mine.sha256 == theirs.sha256
 
@@ -133,35 +133,35 @@ def test_skies_do_not_depend_on_the_order_of_the_exposures(tmp_path: Path) -> No
 def test_what_is_finished_is_looked_up_and_a_new_exposure_costs_its_neighbours(
     tmp_path: Path,
 ) -> None:
-    made = Campaign(tmp_path, 1, static=False)
-    made.campaign = load_campaign_text(CAMPAIGN.split("  variants")[0], "f.yaml", {})
-    _, skies = made.by_tasks([*made.exposures[:3], made.exposures[4]])
-    store = made.place.store
+    field = Campaign(tmp_path, 1, static=False)
+    field.campaign = load_campaign_text(CAMPAIGN.split("  variants")[0], "f.yaml", {})
+    _, skies = field.by_tasks([*field.exposures[:3], field.exposures[4]])
+    store = field.place.store
     before = {
         one: store.read_text(f"field/manifests/measured/{one}.json")
-        for one in [e.rootname for e in made.exposures if e is not made.exposures[3]]
+        for one in [e.rootname for e in field.exposures if e is not field.exposures[3]]
     }
     with pytest.raises(NotFinishedError):
-        made.by_tasks(made.exposures, made.place.only_finished())
-    made.by_tasks(made.exposures)
-    _, found = made.by_tasks(made.exposures, made.place.only_finished())
+        field.by_tasks(field.exposures, field.place.only_finished())
+    field.by_tasks(field.exposures)
+    _, found = field.by_tasks(field.exposures, field.place.only_finished())
     assert found.reused and found.key != skies.key
     after = {one: store.read_text(f"field/manifests/measured/{one}.json") for one in before}
-    alone = made.exposures[4].rootname
+    alone = field.exposures[4].rootname
     assert after[alone] == before[alone]
     assert all(after[one] != before[one] for one in before if one != alone)
 
 
 def test_a_mask_of_most_pixels_is_refused(tmp_path: Path) -> None:
-    made = Campaign(tmp_path, 1, static=True, static_sig=0.05)
+    field = Campaign(tmp_path, 1, static=True, static_sig=0.05)
     with pytest.raises(SkyError, match="static mask would leave out"):
-        made.by_tasks(made.exposures)
+        field.by_tasks(field.exposures)
 
 
 def test_recorded_corners_give_the_footprint_of_the_wcs(tmp_path: Path) -> None:
-    made = Campaign(tmp_path, 2)
-    pixels = Exposures(made.files, made.exposures, 0)
-    for exposure, found in zip(made.exposures, pixels.wcs(), strict=True):
+    field = Campaign(tmp_path, 2)
+    pixels = Exposures(field.files, field.exposures, 0)
+    for exposure, found in zip(field.exposures, pixels.wcs(), strict=True):
         for chip, wcs in zip(exposure.chips, found, strict=True):
             right = chip_footprint(wcs)
             recorded = footprint_of_corners(np.array(chip.footprint))
@@ -170,13 +170,13 @@ def test_recorded_corners_give_the_footprint_of_the_wcs(tmp_path: Path) -> None:
 
 
 def test_neighbours_are_the_exposures_that_overlaps_link(tmp_path: Path) -> None:
-    made = Campaign(tmp_path, 2)
-    layout = Exposures(made.files, made.exposures, 0).layout()
+    field = Campaign(tmp_path, 2)
+    layout = Exposures(field.files, field.exposures, 0).layout()
     linked = {tuple(layout.exposures[chip] for chip in pair) for pair in layout.pairs}
-    number = {one.rootname: i for i, one in enumerate(made.exposures)}
+    number = {one.rootname: i for i, one in enumerate(field.exposures)}
     found = {
         (min(own, number[near.rootname]), max(own, number[near.rootname]))
-        for own, neighbours in enumerate(neighbours_of(made.exposures))
+        for own, neighbours in enumerate(neighbours_of(field.exposures))
         for near in neighbours
     }
     assert found == linked

@@ -16,9 +16,9 @@ from skymosaic.config import Campaign
 from skymosaic.drizzle.cells import Cell
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.imagers import product_suffix
+from skymosaic.methods import word
 from skymosaic.pipeline.cell import CellJob, OfAllCells, make_cell
 from skymosaic.pipeline.images import images_of, select
-from skymosaic.pipeline.onepass import word
 from skymosaic.pipeline.results import (
     CELL,
     CELLS,

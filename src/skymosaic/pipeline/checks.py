@@ -27,13 +27,14 @@ from skymosaic.errors import DamagedError
 from skymosaic.host.counting import counted
 from skymosaic.methods import METHODS, column
 from skymosaic.pipeline.images import images_of, select
-from skymosaic.pipeline.mosaic_sample import mosaic_sample
+from skymosaic.pipeline.mosaic_sample import sample_of_blocks, sample_of_whole
 from skymosaic.pipeline.results import (
     ENGINES,
     WITNESS,
     AlignResult,
     DrizzleResult,
     EnginesResult,
+    OnepassResult,
     Planned,
     WitnessResult,
 )
@@ -48,14 +49,22 @@ if TYPE_CHECKING:
 
 
 def check_each(
-    calls: Calls, campaign: Campaign, place: Place, prepared: Any, drizzled: Sequence[Any]
+    calls: Calls, campaign: Campaign, place: Place, prepared: Any, drizzled: Any
 ) -> tuple[Any, Any]:
-    """Make the tasks of the witness and of both engines; None of what is not asked for."""
+    """Make the tasks of the witness and of both engines; None of what is not asked for.
+
+    `drizzled`: the `graph.DrizzleTasks`.
+    """
     shared = (place, campaign, prepared.aligned, prepared.planned)
-    hear = hear_astrodrizzle if campaign.drizzle.engine == "onepass" else hear_witness
     requested, witness, engines = campaign.drizzle.checks, None, None
     if WITNESS.kind.name in requested:
-        witness = calls.call(hear, *shared, drizzled, name=WITNESS.kind.name)
+        hear: Any = hear_witness
+        made = drizzled.runs
+        if drizzled.onepass is not None:
+            hear = hear_astrodrizzle
+            whole = drizzled.onepass.whole
+            made = dict(drizzled.onepass.runs) if whole is None else whole
+        witness = calls.call(hear, *shared, made, name=WITNESS.kind.name)
     if ENGINES.kind.name in requested:
         engines = calls.call(compare_engines, *shared, name=ENGINES.kind.name)
     return witness, engines
@@ -124,19 +133,26 @@ def hear_astrodrizzle(
     campaign: Campaign,
     aligned: Finished[AlignResult],
     planned: Finished[Planned],
-    drizzled: Sequence[Finished[DrizzleResult]],
+    drizzled: Finished[OnepassResult] | Mapping[str, Finished[DrizzleResult]],
 ) -> Finished[WitnessResult]:
     """Let AstroDrizzle make a part of each mosaic of the one-pass engine again, and compare.
 
     Of methods and variants alike, with the MDRIZSKY values that their mosaics carry and with the
     masks that the engine used. Where no place of the mosaic has few exposures, both engines drizzle
     some of those of one place instead, with the same values.
+
+    `drizzled`: the one step that made all mosaics, or a step of each by method and variant.
     """
-    sample = mosaic_sample(place, aligned, planned, drizzled[0].key)
+    if isinstance(drizzled, Finished):
+        sample = sample_of_whole(place, aligned, planned, drizzled.key)
+        reused = dict.fromkeys(sample.runs, drizzled.reused)
+    else:
+        sample = sample_of_blocks(place, aligned, planned, drizzled)
+        reused = {name: one.reused for name, one in drizzled.items()}
     grid, parameters = planned.result.grid, dict(planned.result.order.parameters)
     request = Request.of(campaign)
-    left_out, every_run = request.no_constants, sample.onepass.result.runs
-    runs = {name: run for name, run in every_run.items() if name not in left_out}
+    left_out = request.no_constants
+    runs = {name: run for name, run in sample.runs.items() if name not in left_out}
 
     def work(bench: Bench) -> WitnessResult:
         exposures, window = sample.images.exposures, sample.window
@@ -145,14 +161,14 @@ def hear_astrodrizzle(
         ours, skies = {}, {}
         for name, run in runs.items():
             ours[name], skies[name] = sample.read(bench, run)
-            if drizzled[0].reused:
-                make_anew_if_older(place, sample.onepass.step, run.science, ours[name])
+            if reused[name]:
+                make_anew_if_older(place, run.step, run.result.science, ours[name])
         bench.doing(f"AstroDrizzle on {counted(len(exposures), 'exposure')} for each mosaic")
         with computing_slot(place):
             found = compare_sample(
                 *(bench.scratch, bench.out / "witness.log", exposures, window, grid),
                 *(ours, skies, masks, parameters),
-                titles={name: run.science for name, run in runs.items()},
+                titles={name: run.result.science for name, run in runs.items()},
                 processes=request.processes(len(runs)),
             )
         return WitnessResult(dict(found), window, left_out, pars.has_cr_steps(parameters))
@@ -165,6 +181,7 @@ def hear_astrodrizzle(
         parameters={
             "engine": "onepass",
             "window": sample.window.to_dict(),
+            "masks": sample.key_of_masks,
             "left_out": left_out,
             "grid": grid.to_dict(),
             "astrodrizzle": parameters,

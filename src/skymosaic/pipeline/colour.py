@@ -15,15 +15,14 @@ from astropy.wcs import WCS
 from skymosaic.config import Campaign
 from skymosaic.config.colour import Colour
 from skymosaic.errors import DrizzleError, MissingError
+from skymosaic.pipeline import onepass_mosaics
 from skymosaic.pipeline.colour_plan import ColourPlan
 from skymosaic.pipeline.results import (
     COLOUR,
     DRIZZLE,
-    ONEPASS,
     ColourResult,
     ComparisonResult,
     DrizzleResult,
-    as_run,
 )
 from skymosaic.report.colour_facts import Channel, ColourFacts
 from skymosaic.steps.step import Bench, Finished, Place, finished, run_step
@@ -135,8 +134,7 @@ def find_mosaic(place: Place, campaign: Campaign, method: str) -> Finished[Drizz
         It is not there.
     """
     if campaign.drizzle.engine == "onepass":
-        every = finished(place, ONEPASS.step())
-        found = as_run(every, method) if every is not None and method in every.result.runs else None
+        found = onepass_mosaics.find_mosaic(place, method)
     else:
         found = finished(place, DRIZZLE.step(method))
     if found is None:

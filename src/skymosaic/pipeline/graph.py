@@ -60,7 +60,7 @@ class DrizzleTasks:
     differences: Any = None
     """The task that measured the skies of this project's own methods, where there is one."""
     onepass: Any = None
-    """The one task that drizzles for all methods, where there is one."""
+    """The tasks of the one-pass engine (`onepass.OnepassTasks`), where it drizzles."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,8 @@ def drizzle_each(
     if campaign.drizzle.engine == "onepass":
         from skymosaic.pipeline import onepass  # with scipy, which takes half a second to import
 
-        every, runs = onepass.drizzle_each(calls, campaign, place, prepared)
-        return DrizzleTasks(runs, onepass=every)
+        made = onepass.drizzle_each(calls, campaign, place, prepared)
+        return DrizzleTasks([made.runs[one] for one in campaign.sky.methods], onepass=made)
     methods, given, skies = campaign.sky.methods, {}, None
     if own := Request.of(campaign).own_methods:
         from skymosaic.pipeline import differences as differences_stage  # likewise
@@ -174,7 +174,7 @@ def make_cells(
         return CellTasks()
     from skymosaic.pipeline import cells  # as in `drizzle_each`
 
-    return CellTasks(*cells.make_cells(calls, campaign, place, prepared, drizzled.onepass))
+    return CellTasks(*cells.make_cells(calls, campaign, place, prepared, drizzled.onepass.whole))
 
 
 def compare(
@@ -191,7 +191,7 @@ def compare(
     if campaign.drizzle.checks:
         from skymosaic.pipeline import checks  # as in `drizzle_each`
 
-        witness, engines = checks.check_each(calls, campaign, place, prepared, drizzled.runs)
+        witness, engines = checks.check_each(calls, campaign, place, prepared, drizzled)
     return calls.call(
         comparison.compare_methods,
         place,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,16 +13,29 @@ from skymosaic.drizzle.checks.sample_window import Window, choose_window
 from skymosaic.drizzle.checks.sampled import Pixels, read_window
 from skymosaic.drizzle.kept_masks import read_masks, static_masks_of
 from skymosaic.errors import LockedError
+from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline.images import Images, images_of, select
 from skymosaic.pipeline.results import (
     ONEPASS,
+    SINGLE,
     AlignResult,
     DrizzleResult,
-    OnepassResult,
     Planned,
 )
 from skymosaic.steps.step import Bench, Finished, Place, finished
 from skymosaic.store import Product
+
+_REPLACED = "the mosaics were replaced while they were being checked; run again"
+
+
+@dataclass(frozen=True)
+class SampledRun:
+    """One mosaic: what its step gave, and where that lies."""
+
+    step: str
+    """That made it."""
+    result: DrizzleResult
+    products: Mapping[str, Product]
 
 
 @dataclass(frozen=True)
@@ -31,57 +44,64 @@ class MosaicSample:
 
     Parameters
     ----------
-    onepass : Finished
-        The step that made them.
+    runs : mapping of str to SampledRun
+        The mosaics, by method and variant.
     every, images : Images
         The exposures of all, and of the sample.
     window : Window
         The part of the mosaics.
-    masks : Product or None
-        The masks of the sample; None: an older version kept none.
+    masks : mapping of str to (Product, sequence of Exposure), or None
+        By its name the masks of some exposures of the sample; None: an older version kept none.
     """
 
-    onepass: Finished[OnepassResult]
+    runs: Mapping[str, SampledRun]
     every: Images
     images: Images
     window: Window
-    masks: Product | None
+    masks: Mapping[str, tuple[Product, Sequence[Exposure]]] | None
 
-    def inputs(self, runs: Iterable[DrizzleResult]) -> dict[str, Product]:
+    def inputs(self, runs: Iterable[SampledRun]) -> dict[str, Product]:
         """Return the products that the step reads."""
-        step = self.onepass.step
         mosaics = {
-            f"{step}/{name}": self.onepass.products[name]
+            f"{run.step}/{name}": run.products[name]
             for run in runs
-            for name in (run.science, run.weight)
+            for name in (run.result.science, run.result.weight)
         }
-        if self.masks is None:
-            return {**self.every.products, **mosaics}
-        return {**self.images.products, f"{step}/{self.masks.name}": self.masks, **mosaics}
+        images = self.every if self.masks is None else self.images
+        return {**images.products, **mosaics}
+
+    @property
+    def key_of_masks(self) -> dict[str, str]:
+        """The checksums of the masks: a part of the key of the step."""
+        return {name: product.sha256 for name, (product, _) in (self.masks or {}).items()}
 
     def read_masks(
         self, bench: Bench, parameters: Mapping[str, Any]
     ) -> Mapping[str, NDArray[np.bool_]]:
         """Return the masks of the sample."""
+        found: dict[str, NDArray[np.bool_]] = {}
         if self.masks is not None:
-            return read_masks(bench.fetch(self.masks), self.images.exposures)
+            for product, exposures in self.masks.values():
+                found |= read_masks(bench.fetch(product), exposures)
+            return found
         self.every.fetch(bench)
-        exposures = self.images.exposures
-        return static_masks_of(bench.scratch, self.every.exposures, exposures, parameters)
+        sampled = self.images.exposures
+        return static_masks_of(bench.scratch, self.every.exposures, sampled, parameters)
 
-    def read(self, bench: Bench, run: DrizzleResult) -> tuple[Pixels, list[float]]:
+    def read(self, bench: Bench, run: SampledRun) -> tuple[Pixels, list[float]]:
         """Return the part of a mosaic, and what it says was subtracted from each chip."""
-        products = self.onepass.products
-        with bench.open(products[run.science]) as one, bench.open(products[run.weight]) as other:
+        names = (run.result.science, run.result.weight)
+        science, weight = (run.products[name] for name in names)
+        with bench.open(science) as one, bench.open(weight) as other:
             pixels, recorded = read_window(one, other, self.window)
         chips = [(e.rootname, chip.extver) for e in self.images.exposures for chip in e.chips]
         return pixels, [recorded[chip] for chip in chips]
 
 
-def mosaic_sample(
+def sample_of_whole(
     place: Place, aligned: Finished[AlignResult], planned: Finished[Planned], key: str
 ) -> MosaicSample:
-    """Return the sample; `key`: of the step that made the mosaics.
+    """Return the sample of mosaics that one step made, whose key is given.
 
     Raises
     ------
@@ -90,14 +110,50 @@ def mosaic_sample(
     """
     onepass = finished(place, ONEPASS.step())
     if onepass is None or onepass.key != key:
-        raise LockedError("the mosaics were replaced while they were being checked; run again")
+        raise LockedError(_REPLACED)
     every = images_of(aligned)
     kept = onepass.result.sample
-    window = (
-        choose_window(every.exposures, planned.result.grid, planned.result.pairs)
-        if kept is None
-        else kept.window
-    )
-    sampled = [one for one in every.exposures if one.rootname in window.exposures]
-    masks = None if kept is None else onepass.products[kept.masks]
-    return MosaicSample(onepass, every, select(sampled, aligned.products), window, masks)
+    window = _window(every, planned) if kept is None else kept.window
+    sampled = _sampled(every, window)
+    masks = None
+    if kept is not None:
+        masks = {f"{onepass.step}/{kept.masks}": (onepass.products[kept.masks], sampled)}
+    runs = {
+        name: SampledRun(onepass.step, result, onepass.products)
+        for name, result in onepass.result.runs.items()
+    }
+    return MosaicSample(runs, every, select(sampled, aligned.products), window, masks)
+
+
+def sample_of_blocks(
+    place: Place,
+    aligned: Finished[AlignResult],
+    planned: Finished[Planned],
+    mosaics: Mapping[str, Finished[DrizzleResult]],
+) -> MosaicSample:
+    """Return the sample of mosaics that were put together from blocks, by method and variant.
+
+    Raises
+    ------
+    LockedError
+        Another run has drizzled an exposure of the sample anew meanwhile.
+    """
+    every = images_of(aligned)
+    window = _window(every, planned)
+    sampled, masks = _sampled(every, window), {}
+    for exposure in sampled:
+        single = finished(place, SINGLE.step(exposure.rootname))
+        if single is None:
+            raise LockedError(_REPLACED)
+        name = single.result.masks
+        masks[f"{single.step}/{name}"] = (single.products[name], [exposure])
+    runs = {name: SampledRun(one.step, one.result, one.products) for name, one in mosaics.items()}
+    return MosaicSample(runs, every, select(sampled, aligned.products), window, masks)
+
+
+def _window(every: Images, planned: Finished[Planned]) -> Window:
+    return choose_window(every.exposures, planned.result.grid, planned.result.pairs)
+
+
+def _sampled(every: Images, window: Window) -> list[Exposure]:
+    return [one for one in every.exposures if one.rootname in window.exposures]

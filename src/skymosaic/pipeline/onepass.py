@@ -1,12 +1,14 @@
-"""The drizzle stage of `drizzle.engine: onepass`: one task makes the mosaics of all methods.
+"""The drizzle stage of `drizzle.engine: onepass`.
 
-To the tasks that follow it looks as if each method had been a run of its own.
+Each exposure is drizzled once, in a task of its own. The mosaics of all methods are summed in
+blocks and put together (`singles`, `blocks`, `assembly`). What looks at the whole mosaic is left to
+one task that has all exposures. To the tasks that follow each method had a run of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from skymosaic.drizzle import astrodrizzle
@@ -24,10 +26,13 @@ from skymosaic.drizzle.summaries import MaskSummary
 from skymosaic.host import limits
 from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
-from skymosaic.methods import OWN, column
+from skymosaic.methods import OWN, word
+from skymosaic.pipeline.assembly import Parts, make_mosaics
+from skymosaic.pipeline.blocks import make_blocks
 from skymosaic.pipeline.drizzle import tell_static
 from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.mosaic_files import MosaicFiles, publish
+from skymosaic.pipeline.onepass_mosaics import forget_blocks
 from skymosaic.pipeline.results import (
     DRIZZLE,
     ONEPASS,
@@ -40,6 +45,8 @@ from skymosaic.pipeline.results import (
     as_run,
 )
 from skymosaic.pipeline.sentences.history import history_of, sky_of
+from skymosaic.pipeline.singles import make_singles
+from skymosaic.pipeline.skies import find_static, solve_skies
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
@@ -52,31 +59,70 @@ _ENGINE = 1
 """Version of what the engine does; part of its step's key."""
 
 
-def drizzle_each(
-    calls: Calls, campaign: Campaign, place: Place, prepared: Any
-) -> tuple[Any, list[Any]]:
-    """Make the one task that drizzles, and that of each sky method in the campaign's order."""
-    onepass = calls.call(
-        drizzle_all_methods,
-        place,
-        campaign,
-        prepared.aligned,
-        prepared.planned,
-        name="drizzle_all",
+@dataclass(frozen=True)
+class OnepassTasks:
+    """The calls of the engine's tasks."""
+
+    runs: Mapping[str, Any]
+    """By method and, where the mosaics are made from blocks, by variant."""
+    whole: Any = None
+    """The one task that makes all mosaics, where they are not made from blocks."""
+    parts: Parts | None = None
+    """What the mosaics are put together from, where they are made from blocks."""
+
+
+def is_distributed(campaign: Campaign, parameters: Mapping[str, Any]) -> bool:
+    """Tell whether exposures are drizzled in tasks of their own, and mosaics made from blocks.
+
+    What looks at the whole mosaic is done by one task that has all exposures: masks of sources,
+    planes, error planes, cosmic rays; and what only that one knows.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Its file.
+    parameters : mapping
+        AstroDrizzle's, as from `Request.decide`.
+    """
+    request, sky = Request.of(campaign), campaign.sky
+    return not (
+        pars.has_cr_steps(parameters)
+        or request.mask_sources
+        or request.planes
+        or request.errors
+        or request.has_differences
+        or campaign.drizzle.cells is not None
+        or sky.footprints == "swapped"
     )
-    return onepass, [calls.call(as_run, onepass, method) for method in campaign.sky.methods]
+
+
+def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) -> OnepassTasks:
+    """Make the tasks that drizzle; waits for the plan, which decides which there are."""
+    planned: Finished[Planned] = calls.result(prepared.planned)
+    if not is_distributed(campaign, planned.result.order.parameters):
+        whole = calls.call(
+            drizzle_all_methods,
+            place,
+            campaign,
+            prepared.aligned,
+            prepared.planned,
+            name="drizzle_all",
+        )
+        methods = campaign.sky.methods
+        return OnepassTasks({one: calls.call(as_run, whole, one) for one in methods}, whole)
+    images = images_of(calls.result(prepared.aligned))
+    # The keys of what is drizzled have the masks of its own chips alone.
+    static = calls.result(find_static(calls, campaign, place, prepared))
+    singles = make_singles(calls, campaign, place, images, planned.result, static)
+    skies = solve_skies(calls, campaign, place, prepared, static)
+    blocks = make_blocks(calls, place, images.exposures, planned.result, singles, skies)
+    parts = Parts(singles, skies, blocks, static)
+    return OnepassTasks(make_mosaics(calls, campaign, place, prepared, parts), parts=parts)
 
 
 def per_chip_of(sky: Sky, exposures: Sequence[Exposure]) -> dict[str, Any]:
     """Return `sky.per_chip` as a parameter of a step: where exposures have several chips."""
     return {"per_chip": sky.per_chip} if any(len(e.chips) > 1 for e in exposures) else {}
-
-
-def word(name: str) -> str:
-    """Return what the files of a method's or a variant's mosaic are called by."""
-    if name.startswith("variant:"):
-        return name.replace("variant:", "variant_").replace("+", "_").lower()
-    return column(name)
 
 
 def drizzle_all_methods(
@@ -132,7 +178,7 @@ def drizzle_all_methods(
         skies = {name: _kept(run) for name, run in mosaics.items()} if of_each else None
         return OnepassResult(runs, KeptSample(window, masks), skies, of_each or None)
 
-    return run_step(
+    done = run_step(
         place,
         ONEPASS.step(),
         tasks=[DRIZZLE.task(method) for method in campaign.sky.methods],
@@ -141,6 +187,9 @@ def drizzle_all_methods(
         versions=versions(),
         work=work,
     )
+    if not place.must_be_finished:
+        forget_blocks(place, list(choices))
+    return done
 
 
 def _kept(run: astrodrizzle.Drizzled) -> KeptSky:

@@ -20,6 +20,7 @@ from skymosaic.drizzle.checks.witness import Agreement
 from skymosaic.drizzle.depth import Depth
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.measured import MeasuredChip
+from skymosaic.drizzle.onepass.stored import Box, StoredChip
 from skymosaic.drizzle.order import Order
 from skymosaic.drizzle.sky_cell import SkyCellPart
 from skymosaic.drizzle.sky_record import SkyCheck
@@ -224,20 +225,6 @@ class KeptSky:
 
 
 @dataclass(frozen=True)
-class OnepassResult:
-    """Of the one step in which the one-pass engine drizzles."""
-
-    runs: dict[str, DrizzleResult]
-    """By method, and by variant as ``variant:NAME``."""
-    sample: Omitted[KeptSample] = None
-    """Older versions kept none."""
-    skies: Omitted[dict[str, KeptSky]] = None
-    """By method and variant, where cells are made from them."""
-    masks: Omitted[dict[str, str]] = None
-    """Files of the masks of each exposure among the products, by rootname; likewise."""
-
-
-@dataclass(frozen=True)
 class LowResult:
     """Of finding the low pixels of an exposure."""
 
@@ -271,6 +258,22 @@ class StaticResult:
 
 
 @dataclass(frozen=True)
+class SingleResult:
+    """Of the chips of one exposure, each drizzled alone."""
+
+    rootname: str
+    chips: list[StoredChip]
+    version: str
+    """Of the resampler; empty where no chip meets the grid."""
+    pixels: str
+    """Name of the drizzled chips among the products."""
+    skeleton: str
+    """Of the headers of the exposure."""
+    masks: str
+    """Of the pixels that were left out beside those that DQ flags."""
+
+
+@dataclass(frozen=True)
 class MeasuredResult:
     """Of measuring the sky of an exposure."""
 
@@ -285,8 +288,43 @@ class SkiesResult:
     """Of the mosaics: methods, and variants as ``variant:NAME``."""
     table: str
     """Name of the table of the skies among the products, see `onepass.sky_table`."""
-    differences: Omitted[DifferencesSummary] = None
-    """What the differences on the common grid tell, where a method looks at them."""
+    differences: dict[str, DifferencesSummary] = field(default_factory=dict)
+    """By method and variant, where differences on the common grid were looked at."""
+
+
+@dataclass(frozen=True)
+class BlockResult:
+    """Of the sums in one rectangle of the mosaics."""
+
+    box: Box
+    mosaics: dict[str, str]
+    """Names of the products by method and variant: numpy arrays of the type of FITS."""
+    weight: str
+    context: Omitted[str] = None
+
+
+@dataclass(frozen=True)
+class HeadersResult:
+    """Of what the headers of the mosaics have in common."""
+
+    root: str
+    """Root name of the product that they are made for."""
+    version: str
+    """Of the resampler."""
+
+
+@dataclass(frozen=True)
+class OnepassResult:
+    """Of the one step in which the one-pass engine drizzles."""
+
+    runs: dict[str, DrizzleResult]
+    """By method, and by variant as ``variant:NAME``."""
+    sample: Omitted[KeptSample] = None
+    """Older versions kept none."""
+    skies: Omitted[dict[str, KeptSky]] = None
+    """By method and variant, where cells are made from them."""
+    masks: Omitted[dict[str, str]] = None
+    """Files of the masks of each exposure among the products, by rootname; likewise."""
 
 
 @dataclass(frozen=True)
@@ -388,11 +426,14 @@ FIND = StepSpec(tasks.FIND, StarsResult)
 POSITIONS = StepSpec(tasks.POSITIONS, PositionsResult)
 DIFFERENCES = StepSpec(tasks.DIFFERENCES, DifferencesResult)
 DRIZZLE = StepSpec(tasks.DRIZZLE, DrizzleResult)
-ONEPASS = StepSpec(tasks.ONEPASS, OnepassResult)
 LOW = StepSpec(tasks.LOW, LowResult)
 STATIC = StepSpec(tasks.STATIC, StaticResult)
+SINGLE = StepSpec(tasks.SINGLE, SingleResult)
 MEASURED = StepSpec(tasks.MEASURED, MeasuredResult)
 SKIES = StepSpec(tasks.SKIES, SkiesResult)
+BLOCK = StepSpec(tasks.BLOCK, BlockResult)
+HEADERS = StepSpec(tasks.HEADERS, HeadersResult)
+ONEPASS = StepSpec(tasks.ONEPASS, OnepassResult)
 CELL = StepSpec(tasks.CELL, CellResult)
 CELLS = StepSpec(tasks.CELLS, CellsResult)
 WITNESS = StepSpec(tasks.WITNESS, WitnessResult)

@@ -87,7 +87,7 @@ def solve_skies(
     campaign: Campaign,
     place: Place,
     prepared: Any,
-    static: Any,
+    static: Finished[StaticResult],
     equations: Sequence[Any] = (),
 ) -> Any:
     """Make the tasks of the skies; return the call that gives them.
@@ -96,8 +96,8 @@ def solve_skies(
     ----------
     calls, campaign, place, prepared
         As for the other parts of the graph.
-    static : call
-        As from `find_static`.
+    static : Finished
+        What the call of `find_static` gives.
     equations : sequence of call
         Those that give the equations of the blocks of the common grid, each with a product
         `EQUATIONS`; none where no mosaic needs them.
@@ -110,9 +110,8 @@ def solve_skies(
     measured: list[Any] = []
     if settings:
         variants = [choice.parameters for choice in choices.values() if choice.method is not None]
-        masks: Finished[StaticResult] = calls.result(static)
         jobs = [
-            _Job(one, images.products[one.name], near, all_masks_of(masks, one))
+            _Job(one, images.products[one.name], near, all_masks_of(static, one))
             for one, near in zip(exposures, neighbours_of(exposures), strict=True)
         ]
         ways = _Ways(parameters, variants, settings)
@@ -204,8 +203,8 @@ def solve(
             exposures, choices, parameters, known, on_grid if equations else None
         )
         write_skies(bench.out / _TABLE, skies)
-        found = (sky.differences for sky in skies.values() if sky.differences is not None)
-        return SkiesResult(list(skies), _TABLE, next(found, None))
+        found = {name: sky.differences for name, sky in skies.items() if sky.differences}
+        return SkiesResult(list(skies), _TABLE, found)
 
     return run_step(
         place,

@@ -20,6 +20,7 @@ from skymosaic.drizzle.onepass.sky import Mask, read_chips
 from skymosaic.drizzle.request import Request
 from skymosaic.drizzle.static_masks import ChipArea, StaticMasks, merge_masks, rule_of, sigma_of
 from skymosaic.hst.exposure import Exposure
+from skymosaic.pipeline.drizzle import tell_static
 from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.results import LOW, STATIC, LowResult, StaticFile, StaticResult
 from skymosaic.pipeline.slots import computing_slot
@@ -123,7 +124,7 @@ def merge_low(
                 for area in one.result.places:
                     chips[_rootname(one)][area.extver].append(places[area.key(rule)])
             if (rule, sigma) == used:
-                summaries = found.summaries()
+                summaries = tell_static("onepass", found.summaries())
         listed = {name: list(own.items()) for name, own in chips.items()}
         return StaticResult(files, listed, summaries, used)
 

@@ -11,14 +11,17 @@ from pydantic import ValidationError
 
 from skymosaic.config import Align, Campaign, load_campaign_text
 from skymosaic.config.groups import MOST_PARTS
+from skymosaic.drizzle.request import Request
 from skymosaic.errors import CampaignError, DamagedError, ForbiddenError, MissingError
 from skymosaic.pipeline.align import ALL_FITTED, as_they_came, knowing_pixels
 from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.inspect import with_files
+from skymosaic.pipeline.onepass_mosaics import is_from_blocks
 from skymosaic.pipeline.place import parse_place
 from skymosaic.pipeline.plan import on_grid, with_order
 from skymosaic.pipeline.results import (
     ALIGN,
+    BLOCK,
     CATALOGUE,
     CELL,
     CELLS,
@@ -26,11 +29,15 @@ from skymosaic.pipeline.results import (
     DIFFERENCES,
     DRIZZLE,
     ENGINES,
+    HEADERS,
     INSPECT,
     ONEPASS,
     PLAN,
     POSITIONS,
     RETRIEVE,
+    SINGLE,
+    SKIES,
+    STATIC,
     WITNESS,
     AlignResult,
     CellResult,
@@ -260,6 +267,8 @@ class _Reader:
                 found[task.of] = run
                 names = {"science": run.result.science, "weight": run.result.weight}
                 self._take_over(run, names | {name: name for name in run.products})
+        if self.campaign.drizzle.engine == "onepass":
+            self._variants()
         return found
 
     def _mosaic(
@@ -270,7 +279,11 @@ class _Reader:
     def _part(
         self, task: Task, planned: Finished[Planned] | None
     ) -> Finished[DrizzleResult] | None:
-        """Return a method's part of the one step of the one-pass engine."""
+        """Return a mosaic of the one-pass engine: from blocks, or a part of its one step."""
+        if is_from_blocks(self._place, task.of):
+            return None if self._parts_have_failed(task) else self._mosaic(task, planned)
+        if finished(self._place, ONEPASS.step()) is None and self._parts_have_failed(task):
+            return None
         every = self._on_grid(ONEPASS, task, planned)
         if every is None:
             return None
@@ -279,6 +292,25 @@ class _Reader:
             return None
         self._take_over(every, {name: name for name in every.products})
         return as_run(every, task.of)
+
+    def _parts_have_failed(self, task: Task) -> bool:
+        """Take down a mosaic of which a part failed; tell whether one has."""
+        keys = self._place.store.list(self._place.key("failed"))
+        for spec in (STATIC, SINGLE, SKIES, BLOCK, HEADERS):
+            prefix = self._place.key("failed", spec.kind.step_of())
+            for key in keys:
+                if key.startswith(prefix) and key.endswith(".json") and is_ours(key):
+                    name = key.removeprefix(self._place.key("failed", "")).removesuffix(".json")
+                    return self._has_failed(replace(spec.step(), name=name), task)
+        return False
+
+    def _variants(self) -> None:
+        """Remember the mosaics of variants that were put together from blocks."""
+        for name in Request.of(self.campaign).choices:
+            if name not in self.campaign.sky.methods and is_from_blocks(self._place, name):
+                run = finished(self._place, DRIZZLE.step(name))
+                if run is not None:
+                    self._take_over(run, {file: file for file in run.products})
 
     def _take_over(self, run: Finished[object], names: Mapping[str, str]) -> None:
         """Remember products as the steps that read them name them."""

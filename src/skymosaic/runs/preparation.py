@@ -18,7 +18,7 @@ from skymosaic.pipeline.admission import require_admissible, require_possible
 from skymosaic.pipeline.colour_plan import colour_plans
 from skymosaic.pipeline.groups import Field, Group, fields_in, groups_of, tasks_of_groups
 from skymosaic.pipeline.place import open_place
-from skymosaic.pipeline.results import DRIZZLE, ONEPASS, PLAN
+from skymosaic.pipeline.results import DRIZZLE, ONEPASS, PLAN, SINGLE
 from skymosaic.pipeline.sentences.cells import planned_cells
 from skymosaic.pipeline.sentences.grid import grid_lines, placed
 from skymosaic.pipeline.sentences.order import decided_at_plan
@@ -27,6 +27,7 @@ from skymosaic.pipeline.sources import open_source
 from skymosaic.runs import handover
 from skymosaic.steps.step import Finished, Place, finished
 from skymosaic.steps.tasks import count_kinds
+from skymosaic.store.base import is_ours
 
 
 def lines(campaign: Campaign) -> list[str]:
@@ -136,7 +137,12 @@ def _size(count: float) -> str:
 def _drizzled(campaign: Campaign, place: Place) -> list[Finished[object]]:
     found: list[Finished[object] | None]
     if campaign.drizzle.engine == "onepass":
-        found = [finished(place, ONEPASS.step())]
+        parts = place.store.list(place.key("manifests", SINGLE.kind.step_of().rstrip("/")))
+        names = [key.rsplit("/", 1)[-1].removesuffix(".json") for key in parts if is_ours(key)]
+        found = [
+            finished(place, ONEPASS.step()),
+            *(finished(place, SINGLE.step(name)) for name in names),
+        ]
     else:
         found = [finished(place, DRIZZLE.step(method)) for method in campaign.sky.methods]
     return [step for step in found if step is not None]

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from skymosaic.methods import METHODS, OWN, column
+from skymosaic.methods import METHODS, OWN, word
 
 if TYPE_CHECKING:
     from skymosaic.archive.base import Parcel
@@ -52,16 +52,29 @@ FIND = Kind("find", "stars/{of}", folder="stars", calls={"find": "1s"})
 """Stars for `POSITIONS`; nobody is told of these tasks."""
 POSITIONS = Kind("positions", "positions", "compare positions", calls={"positions": "3s"})
 DIFFERENCES = Kind("differences", "differences", calls={"differences": "20s", "given_sky": "1ms"})
-DRIZZLE = Kind("drizzle", "runs/{of}", calls={"drizzle": "20s", "drizzle_pairs": "30s"})
-ONEPASS = Kind("onepass", "runs/onepass", calls={"drizzle_all": "30s", "as_run": "1ms"})
-"""The one step in which the one-pass engine does all tasks of the kind `DRIZZLE`."""
 LOW = Kind("low", "low/{of}", folder="low", calls={"find_low": "1s"})
-"""Low pixels of an exposure, for `STATIC`; nobody is told of these tasks, nor of the next three."""
+"""The low pixels of an exposure, for `STATIC`; nobody is told of these tasks."""
 STATIC = Kind("static", "static", calls={"merge_low": "2s"})
+"""The static masks of a campaign's detectors; nobody is told of this task."""
+SINGLE = Kind("single", "singles/{of}", calls={"make_single": "1s"})
+"""The chips of an exposure, each drizzled alone; nobody is told of these tasks."""
 MEASURED = Kind("measured", "measured/{of}", folder="measured", calls={"measure_one": "1s"})
-"""The sky of an exposure, of all of it and of its part of each overlap, for `SKIES`."""
+"""The sky of an exposure, of all of it and of its part of each overlap, for `SKIES`; nobody is told
+of these tasks."""
 SKIES = Kind("skies", "skies", calls={"solve": "2s"})
-"""The skies of all chips by all methods, where the mosaic is made by many tasks."""
+"""The skies of all mosaics of the one-pass engine; nobody is told of this task."""
+BLOCK = Kind("block", "blocks/{of}", calls={"make_block": "2s"})
+"""Sums in a rectangle of the mosaics; nobody is told of these tasks."""
+HEADERS = Kind("headers", "headers", calls={"make_headers": "3s"})
+"""What the headers of the mosaics have in common; nobody is told of this task."""
+DRIZZLE = Kind(
+    "drizzle",
+    "runs/{of}",
+    calls={"drizzle": "20s", "drizzle_pairs": "30s", "assemble": "3s"},
+)
+ONEPASS = Kind("onepass", "runs/onepass", calls={"drizzle_all": "30s", "as_run": "1ms"})
+"""The one step in which the one-pass engine does all tasks of the kind `DRIZZLE`, where it does not
+make them from blocks; see `pipeline.onepass.is_distributed`."""
 CELL = Kind("cell", "cells/{of}", calls={"make_cell": "20s"})
 """The mosaics of one cell; nobody is told of these tasks: which there are, `PLAN` finds."""
 CELLS = Kind("cells", "cells/index", folder="cells", calls={"index_cells": "1s"})
@@ -75,7 +88,7 @@ COLOUR = Kind("colour", "colour/{of}", calls={"colour_picture": "10s"})
 
 KINDS = (
     *(RETRIEVE, INSPECT, ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
-    *(LOW, STATIC, MEASURED, SKIES),
+    *(LOW, STATIC, SINGLE, MEASURED, SKIES, BLOCK, HEADERS),
     *(DRIZZLE, ONEPASS, CELL, CELLS, WITNESS, ENGINES, COMPARISON, COLOUR),
 )
 CALLS = {name: seconds for kind in KINDS for name, seconds in kind.calls.items()}
@@ -121,8 +134,8 @@ class StepSpec(Generic[_R]):
 
     def step(self, of: str = "") -> Step[_R]:
         """Return the step that is about a file or a sky method; about all of a campaign."""
-        # A method's name has a sign in it that is none of a folder's.
-        name = self.kind.step_of(column(of) if self.kind is DRIZZLE else of)
+        # Names of methods and variants have signs in them that are none of a folder's.
+        name = self.kind.step_of(word(of) if self.kind is DRIZZLE else of)
         return Step(name, self.gives, self.kind.folder or name)
 
     def task(self, of: str = "") -> Task:

@@ -50,7 +50,11 @@ class DrizzledChips:
 
     def load_plane(self, cut_out: CutOut, word: str) -> Singles:
         """Return a plane of a cut-out, mapped: ``sci``, ``wht``, or ``var`` where there is one."""
-        return np.load(self.folder / f"{cut_out.number}_{word}.npy", mmap_mode="r")
+        return np.load(self.path_of(cut_out, word), mmap_mode="r")
+
+    def path_of(self, cut_out: CutOut, word: str) -> Path:
+        """Return the file of a plane of a cut-out."""
+        return self.folder / f"{cut_out.number}_{word}.npy"
 
     def remove(self) -> None:
         """Remove the files of the pixels, when the mosaics are made."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from astropy.io import fits
@@ -18,6 +19,9 @@ from skymosaic.drizzle.onepass.skies import AppliedSky
 from skymosaic.drizzle.onepass.sums import Band, bands
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.imagers import product_suffix
+
+SCIENCE, WEIGHT, CONTEXT = "headers_sci.fits", "headers_wht.fits", "headers_ctx.fits"
+"""Files that drizzlepac writes headers into; the last one where a context image is made."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,23 @@ def make_headers(frames: Frames, grid: Grid, root: str) -> Headers:
     DrizzleError
         It failed.
     """
-    output = f"{root}_{_suffix(frames.exposures)}"
+    output = f"{root}_{suffix_of(frames.exposures)}"
     call_drizzlepac("onepass_headers", frames, grid, frames.exposures, output=output)
-    folder, context = frames.folder, None
-    with fits.open(folder / "headers_sci.fits") as hdus:
+    return read_headers(frames.folder, root)
+
+
+def read_headers(folder: Path, root: str) -> Headers:
+    """Return the headers that `make_headers` let drizzlepac write into a folder."""
+    context = folder / CONTEXT
+    with fits.open(folder / SCIENCE) as hdus:
         science, table = hdus[0].header, hdus["HDRTAB"].copy()
-    if frames.final["context"]:
-        context = fits.getheader(folder / "headers_ctx.fits")
-    return Headers(root, science, fits.getheader(folder / "headers_wht.fits"), context, table)
+    return Headers(
+        root,
+        science,
+        fits.getheader(folder / WEIGHT),
+        fits.getheader(context) if context.exists() else None,
+        table,
+    )
 
 
 def sum_mosaics(
@@ -105,7 +118,7 @@ def sum_mosaics(
         chips.load,
         {name: sky.subtracted for name, sky in skies.items()},
         scale=sum(exposure.exptime for exposure in frames.exposures) if counts else 1.0,
-        fill=_fill(frames.final),
+        fill=fill_of(frames.final),
         context=frames.final["context"],
         tilts=next((sky.tilts for sky in skies.values() if sky.tilts), ()),
         tilted=[name for name, sky in skies.items() if sky.tilts],
@@ -133,7 +146,10 @@ def write_mosaics(
     """
     skies = {name: skies[name] for name in outputs}
     files = {
-        name: _begin(frames, grid, chips, skies[name], output, headers)
+        name: OpenFiles.begin(
+            *(frames.folder, suffix_of(frames.exposures), grid, output),
+            *(skies[name].recorded, headers, chips.version, len(chips.cut_outs)),
+        )
         for name, output in outputs.items()
     }
     for band in sum_mosaics(frames, grid, chips, skies):
@@ -158,63 +174,90 @@ def write_mosaics(
 
 
 @dataclass(frozen=True)
-class _Files:
+class OpenFiles:
     """The files of one mosaic, while they are written."""
 
     science: products.ImageFile
     weight: products.ImageFile
     context: products.ImageFile | None
 
+    @classmethod
+    def begin(
+        cls,
+        folder: Path,
+        suffix: str,
+        grid: Grid,
+        output: str,
+        recorded: Sequence[float | None],
+        headers: Headers,
+        version: str,
+        chips: int,
+    ) -> OpenFiles:
+        """Begin the files of a mosaic.
+
+        Parameters
+        ----------
+        folder : Path
+            Gets them.
+        suffix : str
+            As from `suffix_of`.
+        grid : Grid
+            Of the mosaic.
+        output : str
+            Root name of the products.
+        recorded : sequence of float or None
+            MDRIZSKY of each chip.
+        headers : Headers
+            Of a product on this grid.
+        version : str
+            Of the resampler.
+        chips : int
+            Of all exposures (count).
+        """
+        columns, rows = grid.shape
+        root = f"{output}_{suffix}"
+
+        def file(
+            kind: str, header: fits.Header, shape: tuple[int, ...], bitpix: int = -32
+        ) -> products.ImageFile:
+            own = products.completed(header, headers.root, output, version)
+            if kind != "ctx":
+                own = products.with_mean_sky(own, recorded)
+            return products.ImageFile(folder / f"{root}_{kind}.fits", own, shape, bitpix)
+
+        context = None
+        if headers.context is not None:
+            planes = planes_of(chips)
+            shape = (rows, columns) if planes == 1 else (planes, rows, columns)
+            context = file("ctx", headers.context, shape, bitpix=32)
+        return cls(
+            file("sci", headers.science, (rows, columns)),
+            file("wht", headers.weight, (rows, columns)),
+            context,
+        )
+
     def write(self, name: str, band: Band) -> None:
+        """Write some rows of the mosaic of a name."""
         self.science.write(band.first, band.mosaics[name])
         self.weight.write(band.first, band.weight)
         if self.context is not None and band.context is not None:
             self.context.write(band.first, band.context)
 
     def finish(self, table: fits.BinTableHDU) -> None:
+        """Append HDRTAB and close."""
         self.science.finish([table])
         self.weight.finish()
         if self.context is not None:
             self.context.finish()
 
 
-def _begin(
-    frames: Frames,
-    grid: Grid,
-    chips: DrizzledChips,
-    sky: AppliedSky,
-    output: str,
-    headers: Headers,
-) -> _Files:
-    columns, rows = grid.shape
-    root = frames.folder / f"{output}_{_suffix(frames.exposures)}"
-
-    def begin(
-        kind: str, header: fits.Header, shape: tuple[int, ...], bitpix: int = -32
-    ) -> products.ImageFile:
-        return products.ImageFile(root.with_name(f"{root.name}_{kind}.fits"), header, shape, bitpix)
-
-    def completed(header: fits.Header) -> fits.Header:
-        return products.completed(header, headers.root, output, chips.version)
-
-    science, weight = (
-        begin(kind, products.with_mean_sky(completed(header), sky.recorded), (rows, columns))
-        for kind, header in (("sci", headers.science), ("wht", headers.weight))
-    )
-    context = None
-    if headers.context is not None:
-        planes = planes_of(sum(len(exposure.chips) for exposure in frames.exposures))
-        shape = (rows, columns) if planes == 1 else (planes, rows, columns)
-        context = begin("ctx", completed(headers.context), shape, bitpix=32)
-    return _Files(science, weight, context)
-
-
-def _suffix(exposures: Sequence[Exposure]) -> str:
+def suffix_of(exposures: Sequence[Exposure]) -> str:
+    """Return how the names of AstroDrizzle's products of exposures end, such as ``drz``."""
     first = exposures[0]
     return product_suffix(first.instrument, first.detector, first.suffix)
 
 
-def _fill(final: Mapping[str, Any]) -> float | None:
+def fill_of(final: Mapping[str, Any]) -> float | None:
     """Return what AstroDrizzle puts where there is no weight; None: it leaves what is there."""
     value = final["fillval"]
     return None if value is None or str(value).strip().upper() in ("", "INDEF") else float(value)

@@ -13,8 +13,9 @@ alone fall, W is 0, and AstroDrizzle leaves the last of them: so is it done here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ from skymosaic.drizzle.memory import CHIPS_A_PLANE, ROWS, planes_of
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
+Values = Sequence[float] | Mapping[int, float]
+"""By number of the chip."""
 _CONSTANT = 1e-13  # relative; below, two sets of skies differ by one constant
 
 
@@ -109,6 +112,33 @@ Load = Callable[[CutOut], tuple[Singles, Singles]]
 """Gives data and weights of a cut-out, each of its shape; they may be mapped from files."""
 
 
+class Piece(NamedTuple):
+    """Some pixels of a chip's drizzled image."""
+
+    y: int
+    """Their first row on the mosaic."""
+    x: int
+    """Their first column."""
+    science: Singles
+    weight: Singles
+
+
+Pieces = Callable[[CutOut, int, int], Iterable[Piece]]
+"""Gives what a cut-out has in the rows from the first to before the last: no pixel twice."""
+
+
+def pieces_of(load: Load) -> Pieces:
+    """Return what gives the rows of cut-outs whole."""
+
+    def rows_of(cut_out: CutOut, first: int, last: int) -> Iterator[Piece]:
+        top, bottom = max(first, cut_out.y), min(last, cut_out.y + cut_out.rows)
+        there = slice(top - cut_out.y, bottom - cut_out.y)
+        science, weight = load(cut_out)
+        yield Piece(top, cut_out.x, np.asarray(science[there]), weight[there])
+
+    return rows_of
+
+
 @dataclass(frozen=True)
 class Band:
     """Some rows of all mosaics.
@@ -169,11 +199,47 @@ def bands(
     tilted : collection of str
         Names of mosaics.
     """
+    return sum_pieces(
+        *(shape, cut_outs, pieces_of(load), skies, planes_of(len(cut_outs)) if context else 0),
+        rows=rows,
+        scale=scale,
+        fill=fill,
+        tilts=tilts,
+        tilted=tilted,
+    )
+
+
+def sum_pieces(
+    shape: tuple[int, int],
+    cut_outs: Sequence[CutOut],
+    pieces: Pieces,
+    skies: Mapping[str, Values],
+    planes: int,
+    *,
+    rows: int = ROWS,
+    scale: float = 1.0,
+    fill: float | None = None,
+    tilts: Sequence[Tilt] = (),
+    tilted: Collection[str] = (),
+) -> Iterator[Band]:
+    """Sum mosaics whose cut-outs are given in pieces; all else as for `bands`.
+
+    Parameters
+    ----------
+    shape, skies, rows, scale, fill, tilts, tilted
+        As for `bands`. Of skies and tilts the numbers of the cut-outs are asked for, and no others.
+    cut_outs : sequence of CutOut
+        Those that may have pixels here, in the order in which they are added.
+    pieces : callable
+        Gives their pixels.
+    planes : int
+        Of the context image (count); 0: it is not made.
+    """
     sums = _Skies(skies, cut_outs, tilts, tilted)
     for first in range(0, shape[1], rows):
         last = min(first + rows, shape[1])
         met = [cut_out for cut_out in cut_outs if cut_out.meets(first, last)]
-        yield _sum_band(first, last, shape[0], met, len(cut_outs), load, sums, scale, fill, context)
+        yield _sum_band(first, last, shape[0], met, planes, pieces, sums, scale, fill)
 
 
 class _Skies:
@@ -181,7 +247,7 @@ class _Skies:
 
     def __init__(
         self,
-        skies: Mapping[str, Sequence[float]],
+        skies: Mapping[str, Values],
         cut_outs: Sequence[CutOut],
         tilts: Sequence[Tilt] = (),
         tilted: Collection[str] = (),
@@ -216,54 +282,52 @@ def _sum_band(
     last: int,
     columns: int,
     cut_outs: Sequence[CutOut],
-    chips: int,
-    load: Load,
+    planes: int,
+    pieces: Pieces,
     skies: _Skies,
     scale: float,
     fill: float | None,
-    context: bool,
 ) -> Band:
     shape = (last - first, columns)
     weight, data = np.zeros(shape), np.zeros(shape)
     sums = [np.zeros(shape) for _ in skies.varying]
     plane = np.zeros(shape) if skies.tilted else None
-    planes = np.zeros((planes_of(chips), *shape), dtype=np.int32) if context else None
+    context = np.zeros((planes, *shape), dtype=np.int32) if planes else None
     bad, owner = np.full(shape, np.nan, dtype=np.float32), np.full(shape, -1, dtype=np.int32)
     for cut_out in cut_outs:
-        top, bottom = max(first, cut_out.y), min(last, cut_out.y + cut_out.rows)
-        here = (slice(top - first, bottom - first), slice(cut_out.x, cut_out.x + cut_out.columns))
-        there = slice(top - cut_out.y, bottom - cut_out.y)
-        science, own = load(cut_out)
-        values_here = np.asarray(science[there])
-        part = own[there].astype(np.float64)
-        weightless = part == 0
-        weight[here] += part
-        data[here] += np.where(weightless, np.float32(0), values_here) * part
-        weightless &= np.isfinite(values_here)
-        bad[here][weightless] = values_here[weightless]
-        owner[here][weightless] = cut_out.number
-        if plane is not None:
-            tilt = skies.tilts[cut_out.number]
-            plane[here] += part * tilt.over(slice(top, bottom), here[1])
-        for total, values in zip(sums, skies.varying, strict=True):
-            if values[cut_out.number]:
-                total[here] += values[cut_out.number] * part
-        if planes is not None:
-            which_plane, bit = divmod(cut_out.number, CHIPS_A_PLANE)
-            planes[which_plane][here] |= np.where(part > 0, np.uint32(1 << bit).astype(np.int32), 0)
+        number = cut_out.number
+        for y, x, values_here, own in pieces(cut_out, first, last):
+            rows, width = own.shape
+            here = (slice(y - first, y - first + rows), slice(x, x + width))
+            part = own.astype(np.float64)
+            weightless = part == 0
+            weight[here] += part
+            data[here] += np.where(weightless, np.float32(0), values_here) * part
+            weightless &= np.isfinite(values_here)
+            bad[here][weightless] = values_here[weightless]
+            owner[here][weightless] = number
+            if plane is not None:
+                plane[here] += part * skies.tilts[number].over(slice(y, y + rows), here[1])
+            for total, values in zip(sums, skies.varying, strict=True):
+                if values[number]:
+                    total[here] += values[number] * part
+            if context is not None:
+                which, bit = divmod(number, CHIPS_A_PLANE)
+                mark = np.uint32(1 << bit).astype(np.int32)
+                context[which][here] |= np.where(part > 0, mark, 0)
     seen = weight != 0
     only_bad = np.nonzero(~seen & (owner >= 0))
     inverse = np.divide(scale, weight, out=np.zeros(shape), where=seen)
     mosaics = {}
-    for name, (which, constant) in skies.of.items():
-        total = data if which is None else data - sums[which]
+    for name, (varying, constant) in skies.of.items():
+        total = data if varying is None else data - sums[varying]
         if plane is not None and name in skies.tilted:
             total = total - plane
         mosaic = (total * inverse - scale * constant).astype(np.float32)
         mosaic[~seen] = np.nan if fill is None else fill
         if fill is None and only_bad[0].size:
-            varying = {} if which is None else skies.varying[which]
-            sky = np.array([varying.get(int(n), 0.0) for n in owner[only_bad]]) + constant
+            known = {} if varying is None else skies.varying[varying]
+            sky = np.array([known.get(int(n), 0.0) for n in owner[only_bad]]) + constant
             mosaic[only_bad] = scale * (bad[only_bad] - sky)
         mosaics[name] = mosaic
-    return Band(first, mosaics, weight.astype(np.float32), planes)
+    return Band(first, mosaics, weight.astype(np.float32), context)

@@ -1,0 +1,228 @@
+"""Drizzled chips of one exposure in a file, so that others read what they need of it.
+
+A turned chip fills half of the rectangle around it. So its rectangle is cut into strips of the
+rows of the grid, and of each strip only the columns are kept that have pixels: first their data,
+then their weights. The file is a numpy array of float32, one strip after another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skymosaic.drizzle.memory import ROWS
+from skymosaic.drizzle.onepass.sums import CutOut, Piece, Singles
+
+if TYPE_CHECKING:
+    from skymosaic.drizzle.onepass.drizzling import DrizzledChips
+
+_BYTES = 4
+
+
+@dataclass(frozen=True)
+class StoredChip:
+    """One drizzled chip of a file.
+
+    Parameters
+    ----------
+    extver : int
+        EXTVER of its SCI extension.
+    x, y, columns, rows : int
+        Its rectangle on the grid, from 0; without rows it does not meet the grid.
+    factor : float
+        As `CutOut` has it.
+    start : int
+        Where its first strip begins in the file, values from 0.
+    strips : list of (int, int)
+        The first column on the grid and the number of columns of each strip, from its first row on.
+    """
+
+    extver: int
+    x: int
+    y: int
+    columns: int
+    rows: int
+    factor: float
+    start: int
+    strips: list[tuple[int, int]]
+
+    def cut_out(self, number: int) -> CutOut:
+        """Return its rectangle under the number that the chip has in its campaign."""
+        return CutOut(number, self.x, self.y, self.columns, self.rows, self.factor)
+
+    def meets(self, box: Box) -> bool:
+        """Tell whether any of its strips has pixels in a rectangle of the grid."""
+        return any(
+            columns
+            and top < box.bottom
+            and box.y < bottom
+            and x < box.right
+            and box.x < x + columns
+            for top, bottom, x, columns, _ in self.each_strip()
+        )
+
+    def each_strip(self) -> Iterator[tuple[int, int, int, int, int]]:
+        """Return of each strip its rows (first, end), first column, columns and start."""
+        start, top = self.start, self.y
+        for x, columns in self.strips:
+            bottom = min((top // ROWS + 1) * ROWS, self.y + self.rows)
+            yield top, bottom, x, columns, start
+            start += 2 * (bottom - top) * columns
+            top = bottom
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of the grid: first column and row, from 0, and its size."""
+
+    x: int
+    y: int
+    columns: int
+    rows: int
+
+    @property
+    def right(self) -> int:
+        """The column after its last."""
+        return self.x + self.columns
+
+    @property
+    def bottom(self) -> int:
+        """The row after its last."""
+        return self.y + self.rows
+
+
+def store_chips(path: Path, extvers: Sequence[int], chips: DrizzledChips) -> list[StoredChip]:
+    """Write the drizzled chips of an exposure into one file.
+
+    Parameters
+    ----------
+    path : Path
+        The new file.
+    extvers : sequence of int
+        EXTVER of each chip, in the order of the cut-outs.
+    chips : DrizzledChips
+        Those of one exposure.
+    """
+    found, parts, start = [], [], 0
+    for extver, cut_out in zip(extvers, chips.cut_outs, strict=True):
+        strips: list[tuple[int, int]] = []
+        begin = start
+        if cut_out.rows and cut_out.columns:
+            science, weight = (np.load(chips.path_of(cut_out, kind)) for kind in ("sci", "wht"))
+            for top, bottom in _rows_of(cut_out):
+                here = slice(top - cut_out.y, bottom - cut_out.y)
+                first, columns = _filled(science[here], weight[here])
+                strips.append((cut_out.x + first, columns))
+                for plane in (science, weight):
+                    part = np.ascontiguousarray(plane[here, first : first + columns])
+                    parts.append(part.ravel())
+                    start += part.size
+        found.append(
+            StoredChip(
+                *(extver, cut_out.x, cut_out.y, cut_out.columns, cut_out.rows),
+                *(cut_out.factor, begin, strips),
+            )
+        )
+    np.save(path, np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32))
+    return found
+
+
+def _rows_of(cut_out: CutOut) -> Iterator[tuple[int, int]]:
+    top, end = cut_out.y, cut_out.y + cut_out.rows
+    while top < end:
+        bottom = min((top // ROWS + 1) * ROWS, end)
+        yield top, bottom
+        top = bottom
+
+
+def _filled(science: Singles, weight: Singles) -> tuple[int, int]:
+    """Return the first column that has pixels, good or bad, and how many there are from it on."""
+    columns = np.flatnonzero((np.isfinite(science) | (weight != 0)).any(axis=0))
+    return (int(columns[0]), int(columns[-1] - columns[0]) + 1) if columns.size else (0, 0)
+
+
+def read_pieces(file: BinaryIO, chip: StoredChip, box: Box) -> Iterator[Piece]:
+    """Read what of a chip lies in a rectangle of the grid, strip by strip.
+
+    Parameters
+    ----------
+    file : binary file
+        What `store_chips` wrote.
+    chip : StoredChip
+        One of its chips.
+    box : Box
+        The rectangle; places of the pieces are in it, from 0.
+    """
+    begin = _start_of(file)
+    for top, bottom, x, columns, start in chip.each_strip():
+        first, last = max(top, box.y), min(bottom, box.bottom)
+        left, right = max(x, box.x), min(x + columns, box.right)
+        if first >= last or left >= right:
+            continue
+        size = (bottom - top) * columns
+        file.seek(begin + start * _BYTES)
+        values = np.frombuffer(file.read(2 * size * _BYTES), dtype="<f4")
+        here = (slice(first - top, last - top), slice(left - x, right - x))
+        science, weight = (
+            plane.reshape(bottom - top, columns)[here] for plane in (values[:size], values[size:])
+        )
+        yield Piece(first - box.y, left - box.x, science, weight)
+
+
+def _start_of(file: BinaryIO) -> int:
+    """Return where the values of a numpy file begin."""
+    file.seek(0)
+    major, _ = np.lib.format.read_magic(file)
+    read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}[major]
+    read(file)
+    return file.tell()
+
+
+class HeldPieces:
+    """The pieces of all chips in a rectangle: in memory, or in a scratch file beyond a limit.
+
+    Parameters
+    ----------
+    path : Path
+        The scratch file, made where it is needed.
+    room : int
+        Bytes that are kept in memory.
+    """
+
+    def __init__(self, path: Path, room: int) -> None:
+        self._path, self._room = path, room
+        self._pieces: dict[int, list[tuple[int, int, int, int, NDArray[np.float32] | int]]] = {}
+        self._end = 0
+
+    def add(self, number: int, piece: Piece) -> None:
+        """Keep a piece of the chip of a number."""
+        both = np.stack([piece.science, piece.weight])
+        rows, columns = piece.science.shape
+        where: NDArray[np.float32] | int = both
+        if both.nbytes > self._room:
+            with self._path.open("ab") as file:
+                file.write(both.data)
+            where, self._end = self._end, self._end + both.nbytes
+        else:
+            self._room -= both.nbytes
+        own = self._pieces.setdefault(number, [])
+        own.append((piece.y, piece.x, rows, columns, where))
+
+    def __call__(self, cut_out: CutOut, first: int, last: int) -> Iterator[Piece]:
+        """Return what of a chip lies in some rows of the rectangle."""
+        for y, x, rows, columns, where in self._pieces.get(cut_out.number, ()):
+            top, bottom = max(y, first), min(y + rows, last)
+            if top >= bottom:
+                continue
+            both = self._read(where, rows, columns) if isinstance(where, int) else where
+            yield Piece(top, x, both[0, top - y : bottom - y], both[1, top - y : bottom - y])
+
+    def _read(self, where: int, rows: int, columns: int) -> NDArray[np.float32]:
+        return np.fromfile(
+            self._path, dtype=np.float32, count=2 * rows * columns, offset=where
+        ).reshape(2, rows, columns)
