@@ -160,11 +160,15 @@ def match_chips(
     owner = np.asarray(owners, dtype=np.intp)
     kind = _places(owner) if kinds is None else np.unique(kinds, return_inverse=True)[1]
     first = np.array([known[owner == e].mean() for e in range(owner[-1] + 1)])
+    compared = len(owner) <= MOST or per_chip is True
     as_one = match_differences(
-        len(first), [patch.joined(owner, first[owner] - known) for patch in patches], first
+        len(first),
+        [patch.joined(owner, first[owner] - known) for patch in patches],
+        first,
+        covariance=compared,
     )
     plain = _spread(as_one, owner)
-    if len(owner) > MOST and per_chip is not True:
+    if not compared:
         return ChipSkies(plain, "exposures", None)
     # Corrections to one sky an exposure, of which the models speak.
     whole = np.arange(len(owner))
@@ -205,14 +209,16 @@ def _within(values: Floats, owner: Indices) -> Floats:
 
 def _spread(matched: MatchedSkies, owner: Indices) -> MatchedSkies:
     """Return the skies of exposures as those of their chips."""
+    starts = np.searchsorted(owner, np.arange(len(matched.offsets) + 1))
     groups = tuple(
-        tuple(int(chip) for chip in np.flatnonzero(np.isin(owner, group)))
+        tuple(chip for one in group for chip in range(starts[one], starts[one + 1]))
         for group in matched.groups
     )
     return replace(
         matched,
         offsets=matched.offsets[owner],
-        covariance=matched.covariance[np.ix_(owner, owner)],
+        variances=matched.variances[owner],
+        covariance=None if (known := matched.covariance) is None else known[np.ix_(owner, owner)],
         groups=groups,
     )
 
@@ -302,12 +308,8 @@ class _Models:
         groups = self._as_one.groups
         offsets, covariance = _centred(self._known + values, covariance, groups)
         offsets[np.isnan(self._as_one.offsets)] = np.nan
-        return replace(
-            self._each,
-            offsets=offsets,
-            covariance=covariance,
-            groups=groups,
-        )
+        found = replace(self._each, offsets=offsets, groups=groups)
+        return found.with_covariance(covariance)
 
     def stepped(self) -> MatchedSkies:
         """Return the skies of chips by the model of a step."""
@@ -325,7 +327,7 @@ class _Models:
         if self.known:
             skies, _ = self.solution("step")
             target = _within(self._known + skies, owner)
-        offsets, covariance = np.nan_to_num(self._each.offsets), self._each.covariance
+        offsets, covariance = np.nan_to_num(self._each.offsets), self._each.covariances
         parts = self._parts()
         away = np.apply_along_axis(_within, 0, parts, owner)
         shifts = np.linalg.pinv(away, rcond=_SINGULAR) @ (target - _within(offsets, owner))
@@ -352,7 +354,7 @@ class _Models:
         skies, covariance = self.solution("step")
         within = np.eye(len(self._owner)) - self._exposures @ np.linalg.pinv(self._exposures)
         covariance = within @ covariance @ within.T
-        weak = np.trace(covariance) > _WEAK**2 * np.trace(self._as_one.covariance)
+        weak = np.trace(covariance) > _WEAK**2 * np.trace(self._as_one.covariances)
         if not suspect and not weak:
             return self._as_one
         away = _within(np.where(np.isnan(self._as_one.offsets), 0.0, skies), self._owner)
@@ -360,7 +362,7 @@ class _Models:
         better = max((step.explained - one.explained) / self._sums.noise_factor, 1e-300)
         share = max(1.0 - gained / better, 0.0)
         risk = share * np.outer(away, away) + (covariance if weak else 0.0)
-        return replace(self._as_one, covariance=self._as_one.covariance + risk)
+        return self._as_one.with_covariance(self._as_one.covariances + risk)
 
     def _parts(self) -> Floats:
         """Return which chips overlaps relate, shape (chips, parts)."""
@@ -413,7 +415,7 @@ class _Models:
             undetermined=tuple(int(exposure) for exposure in apart),
             known=self.known,
             skies=shown.offsets,
-            covariance=shown.covariance,
+            covariance=shown.covariances,
             relative=self._relative(),
         )
 

@@ -19,6 +19,7 @@ from scipy.special import chdtrc, fdtrc
 from skymosaic.sky.chi_squared import exceeded_by_chance, median
 from skymosaic.sky.difference_fit import LEAST_NOISE
 from skymosaic.sky.patches import Patch
+from skymosaic.sky.stacks import inverses_of
 
 Floats = NDArray[np.float64]
 
@@ -95,8 +96,12 @@ def fit_planes(
     groups : sequence of sequences of int
         The exposures that are related to each other.
     """
-    used = [_Part.of(patch, middles, sides) for patch in patches if len(patch.members) > 1]
-    used = [part for part in used if part.freedom]
+    several = [patch for patch in patches if len(patch.members) > 1]
+    used = [
+        _Part.of(patch, middles, sides, inverse, rank)
+        for patch, (inverse, rank) in zip(several, inverses_of(several), strict=True)
+        if rank
+    ]
     if exposures > MOST:
         return None
     after = None
@@ -182,9 +187,8 @@ class _Part:
     explained: float
 
     @staticmethod
-    def of(patch: Patch, middles: Floats, sides: Floats) -> _Part:
+    def of(patch: Patch, middles: Floats, sides: Floats, inverse: Floats, freedom: int) -> _Part:
         place = (np.array([patch.x, patch.y]) - middles[patch.members]) / sides[patch.members]
-        inverse, freedom = patch.solved
         return _Part(
             members=patch.members,
             normal=patch.normal,
