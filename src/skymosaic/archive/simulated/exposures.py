@@ -27,9 +27,10 @@ from skymosaic.archive.simulated.headers import (
     scene_file,
 )
 from skymosaic.archive.simulated.names import IR_FILTER
-from skymosaic.archive.simulated.pointing import PlannedExposure, Simulation, plan_exposure
+from skymosaic.archive.simulated.pointing import PlannedExposure, plan_exposure
 from skymosaic.archive.simulated.scene import render
 from skymosaic.archive.simulated.scenes import ghost
+from skymosaic.archive.simulated.simulation import Simulation
 from skymosaic.hst import facts
 from skymosaic.hst.facts import FileFacts
 
