@@ -32,7 +32,8 @@ from skymosaic.pipeline.results import (
 from skymosaic.pipeline.sentences.cells import cells_document, cells_sheet, empty_warnings
 from skymosaic.sky.skycell_names import CellMosaic as HapMosaic
 from skymosaic.sky.skycell_names import hap_name
-from skymosaic.steps.step import Bench, Finished, Place, forget, run_step
+from skymosaic.steps.manifests import forget
+from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.store.base import is_ours
 from skymosaic.versions import versions
 

@@ -26,7 +26,8 @@ from skymosaic.pipeline.results import (
     as_run,
 )
 from skymosaic.report.colour_facts import Channel, ColourFacts
-from skymosaic.steps.step import Bench, Finished, Place, finished, run_step
+from skymosaic.steps.manifests import finished
+from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:

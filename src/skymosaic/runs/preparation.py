@@ -25,7 +25,9 @@ from skymosaic.pipeline.sentences.order import decided_at_plan
 from skymosaic.pipeline.sentences.sizes import memory_line
 from skymosaic.pipeline.sources import open_source
 from skymosaic.runs import handover
-from skymosaic.steps.step import Finished, Place, finished
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.manifests import finished
+from skymosaic.steps.place import Place
 from skymosaic.steps.tasks import count_kinds
 
 
