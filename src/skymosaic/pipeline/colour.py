@@ -82,7 +82,7 @@ def colour_picture(
 
     def work(bench: Bench) -> ColourResult:
         from skymosaic.report.colour import write_colour
-        from skymosaic.report.colour_tone import Plane, measure
+        from skymosaic.report.colour_tone import ColourPlane, measure
 
         with ExitStack() as stack:
             planes, headers = [], []
@@ -94,7 +94,7 @@ def colour_picture(
                     path = fetched.rename(bench.scratch / f"{name}_{what}.fits")
                     # Pages of mapped files would count in the worker's memory.
                     images.append(stack.enter_context(fits.open(path, memmap=False))[0])
-                planes.append(Plane(images[0].section, images[1].section))
+                planes.append(ColourPlane(images[0].section, images[1].section))
                 headers.append(images[0].header)
             _require_one_grid(plan, headers)
             measured = measure(planes, settings.percentiles)

@@ -43,7 +43,7 @@ class _Solved:
     explained: float
 
 
-class ChipFit:
+class FittedModels:
     """The models of the chips' skies, on the same equations."""
 
     def __init__(

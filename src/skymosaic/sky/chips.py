@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from skymosaic.sky.chip_fit import ChipFit, spread
+from skymosaic.sky.chip_fit import FittedModels, spread
 from skymosaic.sky.chip_models import Model, PerChip
 from skymosaic.sky.chip_steps import SUSPECT, ChipSteps
 from skymosaic.sky.difference_fit import Groups, MatchedSkies, match_differences, match_with_sums
@@ -91,7 +91,7 @@ def match_chips(
     whole = np.arange(len(owner))
     patches = [patch.joined(whole, first[owner] - known) for patch in patches]
     each, sums = match_with_sums(len(owner), patches, first[owner])
-    problem = ChipFit(owner, kind, first[owner], as_one, each, sums)
+    problem = FittedModels(owner, kind, first[owner], as_one, each, sums)
     found = problem.compared()
     used: Model = found.model if per_chip == "auto" else "chips" if per_chip else "exposures"
     if used == "exposures":

@@ -119,11 +119,7 @@ def _truth(simulation: Simulation, exposure: PlannedExposure) -> dict[str, Any]:
         "scene": simulation.scene,
         **({} if simulation.ir_filter == IR_FILTER else {"filter": simulation.filter}),
         "sky": exposure.sky,
-        "pointing_error": {
-            "dra_cosdec": exposure.error.dra,
-            "ddec": exposure.error.ddec,
-            "roll": exposure.error.roll,
-        },
+        "pointing_error": exposure.error.as_truth(),
         "true_wcs": {
             "crval": exposure.true_wcs.crval,
             "crpix": exposure.true_wcs.crpix,

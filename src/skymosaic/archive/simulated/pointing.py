@@ -58,6 +58,10 @@ class PointingError:
     ddec: float = 0.0
     roll: float = 0.0
 
+    def as_truth(self) -> dict[str, float]:
+        """Return it as files of true values hold it."""
+        return {"dra_cosdec": self.dra, "ddec": self.ddec, "roll": self.roll}
+
 
 @dataclass(frozen=True)
 class PlannedExposure:

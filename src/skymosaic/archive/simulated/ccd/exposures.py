@@ -64,11 +64,7 @@ def _truth(simulation: Simulation, exposure: CcdExposure) -> dict[str, Any]:
         "exptime": exposure.exptime,
         "sky": exposure.sky,
         "chip_step": simulation.chip_step,
-        "pointing_error": {
-            "dra_cosdec": exposure.error.dra,
-            "ddec": exposure.error.ddec,
-            "roll": exposure.error.roll,
-        },
+        "pointing_error": exposure.error.as_truth(),
         "chips": [
             {
                 "extver": view.chip.extver,
