@@ -12,7 +12,7 @@ from skymosaic.pipeline.plan import plan
 from skymosaic.pipeline.results import Planned
 from skymosaic.pipeline.sources import open_source
 from skymosaic.steps.execution import Here
-from skymosaic.steps.step import Finished
+from skymosaic.steps.finished import Finished
 
 
 def plan_of(file: Path) -> Finished[Planned]:

@@ -12,12 +12,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from skymosaic.archive.simulated.headers import flt_file
-from skymosaic.archive.simulated.pointing import (
-    LinearWcs,
-    PlannedExposure,
-    PointingError,
-    Simulation,
-)
+from skymosaic.archive.simulated.pointing import LinearWcs, PlannedExposure, PointingError
+from skymosaic.archive.simulated.simulation import Simulation
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzlepac_calls import process

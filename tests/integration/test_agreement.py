@@ -20,7 +20,7 @@ from skymosaic.host import scratch
 from skymosaic.report.documents import document
 from skymosaic.results import reporting
 from skymosaic.results.reading import find_run, read_finished_steps
-from skymosaic.steps.step import Bench
+from skymosaic.steps.bench import Bench
 from tests.conftest import REPOSITORY, environment_of_run, manifests, skymosaic, write_campaign
 from tests.integration.test_programs import rename
 from tests.mast_standin import Archive, configuration, mast_standin

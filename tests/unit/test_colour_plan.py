@@ -108,8 +108,10 @@ def test_a_target_without_the_filters_has_no_picture(caplog: pytest.LogCaptureFi
 
 def test_where_no_target_has_the_filters_the_groups_are_named() -> None:
     named = TEXT.replace("auto", "{red: F814W, blue: F110W}")
-    with pytest.raises(CampaignError, match=r"F814W and F110W; there are: M 16/F110W, M 16/F160W"):
+    with pytest.raises(CampaignError, match=r"red: 'F814W' names none .*: M 16/F110W, M 16/F160W"):
         shades(named, parcels(["F110W", "F160W"]))
+    with pytest.raises(CampaignError, match=r"no target has F814W and F110W; there are: M 16/F110"):
+        shades(named, parcels(["F110W", "F160W"]), parcels(["F814W"], "X"))
 
 
 def test_what_names_several_groups_is_refused() -> None:

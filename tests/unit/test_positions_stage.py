@@ -18,7 +18,8 @@ from skymosaic.pipeline.results import PlanResult, PositionsResult
 from skymosaic.pipeline.retrieve import retrieve
 from skymosaic.sky.overlaps import overlaps
 from skymosaic.steps.execution import Here
-from skymosaic.steps.step import Finished, Place
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.place import Place
 from skymosaic.store.local import LocalStore
 from tests.frames import Frame, write_frames, write_two_chip_frames
 

@@ -16,7 +16,7 @@ from skymosaic.pipeline.groups import Group, fields_in, groups_of, tasks_of_grou
 from skymosaic.pipeline.sources import open_source
 from skymosaic.results.housekeeping import _KEPT
 from skymosaic.runs.running import _share
-from skymosaic.steps.step import Place
+from skymosaic.steps.place import Place
 from skymosaic.steps.tasks import KINDS, count_kinds, tasks_of
 from skymosaic.store import LocalStore
 from skymosaic.store.base import checked_key

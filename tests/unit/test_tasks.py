@@ -27,7 +27,7 @@ from skymosaic.pipeline.results import (
 )
 from skymosaic.pipeline.sources import open_source
 from skymosaic.runs.mosaic import MosaicRun, with_fields
-from skymosaic.steps.step import Place
+from skymosaic.steps.place import Place
 from skymosaic.steps.tasks import CALLS, Step, Task, count_kinds, tasks_of
 from skymosaic.store import LocalStore
 

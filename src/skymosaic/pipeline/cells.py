@@ -30,9 +30,9 @@ from skymosaic.pipeline.results import (
     Planned,
 )
 from skymosaic.pipeline.sentences.cells import cells_document, cells_sheet, empty_warnings
-from skymosaic.sky.skycell_names import CellMosaic as HapMosaic
-from skymosaic.sky.skycell_names import hap_name
-from skymosaic.steps.step import Bench, Finished, Place, forget, run_step
+from skymosaic.sky.skycell_names import HapMosaic, hap_name
+from skymosaic.steps.manifests import forget
+from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.store.base import is_ours
 from skymosaic.versions import versions
 

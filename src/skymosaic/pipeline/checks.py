@@ -39,7 +39,8 @@ from skymosaic.pipeline.results import (
     WitnessResult,
 )
 from skymosaic.pipeline.slots import computing_slot
-from skymosaic.steps.step import Bench, Finished, Place, forget, run_step
+from skymosaic.steps.manifests import forget
+from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:

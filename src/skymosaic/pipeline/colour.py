@@ -25,7 +25,8 @@ from skymosaic.pipeline.results import (
     DrizzleResult,
 )
 from skymosaic.report.colour_facts import Channel, ColourFacts
-from skymosaic.steps.step import Bench, Finished, Place, finished, run_step
+from skymosaic.steps.manifests import finished
+from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def colour_picture(
 
     def work(bench: Bench) -> ColourResult:
         from skymosaic.report.colour import write_colour
-        from skymosaic.report.colour_tone import Plane, measure
+        from skymosaic.report.colour_tone import ColourPlane, measure
 
         with ExitStack() as stack:
             planes, headers = [], []
@@ -92,7 +93,7 @@ def colour_picture(
                     path = fetched.rename(bench.scratch / f"{name}_{what}.fits")
                     # Pages of mapped files would count in the worker's memory.
                     images.append(stack.enter_context(fits.open(path, memmap=False))[0])
-                planes.append(Plane(images[0].section, images[1].section))
+                planes.append(ColourPlane(images[0].section, images[1].section))
                 headers.append(images[0].header)
             _require_one_grid(plan, headers)
             measured = measure(planes, settings.percentiles)

@@ -73,6 +73,7 @@ def missing_pictures(campaign: Campaign, groups: Sequence[Group]) -> list[str]:
     pictured = {plan.field for plan in colour_plans(campaign, groups)}
     wanted = _wanted(campaign.colour)
     if not pictured:
+        _require_names(campaign.colour, groups)
         raise CampaignError(
             f"colour: no target has {wanted}; there are: "
             f"{', '.join(group.name for group in groups)}. Name groups of these, or leave colour "
@@ -88,6 +89,16 @@ def missing_pictures(campaign: Campaign, groups: Sequence[Group]) -> list[str]:
         for group in groups
         if group.field is None
     ]
+
+
+def _require_names(settings: Colour, groups: Sequence[Group]) -> None:
+    """Refuse a colour that no group at all is called by."""
+    for colour, name in (("red", settings.red), ("green", settings.green), ("blue", settings.blue)):
+        if name is not None and not any(is_called(group.name, name) for group in groups):
+            raise CampaignError(
+                f"colour.{colour}: {name!r} names none of the groups; there are: "
+                f"{', '.join(group.name for group in groups)}"
+            )
 
 
 def _wanted(settings: Colour) -> str:

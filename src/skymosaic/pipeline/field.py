@@ -14,7 +14,7 @@ from skymosaic.pipeline.graph import FirstTasks, begin
 from skymosaic.pipeline.groups import Field
 from skymosaic.pipeline.shared_grid import shared_grid
 from skymosaic.steps.execution import Calls, has_failed
-from skymosaic.steps.step import Place
+from skymosaic.steps.place import Place
 
 At = Callable[[Place], Place]
 """What a place becomes for those who make calls there."""

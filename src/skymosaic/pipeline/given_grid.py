@@ -17,7 +17,8 @@ from skymosaic.drizzle.sky_cell import scale_for, sky_cell
 from skymosaic.errors import CampaignError, ForbiddenError
 from skymosaic.pipeline.place import parse_place
 from skymosaic.pipeline.results import PLAN
-from skymosaic.steps.step import Place, finished
+from skymosaic.steps.manifests import finished
+from skymosaic.steps.place import Place
 from skymosaic.store import open_store
 
 SEE_ONE_DISK = ("local", "slurm", "mpi")

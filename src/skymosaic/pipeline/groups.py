@@ -100,6 +100,19 @@ def groups_of(campaign: Campaign, parcels: Sequence[Parcel]) -> list[Group]:
             log.warning("no group of groups.members names %s: left out", ", ".join(rest))
     else:
         named = split(parcels, rules, mixed=getattr(campaign.source, "allow_mixed", False))
+    return grouped(campaign, named)
+
+
+def grouped(campaign: Campaign, named: Sequence[Named]) -> list[Group]:
+    """Return groups with what they share; as `groups_of`.
+
+    Raises
+    ------
+    CampaignError
+        The reference that is named is none of the groups, or no colour picture can be made.
+    """
+    rules = campaign.groups
+    assert rules is not None
     fields = fields_of(campaign, named) if rules.share or campaign.colour is not None else {}
     groups = [Group(one.name, one.folder, one.parcels, fields.get(one.name)) for one in named]
     known = {group.name for group in groups}

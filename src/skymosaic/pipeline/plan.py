@@ -40,7 +40,8 @@ from skymosaic.pipeline.sentences.cells import planned_cells
 from skymosaic.pipeline.sentences.grid import left_out_warnings
 from skymosaic.sky.overlaps import groups, overlaps
 from skymosaic.sky.static_rule import FirstRule, first_rule
-from skymosaic.steps.step import Bench, Finished, Place, recorded_result, run_step
+from skymosaic.steps.manifests import recorded_result
+from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
 log = logging.getLogger(__name__)

@@ -36,8 +36,8 @@ from skymosaic.report.colour_facts import ColourFacts
 from skymosaic.sky.static_rule import FirstRule
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps import tasks
+from skymosaic.steps.finished import Finished
 from skymosaic.steps.results import Omitted
-from skymosaic.steps.step import Finished
 from skymosaic.steps.tasks import StepSpec
 from skymosaic.store.traffic import Traffic
 

@@ -53,7 +53,7 @@ def simulations_of(source: SimulatedSource) -> list[Simulation]:
     CampaignError
         There is no such tile.
     """
-    from skymosaic.archive.simulated.pointing import Simulation
+    from skymosaic.archive.simulated.simulation import Simulation
 
     common = source.model_dump(exclude={"kind", "filters"})
     if not source.filters:

@@ -29,7 +29,7 @@ from skymosaic.report.contents import Missing, RunFacts
 from skymosaic.report.sheet import Columns, sheet
 from skymosaic.sky.values import rate_unit
 from skymosaic.steps import execution
-from skymosaic.steps.step import Finished
+from skymosaic.steps.finished import Finished
 from skymosaic.steps.transfers import transfers
 from skymosaic.versions import versions
 

@@ -13,7 +13,8 @@ from skymosaic.host import scratch
 from skymosaic.journal import submission as submissions
 from skymosaic.journal.runs import campaign_lock
 from skymosaic.pipeline.place import parse_place
-from skymosaic.steps.step import Place, manifest_at
+from skymosaic.steps.manifests import manifest_at
+from skymosaic.steps.place import Place
 from skymosaic.store import Store, lease, open_store
 from skymosaic.store.base import is_ours
 

@@ -52,7 +52,9 @@ from skymosaic.pipeline.results import (
 from skymosaic.report.contents import Missing
 from skymosaic.results.housekeeping import find_place
 from skymosaic.results.program_states import STATES
-from skymosaic.steps.step import Finished, Place, finished, read_manifest
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.manifests import finished, read_manifest
+from skymosaic.steps.place import Place
 from skymosaic.steps.tasks import Step, StepSpec, Task, tasks_of
 from skymosaic.store import Product, open_store, shapes
 from skymosaic.store.base import is_ours

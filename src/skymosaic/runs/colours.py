@@ -19,7 +19,9 @@ from skymosaic.runs.mosaic import MosaicRun
 from skymosaic.runs.supervision import with_second_chances
 from skymosaic.steps import execution
 from skymosaic.steps.execution import OnWorkers
-from skymosaic.steps.step import Finished, NotFinishedError, Place
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.manifests import NotFinishedError
+from skymosaic.steps.place import Place
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from skymosaic.runs.mosaic import tell_changes
 from skymosaic.runs.supervision import Tell, locked, with_slots, workers
 from skymosaic.steps import execution
 from skymosaic.steps.execution import OnWorkers
-from skymosaic.steps.step import Finished
+from skymosaic.steps.finished import Finished
 
 if TYPE_CHECKING:
     from astropy.table import Table

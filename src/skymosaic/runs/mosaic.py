@@ -29,7 +29,9 @@ from skymosaic.pipeline.results import RETRIEVE, ComparisonResult
 from skymosaic.runs.supervision import with_second_chances, with_slots
 from skymosaic.steps import execution
 from skymosaic.steps.execution import Calls, Here, OnWorkers
-from skymosaic.steps.step import Finished, NotFinishedError, Place, recorded_parameters
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.manifests import NotFinishedError, recorded_parameters
+from skymosaic.steps.place import Place
 
 log = logging.getLogger(__name__)
 

@@ -18,14 +18,16 @@ from skymosaic.pipeline.admission import require_admissible, require_possible
 from skymosaic.pipeline.colour_plan import colour_plans
 from skymosaic.pipeline.groups import Field, Group, fields_in, groups_of, tasks_of_groups
 from skymosaic.pipeline.place import open_place
-from skymosaic.pipeline.results import DRIZZLE, ONEPASS, PLAN, SINGLE
+from skymosaic.pipeline.results import DRIZZLE, ONEPASS, PLAN, SHARED_GRID, SINGLE
 from skymosaic.pipeline.sentences.cells import planned_cells
 from skymosaic.pipeline.sentences.grid import grid_lines, placed
 from skymosaic.pipeline.sentences.order import decided_at_plan
 from skymosaic.pipeline.sentences.sizes import memory_line
 from skymosaic.pipeline.sources import open_source
 from skymosaic.runs import handover
-from skymosaic.steps.step import Finished, Place, finished
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.manifests import finished
+from skymosaic.steps.place import Place
 from skymosaic.steps.tasks import count_kinds
 from skymosaic.store.base import is_ours
 
@@ -55,8 +57,8 @@ def lines(campaign: Campaign) -> list[str]:
         f"graph: {counted(len(tasks), 'task')}",
         *(f"  {kind:<11} {count:>6}" for kind, count in count_kinds(tasks).items()),
         f"groups: {len(named) or 'one mosaic'}",
-        *(_group_line(campaign, group) for group in named),
-        *(line for field in fields_in(named) for line in _field_lines(field)),
+        *(line for group in named for line in _group_lines(campaign, group)),
+        *(line for field in fields_in(named) for line in _field_lines(place, field)),
         *(f"  {plan.field}: colour picture, {plan}" for plan in colour_plans(campaign, named)),
         *grid_lines(campaign),
         *memory_lines(campaign, place, len(groups)),
@@ -69,28 +71,34 @@ def lines(campaign: Campaign) -> list[str]:
     return summary
 
 
-def _field_lines(field: Field) -> list[str]:
+def _field_lines(place: Place, field: Field) -> list[str]:
     """Return what the groups of a field have in common, a line each."""
-    followers = ", ".join(field.groups[1:])
-    verb = "is" if len(field.groups) == 2 else "are"
-    lines = [f"  {field.name}: {', '.join(field.on_grid)} have one grid"]
-    return lines[: bool(field.on_grid)] + (
-        [f"  {field.name}: {followers} {verb} aligned to {field.reference}"]
-        if field.aligned
-        else []
-    )
+    lines = []
+    if field.on_grid:
+        lines.append(f"  {field.name}: {', '.join(field.on_grid)} have one grid")
+        computed = finished(place, SHARED_GRID.step(field.name))
+        if computed is not None:
+            lines.append(f"      the last run's: {placed(computed.result.grid)}")
+    if field.aligned:
+        followers = ", ".join(field.groups[1:])
+        verb = "is" if len(field.groups) == 2 else "are"
+        lines.append(f"  {field.name}: {followers} {verb} aligned to {field.reference}")
+    return lines
 
 
-def _group_line(campaign: Campaign, group: Group) -> str:
+def _group_lines(campaign: Campaign, group: Group) -> list[str]:
     """Return what is known of a group: one that is refused does not stop the others."""
     line = f"  {group.name}: {counted(group.files, 'file')}"
     try:
         own = group.own(campaign)
         require_possible(own)
         require_admissible(own, group.parcels)
+        grid = [] if own.drizzle == campaign.drizzle else grid_lines(own)
     except SkymosaicError as error:
-        return f"{line}; will fail: {error}"
-    return line
+        return [f"{line}; will fail: {error}"]
+    if grid == grid_lines(campaign.model_copy(update={"groups": None})):
+        grid = []  # what it has of its own is something else
+    return [line, *(f"      {one}" for one in grid)]
 
 
 def memory_lines(campaign: Campaign, place: Place, mosaics: int) -> list[str]:

@@ -41,7 +41,9 @@ from skymosaic.runs.colours import Pictures
 from skymosaic.runs.mosaic import MosaicRun, tell_changes, with_fields
 from skymosaic.runs.supervision import Tell, locked, recorded, workers
 from skymosaic.steps import execution
-from skymosaic.steps.step import Finished, Place, as_record
+from skymosaic.steps.failures import as_record
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.place import Place
 from skymosaic.store.lease import Holder
 
 log = logging.getLogger(__name__)
