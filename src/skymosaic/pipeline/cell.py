@@ -88,12 +88,10 @@ def make_cell(place: Place, shared: OfAllCells, job: CellJob) -> Finished[CellRe
     return run_step(
         place,
         CELL.step(cell.name),
-        inputs={
-            **job.files,
-            **{f"runs/onepass/{product.name}": product for product in job.masks.values()},
-        },
+        inputs=job.files,
         parameters={
             "engine": _ENGINE,
+            "masks": {rootname: product.sha256 for rootname, product in job.masks.items()},
             "cell": as_plain(replace(cell, exposures=[]), Cell),
             "skies": {name: as_plain(sky, KeptSky) for name, sky in job.skies.items()},
             # Planes were found on it.

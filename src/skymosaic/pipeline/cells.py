@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from skymosaic.pipeline.results import (
     Planned,
 )
 from skymosaic.pipeline.sentences.cells import cells_document, cells_sheet, empty_warnings
+from skymosaic.pipeline.skies import skies_of
 from skymosaic.sky.skycell_names import HapMosaic, hap_name
 from skymosaic.steps.manifests import forget
 from skymosaic.steps.step import Bench, Finished, Place, run_step
@@ -37,15 +39,24 @@ from skymosaic.store.base import is_ours
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
+    from skymosaic.pipeline.onepass import OnepassTasks
     from skymosaic.steps.execution import Calls
+    from skymosaic.store import Product
 
 log = logging.getLogger(__name__)
 
 
 def make_cells(
-    calls: Calls, campaign: Campaign, place: Place, prepared: Any, onepass: Any
+    calls: Calls, campaign: Campaign, place: Place, prepared: Any, onepass: OnepassTasks
 ) -> tuple[Any, list[Any]]:
     """Make a task of each cell, and the one that lists them.
+
+    Parameters
+    ----------
+    calls, campaign, place, prepared
+        As for `graph.make_cells`.
+    onepass : OnepassTasks
+        The tasks that found the skies and masks of all exposures.
 
     Returns
     -------
@@ -54,7 +65,8 @@ def make_cells(
     """
     # Which cells there are, and what touches each, only a plan tells.
     planned: Finished[Planned] = calls.result(prepared.planned)
-    jobs = _jobs(campaign, place, calls.result(prepared.aligned), planned, calls.result(onepass))
+    found = _found_by(calls, place, onepass)
+    jobs = _jobs(campaign, place, calls.result(prepared.aligned), planned, found)
     shared = OfAllCells(
         campaign,
         dict(planned.result.order.parameters),
@@ -65,12 +77,52 @@ def make_cells(
     return calls.call(index_cells, place, campaign, prepared.planned, cells), cells
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What was found of the exposures of a cell."""
+
+    skies: Mapping[str, KeptSky]
+    """Of their chips, by method and variant."""
+    masks: Mapping[str, Product]
+    """By rootname."""
+
+
+FoundOf = Callable[[Sequence[Exposure], Sequence[int]], _Found]
+"""Takes exposures, and the numbers of their chips in the campaign."""
+
+
+def _found_by(calls: Calls, place: Place, onepass: OnepassTasks) -> FoundOf:
+    """Return what gives the skies and masks of some exposures."""
+    if onepass.parts is None:
+        whole: Finished[OnepassResult] = calls.result(onepass.whole)
+        return partial(_of_whole, whole)
+    skies = calls.result(onepass.parts.skies)
+    singles = {name: calls.result(one) for name, one in onepass.parts.singles.items()}
+
+    def of_parts(exposures: Sequence[Exposure], numbers: Sequence[int]) -> _Found:
+        rootnames = [one.rootname for one in exposures]
+        masks = {name: singles[name].products[singles[name].result.masks] for name in rootnames}
+        return _Found(skies_of(place, skies, rootnames), masks)
+
+    return of_parts
+
+
+def _of_whole(
+    whole: Finished[OnepassResult], exposures: Sequence[Exposure], numbers: Sequence[int]
+) -> _Found:
+    skies, masks = whole.result.skies or {}, whole.result.masks or {}
+    return _Found(
+        {name: _of_chips(sky, numbers) for name, sky in skies.items()},
+        {one.rootname: whole.products[masks[one.rootname]] for one in exposures},
+    )
+
+
 def _jobs(
     campaign: Campaign,
     place: Place,
     aligned: Finished[AlignResult],
     planned: Finished[Planned],
-    onepass: Finished[OnepassResult],
+    found_of: FoundOf,
 ) -> list[CellJob]:
     """Return what each cell is made from."""
     every = images_of(aligned)
@@ -79,20 +131,20 @@ def _jobs(
     for exposure in every.exposures:
         chips[exposure.rootname] = range(first, first + len(exposure.chips))
         first += len(exposure.chips)
-    skies, masks = onepass.result.skies or {}, onepass.result.masks or {}
     jobs = []
     for cell in planned.result.cells or ():
         touching = set(cell.exposures)
         exposures = [one for one in every.exposures if one.rootname in touching]
         numbers = [number for one in exposures for number in chips[one.rootname]]
+        found = found_of(exposures, numbers)
         jobs.append(
             CellJob(
                 cell,
                 exposures,
                 select(exposures, every.products).products,
-                {e.rootname: onepass.products[masks[e.rootname]] for e in exposures},
-                {name: _of_chips(sky, numbers) for name, sky in skies.items()},
-                _outputs(campaign, place, cell, exposures, list(skies)),
+                found.masks,
+                found.skies,
+                _outputs(campaign, place, cell, exposures, list(found.skies)),
             )
         )
     return jobs

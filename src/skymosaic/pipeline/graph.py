@@ -174,7 +174,7 @@ def make_cells(
         return CellTasks()
     from skymosaic.pipeline import cells  # as in `drizzle_each`
 
-    return CellTasks(*cells.make_cells(calls, campaign, place, prepared, drizzled.onepass.whole))
+    return CellTasks(*cells.make_cells(calls, campaign, place, prepared, drizzled.onepass))
 
 
 def compare(

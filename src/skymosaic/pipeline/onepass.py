@@ -91,7 +91,6 @@ def is_distributed(campaign: Campaign, parameters: Mapping[str, Any]) -> bool:
         or request.planes
         or request.errors
         or request.has_differences
-        or campaign.drizzle.cells is not None
         or sky.footprints == "swapped"
     )
 
