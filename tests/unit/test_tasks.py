@@ -15,6 +15,7 @@ from skymosaic.archive.base import Parcel
 from skymosaic.config import load_campaign_text
 from skymosaic.drizzle.cells import Cell
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.parameters import CR_STEPS
 from skymosaic.pipeline import graph as pipeline
 from skymosaic.pipeline.groups import groups_of, tasks_of_groups
 from skymosaic.pipeline.results import (
@@ -33,10 +34,13 @@ from skymosaic.store import LocalStore
 
 TEXT = "campaign: {name: field}\nsource: {kind: directory, path: data}\n"
 PARCELS = [Parcel(name, {}, {}) for name in ("a", "b")]
-UNLISTED = {"find", "given_sky", "as_run", "make_cell"}
+PARTS = {"find_static", "find_skies", "make_single", "make_block", "make_headers"}
+"""What the one-pass engine makes its mosaics from."""
+UNLISTED = {"find", "given_sky", "as_run", "make_cell", "assemble_variant", *PARTS}
 """Calls that nobody is told of."""
 KINDS = {
-    **{"drizzle_pairs": "drizzle", "drizzle_all": "drizzle", "compare_methods": "gather"},
+    **{"drizzle_pairs": "drizzle", "drizzle_all": "drizzle", "assemble": "drizzle"},
+    "compare_methods": "gather",
     **{"list_sources": "catalogue", "shared_grid": "grid", "index_cells": "cells"},
 }
 
@@ -47,8 +51,10 @@ RESULTS = {
     "plan": SimpleNamespace(
         cells=[Cell("x01y01", GRID, []), Cell("x02y01", GRID, [])],
         grid=GRID,
-        order=SimpleNamespace(parameters={}),
+        order=SimpleNamespace(parameters=dict.fromkeys(CR_STEPS, False)),
     ),
+    "find_static": SimpleNamespace(masks={}),
+    "find_skies": SimpleNamespace(),
     "drizzle_all": SimpleNamespace(skies={}, masks={}),
 }
 """What the calls would give that decide which calls come next."""
@@ -80,6 +86,7 @@ class Counted:
         "sky: {methods: [match, match-differences]}\ndrizzle: {witness: true, sample: 2}",
         "drizzle: {engine: onepass, sample: 2}\nsky: {variants: {a: {method: match}}}",
         "drizzle: {engine: onepass, witness: false}\nsky: {methods: [match-differences]}",
+        "drizzle: {engine: onepass, products: [err]}",
         "drizzle: {engine: onepass, grid: {cells: {layout: square, size: 10}}}",
     ],
 )
@@ -96,7 +103,8 @@ def test_the_graph_makes_the_tasks_of_the_list(given: str, align: str, tmp_path:
     assert set(calls.names) <= set(CALLS)  # the scheduler knows about how long each takes
     called = [KINDS.get(name, name) for name in calls.names if name not in UNLISTED]
     listed = [task.kind for task in tasks_of(campaign, PARCELS)]
-    if campaign.drizzle.engine == "onepass":  # one call makes what is told of by method
+    if "drizzle_all" in calls.names:  # one call makes what is told of by method
+        assert PARTS.isdisjoint(calls.names)
         listed = [kind for kind in listed if kind != "drizzle"] + ["drizzle"]
     assert sorted(called) == sorted(listed)
 

@@ -83,7 +83,7 @@ def make_mosaics(
             partial(assemble, place, campaign, name),
             *(prepared.aligned, prepared.planned, headers, parts.skies, parts.static),
             list(parts.blocks),
-            name="assemble",
+            name="assemble" if name in campaign.sky.methods else "assemble_variant",
         )
         for name in names
     }

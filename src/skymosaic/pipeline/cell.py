@@ -27,8 +27,9 @@ from skymosaic.host import limits
 from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import OWN
 from skymosaic.pipeline.mosaic_files import publish
-from skymosaic.pipeline.results import CELL, CELLS, CellMosaic, CellResult, KeptSky
+from skymosaic.pipeline.results import CELL, CELLS, CellMosaic, CellResult, KeptSky, SkiesResult
 from skymosaic.pipeline.sentences.history import cell_history, sky_of
+from skymosaic.pipeline.skies import skies_of
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.steps.results import as_plain
 from skymosaic.steps.step import Bench, Finished, Place, run_step
@@ -50,7 +51,7 @@ class CellJob:
     masks: Mapping[str, Product]
     """By rootname."""
     skies: Mapping[str, KeptSky]
-    """Of their chips, by method and variant."""
+    """Of their chips, by method and variant; none: they are looked up in those of all exposures."""
     outputs: Mapping[str, str]
     """Root names of the products, likewise."""
 
@@ -66,10 +67,15 @@ class OfAllCells:
     """On which skies were found."""
     count: int
     """How many cells there are."""
+    skies: Finished[SkiesResult] | None = None
+    """Of all exposures, where they are a step of their own."""
 
 
 def make_cell(place: Place, shared: OfAllCells, job: CellJob) -> Finished[CellResult]:
     """Make the mosaics of one cell; it is told as a part of the task that lists them."""
+    if shared.skies is not None:
+        rootnames = [exposure.rootname for exposure in job.exposures]
+        job = replace(job, skies=skies_of(place, shared.skies, rootnames))
     telling = place.work_of(CELLS.task(), CELLS.step())
     cell, campaign = job.cell, shared.campaign
 

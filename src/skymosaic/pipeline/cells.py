@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from skymosaic.config import Campaign
 from skymosaic.drizzle.cells import Cell
+from skymosaic.drizzle.request import Request
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.imagers import product_suffix
 from skymosaic.methods import word
@@ -31,7 +32,6 @@ from skymosaic.pipeline.results import (
     Planned,
 )
 from skymosaic.pipeline.sentences.cells import cells_document, cells_sheet, empty_warnings
-from skymosaic.pipeline.skies import skies_of
 from skymosaic.sky.skycell_names import HapMosaic, hap_name
 from skymosaic.steps.manifests import forget
 from skymosaic.steps.step import Bench, Finished, Place, run_step
@@ -65,13 +65,14 @@ def make_cells(
     """
     # Which cells there are, and what touches each, only a plan tells.
     planned: Finished[Planned] = calls.result(prepared.planned)
-    found = _found_by(calls, place, onepass)
+    found = _found_by(calls, onepass)
     jobs = _jobs(campaign, place, calls.result(prepared.aligned), planned, found)
     shared = OfAllCells(
         campaign,
         dict(planned.result.order.parameters),
         planned.result.grid,
         len(jobs),
+        None if onepass.parts is None else calls.result(onepass.parts.skies),
     )
     cells = calls.each(partial(make_cell, place, shared), jobs)
     return calls.call(index_cells, place, campaign, prepared.planned, cells), cells
@@ -82,7 +83,7 @@ class _Found:
     """What was found of the exposures of a cell."""
 
     skies: Mapping[str, KeptSky]
-    """Of their chips, by method and variant."""
+    """Of their chips, by method and variant; none: the cell's task looks them up."""
     masks: Mapping[str, Product]
     """By rootname."""
 
@@ -91,18 +92,17 @@ FoundOf = Callable[[Sequence[Exposure], Sequence[int]], _Found]
 """Takes exposures, and the numbers of their chips in the campaign."""
 
 
-def _found_by(calls: Calls, place: Place, onepass: OnepassTasks) -> FoundOf:
+def _found_by(calls: Calls, onepass: OnepassTasks) -> FoundOf:
     """Return what gives the skies and masks of some exposures."""
     if onepass.parts is None:
         whole: Finished[OnepassResult] = calls.result(onepass.whole)
         return partial(_of_whole, whole)
-    skies = calls.result(onepass.parts.skies)
     singles = {name: calls.result(one) for name, one in onepass.parts.singles.items()}
 
     def of_parts(exposures: Sequence[Exposure], numbers: Sequence[int]) -> _Found:
         rootnames = [one.rootname for one in exposures]
         masks = {name: singles[name].products[singles[name].result.masks] for name in rootnames}
-        return _Found(skies_of(place, skies, rootnames), masks)
+        return _Found({}, masks)
 
     return of_parts
 
@@ -144,7 +144,7 @@ def _jobs(
                 select(exposures, every.products).products,
                 found.masks,
                 found.skies,
-                _outputs(campaign, place, cell, exposures, list(found.skies)),
+                _outputs(campaign, place, cell, exposures, list(Request.of(campaign).choices)),
             )
         )
     return jobs

@@ -60,12 +60,12 @@ def check_each(
     requested, witness, engines = campaign.drizzle.checks, None, None
     if WITNESS.kind.name in requested:
         hear: Any = hear_witness
-        made = drizzled.runs
+        mosaics = drizzled.runs
         if drizzled.onepass is not None:
             hear = hear_astrodrizzle
             whole = drizzled.onepass.whole
-            made = dict(drizzled.onepass.runs) if whole is None else whole
-        witness = calls.call(hear, *shared, made, name=WITNESS.kind.name)
+            mosaics = dict(drizzled.onepass.runs) if whole is None else whole
+        witness = calls.call(hear, *shared, mosaics, name=WITNESS.kind.name)
     if ENGINES.kind.name in requested:
         engines = calls.call(compare_engines, *shared, name=ENGINES.kind.name)
     return witness, engines

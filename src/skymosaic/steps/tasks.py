@@ -65,7 +65,7 @@ HEADERS = Kind("headers", "headers", calls={"make_headers": "3s"})
 DRIZZLE = Kind(
     "drizzle",
     "runs/{of}",
-    calls={"drizzle": "20s", "drizzle_pairs": "30s", "assemble": "3s"},
+    calls={"drizzle": "20s", "drizzle_pairs": "30s", "assemble": "3s", "assemble_variant": "3s"},
 )
 ONEPASS = Kind("onepass", "runs/onepass", calls={"drizzle_all": "30s", "as_run": "1ms"})
 """The one step in which the one-pass engine does all tasks of the kind `DRIZZLE`, where it does not

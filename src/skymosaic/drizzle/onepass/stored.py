@@ -203,26 +203,26 @@ class HeldPieces:
         """Keep a piece of the chip of a number."""
         both = np.stack([piece.science, piece.weight])
         rows, columns = piece.science.shape
-        where: NDArray[np.float32] | int = both
+        place: NDArray[np.float32] | int = both
         if both.nbytes > self._room:
             with self._path.open("ab") as file:
                 file.write(both.data)
-            where, self._end = self._end, self._end + both.nbytes
+            place, self._end = self._end, self._end + both.nbytes
         else:
             self._room -= both.nbytes
         own = self._pieces.setdefault(number, [])
-        own.append((piece.y, piece.x, rows, columns, where))
+        own.append((piece.y, piece.x, rows, columns, place))
 
     def __call__(self, cut_out: CutOut, first: int, last: int) -> Iterator[Piece]:
         """Return what of a chip lies in some rows of the rectangle."""
-        for y, x, rows, columns, where in self._pieces.get(cut_out.number, ()):
+        for y, x, rows, columns, place in self._pieces.get(cut_out.number, ()):
             top, bottom = max(y, first), min(y + rows, last)
             if top >= bottom:
                 continue
-            both = self._read(where, rows, columns) if isinstance(where, int) else where
+            both = self._read(place, rows, columns) if isinstance(place, int) else place
             yield Piece(top, x, both[0, top - y : bottom - y], both[1, top - y : bottom - y])
 
-    def _read(self, where: int, rows: int, columns: int) -> NDArray[np.float32]:
+    def _read(self, offset: int, rows: int, columns: int) -> NDArray[np.float32]:
         return np.fromfile(
-            self._path, dtype=np.float32, count=2 * rows * columns, offset=where
+            self._path, dtype=np.float32, count=2 * rows * columns, offset=offset
         ).reshape(2, rows, columns)
