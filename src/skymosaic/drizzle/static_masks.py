@@ -162,13 +162,31 @@ def find_masks(
     """
     if rule is None:
         return StaticMasks()
+    return merge_masks(((place, too_low(image, static_sig)) for place, image in chips), rule)
+
+
+def merge_masks(chips: Iterable[tuple[ChipArea, NDArray[np.bool_]]], rule: Rule) -> StaticMasks:
+    """Return the masks of chips whose low pixels are known, one chip held at a time.
+
+    Parameters
+    ----------
+    chips : iterable of (ChipArea, array of bool, shape (rows, columns))
+        The chips of all exposures, and which of their pixels are low.
+    rule : Rule
+        When a pixel is masked.
+
+    Raises
+    ------
+    SkyError
+        A mask would leave out more than half of a chip.
+    """
     found: dict[Hashable, LowPixels] = {}
     places: dict[Hashable, ChipArea] = {}
-    for place, image in chips:
+    for place, low in chips:
         key = place.key(rule)
         if key not in found:
-            found[key], places[key] = LowPixels(image.shape), place
-        found[key].add(too_low(image, static_sig))
+            found[key], places[key] = LowPixels(low.shape), place
+        found[key].add(low)
     masks = StaticMasks(rule, {key: one.mask(rule) for key, one in found.items()}, places)
     for one in masks.summaries():
         if one.share > REFUSED:

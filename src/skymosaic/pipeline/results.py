@@ -19,10 +19,12 @@ from skymosaic.drizzle.checks.sample_window import Window
 from skymosaic.drizzle.checks.witness import Agreement
 from skymosaic.drizzle.depth import Depth
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.onepass.measured import MeasuredChip
 from skymosaic.drizzle.onepass.stored import Box, StoredChip
 from skymosaic.drizzle.order import Order
 from skymosaic.drizzle.sky_cell import SkyCellPart
 from skymosaic.drizzle.sky_record import SkyCheck
+from skymosaic.drizzle.static_masks import ChipArea
 from skymosaic.drizzle.summaries import (
     CosmicRaySearch,
     DifferencesSummary,
@@ -33,7 +35,7 @@ from skymosaic.evidence.summary import EvidenceSummary
 from skymosaic.hst.exposure import Exposure
 from skymosaic.report.card import Card
 from skymosaic.report.colour_facts import ColourFacts
-from skymosaic.sky.static_rule import FirstRule
+from skymosaic.sky.static_rule import FirstRule, Rule
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps import tasks
 from skymosaic.steps.finished import Finished
@@ -223,12 +225,36 @@ class KeptSky:
 
 
 @dataclass(frozen=True)
-class StaticResult:
-    """Of the static masks of a campaign."""
+class LowResult:
+    """Of finding the low pixels of an exposure."""
 
-    masks: dict[str, str]
-    """Names of the products with the masks, by file name and EXTVER of a chip as ``NAME_1``."""
+    places: list[ChipArea]
+    """Which pixels of the detector its chips hold."""
+    low: list[list[int]]
+    """How many pixels of each chip are low, a list for each threshold (count)."""
+
+
+@dataclass(frozen=True)
+class StaticFile:
+    """One static mask among the products of `StaticResult`."""
+
+    name: str
+    """``.npy``: bool, true where a pixel is left out."""
+    mask: tuple[Rule, float]
+    """The rule, and the threshold (standard deviations)."""
+
+
+@dataclass(frozen=True)
+class StaticResult:
+    """Of the static masks of all exposures."""
+
+    files: list[StaticFile]
+    chips: dict[str, list[tuple[int, list[int]]]]
+    """For each exposure by rootname its chips: EXTVER, and the places of its masks in `files`."""
     summaries: list[MaskSummary]
+    """Of those that are used for the mosaics."""
+    used: tuple[Rule, float] | None = None
+    """Which these are; None: no pixel is left out."""
 
 
 @dataclass(frozen=True)
@@ -248,11 +274,20 @@ class SingleResult:
 
 
 @dataclass(frozen=True)
-class SkiesResult:
-    """Of the skies of all mosaics; the values are among the products."""
+class MeasuredResult:
+    """Of measuring the sky of an exposure."""
 
+    chips: list[MeasuredChip]
+
+
+@dataclass(frozen=True)
+class SkiesResult:
+    """Of the skies of all chips by all methods and variants."""
+
+    names: list[str]
+    """Of the mosaics: methods, and variants as ``variant:NAME``."""
     table: str
-    """Name of the product that has them."""
+    """Name of the table of the skies among the products, see `onepass.sky_table`."""
     differences: dict[str, DifferencesSummary] = field(default_factory=dict)
     """By method and variant, where differences on the common grid were looked at."""
 
@@ -391,8 +426,10 @@ FIND = StepSpec(tasks.FIND, StarsResult)
 POSITIONS = StepSpec(tasks.POSITIONS, PositionsResult)
 DIFFERENCES = StepSpec(tasks.DIFFERENCES, DifferencesResult)
 DRIZZLE = StepSpec(tasks.DRIZZLE, DrizzleResult)
+LOW = StepSpec(tasks.LOW, LowResult)
 STATIC = StepSpec(tasks.STATIC, StaticResult)
 SINGLE = StepSpec(tasks.SINGLE, SingleResult)
+MEASURED = StepSpec(tasks.MEASURED, MeasuredResult)
 SKIES = StepSpec(tasks.SKIES, SkiesResult)
 BLOCK = StepSpec(tasks.BLOCK, BlockResult)
 HEADERS = StepSpec(tasks.HEADERS, HeadersResult)

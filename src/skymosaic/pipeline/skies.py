@@ -1,57 +1,85 @@
-"""The static masks and the skies of a campaign that is drizzled in parts."""
+"""The tasks that find the skies: a task an exposure measures it, one solves for all.
+
+An exposure is measured as a whole and in its part of each overlap, in each way that a method or a
+variant asks for. Who solves reads these records and no pixel; what it finds is a table, of which
+later tasks take the rows of their exposures.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skymosaic.config import Campaign
 from skymosaic.drizzle.missing_pixels import fill_missing, key_of_missing
-from skymosaic.drizzle.onepass.parameters import final_of
-from skymosaic.drizzle.onepass.skies import find_skies as find_all
-from skymosaic.drizzle.onepass.sky import Exposures
+from skymosaic.drizzle.onepass.choice import SkyChoice
+from skymosaic.drizzle.onepass.equations import EQUATIONS, Equations, merge
+from skymosaic.drizzle.onepass.grid_differences import VERSION, OnGrid, matched_by_equations
+from skymosaic.drizzle.onepass.measured import (
+    Neighbour,
+    measure_exposure,
+    neighbours_of,
+    put_together,
+)
+from skymosaic.drizzle.onepass.skies import distinct_ways, skies_of_measured
+from skymosaic.drizzle.onepass.sky import Mask, SkySettings
+from skymosaic.drizzle.onepass.sky_table import SkyTable, read_skies, write_skies
 from skymosaic.drizzle.request import Request
-from skymosaic.drizzle.static_masks import rule_of, sigma_of
 from skymosaic.hst.exposure import Exposure
-from skymosaic.pipeline.drizzle import tell_static
+from skymosaic.methods import OWN
 from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.results import (
+    MEASURED,
     SKIES,
-    STATIC,
     AlignResult,
     KeptSky,
-    Planned,
+    MeasuredResult,
     SkiesResult,
     StaticResult,
 )
 from skymosaic.pipeline.slots import computing_slot
+from skymosaic.pipeline.static import all_masks_of, digest_of, plain_masks
+from skymosaic.pipeline.static import find_static as find_static
+from skymosaic.pipeline.static import masks_of as masks_of
+from skymosaic.sky.chip_models import PerChip
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.store import Product
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
-    from skymosaic.config import Campaign
     from skymosaic.steps.execution import Calls
 
-_TABLE = "skies.json"
+_ENGINE = 1
+"""Version of what these steps do; part of their keys."""
+_TABLE = "skies.fits"
 
 
-def find_static(calls: Calls, campaign: Campaign, place: Place, prepared: Any) -> Any:
-    """Make the task that finds the static masks."""
-    return calls.call(
-        _find_static, place, campaign, prepared.aligned, prepared.planned, name="find_static"
-    )
+@dataclass(frozen=True)
+class _Job:
+    """What the task that measures one exposure needs: nothing that grows with the campaign."""
+
+    exposure: Exposure
+    file: Product
+    neighbours: tuple[Neighbour, ...]
+    masks: Mapping[Mask, Mapping[int, Product]]
 
 
-def masks_of(static: Finished[StaticResult], exposure: Exposure) -> dict[int, Product]:
-    """Return the masks of an exposure's chips by EXTVER, where they have any."""
-    names = {chip.extver: f"{exposure.name}_{chip.extver}" for chip in exposure.chips}
-    masks = static.result.masks
-    return {extver: static.products[masks[name]] for extver, name in names.items() if name in masks}
+@dataclass(frozen=True)
+class _Ways:
+    """What all of these tasks have in common."""
+
+    parameters: Mapping[str, Any]
+    """AstroDrizzle's, of the run."""
+    variants: Sequence[Mapping[str, Any]]
+    """Those of the sky step that differ, of each choice."""
+    settings: Mapping[str, SkySettings]
 
 
 def solve_skies(
@@ -59,121 +87,194 @@ def solve_skies(
     campaign: Campaign,
     place: Place,
     prepared: Any,
-    static: Any,
-    equations: Any = None,
+    static: Finished[StaticResult],
+    equations: Sequence[Any] = (),
 ) -> Any:
-    """Make the tasks that find the skies of all mosaics; return the call of the last."""
+    """Make the tasks of the skies; return the call that gives them.
+
+    Parameters
+    ----------
+    calls, campaign, place, prepared
+        As for the other parts of the graph.
+    static : Finished
+        What the call of `find_static` gives.
+    equations : sequence of call
+        Those that give the equations of the blocks of the common grid, each with a product
+        `EQUATIONS`; none where no mosaic needs them.
+    """
+    images = images_of(calls.result(prepared.aligned))
+    exposures = sorted(images.exposures, key=lambda one: one.rootname)
+    parameters = dict(calls.result(prepared.planned).result.order.parameters)
+    choices = Request.of(campaign).choices
+    settings = distinct_ways(choices, parameters)
+    measured: list[Any] = []
+    if settings:
+        variants = [choice.parameters for choice in choices.values() if choice.method is not None]
+        jobs = [
+            _Job(one, images.products[one.name], near, all_masks_of(static, one))
+            for one, near in zip(exposures, neighbours_of(exposures), strict=True)
+        ]
+        ways = _Ways(parameters, variants, settings)
+        measured = calls.each(partial(measure_one, place, ways), jobs)
     return calls.call(
-        _find_skies, place, campaign, prepared.aligned, prepared.planned, static, name="find_skies"
+        partial(solve, place, _Choices(choices, parameters, campaign.sky.per_chip)),
+        prepared.aligned,
+        measured,
+        list(equations),
+        name="solve",
     )
+
+
+def measure_one(place: Place, ways: _Ways, job: _Job) -> Finished[MeasuredResult]:
+    """Measure one exposure."""
+    exposure = job.exposure
+    wanted = {way.mask for way in ways.settings.values()}
+    masks = {mask: own for mask, own in job.masks.items() if mask in wanted}
+
+    def work(bench: Bench) -> MeasuredResult:
+        path = bench.fetch(job.file)
+        lows: dict[Mask, dict[int, Any]] = {}
+        for mask, own in masks.items():
+            lows[mask] = {}
+            for extver, product in own.items():
+                with bench.open(product) as file:
+                    lows[mask][extver] = np.load(file, allow_pickle=False)
+        with computing_slot(place):
+            fill_missing(bench.scratch, [exposure], ways.parameters, ways.variants)
+            chips = measure_exposure(path, exposure, job.neighbours, ways.settings, lows)
+        return MeasuredResult(chips)
+
+    return run_step(
+        place,
+        MEASURED.step(exposure.rootname),
+        inputs={exposure.name: job.file},
+        parameters={
+            "engine": _ENGINE,
+            "ways": [asdict(way) for way in ways.settings.values()],
+            "static": plain_masks(masks),
+            "neighbours": [asdict(near) for near in job.neighbours],
+            **key_of_missing([exposure]),
+        },
+        versions=versions(),
+        work=work,
+    )
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """Which skies are asked for."""
+
+    choices: Mapping[str, SkyChoice]
+    parameters: Mapping[str, Any]
+    """AstroDrizzle's, of the run."""
+    per_chip: PerChip
+
+
+def solve(
+    place: Place,
+    wanted: _Choices,
+    aligned: Finished[AlignResult],
+    measured: Sequence[Finished[MeasuredResult]],
+    equations: Sequence[Finished[Any]],
+) -> Finished[SkiesResult]:
+    """Find the skies of all chips by all methods and variants.
+
+    Raises
+    ------
+    CampaignError, SkyError
+        As from `onepass.skies.find_skies`.
+    """
+    exposures = sorted(aligned.result.exposures, key=lambda one: one.rootname)
+    choices, parameters = wanted.choices, wanted.parameters
+    settings = distinct_ways(choices, parameters)
+    own = any(choice.method in OWN for choice in choices.values())
+
+    def work(bench: Bench) -> SkiesResult:
+        records = {
+            one.step.removeprefix(MEASURED.step("").name): one.result.chips for one in measured
+        }
+        known = put_together(exposures, records, settings) if settings else {}
+
+        def on_grid() -> OnGrid:
+            merged = merge(_opened(bench, equations))
+            return matched_by_equations(merged, exposures, per_chip=wanted.per_chip)
+
+        skies = skies_of_measured(
+            exposures, choices, parameters, known, on_grid if equations else None
+        )
+        write_skies(bench.out / _TABLE, skies)
+        found = {name: sky.differences for name, sky in skies.items() if sky.differences}
+        return SkiesResult(list(skies), _TABLE, found)
+
+    return run_step(
+        place,
+        SKIES.step(),
+        inputs={},
+        parameters={
+            "engine": _ENGINE,
+            "choices": {name: asdict(choice) for name, choice in choices.items()},
+            "ways": [asdict(way) for way in settings.values()],
+            "measured": digest_of(measured),
+            "exposures": _digest_of_exposures(exposures),
+            **({"differences": VERSION, "equations": digest_of(equations)} if own else {}),
+            **(
+                {"per_chip": wanted.per_chip}
+                if own and any(len(e.chips) > 1 for e in exposures)
+                else {}
+            ),
+        },
+        versions=versions(),
+        work=work,
+    )
+
+
+def _opened(bench: Bench, equations: Sequence[Finished[Any]]) -> Iterator[Equations]:
+    for one in equations:
+        with bench.open(one.products[EQUATIONS]) as file:
+            yield Equations.load(file)
+
+
+def _digest_of_exposures(exposures: Sequence[Exposure]) -> str:
+    """Return a checksum of what the skies depend on of the exposures beside what was measured."""
+    chips = [
+        [one.rootname, chip.extver, one.brightness_factor(chip.extver), one.exptime, chip.counts]
+        for one in exposures
+        for chip in one.chips
+    ]
+    return hashlib.sha256(json.dumps(chips).encode()).hexdigest()
+
+
+def table_of(place: Place, skies: Finished[SkiesResult]) -> SkyTable:
+    """Return the table of the skies, from the store or the host's cache."""
+    with place.store.open(skies.products[skies.result.table]) as file:
+        return read_skies(file)
 
 
 def skies_of(
     place: Place, skies: Finished[SkiesResult], rootnames: Sequence[str]
 ) -> dict[str, KeptSky]:
-    """Return what is taken off the chips of some exposures, by method and variant."""
-    table = _table(place, skies)
+    """Return the skies of the chips of some exposures, by method and variant.
+
+    Parameters
+    ----------
+    place : Place
+        Where the table is.
+    skies : Finished
+        As the call of `solve_skies` gives it.
+    rootnames : sequence of str
+        The exposures; their chips come in this order.
+    """
+    table = table_of(place, skies)
+    rows = table.rows(rootnames)
     found = {}
-    for name, rows in table.items():
-        chips: dict[str, list[dict[str, Any]]] = {}
-        for row in rows:
-            chips.setdefault(row["value"]["rootname"], []).append(row)
-        own = [row for rootname in rootnames for row in chips[rootname]]
-        found[name] = KeptSky(
-            tuple(row["subtracted"] for row in own), tuple(row["recorded"] for row in own)
-        )
+    for name in skies.result.names:
+        sky = table.applied(name, rows)
+        tilts = [(tilt.x, tilt.y, tilt.slope_x, tilt.slope_y) for tilt in sky.tilts]
+        found[name] = KeptSky(sky.subtracted, sky.recorded, tilts or None)
     return found
 
 
 def values_of(place: Place, skies: Finished[SkiesResult], name: str) -> list[SkyValue]:
-    """Return the skies of a method or variant as they are published."""
-    return [SkyValue(**row["value"]) for row in _table(place, skies)[name]]
-
-
-def _table(place: Place, skies: Finished[SkiesResult]) -> dict[str, list[dict[str, Any]]]:
-    with place.store.open(skies.products[skies.result.table]) as file:
-        table: dict[str, list[dict[str, Any]]] = json.load(file)
-    return table
-
-
-def _find_static(
-    place: Place, campaign: Campaign, aligned: Finished[AlignResult], planned: Finished[Planned]
-) -> Finished[StaticResult]:
-    images, parameters = images_of(aligned), dict(planned.result.order.parameters)
-
-    def work(bench: Bench) -> StaticResult:
-        images.fetch(bench)
-        fill_missing(bench.scratch, images.exposures, parameters)
-        with computing_slot(place):
-            pixels = Exposures(bench.scratch, images.exposures, final_of(parameters)["resetbits"])
-            static = pixels.static_masks(rule_of(parameters), sigma_of(parameters))
-            files: dict[int, str] = {}
-            names: dict[str, str] = {}
-            for exposure, places in zip(images.exposures, pixels.places(), strict=True):
-                for area in places:
-                    low = static.low(area)
-                    if low is None:
-                        continue
-                    if id(low) not in files:
-                        files[id(low)] = f"static_{len(files)}.npy"
-                        np.save(bench.out / files[id(low)], low)
-                    names[f"{exposure.name}_{area.extver}"] = files[id(low)]
-        return StaticResult(names, tell_static("onepass", static.summaries()))
-
-    return run_step(
-        place,
-        STATIC.step(),
-        inputs=images.products,
-        parameters={
-            "rule": rule_of(parameters),
-            "sigma": sigma_of(parameters),
-            "astrodrizzle": parameters,
-            **key_of_missing(images.exposures),
-        },
-        versions=versions(),
-        work=work,
-    )
-
-
-def _find_skies(
-    place: Place,
-    campaign: Campaign,
-    aligned: Finished[AlignResult],
-    planned: Finished[Planned],
-    static: Finished[StaticResult],
-) -> Finished[SkiesResult]:
-    images, parameters = images_of(aligned), dict(planned.result.order.parameters)
-    choices = Request.of(campaign).choices
-
-    def work(bench: Bench) -> SkiesResult:
-        images.fetch(bench)
-        variants = [choice.parameters for choice in choices.values() if choice.method is not None]
-        fill_missing(bench.scratch, images.exposures, parameters, variants)
-        with computing_slot(place):
-            found = find_all(bench.scratch, images.exposures, choices, parameters)
-        table = {
-            name: [
-                {"value": asdict(value), "subtracted": subtracted, "recorded": recorded}
-                for value, subtracted, recorded in zip(
-                    sky.values, sky.subtracted, sky.recorded, strict=True
-                )
-            ]
-            for name, sky in found.items()
-        }
-        (bench.out / _TABLE).write_text(json.dumps(table))
-        differences = {n: sky.differences for n, sky in found.items() if sky.differences}
-        return SkiesResult(_TABLE, differences)
-
-    return run_step(
-        place,
-        SKIES.step(),
-        inputs=images.products,
-        parameters={
-            "choices": {name: asdict(choice) for name, choice in choices.items()},
-            "astrodrizzle": parameters,
-            "static": static.key,
-            **key_of_missing(images.exposures),
-        },
-        versions=versions(),
-        work=work,
-    )
+    """Return what is published of a method or variant, of all chips in the exposures' order."""
+    table = table_of(place, skies)
+    return table.values(name, range(len(table.rootnames)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,31 @@ _ITERATIONS = 30
 _TINY = 1e-9
 
 
+@dataclass(frozen=True)
+class Differences:
+    """What patches tell at first sight, in any order: rows of several blocks may follow each other.
+
+    Parameters
+    ----------
+    pairs : array of int, shape (n, 2)
+        Two exposures, the first one's number is the lower.
+    values : array, shape (n,)
+        By how much the first one's sky exceeds the second one's in a patch.
+    pixels : array of int, shape (n,)
+        From how many pixels.
+    chips : array of int, shape (m,)
+        A chip that tells of its noise, ...
+    noise : array, shape (m,)
+        ... and its variance of a pixel of unit weight in a patch.
+    """
+
+    pairs: NDArray[np.intp]
+    values: Floats
+    pixels: NDArray[np.intp]
+    chips: NDArray[np.intp]
+    noise: Floats
+
+
 def first_guess(
     exposures: int, stacks: Iterable[tuple[NDArray[np.intp], Singles, Singles]], chips: int
 ) -> tuple[Floats, Floats]:
@@ -34,8 +60,7 @@ def first_guess(
     exposures, chips : int
         Their numbers.
     stacks : iterable of (array of int, array, array)
-        For each patch: of each chip that meets it exposure and number, shape (2, k); the data and
-        the weights, shape (k, rows, columns), of some of its pixels.
+        As for `differences_of`.
 
     Returns
     -------
@@ -43,14 +68,27 @@ def first_guess(
     noise : array, shape (chips,)
         1 where it is not known.
     """
-    found: dict[tuple[int, int], list[tuple[float, int]]] = {}
-    noises: list[list[float]] = [[] for _ in range(chips)]
+    return guess_from(exposures, differences_of(stacks), chips)
+
+
+def differences_of(stacks: Iterable[tuple[NDArray[np.intp], Singles, Singles]]) -> Differences:
+    """Return what patches tell at first sight.
+
+    Parameters
+    ----------
+    stacks : iterable of (array of int, array, array)
+        For each patch: of each chip that meets it exposure and number, shape (2, k); the data and
+        the weights, shape (k, rows, columns), of some of its pixels.
+    """
+    pairs: list[tuple[int, int]] = []
+    values: list[tuple[float, int]] = []
+    noises: list[tuple[int, float]] = []
     for (owners, numbers), data, weight in stacks:
         seen = weight > 0
         for place, number in enumerate(numbers):
             own = noise_of(data[place], weight[place])
             if own is not None:
-                noises[number].append(own)
+                noises.append((int(number), own))
         for i in range(len(owners)):
             for j in range(i + 1, min(i + 1 + _NEIGHBOURS, len(owners))):
                 if owners[i] == owners[j]:
@@ -64,11 +102,35 @@ def first_guess(
                 a, b = int(owners[i]), int(owners[j])
                 if a > b:
                     a, b, difference = b, a, -difference
-                found.setdefault((a, b), []).append((difference, pixels))
+                pairs.append((a, b))
+                values.append((difference, pixels))
+    return Differences(
+        np.array(pairs, dtype=np.intp).reshape(-1, 2),
+        np.array([value for value, _ in values], dtype=np.float64),
+        np.array([pixels for _, pixels in values], dtype=np.intp),
+        np.array([chip for chip, _ in noises], dtype=np.intp),
+        np.array([value for _, value in noises], dtype=np.float64),
+    )
+
+
+def guess_from(exposures: int, differences: Differences, chips: int) -> tuple[Floats, Floats]:
+    """Return skies and noise as `first_guess`, from what patches tell in whatever order."""
+    found: dict[tuple[int, int], list[tuple[float, int]]] = {}
+    rows = zip(
+        differences.pairs.tolist(),
+        differences.values.tolist(),
+        differences.pixels.tolist(),
+        strict=True,
+    )
+    for (a, b), value, pixels in rows:
+        found.setdefault((a, b), []).append((value, pixels))
+    noises: list[list[float]] = [[] for _ in range(chips)]
+    for chip, value in zip(differences.chips.tolist(), differences.noise.tolist(), strict=True):
+        noises[chip].append(value)
     known = [value for own in noises for value in own]
     usual = float(np.median(known)) if known else 1.0
     noise = np.array([float(np.median(own)) if own else usual for own in noises])
-    return _least_absolute(exposures, found), noise
+    return _least_absolute(exposures, dict(sorted(found.items()))), noise
 
 
 def _least_absolute(

@@ -62,6 +62,23 @@ def chip_footprint(wcs: WCS, *, swapped: bool = False) -> Footprint:
     return Footprint(points, _vectors(*middle)[0])
 
 
+def footprint_of_corners(corners: Floats) -> Footprint:
+    """Return the footprint of a chip whose corners were recorded.
+
+    Parameters
+    ----------
+    corners : array, shape (4, 2)
+        RA, Dec in degrees of the outer corners, as `astropy.wcs.WCS.calc_footprint` orders them:
+        of the first row and column, then along the first column.
+    """
+    vectors = _vectors(*corners[[0, 3, 2, 1]].T)
+    middle = vectors.sum(axis=0)
+    points = np.concatenate([vectors, vectors[:1]])
+    if not is_clockwise(points):
+        points = points[::-1]
+    return Footprint(points, middle / np.linalg.norm(middle))
+
+
 def _vectors(ra: Floats, dec: Floats) -> Floats:
     return np.dstack(vector.lonlat_to_vector(np.asarray(ra), np.asarray(dec)))[0]
 

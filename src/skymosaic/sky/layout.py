@@ -10,7 +10,7 @@ from astropy.wcs import WCS
 
 from skymosaic.sky.footprints import chip_footprint
 from skymosaic.sky.pixels import Integers, filled, united, world_to_pixels
-from skymosaic.sky.regions import shared_regions
+from skymosaic.sky.regions import Shared, shared_regions
 
 Pair = tuple[int, int]
 """Two chips by their index, in ascending order."""
@@ -61,23 +61,36 @@ def plan_layout(chips: Sequence[WCS], exposures: Sequence[int], *, swapped: bool
         Draw the chips as spherical_geometry before 1.4 did.
     """
     footprints = [chip_footprint(wcs, swapped=swapped) for wcs in chips]
-    shared = shared_regions(footprints, exposures)
-    regions: list[dict[Pair, Vertices]] = [{} for _ in chips]
-    for chip, wcs in enumerate(chips):
-        mine = [
-            (region, polygon)
-            for region in shared
-            if chip in (region.a, region.b)
-            for polygon in region.polygons
-        ]
-        corners = world_to_pixels(wcs, [polygon for _, polygon in mine])
-        for (region, _), polygon in zip(mine, corners, strict=True):
-            if np.isfinite(polygon).all():
-                whole = np.rint(polygon).astype(int)
-                vertices = [(int(x), int(y)) for x, y in whole]
-                regions[chip].setdefault((region.a, region.b), []).append(vertices)
+    mine: list[list[Shared]] = [[] for _ in chips]
+    for region in shared_regions(footprints, exposures):
+        mine[region.a].append(region)
+        mine[region.b].append(region)
+    regions = [regions_of(wcs, own) for wcs, own in zip(chips, mine, strict=True)]
     return Layout(
         tuple(int(exposure) for exposure in exposures),
         tuple((int(wcs.array_shape[0]), int(wcs.array_shape[1])) for wcs in chips),
         tuple(regions),
     )
+
+
+def regions_of(wcs: WCS, shared: Sequence[Shared]) -> dict[Pair, Vertices]:
+    """Return what a chip shares with others in its own pixels, by pair.
+
+    A pair of which a corner lies nowhere on the chip's plane is left out.
+
+    Parameters
+    ----------
+    wcs : WCS
+        Of the chip.
+    shared : sequence of Shared
+        The regions that are its own, too.
+    """
+    polygons = [(region, polygon) for region in shared for polygon in region.polygons]
+    corners = world_to_pixels(wcs, [polygon for _, polygon in polygons])
+    found: dict[Pair, Vertices] = {}
+    for (region, _), polygon in zip(polygons, corners, strict=True):
+        if np.isfinite(polygon).all():
+            whole = np.rint(polygon).astype(int)
+            vertices = [(int(x), int(y)) for x, y in whole]
+            found.setdefault((region.a, region.b), []).append(vertices)
+    return found

@@ -21,6 +21,7 @@ from skymosaic.sky.footprints import Floats, Footprint, is_clockwise
 _SAME = 1e-8  # rad; footprints whose sorted corners agree so well are one to skypac
 _TOUCHING = 1e-10  # rad; a corner whose way along an edge is longer by less is left to the library
 _NEXT = np.array([1, 2, 3, 0])
+_AT_ONCE = 50_000  # pairs that are compared at once
 
 
 @dataclass(frozen=True)
@@ -57,20 +58,99 @@ def shared_regions(footprints: Sequence[Footprint], exposures: Sequence[int]) ->
     """
     if len(footprints) < 2:
         return []
-    pairs = _candidates(footprints, np.asarray(exposures))
-    raw = np.stack([footprint.points for footprint in footprints])
-    ordered = np.sort(raw, axis=1)
-    close = np.abs(ordered[pairs[:, 0]] - ordered[pairs[:, 1]]).max(axis=(1, 2)) <= _SAME
-    points = vector.normalize_vector(raw[:, :4].copy())
-    normals = _inward_normals(points, np.stack([f.inside for f in footprints]))
-    found = [Shared(int(a), int(b), (footprints[a].lonlat,)) for a, b in pairs[close]]
-    rest = pairs[~close]
-    touching = _touches(points, rest) | _touches(points, rest[:, ::-1])
-    for a, b in rest[touching]:
+    near = _Near.of(footprints, exposures)
+    found = [Shared(int(a), int(b), (footprints[a].lonlat,)) for a, b in near.same]
+    for a, b in near.touching:
         polygons = _by_library(footprints[a], footprints[b])
         found += [Shared(int(a), int(b), polygons)] if polygons else []
-    found += _clipped(points, normals, rest[~touching])
+    found += _clipped(near.points, near.normals, near.plain)
     return sorted(found, key=lambda shared: (shared.a, shared.b))
+
+
+def overlapping_chips(
+    footprints: Sequence[Footprint], exposures: Sequence[int]
+) -> NDArray[np.int64]:
+    """Return the pairs of chips that may share a region: all that do, and few others.
+
+    It takes time in proportion to the pairs that are near each other, and finds no polygon.
+
+    Parameters
+    ----------
+    footprints, exposures
+        As for `shared_regions`.
+
+    Returns
+    -------
+    array of int, shape (n, 2)
+        In ascending order, ``a < b``. Those that all but touch are among them.
+    """
+    if len(footprints) < 2:
+        return np.zeros((0, 2), dtype=np.int64)
+    near = _Near.of(footprints, exposures)
+    crossed = [
+        _meet(near.points, near.normals, near.plain[first : first + _AT_ONCE])
+        for first in range(0, len(near.plain), _AT_ONCE)
+    ]
+    plain = near.plain[np.concatenate([*crossed, np.zeros(0, dtype=bool)])]
+    pairs = np.concatenate([near.same, near.touching, plain])
+    return np.asarray(pairs[np.lexsort(pairs.T[::-1])])
+
+
+@dataclass(frozen=True)
+class _Near:
+    """Pairs of chips that are near each other, by how they are compared."""
+
+    points: Floats
+    """Corners of each chip, shape (chips, 4, 3)."""
+    normals: Floats
+    """Of its edges, inward, shape (chips, 4, 3)."""
+    same: NDArray[np.int64]
+    """Pairs of one footprint, shape (n, 2)."""
+    touching: NDArray[np.int64]
+    """Those of which a corner all but lies on an edge."""
+    plain: NDArray[np.int64]
+    """The others."""
+
+    @staticmethod
+    def of(footprints: Sequence[Footprint], exposures: Sequence[int]) -> _Near:
+        pairs = _candidates(footprints, np.asarray(exposures))
+        raw = np.stack([footprint.points for footprint in footprints])
+        ordered = np.sort(raw, axis=1)
+        close = np.abs(ordered[pairs[:, 0]] - ordered[pairs[:, 1]]).max(axis=(1, 2)) <= _SAME
+        points = vector.normalize_vector(raw[:, :4].copy())
+        normals = _inward_normals(points, np.stack([f.inside for f in footprints]))
+        rest = pairs[~close]
+        touching = _touches(points, rest) | _touches(points, rest[:, ::-1])
+        return _Near(points, normals, pairs[close], rest[touching], rest[~touching])
+
+
+def _meet(points: Floats, normals: Floats, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which pairs share a region, none of which touch each other's corners."""
+    side_a, side_b = _sides(points, normals, pairs)
+    over_b, over_a = _crossings(side_a, side_b)
+    inside = np.any(np.all(side_a, axis=1) | np.all(side_b, axis=1), axis=1)
+    return np.asarray(inside | (over_a & over_b).any(axis=(1, 2)))
+
+
+def _sides(
+    points: Floats, normals: Floats, pairs: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell on which side of each edge of the one the corners of the other lie.
+
+    Shape (pairs, edges of b, corners of a), and likewise of a; true where they lie inside.
+    """
+    a, b = points[pairs[:, 0]], points[pairs[:, 1]]
+    side_a = np.einsum("pei,pci->pec", normals[pairs[:, 1]], a) > 0
+    side_b = np.einsum("pei,pci->pec", normals[pairs[:, 0]], b) > 0
+    return np.asarray(side_a), np.asarray(side_b)
+
+
+def _crossings(
+    side_a: NDArray[np.bool_], side_b: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which edges have their ends on both sides of the other's, (pair, edge of a, of b)."""
+    over_b = (side_a != side_a[:, :, _NEXT]).transpose(0, 2, 1)
+    return over_b, np.asarray(side_b != side_b[:, :, _NEXT])
 
 
 def _candidates(footprints: Sequence[Footprint], exposures: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -125,11 +205,9 @@ def _clipped(points: Floats, normals: Floats, pairs: NDArray[np.int64]) -> list[
     if len(pairs) == 0:
         return []
     a, b = points[pairs[:, 0]], points[pairs[:, 1]]
-    side_a = np.einsum("pei,pci->pec", normals[pairs[:, 1]], a) > 0  # (pair, edge of b, corner)
-    side_b = np.einsum("pei,pci->pec", normals[pairs[:, 0]], b) > 0
+    side_a, side_b = _sides(points, normals, pairs)
     # Edge k of a and edge m of b cross where each has its ends on both sides of the other.
-    over_b = (side_a != side_a[:, :, _NEXT]).transpose(0, 2, 1)  # (pair, edge of a, edge of b)
-    over_a = side_b != side_b[:, :, _NEXT]
+    over_b, over_a = _crossings(side_a, side_b)
     pair, edge_a, edge_b = np.nonzero(over_a & over_b)
     crossings = great_circle_arc.intersection(
         a[pair, edge_a], a[pair, _NEXT[edge_a]], b[pair, edge_b], b[pair, _NEXT[edge_b]]

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import splu
+
+from skymosaic.sky.ldl import factored
 
 Floats = NDArray[np.float64]
 
@@ -103,14 +104,7 @@ def _solve_group(weights: sparse.csr_array, right: Floats) -> Floats:
     degree = np.asarray(weights.sum(axis=1)).ravel()
     held = int(np.argmax(degree))
     free = np.delete(np.arange(len(degree)), held)
-    laplacian = (sparse.diags_array(degree) - weights).tocsc()[free][:, free]
+    laplacian = (sparse.diags_array(degree) - weights).tocsr()[free][:, free]
     offsets = np.zeros(len(degree))
-    # The matrix is symmetric and its diagonal dominates: no pivots need be sought.
-    factors = splu(
-        laplacian.tocsc(),
-        permc_spec="MMD_AT_PLUS_A",
-        diag_pivot_thresh=0.0,
-        options={"SymmetricMode": True},
-    )
-    offsets[free] = factors.solve(right[free])
+    offsets[free] = factored(sparse.csr_array(laplacian)).solve(right[free])
     return np.asarray(offsets - offsets.mean())

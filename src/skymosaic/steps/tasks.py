@@ -52,11 +52,16 @@ FIND = Kind("find", "stars/{of}", folder="stars", calls={"find": "1s"})
 """Stars for `POSITIONS`; nobody is told of these tasks."""
 POSITIONS = Kind("positions", "positions", "compare positions", calls={"positions": "3s"})
 DIFFERENCES = Kind("differences", "differences", calls={"differences": "20s", "given_sky": "1ms"})
-STATIC = Kind("static", "static", calls={"find_static": "5s"})
+LOW = Kind("low", "low/{of}", folder="low", calls={"find_low": "1s"})
+"""The low pixels of an exposure, for `STATIC`; nobody is told of these tasks."""
+STATIC = Kind("static", "static", calls={"merge_low": "2s"})
 """The static masks of a campaign's detectors; nobody is told of this task."""
 SINGLE = Kind("single", "singles/{of}", calls={"make_single": "1s"})
 """The chips of an exposure, each drizzled alone; nobody is told of these tasks."""
-SKIES = Kind("skies", "skies", calls={"find_skies": "10s"})
+MEASURED = Kind("measured", "measured/{of}", folder="measured", calls={"measure_one": "1s"})
+"""The sky of an exposure, of all of it and of its part of each overlap, for `SKIES`; nobody is told
+of these tasks."""
+SKIES = Kind("skies", "skies", calls={"solve": "2s"})
 """The skies of all mosaics of the one-pass engine; nobody is told of this task."""
 BLOCK = Kind("block", "blocks/{of}", calls={"make_block": "2s"})
 """Sums in a rectangle of the mosaics; nobody is told of these tasks."""
@@ -83,7 +88,7 @@ COLOUR = Kind("colour", "colour/{of}", calls={"colour_picture": "10s"})
 
 KINDS = (
     *(RETRIEVE, INSPECT, ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
-    *(STATIC, SINGLE, SKIES, BLOCK, HEADERS),
+    *(LOW, STATIC, SINGLE, MEASURED, SKIES, BLOCK, HEADERS),
     *(DRIZZLE, ONEPASS, CELL, CELLS, WITNESS, ENGINES, COMPARISON, COLOUR),
 )
 CALLS = {name: seconds for kind in KINDS for name, seconds in kind.calls.items()}

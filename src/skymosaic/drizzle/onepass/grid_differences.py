@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,141 +15,22 @@ from skymosaic.drizzle.onepass.chips import (
     match_beside_planes,
     within_exposures,
 )
-from skymosaic.drizzle.onepass.sums import CutOut, Load, Singles, Tilt
+from skymosaic.drizzle.onepass.equations import Equations, measured_windows
+from skymosaic.drizzle.onepass.measured import chip_name
+from skymosaic.drizzle.onepass.patch_stacks import Stacks, patch_side, whole
+from skymosaic.drizzle.onepass.sums import CutOut, Load, Tilt
 from skymosaic.drizzle.summaries import DifferencesSummary, Plane, PlanesSummary
 from skymosaic.errors import SkyError
 from skymosaic.hst.exposure import Exposure
 from skymosaic.sky.chip_models import PerChip
 from skymosaic.sky.difference_fit import MatchedSkies, match_differences
 from skymosaic.sky.first_guess import first_guess
-from skymosaic.sky.patches import Patch, Rejection, measure_patch
+from skymosaic.sky.patches import Patch, Rejection
 from skymosaic.sky.planes import Planes, fit_planes
 
 Floats = NDArray[np.float64]
 VERSION = 1
 """Of how the skies are found; part of the keys of steps."""
-_ACROSS = 8  # patches along the side of a chip
-_SIDES = (16, 128)  # pixels of the grid along the side of a patch: the least, the most
-_ALIKE = 0.25  # of its side, by which chips are displaced that point to one place
-_FEWER = 4  # share of the rows that serve at the least where these alone meet
-_SAMPLING = 3  # pixels along both axes of which one serves for the first guess
-_FEW = 64  # of these; where two exposures share fewer, all their pixels serve
-
-
-@dataclass(frozen=True)
-class _Window:
-    """One patch of the grid and the chips that meet it."""
-
-    x: int
-    y: int
-    columns: int
-    rows: int
-    chips: tuple[int, ...]
-
-
-class _Stacks:
-    """The chips' pixels, patch by patch; of one row of patches at a time they are open."""
-
-    def __init__(
-        self,
-        shape: tuple[int, int],
-        cut_outs: Sequence[CutOut],
-        load: Load,
-        mask: NDArray[np.bool_] | None,
-    ) -> None:
-        self._cut_outs = {cut_out.number: cut_out for cut_out in cut_outs if cut_out.rows}
-        self._load, self._mask = load, mask
-        self._pixels: dict[int, tuple[Singles, Singles]] = {}
-        side = patch_side(cut_outs)
-        self._rows: list[list[_Window]] = []
-        for y in range(0, shape[1], side):
-            rows = min(side, shape[1] - y)
-            row = [c for c in self._cut_outs.values() if c.meets(y, y + rows)]
-            windows = []
-            for x in range(0, shape[0], side):
-                columns = min(side, shape[0] - x)
-                met = [c for c in row if c.x < x + columns and x < c.x + c.columns]
-                if len(met) > 1:
-                    numbers = tuple(chip.number for chip in met)
-                    windows.append(_Window(x, y, columns, _enough(met, rows), numbers))
-            self._rows.append(windows)
-
-    def windows(self) -> Iterator[_Window]:
-        """Return all windows, with their chips' pixels open."""
-        for row in self._rows:
-            met = {number for window in row for number in window.chips}
-            self._pixels = {
-                number: self._pixels.get(number) or self._load(self._cut_outs[number])
-                for number in met
-            }
-            yield from row
-        self._pixels = {}
-
-    def read(self, window: _Window, step: int = 1) -> tuple[NDArray[np.intp], Singles, Singles]:
-        """Return the chips that have pixels here, their data and weights."""
-        shape = (len(window.chips), -(-window.rows // step), -(-window.columns // step))
-        data, weight = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-        kept = []
-        for place, number in enumerate(window.chips):
-            chip = self._cut_outs[number]
-            y, rows, own_rows = _overlap(window.y, window.rows, chip.y, chip.rows, step)
-            x, columns, own_columns = _overlap(window.x, window.columns, chip.x, chip.columns, step)
-            science, own = self._pixels[number]
-            part = own[own_rows, own_columns]
-            here = (place, slice(y, y + rows), slice(x, x + columns))
-            weight[here] = part
-            # NaN where nothing falls, anything where bad pixels alone do
-            np.copyto(data[here], science[own_rows, own_columns], where=part > 0)
-            if part.any():
-                kept.append(place)
-        if self._mask is not None:
-            rows_, columns_ = (
-                slice(window.y, window.y + window.rows, step),
-                slice(window.x, window.x + window.columns, step),
-            )
-            weight[:, self._mask[rows_, columns_]] = 0.0
-        if len(kept) < len(window.chips):
-            data, weight = data[kept], weight[kept]
-        return np.asarray(window.chips, dtype=np.intp)[kept], data, weight
-
-    def sampled(
-        self, owner: NDArray[np.intp]
-    ) -> Iterator[tuple[NDArray[np.intp], Singles, Singles]]:
-        """Return of each patch some pixels, for a first guess."""
-        for window in self.windows():
-            numbers, data, weight = self.read(window, _SAMPLING)
-            if len(numbers) > 1 and _some_share_few(weight):
-                numbers, data, weight = self.read(window)
-            yield np.stack([owner[numbers], numbers]), data, weight
-
-
-def _enough(chips: Sequence[CutOut], rows: int) -> int:
-    """Return how many rows of a patch serve: all, or some where dithers of one place meet alone.
-
-    Their differences are known far better than those between places, and need not cost most.
-    """
-    first = chips[0]
-    alike = all(
-        abs(chip.x - first.x) < _ALIKE * chip.columns and abs(chip.y - first.y) < _ALIKE * chip.rows
-        for chip in chips
-    )
-    return max(rows // min(len(chips) // 2, _FEWER), 1) if alike and len(chips) > 3 else rows
-
-
-def _overlap(start: int, size: int, own: int, own_size: int, step: int) -> tuple[int, int, slice]:
-    """Return where a chip's rows begin in a sampled window, how many they are, and which."""
-    first = max(start, own)
-    first += (start - first) % step  # the window's first row is sampled, and each `step` further
-    last = min(start + size, own + own_size)
-    count = max(-(-(last - first) // step), 0)
-    return (first - start) // step, count, slice(first - own, max(last, first) - own, step)
-
-
-def _some_share_few(weight: Singles) -> bool:
-    """Tell whether two of some chips share pixels, but so few that none can be spared."""
-    seen = np.stack([own.ravel() > 0 for own in weight]).astype(np.float32)
-    shared = seen @ seen.T
-    return bool(((shared > 0) & (shared < _FEW)).any())
 
 
 @dataclass(frozen=True)
@@ -188,14 +69,61 @@ def matched_on_grid(
     ----------
     grid : Grid
         The output grid.
+    cut_outs, load, mask
+        As for `measure_patches`.
+    exposures, planes, per_chip
+        As for `matched`.
+
+    Raises
+    ------
+    SkyError
+        As from `matched`.
+    """
+    patches, known = measure_patches(grid.shape, cut_outs, load, range(len(cut_outs)), mask=mask)
+    return matched(cut_outs, patches, known, exposures, planes=planes, per_chip=per_chip)
+
+
+def matched_by_equations(
+    equations: Equations, exposures: Sequence[Exposure], *, per_chip: PerChip = "auto"
+) -> OnGrid:
+    """Return the same from the equations of all blocks of the grid.
+
+    Parameters
+    ----------
+    equations : Equations
+        As from `equations.merge`.
+    exposures, per_chip
+        As for `matched`.
+    """
+    names = [chip_name(one.rootname, chip.extver) for one in exposures for chip in one.chips]
+    return matched(*equations.ordered(names), exposures, per_chip=per_chip)
+
+
+def matched(
+    cut_outs: Sequence[CutOut],
+    patches: Sequence[Patch],
+    known: Floats,
+    exposures: Sequence[Exposure],
+    *,
+    planes: bool = False,
+    per_chip: PerChip = "auto",
+) -> OnGrid:
+    """Return the skies that fit the equations of all patches.
+
+    Parameters
+    ----------
+    cut_outs : sequence of CutOut
+        All chips, by their numbers.
+    patches : sequence of Patch
+        Of the whole grid; their unknowns are chips.
+    known : array, shape (chips,)
+        The skies that the patches' equations correct.
     exposures : sequence of Exposure
-        All, in the order of their chips' cut-outs.
+        In the order of their chips.
     planes : bool
         Whether to subtract a plane from each exposure, too.
     per_chip : bool or "auto"
         Whether chips have skies of their own, as `chips.match_chips`.
-    cut_outs, load, mask
-        As for `measure_patches`.
 
     Raises
     ------
@@ -213,9 +141,6 @@ def matched_on_grid(
         ]
         areas.append(factors[0] * (exposure.exptime if exposure.chips[0].counts else 1.0))
     several = len(cut_outs) > len(exposures)
-    patches, known = measure_patches(
-        grid.shape, cut_outs, load, range(len(cut_outs)) if several else owners, mask=mask
-    )
     middles, sides = boxes_of(cut_outs, owners, len(exposures))
     if several:
         fit = match_beside_planes(exposures, owners, patches, known, per_chip, middles, sides)
@@ -286,13 +211,6 @@ def _planes_summary(planes: Planes, exposures: Sequence[Exposure], areas: Floats
     )
 
 
-def patch_side(cut_outs: Sequence[CutOut]) -> int:
-    """Return the side of a patch in pixels of the grid: some across a chip."""
-    sides = [min(c.columns, c.rows) for c in cut_outs if c.rows and c.columns]
-    wanted = int(np.median(sides)) // _ACROSS if sides else _SIDES[0]
-    return min(max(wanted, _SIDES[0]), _SIDES[1])
-
-
 def measure_patches(
     shape: tuple[int, int],
     cut_outs: Sequence[CutOut],
@@ -326,23 +244,7 @@ def measure_patches(
     """
     rejection = rejection or Rejection()
     owner = np.asarray(owners, dtype=np.intp)
-    stacks = _Stacks(shape, cut_outs, load, mask)
+    stacks = Stacks(shape, cut_outs, whole(load), patch_side(cut_outs), mask)
     exposures = int(owner.max(initial=-1)) + 1
     offsets, noise = first_guess(exposures, stacks.sampled(owner), len(owners))
-
-    def one(window: _Window) -> Patch | None:
-        numbers, data, weight = stacks.read(window)
-        if len(numbers) < 2:
-            return None
-        return measure_patch(
-            data,
-            weight,
-            owner[numbers],
-            offsets[owner[numbers]],
-            noise[numbers],
-            (window.x + (window.columns - 1) / 2, window.y + (window.rows - 1) / 2),
-            rejection,
-        )
-
-    found = map(one, stacks.windows())
-    return [patch for patch in found if patch is not None], offsets
+    return measured_windows(stacks, owner, offsets, noise, rejection), offsets

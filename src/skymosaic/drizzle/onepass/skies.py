@@ -79,15 +79,51 @@ def find_skies(
     SkyError, InputError
         As from `measure_skies`.
     """
-    ways: dict[str, SkySettings] = {}
-    for name, choice in choices.items():
-        if choice.method is not None:
-            ways[name] = SkySettings.from_parameters({**parameters, **choice.parameters})
-    # Each way to measure is measured once, whichever methods use it.
-    distinct = {repr(way): way for way in ways.values()}
-    measured = (
-        measure_all(folder, exposures, distinct, pixels=pixels, sources=sources) if distinct else {}
-    )
+    ways = distinct_ways(choices, parameters)
+    measured = measure_all(folder, exposures, ways, pixels=pixels, sources=sources) if ways else {}
+    return skies_of_measured(exposures, choices, parameters, measured, match_on_grid)
+
+
+def distinct_ways(
+    choices: Mapping[str, SkyChoice], parameters: Mapping[str, Any]
+) -> dict[str, SkySettings]:
+    """Return the ways in which the sky is measured, each once, whichever methods use it."""
+    return {repr(way): way for way in _ways(choices, parameters).values()}
+
+
+def _ways(
+    choices: Mapping[str, SkyChoice], parameters: Mapping[str, Any]
+) -> dict[str, SkySettings]:
+    """Return how the sky is measured of each mosaic whose sky is."""
+    return {
+        name: SkySettings.from_parameters({**parameters, **choice.parameters})
+        for name, choice in choices.items()
+        if choice.method is not None
+    }
+
+
+def skies_of_measured(
+    exposures: Sequence[Exposure],
+    choices: Mapping[str, SkyChoice],
+    parameters: Mapping[str, Any],
+    measured: Mapping[str, MeasuredChips],
+    match_on_grid: Callable[[], OnGrid] | None = None,
+) -> dict[str, AppliedSky]:
+    """Return the sky of every mosaic from what was measured of the chips.
+
+    Parameters
+    ----------
+    exposures, choices, parameters, match_on_grid
+        As for `find_skies`; no file is read.
+    measured : mapping of str to MeasuredChips
+        In each of the ways of `distinct_ways`, by its key there.
+
+    Raises
+    ------
+    CampaignError, SkyError
+        As from `find_skies`.
+    """
+    ways = _ways(choices, parameters)
     skies: dict[str, dict[str, MethodSky]] = {}
     on_grid: OnGrid | None = None
     for key, one in measured.items():

@@ -36,6 +36,9 @@ _WCS = re.compile(
 )
 _TABLES = re.compile("(CPDIS|DP[12]|D2IM|AXISCORR)[A-Z0-9_]* *=")
 
+Mask = tuple[Rule, float]
+"""A static mask's rule and threshold."""
+
 
 @dataclass(frozen=True)
 class SkySettings:
@@ -79,7 +82,7 @@ class SkySettings:
         )
 
     @property
-    def mask(self) -> tuple[Rule, float] | None:
+    def mask(self) -> Mask | None:
         """The static mask that the sky is measured with: its rule and its threshold."""
         return (self.static, self.static_sig) if self.static and self.use_static else None
 
@@ -284,17 +287,49 @@ def measure_all(
     for chips, found in zip(pixels, pixels.wcs(), strict=True):
         for chip, wcs in zip(chips, found, strict=True):
             user = None if sources is None else sources.usable(wcs, chip.image.shape)
-            samples: dict[tuple[Any, ...], Sample] = {}
-            for name, way in settings.items():
-                if (way.sky_bits, way.mask) not in samples:
-                    low = masks[way.mask].low(chip.place) if way.mask else None
-                    good = good_pixels(chip.flags, way.sky_bits, low, user, shape=chip.image.shape)
-                    samples[way.sky_bits, way.mask] = Sample(chip.image, good)
-                sample = samples[way.sky_bits, way.mask]
-                measured[name].append(measure_sample(layout, index, sample, way.statistic))
+            lows = {key: one.low(chip.place) for key, one in masks.items()}
+            for name, one in measure_chip(layout, index, chip, settings, lows, user).items():
+                measured[name].append(one)
             index += 1
     brightness = [e.brightness_factor(chip.extver) for e in exposures for chip in e.chips]
     return {name: MeasuredChips(layout, each, brightness) for name, each in measured.items()}
+
+
+def measure_chip(
+    layout: Layout,
+    index: int,
+    chip: ChipPixels,
+    settings: Mapping[str, SkySettings],
+    lows: Mapping[Mask, NDArray[np.bool_] | None],
+    user: NDArray[np.bool_] | None = None,
+) -> dict[str, ChipSky]:
+    """Measure one chip in each way.
+
+    Parameters
+    ----------
+    layout : Layout
+        Where its overlaps are.
+    index : int
+        Of the chip in the layout.
+    chip : ChipPixels
+        Its pixels.
+    settings : mapping of str to SkySettings
+        The ways, by any names.
+    lows : mapping of (Rule, float) to array of bool, shape (rows, columns), or None
+        Its pixels in the static mask of each of the ways; None: there is none.
+    user : array of bool, same shape, or None
+        Pixels that may be used; None: all.
+    """
+    samples: dict[tuple[Any, ...], Sample] = {}
+    measured = {}
+    for name, way in settings.items():
+        if (way.sky_bits, way.mask) not in samples:
+            low = lows.get(way.mask) if way.mask else None
+            good = good_pixels(chip.flags, way.sky_bits, low, user, shape=chip.image.shape)
+            samples[way.sky_bits, way.mask] = Sample(chip.image, good)
+        sample = samples[way.sky_bits, way.mask]
+        measured[name] = measure_sample(layout, index, sample, way.statistic)
+    return measured
 
 
 def write_skyfile(path: Path, exposures: Sequence[Exposure], subtracted: Sequence[float]) -> None:
