@@ -29,8 +29,13 @@ from skymosaic.pipeline.results import (
     DIFFERENCES,
     DRIZZLE,
     ENGINES,
+    EQUATION,
+    FIRST_SKIES,
+    GUESS,
     HEADERS,
     INSPECT,
+    LOW,
+    MEASURED,
     ONEPASS,
     PLAN,
     POSITIONS,
@@ -59,6 +64,10 @@ from skymosaic.steps.tasks import Step, StepSpec, Task, tasks_of
 from skymosaic.store import Product, open_store, shapes
 from skymosaic.store.base import is_ours
 
+_PARTS: tuple[StepSpec[Any], ...] = (
+    *(LOW, STATIC, SINGLE, MEASURED, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
+)
+"""What the mosaics of the one-pass engine are made from."""
 _OUTDATED = "What it depends on has changed since it was made; `skymosaic run` makes it again."
 
 
@@ -298,7 +307,7 @@ class _Reader:
     def _parts_have_failed(self, task: Task) -> bool:
         """Take down a mosaic of which a part failed; tell whether one has."""
         keys = self._place.store.list(self._place.key("failed"))
-        for spec in (STATIC, SINGLE, SKIES, BLOCK, HEADERS):
+        for spec in _PARTS:
             prefix = self._place.key("failed", spec.kind.step_of())
             for key in keys:
                 if key.startswith(prefix) and key.endswith(".json") and is_ours(key):

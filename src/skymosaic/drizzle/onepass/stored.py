@@ -226,3 +226,36 @@ class HeldPieces:
         return np.fromfile(
             self._path, dtype=np.float32, count=2 * rows * columns, offset=offset
         ).reshape(2, rows, columns)
+
+
+class LazyPlane:
+    """Data or weights of a chip in a rectangle, of which parts are put together as they are needed.
+
+    Parameters
+    ----------
+    pieces : HeldPieces
+        Of the rectangle.
+    cut_out : CutOut
+        The chip.
+    kind : int
+        0 for its data, 1 for its weights.
+    """
+
+    def __init__(self, pieces: HeldPieces, cut_out: CutOut, kind: int) -> None:
+        self._pieces, self._cut_out, self._kind = pieces, cut_out, kind
+
+    def __getitem__(self, place: tuple[slice, slice]) -> Singles:
+        rows, columns = place
+        shape = (max(rows.stop - rows.start, 0), max(columns.stop - columns.start, 0))
+        found = np.full(shape, 0.0 if self._kind else np.nan, dtype=np.float32)
+        for y, x, *planes in self._pieces(self._cut_out, rows.start, rows.stop):
+            part = planes[self._kind]
+            left = max(x, columns.start)
+            right = min(x + part.shape[1], columns.stop)
+            if left < right:
+                here = (
+                    slice(y - rows.start, y - rows.start + len(part)),
+                    slice(left - columns.start, right - columns.start),
+                )
+                found[here] = part[:, left - x : right - x]
+        return found[:: rows.step, :: columns.step]
