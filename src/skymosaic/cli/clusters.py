@@ -131,7 +131,7 @@ def ping(
 def hand_over(campaign: Campaign, wait: bool, quiet: bool) -> None:
     """Submit a campaign, say what was handed over, and follow it where that is wanted."""
     from skymosaic.cli.display import Display, status_lines
-    from skymosaic.pipeline.place import open_place
+    from skymosaic.pipeline.places import open_place
     from skymosaic.runs import following, handover
 
     submitted = handover.submit(campaign)

@@ -28,7 +28,7 @@ from skymosaic.hst.imagers import (
 )
 from skymosaic.hst.usable import Allowed, no_image_through
 from skymosaic.pipeline.given_grid import SEE_ONE_DISK, reference_of
-from skymosaic.pipeline.inspection import Rules
+from skymosaic.pipeline.rules import Rules
 
 
 def allowed_by(source: AnySource) -> Allowed:

@@ -15,7 +15,7 @@ from skymosaic.drizzle.reference_image import Reference, read_reference, split_e
 from skymosaic.drizzle.request import Request
 from skymosaic.drizzle.sky_cell import scale_for, sky_cell
 from skymosaic.errors import CampaignError, ForbiddenError
-from skymosaic.pipeline.place import parse_place
+from skymosaic.pipeline.places import parse_place
 from skymosaic.pipeline.results import PLAN
 from skymosaic.steps.manifests import finished
 from skymosaic.steps.place import Place

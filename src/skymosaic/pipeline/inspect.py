@@ -10,9 +10,10 @@ from typing import Any
 from skymosaic.hst.exposure import RECORD, Exposure
 from skymosaic.hst.reading import with_health
 from skymosaic.hst.usable import warnings_of
+from skymosaic.pipeline.exposure_table import inspection_table
 from skymosaic.pipeline.images import image_files
-from skymosaic.pipeline.inspection import Rules, inspection_table, judge
 from skymosaic.pipeline.results import INSPECT, InspectionResult, RetrieveResult
+from skymosaic.pipeline.rules import Rules, judge
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.store import Product
 

@@ -15,7 +15,7 @@ from skymosaic.errors import CampaignError, DamagedError, ForbiddenError, Missin
 from skymosaic.pipeline.align import ALL_FITTED, as_they_came, knowing_pixels
 from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.inspect import with_files
-from skymosaic.pipeline.place import parse_place
+from skymosaic.pipeline.places import parse_place
 from skymosaic.pipeline.plan import on_grid, with_order
 from skymosaic.pipeline.results import (
     ALIGN,

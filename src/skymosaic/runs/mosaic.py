@@ -24,7 +24,7 @@ from skymosaic.pipeline.graph import (
     prepare,
 )
 from skymosaic.pipeline.groups import Field, Group, fields_in
-from skymosaic.pipeline.place import FAR
+from skymosaic.pipeline.places import FAR
 from skymosaic.pipeline.results import RETRIEVE, ComparisonResult
 from skymosaic.runs.supervision import with_second_chances, with_slots
 from skymosaic.steps import execution

@@ -30,7 +30,7 @@ from skymosaic.pipeline import comparison
 from skymosaic.pipeline.admission import require_possible
 from skymosaic.pipeline.groups import Field, Group, groups_of, tasks_of_groups
 from skymosaic.pipeline.installation import require_match
-from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.results import ComparisonResult
 from skymosaic.pipeline.sources import open_source
 from skymosaic.results.broken_off import report_broken_off, reported_if_broken_off
