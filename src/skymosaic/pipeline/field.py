@@ -42,7 +42,7 @@ class FieldGraph:
     field : Field
         What is shared.
     members : sequence of Member
-        Its groups.
+        Its groups, without those that cannot be, and those that depend on one of them.
     program : Place
         The program's.
     """
@@ -81,9 +81,7 @@ class FieldGraph:
 
     def others(self, calls: Calls, name: str, at: At) -> dict[str, Any]:
         """Return the alignments of the other groups that a group depends on, by their names."""
-        needed = set(self.field.on_grid) if name in self.field.on_grid else set()
-        needed |= {self.field.reference} if self.field.aligned else set()
-        names = [each for each in self.field.groups if each in needed - {name}]
+        names = self.field.needed_by(name)
         return {each: self.begin(calls, each, at).aligned for each in names}
 
     def _catalogue(self, calls: Calls, at: At) -> Any:

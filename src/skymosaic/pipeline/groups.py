@@ -8,7 +8,7 @@ mosaic is a program of one group, which has no name and lies in the campaign's o
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -45,6 +45,12 @@ class Field:
     def reference(self) -> str:
         """Name of the group that the others are aligned to."""
         return self.groups[0]
+
+    def needed_by(self, name: str) -> list[str]:
+        """Return the other groups whose alignment a group depends on, by their names."""
+        needed = set(self.on_grid) if name in self.on_grid else set()
+        needed |= {self.reference} if self.aligned else set()
+        return [each for each in self.groups if each in needed - {name}]
 
 
 @dataclass(frozen=True)
@@ -123,9 +129,24 @@ def grouped(campaign: Campaign, named: Sequence[Named]) -> list[Group]:
                 name,
                 ", ".join(sorted(known)),
             )
-    for line in missing_pictures(campaign, groups):
+    for line in (*_unused_pixels(campaign, fields), *missing_pictures(campaign, groups)):
         log.warning("%s", line)
     return groups
+
+
+def _unused_pixels(campaign: Campaign, fields: Mapping[str, Field]) -> list[str]:
+    """Return which groups say something of pixels that a shared grid tells, a line each."""
+    lines = []
+    for name, own in campaign.groups.parameters.items() if campaign.groups is not None else ():
+        on_grid = fields[name].on_grid if name in fields else ()
+        given = {} if own.drizzle is None else own.drizzle.parameters
+        unused = [one for one in ("final_scale", "final_rot") if one in given]
+        if name in on_grid[1:] and unused:
+            lines.append(
+                f"groups.parameters.{name}: {' and '.join(unused)} of no use: the size and the "
+                f"angle of a shared grid's pixels are those of {on_grid[0]}"
+            )
+    return lines
 
 
 def fields_of(campaign: Campaign, named: Sequence[Named]) -> dict[str, Field]:
