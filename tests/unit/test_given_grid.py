@@ -296,6 +296,36 @@ def test_a_name_that_leads_nowhere_is_refused_before_anything_runs(tmp_path: Pat
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.parametrize(
+    ("like", "groups"),
+    [
+        ("store/field", None),
+        ("file:store/field/", None),
+        ("store/field/HORSEHEAD/F160W", {"by": ["target", "filter"]}),
+        ("store/field/12812/HORSEHEAD/F160W", {}),
+    ],
+)
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_campaign_like_itself_is_refused(
+    tmp_path: Path, like: str, groups: dict[str, Any] | None, exists: bool
+) -> None:
+    """Two groups like each other would change places with each run."""
+    if exists:
+        (tmp_path / "store" / "field" / "manifests").mkdir(parents=True)
+    file = write_campaign(
+        tmp_path / "field.yaml",
+        source={"kind": "directory", "path": "data"},
+        drizzle={"grid": {"like": like}},
+        store={"uri": "store"},
+        **({} if groups is None else {"groups": groups}),
+    )
+    with pytest.raises(CampaignError, match=r"like: .*/field.* is this campaign, or a group of it"):
+        require_possible(load_campaign(file))
+    elsewhere = load_campaign(file, {"store.uri": str(tmp_path / "other")})
+    with pytest.raises(CampaignError, match=r"no campaign that has planned its mosaic"):
+        require_possible(elsewhere)
+
+
 def test_a_file_goes_before_a_campaign(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     image(tmp_path / "store" / "other", CRPIX1=7.0)
