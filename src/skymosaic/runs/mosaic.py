@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +31,7 @@ from skymosaic.runs.supervision import with_second_chances, with_slots
 from skymosaic.steps import execution
 from skymosaic.steps.execution import Calls, Here, OnWorkers
 from skymosaic.steps.finished import Finished
+from skymosaic.steps.foresight import Foreseeing, Foreseen
 from skymosaic.steps.manifests import NotFinishedError, recorded_parameters
 from skymosaic.steps.place import Place
 
@@ -77,8 +79,19 @@ class MosaicRun:
             first, grid = self._begin(Here(), Place.only_finished)
             return look_up(self.campaign, self.place, self.source, first, grid)
         except NotFinishedError as step:
-            log.info("%sfirst step to run: %s", self.place.label, step)
+            log.info("%sfirst step to run: %s (%s)", self.place.label, step, step.why)
             return None
+
+    def foresee(self) -> Foreseen:
+        """Return which steps a run would make, and why; nothing is run."""
+        calls, place = Foreseeing(), self.place.only_finished()
+        with suppress(NotFinishedError):  # the graph goes on from what a step gives
+            first, grid = self._begin(calls, Place.only_finished)
+            prepared = prepare(calls, self.campaign, place, first, grid)
+            drizzled = drizzle_each(calls, self.campaign, place, prepared)
+            cells = make_cells(calls, self.campaign, place, prepared, drizzled)
+            compare(calls, self.campaign, place, self.source, prepared, drizzled, cells)
+        return calls.foreseen
 
     def write(self) -> None:
         """Write its campaign file into the store."""
