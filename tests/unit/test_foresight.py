@@ -20,7 +20,7 @@ from skymosaic.store.local import LocalStore
 
 
 @dataclass
-class Asked:
+class Trial:
     """What a small graph of three steps is asked for."""
 
     place: Place
@@ -67,21 +67,21 @@ class Asked:
 
 
 @pytest.fixture
-def asked(tmp_path: Path) -> Asked:
-    return Asked(Place(LocalStore(tmp_path / "store"), "demo", tmp_path / "scratch"))
+def trial(tmp_path: Path) -> Trial:
+    return Trial(Place(LocalStore(tmp_path / "store"), "demo", tmp_path / "scratch"))
 
 
 LATER = "  then, where they give something new: drizzle, gather"
 
 
-def test_all_is_finished(asked: Asked) -> None:
-    asked.make()
-    assert asked.foresee() == ["steps: all 3 are finished; a run makes none"]
+def test_all_is_finished(trial: Trial) -> None:
+    trial.make()
+    assert trial.foresee() == ["steps: all 3 are finished; a run makes none"]
 
 
-def test_nothing_was_ever_made(asked: Asked) -> None:
+def test_nothing_was_ever_made(trial: Trial) -> None:
     first = "steps: 0 are finished; a run makes"
-    assert asked.foresee() == [first, "  plan: never made", LATER]
+    assert trial.foresee() == [first, "  plan: never made", LATER]
 
 
 @pytest.mark.parametrize(
@@ -97,58 +97,58 @@ def test_nothing_was_ever_made(asked: Asked) -> None:
         ),
     ],
 )
-def test_what_changed_is_named(asked: Asked, changes: dict[str, Any], why: str) -> None:
-    asked.make()
+def test_what_changed_is_named(trial: Trial, changes: dict[str, Any], why: str) -> None:
+    trial.make()
     for name, value in changes.items():
-        setattr(asked, name, value)
-    assert asked.foresee() == ["steps: 0 are finished; a run makes", f"  plan: {why}", LATER]
+        setattr(trial, name, value)
+    assert trial.foresee() == ["steps: 0 are finished; a run makes", f"  plan: {why}", LATER]
 
 
-def test_a_tuple_is_the_list_that_its_manifest_has(asked: Asked) -> None:
-    asked.size = (1, 2)
-    asked.make()
-    asked.version = "2"
-    assert asked.foresee()[1] == "  plan: version of drizzlepac: 1.0, now 2"
+def test_a_tuple_is_the_list_that_its_manifest_has(trial: Trial) -> None:
+    trial.size = (1, 2)
+    trial.make()
+    trial.version = "2"
+    assert trial.foresee()[1] == "  plan: version of drizzlepac: 1.0, now 2"
 
 
-def test_what_is_lost_or_failed_is_named(asked: Asked) -> None:
-    asked.make()
-    product = asked.plan().products["plan.txt"]
-    asked.place.store.delete(product.key)
-    assert asked.foresee()[1] == "  plan: its product plan.txt is gone, or changed"
-    asked.place.store.write_text("demo/manifests/plan.json", "{}")
-    assert asked.foresee()[1] == "  plan: its manifest is damaged"
-    asked.place.store.delete("demo/manifests/plan.json")
-    asked.place.store.write_text("demo/failed/plan.json", "{}")
-    assert asked.foresee()[1] == "  plan: it failed"
+def test_what_is_lost_or_failed_is_named(trial: Trial) -> None:
+    trial.make()
+    product = trial.plan().products["plan.txt"]
+    trial.place.store.delete(product.key)
+    assert trial.foresee()[1] == "  plan: its product plan.txt is gone, or changed"
+    trial.place.store.write_text("demo/manifests/plan.json", "{}")
+    assert trial.foresee()[1] == "  plan: its manifest is damaged"
+    trial.place.store.delete("demo/manifests/plan.json")
+    trial.place.store.write_text("demo/failed/plan.json", "{}")
+    assert trial.foresee()[1] == "  plan: it failed"
 
 
-def test_steps_that_stay_are_counted_and_later_ones_made(asked: Asked) -> None:
-    asked.make()
-    asked.place.store.delete("demo/manifests/runs/match.json")
-    assert asked.foresee() == [
+def test_steps_that_stay_are_counted_and_later_ones_made(trial: Trial) -> None:
+    trial.make()
+    trial.place.store.delete("demo/manifests/runs/match.json")
+    assert trial.foresee() == [
         "steps: 1 is finished; a run makes",
         "  runs/match: never made",
         "  then, where they give something new: gather",
     ]
 
 
-def test_a_run_that_would_be_refused(asked: Asked) -> None:
-    asked.make()
-    asked.refuses = True
-    assert asked.foresee() == ["steps: 1 is finished; will fail: x is no image; leave it out"]
+def test_a_run_that_would_be_refused(trial: Trial) -> None:
+    trial.make()
+    trial.refuses = True
+    assert trial.foresee() == ["steps: 1 is finished; will fail: x is no image; leave it out"]
 
 
-def test_what_is_waited_for_ends_the_graph_where_it_is_not_known(asked: Asked) -> None:
-    asked.place = asked.place.only_finished()
+def test_what_is_waited_for_ends_the_graph_where_it_is_not_known(trial: Trial) -> None:
+    trial.place = trial.place.only_finished()
     calls = Foreseeing()
-    planned = calls.call(asked.plan)
+    planned = calls.call(trial.plan)
     with pytest.raises(NotFinishedError):
         calls.result({"planned": [planned]})
     assert calls.result(3) == 3
 
 
-def test_steps_with_one_reason_are_one_line(asked: Asked) -> None:
+def test_steps_with_one_reason_are_one_line(trial: Trial) -> None:
     calls = Foreseeing()
     calls.foreseen.to_make.update({f"pristine/e{i}": "never made" for i in range(5)})
     lines = foreseen_lines(calls.foreseen, [Task("retrieve", "e0")])

@@ -13,7 +13,7 @@ from skymosaic.store.shapes import Manifest
 _LONGEST = 40  # characters of a value that is shown
 
 
-def reason(place: Place, step: str, asked: Mapping[str, Any]) -> str:
+def reason(place: Place, step: str, wanted: Mapping[str, Any]) -> str:
     """Return why a step that does not count as finished has to be made.
 
     Parameters
@@ -22,7 +22,7 @@ def reason(place: Place, step: str, asked: Mapping[str, Any]) -> str:
         The campaign's.
     step : str
         Its name.
-    asked : mapping
+    wanted : mapping
         Inputs (by name, their SHA-256), parameters and versions that are asked for.
     """
     try:
@@ -33,9 +33,9 @@ def reason(place: Place, step: str, asked: Mapping[str, Any]) -> str:
         failed = place.store.age(place.key("failed", f"{step}.json")) is not None
         return "it failed" if failed else "never made"
     changes = [
-        *_of_inputs(manifest["inputs"], asked["inputs"]),
-        *(f"parameter {line}" for line in _of_values(manifest["parameters"], asked["parameters"])),
-        *(f"version of {line}" for line in _of_values(manifest["versions"], asked["versions"])),
+        *_of_inputs(manifest["inputs"], wanted["inputs"]),
+        *(f"parameter {line}" for line in _of_values(manifest["parameters"], wanted["parameters"])),
+        *(f"version of {line}" for line in _of_values(manifest["versions"], wanted["versions"])),
     ]
     return "; ".join(changes) or _of_products(place, manifest)
 

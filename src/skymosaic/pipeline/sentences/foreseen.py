@@ -21,10 +21,10 @@ def foreseen_lines(foreseen: Foreseen, tasks: Sequence[Task]) -> list[str]:
     tasks : sequence of Task
         Those of the mosaic.
     """
-    kept, made = len(foreseen.finished), len(foreseen.to_make)
+    kept, new = len(foreseen.finished), len(foreseen.to_make)
     if foreseen.refused:
         return [f"steps: {counted(kept, 'is', 'are')} finished; will fail: {foreseen.refused}"]
-    if not made:
+    if not new:
         return [f"steps: all {kept} are finished; a run makes none"]
     lines = [f"steps: {counted(kept, 'is', 'are')} finished; a run makes"]
     by_reason: dict[tuple[str, str], list[str]] = {}
@@ -40,13 +40,13 @@ def foreseen_lines(foreseen: Foreseen, tasks: Sequence[Task]) -> list[str]:
 
 def _open(foreseen: Foreseen, tasks: Sequence[Task]) -> list[str]:
     """Return the kinds of steps of which it is open whether they stay, in the order of a run."""
-    told = {step.split("/")[0] for step in (*foreseen.finished, *foreseen.to_make)}
+    known = {step.split("/")[0] for step in (*foreseen.finished, *foreseen.to_make)}
     unseen = {
         kind.name
         for kind in KINDS
         for task in tasks
         # A graph that ended early made no calls of them; steps have other names than tasks.
-        if task.kind == kind.name and kind.step.split("/")[0] not in told
+        if task.kind == kind.name and kind.step.split("/")[0] not in known
     }
     names = {*foreseen.open, *unseen} - {""}
     if ONEPASS.name in names:
