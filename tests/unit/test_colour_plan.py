@@ -12,8 +12,9 @@ from skymosaic.errors import CampaignError
 from skymosaic.hst.facts import FileFacts
 from skymosaic.hst.wavelengths import wavelength_of
 from skymosaic.pipeline.colour_plan import colour_plans
+from skymosaic.pipeline.group import Group
 from skymosaic.pipeline.grouping import is_called
-from skymosaic.pipeline.groups import Group, groups_of, tasks_of_groups
+from skymosaic.pipeline.groups import groups_of, tasks_of_groups
 
 TEXT = """
 campaign: {name: program}

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from skymosaic.config import Campaign
 from skymosaic.config.colour import Colour
 from skymosaic.errors import CampaignError
 from skymosaic.hst.wavelengths import wavelength_of
+from skymosaic.pipeline.group import Field, Group
 from skymosaic.pipeline.grouping import is_called
-
-if TYPE_CHECKING:
-    from skymosaic.pipeline.groups import Field, Group
 
 ColourName = Literal["red", "green", "blue"]
 

@@ -11,7 +11,7 @@ from skymosaic.archive.base import Parcel, Source
 from skymosaic.config import Campaign
 from skymosaic.pipeline.catalogue import list_sources
 from skymosaic.pipeline.graph import FirstTasks, begin
-from skymosaic.pipeline.groups import Field
+from skymosaic.pipeline.group import Field
 from skymosaic.pipeline.shared_grid import shared_grid
 from skymosaic.steps.execution import Calls, has_failed
 from skymosaic.steps.place import Place

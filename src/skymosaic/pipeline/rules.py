@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from skymosaic.config import AnySource
 from skymosaic.drizzle.order import Detector, flags_ignored
 from skymosaic.errors import InputError
 from skymosaic.hst.exposure import Exposure
@@ -109,3 +110,10 @@ def require_one_kind(images: Sequence[Exposure]) -> None:
             f"these images are of {len(kinds)} kinds: {found}; choose those of one, or set "
             "source.allow_mixed: true where the source has it"
         )
+
+
+def allowed_by(source: AnySource) -> Allowed:
+    """Return what a source takes that is refused otherwise."""
+    return Allowed(
+        getattr(source, "allow_untried", False), getattr(source, "allow_non_imaging", False)
+    )

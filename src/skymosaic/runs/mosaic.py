@@ -24,7 +24,7 @@ from skymosaic.pipeline.graph import (
     make_cells,
     prepare,
 )
-from skymosaic.pipeline.groups import Group, fields_in
+from skymosaic.pipeline.group import Group, fields_in
 from skymosaic.pipeline.places import FAR
 from skymosaic.pipeline.results import RETRIEVE, ComparisonResult
 from skymosaic.runs.supervision import with_second_chances, with_slots

@@ -17,7 +17,8 @@ from skymosaic.errors import SkymosaicError
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.admission import require_admissible, require_possible
 from skymosaic.pipeline.colour_plan import colour_plans
-from skymosaic.pipeline.groups import Field, Group, fields_in, groups_of, tasks_of_groups
+from skymosaic.pipeline.group import Field, Group, fields_in
+from skymosaic.pipeline.groups import groups_of, tasks_of_groups
 from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.results import DRIZZLE, ONEPASS, PLAN, SHARED_GRID
 from skymosaic.pipeline.sentences.cells import planned_cells
