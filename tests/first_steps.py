@@ -7,7 +7,7 @@ from pathlib import Path
 from skymosaic.config import load_campaign
 from skymosaic.pipeline.align import align
 from skymosaic.pipeline.graph import inspect_all, retrieve_each
-from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.plan import plan
 from skymosaic.pipeline.results import Planned
 from skymosaic.pipeline.sources import open_source

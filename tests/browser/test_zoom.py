@@ -18,7 +18,7 @@ from selenium.webdriver.common.by import By
 
 from skymosaic.report.colour import write_colour
 from skymosaic.report.colour_facts import Channel, ColourFacts
-from skymosaic.report.colour_tone import Limits, Plane
+from skymosaic.report.colour_tone import ColourPlane, Limits
 from tests.browser.conftest import HEIGHT, Browser
 from tests.conftest import wait_for
 
@@ -53,7 +53,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pixel_scale=0.1,
         north=30.0,
     )
-    planes = [Plane(stars * side, weight) for side in (x < COLUMNS / 2, x >= COLUMNS / 2)]
+    planes = [ColourPlane(stars * side, weight) for side in (x < COLUMNS / 2, x >= COLUMNS / 2)]
     files = write_colour(folder, facts, planes, [Limits(0, 1)] * 2, tiles=True)
     assert files.page is not None
     return folder / files.page

@@ -251,6 +251,13 @@ def test_what_prepare_tells(watched: Watched) -> None:
     shown = skymosaic("prepare", watched.file, "--store", watched.store)
     assert shown.code == 0, shown.err
     assert kinds_by_prepare(shown.out) == watched.case.all_kinds
+    if watched.case.failed:
+        assert "  plan: it failed\n" in shown.out
+        return
+    assert "are finished; a run makes none" in shown.out
+    other = ("--set", "drizzle.max_output_megapixels=77")
+    shown = skymosaic("prepare", watched.file, "--store", watched.store, *other)
+    assert "  plan: parameter max_output_megapixels: 500, now 77\n" in shown.out
 
 
 def kinds_by_prepare(text: str) -> dict[str, int]:

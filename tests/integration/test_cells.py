@@ -22,7 +22,7 @@ from skymosaic.config.skycell_table import tessellation
 from skymosaic.pipeline import graph
 from skymosaic.pipeline.align import align
 from skymosaic.pipeline.graph import inspect_all, retrieve_each
-from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.sources import open_source
 from skymosaic.sky.skycells import cell as sky_cell
 from skymosaic.steps.execution import Here

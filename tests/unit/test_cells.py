@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -141,6 +142,13 @@ def test_cells_that_are_too_large_are_refused_by_name() -> None:
     bound_cells([], 1.0)
     with pytest.raises(DrizzleError, match="cell b would have 3000 x 1000 = 3 megapixels, more"):
         bound_cells(cells, 2.9)
+
+
+def test_cells_that_are_too_many_are_refused_before_they_are_made() -> None:
+    wide = replace(GRID, shape=(1_000_000, 1_000_000))
+    layout = CellLayout(layout="square", size=(1, 1))
+    with pytest.raises(DrizzleError, match=r"1 x 1 pixels cut .* 1000000000000 cells, more than"):
+        cut(layout, wide, [exposure(0)], [[box(wide, 1, 1, 240, 160)]])
 
 
 def test_names_of_hap_need_one_filter() -> None:

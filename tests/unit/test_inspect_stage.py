@@ -26,9 +26,9 @@ from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline.admission import rules_of
 from skymosaic.pipeline.align import align
 from skymosaic.pipeline.inspect import inspect as inspect_all
-from skymosaic.pipeline.inspection import Rules
 from skymosaic.pipeline.results import InspectionResult
 from skymosaic.pipeline.retrieve import retrieve
+from skymosaic.pipeline.rules import Rules
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.manifests import NotFinishedError
 from skymosaic.steps.place import Place

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from skymosaic.cli.main import main
 from skymosaic.errors import CampaignError
-from skymosaic.pipeline.place import parse_place
+from skymosaic.pipeline.places import parse_place
 from skymosaic.results import housekeeping
 from skymosaic.steps.place import Place
 from skymosaic.store import LocalStore

@@ -13,9 +13,9 @@ from skymosaic.drizzle.grid import Grid
 from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline import positions
 from skymosaic.pipeline.inspect import inspect
-from skymosaic.pipeline.inspection import Rules
 from skymosaic.pipeline.results import PlanResult, PositionsResult
 from skymosaic.pipeline.retrieve import retrieve
+from skymosaic.pipeline.rules import Rules
 from skymosaic.sky.overlaps import overlaps
 from skymosaic.steps.execution import Here
 from skymosaic.steps.finished import Finished

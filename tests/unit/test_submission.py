@@ -25,7 +25,7 @@ from skymosaic.journal import cancellation
 from skymosaic.journal import submission as record
 from skymosaic.journal.runs import Recorder, RunState, campaign_lock
 from skymosaic.journal.submission import Submission
-from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.places import open_place
 from skymosaic.results import housekeeping
 from skymosaic.runs import asking, following, handover, preparation
 from skymosaic.runs.supervision import locked, recorded

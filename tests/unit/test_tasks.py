@@ -16,6 +16,7 @@ from skymosaic.config import load_campaign_text
 from skymosaic.drizzle.cells import Cell
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.parameters import CR_STEPS
+from skymosaic.errors import InputError
 from skymosaic.pipeline import graph as pipeline
 from skymosaic.pipeline.groups import groups_of, tasks_of_groups
 from skymosaic.pipeline.results import (
@@ -143,6 +144,39 @@ def test_what_groups_share_is_made_once(shared: str, added: dict[str, int], tmp_
     assert called == count_kinds(tasks_of_groups(campaign, groups))
     alone = {"retrieve": 6, "inspect": 3, "align": 3, "plan": 3, "drizzle": 12, "gather": 3}
     assert called == {**alone, **added}
+
+
+@pytest.mark.parametrize(
+    ("shared", "impossible", "stopped"),
+    [
+        ("align: shared, reference: F160W", "F110W", set()),
+        ("align: shared, reference: F160W", "F160W", {"F110W", "F125W"}),
+        ("grid: shared", "F110W", {"F125W", "F160W"}),
+    ],
+)
+def test_a_group_that_cannot_be_stops_those_that_depend_on_it(
+    shared: str, impossible: str, stopped: set[str], tmp_path: Path
+) -> None:
+    text = f"{PROGRAM}groups: {{by: [filter], {shared}}}\n"
+    campaign = load_campaign_text(text, "p.yaml", {})
+    place, source = Place(LocalStore(tmp_path), "p", tmp_path), SimpleNamespace(left_out=[])
+    groups = groups_of(campaign, open_source(campaign.source, mixed=True).parcels())
+    each = [
+        InputError("no such filter")
+        if group.name == impossible
+        else MosaicRun.of(campaign, place, source, group)
+        for group in groups
+    ]
+    found = with_fields(each, groups, place)
+    named = dict(zip([group.name for group in groups], found, strict=True))
+    assert str(named.pop(impossible)) == "no such filter"
+    for name, one in named.items():
+        if name in stopped:
+            assert isinstance(one, InputError)
+            assert str(one).startswith(f"{impossible}, which this group depends on, cannot be: ")
+        else:
+            assert isinstance(one, MosaicRun)
+            assert one.field is not None
 
 
 def test_titles_and_steps() -> None:

@@ -28,7 +28,7 @@ from skymosaic.cli.folding import terminal_width
 from skymosaic.host.counting import counted
 from skymosaic.host.shown import shown, shown_lines
 from skymosaic.journal.runs import Status
-from skymosaic.pipeline.groups import Group
+from skymosaic.pipeline.group import Group
 from skymosaic.steps.progress import Event
 
 

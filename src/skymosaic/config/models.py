@@ -12,6 +12,7 @@ from skymosaic.config.colour import Colour, colour_from_word
 from skymosaic.config.compute import Compute
 from skymosaic.config.drizzle import Drizzle
 from skymosaic.config.fields import Name, Text
+from skymosaic.config.grid import PLACE, GridOfSkyCell
 from skymosaic.config.groups import GroupRules
 from skymosaic.config.sections import Section
 from skymosaic.config.sky import Sky
@@ -141,11 +142,8 @@ class Campaign(Section):
                 "colour shows several mosaics of one field, but the file has no groups: set "
                 "groups: {grid: shared}, or leave colour out"
             )
-        if self.groups.grid != "shared" and not self.drizzle.has_one_grid:
-            raise ValueError(
-                "colour lays the mosaics of a field on each other, but each group has a grid of "
-                "its own: set groups.grid: shared, or leave colour out"
-            )
+        if not self.drizzle.has_one_grid:
+            _require_shared_grid(self.drizzle, self.groups)
         method = self.colour.method
         if method is not None and method not in self.sky.methods:
             raise ValueError(
@@ -187,6 +185,27 @@ class Campaign(Section):
         except ValidationError as error:
             wrong = "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
             raise CampaignError(f"groups.parameters.{name}: {wrong}") from None
+
+
+def _require_shared_grid(drizzle: Drizzle, groups: Groups) -> None:
+    """Refuse a colour picture where the grid of each group depends on its exposures."""
+    why = "colour lays the mosaics of a field on each other, but"
+    if isinstance(drizzle.grid, GridOfSkyCell):
+        raise ValueError(
+            f"{why} each group gets the part of {drizzle.grid.skycell} that its exposures touch: "
+            "set drizzle.grid.crop: false, or leave colour out"
+        )
+    placed = [name for name in PLACE if drizzle.parameters.get(name) not in (None, "")]
+    if placed and drizzle.cells is None:
+        raise ValueError(
+            f"{why} drizzle.parameters.{placed[0]} places the grid of each group, and the rest of "
+            "it depends on the exposures: give final_ra, final_dec, final_outnx and final_outny "
+            f"together, or leave {' and '.join(placed)} out and set groups.grid: shared"
+        )
+    if groups.grid != "shared":
+        raise ValueError(
+            f"{why} each group has a grid of its own: set groups.grid: shared, or leave colour out"
+        )
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

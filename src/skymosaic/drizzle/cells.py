@@ -28,6 +28,8 @@ REACH = 1.0
 """Pixels that a chip may reach beyond its outline: boxes of kernels stand out of turned pixels."""
 REACH_OF = {"gaussian": 9.0}
 """The same of kernels that reach farther."""
+MOST_CELLS = 10_000
+"""Square cells of a campaign, at most: each is a step with a manifest of its own."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ def cut(
         For each exposure its chips: RA, Dec in degrees.
     kernel : str
         Of the drizzle.
+
+    Raises
+    ------
+    DrizzleError
+        They are so small that there would be more than `MOST_CELLS`.
     """
     if layout.layout == "square":
         assert layout.size is not None  # the campaign file was checked
@@ -160,6 +167,12 @@ def _squares(
     pixels, owners = pixels[seen], chips.exposures[seen]
     shape, side = np.array(grid.shape), np.array(size)
     many = -(-shape // side)
+    if many.prod() > MOST_CELLS:
+        raise DrizzleError(
+            f"drizzle.grid.cells.size: {size[0]} x {size[1]} pixels cut the common grid of "
+            f"{grid.shape[0]} x {grid.shape[1]} into {many.prod()} cells, more than {MOST_CELLS}: "
+            "each is a step of its own; set a larger size"
+        )
     # Of each chip the cells of its bounding box; columns and rows from 0.
     first = np.floor((pixels.min(axis=1) - reach - 0.5) / side).clip(0, many - 1).astype(int)
     last = np.floor((pixels.max(axis=1) + reach - 0.5) / side).clip(0, many - 1).astype(int)

@@ -26,16 +26,9 @@ from skymosaic.hst.imagers import (
     imagers_named,
     onepass_imagers,
 )
-from skymosaic.hst.usable import Allowed, no_image_through
+from skymosaic.hst.usable import no_image_through
 from skymosaic.pipeline.given_grid import SEE_ONE_DISK, reference_of
-from skymosaic.pipeline.inspection import Rules
-
-
-def allowed_by(source: AnySource) -> Allowed:
-    """Return what a source takes that is refused otherwise."""
-    return Allowed(
-        getattr(source, "allow_untried", False), getattr(source, "allow_non_imaging", False)
-    )
+from skymosaic.pipeline.rules import Rules, allowed_by
 
 
 def needs_onepass(campaign: Campaign) -> str | None:

@@ -14,7 +14,7 @@ from skymosaic.config import AnySource, Campaign, MastSource, S3Source, Simulate
 from skymosaic.drizzlepac_calls import process
 from skymosaic.errors import CampaignError
 from skymosaic.host import scratch
-from skymosaic.pipeline.admission import allowed_by
+from skymosaic.pipeline.rules import allowed_by
 
 if TYPE_CHECKING:
     from skymosaic.archive.mast.query import Found

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from skymosaic.config import Campaign
 from skymosaic.errors import StoreError
 from skymosaic.pipeline import comparison
-from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.results import COMPARISON, INSPECT, ComparisonResult
 from skymosaic.results.colours import colours_of
 from skymosaic.results.program_page import INDEX, program_text, table_of

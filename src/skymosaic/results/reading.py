@@ -17,7 +17,7 @@ from skymosaic.pipeline.align import ALL_FITTED, as_they_came, knowing_pixels
 from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.inspect import with_files
 from skymosaic.pipeline.onepass_mosaics import is_from_blocks
-from skymosaic.pipeline.place import parse_place
+from skymosaic.pipeline.places import parse_place
 from skymosaic.pipeline.plan import on_grid, with_order
 from skymosaic.pipeline.results import (
     ALIGN,

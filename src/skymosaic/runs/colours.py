@@ -13,7 +13,7 @@ from skymosaic.config.colour import Colour
 from skymosaic.errors import SkymosaicError
 from skymosaic.pipeline.colour import ColourMember, colour_picture
 from skymosaic.pipeline.colour_plan import ColourPlan, colour_plans
-from skymosaic.pipeline.groups import Group
+from skymosaic.pipeline.group import Group
 from skymosaic.pipeline.results import ComparisonResult
 from skymosaic.runs.mosaic import MosaicRun
 from skymosaic.runs.supervision import with_second_chances

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,13 +24,14 @@ from skymosaic.pipeline.graph import (
     make_cells,
     prepare,
 )
-from skymosaic.pipeline.groups import Field, Group, fields_in
-from skymosaic.pipeline.place import FAR
+from skymosaic.pipeline.group import Group, fields_in
+from skymosaic.pipeline.places import FAR
 from skymosaic.pipeline.results import RETRIEVE, ComparisonResult
 from skymosaic.runs.supervision import with_second_chances, with_slots
 from skymosaic.steps import execution
 from skymosaic.steps.execution import Calls, Here, OnWorkers
 from skymosaic.steps.finished import Finished
+from skymosaic.steps.foresight import Foreseeing, Foreseen
 from skymosaic.steps.manifests import NotFinishedError, recorded_parameters
 from skymosaic.steps.place import Place
 
@@ -77,8 +79,19 @@ class MosaicRun:
             first, grid = self._begin(Here(), Place.only_finished)
             return look_up(self.campaign, self.place, self.source, first, grid)
         except NotFinishedError as step:
-            log.info("%sfirst step to run: %s", self.place.label, step)
+            log.info("%sfirst step to run: %s (%s)", self.place.label, step, step.why)
             return None
+
+    def foresee(self) -> Foreseen:
+        """Return which steps a run would make, and why; nothing is run."""
+        calls, place = Foreseeing(), self.place.only_finished()
+        with suppress(NotFinishedError):  # the graph goes on from what a step gives
+            first, grid = self._begin(calls, Place.only_finished)
+            prepared = prepare(calls, self.campaign, place, first, grid)
+            drizzled = drizzle_each(calls, self.campaign, place, prepared)
+            cells = make_cells(calls, self.campaign, place, prepared, drizzled)
+            compare(calls, self.campaign, place, self.source, prepared, drizzled, cells)
+        return calls.foreseen
 
     def write(self) -> None:
         """Write its campaign file into the store."""
@@ -169,25 +182,34 @@ def with_fields(
         The same; errors, too, of those that share something with one that cannot be.
     """
     by_name = {group.name: each for group, each in zip(groups, mosaics, strict=True)}
-    linked = [field for field in fields_in(groups) if field.is_linked]
-    graphs = {field: _graph_of(field, by_name, program) for field in linked}
-    found: list[MosaicRun | SkymosaicError] = []
-    for group, mosaic in zip(groups, mosaics, strict=True):
-        if group.field not in graphs or isinstance(mosaic, SkymosaicError):
-            found.append(mosaic)
-            continue
-        graph = graphs[group.field]
-        found.append(graph if isinstance(graph, SkymosaicError) else replace(mosaic, field=graph))
-    return found
+    found = [
+        _error_of_another(group, by_name) or mosaic
+        for group, mosaic in zip(groups, mosaics, strict=True)
+    ]
+    possible = {g.name: m for g, m in zip(groups, found, strict=True) if isinstance(m, MosaicRun)}
+    graphs = {
+        field: FieldGraph(
+            field, [possible[name].member for name in field.groups if name in possible], program
+        )
+        for field in fields_in(groups)
+        if field.is_linked
+    }
+    return [
+        replace(mosaic, field=graphs.get(group.field))
+        if isinstance(mosaic, MosaicRun) and group.field is not None
+        else mosaic
+        for group, mosaic in zip(groups, found, strict=True)
+    ]
 
 
-def _graph_of(
-    field: Field, mosaics: Mapping[str, MosaicRun | SkymosaicError], program: Place
-) -> FieldGraph | SkymosaicError:
-    members = []
-    for name in field.groups:
-        mosaic = mosaics[name]
-        if isinstance(mosaic, SkymosaicError):
-            return type(mosaic)(f"{name}, which this group depends on, cannot be: {mosaic}")
-        members.append(mosaic.member)
-    return FieldGraph(field, members, program)
+def _error_of_another(
+    group: Group, mosaics: Mapping[str, MosaicRun | SkymosaicError]
+) -> SkymosaicError | None:
+    """Return why a group cannot be, where another one that it depends on cannot."""
+    if group.field is None or isinstance(mosaics[group.name], SkymosaicError):
+        return None
+    for name in group.field.needed_by(group.name):
+        error = mosaics.get(name)
+        if isinstance(error, SkymosaicError):
+            return type(error)(f"{name}, which this group depends on, cannot be: {error}")
+    return None

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from dask.utils import format_bytes, parse_bytes
 
+from skymosaic.archive.base import Source
 from skymosaic.clusters.slurm.memory import job_memory, sized
 from skymosaic.config import Campaign
 from skymosaic.config.kubernetes import parse_quantity
@@ -16,19 +17,22 @@ from skymosaic.errors import SkymosaicError
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.admission import require_admissible, require_possible
 from skymosaic.pipeline.colour_plan import colour_plans
-from skymosaic.pipeline.groups import Field, Group, fields_in, groups_of, tasks_of_groups
-from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.group import Field, Group, fields_in
+from skymosaic.pipeline.groups import groups_of, tasks_of_groups
+from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.results import DRIZZLE, ONEPASS, PLAN, SHARED_GRID, SINGLE
 from skymosaic.pipeline.sentences.cells import planned_cells
+from skymosaic.pipeline.sentences.foreseen import foreseen_lines
 from skymosaic.pipeline.sentences.grid import grid_lines, placed
 from skymosaic.pipeline.sentences.order import decided_at_plan
 from skymosaic.pipeline.sentences.sizes import memory_line
 from skymosaic.pipeline.sources import open_source
 from skymosaic.runs import handover
+from skymosaic.runs.mosaic import MosaicRun, with_fields
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.manifests import finished
 from skymosaic.steps.place import Place
-from skymosaic.steps.tasks import count_kinds
+from skymosaic.steps.tasks import count_kinds, tasks_of
 from skymosaic.store.base import is_ours
 
 
@@ -63,12 +67,39 @@ def lines(campaign: Campaign) -> list[str]:
         *grid_lines(campaign),
         *memory_lines(campaign, place, len(groups)),
         *decided_at_plan(campaign),
+        *_step_lines(campaign, place, source, groups),
     ]
     if campaign.compute.backend == "local":
         return [*summary, "documents: none; `skymosaic run` runs it here"]
     for name, text in handover.documents(campaign).items():
         summary += ["", f"--- {name}", text.rstrip("\n")]
     return summary
+
+
+def _step_lines(
+    campaign: Campaign, place: Place, source: Source, groups: Sequence[Group]
+) -> list[str]:
+    """Return which steps a run would make, and why; of each mosaic."""
+    if not place.store.list(place.key()):
+        return ["steps: none is finished; a run makes all"]
+    mosaics = with_fields([_mosaic(campaign, place, source, one) for one in groups], groups, place)
+    lines = []
+    for group, mosaic in zip(groups, mosaics, strict=True):
+        if isinstance(mosaic, SkymosaicError):  # as its line above tells
+            continue
+        own = tasks_of(mosaic.campaign, mosaic.parcels)
+        found = foreseen_lines(mosaic.foresee(), own)
+        lines += [f"{group.name} {found[0]}".lstrip(), *found[1:]]
+    return lines
+
+
+def _mosaic(
+    campaign: Campaign, place: Place, source: Source, group: Group
+) -> MosaicRun | SkymosaicError:
+    try:
+        return MosaicRun.of(campaign, place, source, group)
+    except SkymosaicError as error:
+        return error
 
 
 def _field_lines(place: Place, field: Field) -> list[str]:

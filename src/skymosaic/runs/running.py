@@ -28,9 +28,10 @@ from skymosaic.host.counting import counted
 from skymosaic.journal.runs import RunState, both, last_status
 from skymosaic.pipeline import comparison
 from skymosaic.pipeline.admission import require_possible
-from skymosaic.pipeline.groups import Field, Group, groups_of, tasks_of_groups
+from skymosaic.pipeline.group import Field, Group
+from skymosaic.pipeline.groups import groups_of, tasks_of_groups
 from skymosaic.pipeline.installation import require_match
-from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.results import ComparisonResult
 from skymosaic.pipeline.sources import open_source
 from skymosaic.results.broken_off import report_broken_off, reported_if_broken_off

@@ -23,6 +23,12 @@ _R = TypeVar("_R")
 class NotFinishedError(Exception):
     """A step would have to run, where only finished ones were asked for."""
 
+    def __init__(self, step: str, why: str = "") -> None:
+        super().__init__(step)
+        self.step = step
+        self.why = why
+        """What differs from when it was made, for people."""
+
 
 def finished(place: Place, step: Step[_R]) -> Finished[_R] | None:
     """Return a step from the store, or None where it has not finished or a product is gone."""

@@ -31,6 +31,7 @@ from skymosaic.steps.finished import Finished
 from skymosaic.steps.manifests import NotFinishedError, finished, read_manifest
 from skymosaic.steps.place import Place
 from skymosaic.steps.publishing import publish
+from skymosaic.steps.reasons import reason
 from skymosaic.steps.tasks import Step, Task
 from skymosaic.store import Product, cache_of, traffic
 
@@ -93,7 +94,7 @@ def run_step(
         done = finished(place, step)
         if done is None or done.key != key:
             if place.must_be_finished:
-                raise NotFinishedError(step.name)
+                raise NotFinishedError(step.name, reason(place, step.name, wanted))
             if done is None:
                 _put_aside_what_changed(place, step.name, key)
             done = _make(place, step, {**wanted, "key": key}, work, running)
