@@ -26,7 +26,7 @@ from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.sources import open_source
 from skymosaic.sky.skycells import cell as sky_cell
 from skymosaic.steps.execution import Here
-from tests.conftest import manifests, skymosaic, tree, wait_for, write_campaign
+from tests.conftest import manifests, skymosaic, step_of_mosaic, tree, wait_for, write_campaign
 from tests.frames import Frame, name_of, write_frames
 
 FRAMES = (Frame(0, 0), Frame(50, 15, 5.0, 1.2), Frame(105, -20, 30.0, 1.1))
@@ -84,6 +84,11 @@ def corner_of(cell: fits.Header, whole: fits.Header) -> tuple[int, int]:
     return round(shift[0]), round(shift[1])
 
 
+def whole_of(folder: Path, method: str) -> Path:
+    """Return the folder of the mosaic on the common grid."""
+    return folder / "runs" / step_of_mosaic(folder, method)
+
+
 def require_parts(folder: Path, rootnames: Sequence[str], chips: int = 1) -> int:
     """Compare square cells with the mosaics of the common grid; return how many planes there are.
 
@@ -103,9 +108,9 @@ def require_parts(folder: Path, rootnames: Sequence[str], chips: int = 1) -> int
                 whole = path.name.replace(f"_{name}_", "_")
                 header = fits.getheader(path)
                 pixels = fits.getdata(path)
-                x, y = corner_of(header, fits.getheader(folder / "runs" / "onepass" / whole))
+                x, y = corner_of(header, fits.getheader(whole_of(folder, method) / whole))
                 part = np.s_[y : y + pixels.shape[0], x : x + pixels.shape[1]]
-                expected = fits.getdata(folder / "runs" / "onepass" / whole)[part]
+                expected = fits.getdata(whole_of(folder, method) / whole)[part]
                 planes += 1
                 if kind == "error":
                     # What pixels share with pixels of other cells is not in it.
@@ -120,7 +125,7 @@ def require_parts(folder: Path, rootnames: Sequence[str], chips: int = 1) -> int
             covered[name] = int((fits.getdata(folder / files["weight"]) > 0).sum())
             context = fits.getdata(folder / files["context"]).astype(np.uint32)
             whole = (folder / files["context"]).name.replace(f"_{name}_", "_")
-            expected = fits.getdata(folder / "runs" / "onepass" / whole).astype(np.uint32)[part]
+            expected = fits.getdata(whole_of(folder, method) / whole).astype(np.uint32)[part]
             for bit, number in enumerate(numbers):
                 own, theirs = context >> bit & 1, expected >> number & 1
                 np.testing.assert_array_equal(own, theirs, err_msg=f"{name} {number}")
@@ -128,7 +133,7 @@ def require_parts(folder: Path, rootnames: Sequence[str], chips: int = 1) -> int
             for number in numbers:
                 left &= ~np.uint32(1 << number)
             assert not left.any()  # nobody else is seen there
-    (weight,) = (folder / "runs" / "onepass").glob("*_match_d??_wht.fits")
+    (weight,) = whole_of(folder, "match").glob("*_match_d??_wht.fits")
     assert sum(covered.values()) == (fits.getdata(weight) > 0).sum()  # no pixel is lost
     return planes
 
@@ -201,7 +206,7 @@ def test_sky_cells_are_what_a_run_on_each_of_them_makes(tmp_path: Path) -> None:
     )
     for method in ("localmin", "match"):
         for kind, word in (("science", "sci"), ("weight", "wht"), ("context", "ctx")):
-            (expected,) = (alone / "runs" / "onepass").glob(f"alone_{method}_drz_{word}.fits")
+            (expected,) = whole_of(alone, method).glob(f"alone_{method}_drz_{word}.fits")
             own = folder / cells[both]["mosaics"][method][kind]
             np.testing.assert_array_equal(fits.getdata(own), fits.getdata(expected))
 
@@ -225,7 +230,7 @@ def test_what_touches_no_cell_leaves_it_alone(data: Path, tmp_path: Path) -> Non
     assert {after[step]["started"] for step in old} == {before[step]["started"] for step in old}
     assert all(after[step]["key"] == before[step]["key"] for step in old)
     assert {step for step in after if step.startswith("cells/skycell")} > old
-    assert after["runs/onepass"]["key"] != before["runs/onepass"]["key"]
+    assert after["runs/localmin"]["key"] != before["runs/localmin"]["key"]
     assert set(listed(folder)) == {
         step.removeprefix("cells/") for step in after if step.startswith("cells/skycell")
     }

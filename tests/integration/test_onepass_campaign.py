@@ -14,7 +14,7 @@ from astropy.table import Table
 
 from skymosaic.config import load_campaign
 from skymosaic.errors import CampaignError
-from skymosaic.methods import ALL, METHODS, column
+from skymosaic.methods import ALL, METHODS, column, word
 from skymosaic.store.shapes import sealed
 from tests.conftest import manifests, skymosaic, tree, write_campaign
 
@@ -46,13 +46,13 @@ def test_a_campaign_with_variants(simulated_files: Path, tmp_path: Path) -> None
     folder = tmp_path / "store" / "one"
     assert (folder / "comparison" / "report.html").exists()
     table = Table.read(folder / "comparison" / "mdrizsky.ecsv")
-    runs = manifests(folder)["runs/onepass"]["result"]["runs"]
-    assert set(runs) == {*ALL, "variant:mode"}
+    done = manifests(folder)
+    runs = {name: done[f"runs/{word(name)}"]["result"] for name in (*ALL, "variant:mode")}
     sky = {name: [chip["mdrizsky"] for chip in run["sky"]] for name, run in runs.items()}
     assert 0.0 < table["match_differences_error"].max() < 0.01
     for method in ALL:
         assert list(table[column(method)]) == pytest.approx(sky[method], abs=1e-6)
-        assert (folder / "runs/onepass" / runs[method]["science"]).exists()
+        assert (folder / "runs" / word(method) / runs[method]["science"]).exists()
     assert sky["variant:mode"] == pytest.approx(sky["localmin"], abs=0.05)
     assert sky["variant:mode"] != sky["localmin"]
     before = tree(tmp_path / "store")

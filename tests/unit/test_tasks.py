@@ -35,7 +35,10 @@ from skymosaic.store import LocalStore
 
 TEXT = "campaign: {name: field}\nsource: {kind: directory, path: data}\n"
 PARCELS = [Parcel(name, {}, {}) for name in ("a", "b")]
-PARTS = {"find_static", "find_skies", "make_single", "make_block", "make_headers"}
+PARTS = {
+    *("find_low", "merge_low", "make_single", "measure_one", "find_side", "guess", "find_first"),
+    *("equate", "solve", "make_block", "make_headers"),
+}
 """What the one-pass engine makes its mosaics from."""
 UNLISTED = {"find", "given_sky", "as_run", "make_cell", "assemble_variant", *PARTS}
 """Calls that nobody is told of."""
@@ -54,8 +57,8 @@ RESULTS = {
         grid=GRID,
         order=SimpleNamespace(parameters=dict.fromkeys(CR_STEPS, False)),
     ),
-    "find_static": SimpleNamespace(masks={}),
-    "find_skies": SimpleNamespace(),
+    "merge_low": SimpleNamespace(masks={}),
+    "solve": SimpleNamespace(),
     "drizzle_all": SimpleNamespace(skies={}, masks={}),
 }
 """What the calls would give that decide which calls come next."""

@@ -188,6 +188,7 @@ def assemble(
         parameters={
             BLOCKS: _ENGINE,
             "mosaic": name,
+            "astrodrizzle": dict(planned.result.order.parameters),
             "grid": grid.to_dict(),
             "made from": {one.step: one.key for one in (headers, skies, static, *blocks)},
         },

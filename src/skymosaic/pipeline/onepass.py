@@ -8,7 +8,7 @@ one task that has all exposures. To the tasks that follow each method had a run 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from skymosaic.drizzle import astrodrizzle
@@ -110,6 +110,8 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) 
         methods = campaign.sky.methods
         return OnepassTasks({one: calls.call(as_run, whole, one) for one in methods}, whole)
     images = images_of(calls.result(prepared.aligned))
+    first = campaign.sky.methods[0]
+    place = replace(place, part_of=(DRIZZLE.task(first), DRIZZLE.step(first)))
     # The keys of what is drizzled have the masks of its own chips alone.
     static = calls.result(find_static(calls, campaign, place, prepared))
     singles = make_singles(calls, campaign, place, images, planned.result, static)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -33,6 +34,9 @@ class Place:
     """How many tasks may compute at once on a host; 0: as many as there are workers."""
     downloads: int | None = None
     """How many tasks may download at once; 0: all; None: these are no downloads, but computed."""
+    part_of: tuple[Task, Step[object]] | None = None
+    """The task, and the step that it makes, that tells of steps here that have no task of their
+    own; None: nobody is told of them."""
 
     def only_finished(self) -> Place:
         """Return the same place, in which steps are looked up and never run."""
@@ -59,6 +63,20 @@ class Place:
             group=self.label.strip(),
             step=step.name,
         )
+
+    @contextmanager
+    def part(self, step: str) -> Iterator[None]:
+        """Tell by another task that a step without one of its own is made, or fails."""
+        if self.part_of is None:
+            yield
+            return
+        whole = self.work_of(*self.part_of)
+        whole.doing(step)
+        try:
+            yield
+        except Exception as error:
+            whole.tell("failed", f"{step}: {error}")
+            raise
 
     def key(self, *parts: str) -> str:
         """Return a key below the campaign's folder."""

@@ -97,6 +97,8 @@ def run_step(
                 raise NotFinishedError(step.name, reason(place, step.name, wanted))
             if done is None:
                 _put_aside_what_changed(place, step.name, key)
+            if not tasks:
+                stack.enter_context(place.part(step.name))
             done = _make(place, step, {**wanted, "key": key}, work, running)
         for task in running:
             task.reused = done.reused
