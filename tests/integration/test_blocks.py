@@ -146,7 +146,7 @@ def test_an_exposure_more_touches_its_own_blocks_alone(tmp_path: Path) -> None:
     field.drizzled(field.exposures)
     after = manifests(field.folder)
     kept = {step for step in before if after[step] == before[step]}
-    for kind in ("singles", "low", "measured"):
+    for kind in ("singles", "measured"):
         assert {f"{kind}/{one.rootname}" for one in most} <= kept, kind
     blocks = {step for step in after if step.startswith("blocks/")}
     changed = blocks - kept

@@ -250,3 +250,27 @@ def test_variants_need_onepass_and_known_parameters(tmp_path: Path) -> None:
     ):
         with pytest.raises(CampaignError, match=message):
             load_campaign(campaign(tmp_path, "wrong", tmp_path, **sections))
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(900)
+def test_any_number_of_workers_gives_the_same_bytes(simulated_files: Path, tmp_path: Path) -> None:
+    sky = {"methods": ["match", "globalmin+match-differences"]}
+    drizzle = {"engine": "onepass", "witness": False, "parameters": {"final_scale": 0.05}}
+    file = campaign(tmp_path, "one", simulated_files, drizzle=drizzle, sky=sky)
+    checksums = []
+    for workers in ("1", "2", "4"):
+        store = tmp_path / f"store-{workers}"
+        ended = skymosaic("run", file, "--store", store, "--workers", workers)
+        assert ended.code == 0, ended.err
+        done = manifests(store / "one")
+        assert len([step for step in done if step.startswith("blocks/")]) > 1
+        checksums.append(
+            {
+                (step, name): product["sha256"]
+                for step, one in done.items()
+                if step.startswith(("singles/", "skies", "blocks/", "runs/"))
+                for name, product in one["products"].items()
+            }
+        )
+    assert checksums[0] == checksums[1] == checksums[2]
