@@ -79,18 +79,21 @@ def _jobs(
     for exposure in every.exposures:
         chips[exposure.rootname] = range(first, first + len(exposure.chips))
         first += len(exposure.chips)
+    by_name = {exposure.rootname: exposure for exposure in every.exposures}
     skies, masks = onepass.result.skies or {}, onepass.result.masks or {}
     jobs = []
     for cell in planned.result.cells or ():
-        touching = set(cell.exposures)
-        exposures = [one for one in every.exposures if one.rootname in touching]
+        exposures = [by_name[name] for name in cell.exposures]
+        near = [by_name[name] for name in cell.near or ()]
+        both = [*exposures, *near]
         numbers = [number for one in exposures for number in chips[one.rootname]]
         jobs.append(
             CellJob(
                 cell,
                 exposures,
-                select(exposures, every.products).products,
-                {e.rootname: onepass.products[masks[e.rootname]] for e in exposures},
+                near,
+                select(both, every.products).products,
+                {one.rootname: onepass.products[masks[one.rootname]] for one in both},
                 {name: _of_chips(sky, numbers) for name, sky in skies.items()},
                 _outputs(campaign, place, cell, exposures, list(skies)),
             )
@@ -159,8 +162,8 @@ def index_cells(
 
 def _forget_others(place: Place, steps: Sequence[str]) -> None:
     """Let cells of another layout count as not finished: `skymosaic clean` removes their files."""
-    prefix = place.key("manifests", "")
+    prefix, kept = place.key("manifests", ""), {*steps, CELLS.step().name}
     for key in place.store.list(place.key("manifests", CELL.kind.step_of().rstrip("/"))):
         step = key.removeprefix(prefix).removesuffix(".json")
-        if is_ours(key) and key.endswith(".json") and step not in (*steps, CELLS.step().name):
+        if is_ours(key) and key.endswith(".json") and step not in kept:
             forget(place, step)

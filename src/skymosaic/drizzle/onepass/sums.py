@@ -14,7 +14,7 @@ alone fall, W is 0, and AstroDrizzle leaves the last of them: so is it done here
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,8 @@ class CutOut:
         Its size; 0 where the chip does not meet the grid.
     factor : float
         From the sky in the chip's data units to that in the mosaic's rate.
+    skipped : (int, int)
+        Columns and rows of its file that lie before its first pixel.
     """
 
     number: int
@@ -48,6 +50,34 @@ class CutOut:
     columns: int
     rows: int
     factor: float
+    skipped: tuple[int, int] = (0, 0)
+
+    def rows_between(self, first: int, last: int) -> tuple[tuple[slice, slice], slice]:
+        """Return where its pixels lie in the rows from `first` to before `last`, and its rows."""
+        top, bottom = max(first, self.y), min(last, self.y + self.rows)
+        here = slice(top - first, bottom - first), slice(self.x, self.x + self.columns)
+        return here, slice(top - self.y, bottom - self.y)
+
+    def within(self, corner: tuple[int, int], shape: tuple[int, int]) -> CutOut:
+        """Return what of it lies on a part of the grid, whose first pixel is `corner`, from 0."""
+        first = [max(here - start, 0) for here, start in zip((self.x, self.y), corner, strict=True)]
+        last = [
+            min(here + size - start, most)
+            for here, size, start, most in zip(
+                (self.x, self.y), (self.columns, self.rows), corner, shape, strict=True
+            )
+        ]
+        return replace(
+            self,
+            x=first[0],
+            y=first[1],
+            columns=max(last[0] - first[0], 0),
+            rows=max(last[1] - first[1], 0),
+            skipped=(
+                self.skipped[0] + first[0] + corner[0] - self.x,
+                self.skipped[1] + first[1] + corner[1] - self.y,
+            ),
+        )
 
     def meets(self, first: int, last: int) -> bool:
         """Tell whether it has pixels in the rows from `first` to before `last`."""
@@ -230,9 +260,7 @@ def _sum_band(
     planes = np.zeros((planes_of(chips), *shape), dtype=np.int32) if context else None
     bad, owner = np.full(shape, np.nan, dtype=np.float32), np.full(shape, -1, dtype=np.int32)
     for cut_out in cut_outs:
-        top, bottom = max(first, cut_out.y), min(last, cut_out.y + cut_out.rows)
-        here = (slice(top - first, bottom - first), slice(cut_out.x, cut_out.x + cut_out.columns))
-        there = slice(top - cut_out.y, bottom - cut_out.y)
+        here, there = cut_out.rows_between(first, last)
         science, own = load(cut_out)
         values_here = np.asarray(science[there])
         part = own[there].astype(np.float64)
@@ -244,7 +272,9 @@ def _sum_band(
         owner[here][weightless] = cut_out.number
         if plane is not None:
             tilt = skies.tilts[cut_out.number]
-            plane[here] += part * tilt.over(slice(top, bottom), here[1])
+            plane[here] += part * tilt.over(
+                slice(first + here[0].start, first + here[0].stop), here[1]
+            )
         for total, values in zip(sums, skies.varying, strict=True):
             if values[cut_out.number]:
                 total[here] += values[cut_out.number] * part
