@@ -1,8 +1,9 @@
 """A preload of the Dask scheduler: what its tasks took, what they waited for, what went by.
 
 With DASK_DISTRIBUTED__SCHEDULER__PRELOAD naming this file, a scheduler writes to the file that
-WATCHED_SCHEDULER names, as it ends: each task with its dependencies, the time that it computed and
-the bytes of what it gave; and the bytes of the messages that its process sent and received.
+WATCHED_SCHEDULER names, as it ends: each task with its dependencies, the time that it computed, the
+bytes of what it gave and its priority; and the bytes of the messages that its process sent and
+received.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Watching(SchedulerPlugin):
             "after": [str(one.key) for one in task.dependencies],
             "seconds": sum(took),
             "bytes": int(kwargs.get("nbytes") or 0),
+            "priority": list(task.priority or ()),
         }
 
     async def close(self) -> None:

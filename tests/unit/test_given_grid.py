@@ -96,6 +96,7 @@ def test_a_large_image_must_be_squarer_than_a_small_one() -> None:
         ({**AROUND, "colums": 3}, "drizzle.grid.colums: unknown key, did you mean columns?"),
         ({**MATRIX, "cd": [[STEP, 0], [0, STEP]]}, "cd: the parity is flipped"),
         ({**AROUND, "columns": 100_000, "rows": 100_000}, "more than max_output_megapixels = 500"),
+        ({**MATRIX, "shape": [1, 2, 3]}, "drizzle.grid.shape: must have 2 values, not [1, 2, 3]"),
         ({"skycell": "skycell-p0000x00y01"}, "is no sky cell: a name looks like"),
         ({"skycell": "skycell-p1253x06y09", "scale": 0.1}, "drizzle.grid.scale: must be fine or"),
     ],

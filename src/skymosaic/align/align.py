@@ -195,8 +195,9 @@ def _order(drizzled: Sequence[Exposure], settings: Align, catalogue: Path | None
     if len(drizzled) == 1 and not (catalogue or settings.tweakreg.get("refcat")):
         raise AlignmentError(
             f"{drizzled[0].name} is the only drizzled image, so there is nothing to align it "
-            "with. Set `align: none` to use its exposures with the WCS that they have, or add "
-            "the DRZ/DRC and exposures of other visits to the source"
+            "with. Set `align: none` to use its exposures with the WCS that they have (of one "
+            "group: groups.parameters: {NAME OF THE GROUP: {align: none}}), or add the DRZ/DRC and "
+            "exposures of other visits to the source"
         )
     try:
         return choose_order({tile.rootname: tile.polygons for tile in drizzled}, settings.order)

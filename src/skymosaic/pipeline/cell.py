@@ -12,7 +12,7 @@ from astropy.io import fits
 
 from skymosaic.config import Campaign
 from skymosaic.drizzle.astrodrizzle import Drizzled
-from skymosaic.drizzle.cells import Cell
+from skymosaic.drizzle.cells import NOISE, Cell, noise_margin, with_surroundings
 from skymosaic.drizzle.expected import work_at_hand
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.memory import memory_of, require_memory
@@ -46,8 +46,10 @@ class CellJob:
 
     cell: Cell
     exposures: Sequence[Exposure]
+    near: Sequence[Exposure]
+    """Others that share noise with it, for the error plane."""
     files: Mapping[str, Product]
-    """Of the exposures, by their names."""
+    """Of all of these, by their names."""
     masks: Mapping[str, Product]
     """By rootname."""
     skies: Mapping[str, KeptSky]
@@ -98,14 +100,15 @@ def make_cell(place: Place, shared: OfAllCells, job: CellJob) -> Finished[CellRe
         parameters={
             "engine": _ENGINE,
             "masks": {rootname: product.sha256 for rootname, product in job.masks.items()},
-            "cell": as_plain(replace(cell, exposures=[]), Cell),
+            "cell": as_plain(replace(cell, exposures=[], near=None), Cell),
             "skies": {name: as_plain(sky, KeptSky) for name, sky in job.skies.items()},
             # Planes were found on it.
             **({"common": shared.common.to_dict()} if tilted else {}),
             "drizzle": final_of(shared.parameters),
             "files": dict(job.outputs),
             **({"products": list(products)} if products else {}),
-            **key_of_missing(job.exposures),
+            **({"noise": NOISE} if products and cell.part is None else {}),
+            **key_of_missing([*job.exposures, *job.near]),
         },
         versions=versions(),
         work=work,
@@ -128,9 +131,18 @@ def _drizzled(
         skies = {name: _applied(sky, shared.common, job.cell) for name, sky in job.skies.items()}
         work = CellWork(
             *(grid, job.exposures, skies, job.outputs, shared.parameters),
-            *(request.errors, processes),
+            *(request.errors, processes, job.near, _around(shared, job)),
         )
         return drizzle_cell(bench.scratch, bench.scratch / "cell.log", work, masks)
+
+
+def _around(shared: OfAllCells, job: CellJob) -> tuple[Grid, tuple[int, int]] | None:
+    """Return a square cell's grid with the pixels that share noise with it, for its error plane."""
+    if job.cell.part is not None or "err" not in shared.campaign.drizzle.products:
+        return None
+    kernel = str(shared.parameters.get("final_kernel", "square"))
+    margin = noise_margin(kernel, job.cell.grid, [*job.exposures, *job.near])
+    return with_surroundings(job.cell.grid, shared.common, margin)
 
 
 def _applied(sky: KeptSky, common: Grid, cell: Cell) -> AppliedSky:

@@ -89,7 +89,7 @@ class _Found:
 
 
 FoundOf = Callable[[Sequence[Exposure], Sequence[int]], _Found]
-"""Takes exposures, and the numbers of their chips in the campaign."""
+"""Takes exposures whose masks, and numbers of chips whose skies, are needed."""
 
 
 def _found_by(calls: Calls, onepass: OnepassTasks) -> FoundOf:
@@ -131,17 +131,20 @@ def _jobs(
     for exposure in every.exposures:
         chips[exposure.rootname] = range(first, first + len(exposure.chips))
         first += len(exposure.chips)
+    by_name = {exposure.rootname: exposure for exposure in every.exposures}
     jobs = []
     for cell in planned.result.cells or ():
-        touching = set(cell.exposures)
-        exposures = [one for one in every.exposures if one.rootname in touching]
+        exposures = [by_name[name] for name in cell.exposures]
+        near = [by_name[name] for name in cell.near or ()]
+        both = [*exposures, *near]
         numbers = [number for one in exposures for number in chips[one.rootname]]
-        found = found_of(exposures, numbers)
+        found = found_of(both, numbers)
         jobs.append(
             CellJob(
                 cell,
                 exposures,
-                select(exposures, every.products).products,
+                near,
+                select(both, every.products).products,
                 found.masks,
                 found.skies,
                 _outputs(campaign, place, cell, exposures, list(Request.of(campaign).choices)),
@@ -211,8 +214,8 @@ def index_cells(
 
 def _forget_others(place: Place, steps: Sequence[str]) -> None:
     """Let cells of another layout count as not finished: `skymosaic clean` removes their files."""
-    prefix = place.key("manifests", "")
+    prefix, kept = place.key("manifests", ""), {*steps, CELLS.step().name}
     for key in place.store.list(place.key("manifests", CELL.kind.step_of().rstrip("/"))):
         step = key.removeprefix(prefix).removesuffix(".json")
-        if is_ours(key) and key.endswith(".json") and step not in (*steps, CELLS.step().name):
+        if is_ours(key) and key.endswith(".json") and step not in kept:
             forget(place, step)

@@ -10,7 +10,6 @@ from typing import Any
 
 from skymosaic.align.solutions import mixed_as_they_are
 from skymosaic.config import Campaign
-from skymosaic.config.grid import CellLayout
 from skymosaic.drizzle import order as ordering
 from skymosaic.drizzle.cells import Cell, bound_cells, cells_key, cut, require_one_filter
 from skymosaic.drizzle.depth import depth_of
@@ -100,7 +99,7 @@ def plan(
             grid_from=None if reference is None or not named else reference.name,
             cell=cell,
             left_out=off or None,
-            cells=None if layout is None else _cells(layout, kernel, grid, kept, bound),
+            cells=None if layout is None else _cells(campaign, kernel, grid, kept),
         )
         unaligned = campaign.align.method == "none"
         mixed = mixed_as_they_are(exposures) if unaligned else []
@@ -116,7 +115,11 @@ def plan(
         inputs=images.products,
         parameters={
             **_key(grid_request, reference, bound, detectors),
-            **({} if layout is None else {"cells": cells_key(layout, kernel)}),
+            **(
+                {}
+                if layout is None
+                else {"cells": cells_key(layout, kernel, errors=request.errors)}
+            ),
         },
         versions=versions(),
         work=work,
@@ -193,16 +196,14 @@ def _whole_grid(
 
 
 def _cells(
-    layout: CellLayout,
-    kernel: str,
-    grid: Grid,
-    kept: Sequence[tuple[Exposure, Extent]],
-    bound: float,
+    campaign: Campaign, kernel: str, grid: Grid, kept: Sequence[tuple[Exposure, Extent]]
 ) -> list[Cell]:
     """Return the cells that exposures touch, once they are bounded."""
-    outlines = [extent.outlines for _, extent in kept]
-    cells = cut(layout, grid, [exposure for exposure, _ in kept], outlines, kernel)
-    bound_cells(cells, bound)
+    exposures, outlines = [one for one, _ in kept], [extent.outlines for _, extent in kept]
+    layout = campaign.drizzle.cells
+    assert layout is not None  # or there are no cells
+    cells = cut(layout, grid, exposures, outlines, kernel, errors=Request.of(campaign).errors)
+    bound_cells(cells, campaign.drizzle.max_output_megapixels)
     log.info("%s", planned_cells(cells))
     return cells
 

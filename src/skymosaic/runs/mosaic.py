@@ -120,7 +120,7 @@ class MosaicRun:
         first, grid = self._begin(calls, at)
         prepared = prepare(calls, campaign, place, first, grid)
         execution.wait_for_all([*first.retrieved, prepared.planned])
-        self._require_others(calls, at)
+        self._require_others(calls, at, first.aligned)
         execution.hold_everywhere(client, [prepared.aligned, prepared.planned])
         drizzled = drizzle_each(calls, campaign, place, prepared)
         execution.wait_for_all(drizzled.runs)
@@ -138,14 +138,21 @@ class MosaicRun:
         first = self.field.begin(calls, self.name, at)
         return first, self.field.grid(calls, self.name, at)
 
-    def _require_others(self, calls: Calls, at: At) -> None:
+    def _require_others(self, calls: Calls, at: At, own: Any) -> None:
         """Raise by name what another group failed of that this one depends on."""
         others = {} if self.field is None else self.field.others(calls, self.name, at)
         for name, aligned in others.items():
+            # What failed here first is no fault of those that depend on it in turn.
+            if execution.has_failed([own]) and not self._is_aligned_to(name):
+                return
             try:
                 execution.result_of(aligned)
             except SkymosaicError as error:
                 raise type(error)(f"{name}, which this group depends on, failed: {error}") from None
+
+    def _is_aligned_to(self, name: str) -> bool:
+        field = None if self.field is None else self.field.field
+        return field is not None and field.aligned and name == field.reference
 
 
 def tell_changes(campaign: Campaign, place: Place, parcels: Sequence[Parcel]) -> None:
