@@ -33,10 +33,11 @@ import json
 import os
 import tempfile
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from accuracy_fields import FIELDS, Field, lights, simulation_of, write
+from accuracy_fields import FIELDS, Field, Truth, lights, simulation_of, write
 from accuracy_limit import cramer_rao
 from accuracy_options import (
     by_medians,
@@ -48,14 +49,17 @@ from accuracy_options import (
 )
 from accuracy_rivals import montage, reproject
 
+from skymosaic.archive.simulated.simulation import Simulation
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.grid_differences import measure_patches
 from skymosaic.drizzle.onepass.run import drizzle_chips
 from skymosaic.drizzle.onepass.sky import SkySettings
+from skymosaic.drizzle.onepass.sums import CutOut, Load
 from skymosaic.drizzlepac_calls import process
+from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.reading import read_exposure
-from skymosaic.sky.difference_fit import centred, match_differences
+from skymosaic.sky.difference_fit import MatchedSkies, centred, match_differences
 
 METHODS = ("localmin", "match", "globalmin+match", "match-differences", "Montage", "reproject")
 PARAMETERS = pars.resolve({"final_bits": "64", "final_rot": 257.0})
@@ -66,6 +70,31 @@ def plan(folder: Path, names: list[str]) -> Grid:
     arguments = {"files": names, "final": pars.grid_choice(PARAMETERS)}
     call = process.call("output_grid", folder, arguments, folder / "plan.log")
     return Grid.from_call(call.value)
+
+
+@dataclass
+class Drizzled:
+    """The exposures of a realisation, on the common grid."""
+
+    folder: Path
+    exposures: list[Exposure]
+    grid: Grid
+    cut_outs: list[CutOut]
+    load: Load
+
+    @property
+    def factor(self) -> np.ndarray:
+        """What a sky has become on the grid."""
+        return np.array([cut_out.factor for cut_out in self.cut_outs])
+
+
+def drizzled(folder: Path, names: list[str], jobs: int) -> Drizzled:
+    grid = plan(folder, names)
+    exposures = [read_exposure(folder / name) for name in names]
+    cut_outs, load = drizzle_chips(
+        folder, folder / "log", exposures, grid, PARAMETERS, processes=jobs
+    )
+    return Drizzled(folder, exposures, grid, cut_outs, load)
 
 
 def try_field(
@@ -87,65 +116,96 @@ def try_field(
     for noise in noises:
         with tempfile.TemporaryDirectory(prefix="skymosaic-benchmark-") as scratch:
             folder = Path(scratch)
-            names = write(simulation, truths, folder, noise)
-            grid = plan(folder, names)
-            exposures = [read_exposure(folder / name) for name in names]
-            cut_outs, load = drizzle_chips(
-                folder, folder / "log", exposures, grid, PARAMETERS, processes=jobs
+            data = drizzled(folder, write(simulation, truths, folder, noise), jobs)
+            patches, offsets = measure_patches(
+                data.grid.shape, data.cut_outs, data.load, range(len(data.exposures))
             )
-            factor = np.array([cut_out.factor for cut_out in cut_outs])
-            patches, offsets = measure_patches(grid.shape, cut_outs, load, range(len(names)))
-            matched = match_differences(len(names), patches, offsets)
-            skies: dict[str, np.ndarray | None] = {"match-differences": matched.offsets / factor}
+            matched = match_differences(len(data.exposures), patches, offsets)
+            skies: dict[str, np.ndarray | None] = {
+                "match-differences": matched.offsets / data.factor
+            }
             settings = SkySettings.from_parameters(PARAMETERS)
-            skies |= by_medians(folder, exposures, settings)
+            skies |= by_medians(folder, data.exposures, settings)
             beside: dict = {}
             if masks:
-                masked, share = with_masks(folder, exposures, settings, grid, cut_outs, load)
-                skies |= {f"{method}, masked": values for method, values in masked.items()}
-                beside["masked"] = share
+                add_masked(data, settings, skies, beside)
             if planes:
-                middle, tilts, beside["planes told"] = with_planes(exposures, grid, cut_outs, load)
-                skies["match-differences, planes"] = middle
-                subtracted = {
-                    **{method: (skies[method], ()) for method in ("match", "match-differences")},
-                    "match-differences, planes": (middle, tilts),
-                }
-                beside["left"] = left_in(field, simulation, truths, grid, cut_outs, subtracted)
+                add_planes(data, field, simulation, truths, skies, beside)
             if noise - noises.start < rivals:
-                for name, theirs in (
-                    ("Montage", montage(folder, grid, cut_outs, load)),
-                    ("reproject", reproject(grid, cut_outs, load)),
-                ):
-                    skies[name] = None if theirs is None else theirs / factor
+                add_rivals(data, skies)
             if found["limit"] is None:
-                found["limit"] = cramer_rao(truths, grid, cut_outs, load).tolist()
-        errors = {
-            method: centred(values - true, matched.groups)
-            for method, values in skies.items()
-            if values is not None
-        }
-        stated = matched.errors / factor
-        last = errors["match-differences"]
-        print(
-            f"  noise {noise}: match-differences {1e3 * rms(last):.4f} me-/s, match "
-            f"{1e3 * rms(errors['match']):.4f}, pulls {rms(last / stated):.2f}, "
-            f"{matched.patches} patches, {matched.doubtful} doubtful, noise factor "
-            f"{matched.noise_factor:.2f}",
-            flush=True,
-        )
+                limit = cramer_rao(truths, data.grid, data.cut_outs, data.load)
+                found["limit"] = limit.tolist()
         found["noises"][str(noise)] = {
-            "errors": {method: values.tolist() for method, values in errors.items()},
-            "stated": stated.tolist(),
-            "levels": {
-                method: float(np.nanmean(values - true))
-                for method, values in skies.items()
-                if values is not None
-            },
+            **errors_of(noise, skies, true, matched, data.factor),
             **beside,
         }
     process.close()
     return found
+
+
+def add_masked(data: Drizzled, settings: SkySettings, skies: dict, beside: dict) -> None:
+    """Add the skies measured with `sky.mask_sources`."""
+    masked, share = with_masks(
+        data.folder, data.exposures, settings, data.grid, data.cut_outs, data.load
+    )
+    skies |= {f"{method}, masked": values for method, values in masked.items()}
+    beside["masked"] = share
+
+
+def add_planes(
+    data: Drizzled,
+    field: Field,
+    simulation: Simulation,
+    truths: list[Truth],
+    skies: dict,
+    beside: dict,
+) -> None:
+    """Add the skies of match-differences with `sky.planes`, and what each leaves in the mosaic."""
+    middle, tilts, beside["planes told"] = with_planes(
+        data.exposures, data.grid, data.cut_outs, data.load
+    )
+    skies["match-differences, planes"] = middle
+    subtracted = {
+        **{method: (skies[method], ()) for method in ("match", "match-differences")},
+        "match-differences, planes": (middle, tilts),
+    }
+    beside["left"] = left_in(field, simulation, truths, data.grid, data.cut_outs, subtracted)
+
+
+def add_rivals(data: Drizzled, skies: dict) -> None:
+    """Add the skies of other programs; None where one is not installed."""
+    for name, theirs in (
+        ("Montage", montage(data.folder, data.grid, data.cut_outs, data.load)),
+        ("reproject", reproject(data.grid, data.cut_outs, data.load)),
+    ):
+        skies[name] = None if theirs is None else theirs / data.factor
+
+
+def errors_of(
+    noise: int, skies: dict, true: np.ndarray, matched: MatchedSkies, factor: np.ndarray
+) -> dict:
+    """Return the errors of each method in one realisation, and print those of the best known."""
+    values_of = {method: values for method, values in skies.items() if values is not None}
+    errors = {
+        method: centred(values - true, matched.groups) for method, values in values_of.items()
+    }
+    stated = matched.errors / factor
+    last = errors["match-differences"]
+    print(
+        f"  noise {noise}: match-differences {1e3 * rms(last):.4f} me-/s, match "
+        f"{1e3 * rms(errors['match']):.4f}, pulls {rms(last / stated):.2f}, "
+        f"{matched.patches} patches, {matched.doubtful} doubtful, noise factor "
+        f"{matched.noise_factor:.2f}",
+        flush=True,
+    )
+    return {
+        "errors": {method: values.tolist() for method, values in errors.items()},
+        "stated": stated.tolist(),
+        "levels": {
+            method: float(np.nanmean(values - true)) for method, values in values_of.items()
+        },
+    }
 
 
 def rms(values: np.ndarray) -> float:

@@ -15,14 +15,13 @@ from skymosaic.archive.simulated.names import SceneName
 from skymosaic.archive.simulated.plane import deproject, project
 from skymosaic.archive.simulated.pointing import (
     PlannedExposure,
-    Simulation,
-    field_center,
     plan_exposure,
     rootnames_of,
-    tiles_of_proposal,
     visits_of,
 )
+from skymosaic.archive.simulated.proposal import field_center, tiles_of_proposal
 from skymosaic.archive.simulated.scene import Stars, add_stars, render
+from skymosaic.archive.simulated.simulation import Simulation
 
 PIXEL = 0.1283  # arcsec
 _SERSIC = 7.67  # of n = 4

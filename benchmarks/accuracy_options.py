@@ -10,7 +10,7 @@ from accuracy_fields import Field, Truth
 from astropy.wcs import WCS
 
 from skymosaic.archive.simulated.headers import distorted_wcs
-from skymosaic.archive.simulated.pointing import Simulation
+from skymosaic.archive.simulated.simulation import Simulation
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.grid_differences import OnGrid, matched_on_grid
 from skymosaic.drizzle.onepass.sky import SkySettings, measure_all

@@ -182,32 +182,11 @@ def compare_mosaics(theirs: Path, ours: Path, method: str) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, and print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--instrument", default="acs-wfc", help="acs-wfc, wfc3-uvis")
-    parser.add_argument("--size", choices=("small", "full"), default="small")
-    parser.add_argument("--dithers", type=int, default=3, help="exposures of each of two visits")
-    parser.add_argument("--scene", default="sparse", help="of the simulator")
-    parser.add_argument("--sky", type=float, help="mean sky, e-/s; default: that of the camera")
-    parser.add_argument("--chip-step", type=float, default=0.0, help="sky step between the chips")
-    parser.add_argument("--folder", type=Path, help="keeps the simulated exposures")
-    options = parser.parse_args()
-    simulation = Simulation(
-        size=options.size,
-        dithers=options.dithers,
-        instrument=options.instrument,
-        scene=options.scene,
-        sky=options.sky,
-        chip_step=options.chip_step,
-    )
+    options = arguments()
     with tempfile.TemporaryDirectory(prefix="skymosaic-benchmark-") as name:
         scratch = Path(name)
         data = options.folder or scratch / "exposures"
-        finished = data / "finished.json"
-        if not finished.exists():
-            print("simulating ...", flush=True)
-            names = make_exposures(data, simulation)
-            finished.write_text(json.dumps(names))
-        names = json.loads(finished.read_text())
+        names = simulated(data, options)
         exposures = [read_exposure(data / name) for name in names]
         grid = plan(data, names, scratch)
         depth = depth_of((exposure.polygons for exposure in exposures), grid)
@@ -235,20 +214,46 @@ def main() -> None:
             round(json.loads(truth.read_text())["chips"][0]["sky_electrons"], 2)
             for truth in sorted(data.glob("*_truth.json"))
         ]
-    print(
-        json.dumps(
-            {
-                "instrument": options.instrument,
-                "size": options.size,
-                "scene": options.scene,
-                "exposures": len(names),
-                "sky_electrons": sky,
-                "parameters": {name: parameters.get(name) for name in LISTED},
-                "masks_of": method_of(choices),
-                "methods": found,
-            }
+    figures = {
+        "instrument": options.instrument,
+        "size": options.size,
+        "scene": options.scene,
+        "exposures": len(names),
+        "sky_electrons": sky,
+        "parameters": {name: parameters.get(name) for name in LISTED},
+        "masks_of": method_of(choices),
+        "methods": found,
+    }
+    print(json.dumps(figures))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--instrument", default="acs-wfc", help="acs-wfc, wfc3-uvis")
+    parser.add_argument("--size", choices=("small", "full"), default="small")
+    parser.add_argument("--dithers", type=int, default=3, help="exposures of each of two visits")
+    parser.add_argument("--scene", default="sparse", help="of the simulator")
+    parser.add_argument("--sky", type=float, help="mean sky, e-/s; default: that of the camera")
+    parser.add_argument("--chip-step", type=float, default=0.0, help="sky step between the chips")
+    parser.add_argument("--folder", type=Path, help="keeps the simulated exposures")
+    return parser.parse_args()
+
+
+def simulated(data: Path, options: argparse.Namespace) -> list[str]:
+    """Return the names of the exposures, made unless the folder has them."""
+    finished = data / "finished.json"
+    if not finished.exists():
+        print("simulating ...", flush=True)
+        simulation = Simulation(
+            size=options.size,
+            dithers=options.dithers,
+            instrument=options.instrument,
+            scene=options.scene,
+            sky=options.sky,
+            chip_step=options.chip_step,
         )
-    )
+        finished.write_text(json.dumps(make_exposures(data, simulation)))
+    return json.loads(finished.read_text())
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from skymosaic.config import Campaign, Compute
 from skymosaic.host import limits
 from skymosaic.journal.runs import both
 from skymosaic.pipeline import graph as pipeline
-from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.places import open_place
 from skymosaic.runs.supervision import locked, recorded, workers
 from skymosaic.steps import execution, progress
 from skymosaic.steps.execution import OnWorkers

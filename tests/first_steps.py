@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from skymosaic.config import load_campaign
+from skymosaic.pipeline import graph
 from skymosaic.pipeline.align import align
 from skymosaic.pipeline.graph import inspect_all, retrieve_each
-from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.plan import plan
 from skymosaic.pipeline.results import Planned
 from skymosaic.pipeline.sources import open_source
 from skymosaic.steps.execution import Here
-from skymosaic.steps.step import Finished
+from skymosaic.steps.finished import Finished
 
 
 def plan_of(file: Path) -> Finished[Planned]:
@@ -22,3 +23,17 @@ def plan_of(file: Path) -> Finished[Planned]:
     retrieved = retrieve_each(calls, campaign, place, source, source.parcels())
     inspected = inspect_all(calls, campaign, place, retrieved)
     return plan(place, campaign, align(place, campaign.align, inspected))
+
+
+def comparison_of(file: Path) -> Path:
+    """Do all steps of a campaign, its cells and its comparison; return its folder in the store."""
+    campaign = load_campaign(file)
+    source, place, calls = open_source(campaign.source), open_place(campaign), Here()
+    retrieved = retrieve_each(calls, campaign, place, source, source.parcels())
+    inspected = inspect_all(calls, campaign, place, retrieved)
+    first = graph.FirstTasks(retrieved, inspected, align(place, campaign.align, inspected))
+    prepared = graph.prepare(calls, campaign, place, first)
+    runs = graph.drizzle_each(calls, campaign, place, prepared)
+    cells = graph.make_cells(calls, campaign, place, prepared, runs)
+    graph.compare(calls, campaign, place, source, prepared, runs, cells)
+    return file.parent / "store" / campaign.name

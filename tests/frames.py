@@ -12,12 +12,9 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from skymosaic.archive.simulated.headers import flt_file
-from skymosaic.archive.simulated.pointing import (
-    LinearWcs,
-    PlannedExposure,
-    PointingError,
-    Simulation,
-)
+from skymosaic.archive.simulated.plane import deproject, project
+from skymosaic.archive.simulated.pointing import LinearWcs, PlannedExposure, PointingError
+from skymosaic.archive.simulated.simulation import Simulation
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzlepac_calls import process
@@ -61,17 +58,28 @@ def linear_wcs(
     shift: tuple[float, float] = (0.0, 0.0),
     centre: tuple[float, float] = CENTRE,
 ) -> LinearWcs:
-    cos, sin = np.cos(np.radians(frame.roll)), np.sin(np.radians(frame.roll))
+    """Return where a frame lies; its roll is that on the plane tangent at the centre."""
+    offset = np.array([frame.dx, frame.dy]) * SCALE
+    ra, dec = deproject(offset, centre)
+    # Towards the poles north is another direction at each place.
+    beyond = deproject(offset + np.array([0.0, 1.0]), centre)
+    east, north = project(*beyond, (float(ra), float(dec)))
+    roll = np.radians(frame.roll) + np.arctan2(east, north)
+    cos, sin = np.cos(roll), np.sin(roll)
     cd = np.array([[-cos, sin], [sin, cos]]) * SCALE / 3600.0
     middle = (frame.pixels + 1) / 2.0
     return LinearWcs(
-        crval=(
-            (centre[0] + frame.dx * SCALE / 3600.0 / np.cos(np.radians(centre[1]))) % 360,
-            centre[1] + frame.dy * SCALE / 3600.0,
-        ),
+        crval=(float(ra) % 360, float(dec)),
         crpix=(middle + shift[0], middle + shift[1]),
         cd=((cd[0, 0], cd[0, 1]), (cd[1, 0], cd[1, 1])),
     )
+
+
+def lights(stars: int = 40) -> np.ndarray:
+    """Return the stars of `scene`: pixels east and north of the centre, flux; shape (stars, 3)."""
+    random = np.random.default_rng(5)
+    places = [random.uniform(-150, 150, stars) for _ in range(2)]
+    return np.transpose([*places, random.lognormal(3, 1, stars)])
 
 
 def scene(
@@ -82,18 +90,9 @@ def scene(
 ) -> np.ndarray:
     """Return light that depends on the place on the sky alone: a slope, and stars."""
     y, x = np.mgrid[: shape[0], : shape[1]]
-    ra, dec = wcs.all_pix2world(x, y, 0)
-    apart = (ra - centre[0] + 180) % 360 - 180
-    east = apart * np.cos(np.radians(centre[1])) * 3600.0 / SCALE
-    north = (dec - centre[1]) * 3600.0 / SCALE
+    east, north = project(*wcs.all_pix2world(x, y, 0), centre) / SCALE
     light = 2e-4 * east + 1e-4 * north
-    random = np.random.default_rng(5)
-    for x0, y0, flux in zip(
-        random.uniform(-150, 150, stars),
-        random.uniform(-150, 150, stars),
-        random.lognormal(3, 1, stars),
-        strict=True,
-    ):
+    for x0, y0, flux in lights(stars):
         light += flux * np.exp(-0.5 * ((east - x0) ** 2 + (north - y0) ** 2)) / (2 * np.pi)
     return np.asarray(light)
 

@@ -162,22 +162,22 @@ def _sums(
     try:
         for name in names:
             with fits.open(name, memmap=False) as hdus:
-                error = hdus["ERR", 1].data.astype(float)
-                wcs = HSTWCS(hdus, ext=("SCI", 1))
-                for number in range(realisations):
-                    noise = random.normal(size=error.shape) * error
-                    hdus["SCI", 1].data = noise.astype(np.float32)
-                    one = drizzle_chip(hdus, 1, wcs, 0, given, final, None)
-                    here = np.s_[
-                        one["y"] : one["y"] + one["rows"], one["x"] : one["x"] + one["columns"]
-                    ]
-                    own = np.load("0_wht.npy").astype(float)
-                    part = np.where(own > 0, np.load("0_sci.npy") * own, 0.0) * inverse[here]
-                    for radius, its in labels.items():
-                        found = np.bincount(
-                            its[here].ravel(), part.ravel(), minlength=sums[radius].shape[1] + 1
-                        )
-                        sums[radius][number] += found[1:]
+                for extver in [hdu.ver for hdu in hdus if hdu.name == "SCI"]:
+                    error = hdus["ERR", extver].data.astype(float)
+                    wcs = HSTWCS(hdus, ext=("SCI", extver))
+                    for number in range(realisations):
+                        noise = random.normal(size=error.shape) * error
+                        hdus["SCI", extver].data = noise.astype(np.float32)
+                        one = drizzle_chip(hdus, extver, wcs, 0, given, final, None)
+                        here = np.s_[
+                            one["y"] : one["y"] + one["rows"], one["x"] : one["x"] + one["columns"]
+                        ]
+                        own = np.load("0_wht.npy").astype(float)
+                        part = np.where(own > 0, np.load("0_sci.npy") * own, 0.0) * inverse[here]
+                        for radius, its in labels.items():
+                            most = sums[radius].shape[1] + 1
+                            found = np.bincount(its[here].ravel(), part.ravel(), minlength=most)
+                            sums[radius][number] += found[1:]
     finally:
         os.chdir(back)
     return sums

@@ -14,7 +14,8 @@ from skymosaic.archive.simulated.ccd import tables
 from skymosaic.archive.simulated.ccd.cameras import ACS_WFC, WFC3_UVIS, Camera, CameraChip
 from skymosaic.archive.simulated.ccd.geometry import linear_wcs
 from skymosaic.archive.simulated.ccd.headers import chip_header
-from skymosaic.archive.simulated.pointing import Simulation, plan_exposure, visits_of
+from skymosaic.archive.simulated.pointing import plan_exposure, visits_of
+from skymosaic.archive.simulated.simulation import Simulation
 from skymosaic.hst.chip_outlines import wcs_outline
 
 CENTRE = (150.0, 2.0)  # RA, Dec of all of them before they are pointed, degrees

@@ -24,7 +24,8 @@ from skymosaic.pipeline.sentences.verified import verified
 from skymosaic.report.contents import Missing
 from skymosaic.results.mosaics import Mosaic, StoredCell, read_image, read_mosaic
 from skymosaic.results.reading import find_run, read_finished_steps
-from skymosaic.steps.step import Bench, Finished
+from skymosaic.steps.bench import Bench
+from skymosaic.steps.finished import Finished
 from skymosaic.store import Product
 
 __all__ = ["Mosaic", "Run", "StoredCell", "load"]

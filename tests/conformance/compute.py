@@ -37,7 +37,7 @@ from skymosaic.config import Campaign, Compute
 from skymosaic.errors import ComputeError, SkyError
 from skymosaic.journal import runlog
 from skymosaic.journal.runs import both
-from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.places import open_place
 from skymosaic.runs.supervision import locked, recorded
 from skymosaic.steps import execution, progress
 from skymosaic.steps.execution import OnWorkers

@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 from skymosaic.cli.main import main
 from skymosaic.config import Campaign, load_campaign, load_campaign_text, resolved_yaml
 from skymosaic.errors import CampaignError, InstallationError, SkymosaicError
-from skymosaic.pipeline.admission import require_groups_possible, require_possible
-from skymosaic.pipeline.place import parse_place
+from skymosaic.pipeline.admission import require_possible
+from skymosaic.pipeline.known_groups import require_groups_possible
+from skymosaic.pipeline.places import parse_place
 from tests.unit.test_nonsense import TABLE, file_with
 
 ROOT = Path(__file__).parents[2]

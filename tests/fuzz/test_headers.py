@@ -21,7 +21,8 @@ from skymosaic.errors import InputError
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.health import Ignored
 from skymosaic.hst.reading import read_exposure, with_health
-from skymosaic.pipeline.inspection import Rules, find_refusal, inspection_table
+from skymosaic.pipeline.exposure_table import inspection_table
+from skymosaic.pipeline.rules import Rules, find_refusal
 from skymosaic.steps.results import as_plain, from_plain
 from tests.fuzz.limits import within
 from tests.unit.small_fits import write_exposure

@@ -26,8 +26,9 @@ from skymosaic.results import housekeeping, integrity
 from skymosaic.results.program_states import GroupState, read_states
 from skymosaic.results.reading import read_finished_steps
 from skymosaic.runs import asking
+from skymosaic.steps.manifests import finished
+from skymosaic.steps.place import Place
 from skymosaic.steps.progress import Event
-from skymosaic.steps.step import Place, finished
 from skymosaic.store import lease, open_store
 from tests.fuzz.limits import within
 from tests.unit.small_store import SKIES, SmallStore, plain

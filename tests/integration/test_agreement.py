@@ -20,7 +20,7 @@ from skymosaic.host import scratch
 from skymosaic.report.documents import document
 from skymosaic.results import reporting
 from skymosaic.results.reading import find_run, read_finished_steps
-from skymosaic.steps.step import Bench
+from skymosaic.steps.bench import Bench
 from tests.conftest import REPOSITORY, environment_of_run, manifests, skymosaic, write_campaign
 from tests.integration.test_programs import rename
 from tests.mast_standin import Archive, configuration, mast_standin
@@ -31,6 +31,11 @@ FILES = (  # two tiles: two exposures of each, and their drizzled image
 )
 AROUND = {"retrieve": 6, "inspect": 1, "align": 1, "plan": 1, "positions": 1, "gather": 1}
 STEPS = {*(f"pristine/{name}" for name in FILES), "inspection", "aligned", "plan", "positions"}
+UNTOLD = (
+    *("stars/", "cells/x", "low/", "static", "singles/", "measured/", "guesses/", "first"),
+    *("equations/", "skies", "blocks/", "headers", "runs/variant_"),
+)
+"""Steps that have no task of their own: others tell of them."""
 PLANNED = {"plan", "positions"}
 """Of these, what is not there where the plan failed."""
 
@@ -211,9 +216,7 @@ def test_the_run_and_its_status(watched: Watched) -> None:
     finished = {e["step"] for e in watched.events if e["state"] in ("finished", "reused")}
     # Where nothing is aligned, that is told and leaves nothing; of stars nobody is told, and of
     # cells by their list.
-    stored = {
-        step for step in manifests(watched.folder) if not step.startswith(("stars/", "cells/x"))
-    }
+    stored = {step for step in manifests(watched.folder) if not step.startswith(UNTOLD)}
     assert finished - {"aligned"} == stored
     answer = skymosaic("status", watched.folder, "--json")
     assert answer.code == (21 if case.failed else 0)
@@ -228,7 +231,8 @@ def test_the_run_and_its_status(watched: Watched) -> None:
     of_tasks = {task["step"] for task in status["tasks"] if task["state"] != "failed"}
     assert of_tasks - {"aligned"} == stored
     steps = {step for step in manifests(watched.folder) if not step.startswith("runs/")}
-    steps = {step for step in steps if not step.startswith("stars/")}  # nobody is told of these
+    hidden = tuple(one for one in UNTOLD if one != "cells/x")
+    steps = {step for step in steps if not step.startswith(hidden)}
     wanted = {step for step in case.steps | STEPS if not step.startswith("runs/")}
     wanted -= {"aligned"} | (PLANNED if case.failed else set())  # nothing is aligned here
     assert steps - {"comparison"} == wanted
@@ -251,6 +255,13 @@ def test_what_prepare_tells(watched: Watched) -> None:
     shown = skymosaic("prepare", watched.file, "--store", watched.store)
     assert shown.code == 0, shown.err
     assert kinds_by_prepare(shown.out) == watched.case.all_kinds
+    if watched.case.failed:
+        assert "  plan: it failed\n" in shown.out
+        return
+    assert "are finished; a run makes none" in shown.out
+    other = ("--set", "drizzle.max_output_megapixels=77")
+    shown = skymosaic("prepare", watched.file, "--store", watched.store, *other)
+    assert "  plan: parameter max_output_megapixels: 500, now 77\n" in shown.out
 
 
 def kinds_by_prepare(text: str) -> dict[str, int]:

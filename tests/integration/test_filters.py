@@ -201,7 +201,8 @@ def test_who_depends_on_a_group_that_fails_says_so(tmp_path: Path) -> None:
     assert ended.code == 17
     told = json.loads((store / "colour" / "groups.json").read_text())
     errors = {group["name"]: group["error"]["message"] for group in told}
-    assert "gates of the alignment failed: sources" in errors["HORSEHEAD/F160W"]
+    # It is no fault of the other one, whose exposures it needs for the common grid.
+    assert errors["HORSEHEAD/F160W"].startswith("gates of the alignment failed: sources")
     assert errors["HORSEHEAD/F110W"].startswith(
         "HORSEHEAD/F160W, which this group depends on, failed: gates of the alignment failed"
     )

@@ -17,7 +17,8 @@ from astropy.wcs import WCS
 from skymosaic import load
 from skymosaic.config.skycell_table import tessellation
 from skymosaic.drizzle.grid import Grid
-from skymosaic.errors import InputError
+from skymosaic.drizzle.reference_image import read_reference
+from skymosaic.errors import CampaignError, InputError
 from skymosaic.sky.skycells import cell, cells_at
 from tests.conftest import manifests, skymosaic, tree, write_campaign
 from tests.first_steps import plan_of
@@ -55,13 +56,15 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
     return Elsewhere(folder, data, mosaic, plain / "out_drz_sci.fits")
 
 
-def campaign(path: Path, data: Path, **drizzle: Any) -> Path:
+def campaign(
+    path: Path, data: Path, *, store: dict[str, str] | None = None, **drizzle: Any
+) -> Path:
     return write_campaign(
         path,
         source={"kind": "directory", "path": str(data)},
         align="none",
         sky={"methods": ["match"]},
-        store={"uri": "store"},
+        store=store or {"uri": "store"},
         drizzle=drizzle,
     )
 
@@ -139,6 +142,43 @@ def test_forms_of_one_grid_plan_one_grid(elsewhere: Elsewhere, tmp_path: Path) -
     assert (grid.shape, grid.rot, grid.crpix) == ((301, 201), 10.0, (151.0, 101.0))
     assert grid.centre == pytest.approx((85.25, -2.45), abs=1e-12)
     assert grid.scale == pytest.approx(auto.scale, rel=1e-13)  # that of the detector
+
+
+def test_like_an_image_and_a_campaign_in_a_bucket(
+    elsewhere: Elsewhere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        address = "http://{}:{}".format(*server.get_host_and_port())
+        client = boto3.client("s3", endpoint_url=address, region_name="us-east-1")
+        client.create_bucket(Bucket="sky")
+        client.upload_file(str(elsewhere.mosaic), "sky", "deep/theirs.fits")
+        data = tmp_path / "data"
+        data.mkdir()
+        write_frames(data, NEAR)
+        store = {"uri": "s3://sky/store", "endpoint_url": address, "region": "us-east-1"}
+
+        def planned(name: str, **drizzle: Any) -> Any:
+            return plan_of(campaign(tmp_path / f"{name}.yaml", data, store=store, **drizzle))
+
+        theirs = planned("image", grid={"like": "s3://sky/deep/theirs.fits[0]"})
+        assert theirs.result.grid == read_reference(elsewhere.mosaic, "").grid
+        assert theirs.result.grid_from == "s3://sky/deep/theirs.fits[0]"
+        auto = planned("auto", parameters={"final_rot": 20.0, "final_scale": 0.1})
+        again = planned("again", grid={"like": "s3://sky/store/auto"})
+        assert again.result.grid == auto.result.grid
+        assert again.result.grid_from == "s3://sky/store/auto"
+        assert planned("again", grid={"like": "s3://sky/store/auto"}).reused
+        with pytest.raises(CampaignError, match=r"s3://sky/store/again is this campaign"):
+            planned("again", grid={"like": "s3://sky/store/again"})
+    finally:
+        server.stop()
 
 
 PLACED = {"final_ra": 85.2505, "final_dec": -2.4502, "final_outnx": 200, "final_outny": 180}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from skymosaic.drizzlepac_calls.noise_functions import kernel_matrix, window_factors
 from skymosaic.drizzlepac_calls.variance_functions import mean_under
-from tests.frames import Frame, write_frames
+from tests.frames import Frame, write_frames, write_two_chip_frames
 from tests.noise_frames import measure
 
 
@@ -65,16 +66,21 @@ def test_the_mean_under_a_pixel_is_what_its_shares_give(kernel: str, most: float
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "parameters",
+    ("write", "parameters"),
     [
-        {"final_scale": 0.08, "final_pixfrac": 0.8},
-        {"final_scale": 0.1, "final_wht_type": "ERR", "final_units": "counts"},
+        (write_frames, {"final_scale": 0.08, "final_pixfrac": 0.8}),
+        (write_frames, {"final_scale": 0.1, "final_wht_type": "ERR", "final_units": "counts"}),
+        # Two chips, in electrons.
+        (write_two_chip_frames, {"final_scale": 0.1}),
+        (write_two_chip_frames, {"final_scale": 0.08, "final_units": "counts"}),
     ],
 )
-def test_sums_in_apertures_scatter_as_stated(tmp_path: Path, parameters: dict[str, object]) -> None:
+def test_sums_in_apertures_scatter_as_stated(
+    tmp_path: Path, write: Callable[..., list[str]], parameters: dict[str, object]
+) -> None:
     layout = [(0, 0, 0, 500), (8.3, 3.7, 0, 300), (-5.6, 9.4, 12, 500), (90.2, 80.7, 12, 400)]
     frames = [Frame(x, y, roll, 1.0, pixels=192, exptime=time) for x, y, roll, time in layout]
-    names = write_frames(tmp_path, frames)
+    names = write(tmp_path, frames)
     found, header = measure(tmp_path, names, parameters, realisations=80, apertures=40)
     assert header["NOISCORR"] > 1.2
     for one in found:

@@ -14,7 +14,7 @@ from astropy.table import Table
 
 from skymosaic.config import load_campaign
 from skymosaic.errors import CampaignError
-from skymosaic.methods import ALL, METHODS, column
+from skymosaic.methods import ALL, METHODS, column, word
 from skymosaic.store.shapes import sealed
 from tests.conftest import manifests, skymosaic, tree, write_campaign
 
@@ -46,13 +46,13 @@ def test_a_campaign_with_variants(simulated_files: Path, tmp_path: Path) -> None
     folder = tmp_path / "store" / "one"
     assert (folder / "comparison" / "report.html").exists()
     table = Table.read(folder / "comparison" / "mdrizsky.ecsv")
-    runs = manifests(folder)["runs/onepass"]["result"]["runs"]
-    assert set(runs) == {*ALL, "variant:mode"}
+    done = manifests(folder)
+    runs = {name: done[f"runs/{word(name)}"]["result"] for name in (*ALL, "variant:mode")}
     sky = {name: [chip["mdrizsky"] for chip in run["sky"]] for name, run in runs.items()}
     assert 0.0 < table["match_differences_error"].max() < 0.01
     for method in ALL:
         assert list(table[column(method)]) == pytest.approx(sky[method], abs=1e-6)
-        assert (folder / "runs/onepass" / runs[method]["science"]).exists()
+        assert (folder / "runs" / word(method) / runs[method]["science"]).exists()
     assert sky["variant:mode"] == pytest.approx(sky["localmin"], abs=0.05)
     assert sky["variant:mode"] != sky["localmin"]
     before = tree(tmp_path / "store")
@@ -250,3 +250,27 @@ def test_variants_need_onepass_and_known_parameters(tmp_path: Path) -> None:
     ):
         with pytest.raises(CampaignError, match=message):
             load_campaign(campaign(tmp_path, "wrong", tmp_path, **sections))
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(900)
+def test_any_number_of_workers_gives_the_same_bytes(simulated_files: Path, tmp_path: Path) -> None:
+    sky = {"methods": ["match", "globalmin+match-differences"]}
+    drizzle = {"engine": "onepass", "witness": False, "parameters": {"final_scale": 0.05}}
+    file = campaign(tmp_path, "one", simulated_files, drizzle=drizzle, sky=sky)
+    checksums = []
+    for workers in ("1", "2", "4"):
+        store = tmp_path / f"store-{workers}"
+        ended = skymosaic("run", file, "--store", store, "--workers", workers)
+        assert ended.code == 0, ended.err
+        done = manifests(store / "one")
+        assert len([step for step in done if step.startswith("blocks/")]) > 1
+        checksums.append(
+            {
+                (step, name): product["sha256"]
+                for step, one in done.items()
+                if step.startswith(("singles/", "skies", "blocks/", "runs/"))
+                for name, product in one["products"].items()
+            }
+        )
+    assert checksums[0] == checksums[1] == checksums[2]

@@ -18,7 +18,9 @@ pytest.register_assert_rewrite("tests.conformance.store")
 
 from skymosaic.errors import ForbiddenError  # noqa: E402
 from skymosaic.results import integrity  # noqa: E402
-from skymosaic.steps.step import Finished, Place, finished  # noqa: E402
+from skymosaic.steps.finished import Finished  # noqa: E402
+from skymosaic.steps.manifests import finished  # noqa: E402
+from skymosaic.steps.place import Place  # noqa: E402
 from skymosaic.steps.transfers import transfers  # noqa: E402
 from skymosaic.store import Store  # noqa: E402
 from skymosaic.store.s3 import S3Store  # noqa: E402

@@ -22,7 +22,7 @@ from skymosaic.config.skycell_table import tessellation
 from skymosaic.sky.overlaps import unit_vectors
 from skymosaic.sky.pixel_grid import PixelGrid
 from skymosaic.sky.projection_cells import SCALES
-from skymosaic.sky.skycell_names import CellMosaic, SkyCellName, hap_filter, hap_name
+from skymosaic.sky.skycell_names import HapMosaic, SkyCellName, hap_filter, hap_name
 from skymosaic.sky.skycells import cell, cells_touched, crop
 from tests.conftest import REPOSITORY
 from tests.pointed_frames import DETECTORS, outlines, pointings
@@ -143,10 +143,10 @@ def test_what_drizzlepac_leaves_out() -> None:
 
 def test_names_of_products_are_those_of_drizzlepac() -> None:
     mosaics = [
-        CellMosaic("skycell-p0081x14y15", "WFC3", "IR", "F160W", "coarse", "drz"),
-        CellMosaic("skycell-p0081x14y15", "WFC3", "IR", "F160W", "fine", "drz"),
-        CellMosaic("skycell-p2643x01y21", "ACS", "WFC", "POL60V+F606W", "fine", "drc"),
-        CellMosaic("skycell-p0000x11y11", "WFPC2", "PC", "F555W", "coarse", "drw"),
+        HapMosaic("skycell-p0081x14y15", "WFC3", "IR", "F160W", "coarse", "drz"),
+        HapMosaic("skycell-p0081x14y15", "WFC3", "IR", "F160W", "fine", "drz"),
+        HapMosaic("skycell-p2643x01y21", "ACS", "WFC", "POL60V+F606W", "fine", "drc"),
+        HapMosaic("skycell-p0000x11y11", "WFPC2", "PC", "F555W", "coarse", "drw"),
     ]
     asked = [
         [m.cell, m.instrument, m.detector, m.filter.replace("+", ";"), m.scale, m.suffix]

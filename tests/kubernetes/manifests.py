@@ -13,12 +13,12 @@ from typing import Any
 import yaml
 
 from skymosaic.clusters.base import Job
-from skymosaic.clusters.kubernetes import operator
 from skymosaic.clusters.kubernetes.planning import plan
 from skymosaic.clusters.kubernetes.submit import documents
 from skymosaic.clusters.kubernetes.text import as_yaml
 from skymosaic.config import Campaign, load_campaign
 from skymosaic.runs.driver import drive
+from tests.kubernetes import dask_operator
 
 REPOSITORY = Path(__file__).parents[2]
 FOLDER = REPOSITORY / "k8s"
@@ -61,8 +61,8 @@ def generated() -> dict[Path, str]:
     }
     planned = plan(campaign)
     overlays = {
-        FOLDER / "overlays" / "operator" / "daskjob.yaml": operator.dask_job(planned),
-        FOLDER / "overlays" / "operator-cluster" / "daskcluster.yaml": operator.dask_cluster(
+        FOLDER / "overlays" / "operator" / "daskjob.yaml": dask_operator.dask_job(planned),
+        FOLDER / "overlays" / "operator-cluster" / "daskcluster.yaml": dask_operator.dask_cluster(
             planned
         ),
     }

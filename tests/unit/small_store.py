@@ -36,7 +36,8 @@ from skymosaic.pipeline.results import (
     WitnessResult,
 )
 from skymosaic.sky.values import SkyValue
-from skymosaic.steps.step import Bench, Finished, Place, finished, run_step
+from skymosaic.steps.manifests import finished
+from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.steps.tasks import Step
 from skymosaic.store import Product, open_store
 

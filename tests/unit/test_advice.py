@@ -35,6 +35,7 @@ FILES = (
     CAMPAIGN + "source: {kind: s3, uri: 's3://bucket/prefix'}",
     CAMPAIGN + "source: {kind: simulated}",
     CAMPAIGN + "source: {kind: simulated}\ngroups: {grid: shared}",
+    CAMPAIGN + "source: {kind: simulated}\ndrizzle: {grid: {skycell: skycell-p1253x06y09}}",
     CAMPAIGN + "source: {kind: simulated}\ncompute: {backend: slurm}",
     CAMPAIGN + "source: {kind: simulated}\ncompute: {backend: kubernetes}\nstore: {uri: s3://b/p}",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,8 +17,10 @@ from skymosaic.drizzle.cells import (
     bound_cells,
     cut,
     largest_cell,
+    noise_margin,
     require_one_filter,
     times_drizzled,
+    with_surroundings,
 )
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.cells import tilts_on
@@ -33,7 +36,7 @@ FILE = "campaign: {name: f}\nsource: {kind: directory, path: d}\n"
 
 def exposure(number: int, detector: str = "IR", filter_: str = "F160W") -> Any:
     return SimpleNamespace(
-        rootname=f"ib{number}", instrument="WFC3", detector=detector, filter=filter_
+        rootname=f"ib{number}", instrument="WFC3", detector=detector, filter=filter_, chips=()
     )
 
 
@@ -78,6 +81,50 @@ def test_squares_tile_the_grid_and_know_what_touches_them() -> None:
     far = cut(layout, GRID, exposures, outlines, kernel="gaussian")
     assert {cell.name for cell in far} >= {cell.name for cell in cells}
     assert "ib0" in next(cell for cell in far if cell.name == "x01y01").exposures
+
+
+def test_who_shares_noise_with_a_square_is_known() -> None:
+    exposures = [exposure(number) for number in range(3)]
+    # The second ends 1.5 pixels beside the first cell, the third 20.
+    outlines = [
+        [box(GRID, 1, 1, 90, 90)],
+        [box(GRID, 101.9, 1, 90, 90)],
+        [box(GRID, 121, 1, 90, 90)],
+    ]
+    layout = CellLayout(layout="square", size=(100, 100))
+    plain = {cell.name: cell for cell in cut(layout, GRID, exposures, outlines)}
+    told = {cell.name: cell for cell in cut(layout, GRID, exposures, outlines, errors=True)}
+    assert noise_margin("square", GRID, exposures) == 3
+    assert noise_margin("point", GRID, exposures) == 0
+    assert (plain["x01y01"].exposures, plain["x01y01"].near) == (["ib0"], None)
+    assert (told["x01y01"].exposures, told["x01y01"].near) == (["ib0"], ["ib1"])
+    assert {name: cell.exposures for name, cell in told.items()} == {
+        name: cell.exposures for name, cell in plain.items()
+    }
+
+
+def test_surroundings_end_where_the_common_grid_does() -> None:
+    cells = {
+        cell.name: cell.grid
+        for cell in cut(
+            CellLayout(layout="square", size=(100, 100)),
+            GRID,
+            [exposure(0)],
+            [[box(GRID, 1, 1, 240, 160)]],
+        )
+    }
+    expected = {
+        "x01y01": ((103, 103), (0, 0)),
+        "x02y01": ((106, 103), (3, 0)),
+        "x03y02": ((53, 73), (3, 3)),
+    }
+    for name, (shape, before) in expected.items():
+        around, corner = with_surroundings(cells[name], GRID, 3)
+        assert (around.shape, corner) == (shape, before)
+        here, there = np.array([[1.0, 1.0]]), np.array([[1.0 + before[0], 1.0 + before[1]]])
+        np.testing.assert_allclose(
+            around.pixels.to_sky(there), cells[name].pixels.to_sky(here), rtol=0, atol=1e-12
+        )
 
 
 def test_a_rectangle_is_columns_and_rows() -> None:
@@ -141,6 +188,13 @@ def test_cells_that_are_too_large_are_refused_by_name() -> None:
     bound_cells([], 1.0)
     with pytest.raises(DrizzleError, match="cell b would have 3000 x 1000 = 3 megapixels, more"):
         bound_cells(cells, 2.9)
+
+
+def test_cells_that_are_too_many_are_refused_before_they_are_made() -> None:
+    wide = replace(GRID, shape=(1_000_000, 1_000_000))
+    layout = CellLayout(layout="square", size=(1, 1))
+    with pytest.raises(DrizzleError, match=r"1 x 1 pixels cut .* 1000000000000 cells, more than"):
+        cut(layout, wide, [exposure(0)], [[box(wide, 1, 1, 240, 160)]])
 
 
 def test_names_of_hap_need_one_filter() -> None:

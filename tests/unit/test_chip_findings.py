@@ -110,6 +110,8 @@ def test_where_no_overlap_tells_it_nothing_is_invented() -> None:
     found = findings(replace(chips, per_chip="auto"), "match-differences")
     assert "no dither crosses the gap" in found["chip-step-unknown"].text
     assert "is not known" in found["chip-step-unknown"].text
+    # That their skies grow unlike each other is seen; the step that all have in common is not.
+    assert "different skies. The step grows with the sky: it is 2.0%" in found["chip-step"].text
 
 
 def test_one_chip_an_exposure_tells_nothing() -> None:

@@ -19,7 +19,7 @@ from skymosaic.cli.main import main
 from skymosaic.config import load_campaign
 from skymosaic.errors import error_classes
 from skymosaic.pipeline import comparison, installation
-from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.places import open_place
 from skymosaic.results import outcomes
 from skymosaic.runs import running
 from skymosaic.steps.step import Bench, run_step

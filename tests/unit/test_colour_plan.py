@@ -12,7 +12,9 @@ from skymosaic.errors import CampaignError
 from skymosaic.hst.facts import FileFacts
 from skymosaic.hst.wavelengths import wavelength_of
 from skymosaic.pipeline.colour_plan import colour_plans
-from skymosaic.pipeline.groups import Group, groups_of, tasks_of_groups
+from skymosaic.pipeline.group import Group
+from skymosaic.pipeline.grouping import is_called
+from skymosaic.pipeline.groups import groups_of, tasks_of_groups
 
 TEXT = """
 campaign: {name: program}
@@ -108,8 +110,10 @@ def test_a_target_without_the_filters_has_no_picture(caplog: pytest.LogCaptureFi
 
 def test_where_no_target_has_the_filters_the_groups_are_named() -> None:
     named = TEXT.replace("auto", "{red: F814W, blue: F110W}")
-    with pytest.raises(CampaignError, match=r"F814W and F110W; there are: M 16/F110W, M 16/F160W"):
+    with pytest.raises(CampaignError, match=r"red: 'F814W' names none .*: M 16/F110W, M 16/F160W"):
         shades(named, parcels(["F110W", "F160W"]))
+    with pytest.raises(CampaignError, match=r"no target has F814W and F110W; there are: M 16/F110"):
+        shades(named, parcels(["F110W", "F160W"]), parcels(["F814W"], "X"))
 
 
 def test_what_names_several_groups_is_refused() -> None:
@@ -125,6 +129,67 @@ def test_a_group_with_a_grid_of_its_own_is_refused() -> None:
     text = text.replace("auto", "{red: F160W, blue: F110W}")
     with pytest.raises(CampaignError, match=r"M 16/F160W has a grid of its own.*groups.grid: shar"):
         shades(text, parcels(["F110W", "F125W", "F160W"]))
+
+
+def test_a_part_of_a_name_is_found_beside_an_instrument_and_a_space() -> None:
+    sets = (
+        parcels(["F275W", "F814W"], instrument="WFC3/UVIS"),
+        parcels(["F606W", "F814W"], instrument="ACS/WFC"),
+    )
+    groups = groups_of(campaign(), [one for its in sets for one in its])
+    names = [group.name for group in groups]
+    assert "M 16/F814W WFC3/UVIS" in names
+    assert [name for name in names if is_called(name, "F814W")] == [
+        "M 16/F814W",
+        "M 16/F814W WFC3/UVIS",
+    ]
+    assert not any(is_called(name, "F81") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("drizzle", "remedy"),
+    [
+        ("grid: {skycell: skycell-p1253x06y09}", "set drizzle.grid.crop: false"),
+        ("parameters: {final_ra: 1, final_dec: 2}", "final_outny together, or leave final_ra and"),
+    ],
+)
+@pytest.mark.parametrize("sharing", ["own", "shared"])
+def test_grids_that_depend_on_the_exposures_of_a_group_are_refused(
+    drizzle: str, remedy: str, sharing: str
+) -> None:
+    text = TEXT.replace("{grid: shared}", f"{{grid: {sharing}}}\ndrizzle: {{{drizzle}}}")
+    with pytest.raises(CampaignError, match=remedy):
+        campaign(text)
+
+
+def test_the_remedies_of_refused_grids_work() -> None:
+    for drizzle in (
+        "grid: {skycell: skycell-p1253x06y09, crop: false}",
+        "parameters: {final_ra: 1, final_dec: 2, final_outnx: 9, final_outny: 9}",
+    ):
+        text = TEXT.replace("{grid: shared}", f"{{}}\ndrizzle: {{{drizzle}}}")
+        assert list(shades(text, parcels(["F110W", "F160W"]))) == ["M_16"]
+
+
+def test_a_sky_method_that_a_group_does_not_have_is_refused() -> None:
+    own = "{M 16/F160W: {sky: {methods: [localmin]}}}"
+    text = TEXT.replace("{grid: shared}", f"{{grid: shared, parameters: {own}}}")
+    assert list(shades(text, parcels(["F110W", "F160W"]))) == ["M_16"]
+    with pytest.raises(CampaignError, match=r"M 16/F160W has no mosaic of match.* are localmin"):
+        shades(text.replace("auto", "{method: match}"), parcels(["F110W", "F160W"]))
+
+
+def test_pixels_that_a_shared_grid_tells_are_of_no_use_to_a_group(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    own = "{drizzle: {parameters: {final_scale: 0.06}}}"
+    parameters = f"{{M 16/F110W: {own}, M 16/F160W: {own}}}"
+    text = TEXT.replace("{grid: shared}", f"{{grid: shared, parameters: {parameters}}}")
+    groups_of(campaign(text), parcels(["F110W", "F160W"]))
+    assert [one.message for one in caplog.records] == [
+        "groups.parameters.M 16/F160W: final_scale of no use: the size and the angle of a shared "
+        "grid's pixels are those of M 16/F110W"
+    ]
 
 
 def test_a_given_grid_is_one_grid() -> None:
@@ -152,11 +217,6 @@ def test_the_picture_is_one_of_the_programs_tasks() -> None:
     [
         ("groups: {grid: shared}\n", "", "set groups: {grid: shared}"),
         ("{grid: shared}", "{}", "grid of its own: set groups.grid: shared"),
-        (
-            "groups: {grid: shared}",
-            "groups: {}\ndrizzle: {grid: {skycell: skycell-p1889x07y19}}",
-            "set groups.grid: shared",
-        ),
         ("auto", "yes please", "must be auto, or a mapping"),
         ("auto", "{red: F160W}", "blue is missing"),
         ("auto", "{green: F160W}", "red is missing"),

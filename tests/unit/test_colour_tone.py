@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skymosaic.errors import DrizzleError
-from skymosaic.report.colour_tone import Limits, Measured, Plane, Tone, measure, paint
+from skymosaic.report.colour_tone import ColourPlane, Limits, Measured, Tone, measure, paint
 
 UNIT = [Limits(0, 1)] * 3
 LUPTON = Tone("lupton", 0.1, 8)
@@ -64,13 +64,13 @@ def test_what_a_filter_lacks_is_grey_and_what_all_lack_is_black(tone: Tone) -> N
     assert none == [0, 0, 0]
 
 
-def planes(rows: int = 200, columns: int = 100) -> list[Plane]:
+def planes(rows: int = 200, columns: int = 100) -> list[ColourPlane]:
     rng = np.random.default_rng(1)
     found = []
     for sky, noise in ((10, 1.0), (-3, 2.0)):
         values = rng.normal(sky, noise, (rows, columns)).astype(np.float32)
         values[:, :3] = sky + 100 * noise  # stars
-        found.append(Plane(values, np.ones((rows, columns), dtype=np.float32)))
+        found.append(ColourPlane(values, np.ones((rows, columns), dtype=np.float32)))
     return found
 
 
@@ -105,6 +105,6 @@ def test_filters_without_a_common_pixel_are_refused() -> None:
 
 
 def test_a_mosaic_that_is_the_same_everywhere_is_refused() -> None:
-    flat = Plane(np.ones((9, 9)), np.ones((9, 9)))
+    flat = ColourPlane(np.ones((9, 9)), np.ones((9, 9)))
     with pytest.raises(DrizzleError, match=r"percentiles 25 and 99.7 .* both 1"):
         measure([flat, flat], (25, 99.7))

@@ -7,7 +7,8 @@ import pytest
 from astropy.wcs import WCS
 
 from skymosaic.archive.simulated.headers import distorted_wcs
-from skymosaic.archive.simulated.pointing import Simulation, plan_exposure
+from skymosaic.archive.simulated.pointing import plan_exposure
+from skymosaic.archive.simulated.simulation import Simulation
 from skymosaic.evidence.cells import CellGrid, ChipImage, cell_side, measure_cells
 from skymosaic.evidence.mosaic import combined, in_cells
 

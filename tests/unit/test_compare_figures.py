@@ -72,7 +72,10 @@ def test_footprints_have_right_ascension_to_the_left_and_true_proportions():
     (axes,) = figure.axes
     left, right = axes.get_xlim()
     assert left > right
-    assert axes.get_aspect() == pytest.approx(1 / np.cos(np.radians(60.0)))
+    assert axes.get_aspect() == 1
+    first, second = (patch.get_xy() for patch in axes.patches[::2])
+    assert first[:, 0].max() - second[:, 0].max() == pytest.approx(-3.0, rel=1e-3)  # arcmin
+    assert np.ptp(first[:, 1]) == pytest.approx(60 * np.ptp(np.array(SQUARE)[:, 1]), rel=1e-3)
     colours = {p.get_edgecolor() for p in axes.patches if p.get_edgecolor()[3] > 0}
     assert len(colours) == 2
     labels = [t.get_text() for t in axes.get_legend().get_texts()]
@@ -83,12 +86,25 @@ def test_footprints_have_right_ascension_to_the_left_and_true_proportions():
 def test_footprints_across_zero_right_ascension_stay_together():
     polygons = {
         "a": [np.add(SQUARE, [359.995, 0.0])],
-        "b": [(np.add(SQUARE, [0.005, 0.0])) % [360.0, 1e9]],
+        "b": [np.add(SQUARE, [0.005, 0.0])],
     }
+    polygons["b"][0][:, 0] %= 360
     (axes,) = footprints(polygons, [["a", "b"]]).axes
     left, right = axes.get_xlim()
-    assert left - right < 0.1
-    assert axes.xaxis.get_major_formatter()(360.25) == "0.25"
+    assert left - right < 0.1 * 60  # arcmin
+    assert axes.get_xlabel().startswith("offset east of RA 0.00000 ")
+
+
+@pytest.mark.parametrize("pole", [90.0, -90.0])
+def test_footprints_around_a_pole_are_drawn_as_they_lie(pole: float) -> None:
+    """In RA and Dec the chip that holds the pole would be a line from one side to the other."""
+    ra = np.array([45.0, 135.0, 225.0, 315.0])
+    square = np.stack([ra, np.full(4, pole * (1 - 0.01 / 90))], axis=1)
+    (axes,) = footprints({"a": [square]}, [["a"]]).axes
+    corners = axes.patches[0].get_xy()[:4]
+    sides = np.hypot(*(corners - np.roll(corners, 1, axis=0)).T)
+    assert sides == pytest.approx(np.full(4, np.sqrt(2) * 0.6), rel=1e-5)  # arcmin
+    assert f"offset north of Dec {pole:+.5f} deg" in axes.get_ylabel()
 
 
 def test_dithered_exposures_share_one_label():

@@ -22,7 +22,7 @@ def nebula(row, column):
 
 def test_the_difference_is_that_of_the_skies_whatever_is_seen() -> None:
     field = make(two_by_two(), SKIES, nebula)
-    for one in all_differences(field.cells):
+    for one in all_differences(field.cells).measured:
         assert one.difference == pytest.approx(SKIES[one.a] - SKIES[one.b], abs=4 * one.error)
         assert 0 < one.error < 0.005
         assert one.noise == pytest.approx(NOISE, rel=0.35)

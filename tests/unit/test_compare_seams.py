@@ -19,7 +19,7 @@ def nebula(row, column):
 
 def seams_of(field, subtracted):
     names = [one.rootname for one in field.cells]
-    levels = solve(names, [tuple(names)], all_differences(field.cells))
+    levels = solve(names, [tuple(names)], all_differences(field.cells).measured)
     left = levels.values - np.array([subtracted[name] for name in names])
     edges = find_edges(field.cells, SHAPE)
     return measure_seams("localmin", field.mosaic(subtracted), edges, field.cells, left, grid())

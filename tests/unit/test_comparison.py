@@ -17,7 +17,8 @@ from skymosaic.pipeline.comparison import compared_settings, result_settings, so
 from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.results import AlignResult, ComparisonResult, InspectionResult
 from skymosaic.results.outcomes import outcome_of
-from skymosaic.steps.step import Finished, Place
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.place import Place
 from skymosaic.store import Product
 from skymosaic.store.local import LocalStore
 

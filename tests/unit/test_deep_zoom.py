@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skymosaic.report.colour_tone import Limits, Plane, Tone
+from skymosaic.report.colour_tone import ColourPlane, Limits, Tone
 from skymosaic.report.deep_zoom import TiledPicture, write_tiles, zoom_page
 
 TILE = 32
@@ -88,7 +88,7 @@ class Watched:
 
 
 def test_a_large_mosaic_is_read_in_strips_each_row_once(tmp_path: Path) -> None:
-    planes = [Plane(Watched(), Watched()) for _ in range(2)]
+    planes = [ColourPlane(Watched(), Watched()) for _ in range(2)]
     write_tiles(tmp_path, "sky", planes, [Limits(0, 1)] * 2, Tone("linear", 1, 8))
     for plane in planes:
         assert plane.science.most <= 500_000

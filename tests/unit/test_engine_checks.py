@@ -23,7 +23,9 @@ from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.results import DRIZZLE, DrizzleResult, EnginesResult, WitnessResult
 from skymosaic.pipeline.sentences.verified import check_lines, verified, witness_sentence
 from skymosaic.pipeline.tables import alignment_lines
-from skymosaic.steps.step import Finished, Place, finished
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.manifests import finished
+from skymosaic.steps.place import Place
 from skymosaic.store.local import LocalStore
 from tests.unit.small_store import SmallStore
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from skymosaic.config import Campaign
+from skymosaic.drizzle import parameters as pars
+from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.errors import PLACES, CorrelatedNoise, choose_places, error_bands
+from skymosaic.drizzle.onepass.run import Options, drizzle_all
 from skymosaic.drizzle.onepass.sums import CutOut
 from skymosaic.drizzlepac_calls.noise_functions import RADII, window_factors
+from skymosaic.errors import InputError
+from skymosaic.hst.reading import read_exposure
 from skymosaic.pipeline.comparison import result_settings
+from tests.frames import Frame, write_frames
 
 SHAPE = (30, 20)
 CUT_OUTS = [CutOut(0, 0, 0, 20, 20, 1.0), CutOut(1, 10, 5, 20, 10, 1.0)]
@@ -124,3 +134,21 @@ def test_campaigns_without_error_planes_ask_for_what_they_always_did() -> None:
     assert "products" not in result_settings(campaign(engine="onepass"))["drizzle"]
     given = result_settings(campaign(engine="onepass", products=["err"]))["drizzle"]
     assert given["products"] == ["err"]
+
+
+@pytest.mark.parametrize(("parameters", "errors"), [({}, True), ({"final_wht_type": "ERR"}, False)])
+def test_an_exposure_without_errors_is_refused_before_anything_is_drizzled(
+    tmp_path: Path, parameters: dict[str, Any], errors: bool
+) -> None:
+    (name,) = write_frames(tmp_path, [Frame(0, 0)], stars=0)
+    exposure = read_exposure(tmp_path / name)
+    with fits.open(tmp_path / name, mode="update") as hdus:
+        hdus["ERR", 1].data = None  # as the archive has it where all errors are the same
+    with pytest.raises(InputError) as caught:
+        drizzle_all(
+            *(tmp_path, tmp_path / "log", [exposure], {}, {}),
+            *(Grid((0, 0), (1, 1), 0.1, 0.0, (9, 9)), pars.resolve(parameters)),
+            options=Options(errors=errors),
+        )
+    assert f"{name}[ERR,1] has 0 x 0 pixels, and SCI 96 x 96" in str(caught.value)
+    assert not (tmp_path / "log").exists()

@@ -14,7 +14,7 @@ from skymosaic import errors
 from skymosaic.drizzlepac_calls.process import DrizzlepacError
 from skymosaic.errors import SkymosaicError, error_classes, exit_code_markdown
 from skymosaic.journal.runs import states_markdown
-from skymosaic.steps.step import NotFinishedError
+from skymosaic.steps.manifests import NotFinishedError
 
 EXIT_CODES = {
     "SkymosaicError": 1,

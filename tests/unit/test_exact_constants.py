@@ -45,7 +45,7 @@ def copies(noise: float = 1.0):
 
 
 def test_the_difference_is_the_constant_and_its_error_that_of_rounding() -> None:
-    one = next(d for d in all_differences(copies()) if (d.a, d.b) == ("a", "b"))
+    one = next(d for d in all_differences(copies()).measured if (d.a, d.b) == ("a", "b"))
     assert one.difference == -ADDED
     assert 0.0 < one.error < 1e-6
     assert 0.0 < one.noise < 1e-6
@@ -54,7 +54,7 @@ def test_the_difference_is_the_constant_and_its_error_that_of_rounding() -> None
 @pytest.mark.parametrize("noise", [1.0, 0.0])
 def test_what_follows_from_it_is_finite(noise: float) -> None:
     cells = copies(noise)
-    differences = all_differences(cells)
+    differences = all_differences(cells).measured
     graph = overlap_graph.build("abc", differences, dict.fromkeys("abc", 1000))
     assert all(np.isfinite(cut.error) for cut in graph.weakest)
     levels = solve("abc", graph.components, differences)

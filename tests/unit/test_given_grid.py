@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.wcs import WCS
 
 from skymosaic.config import Campaign, load_campaign, load_campaign_text, resolved_yaml
 from skymosaic.drizzle.expected import of_campaign
@@ -95,6 +96,7 @@ def test_a_large_image_must_be_squarer_than_a_small_one() -> None:
         ({**AROUND, "colums": 3}, "drizzle.grid.colums: unknown key, did you mean columns?"),
         ({**MATRIX, "cd": [[STEP, 0], [0, STEP]]}, "cd: the parity is flipped"),
         ({**AROUND, "columns": 100_000, "rows": 100_000}, "more than max_output_megapixels = 500"),
+        ({**MATRIX, "shape": [1, 2, 3]}, "drizzle.grid.shape: must have 2 values, not [1, 2, 3]"),
         ({"skycell": "skycell-p0000x00y01"}, "is no sky cell: a name looks like"),
         ({"skycell": "skycell-p1253x06y09", "scale": 0.1}, "drizzle.grid.scale: must be fine or"),
     ],
@@ -143,6 +145,26 @@ def test_what_the_forms_ask_of_drizzlepac(tmp_path: Path) -> None:
     assert choice(parameters={"final_refimage": "x.fits", "final_rot": 3.0}) == {"rot": 3.0}
     request = Request.of(load(tmp_path, parameters={**numbers, "final_pixfrac": 0.8}))
     assert request.given == {"final_pixfrac": 0.8}  # each call gets the grid from the plan
+
+
+def test_a_grid_at_the_pole_is_where_its_header_says(tmp_path: Path) -> None:
+    """At Dec 90 a header without LONPOLE stands for a plane turned by 180 degrees."""
+    numbers = {"final_ra": 30.0, "final_dec": 90.0, "final_outnx": 20, "final_outny": 10}
+    for drizzle in ({"grid": {**AROUND, "dec": 90.0}}, {"parameters": numbers}):
+        choice = Request.of(load(tmp_path, **drizzle)).grid.choice
+        assert 90.0 - 1e-11 < choice["dec"] < 90.0
+    file = image(tmp_path / "pole.fits", CRVAL1=30.0, CRVAL2=90.0, LONPOLE=180.0)
+    corners = np.array([[1.0, 1.0], [20.0, 1.0], [20.0, 12.0], [1.0, 12.0]])
+    expected = WCS(fits.getheader(file)).wcs_pix2world(corners, 1)
+    grid = read_reference(file, "pole.fits").grid
+    assert "LONPOLE" not in grid.header_keywords()
+    for found in (grid.wcs().wcs_pix2world(corners, 1), grid.pixels.to_sky(corners)):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    plain = image(tmp_path / "plain.fits", CRVAL1=30.0, CRVAL2=90.0)
+    with pytest.raises(InputError, match="LONPOLE is 0, not 180"):
+        read_reference(plain, "plain.fits")
+    with pytest.raises(CampaignError, match=r"crval: Dec 90 is the pole.* give 89\.99"):
+        load(tmp_path, grid={**MATRIX, "crval": [30.0, 90.0]})
 
 
 def test_what_was_made_before_there_were_grids_stays_good(tmp_path: Path) -> None:
@@ -254,6 +276,13 @@ def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
     text.write_text("no FITS")
     with pytest.raises(InputError, match=r"text\.fits cannot be read as a FITS image"):
         read_reference(text, str(text))
+    columns = [fits.Column("flux", "E", array=np.ones(3))]
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns, header())]).writeto(
+        tmp_path / "table.fits"
+    )
+    for extension, what in (("", "has no WCS"), ("1", "is a table, and no image")):
+        with pytest.raises(InputError, match=what):
+            read_reference(tmp_path / "table.fits", "table.fits", extension)
     cube = image(tmp_path / "cube.fits", shape=(3, 12, 20))
     with pytest.raises(InputError, match=r"cube\.fits\[0\] has NAXIS = 3"):
         read_reference(cube, "cube.fits")
@@ -266,6 +295,36 @@ def test_a_name_that_leads_nowhere_is_refused_before_anything_runs(tmp_path: Pat
     with pytest.raises(CampaignError, match=r"final_refimage: there is no file .*x\.fits"):
         require_possible(load(tmp_path, parameters={"final_refimage": "x.fits"}))
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("like", "groups"),
+    [
+        ("store/field", None),
+        ("file:store/field/", None),
+        ("store/field/HORSEHEAD/F160W", {"by": ["target", "filter"]}),
+        ("store/field/12812/HORSEHEAD/F160W", {}),
+    ],
+)
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_campaign_like_itself_is_refused(
+    tmp_path: Path, like: str, groups: dict[str, Any] | None, exists: bool
+) -> None:
+    """Two groups like each other would change places with each run."""
+    if exists:
+        (tmp_path / "store" / "field" / "manifests").mkdir(parents=True)
+    file = write_campaign(
+        tmp_path / "field.yaml",
+        source={"kind": "directory", "path": "data"},
+        drizzle={"grid": {"like": like}},
+        store={"uri": "store"},
+        **({} if groups is None else {"groups": groups}),
+    )
+    with pytest.raises(CampaignError, match=r"like: .*/field.* is this campaign, or a group of it"):
+        require_possible(load_campaign(file))
+    elsewhere = load_campaign(file, {"store.uri": str(tmp_path / "other")})
+    with pytest.raises(CampaignError, match=r"no campaign that has planned its mosaic"):
+        require_possible(elsewhere)
 
 
 def test_a_file_goes_before_a_campaign(tmp_path: Path) -> None:
@@ -350,6 +409,14 @@ def test_what_is_told_of_the_other_forms(tmp_path: Path) -> None:
         "grid: auto, the smallest that holds all exposures; plan computes it once they are there "
         "(rotation 0 degrees)"
     ]
+    for sharing, said in (
+        ("own", "grid: auto, for each group the smallest"),
+        ("shared", "grid: shared by the groups of a target (groups.grid): that of the first group"),
+    ):
+        source = {"kind": "directory", "path": "data"}
+        file = write_campaign(tmp_path / "p.yaml", source=source, groups={"grid": sharing})
+        (line,) = grid_lines(load_campaign(file))
+        assert line.startswith(said)
     around = grid_lines(load(tmp_path, grid={**AROUND, "scale": 0.05}))
     assert "RA 85.000000, Dec -2.500000, 0.05 arcsec a pixel, rotation 0 degrees" in around[0]
     assert "20 x 10 pixels" in around[1]

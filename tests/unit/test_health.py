@@ -15,7 +15,8 @@ from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.health import Ignored, why_unmeasurable
 from skymosaic.hst.reading import read_exposure, with_health
 from skymosaic.hst.usable import warnings_of
-from skymosaic.pipeline.inspection import Rules, inspection_table, judge
+from skymosaic.pipeline.exposure_table import inspection_table
+from skymosaic.pipeline.rules import Rules, judge
 from skymosaic.steps.results import as_plain, from_plain
 from tests.unit.small_fits import SIDE, write_drizzled, write_exposure
 

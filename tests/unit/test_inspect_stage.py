@@ -26,10 +26,12 @@ from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline.admission import rules_of
 from skymosaic.pipeline.align import align
 from skymosaic.pipeline.inspect import inspect as inspect_all
-from skymosaic.pipeline.inspection import Rules
 from skymosaic.pipeline.results import InspectionResult
 from skymosaic.pipeline.retrieve import retrieve
-from skymosaic.steps.step import Finished, NotFinishedError, Place
+from skymosaic.pipeline.rules import Rules
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.manifests import NotFinishedError
+from skymosaic.steps.place import Place
 from skymosaic.store.local import LocalStore
 from tests.raw_server import Request, head, raw_server
 from tests.unit.small_fits import write_exposure

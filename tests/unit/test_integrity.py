@@ -18,7 +18,7 @@ from skymosaic.pipeline.results import RecordedRule
 from skymosaic.results import integrity
 from skymosaic.runs.running import is_recorded
 from skymosaic.sky.static_rule import FirstRule
-from skymosaic.steps.step import finished, recorded_result
+from skymosaic.steps.manifests import finished, recorded_result
 from skymosaic.store import lease
 from tests.unit.small_store import SmallStore, plain
 

@@ -13,7 +13,6 @@ import pytest
 import yaml
 
 from skymosaic.clusters.base import Job
-from skymosaic.clusters.kubernetes import operator
 from skymosaic.clusters.kubernetes.names import object_name
 from skymosaic.clusters.kubernetes.planning import plan
 from skymosaic.clusters.kubernetes.submit import documents
@@ -22,6 +21,7 @@ from skymosaic.config import Campaign, load_campaign, load_campaign_text, resolv
 from skymosaic.errors import CampaignError
 from skymosaic.runs.driver import drive
 from tests.conftest import write_campaign
+from tests.kubernetes import dask_operator
 from tests.kubernetes.checks import faults
 from tests.kubernetes.manifests import FOLDER, OVERLAYS, build, demo, generated, kubectl, rendered
 
@@ -263,7 +263,7 @@ def test_settings_that_kubernetes_would_refuse_are_refused(
 
 def test_the_operators_pods_are_those_of_the_plain_way() -> None:
     planned = plan(demo())
-    job = operator.dask_job(planned)
+    job = dask_operator.dask_job(planned)
     plain = by_name(rendered(demo()))
     assert job["spec"]["job"]["spec"] == plain[f"Job {planned.name}"]["spec"]["template"]["spec"]
     assert (

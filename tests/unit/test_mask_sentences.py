@@ -15,7 +15,7 @@ from skymosaic.pipeline.results import DrizzleResult
 from skymosaic.pipeline.sentences import masks
 from skymosaic.report.comparison import assemble
 from skymosaic.report.documents import document
-from skymosaic.steps.step import Finished
+from skymosaic.steps.finished import Finished
 from skymosaic.store import Product
 from tests.unit.reports import data, known_run
 

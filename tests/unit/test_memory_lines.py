@@ -21,7 +21,7 @@ from skymosaic.drizzle.request import Request
 from skymosaic.hst.reading import read_exposure
 from skymosaic.runs import preparation
 from skymosaic.runs.driver import drive
-from skymosaic.steps.step import Place
+from skymosaic.steps.place import Place
 from skymosaic.store import open_store
 from tests.conftest import write_campaign
 from tests.unit.small_fits import write_exposure

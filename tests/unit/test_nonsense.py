@@ -18,10 +18,12 @@ from skymosaic.config import drizzlepac_parameters as dp
 from skymosaic.config.drizzlepac_ranges import ORDERED, RANGES, TEXTS
 from skymosaic.config.models import GroupParameters
 from skymosaic.errors import CampaignError, InputError
-from skymosaic.pipeline.admission import require_groups_possible, require_possible
+from skymosaic.pipeline.admission import require_possible
+from skymosaic.pipeline.known_groups import require_groups_possible
 
 SOURCES: dict[str, dict[str, Any]] = {
     "simulated": {"kind": "simulated"},
+    "filters": {"kind": "simulated"},
     "ccd": {"kind": "simulated", "instrument": "acs-wfc"},
     "directory": {"kind": "directory", "path": "data"},
     "mast": {"kind": "mast", "proposal_id": ["12812"]},
@@ -58,7 +60,7 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
     "source.size": ("simulated", CHOICE[0], ["small"]),
     "source.tiles": ("simulated", [*LIST[0], ["99"], ["54", "54"]], [["54"], [51, 54]]),
     "source.filters simulated": (
-        "simulated",
+        "filters",
         ["F110W", ["F999W"], ["F110W", "F110W"], 3, None, [True], [[]],
          {"F110W": 54}, {"F110W": ["99"]}, {"F110W": ["54", "54"]}],
         [[], {}, ["F110W"], {"F110W": [54, 51], "F160W": None}],
@@ -296,6 +298,7 @@ def file_with(kind: str, key: str, value: Any) -> str:
     data: dict[str, Any] = {"campaign": {"name": "demo"}, "source": source}
     more = {
         "program": {"groups": {}},
+        "filters": {"groups": {}},
         "epochs": {"groups": {"by": ["target", "epoch"]}},
         "sharing": {"groups": {"grid": "shared"}},
         "coloured": {

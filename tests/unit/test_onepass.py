@@ -69,6 +69,31 @@ def test_sums_are_the_averages_of_the_drizzle(rows: int) -> None:
         np.testing.assert_allclose(found, weight, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("corner", "shape"), [((0, 0), SHAPE), ((3, 4), (9, 7)), ((15, 0), (5, 3))]
+)
+def test_a_part_of_the_grid_is_that_part_of_the_mosaic(
+    corner: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    cut_outs, pixels = pieces()
+    skies = {"a": [1.0, 2.0, 3.0]}
+
+    def load(one: CutOut) -> tuple[np.ndarray, np.ndarray]:
+        left, below = one.skipped
+        here = np.s_[below : below + one.rows, left : left + one.columns]
+        return pixels[one.number][0][here], pixels[one.number][1][here]
+
+    whole = list(bands(SHAPE, cut_outs, load, skies))
+    # Twice, as of a part of a part.
+    parts = [one.within((1, 0), (19, 15)) for one in cut_outs] if corner[0] else cut_outs
+    parts = [one.within((corner[0] - bool(corner[0]), corner[1]), shape) for one in parts]
+    found = list(bands(shape, parts, load, skies))
+    part = np.s_[corner[1] : corner[1] + shape[1], corner[0] : corner[0] + shape[0]]
+    np.testing.assert_array_equal(assemble(found, "a"), assemble(whole, "a")[part])
+    weights = [np.concatenate([one.weight for one in several]) for several in (found, whole)]
+    np.testing.assert_array_equal(weights[0], weights[1][part])
+
+
 def test_planes_are_subtracted_from_the_mosaics_that_ask_for_them() -> None:
     cut_outs, pixels = pieces()
     skies = {"plain": [1.0, 2.0, 3.0], "tilted": [1.0, 2.0, 3.0]}

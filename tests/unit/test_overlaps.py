@@ -235,3 +235,28 @@ def test_each_exposure_is_in_exactly_one_group() -> None:
     for a, b in combinations(footprints, 2):
         if overlap_area(footprints[a][0], footprints[b][0]) > 0:
             assert of[a] == of[b]
+
+
+@pytest.mark.parametrize("middle", [(150.0, 2.0), (0.0, 0.0), (30.0, 89.99), (10.0, -89.99)])
+def test_pairs_found_by_neighbourhood_are_those_of_all_pairs_in_their_order(middle) -> None:
+    random = np.random.default_rng(8)
+    footprints = {}
+    for i in range(60):
+        east, north, turn = random.uniform([-700, -700, 0], [700, 700, 360])
+        ra, dec = rectangle(*middle, abs(2 * east), abs(2 * north), turn)[0]
+        # One in ten has a footprint much larger than the others, as a wrong WCS has.
+        side = 130.0 * (10.0 if i % 10 == 5 else 1.0)
+        footprints[f"e{random.integers(10**6)}"] = [rectangle(ra, dec, side, 90.0, turn)]
+    every = {
+        (a, b): overlap_area(footprints[a][0], footprints[b][0])
+        for a, b in combinations(footprints, 2)
+    }
+    assert list(overlaps(footprints).items()) == [(k, v) for k, v in every.items() if v > 0]
+    assert 40 < len(overlaps(footprints)) < len(every) / 2
+
+
+def test_a_chain_of_thousands_is_one_group() -> None:
+    names = [f"e{i:04d}" for i in range(5000)]
+    pairs = {(names[i + 1], names[i]): 1.0 for i in range(4999)}
+    assert groups(names, pairs) == [names]
+    assert groups(names, dict(reversed(pairs.items()))) == [names]

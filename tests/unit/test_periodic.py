@@ -93,3 +93,19 @@ def test_a_store_that_is_away_is_logged_and_asked_again(paper, caplog) -> None:
     assert [one.getMessage() for one in caplog.records] == [
         "the record could not be written: away"
     ] * 2
+
+
+def test_after_a_writing_that_took_long_the_next_one_is_put_off(paper) -> None:
+    write = paper.write
+
+    def slowly() -> None:
+        threading.Event().wait(0.5)
+        write()
+
+    writer = PeriodicWriter("the record", slowly, 0.0)
+    change(paper, writer, "first")
+    paper.wait()
+    change(paper, writer, "second")
+    assert not paper.came.acquire(timeout=1.0)
+    writer.end()
+    assert paper.written == ["first", "second"]

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from skymosaic.cli.main import main
 from skymosaic.errors import CampaignError
-from skymosaic.pipeline.place import parse_place
+from skymosaic.pipeline.places import parse_place
 from skymosaic.results import housekeeping
-from skymosaic.steps.step import Place
+from skymosaic.steps.place import Place
 from skymosaic.store import LocalStore
 from tests.unit.test_housekeeping import place, record  # noqa: F401 - the fixture `place`
 

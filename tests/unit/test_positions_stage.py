@@ -13,12 +13,13 @@ from skymosaic.drizzle.grid import Grid
 from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline import positions
 from skymosaic.pipeline.inspect import inspect
-from skymosaic.pipeline.inspection import Rules
 from skymosaic.pipeline.results import PlanResult, PositionsResult
 from skymosaic.pipeline.retrieve import retrieve
+from skymosaic.pipeline.rules import Rules
 from skymosaic.sky.overlaps import overlaps
 from skymosaic.steps.execution import Here
-from skymosaic.steps.step import Finished, Place
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.place import Place
 from skymosaic.store.local import LocalStore
 from tests.frames import Frame, write_frames, write_two_chip_frames
 

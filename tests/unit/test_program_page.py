@@ -17,7 +17,8 @@ from skymosaic.report.program_page import (
 )
 from skymosaic.results.program_page import program_text, write_index
 from skymosaic.results.program_states import GroupState
-from skymosaic.steps.step import Bench, Place, as_record, run_step
+from skymosaic.steps.failures import as_record
+from skymosaic.steps.step import Bench, Place, run_step
 from skymosaic.store import open_store
 from tests.unit.reports import Page
 from tests.unit.small_store import plain

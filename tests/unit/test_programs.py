@@ -12,11 +12,12 @@ from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.config.groups import TAKEN_FOLDERS
 from skymosaic.errors import CampaignError, InputError
 from skymosaic.hst.facts import FileFacts
-from skymosaic.pipeline.groups import Group, fields_in, groups_of, tasks_of_groups
+from skymosaic.pipeline.group import Group, fields_in
+from skymosaic.pipeline.groups import groups_of, tasks_of_groups
 from skymosaic.pipeline.sources import open_source
 from skymosaic.results.housekeeping import _KEPT
 from skymosaic.runs.running import _share
-from skymosaic.steps.step import Place
+from skymosaic.steps.place import Place
 from skymosaic.steps.tasks import KINDS, count_kinds, tasks_of
 from skymosaic.store import LocalStore
 from skymosaic.store.base import checked_key

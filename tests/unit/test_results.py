@@ -19,8 +19,8 @@ from skymosaic.drizzle.grid import Grid
 from skymosaic.pipeline import results
 from skymosaic.pipeline.results import DRIZZLE, PLAN, PlanResult, RecordedRule
 from skymosaic.results.reading import read_finished_steps
+from skymosaic.steps.manifests import finished, recorded_result
 from skymosaic.steps.results import as_plain, from_plain
-from skymosaic.steps.step import finished, recorded_result
 from skymosaic.steps.tasks import KINDS, StepSpec
 from tests.unit.small_store import SmallStore
 

@@ -14,7 +14,7 @@ from skymosaic.host import logs
 from skymosaic.host.logs import in_run
 from skymosaic.journal import runlog
 from skymosaic.steps import progress
-from skymosaic.steps.step import Place
+from skymosaic.steps.place import Place
 from skymosaic.store import LocalStore
 
 log = logging.getLogger("skymosaic.test")

@@ -27,7 +27,7 @@ from skymosaic.errors import (
 )
 from skymosaic.runs import supervision
 from skymosaic.steps import execution
-from skymosaic.steps.step import Place
+from skymosaic.steps.place import Place
 from skymosaic.store.local import LocalStore
 
 Fail = Callable[..., Callable[[int], str]]

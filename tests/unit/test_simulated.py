@@ -21,7 +21,8 @@ from skymosaic.archive.simulated.exposures import (
 )
 from skymosaic.archive.simulated.headers import distorted_wcs
 from skymosaic.archive.simulated.plane import project
-from skymosaic.archive.simulated.pointing import field_center, plan_exposure
+from skymosaic.archive.simulated.pointing import plan_exposure
+from skymosaic.archive.simulated.proposal import field_center
 from skymosaic.errors import CampaignError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "horsehead-12812"

@@ -16,8 +16,10 @@ from skymosaic.archive.simulated.ccd.headers import distorted_wcs
 from skymosaic.archive.simulated.ccd.pointing import CcdExposure, plan_exposure, visits_of
 from skymosaic.archive.simulated.names import CCDS
 from skymosaic.archive.simulated.plane import project
-from skymosaic.archive.simulated.pointing import LinearWcs, Simulation, field_center
+from skymosaic.archive.simulated.pointing import LinearWcs
+from skymosaic.archive.simulated.proposal import field_center
 from skymosaic.archive.simulated.scene import Stars
+from skymosaic.archive.simulated.simulation import Simulation
 
 GAPS = {"acs-wfc": (45.0, 60.0), "wfc3-uvis": (25.0, 40.0)}  # pixels: about 50, and 35
 

@@ -9,7 +9,7 @@ from scipy import ndimage
 from skymosaic.archive.simulated.ccd.cameras import CameraChip, camera_of, chips_of
 from skymosaic.archive.simulated.ccd.cosmic_rays import AFFECTED, cosmic_rays, hit_share
 from skymosaic.archive.simulated.names import CCDS
-from skymosaic.archive.simulated.pointing import Simulation
+from skymosaic.archive.simulated.simulation import Simulation
 
 
 def half_chip(simulation: Simulation) -> CameraChip:

@@ -7,7 +7,8 @@ import pytest
 
 from skymosaic.archive.simulated.headers import distorted_wcs, reference_scale
 from skymosaic.archive.simulated.plane import deproject, project
-from skymosaic.archive.simulated.pointing import Simulation, field_center, plan_exposure, visits_of
+from skymosaic.archive.simulated.pointing import plan_exposure, visits_of
+from skymosaic.archive.simulated.proposal import field_center
 from skymosaic.archive.simulated.scene import (
     Stars,
     add_stars,
@@ -16,6 +17,7 @@ from skymosaic.archive.simulated.scene import (
     render,
     stars_near,
 )
+from skymosaic.archive.simulated.simulation import Simulation
 
 
 def true_wcs(simulation: Simulation, visit: str, dither: int = 0):

@@ -9,9 +9,10 @@ from skymosaic.archive.simulated.detector import SATURATED
 from skymosaic.archive.simulated.exposures import expose
 from skymosaic.archive.simulated.headers import distorted_wcs, reference_scale
 from skymosaic.archive.simulated.names import SCENES
-from skymosaic.archive.simulated.pointing import Simulation, plan_exposure, visits_of
+from skymosaic.archive.simulated.pointing import plan_exposure, visits_of
 from skymosaic.archive.simulated.scene import nebula, render
 from skymosaic.archive.simulated.scenes import diffuse, ghost
+from skymosaic.archive.simulated.simulation import Simulation
 from skymosaic.errors import CampaignError
 
 V, U = np.mgrid[-180:180:37j, -180:180:37j]

@@ -23,7 +23,7 @@ from skymosaic.sky.overlaps import overlap_area, unit_vectors
 from skymosaic.sky.pixel_grid import PixelGrid
 from skymosaic.sky.projection_cells import SCALES, CellGrids, Scale
 from skymosaic.sky.skycell_names import (
-    CellMosaic,
+    HapMosaic,
     SkyCellName,
     default_scale,
     hap_filter,
@@ -357,7 +357,7 @@ def test_names_of_products(
     facts: tuple[str, str, str, str, Scale, str], rootname: str | None, name: str
 ) -> None:
     """Those of MAST that drizzlepac's hapcut_utils.py quotes, and one of WFPC2."""
-    assert hap_name(CellMosaic(*facts), rootname) == name
+    assert hap_name(HapMosaic(*facts), rootname) == name
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ import pytest
 
 from skymosaic.errors import DamagedError, DrizzleError, StoreError
 from skymosaic.steps import progress
-from skymosaic.steps.step import Bench, NotFinishedError, Place, as_record, finished, run_step
+from skymosaic.steps.failures import as_record
+from skymosaic.steps.manifests import NotFinishedError, finished
+from skymosaic.steps.step import Bench, Place, run_step
 from skymosaic.steps.tasks import Task
 from skymosaic.store import Product, traffic
 from skymosaic.store.local import LocalStore

@@ -25,12 +25,13 @@ from skymosaic.journal import cancellation
 from skymosaic.journal import submission as record
 from skymosaic.journal.runs import Recorder, RunState, campaign_lock
 from skymosaic.journal.submission import Submission
-from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.places import open_place
 from skymosaic.results import housekeeping
 from skymosaic.runs import asking, following, handover, preparation
 from skymosaic.runs.supervision import locked, recorded
+from skymosaic.steps.failures import as_record
+from skymosaic.steps.place import Place
 from skymosaic.steps.progress import Event
-from skymosaic.steps.step import Place, as_record
 from skymosaic.store import lease
 from tests.conftest import wait_for
 from tests.unit.small_store import SmallStore

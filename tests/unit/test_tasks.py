@@ -15,6 +15,8 @@ from skymosaic.archive.base import Parcel
 from skymosaic.config import load_campaign_text
 from skymosaic.drizzle.cells import Cell
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.parameters import CR_STEPS
+from skymosaic.errors import InputError
 from skymosaic.pipeline import graph as pipeline
 from skymosaic.pipeline.groups import groups_of, tasks_of_groups
 from skymosaic.pipeline.results import (
@@ -27,16 +29,22 @@ from skymosaic.pipeline.results import (
 )
 from skymosaic.pipeline.sources import open_source
 from skymosaic.runs.mosaic import MosaicRun, with_fields
-from skymosaic.steps.step import Place
+from skymosaic.steps.place import Place
 from skymosaic.steps.tasks import CALLS, Step, Task, count_kinds, tasks_of
 from skymosaic.store import LocalStore
 
 TEXT = "campaign: {name: field}\nsource: {kind: directory, path: data}\n"
 PARCELS = [Parcel(name, {}, {}) for name in ("a", "b")]
-UNLISTED = {"find", "given_sky", "as_run", "make_cell"}
+PARTS = {
+    *("find_low", "merge_low", "make_single", "measure_one", "find_side", "guess", "find_first"),
+    *("equate", "solve", "make_block", "make_headers"),
+}
+"""What the one-pass engine makes its mosaics from."""
+UNLISTED = {"find", "given_sky", "as_run", "make_cell", "assemble_variant", *PARTS}
 """Calls that nobody is told of."""
 KINDS = {
-    **{"drizzle_pairs": "drizzle", "drizzle_all": "drizzle", "compare_methods": "gather"},
+    **{"drizzle_pairs": "drizzle", "drizzle_all": "drizzle", "assemble": "drizzle"},
+    "compare_methods": "gather",
     **{"list_sources": "catalogue", "shared_grid": "grid", "index_cells": "cells"},
 }
 
@@ -47,8 +55,10 @@ RESULTS = {
     "plan": SimpleNamespace(
         cells=[Cell("x01y01", GRID, []), Cell("x02y01", GRID, [])],
         grid=GRID,
-        order=SimpleNamespace(parameters={}),
+        order=SimpleNamespace(parameters=dict.fromkeys(CR_STEPS, False)),
     ),
+    "merge_low": SimpleNamespace(masks={}),
+    "solve": SimpleNamespace(),
     "drizzle_all": SimpleNamespace(skies={}, masks={}),
 }
 """What the calls would give that decide which calls come next."""
@@ -80,6 +90,7 @@ class Counted:
         "sky: {methods: [match, match-differences]}\ndrizzle: {witness: true, sample: 2}",
         "drizzle: {engine: onepass, sample: 2}\nsky: {variants: {a: {method: match}}}",
         "drizzle: {engine: onepass, witness: false}\nsky: {methods: [match-differences]}",
+        "drizzle: {engine: onepass, products: [err]}",
         "drizzle: {engine: onepass, grid: {cells: {layout: square, size: 10}}}",
     ],
 )
@@ -96,7 +107,8 @@ def test_the_graph_makes_the_tasks_of_the_list(given: str, align: str, tmp_path:
     assert set(calls.names) <= set(CALLS)  # the scheduler knows about how long each takes
     called = [KINDS.get(name, name) for name in calls.names if name not in UNLISTED]
     listed = [task.kind for task in tasks_of(campaign, PARCELS)]
-    if campaign.drizzle.engine == "onepass":  # one call makes what is told of by method
+    if "drizzle_all" in calls.names:  # one call makes what is told of by method
+        assert PARTS.isdisjoint(calls.names)
         listed = [kind for kind in listed if kind != "drizzle"] + ["drizzle"]
     assert sorted(called) == sorted(listed)
 
@@ -135,6 +147,39 @@ def test_what_groups_share_is_made_once(shared: str, added: dict[str, int], tmp_
     assert called == count_kinds(tasks_of_groups(campaign, groups))
     alone = {"retrieve": 6, "inspect": 3, "align": 3, "plan": 3, "drizzle": 12, "gather": 3}
     assert called == {**alone, **added}
+
+
+@pytest.mark.parametrize(
+    ("shared", "impossible", "stopped"),
+    [
+        ("align: shared, reference: F160W", "F110W", set()),
+        ("align: shared, reference: F160W", "F160W", {"F110W", "F125W"}),
+        ("grid: shared", "F110W", {"F125W", "F160W"}),
+    ],
+)
+def test_a_group_that_cannot_be_stops_those_that_depend_on_it(
+    shared: str, impossible: str, stopped: set[str], tmp_path: Path
+) -> None:
+    text = f"{PROGRAM}groups: {{by: [filter], {shared}}}\n"
+    campaign = load_campaign_text(text, "p.yaml", {})
+    place, source = Place(LocalStore(tmp_path), "p", tmp_path), SimpleNamespace(left_out=[])
+    groups = groups_of(campaign, open_source(campaign.source, mixed=True).parcels())
+    each = [
+        InputError("no such filter")
+        if group.name == impossible
+        else MosaicRun.of(campaign, place, source, group)
+        for group in groups
+    ]
+    found = with_fields(each, groups, place)
+    named = dict(zip([group.name for group in groups], found, strict=True))
+    assert str(named.pop(impossible)) == "no such filter"
+    for name, one in named.items():
+        if name in stopped:
+            assert isinstance(one, InputError)
+            assert str(one).startswith(f"{impossible}, which this group depends on, cannot be: ")
+        else:
+            assert isinstance(one, MosaicRun)
+            assert one.field is not None
 
 
 def test_titles_and_steps() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skymosaic.steps.step import Finished
+from skymosaic.steps.finished import Finished
 from skymosaic.steps.transfers import transfers
 from skymosaic.store import Product
 from skymosaic.store.traffic import Traffic

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -162,25 +162,18 @@ def align(
     order = _order(drizzled, settings, catalogue)
     by_name = {tile.rootname: tile for tile in drizzled}
     paths = {name: folder / by_name[name].name for name in order}
-    # What all are matched with shows all of the field.
-    shares = (
-        dict.fromkeys(order, 1.0)
-        if catalogue
-        else overlap_shares({name: by_name[name].polygons for name in order}, order)
-    )
-    finding = choose_finding(paths, drizzled, shares, settings.imagefind)
-    log_.info(finding.why)
+    finding = _finding(paths, by_name, order, settings, catalogue)
     work = _Work(folder, log, by_name, exposures, settings, finding, catalogue)
     original_names = {name: tweakreg.name_original(path) for name, path in paths.items()}
     wcsname = tweakreg.unused_name(
         [folder / image.name for image in (*drizzled, *exposures)], "TWEAK"
     )
     tweaked, fits, criteria = _fit_until_gates_hold(work, order, wcsname)
-    unlike = {}
+    unlike: dict[str, float] = {}
     for fit in tweaked.fits:
         if not fit.reference:
-            unlike.update(
-                _move_members(work, tweaked.folder, fit.tile, members, original_names, wcsname)
+            unlike |= _move_members(
+                work, tweaked.folder, fit.tile, members, original_names, wcsname
             )
     drop = settings.on_failure == "drop"
     alignment = Alignment(
@@ -202,13 +195,33 @@ def _order(drizzled: Sequence[Exposure], settings: Align, catalogue: Path | None
     if len(drizzled) == 1 and not (catalogue or settings.tweakreg.get("refcat")):
         raise AlignmentError(
             f"{drizzled[0].name} is the only drizzled image, so there is nothing to align it "
-            "with. Set `align: none` to use its exposures with the WCS that they have, or add "
-            "the DRZ/DRC and exposures of other visits to the source"
+            "with. Set `align: none` to use its exposures with the WCS that they have (of one "
+            "group: groups.parameters: {NAME OF THE GROUP: {align: none}}), or add the DRZ/DRC and "
+            "exposures of other visits to the source"
         )
     try:
         return choose_order({tile.rootname: tile.polygons for tile in drizzled}, settings.order)
     except CampaignError as error:  # found when files had been retrieved already
         raise AlignmentError(str(error)) from None
+
+
+def _finding(
+    paths: Mapping[str, Path],
+    drizzled: Mapping[str, Exposure],
+    order: Sequence[str],
+    settings: Align,
+    catalogue: Path | None,
+) -> FinderSettings:
+    """Return how sources are found in the drizzled images."""
+    # The catalogue that all are matched with shows all of the field.
+    shares = (
+        dict.fromkeys(order, 1.0)
+        if catalogue
+        else overlap_shares({name: drizzled[name].polygons for name in order}, order)
+    )
+    finding = choose_finding(paths, list(drizzled.values()), shares, settings.imagefind)
+    log_.info(finding.why)
+    return finding
 
 
 def members_of(tile: Exposure, exposures: Sequence[Exposure]) -> list[Exposure]:

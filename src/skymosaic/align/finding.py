@@ -51,7 +51,7 @@ class FinderSettings:
     found: dict[str, dict[str, int]] = field(default_factory=dict)
     """By threshold, as text: how many sources each image has; empty where nothing was chosen."""
     tweakreg: dict[str, ParameterValue] = field(default_factory=dict)
-    """TweakReg's parameters that follow from it; the campaign's own go before them."""
+    """TweakReg's parameters that follow from it; the campaign's own override them."""
 
 
 def choose_finding(

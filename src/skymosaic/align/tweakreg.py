@@ -143,9 +143,7 @@ def run_tweakreg(
     used = {**DEFAULTS, **parameters, **(_with_catalogue(catalogue) if catalogue else {})}
     for tile in tiles:
         shutil.copyfile(originals[tile.rootname], folder / tile.name)
-    size_before = log.stat().st_size if log.exists() else 0
-    call = process.call(
-        "tweakreg",
+    call, order = _call(
         folder,
         {
             "files": [tile.name for tile in tiles],
@@ -154,9 +152,6 @@ def run_tweakreg(
         },
         log,
     )
-    with log.open() as file:
-        file.seek(size_before)
-        order = _order_used(file.read())
     shifts_file = folder / _OURS["outshifts"]
     shifts = read_shifts(shifts_file.read_text()) if shifts_file.exists() else {}
     reference = None if used.get("refcat") else tiles[0]
@@ -168,6 +163,15 @@ def run_tweakreg(
     known = read_positions(catalogue) if catalogue else None
     fits_of = _with_chances(fits_of, names, folder, used, known)
     return Tweaked(folder, fits_of, call.seconds, call.peak_memory)
+
+
+def _call(folder: Path, arguments: dict[str, Any], log: Path) -> tuple[process.Call, list[str]]:
+    """Run TweakReg, and return what the call gave and the order that its log tells."""
+    size_before = log.stat().st_size if log.exists() else 0
+    done = process.call("tweakreg", folder, arguments, log)
+    with log.open() as file:
+        file.seek(size_before)
+        return done, _order_used(file.read())
 
 
 def write_catalogue(path: Path, sources: NDArray[np.float64]) -> None:

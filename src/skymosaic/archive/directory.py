@@ -75,7 +75,7 @@ class Directory:
         Raises
         ------
         InputError
-            No exposures; or a file that is damaged, doubled, not HST's, of another filter or
+            No exposures; or a file that is damaged, duplicate, not HST's, of another filter or
             detector, or cannot be used, unless such files are left out.
         """
         self.left_out.clear()

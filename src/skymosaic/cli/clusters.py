@@ -116,7 +116,7 @@ def ping(
 
     Shows how many workers there are, their memory and their versions.
     """
-    from skymosaic.clusters import alive
+    from skymosaic.clusters.table import workers_of
     from skymosaic.config import Compute
 
     if (config is None) == (scheduler is None):
@@ -125,13 +125,13 @@ def ping(
         compute = Compute(backend="scheduler", address=scheduler, insecure=insecure)
     else:
         compute = _load(config, settings, None, insecure).compute
-    say(*alive.look(compute))
+    say(*workers_of(compute.backend).alive(compute))
 
 
 def hand_over(campaign: Campaign, wait: bool, quiet: bool) -> None:
     """Submit a campaign, say what was handed over, and follow it where that is wanted."""
     from skymosaic.cli.display import Display, status_lines
-    from skymosaic.pipeline.place import open_place
+    from skymosaic.pipeline.places import open_place
     from skymosaic.runs import following, handover
 
     submitted = handover.submit(campaign)

@@ -9,7 +9,8 @@ from dataclasses import replace
 from textwrap import wrap
 from types import TracebackType
 
-from rich.console import Console, Group
+from rich.console import Console
+from rich.console import Group as Parts
 from rich.live import Live
 from rich.progress import (
     BarColumn,
@@ -27,6 +28,7 @@ from skymosaic.cli.folding import terminal_width
 from skymosaic.host.counting import counted
 from skymosaic.host.shown import shown, shown_lines
 from skymosaic.journal.runs import Status
+from skymosaic.pipeline.group import Group
 from skymosaic.steps.progress import Event
 
 
@@ -63,7 +65,7 @@ class Display:
         )
         self._all = self._overall.add_task("all tasks", total=None)
         # What is shown while tasks run is gone at the end; the lines about them stay.
-        self._live = Live(Group(self._running, self._overall), console=console, transient=True)
+        self._live = Live(Parts(self._running, self._overall), console=console, transient=True)
         self._draws = console.is_terminal and not quiet
 
     def __enter__(self) -> Display:
@@ -173,15 +175,34 @@ def query_lines(files: Sequence[ArchiveFile], refused: Sequence[str]) -> list[st
             f"{file.name:<20} {file.kind:<4} {file.size / 1e6:8.1f}  {file.instrument:<10} "
             f"{file.filter:<8} {file.target}{rights}"
         )
-    lines += [
-        "",
-        f"{counted(len(files), 'file')}, {sum(file.size for file in files) / 1e6:.1f} MB, in "
-        "groups:",
-    ]
-    for (proposal, target, instrument, filter_), members in groups(files).items():
-        exposures = sum(file.kind in ("FLT", "FLC") for file in members)
-        lines.append(
-            f"  {proposal} {target} {instrument} {filter_}: {counted(exposures, 'exposure')}, "
-            f"{counted(len(members) - exposures, 'drizzled image')}"
-        )
     return lines + [f"refused: {why}" for why in refused]
+
+
+def group_lines(files: Sequence[ArchiveFile], mosaics: Sequence[Group] | None) -> list[str]:
+    """Return what ``skymosaic query`` prints of groups.
+
+    Parameters
+    ----------
+    files : sequence of ArchiveFile
+        What there is.
+    mosaics : sequence of Group or None
+        The groups that the campaign file makes; None: it makes none, and files are listed by
+        proposal, target, instrument and filter.
+    """
+    by_group: dict[str, list[ArchiveFile]] = {}
+    if mosaics is None:
+        for key, members in groups(files).items():
+            by_group[" ".join(key)] = members
+    else:
+        named = {file.name: file for file in files}
+        for group in mosaics:
+            images = [image for parcel in group.parcels for image in parcel.images]
+            by_group[group.name] = [named[image] for image in images if image in named]
+    size = sum(file.size for file in files) / 1e6
+    lines = ["", f"{counted(len(files), 'file')}, {size:.1f} MB, in groups:"]
+    for name, members in by_group.items():
+        exposures = sum(file.kind in ("FLT", "FLC") for file in members)
+        drizzled = counted(len(members) - exposures, "drizzled image")
+        if members:  # a refused entry of the list is a group of its own
+            lines.append(f"  {name}: {counted(exposures, 'exposure')}, {drizzled}")
+    return lines

@@ -32,7 +32,8 @@ def check(config: Path, settings: tuple[str, ...], store: str | None) -> None:
     Also prints the output grid and the memory that a worker needs, as far as CONFIG tells. The
     exposures are not read. `skymosaic inspect` reads them.
     """
-    from skymosaic.pipeline.admission import require_groups_possible, require_possible
+    from skymosaic.pipeline.admission import require_possible
+    from skymosaic.pipeline.known_groups import doubts, require_groups_possible
     from skymosaic.pipeline.sentences.sizes import size_lines
 
     campaign = load_campaign(config, {"store.uri": store}, settings)
@@ -43,6 +44,8 @@ def check(config: Path, settings: tuple[str, ...], store: str | None) -> None:
         say(*wrap(line, 80, initial_indent="# ", subsequent_indent="#   "))
     if isinstance(campaign.source, DirectorySource) and not campaign.source.path.is_dir():
         say(f"note: source.path {campaign.source.path} is not a folder on this host", err=True)
+    for doubt in doubts(campaign):
+        say(f"note: {doubt}", err=True)
     say(f"{config} is valid; the exposures were not read", err=True)
 
 
@@ -83,13 +86,19 @@ def schema() -> None:
 def query(config: Path, settings: tuple[str, ...]) -> None:
     """List what MAST has for CONFIG; download nothing.
 
-    Lists files, bytes and groups (target and filter). CONFIG must have `source: {kind: mast}`.
+    Lists files, bytes and the groups that CONFIG makes of them; without `groups`, by target and
+    filter. CONFIG must have `source: {kind: mast}`.
     """
-    from skymosaic.cli.display import query_lines
+    from skymosaic.archive.mast.source import parcels_of
+    from skymosaic.cli.display import group_lines, query_lines
     from skymosaic.pipeline import sources
+    from skymosaic.pipeline.groups import groups_of
 
-    found = sources.query(load_campaign(config, settings=settings))
+    campaign = load_campaign(config, settings=settings)
+    found = sources.query(campaign)
     say(*query_lines(found.files, found.refused))
+    mosaics = None if campaign.groups is None else groups_of(campaign, parcels_of(found))
+    say(*group_lines(found.files, mosaics))
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Whether a back end is alive, and with what: workers, threads, memory, versions."""
+"""What hosts and schedulers say of themselves: workers, threads, memory, versions."""
 
 from __future__ import annotations
 
@@ -8,28 +8,10 @@ from typing import Any
 from dask.utils import format_bytes
 from distributed import Client
 
-from skymosaic.clusters.table import workers_of
-from skymosaic.config import Compute
 from skymosaic.host import limits
 from skymosaic.host.counting import counted
 from skymosaic.steps.execution import dashboard_of
 from skymosaic.versions import versions
-
-
-def look(settings: Compute) -> list[str]:
-    """Return what a back end says of itself, a line each.
-
-    Parameters
-    ----------
-    settings : Compute
-        The campaign's.
-
-    Raises
-    ------
-    ComputeError
-        It does not answer.
-    """
-    return workers_of(settings.backend).alive(settings)
 
 
 def of_host() -> list[str]:

@@ -1,6 +1,8 @@
 """The campaign file: one YAML file says what to mosaic, how, and where."""
 
+from skymosaic.config.align import Align, Gates
 from skymosaic.config.compute import Compute
+from skymosaic.config.drizzle import Drizzle
 from skymosaic.config.loading import (
     json_schema,
     load_campaign,
@@ -8,7 +10,7 @@ from skymosaic.config.loading import (
     resolved_yaml,
     shown_yaml,
 )
-from skymosaic.config.models import Align, Campaign, Drizzle, Gates, Identity, StoreSection
+from skymosaic.config.models import Campaign, Identity
 from skymosaic.config.sky import Sky
 from skymosaic.config.sources import (
     AnySource,
@@ -18,6 +20,7 @@ from skymosaic.config.sources import (
     SimulatedSource,
     Source,
 )
+from skymosaic.config.store import StoreSection
 
 __all__ = [
     "Align",

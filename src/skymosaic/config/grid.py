@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, mode
 from skymosaic.config.fields import Count, Number, Text, no_boolean
 from skymosaic.config.sections import Section
 from skymosaic.config.skycell_table import tessellation
+from skymosaic.sky.pixel_grid import NEAREST_TO_POLE
 from skymosaic.sky.skycell_names import SkyCellName
 from skymosaic.sky.square_pixels import LARGEST_PIXEL, SMALLEST_PIXEL, scale_and_rotation
 
@@ -68,6 +69,15 @@ class GridByMatrix(Section):
         description="[[CD1_1, CD1_2], [CD2_1, CD2_2]] (degrees a pixel)."
     )
     shape: tuple[Count, Count] = Field(description="NAXIS1, NAXIS2: columns, rows (pixels).")
+
+    @model_validator(mode="after")
+    def _is_off_the_pole(self) -> Self:
+        if self.crval[1] > NEAREST_TO_POLE:
+            raise ValueError(
+                f"crval: Dec {self.crval[1]:.15g} is the pole, where a header without LONPOLE "
+                f"stands for a plane turned by 180 degrees; give {NEAREST_TO_POLE}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _pixels_are_square(self) -> Self:

@@ -92,6 +92,11 @@ class GroupRules(OptionalSection):
         """Whether groups have anything in common."""
         return "shared" in (self.grid, self.align)
 
+    @property
+    def has_targets(self) -> bool:
+        """Whether the groups of each target are a field of their own, and not all of them one."""
+        return not self.members and (self.by is None or "target" in self.by)
+
     @model_validator(mode="after")
     def _a_reference_is_for_what_is_shared(self) -> Self:
         if self.reference is not None and not self.share:

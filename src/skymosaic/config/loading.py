@@ -25,9 +25,10 @@ from skymosaic.config.document import (
     to_yaml,
 )
 from skymosaic.config.drizzlepac_parameters import Task, checked_value, known_parameters
-from skymosaic.config.models import TEXT_FIELDS, Campaign, StoreSection
+from skymosaic.config.models import TEXT_FIELDS, Campaign
 from skymosaic.config.paths import absolute, resolve_paths
 from skymosaic.config.problems import from_pydantic, message, remove_secrets
+from skymosaic.config.store import StoreSection
 from skymosaic.errors import CampaignError
 
 _PARAMETER_KEYS: tuple[tuple[str, str, Task], ...] = (

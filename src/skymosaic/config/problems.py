@@ -99,6 +99,8 @@ def from_pydantic(error: ErrorDetails) -> Problem:
         return Problem(key, f"must be a list such as [a, b], not {_shown(given)}")
     if kind == "too_short":
         return Problem(key, f"must name {context['min_length']} or more, not {_shown(given)}")
+    if kind == "too_long":
+        return Problem(key, f"must have {context['max_length']} values, not {_shown(given)}")
     if kind in _EXPECTED:
         unit = _unit(location) if kind.startswith("float") else ""
         return Problem(key, f"must be {_EXPECTED[kind]}{unit}, not {_shown(given)}")

@@ -5,6 +5,7 @@ Sky cells have grids of their own. Square cells are rectangles of the common gri
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,6 +29,10 @@ REACH = 1.0
 """Pixels that a chip may reach beyond its outline: boxes of kernels stand out of turned pixels."""
 REACH_OF = {"gaussian": 9.0}
 """The same of kernels that reach farther."""
+NOISE = 1
+"""Version of how it is found who shares noise with a cell; part of keys."""
+MOST_CELLS = 10_000
+"""Square cells of a campaign, at most: each is a step with a manifest of its own."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class Cell:
     """Rootnames of those that touch it, in the order of the campaign."""
     part: Omitted[SkyCellPart] = None
     """Which part of which sky cell it is; None: of none."""
+    near: Omitted[list[str]] = None
+    """Rootnames of others that share noise with its pixels at an edge; for the error plane."""
 
 
 def cut(
@@ -50,6 +57,8 @@ def cut(
     exposures: Sequence[Exposure],
     outlines: Sequence[Sequence[Outline]],
     kernel: str = "square",
+    *,
+    errors: bool = False,
 ) -> list[Cell]:
     """Return the cells that exposures touch, in the order of their names.
 
@@ -65,22 +74,84 @@ def cut(
         For each exposure its chips: RA, Dec in degrees.
     kernel : str
         Of the drizzle.
+    errors : bool
+        Whether they get error planes: then it is told who shares noise with square cells.
+
+    Raises
+    ------
+    DrizzleError
+        They are so small that there would be more than `MOST_CELLS`.
     """
     if layout.layout == "square":
         assert layout.size is not None  # the campaign file was checked
-        found = _squares(layout.size, grid, outlines, REACH_OF.get(kernel, REACH))
+        reach = REACH_OF.get(kernel, REACH)
+        found = _squares(layout.size, grid, outlines, reach)
+        margin = noise_margin(kernel, grid, exposures) if errors else 0
+        wide = _squares(layout.size, grid, outlines, reach + margin) if errors else ()
+        around = {cell.name: members for cell, members in wide}
     else:
-        found = _sky_cells(layout, exposures, outlines)
-    return [
-        replace(cell, exposures=[exposures[index].rootname for index in members])
-        for cell, members in found
-    ]
+        found, around = _sky_cells(layout, exposures, outlines), {}
+    names = [exposure.rootname for exposure in exposures]
+    cells = []
+    for cell, members in found:
+        beside = sorted({*around.get(cell.name, ())} - {*members})
+        near = [names[index] for index in beside] or None
+        cells.append(replace(cell, exposures=[names[index] for index in members], near=near))
+    return cells
 
 
-def cells_key(layout: CellLayout, kernel: str) -> dict[str, Any]:
+def cells_key(layout: CellLayout, kernel: str, *, errors: bool = False) -> dict[str, Any]:
     """Return what the cells depend on beside the exposures and their grid: a part of a key."""
     chosen = layout.model_dump(mode="json", exclude={"names"}, exclude_none=True)
-    return {**chosen, "reach": REACH_OF.get(kernel, REACH)}
+    noise = {"noise": NOISE} if errors and layout.layout == "square" else {}
+    return {**chosen, "reach": REACH_OF.get(kernel, REACH), **noise}
+
+
+def noise_margin(kernel: str, grid: Grid, exposures: Sequence[Exposure]) -> int:
+    """Return how far apart two pixels of a mosaic can be that share noise, pixels.
+
+    A pixel of a chip falls into both: they lie in the square that it becomes, whatever its angle,
+    or in the box of its gaussian (``cdrizzlebox.c``: 1.2 pixels of the chip to each side).
+
+    Parameters
+    ----------
+    kernel : str
+        Of the drizzle; a pixfrac below 1 makes it less.
+    grid : Grid
+        Of the mosaic.
+    exposures : sequence of Exposure
+        What falls on it.
+    """
+    scales = [chip.scale for one in exposures for chip in one.chips if chip.scale]
+    ratio = max(scales, default=grid.scale) / grid.scale
+    across = 2.4 if kernel == "gaussian" else math.sqrt(2.0)
+    return 0 if kernel == "point" else math.ceil(across * ratio) + 1
+
+
+def with_surroundings(cell: Grid, common: Grid, margin: int) -> tuple[Grid, tuple[int, int]]:
+    """Return a square cell with some pixels of the common grid around it.
+
+    Parameters
+    ----------
+    cell, common : Grid
+        The cell's, and the one that it is a part of.
+    margin : int
+        How many pixels, as far as the common grid goes.
+
+    Returns
+    -------
+    Grid, (int, int)
+        The larger grid, and columns and rows of it that lie before the cell.
+    """
+    before, after = [], []
+    for axis in (0, 1):
+        corner = round(common.crpix[axis] - cell.crpix[axis])
+        before.append(min(margin, corner))
+        after.append(min(margin, common.shape[axis] - corner - cell.shape[axis]))
+    left, below = before
+    shape = (cell.shape[0] + left + after[0], cell.shape[1] + below + after[1])
+    crpix = (cell.crpix[0] + left, cell.crpix[1] + below)
+    return replace(cell, crpix=crpix, shape=shape), (left, below)
 
 
 def bound_cells(cells: Sequence[Cell], max_megapixels: float) -> None:
@@ -160,6 +231,12 @@ def _squares(
     pixels, owners = pixels[seen], chips.exposures[seen]
     shape, side = np.array(grid.shape), np.array(size)
     many = -(-shape // side)
+    if many.prod() > MOST_CELLS:
+        raise DrizzleError(
+            f"drizzle.grid.cells.size: {size[0]} x {size[1]} pixels cut the common grid of "
+            f"{grid.shape[0]} x {grid.shape[1]} into {many.prod()} cells, more than {MOST_CELLS}: "
+            "each is a step of its own; set a larger size"
+        )
     # Of each chip the cells of its bounding box; columns and rows from 0.
     first = np.floor((pixels.min(axis=1) - reach - 0.5) / side).clip(0, many - 1).astype(int)
     last = np.floor((pixels.max(axis=1) + reach - 0.5) / side).clip(0, many - 1).astype(int)

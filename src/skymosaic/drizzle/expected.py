@@ -32,6 +32,7 @@ from skymosaic.errors import InputError, SkymosaicError
 from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import EXPOSURE_SUFFIXES, Exposure, suffix_of
 from skymosaic.hst.imagers import IMAGERS, imager_of
+from skymosaic.hst.opened import opened_chips
 
 _UNPACKED = 3  # times the size of a packed exposure: more than what was seen
 _ELONGATED = 4  # times the side of a square that a mosaic of unknown shape has columns
@@ -213,12 +214,10 @@ def work_at_hand(
         AstroDrizzle's, as from `Request.decide`.
     """
     pixels, scales = [], []
-    for exposure in exposures:
-        with fits.open(folder / exposure.name) as hdus:
-            for chip in exposure.chips:
-                header = hdus["SCI", chip.extver].header
-                pixels.append(header["NAXIS1"] * header["NAXIS2"])
-                scales.append(chip.scale or grid.scale)
+    for _, chip, hdus in opened_chips(folder, exposures):
+        header = hdus["SCI", chip.extver].header
+        pixels.append(header["NAXIS1"] * header["NAXIS2"])
+        scales.append(chip.scale or grid.scale)
     return Work(
         chips=len(pixels),
         input_pixels=sum(pixels),

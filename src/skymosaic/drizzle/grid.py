@@ -176,6 +176,7 @@ def output_grid(
     names: Sequence[str],
     choice: Mapping[str, Any],
     reference: Grid | None = None,
+    corners: Sequence[NDArray[np.float64]] | None = None,
 ) -> tuple[Grid, Call]:
     """Let drizzlepac compute the output grid that holds exposures, or that the user places.
 
@@ -191,6 +192,8 @@ def output_grid(
         What the user says of the grid, under the names of drizzlepac's mergeWCS.
     reference : Grid or None
         What `choice` changes instead of the grid that holds the exposures.
+    corners : sequence of array, shape (4, 2), optional
+        Those of all chips, as recorded (`Extent.corners`); `names` is the first exposure alone.
 
     Returns
     -------
@@ -205,6 +208,8 @@ def output_grid(
     arguments: dict[str, Any] = {"files": list(names), "final": dict(choice)}
     if reference is not None:
         arguments["reference"] = reference.to_dict()
+    if corners is not None:
+        arguments["corners"] = np.concatenate(corners).tolist()
     try:
         call = process.call("output_grid", folder, arguments, log)
     except DrizzlepacError as error:

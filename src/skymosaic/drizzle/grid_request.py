@@ -25,6 +25,7 @@ from skymosaic.config.grid import (
 )
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
+from skymosaic.sky.pixel_grid import NEAREST_TO_POLE
 from skymosaic.sky.projection_cells import Scale
 
 
@@ -96,7 +97,7 @@ class GridRequest:
                 **usual,
                 **{name: value for name, value in sizes.items() if value is not None},
             }
-            return GridRequest(choice=choice, shape=shape)
+            return GridRequest(choice=_off_the_pole(choice), shape=shape)
         places = {
             name.removeprefix("final_"): given[name]
             for name in PLACE
@@ -104,11 +105,18 @@ class GridRequest:
         }
         if reference := str(given.get(REFERENCE) or ""):
             # The image tells the size and the angle of pixels, unless the user does.
-            return GridRequest(reference, True, choice={**own, **places}, shape=shape)
-        return GridRequest(choice={**usual, **places}, shape=shape)
+            choice = _off_the_pole({**own, **places})
+            return GridRequest(reference, True, choice=choice, shape=shape)
+        return GridRequest(choice=_off_the_pole({**usual, **places}), shape=shape)
 
     @property
     def is_given(self) -> bool:
         """Whether the grid is the user's own, and not the one that holds the exposures."""
         named = self.like or self.skycell or self.grid is not None
         return bool(named or {"ra", "outnx", "crpix1"} & {*self.choice})
+
+
+def _off_the_pole(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is asked for with the reference pixel beside the pole; see `NEAREST_TO_POLE`."""
+    dec = choice.get("dec")
+    return {**choice, **({} if dec is None else {"dec": min(float(dec), NEAREST_TO_POLE)})}

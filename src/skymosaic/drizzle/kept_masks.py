@@ -18,6 +18,7 @@ from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.static_masks import ChipArea, masks_of_files
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.flagging import flag_copies, free_flag
+from skymosaic.hst.opened import opened_chips
 
 
 def save_masks(
@@ -85,13 +86,11 @@ def static_masks_of(
     """
     found = masks_of_files(folder, every, parameters)
     masks = {}
-    for exposure in exposures:
-        with fits.open(folder / exposure.name) as file:
-            for chip in exposure.chips:
-                science = file["SCI", chip.extver]
-                low = found.low(ChipArea.of(exposure, chip.extver, science.header))
-                none = np.zeros(science.shape, dtype=bool)
-                masks[f"{exposure.name}_{chip.extver}"] = none if low is None else low
+    for exposure, chip, hdus in opened_chips(folder, exposures):
+        science = hdus["SCI", chip.extver]
+        low = found.low(ChipArea.of(exposure, chip.extver, science.header))
+        none = np.zeros(science.shape, dtype=bool)
+        masks[f"{exposure.name}_{chip.extver}"] = none if low is None else low
     return masks
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 
 from skymosaic.drizzle.parameters import flags, has_cr_steps
 from skymosaic.errors import InputError
 from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.health import usable
+from skymosaic.hst.opened import opened_chips
 
 log = logging.getLogger(__name__)
 
@@ -52,40 +52,40 @@ def fill_missing(
     ways = _ways(parameters, variants)
     cleared = flags(parameters.get("resetbits", "4096")) or 0
     number, unknown = 0, []
-    for exposure in exposures:
-        if exposure.health and not any(
-            chip.missing or chip.flagged_missing for chip in exposure.health
-        ):
+    looked_at = [exposure for exposure in exposures if _may_have_missing(exposure)]
+    for exposure, chip, hdus in opened_chips(folder, looked_at, update=True):
+        science = hdus["SCI", chip.extver].data
+        missing = ~np.isfinite(science)
+        if not missing.any():
             continue
-        with fits.open(folder / exposure.name, mode="update", memmap=False) as hdus:
-            for chip in exposure.chips:
-                science = hdus["SCI", chip.extver].data
-                missing = ~np.isfinite(science)
-                if not missing.any():
-                    continue
-                dq = hdus["DQ", chip.extver].data[missing].astype(np.int64) & ~cleared
-                for name, ignored in ways:
-                    if used := int(np.count_nonzero(usable(dq, ignored))):
-                        raise InputError(
-                            f"{exposure.name}[SCI,{chip.extver}]: "
-                            f"{counted(used, 'pixel is not a number', 'pixels are not numbers')} "
-                            f"(NaN or infinite), and {name} {ignored} uses what is flagged in DQ "
-                            f"({_named(dq)}); set {name} so that one of these flags counts, or "
-                            "leave the exposure out"
-                        )
-                finite = science[~missing]
-                science[missing] = np.median(finite) if finite.size else 0
-                number += len(dq)
-                if not exposure.health:
-                    unknown.append(
-                        f"{exposure.name}[SCI,{chip.extver}] ({counted(len(dq), 'pixel')})"
-                    )
+        what = f"{exposure.name}[SCI,{chip.extver}]"
+        dq = hdus["DQ", chip.extver].data[missing].astype(np.int64) & ~cleared
+        for name, ignored in ways:
+            if used := int(np.count_nonzero(usable(dq, ignored))):
+                raise InputError(
+                    f"{what}: {counted(used, 'pixel is not a number', 'pixels are not numbers')} "
+                    f"(NaN or infinite), and {name} {ignored} uses what is flagged in DQ "
+                    f"({_named(dq)}); set {name} so that one of these flags counts, or "
+                    "leave the exposure out"
+                )
+        finite = science[~missing]
+        science[missing] = np.median(finite) if finite.size else 0
+        number += len(dq)
+        if not exposure.health:
+            unknown.append(f"{what} ({counted(len(dq), 'pixel')})")
     if unknown:  # the inspection, of an older version, does not tell
         log.warning(
             "flagged pixels that are not numbers get the chip's median in the private copies of %s",
             ", ".join(unknown),
         )
     return number
+
+
+def _may_have_missing(exposure: Exposure) -> bool:
+    """Tell whether the inspection saw pixels that are no numbers, or did not look."""
+    return not exposure.health or any(
+        chip.missing or chip.flagged_missing for chip in exposure.health
+    )
 
 
 def key_of_missing(exposures: Iterable[Exposure]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """How a campaign is drizzled: AstroDrizzle's parameters, decided once its exposures are known.
 
-What the user sets stands above all. The rest is decided by detector and by depth. Exposures of
+What the user sets overrides all. The rest is decided by detector and by depth. Exposures of
 WFC3/IR come with cosmic rays removed, by the ramp; those of CCDs do not, and where two or more of
 them cover a point, cosmic rays are what they do not have in common.
 """

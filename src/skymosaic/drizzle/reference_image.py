@@ -18,6 +18,7 @@ from astropy.wcs import WCS, FITSFixedWarning, WcsError
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.sky_cell import SkyCellPart
 from skymosaic.errors import InputError
+from skymosaic.sky.pixel_grid import NEAREST_TO_POLE
 
 _EXTENSION = re.compile(r"(?P<file>.+)\[(?P<extension>[^\[\]]+)\]")
 _SQUARE = (
@@ -89,6 +90,8 @@ def read_reference(file: Path | BinaryIO, name: str, extension: str = "") -> Ref
             hdu, label = _image_in(hdus, name, extension)
             header = hdu.header.copy()
             title = f"{name}[{label}]"
+            if not hdu.is_image:
+                raise InputError(f"{title} is a table, and no image; {_SQUARE}")
             checksum = hashlib.sha256(header.tostring().encode()).hexdigest()
             return Reference(_grid_of(header, title), title, checksum)
 
@@ -119,7 +122,7 @@ def _image_in(hdus: fits.HDUList, name: str, extension: str) -> tuple[Any, str]:
         except (KeyError, IndexError):
             known = ", ".join(_label(hdus, index) for index in range(len(hdus)))
             raise InputError(f"{name} has no extension {extension}: it has {known}") from None
-    with_wcs = [index for index, hdu in enumerate(hdus) if "CRVAL1" in hdu.header]
+    with_wcs = [i for i, hdu in enumerate(hdus) if hdu.is_image and "CRVAL1" in hdu.header]
     if not with_wcs:
         raise InputError(f"{name} has no WCS (no extension has CRVAL1); {_SQUARE}")
     science = [index for index in with_wcs if hdus[index].name == "SCI"]
@@ -189,7 +192,9 @@ def _grid_of(header: fits.Header, name: str) -> Grid:
         raise InputError(f"{name}: LONPOLE is {wcs.wcs.lonpole:g}, not 180; {_SQUARE}")
     (cd11, cd12), (cd21, cd22) = wcs.pixel_scale_matrix.tolist()
     (ra, dec), (x, y) = wcs.wcs.crval.tolist(), wcs.wcs.crpix.tolist()
+    # Mosaics have no LONPOLE.
+    crval = (ra, min(dec, NEAREST_TO_POLE))
     try:
-        return Grid.of_matrix((ra, dec), (x, y), ((cd11, cd12), (cd21, cd22)), (size[0], size[1]))
+        return Grid.of_matrix(crval, (x, y), ((cd11, cd12), (cd21, cd22)), (size[0], size[1]))
     except ValueError as error:
         raise InputError(f"{name}: {error}; {_SQUARE}") from None

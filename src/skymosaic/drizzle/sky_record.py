@@ -17,6 +17,7 @@ from astropy.io import fits
 
 from skymosaic.errors import SkyError
 from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.opened import opened_chips
 from skymosaic.sky.values import SkyValue
 
 
@@ -159,11 +160,9 @@ def read_checks(
 
 def _from_headers(exposures: Sequence[Exposure], folder: Path) -> _Values:
     values: _Values = {}
-    for exposure in exposures:
-        with fits.open(folder / exposure.name) as hdus:
-            for chip in exposure.chips:
-                value = hdus["SCI", chip.extver].header.get("MDRIZSKY")
-                values[exposure.rootname, chip.extver] = None if value is None else float(value)
+    for exposure, chip, hdus in opened_chips(folder, exposures):
+        value = hdus["SCI", chip.extver].header.get("MDRIZSKY")
+        values[exposure.rootname, chip.extver] = None if value is None else float(value)
     return values
 
 

@@ -22,6 +22,7 @@ from skymosaic.errors import DrizzleError, SkyError
 from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.flagging import flag_copies, free_flag
+from skymosaic.hst.opened import opened_chips
 from skymosaic.sky.static_mask import LowPixels, StaticMask, too_low
 from skymosaic.sky.static_rule import Rule
 from skymosaic.sky.statistics import Singles
@@ -201,12 +202,10 @@ def masks_of_files(
 
 
 def _read(folder: Path, exposures: Sequence[Exposure]) -> Iterator[tuple[ChipArea, Singles]]:
-    for exposure in exposures:
-        with fits.open(folder / exposure.name, memmap=False) as hdus:
-            for chip in exposure.chips:
-                science = hdus["SCI", chip.extver]
-                place = ChipArea.of(exposure, chip.extver, science.header)
-                yield place, np.asarray(science.data, dtype=np.float32)
+    for exposure, chip, hdus in opened_chips(folder, exposures):
+        science = hdus["SCI", chip.extver]
+        place = ChipArea.of(exposure, chip.extver, science.header)
+        yield place, np.asarray(science.data, dtype=np.float32)
 
 
 def flag_repeated(
@@ -247,11 +246,9 @@ def _flag_of_none(
     # AstroDrizzle clears resetbits first, and flags cosmic rays with crbit.
     used = _flags(parameters.get("resetbits", "4096"), 0)
     used |= int(parameters.get("crbit") or 4096)
-    for exposure in exposures:
-        with fits.open(folder / exposure.name, memmap=False) as hdus:
-            for chip in exposure.chips:
-                words = hdus["DQ", chip.extver].data
-                used |= int(np.bitwise_or.reduce(words, axis=None)) & _ALL
+    for _, chip, hdus in opened_chips(folder, exposures):
+        words = hdus["DQ", chip.extver].data
+        used |= int(np.bitwise_or.reduce(words, axis=None)) & _ALL
     free = free_flag(used)
     if free is None:
         raise DrizzleError(

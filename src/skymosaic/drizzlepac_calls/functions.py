@@ -38,7 +38,12 @@ def astrodrizzle(files: list[str], output: str, parameters: Values) -> Values:
     return {}
 
 
-def output_grid(files: list[str], final: Values, reference: Values | None = None) -> Values:
+def output_grid(
+    files: list[str],
+    final: Values,
+    reference: Values | None = None,
+    corners: list[list[float]] | None = None,
+) -> Values:
     """Compute the output grid that AstroDrizzle makes for exposures.
 
     Parameters
@@ -53,6 +58,10 @@ def output_grid(files: list[str], final: Values, reference: Values | None = None
     reference : dict, optional
         What this function returned of another grid, that of ``final_refimage``: the choice is taken
         over it, and not over the grid that holds the exposures.
+    corners : list of [float, float], optional
+        RA, Dec in degrees of the centres of the corner pixels of all chips, as
+        ``calc_footprint`` gives them. Then `files` are no more than the first exposure, which tells
+        the scale and the orientation: to open each takes 40 ms.
 
     Returns
     -------
@@ -64,7 +73,9 @@ def output_grid(files: list[str], final: Values, reference: Values | None = None
     from stwcs.distortion.utils import output_wcs
 
     if reference is None:
-        base = output_wcs([wcs for name in files for wcs in _chip_wcs(name)])
+        chips = [wcs for name in files for wcs in _chip_wcs(name)]
+        known = chips if corners is None else [_Recorded(chips[0].wcs, corners)]
+        base = output_wcs(known, ref_wcs=chips[0].deepcopy())
     else:
         place = (*reference["crval"], *reference["crpix"], *reference["shape"])
         base = wcs_functions.build_hstwcs(*place, reference["scale"], reference["rot"])
@@ -79,6 +90,18 @@ def output_grid(files: list[str], final: Values, reference: Values | None = None
         "rot": float(grid.orientat),
         "shape": [int(v) for v in grid.pixel_shape],
     }
+
+
+class _Recorded:
+    """Chips whose corners are known, in place of their WCS."""
+
+    def __init__(self, wcs: Any, corners: list[list[float]]) -> None:
+        self.wcs, self._corners = wcs, corners
+
+    def calc_footprint(self) -> Any:
+        import numpy as np
+
+        return np.array(self._corners, dtype=np.float64)
 
 
 def _chip_wcs(name: str) -> list[Any]:

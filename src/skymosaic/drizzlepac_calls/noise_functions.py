@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skymosaic.drizzlepac_calls.onepass_functions import output_of
+from skymosaic.drizzlepac_calls.onepass_functions import output_of, units_of
 
 Values = dict[str, Any]
 
@@ -198,12 +198,14 @@ def _chip(
     with fits.open(name, memmap=False) as hdus:
         wcs = HSTWCS(hdus, ext=("SCI", extver))
         exptime = float(hdus[0].header["EXPTIME"])
-        rate = "/S" in str(hdus["SCI", extver].header.get("BUNIT", "/S")).upper()
+        rate = units_of(hdus, extver) == "cps"
         error = hdus["ERR", extver].data
         known = error[np.isfinite(error) & (error > 0)]
     out, ratio = output_of(wcs, grid)
-    variance = (float(np.median(known)) / (1.0 if rate else exptime)) ** 2 if known.size else 1.0
-    weight = exptime if weights == "EXP" else 1.0 / variance
+    typical = float(np.median(known)) if known.size else 1.0
+    variance = (typical / (1.0 if rate else exptime)) ** 2
+    # As `weights_of` has them.
+    weight = exptime if weights == "EXP" else (exptime / typical) ** 2
     return wcs, out, ratio, weight, variance
 
 

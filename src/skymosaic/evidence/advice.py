@@ -23,7 +23,11 @@ class Finding:
     text: str
     """A sentence or two."""
     evidence: Mapping[str, object]
-    """The numbers that lead to it, by name; plain values. Each code has names of its own."""
+    """The numbers that lead to it, by name; plain values. Each code has names of its own.
+
+    It is a mapping because it is for readers of the JSON alone: nothing here asks for one of its
+    values, so that a class for each code would be written and never read.
+    """
 
 
 class Ranked(NamedTuple):

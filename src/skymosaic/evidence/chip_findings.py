@@ -25,12 +25,14 @@ def _step(facts: Facts, chips: ChipsSummary) -> Iterator[Finding]:
     """Tell of chips that have skies of their own, and what takes it out of the mosaics."""
     if chips.model == "exposures":
         return
+    # Where no overlap tells the step that all exposures share, its mean is that of no exposure.
     parts = [
         f"the sky of [SCI,{extver}] minus that of the first chip is "
         f"{measured(step, error, 5, '+')} e-/s ({abs(step) / error:.0f} sigma)"
         for extver, step, error in chips.mean
-        if error > 0
+        if chips.known and error > 0
     ]
+    mean = f": in the mean of {len(chips.steps)} exposures {listed(parts)}" if parts else ""
     relative = [
         f"{value:.1%} +- {error:.1%}"
         for value, error in chips.relative
@@ -64,9 +66,8 @@ def _step(facts: Facts, chips: ChipsSummary) -> Iterator[Finding]:
     yield Finding(
         "chip-step",
         "note" if taken and not theirs else "warning",
-        f"The chips of an exposure have different skies: in the mean of {len(chips.steps)} "
-        f"exposures {listed(parts)}{alike}.{how} This is a step at the gap between the chips, not "
-        f"a gradient. {'; '.join(done)}.",
+        f"The chips of an exposure have different skies{mean}{alike}.{how} This is a step at the "
+        f"gap between the chips, not a gradient. {'; '.join(done)}.",
         {
             "model": chips.model,
             "used": chips.used,

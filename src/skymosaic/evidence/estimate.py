@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from skymosaic.evidence.background import Darkest
 from skymosaic.evidence.cells import Floats
+from skymosaic.evidence.covariance import Covariance, mean_variance, quadratic, with_shared
 from skymosaic.evidence.levels import Levels
 
 
@@ -38,12 +40,17 @@ class Called:
     ----------
     skies : array, shape (n,)
         e-/s, in the order of the levels.
-    covariance : array, shape (n, n)
+    covariance : array, shape (n, n), or SparseCovariance
         Of `skies`.
     """
 
     skies: Floats
-    covariance: Floats
+    covariance: Covariance
+
+    @cached_property
+    def noise(self) -> float:
+        """Mean variance of `skies`."""
+        return mean_variance(self.covariance)
 
 
 def called_for(levels: Levels, dark: Sequence[Darkest], least: float) -> Called:
@@ -58,23 +65,22 @@ def called_for(levels: Levels, dark: Sequence[Darkest], least: float) -> Called:
     least : float
         Smallest error of a group's level: faint sources are everywhere.
     """
-    skies, covariance = levels.values.copy(), levels.covariance.copy()
+    skies = levels.values.copy()
     for group, one in zip(levels.groups, dark, strict=True):
-        index = np.array(group)
-        skies[index] += one.level
-        covariance[np.ix_(index, index)] += one.error**2 + least**2
-    return Called(skies, covariance)
+        skies[np.array(group)] += one.level
+    shared = [one.error**2 + least**2 for one in dark]
+    return Called(skies, with_shared(levels.covariance, levels.groups, shared))
 
 
 def estimate(called: Called, subtracted: Floats) -> Estimate:
     """Return the error of a method that subtracted these skies, shape (n,)."""
     off = subtracted - called.skies
     size = len(off)
-    noise = float(np.trace(called.covariance)) / size
+    noise = called.noise
     square = float(np.mean(off**2))
     # Noise adds to the mean square; where it makes all of it, the error is that of the noise.
     rms = float(np.sqrt(max(square - noise, 0.0)))
-    slope = float(np.sqrt(max(float(off @ called.covariance @ off), 0.0))) / size
+    slope = float(np.sqrt(max(quadratic(called.covariance, off), 0.0))) / size
     scale = float(np.sqrt(max(square, noise)))
     return Estimate(rms, slope / scale if scale > 0 else 0.0, float(np.mean(off)))
 
@@ -106,10 +112,10 @@ def compare(called: Called, one: Floats, other: Floats) -> MethodComparison:
     """
     apart = one - other
     difference = float(np.mean(apart * (one + other - 2.0 * called.skies)))
-    variance = max(float(apart @ called.covariance @ apart), 0.0)
+    variance = max(quadratic(called.covariance, apart), 0.0)
     error = 2.0 / len(apart) * float(np.sqrt(variance))
     # a^2 - b^2 = (a - b)(a + b); where both are small, noise is what they amount to.
-    noise = float(np.trace(called.covariance)) / len(apart)
+    noise = called.noise
     squares = [float(np.mean((skies - called.skies) ** 2)) for skies in (one, other)]
     total = sum(float(np.sqrt(max(square, noise))) for square in squares)
     return MethodComparison(

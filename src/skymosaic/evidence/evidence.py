@@ -9,16 +9,17 @@ import numpy as np
 
 from skymosaic.evidence import estimate, overlap_graph, rules
 from skymosaic.evidence.advice import Advice
-from skymosaic.evidence.background import NEGLIGIBLE, Darkest, darkest
+from skymosaic.evidence.background import NEGLIGIBLE, PATCH, Darkest, darkest
 from skymosaic.evidence.cells import CellGrid, Cells, Floats
 from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.evidence.facts import Facts
 from skymosaic.evidence.graph import OverlapGraph
 from skymosaic.evidence.levels import Levels, solve
-from skymosaic.evidence.mosaic import combined
+from skymosaic.evidence.mosaic import combined, cropped
 from skymosaic.evidence.pairs import all_differences
 from skymosaic.evidence.quality import ObservedField, Skies, judge, residuals
 from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam
+from skymosaic.evidence.rims import FEW, find_rims, measure_rims
 from skymosaic.evidence.seams import find_edges, measure_seams
 from skymosaic.evidence.summary import EvidenceSummary
 
@@ -96,12 +97,13 @@ def gather_evidence(measured: Measurements) -> Evidence:
     cells, shape = measured.cells, measured.grid.shape
     names = [one.rootname for one in cells]
     noise = float(np.nanmedian([one.noise for one in cells]))
-    differences = all_differences(cells)
+    overlaps = all_differences(cells)
+    differences = overlaps.measured
     pixels = {one.rootname: int(one.count.sum()) for one in cells}
     graph = overlap_graph.build(names, differences, pixels)
     levels = solve(names, graph.components, differences)
     subtracted = {m: estimate.in_order(names, skies) for m, skies in measured.skies.items()}
-    dark = _darkest_of_groups(cells, levels, shape, noise)
+    dark = _darkest_of_groups(cells, levels, noise)
     judged = ObservedField(cells, shape, differences, levels, None, noise)
     estimates: dict[str, estimate.Estimate] = {}
     against: dict[str, estimate.MethodComparison] = {}
@@ -116,13 +118,7 @@ def gather_evidence(measured: Measurements) -> Evidence:
         if whole is not None:
             empty_share = whole.share
             judged = ObservedField(cells, shape, differences, levels, whole.empty, noise)
-    edges = find_edges(cells, shape)
-    seams = {
-        method: measure_seams(
-            method, image, edges, cells, levels.values - subtracted[method], measured.grid
-        )
-        for method, image in measured.mosaics.items()
-    }
+    seams, dense = _seams(measured, levels, subtracted)
     quality = {
         m: judge(m, skies, judged, seams.get(m, ()), estimates.get(m), measured.truth)
         for m, skies in measured.skies.items()
@@ -140,6 +136,8 @@ def gather_evidence(measured: Measurements) -> Evidence:
         noise=noise,
         unseen=measured.unseen,
         chips=measured.chips,
+        left_out=overlaps.left_out,
+        dense=dense,
     )
     return Evidence(
         unit=UNIT,
@@ -154,16 +152,36 @@ def gather_evidence(measured: Measurements) -> Evidence:
     )
 
 
+def _seams(
+    measured: Measurements, levels: Levels, subtracted: Mapping[str, Floats]
+) -> tuple[dict[str, list[Seam]], bool]:
+    """Return the steps in the mosaics, and whether edges of other exposures lie beside them."""
+    if not measured.mosaics:
+        return {}, False
+    cells, grid = measured.cells, measured.grid
+    edges, measure = find_edges(cells, grid.shape), measure_seams
+    dense = False
+    if len({edge.exposure for edge in edges}) < FEW * len(cells):
+        rims = find_rims(cells, grid.shape)
+        dense = len(rims) > len(edges)
+        if dense:
+            edges, measure = rims, measure_rims
+    return {
+        method: measure(method, image, edges, cells, levels.values - subtracted[method], grid)
+        for method, image in measured.mosaics.items()
+    }, dense
+
+
 _LEAST_LEVEL = 0.2  # of what is negligible: faint sources leave no patch truly empty
 
 
 def _darkest_of_groups(
-    cells: Sequence[Cells], levels: Levels, shape: tuple[int, int], noise: float
+    cells: Sequence[Cells], levels: Levels, noise: float
 ) -> list[Darkest] | None:
     """Return the darkest level of each group's mosaic; None where one of them has too few cells."""
     found = []
     for group in levels.groups:
-        members = [cells[i] for i in group]
+        members, shape = cropped([cells[i] for i in group], PATCH)
         one = darkest(*combined(members, levels.values[list(group)], shape), noise)
         if one is None:
             return None

@@ -48,6 +48,10 @@ class Facts:
         Exposures without a valid pixel.
     chips : ChipsSummary or None
         What the differences tell of the skies of chips; None where exposures have one chip.
+    left_out : int
+        Pairs of exposures near one another that were not measured, because there are very many.
+    dense : bool
+        Whether seams are those of `rims`: edges of others lie beside those of each exposure.
     """
 
     quality: Mapping[str, MethodQuality]
@@ -61,6 +65,8 @@ class Facts:
     noise: float
     unseen: Sequence[str] = ()
     chips: ChipsSummary | None = None
+    left_out: int = 0
+    dense: bool = False
 
     @property
     def negligible(self) -> float:

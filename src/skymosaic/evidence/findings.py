@@ -28,6 +28,7 @@ def find(facts: Facts) -> list[Finding]:
         _no_empty_sky,
         _same_differences,
         _steps,
+        _dense_edges,
         _seams_disagree,
         _truth,
     )
@@ -181,6 +182,18 @@ def _steps(facts: Facts) -> Iterator[Finding]:
                 f"{worst.exposure}, at RA {worst.ra:.5f}, Dec {worst.dec:+.5f}.",
                 {"method": method, "seams": len(large), "of": len(seams), "worst": asdict(worst)},
             )
+
+
+def _dense_edges(facts: Facts) -> Iterator[Finding]:
+    if facts.dense:
+        yield Finding(
+            "dense-edges",
+            "note",
+            "The exposures overlap so densely that edges of others lie beside those of each. So "
+            "the step of a seam is the mean along all edges of an exposure, with what else begins "
+            "or ends there. The step that is expected is found in the same way.",
+            {"seams": max(map(len, facts.seams.values()), default=0)},
+        )
 
 
 def _seams_disagree(facts: Facts) -> Iterator[Finding]:

@@ -7,6 +7,11 @@ from typing import Annotated
 
 from pydantic import PlainSerializer
 
+MOST_NAMED = 300
+"""Exposures of a group of which both parts of a cut are named."""
+MOST_LISTED = 5000
+"""Overlaps that a graph lists."""
+
 
 @dataclass(frozen=True)
 class Overlap:
@@ -25,7 +30,8 @@ class Cut:
     """Few overlaps that alone hold two parts of a group together."""
 
     parts: tuple[tuple[str, ...], tuple[str, ...]]
-    """Rootnames of the two parts, the smaller one first."""
+    """Rootnames of the two parts, the smaller one first; the other is empty where it is the rest of
+    a group of more than `MOST_NAMED`."""
     edges: tuple[Overlap, ...]
     """The overlaps between them."""
     pixels: int
@@ -49,7 +55,7 @@ class OverlapGraph:
     components: tuple[tuple[str, ...], ...]
     """Rootnames of each group whose exposures are linked by measured overlaps, largest first."""
     edges: tuple[Overlap, ...]
-    """All measured overlaps, the one with fewest pixels first."""
+    """The measured overlaps, the one with fewest pixels first: `MOST_LISTED` of them."""
     bridges: tuple[_Cut, ...]
     """Single overlaps without which a group would fall apart."""
     weakest: tuple[_Cut, ...]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import splu
 
 from skymosaic.evidence.cells import Floats
+from skymosaic.evidence.covariance import DENSE, Covariance, SparseCovariance
 from skymosaic.evidence.residuals import PairDifference
 
 
@@ -21,7 +25,7 @@ class Levels:
         Rootnames.
     values : array, shape (n,)
         e-/s; in each group that is linked by overlaps their mean is 0.
-    covariance : array, shape (n, n)
+    covariance : array, shape (n, n), or SparseCovariance
         Of `values`.
     groups : tuple of tuple of int
         Which exposures are linked: the level of one group against another is unknown.
@@ -32,7 +36,7 @@ class Levels:
 
     names: tuple[str, ...]
     values: Floats
-    covariance: Floats
+    covariance: Covariance
     groups: tuple[tuple[int, ...], ...]
     misfit: float
 
@@ -52,36 +56,82 @@ def solve(
         Measured.
     """
     place = {name: i for i, name in enumerate(names)}
-    size = len(names)
-    normal, right = np.zeros((size, size)), np.zeros(size)
-    for one in differences:
-        i, j, weight = place[one.a], place[one.b], 1.0 / one.error**2
+    index = np.array([(place[one.a], place[one.b]) for one in differences], dtype=np.int64)
+    index = index.reshape(-1, 2)
+    error = np.array([one.error for one in differences])
+    measured = np.array([one.difference for one in differences])
+    right = np.zeros(len(names))
+    weighted = (1.0 / error**2) * measured
+    np.add.at(right, index.ravel(), np.stack([weighted, -weighted], axis=1).ravel())
+    members = [np.array([place[name] for name in group]) for group in groups]
+    few = len(names) <= DENSE
+    inverse = _dense(index, error, members) if few else _sparse(index, error, members)
+    values = (
+        inverse.of_differences(right[:, None])[:, 0]
+        if isinstance(inverse, SparseCovariance)
+        else inverse @ right
+    )
+    chi = (measured - values[index[:, 0]] + values[index[:, 1]]) / error
+    free = len(differences) - (len(names) - len(groups))
+    misfit = float(np.sqrt(np.sum(np.square(chi)) / free)) if free > 0 else 0.0
+    factor = max(1.0, misfit) ** 2
+    return Levels(
+        names=tuple(names),
+        values=values,
+        covariance=replace(inverse, factor=factor)
+        if isinstance(inverse, SparseCovariance)
+        else inverse * factor,
+        groups=tuple(tuple(int(i) for i in group) for group in members),
+        misfit=misfit,
+    )
+
+
+_Indices = NDArray[np.int64]
+
+
+def _dense(index: _Indices, error: Floats, groups: Sequence[_Indices]) -> Floats:
+    """Return the pseudo-inverse of the Laplacian of the graph: each group has mean 0."""
+    size = sum(map(len, groups))
+    normal = np.zeros((size, size))
+    for (i, j), weight in zip(index, 1.0 / error**2, strict=True):
         normal[i, i] += weight
         normal[j, j] += weight
         normal[i, j] -= weight
         normal[j, i] -= weight
-        right[i] += weight * one.difference
-        right[j] -= weight * one.difference
-    # The pseudo-inverse of a graph's Laplacian: each group has mean 0.
-    covariance = np.zeros((size, size))
+    inverse = np.zeros((size, size))
     for group in groups:
-        index = np.array([place[name] for name in group])
-        if len(index) > 1:
-            block = np.ix_(index, index)
-            mean = np.full((len(index), len(index)), 1.0 / len(index))
-            scale = float(np.trace(normal[block])) / len(index)
-            covariance[block] = np.linalg.inv(normal[block] + scale * mean) - mean / scale
-    values = covariance @ right
-    chi = [
-        (one.difference - values[place[one.a]] + values[place[one.b]]) / one.error
-        for one in differences
-    ]
-    free = len(differences) - (size - len(groups))
-    misfit = float(np.sqrt(np.sum(np.square(chi)) / free)) if free > 0 else 0.0
-    return Levels(
-        names=tuple(names),
-        values=values,
-        covariance=covariance * max(1.0, misfit) ** 2,
-        groups=tuple(tuple(place[name] for name in group) for group in groups),
-        misfit=misfit,
+        if len(group) > 1:
+            block = np.ix_(group, group)
+            mean = np.full((len(group), len(group)), 1.0 / len(group))
+            scale = float(np.trace(normal[block])) / len(group)
+            inverse[block] = np.linalg.inv(normal[block] + scale * mean) - mean / scale
+    return inverse
+
+
+def _sparse(index: _Indices, error: Floats, groups: Sequence[_Indices]) -> SparseCovariance:
+    """Return what solves with the same pseudo-inverse, without a matrix of it."""
+    size = sum(map(len, groups))
+    group = np.zeros(size, dtype=np.int64)
+    for number, its in enumerate(groups):
+        group[its] = number
+    # The level of one exposure of each group is fixed while the others are solved for.
+    kept = np.sort(np.concatenate([its[1:] for its in groups]))
+    shared = np.zeros(len(groups))
+    if not kept.size:
+        return SparseCovariance(None, kept, group, 1.0, shared)
+    weight = 1.0 / error**2
+    i, j = index.T
+    normal = sparse.coo_array(
+        (
+            np.concatenate([weight, weight, -weight, -weight]),
+            (np.concatenate([i, j, i, j]), np.concatenate([i, j, j, i])),
+        ),
+        shape=(size, size),
+    ).tocsc()
+    solver = splu(
+        sparse.csc_matrix(normal[kept][:, kept]),
+        permc_spec="MMD_AT_PLUS_A",
+        options={"SymmetricMode": True},
+        diag_pivot_thresh=0.0,
     )
+    return SparseCovariance(solver, kept, group, 1.0, shared)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -81,6 +82,26 @@ def weighted_mean(cells: Sequence[Cells], values: Floats, shape: tuple[int, int]
         weight[one.window] += share
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(weight > 0, total / weight, np.nan)
+
+
+def cropped(cells: Sequence[Cells], side: int) -> tuple[list[Cells], tuple[int, int]]:
+    """Return exposures on the part of the grid that they are on, and its shape.
+
+    Parameters
+    ----------
+    cells : sequence of Cells
+        Of some exposures, one or more.
+    side : int
+        The part begins at a multiple of it, along rows and columns.
+    """
+    corner = np.array([one.corner for one in cells])
+    start = corner.min(axis=0) // side * side
+    shape = (corner + [one.level.shape for one in cells]).max(axis=0) - start
+    moved = [
+        replace(one, corner=(int(row), int(column)))
+        for one, (row, column) in zip(cells, corner - start, strict=True)
+    ]
+    return moved, (int(shape[0]), int(shape[1]))
 
 
 def in_blocks(image: Floats, side: int) -> Floats:

@@ -11,10 +11,13 @@ from skymosaic.evidence.wording import amount, listed, some
 from skymosaic.host.counting import counted
 from skymosaic.methods import ALL, ascribed
 
+_MOST_GROUPS = 12  # whose sizes are listed
+_MOST_CUTS = 10  # that have a sentence each
+
 
 def find(facts: Facts) -> list[Finding]:
     """Return what each rule found."""
-    rules = (_unseen, _separate_groups, _undetermined, _weak_cuts, _few_pixels)
+    rules = (_unseen, _separate_groups, _undetermined, _weak_cuts, _few_pixels, _left_out)
     return [finding for rule in rules for finding in rule(facts)]
 
 
@@ -32,7 +35,7 @@ def _separate_groups(facts: Facts) -> Iterator[Finding]:
     groups = facts.graph.components
     if len(groups) < 2:
         return
-    sizes = listed([str(len(group)) for group in groups])
+    sizes = some([str(len(group)) for group in groups], _MOST_GROUPS)
     relative = [ascribed(m) for m in ALL if "match" in m and m in facts.quality]
     relate = f"{listed(relative)} cannot relate them" if relative else "No overlap relates them"
     yield Finding(
@@ -64,11 +67,39 @@ def _undetermined(facts: Facts) -> Iterator[Finding]:
 def _weak_cuts(facts: Facts) -> Iterator[Finding]:
     """Tell of overlaps that alone hold parts together, and how well they do."""
     cuts = {cut.parts: cut for cut in (*facts.graph.bridges, *facts.graph.weakest)}
+    found = []
     for cut in cuts.values():
         weak = SIGMAS * cut.error > facts.negligible
         # An exposure at the rim hangs by few overlaps in any mosaic: worth a word where weak only.
         if weak or (cut.is_bridge and len(cut.parts[0]) > 1):
-            yield _cut_finding(cut, weak)
+            found.append((cut, weak))
+    if len(found) > _MOST_CUTS:
+        found.sort(key=lambda one: -one[0].error)
+    for cut, weak in found[:_MOST_CUTS]:
+        yield _cut_finding(cut, weak)
+    if rest := found[_MOST_CUTS:]:
+        largest = max(cut.error for cut, _ in rest)
+        yield Finding(
+            "weak-links",
+            "warning" if any(weak for _, weak in rest) else "note",
+            f"Few overlaps link {counted(len(rest), 'more part')} of a group to its rest: the "
+            f"differences in level have standard errors of up to {amount(largest)} e-/s.",
+            {"parts": len(rest), "standard_error": largest},
+        )
+
+
+def _left_out(facts: Facts) -> Iterator[Finding]:
+    if facts.left_out:
+        yield Finding(
+            "part-of-overlaps",
+            "note",
+            f"There are very many overlaps. {counted(len(facts.differences), 'difference')} were "
+            f"measured; {counted(facts.left_out, 'pair')} of exposures near one "
+            "another were left out. For each exposure the pairs with the largest overlaps are "
+            "measured, and all that it takes to link what overlaps link. Each run chooses the same "
+            "pairs.",
+            {"measured": len(facts.differences), "left_out": facts.left_out},
+        )
 
 
 def _cut_finding(cut: Cut, weak: bool) -> Finding:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from skymosaic.evidence.cells import Cells, Floats
+from skymosaic.evidence.medians import median_of
+from skymosaic.evidence.neighbours import Indices, Neighbours
 from skymosaic.evidence.residuals import PairDifference
 from skymosaic.evidence.rounding import rounding_of
 from skymosaic.sky.chi_squared import exceeded_by_chance
@@ -21,6 +22,8 @@ MAD = 1.4826  # standard deviation of a normal distribution, in median absolute 
 MEDIAN = 1.2533  # standard error of a median, in those of a mean
 _PATCHES = 4  # along each axis of an overlap
 _LEAST_IN_PATCH = 12
+ALL_PAIRS = 20_000
+PAIRS_AN_EXPOSURE = 20
 _AROUND = 5  # cells along the side of a cell's surroundings
 _STANDS_OUT = 3.0  # standard errors of the mean of the surroundings
 _CHANCE = 1e-4  # that noise alone makes patches differ as much as what is called uneven
@@ -30,8 +33,8 @@ def clipped_median(values: Floats) -> tuple[float, float, NDArray[np.bool_]]:
     """Return the clipped median, the scatter as a standard deviation, and which values remained."""
     kept = np.ones(values.shape, dtype=bool)
     for _ in range(5):
-        median = float(np.median(values[kept]))
-        scatter = MAD * float(np.median(np.abs(values[kept] - median)))
+        median = median_of(values[kept])
+        scatter = MAD * median_of(np.abs(values[kept] - median))
         inside = np.abs(values - median) <= CLIP * scatter
         if scatter == 0.0 or np.array_equal(inside, kept):
             break
@@ -108,7 +111,7 @@ def _median_without_structure(image: Floats, scatter: float) -> float:
         around, noise = total / count, scatter / np.sqrt(count)
     kept = filled
     for _ in range(5):
-        median = float(np.median(image[kept]))
+        median = median_of(image[kept])
         inside = filled & (np.abs(around - median) <= _STANDS_OUT * noise)
         if int(inside.sum()) < LEAST_CELLS or np.array_equal(inside, kept):
             break
@@ -134,7 +137,7 @@ def _patched(
     for number in np.unique(patch):
         inside = values[patch == number]
         if inside.size >= _LEAST_IN_PATCH:
-            medians.append(float(np.median(inside)))
+            medians.append(median_of(inside))
             errors.append(MEDIAN * scatter / np.sqrt(inside.size))
     count = len(medians)
     if count < 4:
@@ -151,10 +154,84 @@ def _quantiles(position: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.searchsorted(limits, position, side="right")
 
 
-def all_differences(cells: Sequence[Cells]) -> list[PairDifference]:
-    """Return the difference of each two exposures that overlap, in the order of the exposures."""
-    return [d for d in _each(combinations(cells, 2)) if d is not None]
+@dataclass(frozen=True)
+class Differences:
+    """The differences of exposures that overlap."""
+
+    measured: list[PairDifference]
+    """In the order of the exposures."""
+    left_out: int
+    """Pairs of exposures near one another that were not looked at, because there are very many."""
 
 
-def _each(pairs: Iterable[tuple[Cells, Cells]]) -> Iterable[PairDifference | None]:
-    return (pair_difference(a, b) for a, b in pairs)
+def all_differences(
+    cells: Sequence[Cells], most: int = ALL_PAIRS, each: int = PAIRS_AN_EXPOSURE
+) -> Differences:
+    """Return the difference of each two exposures that overlap.
+
+    Parameters
+    ----------
+    cells : sequence of Cells
+        Of the exposures.
+    most, each : int
+        Of more pairs than `most` and than `each` for an exposure, those `each` are measured that
+        share most with an exposure; and what links exposures that these leave apart.
+    """
+    near = Neighbours(cells)
+    count = near.count()
+    every = count <= max(most, each * len(cells))
+    pairs = near.pairs(None if every else each)
+    found = merged(differences_of(cells, part) for part in near.in_blocks(pairs))
+    if not every:
+        found, looked_at = _linked(cells, near, found)
+        count -= looked_at
+    return Differences([one for _, one in found], count - len(pairs))
+
+
+_Numbered = tuple[tuple[int, int], PairDifference]
+
+
+def differences_of(cells: Sequence[Cells], pairs: Indices) -> list[_Numbered]:
+    """Return the differences of pairs of exposures, with their numbers; those that there are.
+
+    Parameters
+    ----------
+    cells : sequence of Cells
+        Of the exposures.
+    pairs : array, shape (n, 2)
+        Of a block of the grid, or of all of it.
+    """
+    found = (((int(i), int(j)), pair_difference(cells[i], cells[j])) for i, j in pairs)
+    return [(pair, one) for pair, one in found if one is not None]
+
+
+def merged(parts: Iterable[Sequence[_Numbered]]) -> list[_Numbered]:
+    """Return the differences of all blocks in the order of the exposures."""
+    return sorted((one for part in parts for one in part), key=lambda one: one[0])
+
+
+def _linked(
+    cells: Sequence[Cells], near: Neighbours, found: Sequence[_Numbered]
+) -> tuple[list[_Numbered], int]:
+    """Return the differences and those that link what they leave apart; and the pairs looked at."""
+    root = list(range(len(cells)))
+
+    def root_of(number: int) -> int:
+        while root[number] != number:
+            root[number] = root[root[number]]
+            number = root[number]
+        return number
+
+    for (i, j), _ in found:
+        root[root_of(i)] = root_of(j)
+    labels = np.array([root_of(number) for number in range(len(cells))])
+    more: list[_Numbered] = []
+    looked_at = 0
+    for i, j in near.between(labels):
+        if root_of(i) != root_of(j):
+            looked_at += 1
+            its = differences_of(cells, np.array([[i, j]]))
+            more += its
+            if its:
+                root[root_of(i)] = root_of(j)
+    return merged([found, more]), looked_at

@@ -12,7 +12,7 @@ from skymosaic.evidence.background import darkest, empty_sky
 from skymosaic.evidence.cells import Cells, Floats
 from skymosaic.evidence.estimate import Estimate, in_order
 from skymosaic.evidence.levels import Levels
-from skymosaic.evidence.mosaic import combined, weighted_mean
+from skymosaic.evidence.mosaic import combined, cropped, weighted_mean
 from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam, TruthError
 
 Skies = Mapping[str, float | None]
@@ -154,9 +154,9 @@ def _imposed(field: ObservedField, subtracted: Floats) -> float | None:
     found = []
     for group in field.levels.groups:
         if len(group) > 1:
-            cells = [field.cells[i] for i in group]
+            cells, shape = cropped([field.cells[i] for i in group], 1)
             extra = (subtracted - field.levels.values)[list(group)]
-            image = weighted_mean(cells, extra, field.shape)
+            image = weighted_mean(cells, extra, shape)
             found.append(float(np.nanmax(image) - np.nanmin(image)))
     return max(found, default=None)
 

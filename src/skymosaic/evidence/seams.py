@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
 from skymosaic.evidence.cells import CellGrid, Cells, Floats
+from skymosaic.evidence.neighbours import Neighbours
 from skymosaic.evidence.pairs import MEDIAN, clipped_median
 from skymosaic.evidence.residuals import Seam
 from skymosaic.evidence.rounding import rounding_of
 
 LEAST_STENCILS = 12
-_ARM = 3  # cells on each side of an edge
-_GAPS = (1, 2)  # cells between, which the exposure may cover in part
-_NEIGHBOURS = np.ones((3, 3), dtype=bool)
+ARM = 3  # cells on each side of an edge
+GAPS = (1, 2)  # cells between, which the exposure may cover in part
+NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def find_edges(cells: Sequence[Cells], shape: tuple[int, int]) -> list[ExposureE
     marks = random.integers(1, 2**62, size=len(cells))
     label, clean = np.zeros(shape, dtype=np.int64), np.ones(shape, dtype=bool)
     for one, mark in zip(cells, marks, strict=True):
-        whole = binary_erosion(one.covered, _NEIGHBOURS)
+        whole = binary_erosion(one.covered, NEIGHBOURS)
         label[one.window] ^= np.where(whole, mark, 0)
         clean[one.window] &= whole | ~one.covered  # not the rim, which it may cover in part
     label[~clean] = 0
@@ -67,6 +68,7 @@ def find_edges(cells: Sequence[Cells], shape: tuple[int, int]) -> list[ExposureE
         _edges_along(label, flat, by_mark, cells, shape[1]),
         _edges_along(label.T, flat.T, by_mark, cells, shape[1]),
     ]
+    near = Neighbours(cells)
     edges = []
     for name in found[0].keys() | found[1].keys():
         # Rows and columns cross the same cells where an edge is oblique: take the more numerous.
@@ -74,7 +76,9 @@ def find_edges(cells: Sequence[Cells], shape: tuple[int, int]) -> list[ExposureE
         if len(gap) >= LEAST_STENCILS:
             exposure, first = name[0], int(outside[0, 0])
             others = tuple(
-                number for number, one in enumerate(cells) if _covers(one, first, shape[1])
+                int(number)
+                for number in near.at(*divmod(first, shape[1]))
+                if covers(cells[number], first, shape[1])
             )
             edges.append(ExposureEdge(exposure, others, inside, outside, gap))
     return sorted(edges, key=lambda edge: (edge.exposure, edge.others))
@@ -97,29 +101,31 @@ def _edges_along(
     """Return the stencils along rows, by the exposure whose edge it is and the label outside."""
     found: dict[tuple[int, int], list[_Stencils]] = {}
     marks = np.array(sorted(by_mark), dtype=np.int64)
-    for gap in _GAPS:
-        length = 2 * _ARM + gap
+    for gap in GAPS:
+        length = 2 * ARM + gap
         if label.shape[1] < length:
             continue
         at = [label[:, k : label.shape[1] - length + 1 + k] for k in range(length)]
-        left, right = at[_ARM - 1], at[_ARM + gap]
+        left, right = at[ARM - 1], at[ARM + gap]
         valid = (left != 0) & (right != 0) & (left != right)
-        for k in range(_ARM):
-            valid &= (at[k] == left) & (at[_ARM + gap + k] == right)
-        for k in range(_ARM, _ARM + gap):
+        for k in range(ARM):
+            valid &= (at[k] == left) & (at[ARM + gap + k] == right)
+        for k in range(ARM, ARM + gap):
             valid &= at[k] == 0
         difference = np.where(valid, left ^ right, 0)
         row, column = np.nonzero(valid & np.isin(difference, marks))
         if row.size == 0:
             continue
-        near = np.stack([flat[row, column + k] for k in range(_ARM - 1, -1, -1)], axis=1)
-        far = np.stack([flat[row, column + k] for k in range(_ARM + gap, length)], axis=1)
+        near = np.stack([flat[row, column + k] for k in range(ARM - 1, -1, -1)], axis=1)
+        far = np.stack([flat[row, column + k] for k in range(ARM + gap, length)], axis=1)
         kinds = np.stack([difference[row, column], left[row, column], right[row, column]], axis=1)
-        for kind in np.unique(kinds, axis=0):
-            these = (kinds == kind).all(axis=1)
+        every, which = np.unique(kinds, axis=0, return_inverse=True)
+        order = np.argsort(which.ravel(), kind="stable")
+        ends = np.cumsum(np.bincount(which.ravel()))[:-1]
+        for kind, these in zip(every, np.split(order, ends), strict=True):
             exposure = by_mark[int(kind[0])]
             inside, outside, rest = near[these], far[these], kind[2]
-            if not _covers(cells[exposure], int(inside[0, 0]), columns):
+            if not covers(cells[exposure], int(inside[0, 0]), columns):
                 inside, outside, rest = outside, inside, kind[1]
             found.setdefault((exposure, int(rest)), []).append(
                 (inside, outside, np.full(len(inside), gap))
@@ -134,7 +140,7 @@ def _edges_along(
     }
 
 
-def _covers(one: Cells, cell: int, columns: int) -> bool:
+def covers(one: Cells, cell: int, columns: int) -> bool:
     """Tell whether an exposure has pixels in a cell, given by its flat index."""
     row, column = cell // columns - one.corner[0], cell % columns - one.corner[1]
     inside = 0 <= row < one.covered.shape[0] and 0 <= column < one.covered.shape[1]
@@ -163,7 +169,7 @@ def steps(image: Floats, edges: Sequence[ExposureEdge]) -> list[tuple[float, flo
     found = []
     for edge in edges:
         reach = np.asarray(0.5 * (edge.gap + 1.0), dtype=np.float64)
-        step = _at_edge(values[edge.inside], reach) - _at_edge(values[edge.outside], reach)
+        step = at_edge(values[edge.inside], reach) - at_edge(values[edge.outside], reach)
         step = step[np.isfinite(step)]
         if step.size < LEAST_STENCILS:
             found.append((float("nan"), float("nan"), int(step.size)))
@@ -175,7 +181,16 @@ def steps(image: Floats, edges: Sequence[ExposureEdge]) -> list[tuple[float, flo
     return found
 
 
-def _at_edge(arm: Floats, reach: Floats) -> Floats:
+def at_edge(arm: Floats, reach: Floats) -> Floats:
+    """Return the value at an edge of straight lines through three cells, shape (n, 3).
+
+    Parameters
+    ----------
+    arm : array, shape (n, 3)
+        Values of the cells, nearest to the edge first.
+    reach : array, shape (n,)
+        Cells from the nearest one to the edge, plus a half.
+    """
     slope = 0.5 * (arm[:, 0] - arm[:, 2])
     return np.asarray(arm.mean(axis=1) + slope * (reach + 1.0))
 

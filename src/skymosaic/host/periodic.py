@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from skymosaic.errors import StoreError
 
 log = logging.getLogger(__name__)
+
+_REST = 20.0
+"""Times as long as a writing took nothing is written: what grows with a run takes 5% at most."""
+_LONGEST_REST = 30.0  # s
 
 
 class PeriodicWriter:
@@ -21,7 +26,8 @@ class PeriodicWriter:
     write : callable
         Writes the present state. A StoreError from it is logged: the run matters more.
     interval : float
-        Least time between the end of one writing and the next, s.
+        Least time between the end of one writing and the next, s. After one that took long it is
+        more, up to 30 s.
     """
 
     def __init__(self, what: str, write: Callable[[], None], interval: float) -> None:
@@ -53,5 +59,7 @@ class PeriodicWriter:
             self._changed.wait()
             self._changed.clear()
             if not self._ended.is_set():
+                started = time.monotonic()
                 self.now()
-                self._ended.wait(self._interval)
+                rest = min(_REST * (time.monotonic() - started), _LONGEST_REST)
+                self._ended.wait(max(self._interval, rest))

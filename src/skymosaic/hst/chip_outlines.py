@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning
 from numpy.typing import NDArray
 
-from skymosaic.hst.exposure import Exposure
+if TYPE_CHECKING:
+    from skymosaic.hst.exposure import Exposure
 
 STEPS = 16
 """Pieces of an edge. One that bends by 15 pixels (ACS/WFC) bends by 0.06 in each of them."""
@@ -38,10 +40,11 @@ def chip_outlines(path: Path, exposure: Exposure, steps: int = STEPS) -> list[ND
         names = [("SCI", chip.extver) for chip in exposure.chips]
         # A drizzled image may lie in the primary unit.
         headers = [hdus[name].header if name in hdus else hdus[0].header for name in names]
-        return [wcs_outline(_wcs(header, hdus), steps) for header in headers]
+        return [wcs_outline(wcs_of(header, hdus), steps) for header in headers]
 
 
-def _wcs(header: fits.Header, hdus: fits.HDUList) -> WCS:
+def wcs_of(header: fits.Header, hdus: fits.HDUList) -> WCS:
+    """Return the WCS of a chip with its size, also where its pixels were left out."""
     wcs = WCS(header, hdus)
     if wcs.pixel_shape is None and "NPIX1" in header:  # of `files.write_frame`
         wcs.pixel_shape = (header["NPIX1"], header["NPIX2"])

@@ -14,6 +14,7 @@ from astropy.wcs import WCS, FITSFixedWarning
 from skymosaic.errors import InputError
 from skymosaic.hst.cards import number_of, text_of
 from skymosaic.hst.exposure import Chip
+from skymosaic.hst.extent import Extent, extent_of
 from skymosaic.hst.headers import HeaderUnit
 
 _REFERS_TO_TABLE = re.compile(r"CPDIS\d|D2IMDIS\d|AXISCORR")
@@ -25,8 +26,10 @@ WCS_KEYWORDS = re.compile(
 )
 
 
-def chips_of(path: Path, units: Sequence[HeaderUnit], drizzled: bool) -> tuple[Chip, ...]:
-    """Return the chips of a file.
+def chips_of(
+    path: Path, units: Sequence[HeaderUnit], drizzled: bool
+) -> tuple[tuple[Chip, ...], Extent | None]:
+    """Return the chips of a file, and where they lie, which is recorded of exposures alone.
 
     Parameters
     ----------
@@ -56,8 +59,11 @@ def chips_of(path: Path, units: Sequence[HeaderUnit], drizzled: bool) -> tuple[C
             _check_arrays(path, unit, have["DQ", unit.ver])
     if any(_REFERS_TO_TABLE.fullmatch(keyword) for unit in sci for keyword in unit.header):
         with fits.open(path) as hdus:  # the tables are read from other extensions
-            return tuple(_chip(path, unit, units[0].header, hdus) for unit in sci)
-    return tuple(_chip(path, unit, units[0].header) for unit in sci)
+            read = [_chip(path, unit, units[0].header, hdus) for unit in sci]
+    else:
+        read = [_chip(path, unit, units[0].header) for unit in sci]
+    extent = None if drizzled else extent_of([wcs for _, wcs in read], units[0].header)
+    return tuple(chip for chip, _ in read), extent
 
 
 def _check_arrays(path: Path, science: HeaderUnit, flags: HeaderUnit) -> None:
@@ -91,7 +97,7 @@ def _wcs_cards(header: fits.Header) -> fits.Header:
 
 def _chip(
     path: Path, unit: HeaderUnit, primary: fits.Header, tables: fits.HDUList | None = None
-) -> Chip:
+) -> tuple[Chip, WCS]:
     header = unit.header
     try:
         with warnings.catch_warnings():
@@ -111,7 +117,7 @@ def _chip(
         raise InputError(
             f"{path}[SCI,{unit.ver}]: the WCS has pixels of no size (CD1_1, ...); fetch it again"
         )
-    return Chip(
+    chip = Chip(
         extver=int(unit.ver),
         footprint=tuple((float(ra), float(dec)) for ra, dec in footprint),
         wcsname=str(header.get("WCSNAME", "")).strip(),
@@ -123,6 +129,7 @@ def _chip(
         nominal_scale=_nominal_scale(path, header, primary, cd),
         wcstype=text_of(header, "WCSTYPE"),
     )
+    return chip, wcs
 
 
 def _nominal_scale(

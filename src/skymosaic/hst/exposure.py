@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from skymosaic.errors import InputError
+from skymosaic.hst.extent import Extent
 from skymosaic.hst.health import ChipHealth
 
 RECORD = 2
@@ -78,6 +81,9 @@ class Exposure:
     """Keywords that AstroDrizzle needs of this detector, and that the file has not."""
     health: tuple[ChipHealth, ...] = ()
     """What was seen in the pixels of each chip; empty where nobody looked."""
+    extent: Annotated[Extent | None, Field(exclude_if=lambda value: value is None)] = None
+    """Where it lies, and when it began; None of a drizzled image, and where older versions wrote
+    the record."""
 
     @property
     def name(self) -> str:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.opened import opened_chips
 
-    MaskOf = Callable[[Exposure, int, fits.Header], NDArray[np.bool_] | None]
+MaskOf = Callable[[Exposure, int, fits.Header], NDArray[np.bool_] | None]
 
 
 def cleared(flags: NDArray[np.integer], bits: int) -> NDArray[np.integer]:
@@ -82,12 +81,10 @@ def flag_copies(
     clear : bool
         Whether all other flags are cleared.
     """
-    for exposure in exposures:
-        with fits.open(folder / exposure.name, mode="update", memmap=False) as hdus:
-            for chip in exposure.chips:
-                quality = hdus["DQ", chip.extver]
-                if clear:
-                    quality.data[:] = 0
-                mask = mask_of(exposure, chip.extver, hdus["SCI", chip.extver].header)
-                if mask is not None and mask.any():
-                    set_flag(quality, mask, flag)
+    for exposure, chip, hdus in opened_chips(folder, exposures, update=True):
+        quality = hdus["DQ", chip.extver]
+        if clear:
+            quality.data[:] = 0
+        mask = mask_of(exposure, chip.extver, hdus["SCI", chip.extver].header)
+        if mask is not None and mask.any():
+            set_flag(quality, mask, flag)

@@ -23,7 +23,7 @@ _PLACE = ("CTYPE1", "CTYPE2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")
 _NEEDED = sorted({need.removeprefix("SCI:") for imager in IMAGERS for need in imager.needs})
 _USED_KEYWORDS = re.compile(
     r"TELESCOP|INSTRUME|DETECTOR|CAMERA|ROOTNAME|ASN_ID|FILTER\d?|FILTNAM\d|EXPTIME|POSTARG[12]"
-    r"|D\d{3}DATA|OBSTYPE|IMAGETYP|EXPFLAG|QUALITY|DGEOFILE|NPOLFILE|BUNIT|IDCSCALE|PAMSCALE"
+    r"|EXPSTART|D\d{3}DATA|OBSTYPE|IMAGETYP|EXPFLAG|QUALITY|DGEOFILE|NPOLFILE|BUNIT|IDCSCALE|PAMSCALE"
     rf"|IDCV2REF|IDCV3REF|WCSNAME|WCSTYPE|XTENSION|BITPIX|PA_V3|{'|'.join(_NEEDED)}"
     rf"|{WCS_KEYWORDS.pattern}"
 )
@@ -95,6 +95,7 @@ def _from_headers(path: Path, units: Sequence[HeaderUnit]) -> Exposure:
     rootname = rootname.lower()
     if not _ROOTNAME.fullmatch(rootname):
         raise InputError(f"{path}: ROOTNAME {rootname!r} is not a name; fetch the file again")
+    chips, extent = chips_of(path, units, drizzled)
     return Exposure(
         rootname=rootname,
         suffix=suffix,
@@ -105,7 +106,7 @@ def _from_headers(path: Path, units: Sequence[HeaderUnit]) -> Exposure:
         exptime=number_of(path, timed, "EXPTIME"),
         postarg1=number_of(path, header, "POSTARG1", 0.0),
         postarg2=number_of(path, header, "POSTARG2", 0.0),
-        chips=chips_of(path, units, drizzled),
+        chips=chips,
         members=tuple(_members(header)) if drizzled else (),
         obstype=text_of(header, "OBSTYPE"),
         imagetyp=text_of(header, "IMAGETYP"),
@@ -115,6 +116,7 @@ def _from_headers(path: Path, units: Sequence[HeaderUnit]) -> Exposure:
         dgeofile=""
         if "NPOLFILE" in header
         else text_of(header, "DGEOFILE", nothing=("N/A", "n/a")),
+        extent=extent,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from skymosaic.errors import CancelledError, DamagedError, StoreError
-from skymosaic.steps.step import Place
+from skymosaic.steps.place import Place
 
 log = logging.getLogger(__name__)
 

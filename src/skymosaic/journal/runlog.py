@@ -22,7 +22,7 @@ from skymosaic.host.logs import entry_of, is_ours
 from skymosaic.host.periodic import PeriodicWriter
 from skymosaic.host.shown import shown, shown_lines
 from skymosaic.journal import submission as submissions
-from skymosaic.steps.step import Place
+from skymosaic.steps.place import Place
 
 
 class _Line(TypedDict):

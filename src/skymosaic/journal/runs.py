@@ -22,8 +22,9 @@ from typing_extensions import TypedDict
 from skymosaic.errors import CancelledError, DamagedError, StoreError
 from skymosaic.host.logs import STEPS, in_step
 from skymosaic.host.periodic import PeriodicWriter
+from skymosaic.steps.failures import as_record
+from skymosaic.steps.place import Place
 from skymosaic.steps.progress import Event, State
-from skymosaic.steps.step import Place, as_record
 from skymosaic.store import Product, lease, shapes
 from skymosaic.store.base import is_ours
 from skymosaic.versions import versions

@@ -11,7 +11,7 @@ from uuid import uuid4
 from pydantic import TypeAdapter
 
 from skymosaic.journal.runs import last_number
-from skymosaic.steps.step import Place
+from skymosaic.steps.place import Place
 from skymosaic.store import shapes
 from skymosaic.store.shapes import ErrorRecord
 

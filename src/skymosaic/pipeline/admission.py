@@ -16,7 +16,7 @@ from skymosaic.config import (
     SimulatedSource,
 )
 from skymosaic.drizzle.request import Request
-from skymosaic.errors import CampaignError, InputError, SkymosaicError
+from skymosaic.errors import CampaignError, InputError
 from skymosaic.evidence.wording import listed
 from skymosaic.hst.imagers import (
     IMAGERS,
@@ -26,16 +26,9 @@ from skymosaic.hst.imagers import (
     imagers_named,
     onepass_imagers,
 )
-from skymosaic.hst.usable import Allowed, no_image_through
+from skymosaic.hst.usable import no_image_through
 from skymosaic.pipeline.given_grid import SEE_ONE_DISK, reference_of
-from skymosaic.pipeline.inspection import Rules
-
-
-def allowed_by(source: AnySource) -> Allowed:
-    """Return what a source takes that is refused otherwise."""
-    return Allowed(
-        getattr(source, "allow_untried", False), getattr(source, "allow_non_imaging", False)
-    )
+from skymosaic.pipeline.rules import Rules, allowed_by
 
 
 def needs_onepass(campaign: Campaign) -> str | None:
@@ -89,19 +82,6 @@ def require_possible(campaign: Campaign) -> None:
     Request.of(campaign).require_possible()  # what is decided later `plan` asks again
     if campaign.compute.backend in SEE_ONE_DISK:
         reference_of(campaign)
-
-
-def require_groups_possible(campaign: Campaign) -> None:
-    """Refuse what groups of a program have of their own and nobody can do; as `require_possible`.
-
-    For who looks at the file: when a program runs, a group that fails does not stop the others.
-    """
-    for name in campaign.groups.parameters if campaign.groups is not None else ():
-        own = campaign.for_group(name)
-        try:
-            require_possible(own)
-        except SkymosaicError as error:
-            raise type(error)(f"groups.parameters.{name}: {error}") from None
 
 
 def _require_no_idle_alignment(align: Align) -> None:

@@ -83,7 +83,7 @@ def make_mosaics(
             partial(assemble, place, campaign, name),
             *(prepared.aligned, prepared.planned, headers, parts.skies, parts.static),
             list(parts.blocks),
-            name="assemble",
+            name="assemble" if name in campaign.sky.methods else "assemble_variant",
         )
         for name in names
     }
@@ -188,6 +188,7 @@ def assemble(
         parameters={
             BLOCKS: _ENGINE,
             "mosaic": name,
+            "astrodrizzle": dict(planned.result.order.parameters),
             "grid": grid.to_dict(),
             "made from": {one.step: one.key for one in (headers, skies, static, *blocks)},
         },

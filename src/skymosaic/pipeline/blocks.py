@@ -71,13 +71,13 @@ def make_blocks(
         fill_of(final),
         planes_of(count) if final["context"] else 0,
     )
-    made = []
+    found = []
     for block in blocks_of(planned.grid, exposures):
         job = BlockJob(block, [firsts[name] for name in block.exposures])
         own = [singles[name] for name in block.exposures]
         act = partial(make_block, place, shared, job)
-        made.append(calls.call(act, own, skies, name="make_block"))
-    return made
+        found.append(calls.call(act, own, skies, name="make_block"))
+    return found
 
 
 @dataclass(frozen=True)

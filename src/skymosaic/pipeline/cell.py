@@ -12,7 +12,7 @@ from astropy.io import fits
 
 from skymosaic.config import Campaign
 from skymosaic.drizzle.astrodrizzle import Drizzled
-from skymosaic.drizzle.cells import Cell
+from skymosaic.drizzle.cells import NOISE, Cell, noise_margin, with_surroundings
 from skymosaic.drizzle.expected import work_at_hand
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.memory import memory_of, require_memory
@@ -27,8 +27,9 @@ from skymosaic.host import limits
 from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import OWN
 from skymosaic.pipeline.mosaic_files import publish
-from skymosaic.pipeline.results import CELL, CELLS, CellMosaic, CellResult, KeptSky
+from skymosaic.pipeline.results import CELL, CELLS, CellMosaic, CellResult, KeptSky, SkiesResult
 from skymosaic.pipeline.sentences.history import cell_history, sky_of
+from skymosaic.pipeline.skies import skies_of
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.steps.results import as_plain
 from skymosaic.steps.step import Bench, Finished, Place, run_step
@@ -45,12 +46,14 @@ class CellJob:
 
     cell: Cell
     exposures: Sequence[Exposure]
+    near: Sequence[Exposure]
+    """Others that share noise with it, for the error plane."""
     files: Mapping[str, Product]
-    """Of the exposures, by their names."""
+    """Of all of these, by their names."""
     masks: Mapping[str, Product]
     """By rootname."""
     skies: Mapping[str, KeptSky]
-    """Of their chips, by method and variant."""
+    """Of their chips, by method and variant; none: they are looked up in those of all exposures."""
     outputs: Mapping[str, str]
     """Root names of the products, likewise."""
 
@@ -66,10 +69,15 @@ class OfAllCells:
     """On which skies were found."""
     count: int
     """How many cells there are."""
+    skies: Finished[SkiesResult] | None = None
+    """Of all exposures, where they are a step of their own."""
 
 
 def make_cell(place: Place, shared: OfAllCells, job: CellJob) -> Finished[CellResult]:
     """Make the mosaics of one cell; it is told as a part of the task that lists them."""
+    if shared.skies is not None:
+        rootnames = [exposure.rootname for exposure in job.exposures]
+        job = replace(job, skies=skies_of(place, shared.skies, rootnames))
     telling = place.work_of(CELLS.task(), CELLS.step())
     cell, campaign = job.cell, shared.campaign
 
@@ -88,20 +96,19 @@ def make_cell(place: Place, shared: OfAllCells, job: CellJob) -> Finished[CellRe
     return run_step(
         place,
         CELL.step(cell.name),
-        inputs={
-            **job.files,
-            **{f"runs/onepass/{product.name}": product for product in job.masks.values()},
-        },
+        inputs=job.files,
         parameters={
             "engine": _ENGINE,
-            "cell": as_plain(replace(cell, exposures=[]), Cell),
+            "masks": {rootname: product.sha256 for rootname, product in job.masks.items()},
+            "cell": as_plain(replace(cell, exposures=[], near=None), Cell),
             "skies": {name: as_plain(sky, KeptSky) for name, sky in job.skies.items()},
             # Planes were found on it.
             **({"common": shared.common.to_dict()} if tilted else {}),
             "drizzle": final_of(shared.parameters),
             "files": dict(job.outputs),
             **({"products": list(products)} if products else {}),
-            **key_of_missing(job.exposures),
+            **({"noise": NOISE} if products and cell.part is None else {}),
+            **key_of_missing([*job.exposures, *job.near]),
         },
         versions=versions(),
         work=work,
@@ -124,9 +131,18 @@ def _drizzled(
         skies = {name: _applied(sky, shared.common, job.cell) for name, sky in job.skies.items()}
         work = CellWork(
             *(grid, job.exposures, skies, job.outputs, shared.parameters),
-            *(request.errors, processes),
+            *(request.errors, processes, job.near, _around(shared, job)),
         )
         return drizzle_cell(bench.scratch, bench.scratch / "cell.log", work, masks)
+
+
+def _around(shared: OfAllCells, job: CellJob) -> tuple[Grid, tuple[int, int]] | None:
+    """Return a square cell's grid with the pixels that share noise with it, for its error plane."""
+    if job.cell.part is not None or "err" not in shared.campaign.drizzle.products:
+        return None
+    kernel = str(shared.parameters.get("final_kernel", "square"))
+    margin = noise_margin(kernel, job.cell.grid, [*job.exposures, *job.near])
+    return with_surroundings(job.cell.grid, shared.common, margin)
 
 
 def _applied(sky: KeptSky, common: Grid, cell: Cell) -> AppliedSky:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from skymosaic.config import Campaign
 from skymosaic.drizzle.cells import Cell
+from skymosaic.drizzle.request import Request
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.imagers import product_suffix
 from skymosaic.methods import word
@@ -30,22 +32,31 @@ from skymosaic.pipeline.results import (
     Planned,
 )
 from skymosaic.pipeline.sentences.cells import cells_document, cells_sheet, empty_warnings
-from skymosaic.sky.skycell_names import CellMosaic as HapMosaic
-from skymosaic.sky.skycell_names import hap_name
-from skymosaic.steps.step import Bench, Finished, Place, forget, run_step
+from skymosaic.sky.skycell_names import HapMosaic, hap_name
+from skymosaic.steps.manifests import forget
+from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.store.base import is_ours
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
+    from skymosaic.pipeline.onepass import OnepassTasks
     from skymosaic.steps.execution import Calls
+    from skymosaic.store import Product
 
 log = logging.getLogger(__name__)
 
 
 def make_cells(
-    calls: Calls, campaign: Campaign, place: Place, prepared: Any, onepass: Any
+    calls: Calls, campaign: Campaign, place: Place, prepared: Any, onepass: OnepassTasks
 ) -> tuple[Any, list[Any]]:
     """Make a task of each cell, and the one that lists them.
+
+    Parameters
+    ----------
+    calls, campaign, place, prepared
+        As for `graph.make_cells`.
+    onepass : OnepassTasks
+        The tasks that found the skies and masks of all exposures.
 
     Returns
     -------
@@ -54,15 +65,56 @@ def make_cells(
     """
     # Which cells there are, and what touches each, only a plan tells.
     planned: Finished[Planned] = calls.result(prepared.planned)
-    jobs = _jobs(campaign, place, calls.result(prepared.aligned), planned, calls.result(onepass))
+    found = _found_by(calls, onepass)
+    jobs = _jobs(campaign, place, calls.result(prepared.aligned), planned, found)
     shared = OfAllCells(
         campaign,
         dict(planned.result.order.parameters),
         planned.result.grid,
         len(jobs),
+        None if onepass.parts is None else calls.result(onepass.parts.skies),
     )
     cells = calls.each(partial(make_cell, place, shared), jobs)
     return calls.call(index_cells, place, campaign, prepared.planned, cells), cells
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was found of the exposures of a cell."""
+
+    skies: Mapping[str, KeptSky]
+    """Of their chips, by method and variant; none: the cell's task looks them up."""
+    masks: Mapping[str, Product]
+    """By rootname."""
+
+
+FoundOf = Callable[[Sequence[Exposure], Sequence[int]], _Found]
+"""Takes exposures whose masks, and numbers of chips whose skies, are needed."""
+
+
+def _found_by(calls: Calls, onepass: OnepassTasks) -> FoundOf:
+    """Return what gives the skies and masks of some exposures."""
+    if onepass.parts is None:
+        whole: Finished[OnepassResult] = calls.result(onepass.whole)
+        return partial(_of_whole, whole)
+    singles = {name: calls.result(one) for name, one in onepass.parts.singles.items()}
+
+    def of_parts(exposures: Sequence[Exposure], numbers: Sequence[int]) -> _Found:
+        rootnames = [one.rootname for one in exposures]
+        masks = {name: singles[name].products[singles[name].result.masks] for name in rootnames}
+        return _Found({}, masks)
+
+    return of_parts
+
+
+def _of_whole(
+    whole: Finished[OnepassResult], exposures: Sequence[Exposure], numbers: Sequence[int]
+) -> _Found:
+    skies, masks = whole.result.skies or {}, whole.result.masks or {}
+    return _Found(
+        {name: _of_chips(sky, numbers) for name, sky in skies.items()},
+        {one.rootname: whole.products[masks[one.rootname]] for one in exposures},
+    )
 
 
 def _jobs(
@@ -70,7 +122,7 @@ def _jobs(
     place: Place,
     aligned: Finished[AlignResult],
     planned: Finished[Planned],
-    onepass: Finished[OnepassResult],
+    found_of: FoundOf,
 ) -> list[CellJob]:
     """Return what each cell is made from."""
     every = images_of(aligned)
@@ -79,20 +131,23 @@ def _jobs(
     for exposure in every.exposures:
         chips[exposure.rootname] = range(first, first + len(exposure.chips))
         first += len(exposure.chips)
-    skies, masks = onepass.result.skies or {}, onepass.result.masks or {}
+    by_name = {exposure.rootname: exposure for exposure in every.exposures}
     jobs = []
     for cell in planned.result.cells or ():
-        touching = set(cell.exposures)
-        exposures = [one for one in every.exposures if one.rootname in touching]
+        exposures = [by_name[name] for name in cell.exposures]
+        near = [by_name[name] for name in cell.near or ()]
+        both = [*exposures, *near]
         numbers = [number for one in exposures for number in chips[one.rootname]]
+        found = found_of(both, numbers)
         jobs.append(
             CellJob(
                 cell,
                 exposures,
-                select(exposures, every.products).products,
-                {e.rootname: onepass.products[masks[e.rootname]] for e in exposures},
-                {name: _of_chips(sky, numbers) for name, sky in skies.items()},
-                _outputs(campaign, place, cell, exposures, list(skies)),
+                near,
+                select(both, every.products).products,
+                found.masks,
+                found.skies,
+                _outputs(campaign, place, cell, exposures, list(Request.of(campaign).choices)),
             )
         )
     return jobs
@@ -159,8 +214,8 @@ def index_cells(
 
 def _forget_others(place: Place, steps: Sequence[str]) -> None:
     """Let cells of another layout count as not finished: `skymosaic clean` removes their files."""
-    prefix = place.key("manifests", "")
+    prefix, kept = place.key("manifests", ""), {*steps, CELLS.step().name}
     for key in place.store.list(place.key("manifests", CELL.kind.step_of().rstrip("/"))):
         step = key.removeprefix(prefix).removesuffix(".json")
-        if is_ours(key) and key.endswith(".json") and step not in (*steps, CELLS.step().name):
+        if is_ours(key) and key.endswith(".json") and step not in kept:
             forget(place, step)

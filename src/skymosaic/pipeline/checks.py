@@ -39,7 +39,8 @@ from skymosaic.pipeline.results import (
     WitnessResult,
 )
 from skymosaic.pipeline.slots import computing_slot
-from skymosaic.steps.step import Bench, Finished, Place, forget, run_step
+from skymosaic.steps.manifests import forget
+from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
@@ -59,12 +60,12 @@ def check_each(
     requested, witness, engines = campaign.drizzle.checks, None, None
     if WITNESS.kind.name in requested:
         hear: Any = hear_witness
-        made = drizzled.runs
+        mosaics = drizzled.runs
         if drizzled.onepass is not None:
             hear = hear_astrodrizzle
             whole = drizzled.onepass.whole
-            made = dict(drizzled.onepass.runs) if whole is None else whole
-        witness = calls.call(hear, *shared, made, name=WITNESS.kind.name)
+            mosaics = dict(drizzled.onepass.runs) if whole is None else whole
+        witness = calls.call(hear, *shared, mosaics, name=WITNESS.kind.name)
     if ENGINES.kind.name in requested:
         engines = calls.call(compare_engines, *shared, name=ENGINES.kind.name)
     return witness, engines

@@ -25,7 +25,8 @@ from skymosaic.pipeline.results import (
     DrizzleResult,
 )
 from skymosaic.report.colour_facts import Channel, ColourFacts
-from skymosaic.steps.step import Bench, Finished, Place, finished, run_step
+from skymosaic.steps.manifests import finished
+from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def colour_picture(
 
     def work(bench: Bench) -> ColourResult:
         from skymosaic.report.colour import write_colour
-        from skymosaic.report.colour_tone import Plane, measure
+        from skymosaic.report.colour_tone import ColourPlane, measure
 
         with ExitStack() as stack:
             planes, headers = [], []
@@ -92,9 +93,9 @@ def colour_picture(
                     path = fetched.rename(bench.scratch / f"{name}_{what}.fits")
                     # Pages of mapped files would count in the worker's memory.
                     images.append(stack.enter_context(fits.open(path, memmap=False))[0])
-                planes.append(Plane(images[0].section, images[1].section))
+                planes.append(ColourPlane(images[0].section, images[1].section))
                 headers.append(images[0].header)
-            _require_one_grid(plan, headers)
+            _require_one_grid(plan, headers, members[0].campaign)
             measured = measure(planes, settings.percentiles)
             facts = _facts(plan, settings, methods, measured, headers)
             files = write_colour(bench.out, facts, planes, measured.limits, tiles=settings.tiles)
@@ -145,10 +146,14 @@ def find_mosaic(place: Place, campaign: Campaign, method: str) -> Finished[Drizz
     return found
 
 
-def _require_one_grid(plan: ColourPlan, headers: Sequence[fits.Header]) -> None:
+def _require_one_grid(plan: ColourPlan, headers: Sequence[fits.Header], campaign: Campaign) -> None:
     first, shape = WCS(headers[0]), (headers[0]["NAXIS1"], headers[0]["NAXIS2"])
     corners = np.array([[1, 1], [shape[0], 1], [shape[0], shape[1]], [1, shape[1]]], dtype=float)
     on_sky = first.wcs_pix2world(corners, 1)
+    remedy = "set groups.grid: shared"
+    if campaign.drizzle.has_one_grid:
+        # What a grid of the user's does not say is taken from the detector, or a group says it.
+        remedy = "give drizzle.grid the size of its pixels, and let no group have one of its own"
     for shade, header in zip(plan.shades, headers, strict=True):
         own = (header["NAXIS1"], header["NAXIS2"])
         if own == shape and np.allclose(
@@ -157,8 +162,7 @@ def _require_one_grid(plan: ColourPlan, headers: Sequence[fits.Header]) -> None:
             continue
         raise DrizzleError(
             f"colour: the mosaic of {shade.group} ({own[0]} x {own[1]} pixels) is not on the grid "
-            f"of that of {plan.shades[0].group} ({shape[0]} x {shape[1]} pixels): set "
-            "groups.grid: shared"
+            f"of that of {plan.shades[0].group} ({shape[0]} x {shape[1]} pixels): {remedy}"
         )
 
 

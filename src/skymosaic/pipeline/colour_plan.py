@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from skymosaic.config import Campaign
 from skymosaic.config.colour import Colour
 from skymosaic.errors import CampaignError
 from skymosaic.hst.wavelengths import wavelength_of
+from skymosaic.pipeline.group import Field, Group
 from skymosaic.pipeline.grouping import is_called
-
-if TYPE_CHECKING:
-    from skymosaic.pipeline.groups import Field, Group
 
 ColourName = Literal["red", "green", "blue"]
 
@@ -52,7 +50,8 @@ def colour_plans(campaign: Campaign, groups: Sequence[Group]) -> list[ColourPlan
     Raises
     ------
     CampaignError
-        What is named for a colour names several groups, or one that has a grid of its own.
+        What is named for a colour names several groups, or one that has a grid of its own, or does
+        not have the sky method that is asked for.
     """
     if campaign.colour is None:
         return []
@@ -73,6 +72,7 @@ def missing_pictures(campaign: Campaign, groups: Sequence[Group]) -> list[str]:
     pictured = {plan.field for plan in colour_plans(campaign, groups)}
     wanted = _wanted(campaign.colour)
     if not pictured:
+        _require_names(campaign.colour, groups)
         raise CampaignError(
             f"colour: no target has {wanted}; there are: "
             f"{', '.join(group.name for group in groups)}. Name groups of these, or leave colour "
@@ -88,6 +88,16 @@ def missing_pictures(campaign: Campaign, groups: Sequence[Group]) -> list[str]:
         for group in groups
         if group.field is None
     ]
+
+
+def _require_names(settings: Colour, groups: Sequence[Group]) -> None:
+    """Refuse a colour that no group at all is called by."""
+    for colour, name in (("red", settings.red), ("green", settings.green), ("blue", settings.blue)):
+        if name is not None and not any(is_called(group.name, name) for group in groups):
+            raise CampaignError(
+                f"colour.{colour}: {name!r} names none of the groups; there are: "
+                f"{', '.join(group.name for group in groups)}"
+            )
 
 
 def _wanted(settings: Colour) -> str:
@@ -113,7 +123,24 @@ def _plan_of(campaign: Campaign, field: Field, groups: Sequence[Group]) -> Colou
         shades = _by_wavelength([one for one in candidates if one.group not in apart])
     else:
         shades = _as_named(campaign, field, candidates)
+    for shade in shades:
+        _require_method(campaign, shade.group)
     return ColourPlan(field.name, shades) if shades else None
+
+
+def _require_method(campaign: Campaign, group: str) -> None:
+    """Refuse a sky method that a group of the picture does not have."""
+    assert campaign.colour is not None
+    assert campaign.groups is not None
+    method, own = campaign.colour.method, campaign.groups.parameters.get(group)
+    if method is None or own is None or own.sky is None or method in own.sky.methods:
+        return
+    if "methods" in own.sky.model_fields_set:
+        raise CampaignError(
+            f"colour.method: {group} has no mosaic of {method}: its sky.methods in "
+            f"groups.parameters are {', '.join(own.sky.methods)}. Add {method} to them, or leave "
+            "colour.method out"
+        )
 
 
 def _apart(campaign: Campaign, field: Field) -> set[str]:

@@ -60,17 +60,9 @@ def drizzle(
                 parameters,
                 given,
             )
-        origin = MosaicOrigin(
-            method,
-            place.campaign,
-            bench.key,
-            history_of(
-                aligned.result,
-                planned.result,
-                "astrodrizzle",
-                sky_of(method, "astrodrizzle", ours=given is not None),
-            ),
-        )
+        sky = sky_of(method, "astrodrizzle", ours=given is not None)
+        history = history_of(aligned.result, planned.result, "astrodrizzle", sky)
+        origin = MosaicOrigin(method, place.campaign, bench.key, history)
         files = publish(bench, mosaic, origin, outline_of(mosaic.weight))
         return DrizzleResult(
             sky=mosaic.sky,

@@ -11,10 +11,10 @@ from skymosaic.archive.base import Parcel, Source
 from skymosaic.config import Campaign
 from skymosaic.pipeline.catalogue import list_sources
 from skymosaic.pipeline.graph import FirstTasks, begin
-from skymosaic.pipeline.groups import Field
+from skymosaic.pipeline.group import Field
 from skymosaic.pipeline.shared_grid import shared_grid
 from skymosaic.steps.execution import Calls, has_failed
-from skymosaic.steps.step import Place
+from skymosaic.steps.place import Place
 
 At = Callable[[Place], Place]
 """What a place becomes for those who make calls there."""
@@ -42,7 +42,7 @@ class FieldGraph:
     field : Field
         What is shared.
     members : sequence of Member
-        Its groups.
+        Its groups, without those that cannot be, and those that depend on one of them.
     program : Place
         The program's.
     """
@@ -81,9 +81,7 @@ class FieldGraph:
 
     def others(self, calls: Calls, name: str, at: At) -> dict[str, Any]:
         """Return the alignments of the other groups that a group depends on, by their names."""
-        needed = set(self.field.on_grid) if name in self.field.on_grid else set()
-        needed |= {self.field.reference} if self.field.aligned else set()
-        names = [each for each in self.field.groups if each in needed - {name}]
+        names = self.field.needed_by(name)
         return {each: self.begin(calls, each, at).aligned for each in names}
 
     def _catalogue(self, calls: Calls, at: At) -> Any:

@@ -22,7 +22,8 @@ from skymosaic.pipeline.results import (
     WitnessResult,
 )
 from skymosaic.report.contents import Missing
-from skymosaic.steps.step import Finished, Place
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.place import Place
 from skymosaic.store import Product
 
 

@@ -15,9 +15,10 @@ from skymosaic.drizzle.reference_image import Reference, read_reference, split_e
 from skymosaic.drizzle.request import Request
 from skymosaic.drizzle.sky_cell import scale_for, sky_cell
 from skymosaic.errors import CampaignError, ForbiddenError
-from skymosaic.pipeline.place import parse_place
+from skymosaic.pipeline.places import parse_place
 from skymosaic.pipeline.results import PLAN
-from skymosaic.steps.step import Place, finished
+from skymosaic.steps.manifests import finished
+from skymosaic.steps.place import Place
 from skymosaic.store import open_store
 
 SEE_ONE_DISK = ("local", "slurm", "mpi")
@@ -56,7 +57,7 @@ def reference_of(campaign: Campaign, detectors: Sequence[Detector] = ()) -> Refe
     s3 = campaign.store.model_dump(exclude={"uri"})
     found = _of_image(request.like, s3)
     if found is None and not request.only_image:
-        found = _of_campaign(request.like, s3)
+        found = _of_campaign(campaign, request.like, s3)
     if found is not None:
         return found
     if request.only_image:
@@ -89,13 +90,21 @@ def _of_image(text: str, s3: Mapping[str, Any]) -> Reference | None:
         return read_reference(stream, file, extension)
 
 
-def _of_campaign(text: str, s3: Mapping[str, Any]) -> Reference | None:
+def _of_campaign(campaign: Campaign, text: str, s3: Mapping[str, Any]) -> Reference | None:
     """Return the grid of a campaign, or of a program's group; None where none was planned."""
+    own = _folder(campaign.store.uri)
     for parts in range(1, MOST_PARTS + 1):
         try:
             root, name = parse_place(text, parts)
         except CampaignError:  # too short for a group, or no place at all
             continue
+        if root == own and name.split("/")[0] == campaign.name:
+            raise CampaignError(
+                f"drizzle.grid.like: {text} is this campaign, or a group of it, and its grid would "
+                "depend on itself: for one grid of all groups set groups.grid: shared; to keep "
+                "the grid that there is, give the numbers in its plan/grid.json: crval, crpix, cd, "
+                "shape"
+            )
         if uri_scheme(root) != "s3" and not Path(root).is_dir():
             continue
         with suppress(ForbiddenError):  # of what lies above a store others may have the keys
@@ -103,3 +112,8 @@ def _of_campaign(text: str, s3: Mapping[str, Any]) -> Reference | None:
             if done is not None:
                 return Reference(done.result.grid, text)
     return None
+
+
+def _folder(uri: str) -> str:
+    """Return the URI of a store as `parse_place` has it."""
+    return parse_place(f"{uri.rstrip('/')}/x")[0]

@@ -130,8 +130,8 @@ def drizzle_each(
     if campaign.drizzle.engine == "onepass":
         from skymosaic.pipeline import onepass  # with scipy, which takes half a second to import
 
-        made = onepass.drizzle_each(calls, campaign, place, prepared)
-        return DrizzleTasks([made.runs[one] for one in campaign.sky.methods], onepass=made)
+        tasks = onepass.drizzle_each(calls, campaign, place, prepared)
+        return DrizzleTasks([tasks.runs[one] for one in campaign.sky.methods], onepass=tasks)
     methods, given, skies = campaign.sky.methods, {}, None
     if own := Request.of(campaign).own_methods:
         from skymosaic.pipeline import differences as differences_stage  # likewise
@@ -174,7 +174,7 @@ def make_cells(
         return CellTasks()
     from skymosaic.pipeline import cells  # as in `drizzle_each`
 
-    return CellTasks(*cells.make_cells(calls, campaign, place, prepared, drizzled.onepass.whole))
+    return CellTasks(*cells.make_cells(calls, campaign, place, prepared, drizzled.onepass))
 
 
 def compare(

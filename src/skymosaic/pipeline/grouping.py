@@ -128,7 +128,7 @@ def safe(part: str) -> str:
 
 def is_called(name: str, wanted: str | None) -> bool:
     """Tell whether a group is called so, by its name or by parts of it."""
-    return wanted is not None and f"/{wanted}/" in f"/{name.split(' ')[0]}/ /{name}/"
+    return wanted is not None and f"/{wanted}/" in f"/{name.rsplit(' ', 1)[0]}/ /{name}/"
 
 
 def _is_named(parcel: Parcel, pattern: str) -> bool:

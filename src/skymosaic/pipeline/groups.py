@@ -8,74 +8,19 @@ mosaic is a program of one group, which has no name and lies in the campaign's o
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from skymosaic.archive.base import Parcel
 from skymosaic.config import Campaign
 from skymosaic.drizzle.request import Request
 from skymosaic.errors import CampaignError
 from skymosaic.pipeline.colour_plan import colour_plans, missing_pictures
+from skymosaic.pipeline.group import Field, Group, fields_in
 from skymosaic.pipeline.grouping import Named, is_called, listed, safe, split
 from skymosaic.steps.tasks import CATALOGUE, COLOUR, SHARED_GRID, Task, tasks_of
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Field:
-    """Groups of one target that share their grid, their alignment, or a colour picture."""
-
-    name: str
-    """Of the target, safe as a part of a path."""
-    groups: tuple[str, ...]
-    """Names; the first is the reference."""
-    aligned: bool
-    """Whether the others are aligned to the reference."""
-    on_grid: tuple[str, ...]
-    """Names of the groups that have one grid; empty where each has its own."""
-
-    @property
-    def is_linked(self) -> bool:
-        """Whether any group depends on another one."""
-        return self.aligned or bool(self.on_grid)
-
-    @property
-    def reference(self) -> str:
-        """Name of the group that the others are aligned to."""
-        return self.groups[0]
-
-
-@dataclass(frozen=True)
-class Group:
-    """One mosaic of a program."""
-
-    name: str
-    """As the campaign file names it, such as ``TARGET/FILTER``.
-
-    Empty where the campaign is one mosaic.
-    """
-    folder: str
-    """Below the campaign's, such as ``PROPOSAL/TARGET/FILTER``; empty where it is that."""
-    parcels: Sequence[Parcel]
-    field: Field | None = None
-    """What it shares with other groups; None: nothing."""
-
-    @property
-    def files(self) -> int:
-        """How many exposures and drizzled images it has."""
-        return sum(len(parcel.images) for parcel in self.parcels)
-
-    def own(self, campaign: Campaign) -> Campaign:
-        """Return the campaign of this mosaic alone.
-
-        Raises
-        ------
-        CampaignError
-            The group asks for what cannot be.
-        """
-        return campaign.for_group(self.name) if self.name else campaign
 
 
 def groups_of(campaign: Campaign, parcels: Sequence[Parcel]) -> list[Group]:
@@ -100,6 +45,19 @@ def groups_of(campaign: Campaign, parcels: Sequence[Parcel]) -> list[Group]:
             log.warning("no group of groups.members names %s: left out", ", ".join(rest))
     else:
         named = split(parcels, rules, mixed=getattr(campaign.source, "allow_mixed", False))
+    return grouped(campaign, named)
+
+
+def grouped(campaign: Campaign, named: Sequence[Named]) -> list[Group]:
+    """Return groups with what they share; as `groups_of`.
+
+    Raises
+    ------
+    CampaignError
+        The reference that is named is none of the groups, or no colour picture can be made.
+    """
+    rules = campaign.groups
+    assert rules is not None
     fields = fields_of(campaign, named) if rules.share or campaign.colour is not None else {}
     groups = [Group(one.name, one.folder, one.parcels, fields.get(one.name)) for one in named]
     known = {group.name for group in groups}
@@ -110,9 +68,24 @@ def groups_of(campaign: Campaign, parcels: Sequence[Parcel]) -> list[Group]:
                 name,
                 ", ".join(sorted(known)),
             )
-    for line in missing_pictures(campaign, groups):
+    for line in (*_unused_pixels(campaign, fields), *missing_pictures(campaign, groups)):
         log.warning("%s", line)
     return groups
+
+
+def _unused_pixels(campaign: Campaign, fields: Mapping[str, Field]) -> list[str]:
+    """Return which groups say something of pixels that a shared grid tells, a line each."""
+    lines = []
+    for name, own in campaign.groups.parameters.items() if campaign.groups is not None else ():
+        on_grid = fields[name].on_grid if name in fields else ()
+        given = {} if own.drizzle is None else own.drizzle.parameters
+        unused = [one for one in ("final_scale", "final_rot") if one in given]
+        if name in on_grid[1:] and unused:
+            lines.append(
+                f"groups.parameters.{name}: {' and '.join(unused)} of no use: the size and the "
+                f"angle of a shared grid's pixels are those of {on_grid[0]}"
+            )
+    return lines
 
 
 def fields_of(campaign: Campaign, named: Sequence[Named]) -> dict[str, Field]:
@@ -173,8 +146,3 @@ def tasks_of_groups(campaign: Campaign, groups: Sequence[Group]) -> list[Task]:
         tasks += [Task(SHARED_GRID.name, field.name)] * bool(field.on_grid)
     tasks += [Task(COLOUR.name, plan.field) for plan in colour_plans(campaign, groups)]
     return tasks
-
-
-def fields_in(groups: Sequence[Group]) -> list[Field]:
-    """Return the fields that groups are of, in the order of their first groups."""
-    return list(dict.fromkeys(group.field for group in groups if group.field is not None))

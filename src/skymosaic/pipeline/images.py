@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from skymosaic.hst.exposure import Exposure, suffix_of
 from skymosaic.pipeline.results import AlignResult
-from skymosaic.steps.step import Bench, Finished
+from skymosaic.steps.bench import Bench
+from skymosaic.steps.finished import Finished
 from skymosaic.store import Product
 
 

@@ -8,11 +8,14 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from skymosaic.hst.exposure import RECORD, Exposure
+from skymosaic.hst.extent import Extent
 from skymosaic.hst.reading import with_health
 from skymosaic.hst.usable import warnings_of
+from skymosaic.pipeline.exposure_table import inspection_table
+from skymosaic.pipeline.extents import with_extents, without_extents
 from skymosaic.pipeline.images import image_files
-from skymosaic.pipeline.inspection import Rules, inspection_table, judge
 from skymosaic.pipeline.results import INSPECT, InspectionResult, RetrieveResult
+from skymosaic.pipeline.rules import Rules, judge
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.store import Product
 
@@ -59,7 +62,8 @@ def inspect(
         inspection_table(drizzled).write(bench.out / "drizzled.ecsv")
         for line in found.left_out:
             log.warning("%s", line)
-        return InspectionResult(exposures, drizzled, [*found.left_out, *warnings_of(found.taken)])
+        warnings = [*found.left_out, *warnings_of(found.taken)]
+        return InspectionResult(without_extents(exposures), drizzled, warnings)
 
     def key() -> dict[str, Any]:
         # What the rules refuse now a former run, under others, may have finished.
@@ -79,11 +83,20 @@ def inspect(
         versions={},
         work=work,
     )
-    return with_files(done, used)
+    return with_files(done, used, {image.name: image.extent for image in images})
 
 
 def with_files(
-    inspected: Finished[InspectionResult], products: Mapping[str, Product]
+    inspected: Finished[InspectionResult],
+    products: Mapping[str, Product],
+    extents: Mapping[str, Extent | None] | None = None,
 ) -> Finished[InspectionResult]:
-    """Return what was inspected with the files themselves, the business of the next steps."""
-    return replace(inspected, products={**inspected.products, **image_files(products)})
+    """Return what was inspected with the files themselves, the business of the next steps.
+
+    And with where the exposures lie, by file name, which the steps that retrieved them recorded.
+    """
+    result = inspected.result
+    if extents is not None:
+        result = replace(result, exposures=with_extents(result.exposures, extents))
+    files = {**inspected.products, **image_files(products)}
+    return replace(inspected, products=files, result=result)

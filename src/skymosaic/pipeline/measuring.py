@@ -24,7 +24,8 @@ from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline.chip_steps import steps_in_cells, steps_of
 from skymosaic.pipeline.results import AlignResult, Planned, RetrieveResult
 from skymosaic.sky.values import SkyValue, mean_of_chips
-from skymosaic.steps.step import Bench, Finished
+from skymosaic.steps.bench import Bench
+from skymosaic.steps.finished import Finished
 from skymosaic.store import Product
 
 _AT_ONCE = 4  # exposures read at once: gather runs alone, and each takes some 100 MB

@@ -11,7 +11,7 @@ from skymosaic.drizzle.astrodrizzle import Drizzled, weight_checksum
 from skymosaic.drizzle.product_headers import MosaicOrigin, complete
 from skymosaic.evidence.reduction import reduce_image
 from skymosaic.sky.outline import Outline
-from skymosaic.steps.step import Bench
+from skymosaic.steps.bench import Bench
 
 
 @dataclass(frozen=True)

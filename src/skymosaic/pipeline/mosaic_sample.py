@@ -22,7 +22,10 @@ from skymosaic.pipeline.results import (
     DrizzleResult,
     Planned,
 )
-from skymosaic.steps.step import Bench, Finished, Place, finished
+from skymosaic.steps.bench import Bench
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.manifests import finished
+from skymosaic.steps.place import Place
 from skymosaic.store import Product
 
 _REPLACED = "the mosaics were replaced while they were being checked; run again"

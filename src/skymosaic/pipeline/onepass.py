@@ -8,7 +8,7 @@ one task that has all exposures. To the tasks that follow each method had a run 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from skymosaic.drizzle import astrodrizzle
@@ -30,6 +30,7 @@ from skymosaic.methods import OWN, word
 from skymosaic.pipeline.assembly import Parts, make_mosaics
 from skymosaic.pipeline.blocks import make_blocks
 from skymosaic.pipeline.drizzle import tell_static
+from skymosaic.pipeline.equations import make_equations
 from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.mosaic_files import MosaicFiles, publish
 from skymosaic.pipeline.onepass_mosaics import forget_blocks
@@ -90,8 +91,6 @@ def is_distributed(campaign: Campaign, parameters: Mapping[str, Any]) -> bool:
         or request.mask_sources
         or request.planes
         or request.errors
-        or request.has_differences
-        or campaign.drizzle.cells is not None
         or sky.footprints == "swapped"
     )
 
@@ -111,10 +110,15 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) 
         methods = campaign.sky.methods
         return OnepassTasks({one: calls.call(as_run, whole, one) for one in methods}, whole)
     images = images_of(calls.result(prepared.aligned))
+    first = campaign.sky.methods[0]
+    place = replace(place, part_of=(DRIZZLE.task(first), DRIZZLE.step(first)))
     # The keys of what is drizzled have the masks of its own chips alone.
     static = calls.result(find_static(calls, campaign, place, prepared))
     singles = make_singles(calls, campaign, place, images, planned.result, static)
-    skies = solve_skies(calls, campaign, place, prepared, static)
+    equations = []
+    if Request.of(campaign).has_differences:
+        equations = make_equations(calls, place, images.exposures, planned.result, singles)
+    skies = solve_skies(calls, campaign, place, prepared, static, equations)
     blocks = make_blocks(calls, place, images.exposures, planned.result, singles, skies)
     parts = Parts(singles, skies, blocks, static)
     return OnepassTasks(make_mosaics(calls, campaign, place, prepared, parts), parts=parts)

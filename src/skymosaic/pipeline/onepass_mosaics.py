@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from skymosaic.pipeline.results import DRIZZLE, ONEPASS, DrizzleResult, as_run
-from skymosaic.steps.step import Finished, Place, finished, forget, recorded_parameters
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.manifests import finished, forget, recorded_parameters
+from skymosaic.steps.place import Place
 
 BLOCKS = "blocks"
 """The parameter by which the step of a mosaic says that it was put together from blocks."""

@@ -6,26 +6,22 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
-
-from astropy.io import fits
 
 from skymosaic.align.solutions import mixed_as_they_are
 from skymosaic.config import Campaign
-from skymosaic.config.grid import CellLayout
 from skymosaic.drizzle import order as ordering
 from skymosaic.drizzle.cells import Cell, bound_cells, cells_key, cut, require_one_filter
 from skymosaic.drizzle.depth import depth_of
-from skymosaic.drizzle.grid import Grid, bound_output, off_grid, output_grid
+from skymosaic.drizzle.grid import Grid, bound_output, off_grid
 from skymosaic.drizzle.grid_request import GridRequest
 from skymosaic.drizzle.order import Order
 from skymosaic.drizzle.reference_image import Reference
 from skymosaic.drizzle.request import Request
 from skymosaic.drizzle.sky_cell import SkyCellPart, cropped
-from skymosaic.hst.chip_outlines import chip_outlines
 from skymosaic.hst.exposure import Exposure
-from skymosaic.hst.files import write_frame
+from skymosaic.hst.extent import Extent
+from skymosaic.pipeline.extents import extents_of, grid_of
 from skymosaic.pipeline.given_grid import reference_of
 from skymosaic.pipeline.images import Images, images_of
 from skymosaic.pipeline.results import (
@@ -40,7 +36,8 @@ from skymosaic.pipeline.sentences.cells import planned_cells
 from skymosaic.pipeline.sentences.grid import left_out_warnings
 from skymosaic.sky.overlaps import groups, overlaps
 from skymosaic.sky.static_rule import FirstRule, first_rule
-from skymosaic.steps.step import Bench, Finished, Place, recorded_result, run_step
+from skymosaic.steps.manifests import recorded_result
+from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
 log = logging.getLogger(__name__)
@@ -82,11 +79,14 @@ def plan(
     bound = campaign.drizzle.max_output_megapixels
 
     def work(bench: Bench) -> PlanResult:
-        started = _write_frames(bench, images)
-        grid, cell, off = _grid(bench, images.exposures, grid_request, reference)
+        extents = extents_of(bench, images)
+        grid, cell, off = _grid(bench, images, extents, grid_request, reference)
         bound_output(images.exposures, grid, bound, given=grid_request.is_given)
         _write(bench, grid, cell)
-        exposures = [exposure for exposure in images.exposures if exposure.name not in off]
+        outside = set(off)
+        both = zip(images.exposures, extents, strict=True)
+        kept = [(one, extent) for one, extent in both if one.name not in outside]
+        exposures = [one for one, _ in kept]
         pairs = overlaps({e.rootname: e.polygons for e in exposures})
         depth = depth_of((e.polygons for e in exposures), grid)
         result = PlanResult(
@@ -94,12 +94,12 @@ def plan(
             pairs=[(a, b, area) for (a, b), area in pairs.items()],
             groups=groups([e.rootname for e in exposures], pairs),
             depth=depth,
-            started=min(started, default=None),
+            started=_first_start(images.exposures, extents),
             static=_static_rule(place, len(exposures)),
             grid_from=None if reference is None or not named else reference.name,
             cell=cell,
             left_out=off or None,
-            cells=None if layout is None else _cells(bench, layout, kernel, grid, exposures, bound),
+            cells=None if layout is None else _cells(campaign, kernel, grid, kept),
         )
         unaligned = campaign.align.method == "none"
         mixed = mixed_as_they_are(exposures) if unaligned else []
@@ -115,7 +115,11 @@ def plan(
         inputs=images.products,
         parameters={
             **_key(grid_request, reference, bound, detectors),
-            **({} if layout is None else {"cells": cells_key(layout, kernel)}),
+            **(
+                {}
+                if layout is None
+                else {"cells": cells_key(layout, kernel, errors=request.errors)}
+            ),
         },
         versions=versions(),
         work=work,
@@ -147,57 +151,59 @@ def _key(
     }
 
 
-def _write_frames(bench: Bench, images: Images) -> list[float]:
-    """Write copies of the exposures without pixels; return when those began where that matters."""
-    started = []
-    for exposure in images.exposures:
-        frame = bench.scratch / exposure.name
-        with bench.open(images.products[exposure.name]) as file:
-            write_frame(file, frame)
-        if ordering.changes_with_date((exposure.instrument, exposure.detector)):
-            started += _start(frame)
-    return started
+def _first_start(exposures: Sequence[Exposure], extents: Sequence[Extent]) -> float | None:
+    """Return when the first exposure began, MJD (days), of those where that matters."""
+    dated = [
+        extent.started
+        for one, extent in zip(exposures, extents, strict=True)
+        if ordering.changes_with_date((one.instrument, one.detector)) and extent.started is not None
+    ]
+    return min(dated, default=None)
 
 
 def _grid(
-    bench: Bench, exposures: Sequence[Exposure], requested: GridRequest, reference: Reference | None
+    bench: Bench,
+    images: Images,
+    extents: Sequence[Extent],
+    requested: GridRequest,
+    reference: Reference | None,
 ) -> tuple[Grid, SkyCellPart | None, list[str]]:
     """Return the output grid, what of a sky cell it is, and the files that do not touch it."""
-    grid = _whole_grid(bench, exposures, requested, reference)
+    grid = _whole_grid(bench, images, extents, requested, reference)
     cell = None if reference is None else reference.cell
     if not requested.is_given:
         return grid, cell, []
-    outlines = [chip_outlines(bench.scratch / one.name, one) for one in exposures]
-    off = off_grid(exposures, grid, outlines)
+    outlines = [extent.outlines for extent in extents]
+    off = off_grid(images.exposures, grid, outlines)
     if cell is not None and requested.crop:
         grid, cell = cropped(cell, outlines)
     return grid, cell, off
 
 
 def _whole_grid(
-    bench: Bench, exposures: Sequence[Exposure], requested: GridRequest, reference: Reference | None
+    bench: Bench,
+    images: Images,
+    extents: Sequence[Extent],
+    requested: GridRequest,
+    reference: Reference | None,
 ) -> Grid:
     like = None if reference is None else reference.grid
     if like is not None and not requested.choice:
         return like
-    names, log_file = [exposure.name for exposure in exposures], bench.scratch / "plan.log"
-    grid, call = output_grid(bench.scratch, log_file, names, requested.choice, like)
+    grid, call = grid_of(bench, images, extents, requested, like)
     bench.peak_memory = call.peak_memory
     return grid
 
 
 def _cells(
-    bench: Bench,
-    layout: CellLayout,
-    kernel: str,
-    grid: Grid,
-    exposures: Sequence[Exposure],
-    bound: float,
+    campaign: Campaign, kernel: str, grid: Grid, kept: Sequence[tuple[Exposure, Extent]]
 ) -> list[Cell]:
     """Return the cells that exposures touch, once they are bounded."""
-    outlines = [chip_outlines(bench.scratch / one.name, one) for one in exposures]
-    cells = cut(layout, grid, exposures, outlines, kernel)
-    bound_cells(cells, bound)
+    exposures, outlines = [one for one, _ in kept], [extent.outlines for _, extent in kept]
+    layout = campaign.drizzle.cells
+    assert layout is not None  # or there are no cells
+    cells = cut(layout, grid, exposures, outlines, kernel, errors=Request.of(campaign).errors)
+    bound_cells(cells, campaign.drizzle.max_output_megapixels)
     log.info("%s", planned_cells(cells))
     return cells
 
@@ -250,9 +256,3 @@ def _static_rule(place: Place, exposures: int) -> FirstRule | None:
 
 def _detectors(exposures: Sequence[Exposure]) -> list[ordering.Detector]:
     return [(exposure.instrument, exposure.detector) for exposure in exposures]
-
-
-def _start(path: Path) -> list[float]:
-    """Return when an exposure began, MJD (days); nothing where its primary header lacks that."""
-    start = fits.getheader(path).get("EXPSTART")
-    return [float(start)] if isinstance(start, int | float) else []

@@ -38,8 +38,8 @@ from skymosaic.report.colour_facts import ColourFacts
 from skymosaic.sky.static_rule import FirstRule, Rule
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps import tasks
+from skymosaic.steps.finished import Finished
 from skymosaic.steps.results import Omitted
-from skymosaic.steps.step import Finished
 from skymosaic.steps.tasks import StepSpec
 from skymosaic.store.traffic import Traffic
 
@@ -281,6 +281,30 @@ class MeasuredResult:
 
 
 @dataclass(frozen=True)
+class GuessesResult:
+    """Of what exposures differ by in a block, at first sight."""
+
+    table: str
+    """Name of the product that has it."""
+
+
+@dataclass(frozen=True)
+class FirstSkiesResult:
+    """Of the first guess of all skies."""
+
+    table: str
+    """Name of the product that has them."""
+
+
+@dataclass(frozen=True)
+class EquationsResult:
+    """Of the equations of the skies in a block."""
+
+    table: str
+    """Name of the product that has them."""
+
+
+@dataclass(frozen=True)
 class SkiesResult:
     """Of the skies of all chips by all methods and variants."""
 
@@ -430,6 +454,9 @@ LOW = StepSpec(tasks.LOW, LowResult)
 STATIC = StepSpec(tasks.STATIC, StaticResult)
 SINGLE = StepSpec(tasks.SINGLE, SingleResult)
 MEASURED = StepSpec(tasks.MEASURED, MeasuredResult)
+GUESS = StepSpec(tasks.GUESS, GuessesResult)
+FIRST_SKIES = StepSpec(tasks.FIRST_SKIES, FirstSkiesResult)
+EQUATION = StepSpec(tasks.EQUATION, EquationsResult)
 SKIES = StepSpec(tasks.SKIES, SkiesResult)
 BLOCK = StepSpec(tasks.BLOCK, BlockResult)
 HEADERS = StepSpec(tasks.HEADERS, HeadersResult)

@@ -9,10 +9,11 @@ from skymosaic.errors import InputError
 from skymosaic.hst.exposure import RECORD, Exposure, suffix_of
 from skymosaic.hst.imsets import split_imsets
 from skymosaic.hst.reading import read_exposure, with_health
-from skymosaic.pipeline.inspection import Rules
 from skymosaic.pipeline.results import RETRIEVE, RetrieveResult
+from skymosaic.pipeline.rules import Rules
 from skymosaic.pipeline.slots import retrieving_slot
-from skymosaic.steps.step import Bench, Finished, Place, forget, run_step
+from skymosaic.steps.manifests import forget
+from skymosaic.steps.step import Bench, Finished, Place, run_step
 
 
 def retrieve(

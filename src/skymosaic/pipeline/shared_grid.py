@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 
 from skymosaic.config import Campaign
-from skymosaic.drizzle.grid import bound_output, output_grid
+from skymosaic.drizzle.grid import bound_output
 from skymosaic.drizzle.request import Request
-from skymosaic.hst.files import write_frame
+from skymosaic.pipeline.extents import extents_of, grid_of
 from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.results import SHARED_GRID, AlignResult, SharedGridResult
 from skymosaic.steps.step import Bench, Finished, Place, run_step
@@ -46,12 +46,7 @@ def shared_grid(
     footprints = [polygon for exposure in exposures for polygon in exposure.polygons]
 
     def work(bench: Bench) -> SharedGridResult:
-        names = [exposure.name for exposure in reference.exposures]
-        for name in names:
-            with bench.open(reference.products[name]) as file:
-                write_frame(file, bench.scratch / name)
-        log_file = bench.scratch / "grid.log"
-        own, call = output_grid(bench.scratch, log_file, names, requested.choice)
+        own, call = grid_of(bench, reference, extents_of(bench, reference), requested)
         bench.peak_memory = call.peak_memory
         grid = own.holding(footprints)
         bound_output(exposures, grid, bound)

@@ -74,8 +74,8 @@ def make_singles(
         SingleJob(exposure, images.products[exposure.name], masks_of(static, exposure))
         for exposure in images.exposures
     ]
-    made = calls.each(partial(make_single, place, shared), jobs)
-    return {job.exposure.rootname: one for job, one in zip(jobs, made, strict=True)}
+    tasks = calls.each(partial(make_single, place, shared), jobs)
+    return {job.exposure.rootname: one for job, one in zip(jobs, tasks, strict=True)}
 
 
 def make_single(place: Place, shared: OfAllSingles, job: SingleJob) -> Finished[SingleResult]:

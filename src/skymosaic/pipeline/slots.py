@@ -6,7 +6,7 @@ import platform
 from contextlib import AbstractContextManager
 
 from skymosaic.steps import execution
-from skymosaic.steps.step import Place
+from skymosaic.steps.place import Place
 
 
 def retrieving_slot(place: Place) -> AbstractContextManager[None]:

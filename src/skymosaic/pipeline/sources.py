@@ -14,7 +14,7 @@ from skymosaic.config import AnySource, Campaign, MastSource, S3Source, Simulate
 from skymosaic.drizzlepac_calls import process
 from skymosaic.errors import CampaignError
 from skymosaic.host import scratch
-from skymosaic.pipeline.admission import allowed_by
+from skymosaic.pipeline.rules import allowed_by
 
 if TYPE_CHECKING:
     from skymosaic.archive.mast.query import Found
@@ -53,7 +53,7 @@ def simulations_of(source: SimulatedSource) -> list[Simulation]:
     CampaignError
         There is no such tile.
     """
-    from skymosaic.archive.simulated.pointing import Simulation
+    from skymosaic.archive.simulated.simulation import Simulation
 
     common = source.model_dump(exclude={"kind", "filters"})
     if not source.filters:

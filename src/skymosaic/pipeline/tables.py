@@ -16,8 +16,8 @@ from skymosaic.config import resolved_yaml
 from skymosaic.drizzle.request import Request
 from skymosaic.drizzle.sky_cell import SkyCellPart
 from skymosaic.host.counting import counted
+from skymosaic.pipeline.exposure_table import inspection_table
 from skymosaic.pipeline.finished import FinishedSteps
-from skymosaic.pipeline.inspection import inspection_table
 from skymosaic.pipeline.results import EnginesResult, Planned, PlanResult, WitnessResult
 from skymosaic.pipeline.sentences.cells import cells_sheet
 from skymosaic.pipeline.sentences.masks import hit_sheet
@@ -29,7 +29,7 @@ from skymosaic.report.contents import Missing, RunFacts
 from skymosaic.report.sheet import Columns, sheet
 from skymosaic.sky.values import rate_unit
 from skymosaic.steps import execution
-from skymosaic.steps.step import Finished
+from skymosaic.steps.finished import Finished
 from skymosaic.steps.transfers import transfers
 from skymosaic.versions import versions
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from skymosaic.evidence.reduction import reduce_image
 from skymosaic.report.colour_facts import ColourFacts
-from skymosaic.report.colour_tone import Limits, Picture, Plane, Tone, paint
+from skymosaic.report.colour_tone import ColourPlane, Limits, Picture, Tone, paint
 from skymosaic.report.deep_zoom import write_tiles, zoom_page
 
 _PICTURE, _THUMBNAIL, _NAME, _PAGE = "colour.png", "thumbnail.jpg", "colour", "zoom.html"
@@ -35,7 +35,7 @@ class ColourFiles(NamedTuple):
 def write_colour(
     folder: Path,
     facts: ColourFacts,
-    planes: Sequence[Plane],
+    planes: Sequence[ColourPlane],
     limits: Sequence[Limits],
     *,
     tiles: bool,

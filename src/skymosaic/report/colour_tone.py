@@ -44,7 +44,7 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True)
-class Plane:
+class ColourPlane:
     """The mosaic of a filter."""
 
     science: Rows
@@ -110,12 +110,12 @@ class Measured:
         return most if stretch == "linear" else min(most, max(_SMALLEST, deviations * self.noise))
 
 
-def measure(planes: Sequence[Plane], percentiles: tuple[float, float]) -> Measured:
+def measure(planes: Sequence[ColourPlane], percentiles: tuple[float, float]) -> Measured:
     """Return the limits of each filter: percentiles of the pixels that all filters have.
 
     Parameters
     ----------
-    planes : sequence of Plane
+    planes : sequence of ColourPlane
         On one grid. Of large ones only some rows are read.
     percentiles : (float, float)
         The lower and the upper one, percent.

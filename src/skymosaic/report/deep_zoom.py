@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from skymosaic.report.colour_tone import Limits, Picture, Plane, Tone, paint
+from skymosaic.report.colour_tone import ColourPlane, Limits, Picture, Tone, paint
 from skymosaic.report.page import template
 
 TILE = 512  # pixels a side
@@ -87,7 +87,7 @@ class TiledPicture:
 
 
 def write_tiles(
-    folder: Path, name: str, planes: Sequence[Plane], limits: Sequence[Limits], tone: Tone
+    folder: Path, name: str, planes: Sequence[ColourPlane], limits: Sequence[Limits], tone: Tone
 ) -> None:
     """Write the tiles of mosaics on one grid, of which a strip is read at a time.
 
@@ -95,7 +95,7 @@ def write_tiles(
     ----------
     folder, name
         As for `TiledPicture`.
-    planes : sequence of Plane
+    planes : sequence of ColourPlane
         The mosaics, as `paint` takes them; the first row is the lowest.
     limits, tone
         As for `paint`.

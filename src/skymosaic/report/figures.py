@@ -18,6 +18,7 @@ from skymosaic.host.counting import counted
 from skymosaic.methods import ascribed
 from skymosaic.report.mdrizsky import axis_label, skies
 from skymosaic.report.styles import GROUP_COLOURS, GROUP_LINES, METHODS
+from skymosaic.sky.offsets import middle_of, offsets
 
 MOST_LABELS = 40
 _NO_PAIRS: Mapping[tuple[str, str], float] = {}
@@ -144,18 +145,18 @@ def footprints(
     Returns
     -------
     matplotlib.figure.Figure
-        Right ascension grows to the left; degrees are equally long in both directions.
+        Offsets from the middle; north is up, east is left.
     """
     figure = new_figure(9.0, 7.5)
     axes = figure.add_subplot()
-    sky = unwrapped(polygons)
+    corners = [chip for chips in polygons.values() for chip in chips]
+    middle = middle_of(corners) if corners else (0.0, 0.0)
+    sky = {name: [offsets(chip, middle) for chip in chips] for name, chips in polygons.items()}
     # Before the grid is planned the groups are not known.
     handles = _draw_groups(axes, sky, groups or [list(sky)], named=bool(groups))
     _draw_links(axes, sky, pairs)
     _label_footprints(axes, sky)
-    declinations = [corners[:, 1] for chips in sky.values() for corners in chips]
-    middle = float(np.mean(np.concatenate(declinations))) if declinations else 0.0
-    _set_sky_axes(axes, middle)
+    set_sky_axes(axes, middle)
     axes.set_title("Footprints and overlap groups")
     axes.legend(handles=handles[:12], loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     return figure
@@ -183,14 +184,12 @@ def _draw_groups(
     return handles
 
 
-def _set_sky_axes(axes: Axes, declination: float) -> None:
-    """Let right ascension grow to the left, and degrees be equally long in both directions."""
-    axes.set_aspect(1.0 / max(float(np.cos(np.radians(declination))), 0.02), adjustable="box")
+def set_sky_axes(axes: Axes, middle: tuple[float, float]) -> None:
+    """Let axes show offsets in arcmin from a middle (RA, Dec, degrees): east is left."""
+    axes.set_aspect(1.0, adjustable="box")
     axes.invert_xaxis()
-    axes.xaxis.set_major_formatter(lambda degrees, _: f"{degrees % 360:.6g}")
-    axes.yaxis.set_major_formatter(lambda degrees, _: f"{degrees:.6g}")
-    axes.set_xlabel("right ascension [degree]")
-    axes.set_ylabel("declination [degree]")
+    axes.set_xlabel(f"offset east of RA {middle[0]:.5f} deg [arcmin]")
+    axes.set_ylabel(f"offset north of Dec {middle[1]:+.5f} deg [arcmin]")
 
 
 def _draw_links(
@@ -206,22 +205,6 @@ def _draw_links(
         if a in centres and b in centres:
             ends = np.stack([centres[a], centres[b]])
             axes.plot(*ends.T, color="0.3", alpha=0.3, linewidth=0.5 + 3.0 * area / most)
-
-
-def unwrapped(
-    polygons: Mapping[str, Sequence[NDArray[np.float64]]],
-) -> dict[str, list[NDArray[np.float64]]]:
-    """Return the polygons with right ascensions within half a turn of the first one."""
-    reference: float | None = None
-    turned_all: dict[str, list[NDArray[np.float64]]] = {}
-    for rootname, chips in polygons.items():
-        turned_all[rootname] = []
-        for corners in chips:
-            turned = np.array(corners, dtype=np.float64)
-            reference = float(turned[0, 0]) if reference is None else reference
-            turned[:, 0] = (turned[:, 0] - reference + 180.0) % 360.0 - 180.0 + reference
-            turned_all[rootname].append(turned)
-    return turned_all
 
 
 def _label_footprints(axes: Axes, polygons: Mapping[str, Sequence[NDArray[np.float64]]]) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
 
-from skymosaic.report.figures import MOST_LABELS, new_figure
+from skymosaic.report.figures import MOST_LABELS, new_figure, set_sky_axes
 from skymosaic.report.styles import GROUP_COLOURS
+from skymosaic.sky.offsets import middle_of, offsets, turned_to_plane
 
 if TYPE_CHECKING:
     from skymosaic.evidence.evidence import Evidence
@@ -69,23 +70,19 @@ def residual_vectors(vectors: Table) -> Figure:
     """
     figure = new_figure(9.0, 7.5)
     axes = figure.add_subplot()
-    ra, dec = np.array(vectors["ra"], float), np.array(vectors["dec"], float)
-    turned = (ra - ra[0] + 180.0) % 360.0 - 180.0 + ra[0]
-    east, north = np.array(vectors["east"], float), np.array(vectors["north"], float)
+    places = np.stack([vectors["ra"], vectors["dec"]], axis=1).astype(float)
+    residuals = np.stack([vectors["east"], vectors["north"]], axis=1).astype(float)
+    middle = middle_of([places])
+    (x, y), (east, north) = offsets(places, middle).T, turned_to_plane(residuals, places, middle).T
     tiles = list(dict.fromkeys(map(str, vectors["tile"])))
     colours = {tile: GROUP_COLOURS[n % len(GROUP_COLOURS)] for n, tile in enumerate(tiles)}
     typical = float(np.percentile(np.hypot(east, north), 95)) or 1.0
-    # Right ascension grows to the left, so that a vector to the east has a negative x.
+    # East is left, so that a vector to the east has a negative x.
     quiver = axes.quiver(
-        turned, dec, -east, north, angles="uv", scale_units="width", scale=16 * typical,
+        x, y, -east, north, angles="uv", scale_units="width", scale=16 * typical,
         width=0.002, color=[colours[str(tile)] for tile in vectors["tile"]],
     )  # fmt: skip
     axes.quiverkey(quiver, 0.85, 1.03, typical, f"{typical:.3g} mas", labelpos="E")
-    axes.invert_xaxis()
-    axes.set_aspect(1.0 / max(float(np.cos(np.radians(dec.mean()))), 0.02), adjustable="box")
-    axes.xaxis.set_major_formatter(lambda degrees, _: f"{degrees % 360:.6g}")
-    axes.yaxis.set_major_formatter(lambda degrees, _: f"{degrees:.6g}")
-    axes.set_xlabel("right ascension [degree]")
-    axes.set_ylabel("declination [degree]")
+    set_sky_axes(axes, middle)
     axes.set_title("Residuals of matched sources after the alignment", loc="left")
     return figure

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from skymosaic.report.contents import Report
 from skymosaic.report.embedding import new_sky_chart
-from skymosaic.report.figures import unwrapped
 from skymosaic.report.styles import GROUP_COLOURS, GROUP_DASHES, GROUP_LINES
+from skymosaic.sky.offsets import middle_of, offsets
 
 MOST_LINKS = 3000
 _LEGEND_GROUPS = 8
@@ -36,25 +36,15 @@ def sky_chart(report: Report, worst: Mapping[tuple[str, str], str]) -> figure:
         more area two exposures share; of more than 3000 links those with the largest areas are
         drawn.
     """
-    sky = unwrapped(report.polygons)
-    corners = np.concatenate([chip for chips in sky.values() for chip in chips])
-    middle = (corners.min(axis=0) + corners.max(axis=0)) / 2
-    east = 60.0 * float(np.cos(np.radians(middle[1])))
-
-    def offsets(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (points - middle) * [east, 60.0]
-
+    middle = middle_of([chip for chips in report.polygons.values() for chip in chips])
+    sky = {
+        name: [offsets(chip, middle) for chip in chips] for name, chips in report.polygons.items()
+    }
     chart = new_sky_chart(
         "Footprints, coloured by overlap group, and the links between them", middle, height=520
     )
-    _draw_footprints(
-        chart,
-        {name: [offsets(chip) for chip in chips] for name, chips in sky.items()},
-        report.groups,
-    )
-    centres = {
-        name: offsets(np.concatenate(list(chips)).mean(axis=0)) for name, chips in sky.items()
-    }
+    _draw_footprints(chart, sky, report.groups)
+    centres = {name: np.concatenate(chips).mean(axis=0) for name, chips in sky.items()}
     links = _draw_links(chart, report.pairs, centres, worst)
     dots = _draw_centres(chart, centres)
     pair = [("pair", "@pair"), ("shared area", "@area arcsec²")]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skymosaic.host.counting import counted
 from skymosaic.report.embedding import new_sky_chart
 from skymosaic.report.styles import GROUP_COLOURS
+from skymosaic.sky.offsets import middle_of, offsets, turned_to_plane
 
 Floats = NDArray[np.float64]
 MOST_VECTORS = 3000
@@ -33,22 +34,22 @@ def vector_chart(vectors: Table) -> figure:
     chosen = vectors
     if len(vectors) > MOST_VECTORS:
         chosen = vectors[:: -(-len(vectors) // MOST_VECTORS)]
-    ra, dec = np.array(chosen["ra"], float), np.array(chosen["dec"], float)
-    turned = (ra - ra[0] + 180.0) % 360.0 - 180.0 + ra[0]
-    middle = np.array([(turned.min() + turned.max()) / 2, (dec.min() + dec.max()) / 2])
-    x = (turned - middle[0]) * 60.0 * np.cos(np.radians(middle[1]))
-    y = (dec - middle[1]) * 60.0
-    east, north = np.array(chosen["east"], float), np.array(chosen["north"], float)
+    places = np.stack([chosen["ra"], chosen["dec"]], axis=1).astype(float)
+    residuals = np.stack([chosen["east"], chosen["north"]], axis=1).astype(float)
+    middle = middle_of([places])
+    starts, on_plane = offsets(places, middle), turned_to_plane(residuals, places, middle)
+    x, y = starts.T
     field = max(float(np.ptp(x)), float(np.ptp(y)), 1e-6)
-    typical = float(np.percentile(np.hypot(east, north), 95)) or 1.0
+    typical = float(np.percentile(np.hypot(*residuals.T), 95)) or 1.0
     scale = _LONGEST * field / typical
-    chart = new_sky_chart("Residuals of matched sources after the alignment", [*middle], height=460)
+    chart = new_sky_chart("Residuals of matched sources after the alignment", middle, height=460)
     names = np.array([str(tile) for tile in chosen["tile"]])
     drawn = []
     for number, tile in enumerate(dict.fromkeys(names.tolist())):
         its = names == tile
         colour = GROUP_COLOURS[number % len(GROUP_COLOURS)]
-        drawn.append(_draw(chart, tile, colour, x[its], y[its], east[its], north[its], scale))
+        ends = starts[its] + scale * on_plane[its]
+        drawn.append(_draw(chart, tile, colour, starts[its], ends, residuals[its]))
     tips = [("tile", "@tile"), ("east", "@east mas"), ("north", "@north mas")]
     chart.add_tools(HoverTool(renderers=drawn, tooltips=tips))
     _draw_scale(chart, float(x.max()), float(y.min()) - 0.06 * field, field, scale, typical)
@@ -56,25 +57,18 @@ def vector_chart(vectors: Table) -> figure:
 
 
 def _draw(
-    chart: figure,
-    tile: str,
-    colour: str,
-    x: Floats,
-    y: Floats,
-    east: Floats,
-    north: Floats,
-    scale: float,
+    chart: figure, tile: str, colour: str, starts: Floats, ends: Floats, residuals: Floats
 ) -> GlyphRenderer:
     """Draw the vectors of one drizzled image; return what hovers."""
     source = ColumnDataSource(
         {
-            "x0": x.tolist(),
-            "y0": y.tolist(),
-            "x1": (x + scale * east).tolist(),
-            "y1": (y + scale * north).tolist(),
-            "tile": [tile] * len(x),
-            "east": [f"{value:+.1f}" for value in east],
-            "north": [f"{value:+.1f}" for value in north],
+            "x0": starts[:, 0].tolist(),
+            "y0": starts[:, 1].tolist(),
+            "x1": ends[:, 0].tolist(),
+            "y1": ends[:, 1].tolist(),
+            "tile": [tile] * len(starts),
+            "east": [f"{value:+.1f}" for value in residuals[:, 0]],
+            "north": [f"{value:+.1f}" for value in residuals[:, 1]],
         }
     )
     chart.segment("x0", "y0", "x1", "y1", source=source, line_color=colour, line_width=1.3)

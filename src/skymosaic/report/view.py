@@ -33,7 +33,7 @@ _METHOD_OF = {column(method): ascribed(method) for method in ALL}
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One cell of a table."""
 
     text: str
@@ -60,7 +60,7 @@ class TableView:
     name: str
     caption: str
     headings: Sequence[Heading]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[TableCell]]
 
 
 def table_view(
@@ -103,17 +103,19 @@ def label(name: str) -> str:
     return _LABELS.get(name, name.replace("_", " "))
 
 
-def cell(value: Any, missing: str = "–", form: Callable[[float], str] = "{:.6g}".format) -> Cell:
+def cell(
+    value: Any, missing: str = "–", form: Callable[[float], str] = "{:.6g}".format
+) -> TableCell:
     """Return a value as a table shows and sorts it."""
     if value is None:
-        return Cell(missing, None, "missing")
+        return TableCell(missing, None, "missing")
     if isinstance(value, bool | np.bool_):
-        return Cell("yes" if value else "NO", int(value), "good" if value else "bad")
+        return TableCell("yes" if value else "NO", int(value), "good" if value else "bad")
     if isinstance(value, int | np.integer):
-        return Cell(str(int(value)), int(value), "number")
+        return TableCell(str(int(value)), int(value), "number")
     if isinstance(value, float | np.floating):
-        return Cell(form(float(value)), float(value), "number")
-    return Cell(shown(str(value)), str(value))
+        return TableCell(form(float(value)), float(value), "number")
+    return TableCell(shown(str(value)), str(value))
 
 
 def text_of(value: object) -> str:
@@ -165,7 +167,7 @@ def sky_view(report: Report) -> TableView | None:
     return TableView("mdrizsky", caption, headings, rows)
 
 
-def _checked(report: Report) -> Mapping[tuple[str, int], Cell]:
+def _checked(report: Report) -> Mapping[tuple[str, int], TableCell]:
     table = report.run.table(CHECKS)
     if table is None or "agree" not in table.colnames:
         return {}
@@ -173,6 +175,8 @@ def _checked(report: Report) -> Mapping[tuple[str, int], Cell]:
     for row in table:
         found.setdefault((str(row["rootname"]), int(row["chip"])), []).append(bool(row["agree"]))
     return {
-        chip: Cell(f"{sum(agree)} of {len(agree)}", sum(agree), "good" if all(agree) else "bad")
+        chip: TableCell(
+            f"{sum(agree)} of {len(agree)}", sum(agree), "good" if all(agree) else "bad"
+        )
         for chip, agree in found.items()
     }

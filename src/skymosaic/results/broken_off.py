@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from skymosaic.errors import LockedError, SkymosaicError, UnreachableError
 from skymosaic.pipeline.results import INSPECT
-from skymosaic.steps.step import Place, finished
+from skymosaic.steps.manifests import finished
+from skymosaic.steps.place import Place
 
 log = logging.getLogger(__name__)
 

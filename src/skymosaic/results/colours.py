@@ -10,7 +10,9 @@ from skymosaic.errors import CampaignError, MissingError
 from skymosaic.pipeline.colour import find_mosaic
 from skymosaic.pipeline.results import COLOUR, ColourResult
 from skymosaic.results.program_states import read_states
-from skymosaic.steps.step import Finished, Place, finished, read_manifest
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.manifests import finished, read_manifest
+from skymosaic.steps.place import Place
 from skymosaic.store.base import is_ours
 
 

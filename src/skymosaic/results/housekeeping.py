@@ -12,8 +12,9 @@ from skymosaic.errors import CampaignError, DamagedError, LockedError, MissingEr
 from skymosaic.host import scratch
 from skymosaic.journal import submission as submissions
 from skymosaic.journal.runs import campaign_lock
-from skymosaic.pipeline.place import parse_place
-from skymosaic.steps.step import Place, manifest_at
+from skymosaic.pipeline.places import parse_place
+from skymosaic.steps.manifests import manifest_at
+from skymosaic.steps.place import Place
 from skymosaic.store import Store, lease, open_store
 from skymosaic.store.base import is_ours
 
@@ -90,9 +91,9 @@ def stored_campaign(
         As for `find_place`. The campaign's store is the one that it was found in, wherever it was
         when the file was written.
     s3 : mapping, optional
-        As for `find_place`; goes before the file, too.
+        As for `find_place`; overrides the file, too.
     overrides : mapping, optional
-        Values by dotted key, which go before the file.
+        Values by dotted key, which override the file.
     """
     place = find_place(uri, s3)
     return _load(place, _text(place) or "", s3, overrides)

@@ -13,7 +13,8 @@ from skymosaic.host.counting import counted
 from skymosaic.journal.runs import campaign_lock
 from skymosaic.results.housekeeping import is_manifest, require_idle, require_idle_shares
 from skymosaic.results.reading import find_run
-from skymosaic.steps.step import Place, manifest_at
+from skymosaic.steps.manifests import manifest_at
+from skymosaic.steps.place import Place
 from skymosaic.store import Product, Store, lease
 
 log = logging.getLogger(__name__)

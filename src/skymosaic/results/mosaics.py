@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from skymosaic.errors import MissingError
 from skymosaic.pipeline.results import CellMosaic, CellResult, DrizzleResult
-from skymosaic.steps.step import Finished, Place
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.place import Place
 from skymosaic.store import Product
 
 

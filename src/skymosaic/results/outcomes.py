@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from skymosaic.config import Campaign
 from skymosaic.errors import StoreError
 from skymosaic.pipeline import comparison
-from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.results import COMPARISON, INSPECT, ComparisonResult
 from skymosaic.results.colours import colours_of
 from skymosaic.results.program_page import INDEX, program_text, table_of
 from skymosaic.results.program_states import read_states
-from skymosaic.steps.step import Finished, Place, finished
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.manifests import finished
+from skymosaic.steps.place import Place
 
 _OUTDATED = "this comparison was made from another campaign file; run again to bring it up to date"
 

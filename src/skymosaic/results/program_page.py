@@ -15,7 +15,9 @@ from skymosaic.host.shown import shown
 from skymosaic.pipeline.results import COLOUR, COMPARISON, ColourResult
 from skymosaic.results.colours import read_colours
 from skymosaic.results.program_states import GroupState, read_states
-from skymosaic.steps.step import Finished, Place, finished
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.manifests import finished
+from skymosaic.steps.place import Place
 
 INDEX = "index.html"
 _AT_ONCE = 8  # groups that are read at once: from S3 each takes a few requests

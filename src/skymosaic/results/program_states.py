@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from skymosaic.errors import MissingError
-from skymosaic.steps.step import Place
+from skymosaic.steps.place import Place
 from skymosaic.store import shapes
 from skymosaic.store.shapes import ErrorRecord
 

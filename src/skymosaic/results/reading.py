@@ -17,7 +17,7 @@ from skymosaic.pipeline.align import ALL_FITTED, as_they_came, knowing_pixels
 from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.inspect import with_files
 from skymosaic.pipeline.onepass_mosaics import is_from_blocks
-from skymosaic.pipeline.place import parse_place
+from skymosaic.pipeline.places import parse_place
 from skymosaic.pipeline.plan import on_grid, with_order
 from skymosaic.pipeline.results import (
     ALIGN,
@@ -29,8 +29,13 @@ from skymosaic.pipeline.results import (
     DIFFERENCES,
     DRIZZLE,
     ENGINES,
+    EQUATION,
+    FIRST_SKIES,
+    GUESS,
     HEADERS,
     INSPECT,
+    LOW,
+    MEASURED,
     ONEPASS,
     PLAN,
     POSITIONS,
@@ -52,11 +57,17 @@ from skymosaic.pipeline.results import (
 from skymosaic.report.contents import Missing
 from skymosaic.results.housekeeping import find_place
 from skymosaic.results.program_states import STATES
-from skymosaic.steps.step import Finished, Place, finished, read_manifest
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.manifests import finished, read_manifest
+from skymosaic.steps.place import Place
 from skymosaic.steps.tasks import Step, StepSpec, Task, tasks_of
 from skymosaic.store import Product, open_store, shapes
 from skymosaic.store.base import is_ours
 
+_PARTS: tuple[StepSpec[Any], ...] = (
+    *(LOW, STATIC, SINGLE, MEASURED, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
+)
+"""What the mosaics of the one-pass engine are made from."""
 _OUTDATED = "What it depends on has changed since it was made; `skymosaic run` makes it again."
 
 
@@ -296,7 +307,7 @@ class _Reader:
     def _parts_have_failed(self, task: Task) -> bool:
         """Take down a mosaic of which a part failed; tell whether one has."""
         keys = self._place.store.list(self._place.key("failed"))
-        for spec in (STATIC, SINGLE, SKIES, BLOCK, HEADERS):
+        for spec in _PARTS:
             prefix = self._place.key("failed", spec.kind.step_of())
             for key in keys:
                 if key.startswith(prefix) and key.endswith(".json") and is_ours(key):

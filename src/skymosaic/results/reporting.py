@@ -21,7 +21,8 @@ from skymosaic.report.invariants import check_invariants, failures
 from skymosaic.report.mdrizsky import axis_label, format_table
 from skymosaic.report.parts import CHECKS
 from skymosaic.results.reading import read_finished_steps
-from skymosaic.steps.step import Bench, Place
+from skymosaic.steps.bench import Bench
+from skymosaic.steps.place import Place
 
 FORMS = ("html", "json", "md")
 PARTIAL = "partial-report"

@@ -13,7 +13,8 @@ from skymosaic.journal.runs import RunState, Status, campaign_lock, last_status
 from skymosaic.journal.submission import Submission
 from skymosaic.results.housekeeping import find_place, stored_campaign
 from skymosaic.runs import handover
-from skymosaic.steps.step import Place, as_record
+from skymosaic.steps.failures import as_record
+from skymosaic.steps.place import Place
 from skymosaic.store import lease
 
 

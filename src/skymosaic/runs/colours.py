@@ -13,13 +13,15 @@ from skymosaic.config.colour import Colour
 from skymosaic.errors import SkymosaicError
 from skymosaic.pipeline.colour import ColourMember, colour_picture
 from skymosaic.pipeline.colour_plan import ColourPlan, colour_plans
-from skymosaic.pipeline.groups import Group
+from skymosaic.pipeline.group import Group
 from skymosaic.pipeline.results import ComparisonResult
 from skymosaic.runs.mosaic import MosaicRun
 from skymosaic.runs.supervision import with_second_chances
 from skymosaic.steps import execution
 from skymosaic.steps.execution import OnWorkers
-from skymosaic.steps.step import Finished, NotFinishedError, Place
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.manifests import NotFinishedError
+from skymosaic.steps.place import Place
 
 log = logging.getLogger(__name__)
 

@@ -23,8 +23,9 @@ from skymosaic.config import load_campaign_text
 from skymosaic.errors import ComputeError, StoreError
 from skymosaic.host import scratch
 from skymosaic.journal import submission as submissions
-from skymosaic.pipeline.place import open_place
-from skymosaic.steps.step import Place, as_record
+from skymosaic.pipeline.places import open_place
+from skymosaic.steps.failures import as_record
+from skymosaic.steps.place import Place
 
 log = logging.getLogger(__name__)
 

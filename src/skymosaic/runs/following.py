@@ -8,8 +8,8 @@ from collections.abc import Callable
 from skymosaic.errors import CancelledError
 from skymosaic.journal.runs import RunState, Status, TaskState
 from skymosaic.runs import asking
+from skymosaic.steps.place import Place
 from skymosaic.steps.progress import Event, State
-from skymosaic.steps.step import Place
 
 _POLL = 2.0  # s between two looks at the store
 _PAUSE = 30.0  # s between two questions to the cluster

@@ -11,9 +11,9 @@ from skymosaic.errors import CampaignError, LockedError, SkymosaicError
 from skymosaic.journal import submission as submissions
 from skymosaic.journal.runs import campaign_lock
 from skymosaic.journal.submission import Submission
-from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.places import open_place
 from skymosaic.runs.driver import drive
-from skymosaic.steps.step import Place
+from skymosaic.steps.place import Place
 from skymosaic.store import lease
 
 _HANDING_OVER = 60.0  # s to wait for another submission of the same campaign to be handed over

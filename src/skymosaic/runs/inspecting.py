@@ -11,16 +11,16 @@ from skymosaic.align.solutions import mixed_as_they_are
 from skymosaic.config import Campaign, SimulatedSource
 from skymosaic.errors import CampaignError
 from skymosaic.pipeline.admission import require_admissible, require_possible
+from skymosaic.pipeline.exposure_table import inspection_table
 from skymosaic.pipeline.graph import inspect_all, retrieve_each
-from skymosaic.pipeline.inspection import inspection_table
-from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.results import INSPECT, InspectionResult
 from skymosaic.pipeline.sources import open_source
 from skymosaic.runs.mosaic import tell_changes
 from skymosaic.runs.supervision import Tell, locked, with_slots, workers
 from skymosaic.steps import execution
 from skymosaic.steps.execution import OnWorkers
-from skymosaic.steps.step import Finished
+from skymosaic.steps.finished import Finished
 
 if TYPE_CHECKING:
     from astropy.table import Table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,13 +24,16 @@ from skymosaic.pipeline.graph import (
     make_cells,
     prepare,
 )
-from skymosaic.pipeline.groups import Field, Group, fields_in
-from skymosaic.pipeline.place import FAR
+from skymosaic.pipeline.group import Group, fields_in
+from skymosaic.pipeline.places import FAR
 from skymosaic.pipeline.results import RETRIEVE, ComparisonResult
 from skymosaic.runs.supervision import with_second_chances, with_slots
 from skymosaic.steps import execution
 from skymosaic.steps.execution import Calls, Here, OnWorkers
-from skymosaic.steps.step import Finished, NotFinishedError, Place, recorded_parameters
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.foresight import Foreseeing, Foreseen
+from skymosaic.steps.manifests import NotFinishedError, recorded_parameters
+from skymosaic.steps.place import Place
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +79,19 @@ class MosaicRun:
             first, grid = self._begin(Here(), Place.only_finished)
             return look_up(self.campaign, self.place, self.source, first, grid)
         except NotFinishedError as step:
-            log.info("%sfirst step to run: %s", self.place.label, step)
+            log.info("%sfirst step to run: %s (%s)", self.place.label, step, step.why)
             return None
+
+    def foresee(self) -> Foreseen:
+        """Return which steps a run would make, and why; nothing is run."""
+        calls, place = Foreseeing(), self.place.only_finished()
+        with suppress(NotFinishedError):  # the graph goes on from what a step gives
+            first, grid = self._begin(calls, Place.only_finished)
+            prepared = prepare(calls, self.campaign, place, first, grid)
+            drizzled = drizzle_each(calls, self.campaign, place, prepared)
+            cells = make_cells(calls, self.campaign, place, prepared, drizzled)
+            compare(calls, self.campaign, place, self.source, prepared, drizzled, cells)
+        return calls.foreseen
 
     def write(self) -> None:
         """Write its campaign file into the store."""
@@ -105,7 +120,7 @@ class MosaicRun:
         first, grid = self._begin(calls, at)
         prepared = prepare(calls, campaign, place, first, grid)
         execution.wait_for_all([*first.retrieved, prepared.planned])
-        self._require_others(calls, at)
+        self._require_others(calls, at, first.aligned)
         execution.hold_everywhere(client, [prepared.aligned, prepared.planned])
         drizzled = drizzle_each(calls, campaign, place, prepared)
         execution.wait_for_all(drizzled.runs)
@@ -123,14 +138,21 @@ class MosaicRun:
         first = self.field.begin(calls, self.name, at)
         return first, self.field.grid(calls, self.name, at)
 
-    def _require_others(self, calls: Calls, at: At) -> None:
+    def _require_others(self, calls: Calls, at: At, own: Any) -> None:
         """Raise by name what another group failed of that this one depends on."""
         others = {} if self.field is None else self.field.others(calls, self.name, at)
         for name, aligned in others.items():
+            # What failed here first is no fault of those that depend on it in turn.
+            if execution.has_failed([own]) and not self._is_aligned_to(name):
+                return
             try:
                 execution.result_of(aligned)
             except SkymosaicError as error:
                 raise type(error)(f"{name}, which this group depends on, failed: {error}") from None
+
+    def _is_aligned_to(self, name: str) -> bool:
+        field = None if self.field is None else self.field.field
+        return field is not None and field.aligned and name == field.reference
 
 
 def tell_changes(campaign: Campaign, place: Place, parcels: Sequence[Parcel]) -> None:
@@ -167,25 +189,34 @@ def with_fields(
         The same; errors, too, of those that share something with one that cannot be.
     """
     by_name = {group.name: each for group, each in zip(groups, mosaics, strict=True)}
-    linked = [field for field in fields_in(groups) if field.is_linked]
-    graphs = {field: _graph_of(field, by_name, program) for field in linked}
-    found: list[MosaicRun | SkymosaicError] = []
-    for group, mosaic in zip(groups, mosaics, strict=True):
-        if group.field not in graphs or isinstance(mosaic, SkymosaicError):
-            found.append(mosaic)
-            continue
-        graph = graphs[group.field]
-        found.append(graph if isinstance(graph, SkymosaicError) else replace(mosaic, field=graph))
-    return found
+    found = [
+        _error_of_another(group, by_name) or mosaic
+        for group, mosaic in zip(groups, mosaics, strict=True)
+    ]
+    possible = {g.name: m for g, m in zip(groups, found, strict=True) if isinstance(m, MosaicRun)}
+    graphs = {
+        field: FieldGraph(
+            field, [possible[name].member for name in field.groups if name in possible], program
+        )
+        for field in fields_in(groups)
+        if field.is_linked
+    }
+    return [
+        replace(mosaic, field=graphs.get(group.field))
+        if isinstance(mosaic, MosaicRun) and group.field is not None
+        else mosaic
+        for group, mosaic in zip(groups, found, strict=True)
+    ]
 
 
-def _graph_of(
-    field: Field, mosaics: Mapping[str, MosaicRun | SkymosaicError], program: Place
-) -> FieldGraph | SkymosaicError:
-    members = []
-    for name in field.groups:
-        mosaic = mosaics[name]
-        if isinstance(mosaic, SkymosaicError):
-            return type(mosaic)(f"{name}, which this group depends on, cannot be: {mosaic}")
-        members.append(mosaic.member)
-    return FieldGraph(field, members, program)
+def _error_of_another(
+    group: Group, mosaics: Mapping[str, MosaicRun | SkymosaicError]
+) -> SkymosaicError | None:
+    """Return why a group cannot be, where another one that it depends on cannot."""
+    if group.field is None or isinstance(mosaics[group.name], SkymosaicError):
+        return None
+    for name in group.field.needed_by(group.name):
+        error = mosaics.get(name)
+        if isinstance(error, SkymosaicError):
+            return type(error)(f"{name}, which this group depends on, cannot be: {error}")
+    return None

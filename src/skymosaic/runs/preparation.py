@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from dask.utils import format_bytes, parse_bytes
 
+from skymosaic.archive.base import Source
 from skymosaic.clusters.slurm.memory import job_memory, sized
 from skymosaic.config import Campaign
 from skymosaic.config.kubernetes import parse_quantity
@@ -16,17 +17,22 @@ from skymosaic.errors import SkymosaicError
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.admission import require_admissible, require_possible
 from skymosaic.pipeline.colour_plan import colour_plans
-from skymosaic.pipeline.groups import Field, Group, fields_in, groups_of, tasks_of_groups
-from skymosaic.pipeline.place import open_place
-from skymosaic.pipeline.results import DRIZZLE, ONEPASS, PLAN, SINGLE
+from skymosaic.pipeline.group import Field, Group, fields_in
+from skymosaic.pipeline.groups import groups_of, tasks_of_groups
+from skymosaic.pipeline.places import open_place
+from skymosaic.pipeline.results import DRIZZLE, ONEPASS, PLAN, SHARED_GRID, SINGLE
 from skymosaic.pipeline.sentences.cells import planned_cells
+from skymosaic.pipeline.sentences.foreseen import foreseen_lines
 from skymosaic.pipeline.sentences.grid import grid_lines, placed
 from skymosaic.pipeline.sentences.order import decided_at_plan
 from skymosaic.pipeline.sentences.sizes import memory_line
 from skymosaic.pipeline.sources import open_source
 from skymosaic.runs import handover
-from skymosaic.steps.step import Finished, Place, finished
-from skymosaic.steps.tasks import count_kinds
+from skymosaic.runs.mosaic import MosaicRun, with_fields
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.manifests import finished
+from skymosaic.steps.place import Place
+from skymosaic.steps.tasks import count_kinds, tasks_of
 from skymosaic.store.base import is_ours
 
 
@@ -55,12 +61,13 @@ def lines(campaign: Campaign) -> list[str]:
         f"graph: {counted(len(tasks), 'task')}",
         *(f"  {kind:<11} {count:>6}" for kind, count in count_kinds(tasks).items()),
         f"groups: {len(named) or 'one mosaic'}",
-        *(_group_line(campaign, group) for group in named),
-        *(line for field in fields_in(named) for line in _field_lines(field)),
+        *(line for group in named for line in _group_lines(campaign, group)),
+        *(line for field in fields_in(named) for line in _field_lines(place, field)),
         *(f"  {plan.field}: colour picture, {plan}" for plan in colour_plans(campaign, named)),
         *grid_lines(campaign),
         *memory_lines(campaign, place, len(groups)),
         *decided_at_plan(campaign),
+        *_step_lines(campaign, place, source, groups),
     ]
     if campaign.compute.backend == "local":
         return [*summary, "documents: none; `skymosaic run` runs it here"]
@@ -69,28 +76,60 @@ def lines(campaign: Campaign) -> list[str]:
     return summary
 
 
-def _field_lines(field: Field) -> list[str]:
+def _step_lines(
+    campaign: Campaign, place: Place, source: Source, groups: Sequence[Group]
+) -> list[str]:
+    """Return which steps a run would make, and why; of each mosaic."""
+    if not place.store.list(place.key()):
+        return ["steps: none is finished; a run makes all"]
+    mosaics = with_fields([_mosaic(campaign, place, source, one) for one in groups], groups, place)
+    lines = []
+    for group, mosaic in zip(groups, mosaics, strict=True):
+        if isinstance(mosaic, SkymosaicError):  # as its line above tells
+            continue
+        own = tasks_of(mosaic.campaign, mosaic.parcels)
+        found = foreseen_lines(mosaic.foresee(), own)
+        lines += [f"{group.name} {found[0]}".lstrip(), *found[1:]]
+    return lines
+
+
+def _mosaic(
+    campaign: Campaign, place: Place, source: Source, group: Group
+) -> MosaicRun | SkymosaicError:
+    try:
+        return MosaicRun.of(campaign, place, source, group)
+    except SkymosaicError as error:
+        return error
+
+
+def _field_lines(place: Place, field: Field) -> list[str]:
     """Return what the groups of a field have in common, a line each."""
-    followers = ", ".join(field.groups[1:])
-    verb = "is" if len(field.groups) == 2 else "are"
-    lines = [f"  {field.name}: {', '.join(field.on_grid)} have one grid"]
-    return lines[: bool(field.on_grid)] + (
-        [f"  {field.name}: {followers} {verb} aligned to {field.reference}"]
-        if field.aligned
-        else []
-    )
+    lines = []
+    if field.on_grid:
+        lines.append(f"  {field.name}: {', '.join(field.on_grid)} have one grid")
+        computed = finished(place, SHARED_GRID.step(field.name))
+        if computed is not None:
+            lines.append(f"      the last run's: {placed(computed.result.grid)}")
+    if field.aligned:
+        followers = ", ".join(field.groups[1:])
+        verb = "is" if len(field.groups) == 2 else "are"
+        lines.append(f"  {field.name}: {followers} {verb} aligned to {field.reference}")
+    return lines
 
 
-def _group_line(campaign: Campaign, group: Group) -> str:
+def _group_lines(campaign: Campaign, group: Group) -> list[str]:
     """Return what is known of a group: one that is refused does not stop the others."""
     line = f"  {group.name}: {counted(group.files, 'file')}"
     try:
         own = group.own(campaign)
         require_possible(own)
         require_admissible(own, group.parcels)
+        grid = [] if own.drizzle == campaign.drizzle else grid_lines(own)
     except SkymosaicError as error:
-        return f"{line}; will fail: {error}"
-    return line
+        return [f"{line}; will fail: {error}"]
+    if grid == grid_lines(campaign.model_copy(update={"groups": None})):
+        grid = []  # what it has of its own is something else
+    return [line, *(f"      {one}" for one in grid)]
 
 
 def memory_lines(campaign: Campaign, place: Place, mosaics: int) -> list[str]:

@@ -28,9 +28,10 @@ from skymosaic.host.counting import counted
 from skymosaic.journal.runs import RunState, both, last_status
 from skymosaic.pipeline import comparison
 from skymosaic.pipeline.admission import require_possible
-from skymosaic.pipeline.groups import Field, Group, groups_of, tasks_of_groups
+from skymosaic.pipeline.group import Field, Group
+from skymosaic.pipeline.groups import groups_of, tasks_of_groups
 from skymosaic.pipeline.installation import require_match
-from skymosaic.pipeline.place import open_place
+from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.results import ComparisonResult
 from skymosaic.pipeline.sources import open_source
 from skymosaic.results.broken_off import report_broken_off, reported_if_broken_off
@@ -41,7 +42,9 @@ from skymosaic.runs.colours import Pictures
 from skymosaic.runs.mosaic import MosaicRun, tell_changes, with_fields
 from skymosaic.runs.supervision import Tell, locked, recorded, workers
 from skymosaic.steps import execution
-from skymosaic.steps.step import Finished, Place, as_record
+from skymosaic.steps.failures import as_record
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.place import Place
 from skymosaic.store.lease import Holder
 
 log = logging.getLogger(__name__)

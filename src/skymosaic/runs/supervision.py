@@ -32,8 +32,8 @@ from skymosaic.journal import metrics, runlog
 from skymosaic.journal.cancellation import cancellable
 from skymosaic.journal.runs import Recorder, campaign_lock
 from skymosaic.steps import execution
+from skymosaic.steps.place import Place
 from skymosaic.steps.progress import Event, from_message
-from skymosaic.steps.step import Place
 from skymosaic.store import lease
 from skymosaic.store.lease import Holder, Lease
 

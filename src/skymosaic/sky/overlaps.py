@@ -8,7 +8,6 @@ at the first one's centre.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,11 @@ from numpy.typing import NDArray
 Polygon = NDArray[np.float64]
 """Shape (n, 2): RA, Dec in degrees, corners in order."""
 
+_Corners = list[list[float]]
 _ARCSEC2 = np.degrees(1.0) ** 2 * 3600.0**2  # arcsec^2 in a steradian
+
+_UNROLLED = 8
+"""From so many terms on numpy adds in another order; with fewer it takes ten times as long."""
 
 
 def unit_vectors(polygon: Polygon) -> NDArray[np.float64]:
@@ -38,47 +41,68 @@ def overlap_area(a: Polygon, b: Polygon) -> float:
     float
         arcsec^2, measured in the plane tangent at the centre of `a`.
     """
-    va, vb = unit_vectors(a), unit_vectors(b)
-    centre = va.mean(axis=0)
-    centre /= np.linalg.norm(centre)
-    if np.min(vb @ centre) < 0.5:
-        return 0.0  # more than 60 degrees away: no HST footprint reaches so far
-    east = np.cross([0.0, 0.0, 1.0], centre)
-    if np.linalg.norm(east) < 1e-9:
-        east = np.array([0.0, 1.0, 0.0])  # at a pole any direction will do
-    east /= np.linalg.norm(east)
-    axes = np.stack([east, np.cross(centre, east)], axis=1)
-    shared = _clip(*(_counter_clockwise(v @ axes / (v @ centre)[:, None]) for v in (va, vb)))
-    return _area(shared) * _ARCSEC2
+    return _Plane(unit_vectors(a)).shared(unit_vectors(b))
 
 
-def _area(corners: NDArray[np.float64]) -> float:
+class _Plane:
+    """The plane that touches the sphere at the centre of a footprint, with the footprint in it."""
+
+    def __init__(self, vectors: NDArray[np.float64]) -> None:
+        centre = vectors.mean(axis=0)
+        self._centre = centre / np.linalg.norm(centre)
+        east = np.cross([0.0, 0.0, 1.0], self._centre)
+        if np.linalg.norm(east) < 1e-9:
+            east = np.array([0.0, 1.0, 0.0])  # at a pole any direction will do
+        east /= np.linalg.norm(east)
+        self._axes = np.stack([east, np.cross(self._centre, east)], axis=1)
+        self._own = self._projected(vectors)
+
+    def shared(self, vectors: NDArray[np.float64]) -> float:
+        """Return the area that the footprint shares with another, arcsec^2."""
+        if np.min(vectors @ self._centre) < 0.5:
+            return 0.0  # more than 60 degrees away: no HST footprint reaches so far
+        return _area(_clip(self._own, self._projected(vectors))) * _ARCSEC2
+
+    def _projected(self, vectors: NDArray[np.float64]) -> _Corners:
+        plane = vectors @ self._axes / (vectors @ self._centre)[:, None]
+        corners: _Corners = plane.tolist()
+        return corners if _area(corners) > 0 else corners[::-1]
+
+
+def _area(corners: _Corners) -> float:
     """Signed area by the shoelace formula; positive when counter-clockwise."""
     if len(corners) < 3:
         return 0.0
-    x, y = corners.T
-    return float(0.5 * np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))
+    following = [*corners[1:], *corners[:1]]
+    terms = [x * v - u * y for (x, y), (u, v) in zip(corners, following, strict=True)]
+    if len(terms) >= _UNROLLED:
+        return 0.5 * float(np.sum(terms))
+    total = 0.0
+    for term in terms:
+        total += term
+    return 0.5 * total
 
 
-def _counter_clockwise(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    return corners if _area(corners) > 0 else corners[::-1]
-
-
-def _clip(subject: NDArray[np.float64], window: NDArray[np.float64]) -> NDArray[np.float64]:
+def _clip(subject: _Corners, window: _Corners) -> _Corners:
     """Clip a convex polygon by another (Sutherland & Hodgman 1974), both counter-clockwise."""
-    for start, end in zip(window, np.roll(window, -1, axis=0), strict=True):
-        if len(subject) == 0:
+    # Numbers of Python: with four to eight corners arrays take ten times as long.
+    for (x0, y0), (x1, y1) in zip(window, [*window[1:], *window[:1]], strict=True):
+        if not subject:
             break
-        edge = end - start
-        side = edge[0] * (subject[:, 1] - start[1]) - edge[1] * (subject[:, 0] - start[0])
-        kept = []
-        for i, (point, distance) in enumerate(zip(subject, side, strict=True)):
-            before, past = side[i - 1], subject[i - 1]
+        along, up = x1 - x0, y1 - y0
+        side = [along * (y - y0) - up * (x - x0) for x, y in subject]
+        kept: _Corners = []
+        before, (past_x, past_y) = side[-1], subject[-1]
+        for (x, y), distance in zip(subject, side, strict=True):
             if before * distance < 0:
-                kept.append(past + (point - past) * before / (before - distance))
+                by = before - distance
+                kept.append(
+                    [past_x + (x - past_x) * before / by, past_y + (y - past_y) * before / by]
+                )
             if distance >= 0:
-                kept.append(point)
-        subject = np.array(kept).reshape(-1, 2)
+                kept.append([x, y])
+            before, past_x, past_y = distance, x, y
+        subject = kept
     return subject
 
 
@@ -94,22 +118,49 @@ def overlaps(footprints: Mapping[str, Sequence[Polygon]]) -> dict[tuple[str, str
     -------
     dict
         (name, name), in the order given, to arcsec^2; pairs that share nothing are left out.
+
+    Notes
+    -----
+    Looked at are pairs whose circles meet: the time grows with the number of exposures, where they
+    lie side by side.
     """
-    circles = {name: _circle(polygons) for name, polygons in footprints.items()}
+    names = list(footprints)
+    vectors = [[unit_vectors(polygon) for polygon in footprints[name]] for name in names]
+    planes: dict[int, list[_Plane]] = {}
     found = {}
-    for a, b in combinations(footprints, 2):
-        (centre_a, radius_a), (centre_b, radius_b) = circles[a], circles[b]
-        if np.arccos(np.clip(centre_a @ centre_b, -1, 1)) > radius_a + radius_b:
-            continue
-        area = sum(overlap_area(p, q) for p in footprints[a] for q in footprints[b])
+    for a, b in _near(vectors):
+        if a not in planes:  # pairs come in order
+            planes = {a: [_Plane(chip) for chip in vectors[a]]}
+        area = sum(plane.shared(chip) for plane in planes[a] for chip in vectors[b])
         if area > 0:
-            found[a, b] = area
+            found[names[a], names[b]] = area
     return found
 
 
-def _circle(polygons: Sequence[Polygon]) -> tuple[NDArray[np.float64], float]:
-    """Return a circle around the polygons: unit vector of its centre, radius in radians."""
-    corners = np.concatenate([unit_vectors(polygon) for polygon in polygons])
+def _near(exposures: Sequence[Sequence[NDArray[np.float64]]]) -> list[tuple[int, int]]:
+    """Return the pairs of exposures whose circles meet, by their numbers, in order."""
+    if len(exposures) < 2:
+        return []
+    from scipy.spatial import cKDTree  # takes long to import
+
+    circles = [_circle(chips) for chips in exposures]
+    centres = np.array([centre for centre, _ in circles])
+    radii = np.array([radius for _, radius in circles])
+    # An exposure alone may have a large circle, of a WCS that is wrong: what is near differs.
+    chords = 2.0 * np.sin(np.minimum(radii + radii.max(), np.pi) / 2.0) + 1e-9
+    reached = cKDTree(centres).query_ball_point(centres, chords)
+    pairs = []
+    for a, near in enumerate(reached):
+        for b in sorted(one for one in near if one > a):
+            apart = np.arccos(np.clip(centres[a] @ centres[b], -1, 1))
+            if not apart > radii[a] + radii[b]:
+                pairs.append((a, b))
+    return pairs
+
+
+def _circle(chips: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.float64], float]:
+    """Return a circle around corners: unit vector of its centre, radius in radians."""
+    corners = np.concatenate(chips)
     centre = corners.mean(axis=0)
     centre /= np.linalg.norm(centre)
     return centre, float(np.arccos(np.clip(corners @ centre, -1, 1)).max()) + 1e-9
@@ -121,11 +172,16 @@ def groups(names: Sequence[str], pairs: Mapping[tuple[str, str], float]) -> list
     Sky differences are measured in overlaps only, so `match` relates the exposures of one group to
     each other, and says nothing of one group against another.
     """
-    group = {name: [name] for name in names}
+    root = {name: name for name in names}
+
+    def top(name: str) -> str:
+        while root[name] != name:
+            root[name] = name = root[root[name]]
+        return name
+
     for a, b in pairs:
-        if group[a] is not group[b]:
-            joined = group[a] + group[b]
-            for name in joined:
-                group[name] = joined
-    unique = {id(members): sorted(members) for members in group.values()}
-    return sorted(unique.values(), key=lambda members: (-len(members), members))
+        root[top(a)] = top(b)
+    members: dict[str, list[str]] = {}
+    for name in names:
+        members.setdefault(top(name), []).append(name)
+    return sorted(map(sorted, members.values()), key=lambda group: (-len(group), group))

@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 _ARCSEC = 3600.0 * np.degrees(1.0)  # in a radian
+NEAREST_TO_POLE = 89.999999999997
+"""Largest Dec of a point of tangency, degrees, as in MAST's table of projection cells. At the pole
+itself a header without LONPOLE, which mosaics have none of, stands for a plane that is turned by
+180 degrees: there its default is 0 (Calabretta & Greisen 2002, A&A 395, 1077, section 2.4)."""
 
 
 @dataclass(frozen=True)

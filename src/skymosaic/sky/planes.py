@@ -96,27 +96,15 @@ def fit_planes(
     groups : sequence of sequences of int
         The exposures that are related to each other.
     """
-    several = [patch for patch in patches if len(patch.members) > 1]
-    used = [
-        _Part.of(patch, middles, sides, inverse, rank)
-        for patch, (inverse, rank) in zip(several, inverses_of(several), strict=True)
-        if rank
-    ]
     if exposures > MOST:
         return None
-    after = None
-    for _ in range(_ROUNDS):
-        if sum(part.freedom for part in used) - 3 * exposures < _LEAST_FREEDOM:
-            return None
-        after = _solve(exposures, used, 3)
-        misfits = np.array([part.misfit(after.solution) for part in used])
-        freedom = np.array([part.freedom for part in used])
-        factor = max(float(np.median(misfits / median(freedom))), LEAST_NOISE)
-        kept = misfits <= factor * exceeded_by_chance(_CHANCE, freedom)
-        if kept.all():
-            break
-        used = [part for part, good in zip(used, kept, strict=True) if good]
-    if after is None:
+    several = [patch for patch in patches if len(patch.members) > 1]
+    parts = [
+        _Part.of(patch, middles, sides, inverse, rank)
+        for patch, (inverse, rank) in zip(several, inverses_of(several), strict=True)
+    ]
+    used = _without_doubtful(exposures, [part for part in parts if part.freedom])
+    if not used:
         return None
     before = _solve(exposures, used, 1)
     after = _solve(exposures, used, 3)
@@ -131,15 +119,7 @@ def fit_planes(
     free = _free(exposures, middles, sides, groups)
     solution = (free @ after.solution).reshape(exposures, 3)
     covariance = left * free @ after.covariance @ free.T
-    slopes, errors = solution[:, 1:].copy(), np.full((exposures, 2), np.nan)
-    chances = np.full(exposures, np.nan)
-    for i, known in enumerate(after.known[1::3]):
-        if not known:
-            slopes[i] = np.nan
-            continue
-        own = covariance[3 * i + 1 : 3 * i + 3, 3 * i + 1 : 3 * i + 3]
-        errors[i] = np.sqrt(np.clip(np.diag(own), 0.0, None))
-        chances[i] = chdtrc(2, float(slopes[i] @ np.linalg.pinv(own) @ slopes[i]))
+    slopes, errors, chances = _slopes(solution, covariance, after.known[1::3])
     return Planes(
         constants=solution[:, 0],
         covariance=covariance[::3, ::3],
@@ -149,6 +129,41 @@ def fit_planes(
         chance=float(fdtrc(gained, freedom_left, better / left)),
         gain=gained * (better / left - 2.0),
     )
+
+
+def _without_doubtful(exposures: int, parts: Sequence[_Part]) -> Sequence[_Part]:
+    """Return the patches that planes fit as noise allows; none where too few of them are left."""
+    for _ in range(_ROUNDS):
+        if sum(part.freedom for part in parts) - 3 * exposures < _LEAST_FREEDOM:
+            return ()
+        solution = _solve(exposures, parts, 3).solution
+        misfits = np.array([part.misfit(solution) for part in parts])
+        freedom = np.array([part.freedom for part in parts])
+        factor = max(float(np.median(misfits / median(freedom))), LEAST_NOISE)
+        kept = misfits <= factor * exceeded_by_chance(_CHANCE, freedom)
+        if kept.all():
+            break
+        parts = [part for part, good in zip(parts, kept, strict=True) if good]
+    return parts
+
+
+def _slopes(
+    solution: Floats, covariance: Floats, known: NDArray[np.bool_]
+) -> tuple[Floats, Floats, Floats]:
+    """Return the slopes, their errors, and the chances that noise alone makes them; NaN: unknown.
+
+    Shapes (exposures, 2), (exposures, 2), (exposures,).
+    """
+    slopes, errors = solution[:, 1:].copy(), np.full((len(solution), 2), np.nan)
+    chances = np.full(len(solution), np.nan)
+    for i, is_known in enumerate(known):
+        if not is_known:
+            slopes[i] = np.nan
+            continue
+        own = covariance[3 * i + 1 : 3 * i + 3, 3 * i + 1 : 3 * i + 3]
+        errors[i] = np.sqrt(np.clip(np.diag(own), 0.0, None))
+        chances[i] = chdtrc(2, float(slopes[i] @ np.linalg.pinv(own) @ slopes[i]))
+    return slopes, errors, chances
 
 
 def _free(

@@ -69,7 +69,7 @@ def default_scale(instrument: str, detector: str) -> Scale:
 
 
 @dataclass(frozen=True)
-class CellMosaic:
+class HapMosaic:
     """What the name of a mosaic of a sky cell is made of."""
 
     cell: str
@@ -98,7 +98,7 @@ def hap_filter(filters: str) -> str:
     return "-".join(names) or "clear"
 
 
-def hap_name(mosaic: CellMosaic, rootname: str | None = None) -> str:
+def hap_name(mosaic: HapMosaic, rootname: str | None = None) -> str:
     """Return the file name that the Hubble Advanced Products give a mosaic of a sky cell.
 
     ``hst_skycell-p0081x14y15_wfc3_ir_f128n_coarse-all_drz.fits``, and at the fine scale
@@ -107,7 +107,7 @@ def hap_name(mosaic: CellMosaic, rootname: str | None = None) -> str:
 
     Parameters
     ----------
-    mosaic : CellMosaic
+    mosaic : HapMosaic
         What it is made of.
     rootname : str or None
         Where it holds one exposure alone: that of the exposure. Eight letters of it follow ``all``

@@ -61,6 +61,13 @@ SINGLE = Kind("single", "singles/{of}", calls={"make_single": "1s"})
 MEASURED = Kind("measured", "measured/{of}", folder="measured", calls={"measure_one": "1s"})
 """The sky of an exposure, of all of it and of its part of each overlap, for `SKIES`; nobody is told
 of these tasks."""
+GUESS = Kind("guess", "guesses/{of}", calls={"guess": "2s", "find_side": "1ms"})
+"""What exposures differ by in a block, at first sight, for `FIRST_SKIES`; nobody is told of these
+tasks."""
+FIRST_SKIES = Kind("first", "first", calls={"find_first": "1s"})
+"""A first guess of all skies, for `EQUATION`; nobody is told of this task."""
+EQUATION = Kind("equation", "equations/{of}", calls={"equate": "2s"})
+"""The equations of the skies in a block, for `SKIES`; nobody is told of these tasks."""
 SKIES = Kind("skies", "skies", calls={"solve": "2s"})
 """The skies of all mosaics of the one-pass engine; nobody is told of this task."""
 BLOCK = Kind("block", "blocks/{of}", calls={"make_block": "2s"})
@@ -70,7 +77,7 @@ HEADERS = Kind("headers", "headers", calls={"make_headers": "3s"})
 DRIZZLE = Kind(
     "drizzle",
     "runs/{of}",
-    calls={"drizzle": "20s", "drizzle_pairs": "30s", "assemble": "3s"},
+    calls={"drizzle": "20s", "drizzle_pairs": "30s", "assemble": "3s", "assemble_variant": "3s"},
 )
 ONEPASS = Kind("onepass", "runs/onepass", calls={"drizzle_all": "30s", "as_run": "1ms"})
 """The one step in which the one-pass engine does all tasks of the kind `DRIZZLE`, where it does not
@@ -88,7 +95,7 @@ COLOUR = Kind("colour", "colour/{of}", calls={"colour_picture": "10s"})
 
 KINDS = (
     *(RETRIEVE, INSPECT, ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
-    *(LOW, STATIC, SINGLE, MEASURED, SKIES, BLOCK, HEADERS),
+    *(LOW, STATIC, SINGLE, MEASURED, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
     *(DRIZZLE, ONEPASS, CELL, CELLS, WITNESS, ENGINES, COMPARISON, COLOUR),
 )
 CALLS = {name: seconds for kind in KINDS for name, seconds in kind.calls.items()}

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skymosaic.steps.step import Finished
+from skymosaic.steps.finished import Finished
 from skymosaic.store.traffic import Traffic
 
 

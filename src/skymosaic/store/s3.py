@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import functools
-import hashlib
 import logging
 import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -31,26 +28,14 @@ from skymosaic.store.base import (
     is_ours,
     require_unchanged,
 )
-from skymosaic.store.s3_client import (
-    PART_SIZE,
-    THREADS,
-    S3Settings,
-    beginning_of,
-    blocks_of,
-    client,
-    patiently,
-    transfers,
-)
+from skymosaic.store.s3_client import S3Settings, beginning_of, client, patiently
 from skymosaic.store.s3_errors import error_code, s3_errors
+from skymosaic.store.s3_objects import checksum, copy, fetch, send
 
 log = logging.getLogger(__name__)
 
-_BLOCK = 1 << 20
-_LARGEST_COPY = 256 << 20  # bytes in one request, which is silent until all are copied
 _DELETED_AT_ONCE = 1000
-_SETTLE = (
-    2.0  # s in which a competing write must have arrived, where the server knows no conditions
-)
+_SETTLE = 2.0  # s in which a competing write arrives, where the server knows no conditions
 _NO_CONDITIONS = {"NotImplemented", "InvalidArgument", "501"}
 _Result = TypeVar("_Result")
 
@@ -89,60 +74,22 @@ class S3Store(Store):
 
         def act() -> Product:
             size = path.stat().st_size
-            sha256 = self._put_whole(path, key) if size <= PART_SIZE else self._put_parts(path, key)
-            return Product(key, sha256, size)
+            return Product(key, send(self.settings, self._object(key), path, size), size)
 
         return self._do(key, act, path)
-
-    def _put_whole(self, path: Path, key: str) -> str:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
-            file.seek(0)
-            self._client.put_object(
-                **self._object(key),
-                **self.settings.encryption_arguments(),
-                Body=file,
-                ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
-            )
-        return digest.hexdigest()
-
-    def _put_parts(self, path: Path, key: str) -> str:
-        # The checksum of the whole is computed while the parts travel.
-        with ThreadPoolExecutor(1) as pool, path.open("rb") as file:
-            digest = pool.submit(hashlib.file_digest, file, "sha256")
-            transfers(self.settings).upload(
-                str(path),
-                self.bucket,
-                self._raw(key),
-                {**self.settings.encryption_arguments(), "ChecksumAlgorithm": "SHA256"},
-            ).result()
-            return digest.result().hexdigest()
 
     def move(self, product: Product, key: str) -> Product:
         """Give a product another key: the server copies it, then the old one is deleted."""
 
         def act() -> Product:
-            arguments = {
-                **self._object(key),
-                **self.settings.encryption_arguments(),
-                "CopySource": self._object(product.key),
-            }
+            source, target = self._object(product.key), self._object(key)
             try:
-                if product.size <= _LARGEST_COPY:
-                    copied = self._client.copy_object(**arguments)["CopyObjectResult"]
-                else:
-                    transfers(self.settings).copy(
-                        arguments["CopySource"],
-                        self.bucket,
-                        self._raw(key),
-                        self.settings.encryption_arguments(),
-                    ).result()
-                    copied = self._client.head_object(**self._object(key))
+                etag = copy(self.settings, source, target, product.size)
             except ClientError as error:
                 if error_code(error) in ("NoSuchKey", "404"):
                     raise MissingError(f"{self.address(product.key)} is not in the store") from None
                 raise
-            return Product(key, product.sha256, product.size, str(copied.get("ETag", "")))
+            return Product(key, product.sha256, product.size, etag)
 
         checked_key(product.key)
         moved = self._do(key, act)
@@ -155,7 +102,8 @@ class S3Store(Store):
 
         def act() -> None:
             try:
-                require_unchanged(product, self._read(product, part), self.address(product.key))
+                sha256 = fetch(self.settings, self._object(product.key), part, product.size)
+                require_unchanged(product, sha256, self.address(product.key))
                 part.replace(path)
             except BaseException:
                 part.unlink(missing_ok=True)
@@ -170,32 +118,6 @@ class S3Store(Store):
         except StoreError:
             path.unlink(missing_ok=True)
             raise
-
-    def _read(self, product: Product, part: Path) -> str:
-        """Fetch an object, large ones in parallel parts; return the SHA-256 of what was written."""
-        digest = hashlib.sha256()
-        starts = range(0, product.size, PART_SIZE) or [0]
-        with part.open("w+b") as file, ThreadPoolExecutor(min(THREADS, len(starts))) as pool:
-            fetched = [pool.submit(self._read_part, product, start, file) for start in starts]
-            try:
-                # Hashed in order, while later parts still travel.
-                for start, done in zip(starts, fetched, strict=True):
-                    end = done.result()
-                    for at in range(start, end, _BLOCK):
-                        digest.update(os.pread(file.fileno(), min(_BLOCK, end - at), at))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-        return digest.hexdigest()
-
-    def _read_part(self, product: Product, start: int, file: BinaryIO) -> int:
-        """Write a part of an object to its place in a file; return where it ended."""
-        whole = product.size <= PART_SIZE
-        part = {} if whole else {"Range": f"bytes={start}-{start + PART_SIZE - 1}"}
-        answer = self._client.get_object(**self._object(product.key), **part)
-        for block in blocks_of(answer, _BLOCK):
-            start += os.pwrite(file.fileno(), block, start)
-        return start
 
     def open(self, product: Product) -> BinaryIO:
         """Open a product for reading, its checksum verified: it is fetched to a nameless file."""
@@ -216,14 +138,7 @@ class S3Store(Store):
 
     def sha256_of(self, key: str) -> str:
         """Return the SHA-256 of an object."""
-
-        def act() -> str:
-            digest = hashlib.sha256()
-            for block in blocks_of(self._client.get_object(**self._object(key)), _BLOCK):
-                digest.update(block)
-            return digest.hexdigest()
-
-        return self._do(key, act)
+        return self._do(key, lambda: checksum(self.settings, self._object(key)))
 
     def write_text(self, key: str, text: str) -> None:
         """Store a text, all or nothing."""

@@ -31,7 +31,7 @@ ErrorRecord = TypedDict(
     "ErrorRecord",
     {"class": str, "message": str, "exit_code": int, "passes_by_itself": bool},
 )
-"""An error, as `steps.step.as_record` writes it."""
+"""An error, as `steps.failures.as_record` writes it."""
 
 
 class Manifest(TypedDict):

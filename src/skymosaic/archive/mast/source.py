@@ -11,7 +11,7 @@ from pathlib import Path
 from skymosaic.archive.base import Parcel
 from skymosaic.archive.download import first_that_can
 from skymosaic.archive.mast.files import ArchiveFile
-from skymosaic.archive.mast.query import Query, find
+from skymosaic.archive.mast.query import Found, Query, find
 from skymosaic.archive.origin import Origin
 from skymosaic.archive.parts import parts_folder
 from skymosaic.errors import InputError
@@ -54,9 +54,7 @@ class MastArchive:
                 f"the query finds files of {', '.join(kinds)}; name one in source.instrument and "
                 "source.filters, or write `groups: {}` for a mosaic of each"
             )
-        return [_parcel(file, found.starts) for file in files] + [
-            _refusal(why) for why in found.refused
-        ]
+        return parcels_of(found)
 
     def fetch(self, parcel: Parcel, folder: Path, log: Path) -> int:
         """Fetch the file of a parcel into `folder`; errors as `download.fetch`."""
@@ -66,6 +64,12 @@ class MastArchive:
         name = first_that_can(self.places, file, folder / file.name, parts_folder())
         log.write_text(f"{file.name} came from {name}\n")
         return 0
+
+
+def parcels_of(found: Found) -> list[Parcel]:
+    """Return a parcel for each file of the archive's list, and for each entry that it refuses."""
+    files = [_parcel(file, found.starts) for file in found.files]
+    return files + [_refusal(why) for why in found.refused]
 
 
 def _refusal(why: str) -> Parcel:

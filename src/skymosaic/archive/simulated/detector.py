@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skymosaic.archive.simulated.plane import FloatArray
-from skymosaic.archive.simulated.pointing import DETECTOR_SIZE, Simulation, generator
+from skymosaic.archive.simulated.seeds import generator
+from skymosaic.archive.simulated.simulation import DETECTOR_SIZE, Simulation
 
 # Flags of the DQ array (WFC3 Data Handbook, table 3.3)
 DEAD, HOT, UNSTABLE, SATURATED, BLOB = 4, 16, 32, 256, 512

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skymosaic.archive.simulated.pointing import Simulation
+from skymosaic.archive.simulated.simulation import Simulation
 
 _COMMON: dict[str, Any] = {
     "build": True,

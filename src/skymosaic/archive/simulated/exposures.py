@@ -27,9 +27,10 @@ from skymosaic.archive.simulated.headers import (
     scene_file,
 )
 from skymosaic.archive.simulated.names import IR_FILTER
-from skymosaic.archive.simulated.pointing import PlannedExposure, Simulation, plan_exposure
+from skymosaic.archive.simulated.pointing import PlannedExposure, plan_exposure
 from skymosaic.archive.simulated.scene import render
 from skymosaic.archive.simulated.scenes import ghost
+from skymosaic.archive.simulated.simulation import Simulation
 from skymosaic.hst import facts
 from skymosaic.hst.facts import FileFacts
 
@@ -118,11 +119,7 @@ def _truth(simulation: Simulation, exposure: PlannedExposure) -> dict[str, Any]:
         "scene": simulation.scene,
         **({} if simulation.ir_filter == IR_FILTER else {"filter": simulation.filter}),
         "sky": exposure.sky,
-        "pointing_error": {
-            "dra_cosdec": exposure.error.dra,
-            "ddec": exposure.error.ddec,
-            "roll": exposure.error.roll,
-        },
+        "pointing_error": exposure.error.as_truth(),
         "true_wcs": {
             "crval": exposure.true_wcs.crval,
             "crpix": exposure.true_wcs.crpix,

@@ -13,12 +13,8 @@ from numpy.typing import NDArray
 
 from skymosaic.archive.simulated.filters import FILTERS
 from skymosaic.archive.simulated.names import IR_FILTER, FilterName
-from skymosaic.archive.simulated.pointing import (
-    DETECTOR_SIZE,
-    LinearWcs,
-    PlannedExposure,
-    Simulation,
-)
+from skymosaic.archive.simulated.pointing import LinearWcs, PlannedExposure
+from skymosaic.archive.simulated.simulation import DETECTOR_SIZE, Simulation
 
 _REFERENCE_BORDER = 5  # reference pixels around the light-sensitive ones, trimmed by calwf3
 _READS = 9

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from skymosaic.archive.simulated.filters import FILTERS, response
 from skymosaic.archive.simulated.names import IR_FILTER, FilterName
 from skymosaic.archive.simulated.plane import FloatArray, deproject, project
-from skymosaic.archive.simulated.pointing import Simulation, field_center, generator
+from skymosaic.archive.simulated.proposal import field_center
 from skymosaic.archive.simulated.scenes import diffuse, saturated_star, texture
+from skymosaic.archive.simulated.seeds import generator
+from skymosaic.archive.simulated.simulation import Simulation
 
 _ORIENTATION = 166.6  # deg: position angle of the mosaic's y axis
 _SIGMAS = np.sqrt(8 * np.log(2))  # in a full width at half maximum

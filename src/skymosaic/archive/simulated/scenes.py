@@ -7,14 +7,10 @@ from astropy.wcs import WCS
 
 from skymosaic.archive.simulated.filters import tile_of
 from skymosaic.archive.simulated.plane import FloatArray, deproject, project
-from skymosaic.archive.simulated.pointing import (
-    REFERENCE_TILE,
-    PlannedExposure,
-    Simulation,
-    field_center,
-    generator,
-    place_of,
-)
+from skymosaic.archive.simulated.pointing import PlannedExposure, place_of
+from skymosaic.archive.simulated.proposal import REFERENCE_TILE, field_center
+from skymosaic.archive.simulated.seeds import generator
+from skymosaic.archive.simulated.simulation import Simulation
 
 _WAVES, _WAVE_AMPLITUDE, _WAVELENGTHS = 10, 0.05, (45.0, 180.0)
 _GHOSTLY = "51"  # the tile whose exposures have a ghost

@@ -175,16 +175,13 @@ def compare_sample(
     plain = flag_kept(folder, exposures, masks, parameters)
     part = window.of(grid)
     if not window.whole:
-        cut_outs, load = drizzle_chips(folder, log, exposures, part, plain, processes=processes)
-        [band] = bands(part.shape, cut_outs, load, skies, rows=part.shape[1])
-        ours = {name: (band.mosaics[name], band.weight) for name in skies}
+        ours = _by_onepass(folder, log, exposures, part, skies, plain, processes)
     room = limits.free_memory() / memory_of("astrodrizzle", _work(exposures, masks, part)).peak
     theirs = by_astrodrizzle(
         folder, log, exposures, part, skies, plain, processes=max(1, min(processes, int(room)))
     )
     times = [e.exptime if chip.counts else 1.0 for e in exposures for chip in e.chips]
-    scales = [chip.scale or grid.scale for e in exposures for chip in e.chips]
-    averaged = max(1.0, max((grid.scale / scale) ** 2 for scale in scales))
+    averaged = _averaged(exposures, grid)
     return {
         name: require_same(
             ours[name],
@@ -197,6 +194,27 @@ def compare_sample(
         )
         for name in skies
     }
+
+
+def _by_onepass(
+    folder: Path,
+    log: Path,
+    exposures: Sequence[Exposure],
+    part: Grid,
+    skies: Mapping[str, Sequence[float]],
+    parameters: Mapping[str, Any],
+    processes: int,
+) -> dict[str, Pixels]:
+    """Return a part of each mosaic, made of these exposures alone."""
+    cut_outs, load = drizzle_chips(folder, log, exposures, part, parameters, processes=processes)
+    [band] = bands(part.shape, cut_outs, load, skies, rows=part.shape[1])
+    return {name: (band.mosaics[name], band.weight) for name in skies}
+
+
+def _averaged(exposures: Sequence[Exposure], grid: Grid) -> float:
+    """Return how many pixels of an exposure fall into one of the grid, 1 or more."""
+    scales = [chip.scale or grid.scale for e in exposures for chip in e.chips]
+    return max(1.0, max((grid.scale / scale) ** 2 for scale in scales))
 
 
 def _work(
@@ -242,13 +260,7 @@ def require_same(
     (mine, my_weight), (its, its_weight) = ours, theirs
     seen = (my_weight > 0) | (its_weight > 0)
     noise = pixel_noise(its, its_weight)
-    off = np.abs(my_weight.astype(np.float64) - its_weight)
-    wrong = seen & (off > WEIGHT * np.maximum(my_weight, its_weight))
-    if wrong.any():
-        number = (
-            f"{np.max(off[wrong] / np.maximum(my_weight, its_weight)[wrong]):.3g} of the weight"
-        )
-        raise SkyError(_differs(what, "weights", number, wrong, np.where(wrong, off, 0.0), corner))
+    _require_same_weights(my_weight, its_weight, corner, what)
     difference = np.where(seen, mine.astype(np.float64) - its, 0.0)
     size = np.abs(difference)
     level = float(np.median(np.abs(its[seen]))) if seen.any() else 0.0
@@ -271,6 +283,16 @@ def require_same(
     size = size[seen]
     rms = math.sqrt(float((size**2).mean())) if size.size else 0.0
     return Agreement(int(size.size), rms, float(size.max(initial=0.0)), noise)
+
+
+def _require_same_weights(
+    mine: np.ndarray, its: np.ndarray, corner: tuple[int, int], what: str
+) -> None:
+    off, larger = np.abs(mine.astype(np.float64) - its), np.maximum(mine, its)
+    wrong = (larger > 0) & (off > WEIGHT * larger)
+    if wrong.any():
+        number = f"{np.max(off[wrong] / larger[wrong]):.3g} of the weight"
+        raise SkyError(_differs(what, "weights", number, wrong, np.where(wrong, off, 0.0), corner))
 
 
 def _differs(

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from skymosaic.drizzle.onepass.sums import CutOut, Load, bands
+from skymosaic.drizzle.onepass.sums import Band, CutOut, Load, bands
 from skymosaic.errors import SkyError
 from skymosaic.hst.exposure import Exposure
 
@@ -92,37 +92,22 @@ def require_agreement(
         Pixels and headers disagree; the message tells by how much, and where.
     """
     skies = recorded_skies(science) if skies is None else skies
-    keys = [(e.rootname, chip.extver) for e in exposures for chip in e.chips]
-    missing = [key for key in keys if key not in skies]
-    if missing:
-        raise SkyError(f"{science.name}: HDRTAB has no row of {missing[0][0]}[SCI,{missing[0][1]}]")
+    subtracted = _skies_of_chips(skies, exposures, science.name)
     again = f"remove {science.name} from the store, and `skymosaic run` makes it again"
     with fits.open(science, memmap=True) as hdus, fits.open(weight, memmap=True) as weights:
         shape = (hdus[0].header["NAXIS1"], hdus[0].header["NAXIS2"])
         scale = float(hdus[0].header["EXPTIME"]) if in_counts(hdus[0].header) else 1.0
         noise = pixel_noise(hdus[0].data, weights[0].data)
         largest_sky = scale * max(
-            abs(skies[key] * one.factor) for key, one in zip(keys, cut_outs, strict=False)
+            abs(sky * one.factor) for sky, one in zip(subtracted, cut_outs, strict=False)
         )
-        predicted = bands(
-            shape,
-            cut_outs,
-            load,
-            {"witness": [skies[key] for key in keys]},
-            rows=_ROWS,
-            scale=scale,
-        )
+        predicted = bands(shape, cut_outs, load, {"witness": subtracted}, rows=_ROWS, scale=scale)
         count, squares, largest = 0, 0.0, 0.0
         for band in predicted:
             rows = slice(band.first, band.first + len(band.weight))
             found, its_weight = hdus[0].data[rows], weights[0].data[rows]
+            _require_weights(band, its_weight, weight.name, again)
             seen = (its_weight > 0) | (band.weight > 0)
-            off = np.abs(band.weight[seen] - its_weight[seen])
-            if (off > WEIGHT * np.maximum(band.weight[seen], its_weight[seen])).any():
-                raise SkyError(
-                    f"{weight.name}: its weights are not those of the exposures it names; the run "
-                    f"used other pixels: {again}"
-                )
             difference = np.abs(found[seen].astype(np.float64) - band.mosaics["witness"][seen])
             # Where pixels of the mosaic are smaller than those of the exposures, neighbours may be
             # alike, and their differences no noise: then the rounding of the sky is more.
@@ -141,6 +126,27 @@ def require_agreement(
             squares += float((difference**2).sum())
             largest = max(largest, float(difference.max(initial=0.0)))
     return Agreement(count, math.sqrt(squares / max(count, 1)), largest, noise)
+
+
+def _skies_of_chips(
+    skies: Mapping[tuple[str, int], float], exposures: Sequence[Exposure], name: str
+) -> list[float]:
+    """Return what was subtracted from each chip, in the order of the exposures."""
+    keys = [(e.rootname, chip.extver) for e in exposures for chip in e.chips]
+    missing = [key for key in keys if key not in skies]
+    if missing:
+        raise SkyError(f"{name}: HDRTAB has no row of {missing[0][0]}[SCI,{missing[0][1]}]")
+    return [skies[key] for key in keys]
+
+
+def _require_weights(band: Band, found: np.ndarray, name: str, again: str) -> None:
+    """Refuse a weight map, of which `found` are the rows of a band, that is not as predicted."""
+    off = np.abs(band.weight - found)
+    if (off > WEIGHT * np.maximum(band.weight, found)).any():
+        raise SkyError(
+            f"{name}: its weights are not those of the exposures it names; the run "
+            f"used other pixels: {again}"
+        )
 
 
 def without_number(image: np.ndarray, weight: np.ndarray) -> int:

@@ -29,7 +29,9 @@ class Block:
     """Rootnames, in the order of the campaign."""
 
 
-def blocks_of(grid: Grid, exposures: Sequence[Exposure], side: int = SIDE) -> list[Block]:
+def blocks_of(
+    grid: Grid, exposures: Sequence[Exposure], side: int = SIDE, reach: int = 0
+) -> list[Block]:
     """Cut a grid into blocks, whose size depends on the grid alone.
 
     Parameters
@@ -41,6 +43,8 @@ def blocks_of(grid: Grid, exposures: Sequence[Exposure], side: int = SIDE) -> li
         rectangle around their corners.
     side : int
         About how many pixels a side has.
+    reach : int
+        Pixels beyond the last column and row of a block in which exposures count, too.
 
     Returns
     -------
@@ -54,8 +58,8 @@ def blocks_of(grid: Grid, exposures: Sequence[Exposure], side: int = SIDE) -> li
         touched: set[tuple[int, int]] = set()
         for polygon in exposure.polygons:
             corners = pixels.to_pixels(_vectors(polygon)) - 1.0
-            reach = _REACH + _BENT * float(np.ptp(corners, axis=0).max())
-            low, high = corners.min(axis=0) - reach, corners.max(axis=0) + reach
+            beyond = _REACH + _BENT * float(np.ptp(corners, axis=0).max())
+            low, high = corners.min(axis=0) - beyond - reach, corners.max(axis=0) + beyond
             if not np.isfinite(low).all() or not np.isfinite(high).all():
                 continue
             spans = [

@@ -18,7 +18,7 @@ from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.kept_masks import read_masks
 from skymosaic.drizzle.missing_pixels import fill_missing
 from skymosaic.drizzle.onepass.drizzling import drizzling
-from skymosaic.drizzle.onepass.errors import add_errors
+from skymosaic.drizzle.onepass.errors import Surroundings, add_errors
 from skymosaic.drizzle.onepass.frames import ChipMasks, Frames
 from skymosaic.drizzle.onepass.mosaics import add_sky_keyword, make_headers, write_mosaics
 from skymosaic.drizzle.onepass.parameters import final_of
@@ -37,6 +37,11 @@ class CellWork:
         Of the cell.
     exposures : sequence of Exposure
         Those that touch it.
+    near : sequence of Exposure
+        Those that share noise with it, of which no pixel falls into it.
+    around : (Grid, (int, int)) or None
+        The grid with the pixels beside it that share noise with its own, and columns and rows of
+        that which lie before the cell's; None: there are none.
     skies : mapping of str to AppliedSky
         Of their chips, by the mosaics' names, with planes on the grid of the cell.
     outputs : mapping of str to str
@@ -56,6 +61,8 @@ class CellWork:
     parameters: Mapping[str, Any]
     errors: bool = False
     processes: int = 1
+    near: Sequence[Exposure] = ()
+    around: tuple[Grid, tuple[int, int]] | None = None
 
 
 def drizzle_cell(
@@ -81,18 +88,22 @@ def drizzle_cell(
     InputError
         Pixels that are no numbers would be used.
     """
-    grid = work.grid
-    fill_missing(folder, work.exposures, work.parameters)
+    grid, every = work.grid, [*work.exposures, *work.near]
+    wide, corner = work.around or (grid, (0, 0))
+    fill_missing(folder, every, work.parameters)
     final = final_of(work.parameters) | {"error": work.errors}
-    frames = Frames(folder, log, work.exposures, final, _masks(folder, work.exposures, masks))
+    frames = Frames(folder, log, work.exposures, final, _masks(folder, every, masks))
     add_sky_keyword(frames)
-    with drizzling(frames, grid, work.processes) as wait:
+    with drizzling(replace(frames, exposures=every), wide, work.processes) as wait:
         # The headers are made while the last chips are drizzled.
         headers = make_headers(frames, grid, next(iter(work.outputs.values())))
-        chips = wait()
+        around = wait()
+    own = sum(len(exposure.chips) for exposure in work.exposures)
+    chips = around.within(corner, grid.shape, own)
     mosaics = write_mosaics(frames, grid, chips, work.skies, work.outputs, headers)
     if work.errors:
-        mosaics = add_errors(frames, grid, chips, mosaics, work.processes)
+        surroundings = Surroundings(wide, around)
+        mosaics = add_errors(frames, grid, chips, mosaics, work.processes, surroundings)
     chips.remove()
     return mosaics
 

@@ -96,12 +96,17 @@ def match_beside_planes(
             fit = replace(fit, found=found, used=used)
     steps = nothing
     if fit.used != "exposures":
-        steps = np.nan_to_num(within_exposures(owners) @ np.nan_to_num(fit.matched.offsets))
+        steps = np.nan_to_num(_less_mean(np.nan_to_num(fit.matched.offsets), owner))
     elif found is not None and found.model != "exposures":
         steps = found.steps(owner)
     left = planes_beside(steps)
     subtracted = steps if fit.used != "exposures" else nothing
     return ChipFit(fit.matched, groups, first, subtracted, left, fit)
+
+
+def _less_mean(values: Floats, owner: NDArray[np.intp]) -> Floats:
+    """Return values of chips less the mean of their exposure."""
+    return np.asarray(values - (np.bincount(owner, values) / np.bincount(owner))[owner])
 
 
 def within_exposures(owners: Sequence[int]) -> Floats:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,28 @@ class DrizzledChips:
 
     def load_plane(self, cut_out: CutOut, word: str) -> Singles:
         """Return a plane of a cut-out, mapped: ``sci``, ``wht``, or ``var`` where there is one."""
-        return np.load(self.path_of(cut_out, word), mmap_mode="r")
+        pixels: Singles = np.load(self.path_of(cut_out, word), mmap_mode="r")
+        left, below = cut_out.skipped
+        return pixels[below : below + cut_out.rows, left : left + cut_out.columns]
 
     def path_of(self, cut_out: CutOut, word: str) -> Path:
         """Return the file of a plane of a cut-out."""
         return self.folder / f"{cut_out.number}_{word}.npy"
+
+    def within(self, corner: tuple[int, int], shape: tuple[int, int], count: int) -> DrizzledChips:
+        """Return the first chips on a part of their grid.
+
+        Parameters
+        ----------
+        corner : (int, int)
+            Column and row of its first pixel, from 0.
+        shape : (int, int)
+            Its columns and rows.
+        count : int
+            How many chips.
+        """
+        parts = [one.within(corner, shape) for one in self.cut_outs[:count]]
+        return replace(self, cut_outs=parts)
 
     def remove(self) -> None:
         """Remove the files of the pixels, when the mosaics are made."""

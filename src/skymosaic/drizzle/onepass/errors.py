@@ -77,6 +77,22 @@ class MosaicPixel:
     chips: Sequence[int]
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """A grid that holds the mosaic, and the pixels beside it that share noise with its own.
+
+    Parameters
+    ----------
+    grid : Grid
+        Its pixels are those of the mosaic, and more.
+    chips : DrizzledChips
+        All that lies on it: first the mosaic's own, then those that lie beside it alone.
+    """
+
+    grid: Grid
+    chips: DrizzledChips
+
+
 HISTORY = (
     "ERR: 1 sigma of each pixel, from the ERR extensions of the exposures, as",
     "if its noise were not shared with its neighbours. Stated of a sum in an",
@@ -156,10 +172,9 @@ def error_bands(
         for one in cut_outs:
             if not one.meets(first, last):
                 continue
-            top, bottom = max(first, one.y), min(last, one.y + one.rows)
-            here = np.s_[top - first : bottom - first, one.x : one.x + one.columns]
-            own = load(one, "wht")[top - one.y : bottom - one.y].astype(np.float64)
-            variance = load(one, "var")[top - one.y : bottom - one.y]
+            here, there = one.rows_between(first, last)
+            own = load(one, "wht")[there].astype(np.float64)
+            variance = load(one, "var")[there]
             weight[here] += own
             total[here] += np.where(own > 0, variance, np.float32(0)) * own
         seen = weight > 0
@@ -174,6 +189,7 @@ def add_errors(
     chips: DrizzledChips,
     mosaics: Mapping[str, Drizzled],
     processes: int = 1,
+    around: Surroundings | None = None,
 ) -> dict[str, Drizzled]:
     """Write the error plane of each mosaic beside it: they are all the same.
 
@@ -185,14 +201,17 @@ def add_errors(
         By name; their weight maps are the same.
     processes : int
         How many chips at once.
+    around : Surroundings or None
+        The pixels beside the mosaic that share noise with its own; None: there are none.
 
     Raises
     ------
     DrizzleError
         drizzlepac failed.
     """
-    inverse = _write_inverse(frames.folder / "inverse.npy", next(iter(mosaics.values())).weight)
-    drizzle_variances(frames, grid, processes)
+    around = around or Surroundings(grid, chips)
+    inverse = _write_inverse(frames.folder / "inverse.npy", around)
+    drizzle_variances(frames, around.grid, processes)
     inverse.unlink()
     noise = _correlation(frames, grid, chips)
     columns, rows = grid.shape
@@ -212,17 +231,22 @@ def add_errors(
     return written
 
 
-def _write_inverse(path: Path, weight: Path) -> Path:
-    """Write 1 over a weight map, 0 where it is 0, some rows at a time."""
-    with fits.open(weight, memmap=False) as hdus:
-        section, shape = hdus[0].section, hdus[0].shape
-        head = {"descr": "<f4", "fortran_order": False, "shape": shape}
-        with path.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, head)
-            for first in range(0, shape[0], ROWS):
-                rows = np.asarray(section[first : first + ROWS], dtype=np.float32)
-                inverse = np.divide(1.0, rows, out=np.zeros(rows.shape, "<f4"), where=rows > 0)
-                file.write(inverse.tobytes())
+def _write_inverse(path: Path, around: Surroundings) -> Path:
+    """Write 1 over the weights of all chips, 0 where there are none, some rows at a time."""
+    columns, rows = around.grid.shape
+    head = {"descr": "<f4", "fortran_order": False, "shape": (rows, columns)}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, head)
+        for first in range(0, rows, ROWS):
+            last = min(first + ROWS, rows)
+            total = np.zeros((last - first, columns))
+            for one in around.chips.cut_outs:
+                if one.meets(first, last):
+                    here, there = one.rows_between(first, last)
+                    total[here] += around.chips.load_plane(one, "wht")[there]
+            weight = total.astype(np.float32)
+            inverse = np.divide(1.0, weight, out=np.zeros(weight.shape, "<f4"), where=weight > 0)
+            file.write(inverse.tobytes())
     return path
 
 

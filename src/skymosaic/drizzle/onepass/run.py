@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from astropy.io import fits
+
 from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.kept_masks import save_masks
@@ -123,8 +125,8 @@ def drizzle_all(
     DrizzleError
         A parameter asks for what is no sum over chips, or drizzlepac failed.
     InputError
-        An exposure has no time, or pixels that are no numbers and would be used; or it is
-        of an instrument whose data are not in electrons.
+        An exposure has no time, or pixels that are no numbers and would be used, or no errors where
+        these are needed; or it is of an instrument whose data are not in electrons.
     SkyError
         A method finds no sky.
     """
@@ -132,6 +134,8 @@ def drizzle_all(
     for exposure in exposures:
         if not exposure.exptime > 0:
             raise InputError(f"{exposure.name} has no exposure time; leave it out")
+        if options.errors or parameters.get("final_wht_type") == "ERR":
+            _require_errors(folder / exposure.name, exposure)
     swapped = options.swapped_footprints
     prepared = prepare(
         folder, log, exposures, choices, grid, parameters, swapped_footprints=swapped
@@ -158,6 +162,29 @@ def drizzle_all(
         mosaics = add_errors(frames, grid, chips, mosaics, options.processes)
     chips.remove()
     return _with_findings(mosaics, prepared, prepared.pixels.swapped_by_name() if swapped else None)
+
+
+def _require_errors(path: Path, exposure: Exposure) -> None:
+    """Refuse an exposure whose ERR is empty: the archive has such where all pixels have one value.
+
+    Raises
+    ------
+    InputError
+        It names the extension.
+    """
+    with fits.open(path) as hdus:
+        for chip in exposure.chips:
+            shapes = [
+                tuple(header.get(f"NAXIS{axis}", 0) for axis in (1, 2))
+                for header in (hdus[name, chip.extver].header for name in ("SCI", "ERR"))
+            ]
+            if shapes[0] != shapes[1]:
+                raise InputError(
+                    f"{path.name}[ERR,{chip.extver}] has {shapes[1][0]} x {shapes[1][1]} pixels, "
+                    f"and SCI {shapes[0][0]} x {shapes[0][1]}: drizzle.products: [err] and "
+                    "final_wht_type: ERR need the error of each pixel; leave them out, or leave "
+                    "the exposure out"
+                )
 
 
 def solve_skies(

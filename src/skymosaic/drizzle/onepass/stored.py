@@ -203,26 +203,59 @@ class HeldPieces:
         """Keep a piece of the chip of a number."""
         both = np.stack([piece.science, piece.weight])
         rows, columns = piece.science.shape
-        where: NDArray[np.float32] | int = both
+        place: NDArray[np.float32] | int = both
         if both.nbytes > self._room:
             with self._path.open("ab") as file:
                 file.write(both.data)
-            where, self._end = self._end, self._end + both.nbytes
+            place, self._end = self._end, self._end + both.nbytes
         else:
             self._room -= both.nbytes
         own = self._pieces.setdefault(number, [])
-        own.append((piece.y, piece.x, rows, columns, where))
+        own.append((piece.y, piece.x, rows, columns, place))
 
     def __call__(self, cut_out: CutOut, first: int, last: int) -> Iterator[Piece]:
         """Return what of a chip lies in some rows of the rectangle."""
-        for y, x, rows, columns, where in self._pieces.get(cut_out.number, ()):
+        for y, x, rows, columns, place in self._pieces.get(cut_out.number, ()):
             top, bottom = max(y, first), min(y + rows, last)
             if top >= bottom:
                 continue
-            both = self._read(where, rows, columns) if isinstance(where, int) else where
+            both = self._read(place, rows, columns) if isinstance(place, int) else place
             yield Piece(top, x, both[0, top - y : bottom - y], both[1, top - y : bottom - y])
 
-    def _read(self, where: int, rows: int, columns: int) -> NDArray[np.float32]:
+    def _read(self, offset: int, rows: int, columns: int) -> NDArray[np.float32]:
         return np.fromfile(
-            self._path, dtype=np.float32, count=2 * rows * columns, offset=where
+            self._path, dtype=np.float32, count=2 * rows * columns, offset=offset
         ).reshape(2, rows, columns)
+
+
+class LazyPlane:
+    """Data or weights of a chip in a rectangle, of which parts are put together as they are needed.
+
+    Parameters
+    ----------
+    pieces : HeldPieces
+        Of the rectangle.
+    cut_out : CutOut
+        The chip.
+    kind : int
+        0 for its data, 1 for its weights.
+    """
+
+    def __init__(self, pieces: HeldPieces, cut_out: CutOut, kind: int) -> None:
+        self._pieces, self._cut_out, self._kind = pieces, cut_out, kind
+
+    def __getitem__(self, place: tuple[slice, slice]) -> Singles:
+        rows, columns = place
+        shape = (max(rows.stop - rows.start, 0), max(columns.stop - columns.start, 0))
+        found = np.full(shape, 0.0 if self._kind else np.nan, dtype=np.float32)
+        for y, x, *planes in self._pieces(self._cut_out, rows.start, rows.stop):
+            part = planes[self._kind]
+            left = max(x, columns.start)
+            right = min(x + part.shape[1], columns.stop)
+            if left < right:
+                here = (
+                    slice(y - rows.start, y - rows.start + len(part)),
+                    slice(left - columns.start, right - columns.start),
+                )
+                found[here] = part[:, left - x : right - x]
+        return found[:: rows.step, :: columns.step]

@@ -14,7 +14,7 @@ alone fall, W is 0, and AstroDrizzle leaves the last of them: so is it done here
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +43,8 @@ class CutOut:
         Its size; 0 where the chip does not meet the grid.
     factor : float
         From the sky in the chip's data units to that in the mosaic's rate.
+    skipped : (int, int)
+        Columns and rows of its file that lie before its first pixel.
     """
 
     number: int
@@ -51,6 +53,34 @@ class CutOut:
     columns: int
     rows: int
     factor: float
+    skipped: tuple[int, int] = (0, 0)
+
+    def rows_between(self, first: int, last: int) -> tuple[tuple[slice, slice], slice]:
+        """Return where its pixels lie in the rows from `first` to before `last`, and its rows."""
+        top, bottom = max(first, self.y), min(last, self.y + self.rows)
+        here = slice(top - first, bottom - first), slice(self.x, self.x + self.columns)
+        return here, slice(top - self.y, bottom - self.y)
+
+    def within(self, corner: tuple[int, int], shape: tuple[int, int]) -> CutOut:
+        """Return what of it lies on a part of the grid, whose first pixel is `corner`, from 0."""
+        first = [max(here - start, 0) for here, start in zip((self.x, self.y), corner, strict=True)]
+        last = [
+            min(here + size - start, most)
+            for here, size, start, most in zip(
+                (self.x, self.y), (self.columns, self.rows), corner, shape, strict=True
+            )
+        ]
+        return replace(
+            self,
+            x=first[0],
+            y=first[1],
+            columns=max(last[0] - first[0], 0),
+            rows=max(last[1] - first[1], 0),
+            skipped=(
+                self.skipped[0] + first[0] + corner[0] - self.x,
+                self.skipped[1] + first[1] + corner[1] - self.y,
+            ),
+        )
 
     def meets(self, first: int, last: int) -> bool:
         """Tell whether it has pixels in the rows from `first` to before `last`."""

@@ -13,7 +13,8 @@ from skymosaic.drizzle.grid import Grid
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.results import CellResult
 from skymosaic.report.sheet import Columns, sheet
-from skymosaic.steps.step import Finished, Place
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.place import Place
 
 _PLANE = 4  # bytes of a pixel, float32
 _COLUMNS: Columns = {

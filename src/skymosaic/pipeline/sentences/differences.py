@@ -11,7 +11,7 @@ from skymosaic.evidence.wording import measured
 from skymosaic.host.counting import counted
 from skymosaic.methods import OWN
 from skymosaic.pipeline.results import DrizzleResult
-from skymosaic.steps.step import Finished
+from skymosaic.steps.finished import Finished
 
 
 def difference_warnings(runs: Mapping[str, Finished[DrizzleResult]]) -> list[str]:

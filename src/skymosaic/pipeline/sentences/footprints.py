@@ -10,7 +10,7 @@ from skymosaic.host.counting import counted
 if TYPE_CHECKING:
     from skymosaic.drizzle.summaries import SwappedFootprints
     from skymosaic.pipeline.results import DrizzleResult
-    from skymosaic.steps.step import Finished
+    from skymosaic.steps.finished import Finished
 
 _MOST = 6  # pairs and exposures of a group that are named
 

@@ -49,10 +49,7 @@ def _lines(campaign: Campaign) -> list[str]:
             raise
         return [f"grid: like {requested.like}, which this host does not see; the workers read it"]
     if not requested.is_given:
-        return [
-            "grid: auto, the smallest that holds all exposures; plan computes it once they are "
-            "there" + _pixels(requested.choice)
-        ]
+        return [f"grid: {_around_exposures(campaign)}{_pixels(requested.choice)}"]
     if requested.skycell:
         part = "the part that exposures touch" if requested.crop else "all of it"
         lines = [f"grid: sky cell {requested.skycell}, {part}"]
@@ -71,6 +68,24 @@ def _lines(campaign: Campaign) -> list[str]:
     if requested.shape is not None:
         lines.append(f"      {_size(requested.shape)}")
     return lines
+
+
+def _around_exposures(campaign: Campaign) -> str:
+    """Return which grid the exposures place."""
+    rules = campaign.groups
+    if rules is None:
+        return "auto, the smallest that holds all exposures; plan computes it once they are there"
+    if rules.grid == "own":
+        return (
+            "auto, for each group the smallest that holds its exposures; plan computes it once "
+            "they are there"
+        )
+    whose = "the first group" if rules.reference is None else rules.reference
+    of_what = "the groups of a target" if rules.has_targets else "all groups"
+    return (
+        f"shared by {of_what} (groups.grid): that of {whose}, with columns and rows more where "
+        "the others need them; it is computed once the exposures of all are there"
+    )
 
 
 def placed(grid: Grid) -> str:

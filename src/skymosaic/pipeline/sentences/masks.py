@@ -15,7 +15,8 @@ from skymosaic.report.sheet import Columns, sheet
 if TYPE_CHECKING:
     from skymosaic.evidence.weights import Singles, WeightDifference
     from skymosaic.pipeline.results import DrizzleResult
-    from skymosaic.steps.step import Bench, Finished
+    from skymosaic.steps.bench import Bench
+    from skymosaic.steps.finished import Finished
 
 MEASURED = "docs/engines.md, 'Cosmic rays'"
 """Where it stands what the masks of another method's sky do to a mosaic."""

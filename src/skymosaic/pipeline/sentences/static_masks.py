@@ -13,7 +13,7 @@ from skymosaic.report.sheet import Columns, sheet
 if TYPE_CHECKING:
     from skymosaic.drizzle.summaries import MaskSummary
     from skymosaic.pipeline.results import DrizzleResult
-    from skymosaic.steps.step import Finished
+    from skymosaic.steps.finished import Finished
 
 _MASKS: Columns = {
     "detector": (str, None, "INSTRUME/DETECTOR of the exposures that share the mask"),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from skymosaic.drizzle.checks.witness import Agreement
     from skymosaic.pipeline.finished import FinishedSteps
     from skymosaic.pipeline.results import DrizzleResult, EnginesResult, WitnessResult
-    from skymosaic.steps.step import Finished
+    from skymosaic.steps.finished import Finished
 
 
 def verified(found: FinishedSteps) -> list[str]:

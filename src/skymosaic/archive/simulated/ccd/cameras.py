@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from skymosaic.archive.simulated.names import InstrumentName
-from skymosaic.archive.simulated.pointing import Simulation
+from skymosaic.archive.simulated.simulation import Simulation
 
 SMALL = (256, 512)  # rows and columns of each chip that a small frame keeps
 

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from skymosaic.archive.simulated.ccd.cameras import CameraChip
 from skymosaic.archive.simulated.plane import FloatArray
-from skymosaic.archive.simulated.pointing import Simulation, generator
 from skymosaic.archive.simulated.scene import gaussian_share
+from skymosaic.archive.simulated.seeds import generator
+from skymosaic.archive.simulated.simulation import Simulation
 
 AFFECTED = 15.0  # e-: about 4 times the read noise; pixels with more count as affected
 

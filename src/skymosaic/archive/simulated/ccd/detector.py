@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from skymosaic.archive.simulated.ccd.cameras import CameraChip
 from skymosaic.archive.simulated.plane import FloatArray
-from skymosaic.archive.simulated.pointing import Simulation, generator
+from skymosaic.archive.simulated.seeds import generator
+from skymosaic.archive.simulated.simulation import Simulation
 
 # Flags of the DQ array: ACS Data Handbook, chapter 3; WFC3 Data Handbook, table 3.3.
 BAD, HOT, UNSTABLE, WARM, BAD_COLUMN, SATURATED, SINK = 4, 16, 32, 64, 128, 256, 1024

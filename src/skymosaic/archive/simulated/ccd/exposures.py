@@ -14,7 +14,7 @@ from skymosaic.archive.simulated.ccd.headers import ChipPlanes, distorted_wcs, f
 from skymosaic.archive.simulated.ccd.pointing import CcdExposure, plan_exposure
 from skymosaic.archive.simulated.ccd.scene import ghost, render
 from skymosaic.archive.simulated.headers import association_name
-from skymosaic.archive.simulated.pointing import Simulation
+from skymosaic.archive.simulated.simulation import Simulation
 
 
 def simulate_exposure(simulation: Simulation, visit: str, dither: int, folder: Path) -> list[Path]:
@@ -64,11 +64,7 @@ def _truth(simulation: Simulation, exposure: CcdExposure) -> dict[str, Any]:
         "exptime": exposure.exptime,
         "sky": exposure.sky,
         "chip_step": simulation.chip_step,
-        "pointing_error": {
-            "dra_cosdec": exposure.error.dra,
-            "ddec": exposure.error.ddec,
-            "roll": exposure.error.roll,
-        },
+        "pointing_error": exposure.error.as_truth(),
         "chips": [
             {
                 "extver": view.chip.extver,

@@ -22,7 +22,8 @@ from skymosaic.archive.simulated.headers import (
     set_linear,
 )
 from skymosaic.archive.simulated.plane import FloatArray
-from skymosaic.archive.simulated.pointing import LinearWcs, Simulation
+from skymosaic.archive.simulated.pointing import LinearWcs
+from skymosaic.archive.simulated.simulation import Simulation
 
 _FIRST_EXPOSURE, _FIRST_EXPOSURE_MJD = datetime(2020, 1, 1), 58849.0
 _CADENCE = 0.01  # days between the starts of exposures

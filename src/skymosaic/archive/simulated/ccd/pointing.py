@@ -10,15 +10,10 @@ from skymosaic.archive.simulated.ccd.cameras import CameraChip, camera_of, chips
 from skymosaic.archive.simulated.ccd.geometry import axes, linear_wcs, width
 from skymosaic.archive.simulated.names import MAXIMUM_DITHERS
 from skymosaic.archive.simulated.plane import FloatArray, deproject, project
-from skymosaic.archive.simulated.pointing import (
-    CCD_TILES,
-    LinearWcs,
-    PointingError,
-    Simulation,
-    draw_pointing_error,
-    field_center,
-    generator,
-)
+from skymosaic.archive.simulated.pointing import LinearWcs, PointingError, draw_pointing_error
+from skymosaic.archive.simulated.proposal import field_center
+from skymosaic.archive.simulated.seeds import generator
+from skymosaic.archive.simulated.simulation import CCD_TILES, Simulation
 from skymosaic.errors import CampaignError
 
 REFERENCE_TILE = CCD_TILES[0]

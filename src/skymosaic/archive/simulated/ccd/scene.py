@@ -9,7 +9,7 @@ from skymosaic.archive.simulated.ccd.cameras import shrink_of
 from skymosaic.archive.simulated.ccd.geometry import reference_scale
 from skymosaic.archive.simulated.ccd.pointing import ChipView, visit_center
 from skymosaic.archive.simulated.plane import FloatArray, deproject, project
-from skymosaic.archive.simulated.pointing import CCD_TILES, Simulation, field_center
+from skymosaic.archive.simulated.proposal import field_center
 from skymosaic.archive.simulated.scene import (
     STAMP,
     Stars,
@@ -19,6 +19,7 @@ from skymosaic.archive.simulated.scene import (
     stars_about,
 )
 from skymosaic.archive.simulated.scenes import diffuse
+from skymosaic.archive.simulated.simulation import CCD_TILES, Simulation
 
 # Stars: as in the infrared scene, but fainter and nearer to each other: pixels are a third as wide.
 _BLOCK = {"full": 32.0, "small": 8.0}  # arcsec

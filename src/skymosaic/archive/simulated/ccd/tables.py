@@ -15,7 +15,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from skymosaic.archive.simulated.ccd.cameras import CameraChip
-from skymosaic.archive.simulated.pointing import generator
+from skymosaic.archive.simulated.seeds import generator
 
 _STEP = 64  # pixels between two values
 _D2IM_RMS, _D2IM_BLOCKS = 0.03, 8  # pixels; values that one step of the mask is wide

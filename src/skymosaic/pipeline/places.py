@@ -11,8 +11,8 @@ from skymosaic.config import Campaign, MastSource, S3Source
 from skymosaic.config.fields import checked_store_uri, uri_scheme
 from skymosaic.config.paths import absolute
 from skymosaic.errors import CampaignError, StoreError
+from skymosaic.steps.place import Place
 from skymosaic.steps.progress import TOPIC
-from skymosaic.steps.step import Place
 from skymosaic.store import cached, open_store
 from skymosaic.store.base import checked_key
 

@@ -1,0 +1,92 @@
+"""The section `align`: how the tiles are aligned with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from skymosaic.config.drizzlepac_ranges import require_ordered
+from skymosaic.config.fields import Count, Names, Parameters, PositiveNumber
+from skymosaic.config.sections import OptionalSection, Section
+
+
+class Gates(OptionalSection):
+    """What a tile must pass for its alignment to be kept."""
+
+    min_matches: Count = Field(
+        default=4, description="Fewest sources matched with the reference (count)."
+    )
+    max_rms_mas: PositiveNumber = Field(
+        default=40,
+        description=(
+            "Largest rms of the fit in either axis (milliarcsec). Chance matches scatter by more."
+        ),
+    )
+    max_chance: PositiveNumber = Field(
+        default=0.0001,
+        description=(
+            "Largest number of fits, with as many matches within as small residuals, that are "
+            "expected by chance from the density of sources (dimensionless)."
+        ),
+    )
+    max_shift_arcsec: PositiveNumber = Field(
+        default=5, description="Largest shift of the tile (arcsec)."
+    )
+    max_rotation_deg: PositiveNumber = Field(
+        default=0.5, description="Largest rotation of the tile, of either sign (degrees)."
+    )
+    max_scale_change: PositiveNumber = Field(
+        default=0.01, description="Largest change of scale, as |scale - 1| (dimensionless)."
+    )
+
+
+class Align(Section):
+    """How the tiles are aligned with each other before they are drizzled."""
+
+    method: Literal["tweakreg", "none"] = Field(
+        default="tweakreg", description="tweakreg, or none to keep the WCS that the files have."
+    )
+    order: Names = Field(
+        default=(),
+        description=(
+            "Tiles in the order of alignment, the first is the reference: DRZ file names, "
+            "rootnames, or a part that identifies a tile such as ibxl54 or 54. The tiles not "
+            "named follow by overlap."
+        ),
+    )
+    tweakreg: Parameters = Field(
+        default_factory=dict, description="Parameters of TweakReg, by its own names."
+    )
+    imagefind: Parameters = Field(
+        default_factory=dict, description="Parameters of TweakReg's source finding, imagefindpars."
+    )
+    gates: Gates = Field(
+        default_factory=Gates, description="Tests that the alignment of each tile must pass."
+    )
+    min_sources: Count = Field(
+        default=10, description="A tile with fewer sources is not aligned (count)."
+    )
+    on_failure: Literal["stop", "drop", "keep"] = Field(
+        default="stop",
+        description=(
+            "A tile that does not pass stops the campaign, is dropped from the mosaic, or is kept "
+            "with the WCS it had."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _limits_are_in_order(self) -> Self:
+        require_ordered(self.tweakreg)
+        require_ordered(self.imagefind)
+        return self
+
+
+def align_from_word(value: Any) -> Any:
+    """Return what a file gives for `align` as a mapping: it may say ``none`` in one word."""
+    if value == "none":
+        return {"method": "none"}
+    if isinstance(value, (Mapping, Align)):
+        return value
+    raise ValueError("must be none, or a mapping such as {method: tweakreg}")

@@ -1,0 +1,54 @@
+"""What is told before a run of the steps that it would make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from skymosaic.host.counting import counted
+from skymosaic.steps.foresight import Foreseen
+from skymosaic.steps.tasks import DRIZZLE, KINDS, ONEPASS, Task
+
+_FEW = 3  # names of steps of one kind that are shown
+
+
+def foreseen_lines(foreseen: Foreseen, tasks: Sequence[Task]) -> list[str]:
+    """Return which steps of a mosaic a run would make and why, a line each.
+
+    Parameters
+    ----------
+    foreseen : Foreseen
+        What was found.
+    tasks : sequence of Task
+        Those of the mosaic.
+    """
+    kept, new = len(foreseen.finished), len(foreseen.to_make)
+    if foreseen.refused:
+        return [f"steps: {counted(kept, 'is', 'are')} finished; will fail: {foreseen.refused}"]
+    if not new:
+        return [f"steps: all {kept} are finished; a run makes none"]
+    lines = [f"steps: {counted(kept, 'is', 'are')} finished; a run makes"]
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for step, why in foreseen.to_make.items():
+        by_reason.setdefault((step.split("/")[0], why), []).append(step)
+    for (_, why), steps in by_reason.items():
+        more = f" and {len(steps) - _FEW} more" if len(steps) > _FEW else ""
+        lines.append(f"  {', '.join(steps[:_FEW])}{more}: {why}")
+    if then := _open(foreseen, tasks):
+        lines.append(f"  then, where they give something new: {', '.join(then)}")
+    return lines
+
+
+def _open(foreseen: Foreseen, tasks: Sequence[Task]) -> list[str]:
+    """Return the kinds of steps of which it is open whether they stay, in the order of a run."""
+    known = {step.split("/")[0] for step in (*foreseen.finished, *foreseen.to_make)}
+    unseen = {
+        kind.name
+        for kind in KINDS
+        for task in tasks
+        # A graph that ended early made no calls of them; steps have other names than tasks.
+        if task.kind == kind.name and kind.step.split("/")[0] not in known
+    }
+    names = {*foreseen.open, *unseen} - {""}
+    if ONEPASS.name in names:
+        names = (names - {ONEPASS.name}) | {DRIZZLE.name}
+    return [kind.title or kind.name for kind in KINDS if kind.name in names]

@@ -1,0 +1,89 @@
+"""Which steps a run would make, and why: the calls of a graph are made, and no step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, is_dataclass
+from functools import partial
+from typing import Any
+
+from skymosaic.errors import SkymosaicError
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.manifests import NotFinishedError
+from skymosaic.steps.tasks import KINDS
+
+
+@dataclass
+class Foreseen:
+    """What is known of the steps of a run before it begins."""
+
+    finished: set[str] = field(default_factory=set)
+    """Names of the steps that are finished, and stay so."""
+    to_make: dict[str, str] = field(default_factory=dict)
+    """Steps that will be made, and why, in their order."""
+    open: Counter[str] = field(default_factory=Counter)
+    """Kinds of steps of which it depends on what those give, and how many calls there are."""
+    refused: str = ""
+    """Why the run would end before them; empty where nothing is known to be wrong."""
+
+
+class _Unknown:
+    """What a step would give that has to be made first."""
+
+
+class Foreseeing:
+    """Calls that tell which steps would be made; see `execution.Calls`.
+
+    A step that depends on one which has to be made may stay as it is, if that one gives what it
+    gave before: that is not known.
+    """
+
+    def __init__(self) -> None:
+        self.foreseen = Foreseen()
+
+    def call(self, function: Callable[..., Any], *arguments: Any, name: str = "") -> Any:
+        """Return what the function gives; unknown where a step has to be made for it."""
+        if any(map(_is_unknown, arguments)):
+            self.foreseen.open[_kind_of(function, name)] += 1
+            return _Unknown()
+        try:
+            done = function(*arguments)
+        except NotFinishedError as step:
+            self.foreseen.to_make[step.step] = step.why
+            return _Unknown()
+        except SkymosaicError as error:
+            self.foreseen.refused = self.foreseen.refused or str(error)
+            return _Unknown()
+        if isinstance(done, Finished):
+            self.foreseen.finished.add(done.step)
+        return done
+
+    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """Return what the function gives for each item."""
+        return [self.call(function, item) for item in items]
+
+    def result(self, call: Any) -> Any:
+        """Return the same; raise NotFinishedError where it is not known: here the graph ends."""
+        if _is_unknown(call):
+            raise NotFinishedError("")
+        return call
+
+
+def _is_unknown(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_is_unknown, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_is_unknown, value))
+    if isinstance(value, _Unknown):
+        return True
+    # Bundles of calls, such as those of a graph's parts; results of steps are none.
+    if is_dataclass(value) and not isinstance(value, Finished | type):
+        return any(isinstance(inner, _Unknown) for inner in vars(value).values())
+    return False
+
+
+def _kind_of(function: Callable[..., Any], name: str) -> str:
+    plain = function.func if isinstance(function, partial) else function
+    called = name or plain.__name__
+    return next((kind.name for kind in KINDS if called in kind.calls), "")

@@ -1,0 +1,155 @@
+"""Which steps a run would make, and why, told before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skymosaic.errors import InputError
+from skymosaic.pipeline.sentences.foreseen import foreseen_lines
+from skymosaic.steps.finished import Finished
+from skymosaic.steps.foresight import Foreseeing
+from skymosaic.steps.manifests import NotFinishedError
+from skymosaic.steps.step import Bench, Place, run_step
+from skymosaic.steps.tasks import Step, Task
+from skymosaic.store import Product
+from skymosaic.store.local import LocalStore
+
+
+@dataclass
+class Trial:
+    """What a small graph of three steps is asked for."""
+
+    place: Place
+    size: Any = 1
+    version: str = "1.0"
+    source: Product = field(default_factory=lambda: Product("data/x", "1" * 64, 1))
+    refuses: bool = False
+
+    def plan(self) -> Finished[dict[str, Any]]:
+        return self._step("plan", {"x": self.source}, {"grid": {"size": self.size, "rot": 0}})
+
+    def drizzle(self, before: Finished[Any]) -> Finished[dict[str, Any]]:
+        if self.refuses:
+            raise InputError("x is no image; leave it out")
+        return self._step("runs/match", before.products, {})
+
+    def compare_methods(self, runs: list[Finished[Any]]) -> Finished[dict[str, Any]]:
+        return self._step("comparison", runs[0].products, {})
+
+    def _step(self, name: str, inputs: Any, parameters: dict[str, Any]) -> Finished[dict[str, Any]]:
+        def work(bench: Bench) -> dict[str, Any]:
+            (bench.out / f"{name.replace('/', '-')}.txt").write_text(f"{parameters}")
+            return {}
+
+        return run_step(
+            self.place,
+            Step(name, dict[str, Any], name),
+            inputs=inputs,
+            parameters=parameters,
+            versions={"drizzlepac": self.version},
+            work=work,
+        )
+
+    def make(self) -> None:
+        self.compare_methods([self.drizzle(self.plan())])
+
+    def foresee(self) -> list[str]:
+        self.place = self.place.only_finished()
+        calls = Foreseeing()
+        run = calls.call(self.drizzle, calls.call(self.plan))
+        calls.call(self.compare_methods, [run])
+        tasks = [Task("plan"), Task("drizzle", "match"), Task("gather")]
+        return foreseen_lines(calls.foreseen, tasks)
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> Trial:
+    return Trial(Place(LocalStore(tmp_path / "store"), "demo", tmp_path / "scratch"))
+
+
+LATER = "  then, where they give something new: drizzle, gather"
+
+
+def test_all_is_finished(trial: Trial) -> None:
+    trial.make()
+    assert trial.foresee() == ["steps: all 3 are finished; a run makes none"]
+
+
+def test_nothing_was_ever_made(trial: Trial) -> None:
+    first = "steps: 0 are finished; a run makes"
+    assert trial.foresee() == [first, "  plan: never made", LATER]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"size": 2}, "parameter grid.size: 1, now 2"),
+        ({"size": None}, "parameter grid.size: 1, now none"),
+        ({"version": "1.1"}, "version of drizzlepac: 1.0, now 1.1"),
+        ({"source": Product("data/x", "2" * 64, 1)}, "input x changed"),
+        (
+            {"size": 2, "version": "3"},
+            "parameter grid.size: 1, now 2; version of drizzlepac: 1.0, now 3",
+        ),
+    ],
+)
+def test_what_changed_is_named(trial: Trial, changes: dict[str, Any], why: str) -> None:
+    trial.make()
+    for name, value in changes.items():
+        setattr(trial, name, value)
+    assert trial.foresee() == ["steps: 0 are finished; a run makes", f"  plan: {why}", LATER]
+
+
+def test_a_tuple_is_the_list_that_its_manifest_has(trial: Trial) -> None:
+    trial.size = (1, 2)
+    trial.make()
+    trial.version = "2"
+    assert trial.foresee()[1] == "  plan: version of drizzlepac: 1.0, now 2"
+
+
+def test_what_is_lost_or_failed_is_named(trial: Trial) -> None:
+    trial.make()
+    product = trial.plan().products["plan.txt"]
+    trial.place.store.delete(product.key)
+    assert trial.foresee()[1] == "  plan: its product plan.txt is gone, or changed"
+    trial.place.store.write_text("demo/manifests/plan.json", "{}")
+    assert trial.foresee()[1] == "  plan: its manifest is damaged"
+    trial.place.store.delete("demo/manifests/plan.json")
+    trial.place.store.write_text("demo/failed/plan.json", "{}")
+    assert trial.foresee()[1] == "  plan: it failed"
+
+
+def test_steps_that_stay_are_counted_and_later_ones_made(trial: Trial) -> None:
+    trial.make()
+    trial.place.store.delete("demo/manifests/runs/match.json")
+    assert trial.foresee() == [
+        "steps: 1 is finished; a run makes",
+        "  runs/match: never made",
+        "  then, where they give something new: gather",
+    ]
+
+
+def test_a_run_that_would_be_refused(trial: Trial) -> None:
+    trial.make()
+    trial.refuses = True
+    assert trial.foresee() == ["steps: 1 is finished; will fail: x is no image; leave it out"]
+
+
+def test_what_is_waited_for_ends_the_graph_where_it_is_not_known(trial: Trial) -> None:
+    trial.place = trial.place.only_finished()
+    calls = Foreseeing()
+    planned = calls.call(trial.plan)
+    with pytest.raises(NotFinishedError):
+        calls.result({"planned": [planned]})
+    assert calls.result(3) == 3
+
+
+def test_steps_with_one_reason_are_one_line(trial: Trial) -> None:
+    calls = Foreseeing()
+    calls.foreseen.to_make.update({f"pristine/e{i}": "never made" for i in range(5)})
+    lines = foreseen_lines(calls.foreseen, [Task("retrieve", "e0")])
+    assert lines[1] == "  pristine/e0, pristine/e1, pristine/e2 and 2 more: never made"
