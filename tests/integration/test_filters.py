@@ -69,6 +69,7 @@ def test_all_who_tell_of_it_agree(watched: Watched) -> None:
     prepared = skymosaic("prepare", watched.file, "--store", watched.store)
     assert kinds_by_prepare(prepared.out) == expected
     assert "HORSEHEAD: HORSEHEAD/F160W, HORSEHEAD/F110W have one grid" in prepared.out
+    assert "      the last run's: centre RA 85.2" in prepared.out
     assert "HORSEHEAD: HORSEHEAD/F110W is aligned to HORSEHEAD/F160W" in prepared.out
     asked = skymosaic("status", watched.folder, "--json")
     assert asked.code == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,15 @@ def trial(tmp_path: Path) -> Trial:
 
 
 LATER = "  then, where they give something new: drizzle, gather"
+
+
+def test_views_of_a_step_count_once(trial: Trial) -> None:
+    trial.make()
+    calls = Foreseeing()
+    done = calls.call(trial.plan)
+    calls.call(lambda: replace(done, step="runs/view"))
+    calls.call(lambda: replace(done, step="stars/none", key=""))
+    assert (len(calls.foreseen.finished), calls.foreseen.kept) == (3, 1)
 
 
 def test_all_is_finished(trial: Trial) -> None:

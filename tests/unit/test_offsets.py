@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
+from astropy.wcs import WCS
 
-from skymosaic.sky.offsets import middle_of, offsets, turned_to_plane
+from skymosaic.sky.offsets import middle_of, north_of, offsets, turned_to_plane
 
 MIDDLES = [(85.25, -2.45), (0.0, 10.0), (359.9999, -35.0), (30.0, 89.9996), (200.0, -89.7)]
 
@@ -54,3 +55,22 @@ def test_vectors_are_turned_with_north(middle: tuple[float, float]) -> None:
     ends = offsets(np.stack([moved.ra.deg, moved.dec.deg], axis=1), middle)
     steps = (ends - offsets(values, middle)) / 1e-3
     assert turned_to_plane(vectors, values, middle) == pytest.approx(steps, abs=2e-5)
+
+
+@pytest.mark.parametrize("crval", [(85.25, -2.45), (0.0, 60.0), (10.0, -85.0), (0.0, 89.999999)])
+@pytest.mark.parametrize("rotation", [0.0, 33.0])
+@pytest.mark.parametrize("corner", [(0, 0), (20_000, 9_000)])
+def test_north_is_that_at_the_middle_of_an_image(
+    crval: tuple[float, float], rotation: float, corner: tuple[int, int]
+) -> None:
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval = ["RA---TAN", "DEC--TAN"], crval
+    wcs.wcs.crpix = 500.5 - np.array(corner)
+    angle = np.radians(rotation)
+    sin, cos = np.sin(angle), np.cos(angle)
+    wcs.wcs.cd = np.array([[-cos, sin], [sin, cos]]) * 0.1 / 3600
+    wcs.pixel_shape = (800, 600)
+    middle, above = SkyCoord(wcs.wcs_pix2world([[400.5, 300.5], [400.5, 301.5]], 1), unit="deg")
+    # Of the y axis, east of north: as much as north is clockwise of up, east being left.
+    expected = middle.position_angle(above).rad
+    assert np.exp(1j * np.radians(north_of(wcs))) == pytest.approx(np.exp(1j * expected), abs=2e-3)

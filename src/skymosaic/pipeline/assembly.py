@@ -30,10 +30,16 @@ from skymosaic.hst.skeletons import restore_skeleton
 from skymosaic.methods import OWN, word
 from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.mosaic_files import publish
-from skymosaic.pipeline.onepass_mosaics import BLOCKS
+from skymosaic.pipeline.onepass_mosaics import BLOCKS, forget_others
 from skymosaic.pipeline.results import (
+    BLOCK,
     DRIZZLE,
+    EQUATION,
+    GUESS,
     HEADERS,
+    LOW,
+    MEASURED,
+    SINGLE,
     AlignResult,
     BlockResult,
     DrizzleResult,
@@ -118,6 +124,9 @@ def make_headers(
         add_sky_keyword(frames)
         with computing_slot(place):
             ask_drizzlepac(frames, grid, root)
+        rootnames = [exposure.rootname for exposure in exposures]
+        for kind in (LOW.kind, MEASURED.kind, SINGLE.kind):
+            forget_others(place, kind, rootnames)
         for path in bench.scratch.glob("headers_*.fits"):
             path.rename(bench.out / path.name)
         return HeadersResult(root, version)
@@ -152,6 +161,10 @@ def assemble(
     method = Request.of(campaign).choices[name].method
 
     def work(bench: Bench) -> DrizzleResult:
+        if campaign.sky.methods[0] == name:  # once
+            names = [one.step.rpartition("/")[2] for one in blocks]
+            for kind in (BLOCK.kind, GUESS.kind, EQUATION.kind):
+                forget_others(place, kind, names)
         sky = skies_of(place, skies, [exposure.rootname for exposure in exposures])[name]
         for product in headers.products.values():
             bench.fetch(product)

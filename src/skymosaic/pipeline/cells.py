@@ -21,6 +21,7 @@ from skymosaic.hst.imagers import product_suffix
 from skymosaic.methods import word
 from skymosaic.pipeline.cell import CellJob, OfAllCells, make_cell
 from skymosaic.pipeline.images import images_of, select
+from skymosaic.pipeline.onepass_mosaics import forget_others
 from skymosaic.pipeline.results import (
     CELL,
     CELLS,
@@ -33,9 +34,7 @@ from skymosaic.pipeline.results import (
 )
 from skymosaic.pipeline.sentences.cells import cells_document, cells_sheet, empty_warnings
 from skymosaic.sky.skycell_names import HapMosaic, hap_name
-from skymosaic.steps.manifests import forget
 from skymosaic.steps.step import Bench, Finished, Place, run_step
-from skymosaic.store.base import is_ours
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
@@ -198,7 +197,7 @@ def index_cells(
         document = cells_document(place, planned.result.grid, cells)
         (bench.out / "cells.json").write_text(json.dumps(document, indent=1) + "\n")
         cells_sheet(place, cells).write(bench.out / "cells.ecsv", format="ascii.ecsv")
-        _forget_others(place, [one.step for one in cells])
+        forget_others(place, CELL.kind, [*(one.result.cell.name for one in cells), "index"])
         return CellsResult([one.result.cell.name for one in kept], empty)
 
     return run_step(
@@ -210,12 +209,3 @@ def index_cells(
         versions=versions(),
         work=work,
     )
-
-
-def _forget_others(place: Place, steps: Sequence[str]) -> None:
-    """Let cells of another layout count as not finished: `skymosaic clean` removes their files."""
-    prefix, kept = place.key("manifests", ""), {*steps, CELLS.step().name}
-    for key in place.store.list(place.key("manifests", CELL.kind.step_of().rstrip("/"))):
-        step = key.removeprefix(prefix).removesuffix(".json")
-        if is_ours(key) and key.endswith(".json") and step not in kept:
-            forget(place, step)

@@ -25,6 +25,7 @@ from skymosaic.pipeline.results import (
     DrizzleResult,
 )
 from skymosaic.report.colour_facts import Channel, ColourFacts
+from skymosaic.sky.offsets import north_of
 from skymosaic.steps.manifests import finished
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
@@ -32,7 +33,7 @@ from skymosaic.versions import versions
 if TYPE_CHECKING:
     from skymosaic.report.colour_tone import Measured
 
-_VERSION = 1
+_VERSION = 2
 """Version of how a picture is made; part of the step's key."""
 _USUAL = "match"
 _SAME_PIXEL = 0.01
@@ -174,8 +175,7 @@ def _facts(
     headers: Sequence[fits.Header],
 ) -> ColourFacts:
     header = headers[0]
-    matrix = WCS(header).pixel_scale_matrix
-    right, up = np.linalg.solve(matrix, [0.0, 1.0])
+    wcs = WCS(header)
     channels = [
         Channel(
             *(shade.colour, shade.group, shade.filter, method),
@@ -194,6 +194,6 @@ def _facts(
         percentiles=settings.percentiles,
         columns=header["NAXIS1"],
         rows=header["NAXIS2"],
-        pixel_scale=float(3600 * math.sqrt(abs(np.linalg.det(matrix)))),
-        north=math.degrees(math.atan2(right, up)),
+        pixel_scale=float(3600 * math.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix)))),
+        north=north_of(wcs),
     )

@@ -150,7 +150,9 @@ def sample_of_blocks(
             raise LockedError(_REPLACED)
         name = single.result.masks
         masks[f"{single.step}/{name}"] = (single.products[name], [exposure])
-    runs = {name: SampledRun(one.step, one.result, one.products) for name, one in mosaics.items()}
+    # In the order in which results are read back.
+    every_run = sorted(mosaics.items())
+    runs = {name: SampledRun(one.step, one.result, one.products) for name, one in every_run}
     return MosaicSample(runs, every, select(sampled, aligned.products), window, masks)
 
 

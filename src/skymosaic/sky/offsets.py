@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from skymosaic.sky.overlaps import unit_vectors
 
 Floats = NDArray[np.float64]
 _STEP = 1e-6  # radians
+_DEGREES = 1e-3
 
 
 def middle_of(places: Sequence[Floats]) -> tuple[float, float]:
@@ -72,6 +74,24 @@ def turned_to_plane(vectors: Floats, places: Floats, middle: tuple[float, float]
     sin, cos = (up / np.hypot(*up.T)[:, None]).T
     east, along = vectors.T
     return np.stack([cos * east + sin * along, cos * along - sin * east], axis=1)
+
+
+def north_of(wcs: WCS) -> float:
+    """Return the angle from up to north at the middle of an image, degrees, clockwise.
+
+    Far from the reference pixel, as in a part of a sky cell, north is another direction than there.
+
+    Parameters
+    ----------
+    wcs : WCS
+        With its ``pixel_shape``.
+    """
+    columns, rows = wcs.pixel_shape
+    x, y = (columns + 1) / 2, (rows + 1) / 2
+    ra, dec = wcs.wcs_pix2world(x, y, 1)
+    towards = -1.0 if dec > 0 else 1.0  # no step leads over the pole
+    right, up = np.subtract(wcs.wcs_world2pix(ra, dec + towards * _DEGREES, 1), (x, y)) * towards
+    return float(np.degrees(np.arctan2(right, up)))
 
 
 def _projected(units: Floats, middle: tuple[float, float]) -> Floats:

@@ -18,14 +18,23 @@ from skymosaic.steps.tasks import KINDS
 class Foreseen:
     """What is known of the steps of a run before it begins."""
 
-    finished: set[str] = field(default_factory=set)
-    """Names of the steps that are finished, and stay so."""
+    finished: dict[str, str] = field(default_factory=dict)
+    """Names of the steps that are finished, and stay so, with their keys.
+
+    Two names have one key where one is a view of the other, such as a method's part of the one-pass
+    engine's step.
+    """
     to_make: dict[str, str] = field(default_factory=dict)
     """Steps that will be made, and why, in their order."""
     open: Counter[str] = field(default_factory=Counter)
     """Kinds of steps of which it depends on what those give, and how many calls there are."""
     refused: str = ""
     """Why the run would end before them; empty where nothing is known to be wrong."""
+
+    @property
+    def kept(self) -> int:
+        """How many steps are finished."""
+        return len({key for key in self.finished.values() if key})
 
 
 class _Unknown:
@@ -56,7 +65,7 @@ class Foreseeing:
             self.foreseen.refused = self.foreseen.refused or str(error)
             return _Unknown()
         if isinstance(done, Finished):
-            self.foreseen.finished.add(done.step)
+            self.foreseen.finished[done.step] = done.key
         return done
 
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:

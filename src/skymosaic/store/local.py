@@ -279,7 +279,13 @@ def _store_errors(key: str, path: Path, copy: Path | None = None) -> Iterator[No
         raise MissingError(f"{path} is not in the store; run again to make it") from None
     except OSError as error:
         if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-            raise ForbiddenError(f"no permission for {error.filename or path}") from None
+            there = Path(os.fsdecode(error.filename or path))
+            ours = copy is None or not there.is_relative_to(copy.parent)
+            key = "store.uri" if ours else "compute.scratch"
+            raise ForbiddenError(
+                f"no permission for {there}: ask its owner for it, or set {key} to a folder of "
+                "your own"
+            ) from None
         remedy = STORE_REMEDY if copy is None else SCRATCH_REMEDY
         full = no_space(error, key, (copy or path).parent, remedy)
         raise full or StoreError(f"{path}: {error}") from None

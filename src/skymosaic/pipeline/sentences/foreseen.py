@@ -21,7 +21,7 @@ def foreseen_lines(foreseen: Foreseen, tasks: Sequence[Task]) -> list[str]:
     tasks : sequence of Task
         Those of the mosaic.
     """
-    kept, new = len(foreseen.finished), len(foreseen.to_make)
+    kept, new = foreseen.kept, len(foreseen.to_make)
     if foreseen.refused:
         return [f"steps: {counted(kept, 'is', 'are')} finished; will fail: {foreseen.refused}"]
     if not new:
