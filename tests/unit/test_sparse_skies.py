@@ -150,7 +150,8 @@ def digest() -> str:
 
 def test_skies_do_not_depend_on_the_kernels_of_blas() -> None:
     found = set()
-    for kernel in ("Nehalem", "Haswell", "SkylakeX"):
+    # Of processors that are older than any of today's, and of this one.
+    for kernel in ("Nehalem", "Sandybridge", ""):
         call = [sys.executable, "-m", "tests.unit.test_sparse_skies"]
         done = subprocess.run(
             call,
