@@ -22,14 +22,16 @@ _APART = 5.0  # errors by which skies must differ, for a step that is in proport
 
 def spread(matched: MatchedSkies, owner: Indices) -> MatchedSkies:
     """Return the skies of exposures as those of their chips."""
+    starts = np.searchsorted(owner, np.arange(len(matched.offsets) + 1)).tolist()
     groups = tuple(
-        tuple(int(chip) for chip in np.flatnonzero(np.isin(owner, group)))
+        tuple(chip for one in group for chip in range(starts[one], starts[one + 1]))
         for group in matched.groups
     )
     return replace(
         matched,
         offsets=matched.offsets[owner],
-        covariance=matched.covariance[np.ix_(owner, owner)],
+        variances=matched.variances[owner],
+        covariance=None if (known := matched.covariance) is None else known[np.ix_(owner, owner)],
         groups=groups,
     )
 
@@ -121,12 +123,8 @@ class FittedModels:
         groups = self._as_one.groups
         offsets, covariance = _centred(self._known + values, covariance, groups)
         offsets[np.isnan(self._as_one.offsets)] = np.nan
-        return replace(
-            self._each,
-            offsets=offsets,
-            covariance=covariance,
-            groups=groups,
-        )
+        found = replace(self._each, offsets=offsets, groups=groups)
+        return found.with_covariance(covariance)
 
     def stepped(self) -> MatchedSkies:
         """Return the skies of chips by the model of a step."""
@@ -144,7 +142,7 @@ class FittedModels:
         if self.known:
             skies, _ = self.solution("step")
             target = within_exposures(self._known + skies, owner)
-        offsets, covariance = np.nan_to_num(self._each.offsets), self._each.covariance
+        offsets, covariance = np.nan_to_num(self._each.offsets), self._each.covariances
         parts = self._parts()
         away = np.apply_along_axis(within_exposures, 0, parts, owner)
         shifts = np.linalg.pinv(away, rcond=_SINGULAR) @ (target - within_exposures(offsets, owner))
@@ -171,7 +169,7 @@ class FittedModels:
         skies, covariance = self.solution("step")
         within = np.eye(len(self._owner)) - self._exposures @ np.linalg.pinv(self._exposures)
         covariance = within @ covariance @ within.T
-        weak = np.trace(covariance) > _WEAK**2 * np.trace(self._as_one.covariance)
+        weak = np.trace(covariance) > _WEAK**2 * np.trace(self._as_one.covariances)
         if not suspect and not weak:
             return self._as_one
         away = within_exposures(np.where(np.isnan(self._as_one.offsets), 0.0, skies), self._owner)
@@ -179,7 +177,7 @@ class FittedModels:
         better = max((step.explained - one.explained) / self._sums.noise_factor, 1e-300)
         share = max(1.0 - gained / better, 0.0)
         risk = share * np.outer(away, away) + (covariance if weak else 0.0)
-        return replace(self._as_one, covariance=self._as_one.covariance + risk)
+        return self._as_one.with_covariance(self._as_one.covariances + risk)
 
     def _parts(self) -> Floats:
         """Return which chips overlaps relate, shape (chips, parts)."""
@@ -232,7 +230,7 @@ class FittedModels:
             undetermined=tuple(int(exposure) for exposure in apart),
             known=self.known,
             skies=shown.offsets,
-            covariance=shown.covariance,
+            covariance=shown.covariances,
             relative=self._relative(),
         )
 

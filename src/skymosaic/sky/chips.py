@@ -81,11 +81,15 @@ def match_chips(
     owner = np.asarray(owners, dtype=np.intp)
     kind = _places(owner) if kinds is None else np.unique(kinds, return_inverse=True)[1]
     first = np.array([known[owner == e].mean() for e in range(owner[-1] + 1)])
+    compared = len(owner) <= MOST or per_chip is True
     as_one = match_differences(
-        len(first), [patch.joined(owner, first[owner] - known) for patch in patches], first
+        len(first),
+        [patch.joined(owner, first[owner] - known) for patch in patches],
+        first,
+        covariance=compared,
     )
     plain = spread(as_one, owner)
-    if len(owner) > MOST and per_chip is not True:
+    if not compared:
         return ChipSkies(plain, "exposures", None)
     # Corrections to one sky an exposure, of which the models speak.
     whole = np.arange(len(owner))

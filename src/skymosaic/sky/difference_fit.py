@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import splu
 
 from skymosaic.sky.chi_squared import exceeded_by_chance, median
-from skymosaic.sky.patches import Patch, pseudo_inverse
+from skymosaic.sky.ldl import Factors, elimination_order, factored
+from skymosaic.sky.patches import Patch
+from skymosaic.sky.solving import connected
+from skymosaic.sky.stacks import Stack, stacked
 
 Floats = NDArray[np.float64]
 Groups = tuple[tuple[int, ...], ...]
@@ -48,8 +49,8 @@ class MatchedSkies:
     offsets : array, shape (exposures,)
         In the units of the patches' data; the mean of each group is 0. NaN for an exposure that no
         other was compared with.
-    covariance : array, shape (exposures, exposures)
-        Of `offsets`; 0 between groups.
+    variances : array, shape (exposures,)
+        Of `offsets`; 0 where undetermined.
     groups : tuple of tuple of int
         The exposures that are related to each other, largest group first.
     noise_factor : float
@@ -60,21 +61,25 @@ class MatchedSkies:
         Of these, how many disagreed with the rest and count without one exposure, or less.
     assumed : array, shape (exposures,), or None
         For chips: by how much of a step between chips that no overlap tells each may be off, beside
-        `covariance`. None: nothing is assumed.
+        `variances`. None: nothing is assumed.
+    covariance : array, shape (exposures, exposures), or None
+        Of `offsets`; 0 between groups. None where nobody asked for it: it has the square of the
+        exposures in it.
     """
 
     offsets: Floats
-    covariance: Floats
+    variances: Floats
     groups: Groups
     noise_factor: float
     patches: int
     doubtful: int
     assumed: Floats | None = None
+    covariance: Floats | None = None
 
     @property
     def errors(self) -> Floats:
         """Standard error of each offset against the mean of its group; NaN where undetermined."""
-        errors = np.sqrt(np.clip(np.diag(self.covariance), 0.0, None))
+        errors = np.sqrt(np.clip(self.variances, 0.0, None))
         return np.where(np.isfinite(self.offsets), errors, np.nan)
 
     def centred(self) -> MatchedSkies:
@@ -83,11 +88,23 @@ class MatchedSkies:
 
     def scaled(self, factors: Floats) -> MatchedSkies:
         """Return the same in other units, exposure by exposure."""
+        known = self.covariance
         return replace(
             self,
             offsets=self.offsets * factors,
-            covariance=self.covariance * np.outer(factors, factors),
+            variances=self.variances * factors**2,
+            covariance=None if known is None else known * np.outer(factors, factors),
         )
+
+    @property
+    def covariances(self) -> Floats:
+        """The covariance, where it was asked for."""
+        assert self.covariance is not None
+        return self.covariance
+
+    def with_covariance(self, covariance: Floats) -> MatchedSkies:
+        """Return the same with other errors."""
+        return replace(self, variances=np.diag(covariance).copy(), covariance=covariance)
 
     @property
     def undetermined(self) -> tuple[int, ...]:
@@ -115,7 +132,9 @@ class Sums:
     freedom: int
 
 
-def match_differences(exposures: int, patches: Sequence[Patch], known: Floats) -> MatchedSkies:
+def match_differences(
+    exposures: int, patches: Sequence[Patch], known: Floats, *, covariance: bool = False
+) -> MatchedSkies:
     """Return the skies that fit the patches best.
 
     Parameters
@@ -126,8 +145,10 @@ def match_differences(exposures: int, patches: Sequence[Patch], known: Floats) -
         Of the whole grid.
     known : array, shape (exposures,)
         The offsets that the patches' equations correct.
+    covariance : bool
+        Whether the covariances of all exposures are asked for, and not their variances alone.
     """
-    return match_with_sums(exposures, patches, known)[0]
+    return _fitted(exposures, patches, known, covariance=covariance)[0]
 
 
 def match_with_sums(
@@ -140,9 +161,15 @@ def match_with_sums(
     exposures, patches, known
         As for `match_differences`.
     """
-    equations = [_Equations.of(patch) for patch in patches if patch.used]
-    equations = [one for one in equations if one.freedom]
-    fit = _Fit(exposures, equations)
+    matched, fit, freedom = _fitted(exposures, patches, known, covariance=True)
+    return matched, Sums(*fit.sums(), matched.noise_factor, freedom)
+
+
+def _fitted(
+    exposures: int, patches: Sequence[Patch], known: Floats, *, covariance: bool
+) -> tuple[MatchedSkies, _Fit, int]:
+    """Return the skies, the fit, and the degrees of freedom that tell its noise."""
+    fit = _Fit(exposures, stacked([patch for patch in patches if patch.used]))
     factor, chi_squared = 1.0, np.inf
     for iteration in range(_ITERATIONS):
         fit.solve()
@@ -157,85 +184,56 @@ def match_with_sums(
         factor, freedom = uneven, overlaps
     matched = MatchedSkies(
         offsets=centred(known + fit.offsets, fit.groups),
-        covariance=factor * fit.covariance(),
+        variances=factor * fit.variances(),
         groups=fit.groups,
         noise_factor=factor,
-        patches=len(equations),
+        patches=fit.patches,
         doubtful=fit.doubtful,
     )
-    return matched, Sums(*fit.sums(), factor, freedom)
-
-
-@dataclass(frozen=True)
-class _Equations:
-    """The equations of a patch, with what its chi^2 needs."""
-
-    members: NDArray[np.intp]
-    normal: Floats
-    right: Floats
-    inverse: Floats
-    freedom: int
-
-    @staticmethod
-    def of(patch: Patch) -> _Equations:
-        return _Equations(patch.members, patch.normal, patch.right, *patch.solved)
-
-    @staticmethod
-    def _with(members: NDArray[np.intp], normal: Floats, right: Floats) -> _Equations:
-        return _Equations(members, normal, right, *pseudo_inverse(normal))
-
-    def misfit(self, offsets: Floats) -> float:
-        """Return chi^2 of the patch, as if the noise of neighbouring pixels were independent."""
-        left = self.right - self.normal @ offsets[self.members]
-        return float(left @ self.inverse @ left)
-
-    def without(self, which: int) -> _Equations:
-        """Return the equations where one exposure has a level of its own in this patch."""
-        pivot = self.normal[which, which]
-        row = self.normal[which] / pivot
-        normal = self.normal - pivot * np.outer(row, row)
-        right = self.right - self.right[which] * row
-        normal[which, :] = normal[:, which] = right[which] = 0.0
-        return _Equations._with(self.members, normal, right)
-
-    def worst(self, offsets: Floats) -> int:
-        """Return which exposure, left out, takes most of chi^2 with it."""
-        left = self.right - self.normal @ offsets[self.members]
-        pivots = np.maximum(np.diag(self.normal), 1e-300)
-        return int(np.argmax(left**2 / pivots))
+    if covariance:
+        matched = matched.with_covariance(factor * fit.covariance())
+    return matched, fit, freedom
 
 
 class _Fit:
     """All patches, how much each counts, and the offsets that fit them."""
 
-    def __init__(self, exposures: int, equations: Sequence[_Equations]) -> None:
+    def __init__(self, exposures: int, stacks: Sequence[Stack]) -> None:
         self._exposures = exposures
-        self._plain = list(equations)
-        self._current = list(equations)
-        self._weights = np.ones(len(equations))
+        self._plain = list(stacks)
+        self._current = list(stacks)
+        self._weights = [np.ones(len(stack.rank)) for stack in stacks]
+        self._changed = [np.zeros(len(stack.rank), dtype=bool) for stack in stacks]
         self.offsets = np.zeros(exposures)
         self.groups: Groups = ()
         self._matrix = sparse.csr_array((exposures, exposures))
         self._right = np.zeros(exposures)
+        self._orders: dict[tuple[int, ...], NDArray[np.int64]] = {}
         self._members = np.zeros(exposures, dtype=np.int64)
-        for one in equations:
-            self._members[one.members] += 1
+        for stack in stacks:
+            np.add.at(self._members, stack.members, 1)
+
+    @property
+    def patches(self) -> int:
+        """How many there are."""
+        return sum(len(stack.rank) for stack in self._plain)
 
     @property
     def doubtful(self) -> int:
         """How many patches count without one exposure, or less."""
-        changed = [now is not was for now, was in zip(self._current, self._plain, strict=True)]
-        return int(np.sum((self._weights < 1.0) | np.array(changed, dtype=bool)))
+        each = zip(self._weights, self._changed, strict=True)
+        return sum(int(np.sum((weights < 1.0) | changed)) for weights, changed in each)
 
     def solve(self) -> None:
         """Find offsets and groups."""
         rows, columns, values = [], [], []
         right = np.zeros(self._exposures)
-        for one, weight in zip(self._current, self._weights, strict=True):
-            rows.append(np.repeat(one.members, len(one.members)))
-            columns.append(np.tile(one.members, len(one.members)))
-            values.append(weight * one.normal.ravel())
-            np.add.at(right, one.members, weight * one.right)
+        for stack, weights in zip(self._current, self._weights, strict=True):
+            shape = stack.normal.shape
+            rows.append(np.broadcast_to(stack.members[:, :, None], shape).ravel())
+            columns.append(np.broadcast_to(stack.members[:, None, :], shape).ravel())
+            values.append((weights[:, None, None] * stack.normal).ravel())
+            np.add.at(right, stack.members, weights[:, None] * stack.right)
         self._right = right
         nothing = np.zeros(0, dtype=np.intp)
         self._matrix = sparse.coo_array(
@@ -254,22 +252,33 @@ class _Fit:
                 self.offsets[free] = factors.solve(right[free])
         self.offsets = np.nan_to_num(centred(self.offsets, self.groups))
 
-    def _factors(self, group: Sequence[int]) -> tuple[NDArray[np.int64], Any]:
-        """Return the free exposures of a group, the best known one held, and their LU factors."""
+    def _factors(self, group: Sequence[int]) -> tuple[NDArray[np.int64], Factors]:
+        """Return the free exposures of a group, the best known one held, and their factors."""
         diagonal = self._matrix.diagonal()
         held = max(group, key=lambda exposure: diagonal[exposure])
         free = np.array([exposure for exposure in group if exposure != held], dtype=np.int64)
-        # The matrix is symmetric and its diagonal dominates: no pivots need be sought.
-        return free, splu(
-            self._matrix[free][:, free].tocsc(),
-            permc_spec="MMD_AT_PLUS_A",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
-        )
+        matrix = self._matrix[free][:, free].tocsr()
+        key = tuple(free.tolist())
+        if key not in self._orders:
+            self._orders[key] = elimination_order(matrix)
+        return free, factored(matrix, self._orders[key])
 
     def sums(self) -> tuple[Floats, Floats]:
         """Return the normal equations of all patches."""
         return self._matrix.toarray(), self._right
+
+    def variances(self) -> Floats:
+        """Return the diagonal of `covariance`, without it."""
+        found = np.zeros(self._exposures)
+        for group in self.groups:
+            if len(group) > 1:
+                free, factors = self._factors(group)
+                index = list(group)
+                means = np.zeros(self._exposures)
+                means[free] = factors.solve(np.ones(len(free))) / len(group)
+                found[free] = factors.variances()
+                found[index] += means[index].mean() - 2.0 * means[index]
+        return found
 
     def covariance(self) -> Floats:
         """Return the inverse of the equations, each group's mean held at 0."""
@@ -278,7 +287,7 @@ class _Fit:
             if len(group) > 1:
                 free, factors = self._factors(group)
                 inverse = factors.solve(np.eye(len(free)))
-                whole = np.zeros_like(covariance[np.ix_(group, group)])
+                whole = np.zeros((len(group), len(group)))
                 index = np.searchsorted(group, free)
                 whole[np.ix_(index, index)] = inverse
                 whole -= whole.mean(axis=0)
@@ -286,14 +295,14 @@ class _Fit:
         return covariance
 
     def _misfits(self) -> Floats:
-        return np.array([one.misfit(self.offsets) for one in self._current])
+        return _joined([stack.misfits(self.offsets) for stack in self._current])
 
     def _freedom(self) -> NDArray[np.int64]:
-        return np.array([one.freedom for one in self._current], dtype=np.int64)
+        return _joined([stack.rank for stack in self._current]).astype(np.int64)
 
     def chi_squared(self) -> float:
         """Return what the fit leaves."""
-        return float(self._weights @ self._misfits()) if len(self._weights) else 0.0
+        return float((_joined(self._weights) * self._misfits()).sum())
 
     def freedom_left(self) -> int:
         """Return the degrees of freedom that tell the noise; 0 where they are too few."""
@@ -302,7 +311,7 @@ class _Fit:
         return left if left >= _LEAST_FREEDOM else 0
 
     def _usable(self) -> NDArray[np.bool_]:
-        return (self._freedom() > 0) & (self._weights == 1.0)
+        return (self._freedom() > 0) & (_joined(self._weights) == 1.0)
 
     def noise_factor(self, *, robust: bool) -> float:
         """Return the variance of the patches in that of independent pixels."""
@@ -318,23 +327,29 @@ class _Fit:
 
     def reweight(self, factor: float) -> None:
         """Find the patches that disagree, and by which exposure."""
-        misfits = np.array([one.misfit(self.offsets) for one in self._plain])
-        freedom = np.array([one.freedom for one in self._plain])
-        limits = factor * exceeded_by_chance(_CHANCE, np.maximum(freedom, 1))
-        bad = np.flatnonzero(misfits > limits)
-        self._current, self._weights = list(self._plain), np.ones(len(self._plain))
-        worst = {int(i): self._plain[i].worst(self.offsets) for i in bad}
+
+        def limits(stack: Stack) -> Floats:
+            return factor * exceeded_by_chance(_CHANCE, np.maximum(stack.rank, 1))
+
         blamed = np.zeros(self._exposures)
-        for index, which in worst.items():
-            blamed[self._plain[index].members[which]] += 1
+        suspects = []
+        for stack in self._plain:
+            bad = np.flatnonzero(stack.misfits(self.offsets) > limits(stack))
+            worst = stack.worst(self.offsets)[bad]
+            np.add.at(blamed, stack.members[bad, worst], 1)
+            suspects.append((bad, worst))
         mostly = blamed > _MOSTLY * self._members
-        for index, which in worst.items():
-            one = self._plain[index]
-            if one.freedom > 1 and not mostly[one.members[which]]:
-                self._current[index] = one = one.without(which)
-            limit = factor * float(exceeded_by_chance(_CHANCE, max(one.freedom, 1)))
-            misfit = one.misfit(self.offsets)
-            self._weights[index] = limit / misfit if misfit > limit else 1.0
+        for i, (stack, (bad, worst)) in enumerate(zip(self._plain, suspects, strict=True)):
+            alone = (stack.rank[bad] > 1) & ~mostly[stack.members[bad, worst]]
+            current = stack.without(bad[alone], worst[alone])
+            misfits, most = current.misfits(self.offsets)[bad], limits(current)[bad]
+            self._current[i] = current
+            self._changed[i] = np.zeros(len(stack.rank), dtype=bool)
+            self._changed[i][bad[alone]] = True
+            self._weights[i] = np.ones(len(stack.rank))
+            self._weights[i][bad] = np.where(
+                misfits > most, most / np.maximum(misfits, 1e-300), 1.0
+            )
 
     def between_overlaps(self, factor: float) -> tuple[float, int]:
         """Return the variance between whole overlaps and its degrees of freedom.
@@ -344,17 +359,11 @@ class _Fit:
         A gradient, or a region that differs, is larger than a patch: patches that share it are not
         independent.
         """
-        sums: dict[bytes, list[_Equations]] = {}
-        for one, weight in zip(self._current, self._weights, strict=True):
-            if weight == 1.0:
-                sums.setdefault(one.members.tobytes(), []).append(one)
         misfit, freedom = 0.0, self._groups_fitted()
-        for same in sums.values():
-            normal = np.sum([one.normal for one in same], axis=0)
-            right = np.sum([one.right for one in same], axis=0)
-            joined = _Equations._with(same[0].members, normal, right)
-            misfit += joined.misfit(self.offsets)
-            freedom += joined.freedom
+        for stack, weights in zip(self._current, self._weights, strict=True):
+            joined = stack.of(weights == 1.0).summed()
+            misfit += float(joined.misfits(self.offsets).sum())
+            freedom += int(joined.rank.sum())
         if freedom < 1 or misfit <= factor * float(exceeded_by_chance(_UNEVEN, freedom)):
             return 0.0, 0
         return misfit / freedom, freedom
@@ -363,15 +372,16 @@ class _Fit:
         return len(self.groups) - self._exposures
 
 
+def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate([*arrays, np.zeros(0)])
+
+
 def _groups(matrix: sparse.csr_array) -> Groups:
     """Return the exposures that the equations link, largest group first."""
     linked = abs(matrix)
     linked.setdiag(0.0)
     linked.eliminate_zeros()
-    _, member = connected_components(linked, directed=False)
-    found = [np.flatnonzero(member == group) for group in np.unique(member)]
-    ordered = sorted(found, key=lambda group: (-len(group), int(group[0])))
-    return tuple(tuple(int(i) for i in group) for group in ordered)
+    return tuple(tuple(group.tolist()) for group in connected(linked))
 
 
 def centred(offsets: Floats, groups: Groups) -> Floats:

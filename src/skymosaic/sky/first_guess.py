@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import spsolve
 
+from skymosaic.sky.ldl import elimination_order, factored
 from skymosaic.sky.patches import Singles, noise_of
 
 Floats = NDArray[np.float64]
@@ -149,6 +149,7 @@ def _least_absolute(
     held = np.unique(member, return_index=True)[1]
     weights = pixels.copy()
     scale = _TINY + 1e-6 * float(np.median(np.abs(measured)))
+    order = None
     for _ in range(_ITERATIONS):
         right, diagonal = np.zeros(exposures), np.zeros(exposures)
         np.add.at(right, a, weights * measured)
@@ -158,7 +159,9 @@ def _least_absolute(
         diagonal[held] += weights.max()
         links = sparse.coo_array((weights, (a, b)), shape=(exposures, exposures)).tocsr()
         before = offsets
-        offsets = spsolve((sparse.diags_array(diagonal) - links - links.T).tocsc(), right)
+        matrix = (sparse.diags_array(diagonal) - links - links.T).tocsr()
+        order = elimination_order(matrix) if order is None else order
+        offsets = factored(matrix, order).solve(right)
         left = np.abs(measured - (offsets[a] - offsets[b]))
         weights = pixels / np.maximum(left, scale)
         weights *= pixels.sum() / weights.sum()

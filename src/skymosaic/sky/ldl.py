@@ -102,13 +102,15 @@ def _children(rows: Sequence[Integers]) -> list[int]:
     return count
 
 
-def factored(matrix: sparse.csr_array) -> Factors:
+def factored(matrix: sparse.csr_array, order: Integers | None = None) -> Factors:
     """Factor a symmetric, positive definite matrix.
 
     Parameters
     ----------
     matrix : sparse array, shape (n, n)
         Both halves of it.
+    order : array of int, shape (n,), or None
+        As from `elimination_order` of a matrix with these links.
 
     Raises
     ------
@@ -116,7 +118,7 @@ def factored(matrix: sparse.csr_array) -> Factors:
         It is not positive definite.
     """
     count = matrix.shape[0]
-    order = elimination_order(matrix)
+    order = elimination_order(matrix) if order is None else order
     place = np.empty(count, dtype=np.int64)
     place[order] = np.arange(count)
     entries = matrix.tocoo()

@@ -15,11 +15,13 @@ more cover the same pixels; and their solution reaches the Cramer-Rao limit of t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
+
+from skymosaic.sky.small_matrices import between_rows, products, times
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -29,7 +31,6 @@ _NORMAL_MEDIAN2 = 0.4549364  # median of the square of a standard normal variabl
 _LEAST_SAMPLES = 200  # pixels of a patch from which its own noise is estimated
 _STRIDE = 8  # of so many rows one serves to estimate the noise
 _STEEP = 0.1  # of the noise: below, the steepness of the scene is not told from noise
-_SINGULAR = 1e-6  # of the largest eigenvalue
 _LAG = 2  # pixels: drizzling correlates the noise of neighbours
 
 
@@ -86,33 +87,17 @@ class Patch:
         known : array
             For each of the former unknowns: by how much what is corrected now exceeds what was.
         """
-        right = self.right - self.normal @ known[self.members]
-        members, index = np.unique(owners[self.members], return_inverse=True)
-        join = np.zeros((len(members), len(self.members)))
-        join[index, np.arange(len(self.members))] = 1.0
-        return replace(
-            self, members=members, normal=join @ self.normal @ join.T, right=join @ right
-        )
-
-    @cached_property
-    def solved(self) -> tuple[Floats, int]:
-        """`pseudo_inverse` of `normal`."""
-        return pseudo_inverse(self.normal)
+        right = self.right - times(self.normal[None], known[self.members][None])[0]
+        return replace(self, **_joined(owners[self.members], self.normal, right))
 
 
-def pseudo_inverse(normal: Floats) -> tuple[Floats, int]:
-    """Return the pseudo-inverse of a normal matrix, and its rank: the differences that are known.
-
-    Parameters
-    ----------
-    normal : array, shape (exposures, exposures)
-        Its rows add up to 0.
-    """
-    values, vectors = np.linalg.eigh(normal)
-    kept = values > _SINGULAR * max(float(values[-1]), 1e-300)
-    kept[0] = False  # a constant, which no difference tells
-    inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
-    return inverse, int(kept.sum())
+def _joined(owners: NDArray[np.intp], normal: Floats, right: Floats) -> dict[str, Any]:
+    """Return equations in which unknowns of one owner are one, as a patch names them."""
+    members, index = np.unique(owners, return_inverse=True)
+    joined, sums = np.zeros((len(members), len(members))), np.zeros(len(members))
+    np.add.at(joined, (index[:, None], index[None, :]), normal)
+    np.add.at(sums, index, right)
+    return {"members": members, "normal": joined, "right": sums}
 
 
 def noise_of(data: Singles, weight: Singles) -> float | None:
@@ -194,24 +179,15 @@ def measure_patch(
         _discount(values, weights, mean, total, steep[shared])
     values -= mean
     rejected = _reject(values, weights, total, shared, rejection.clip)
-    right = np.array([own @ one for own, one in zip(weights, values, strict=True)], np.float64)
+    right = products(weights, values)
     inverse = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
     np.multiply(weights, inverse, out=values)
-    normal = np.diag(weights.sum(axis=1, dtype=np.float64)) - values @ weights.T
-    members, index = np.unique(owners, return_inverse=True)
-    if len(members) < len(owners):
-        joined = np.zeros((len(members), len(owners)))
-        joined[index, np.arange(len(owners))] = 1.0
-    else:
-        joined = np.eye(len(owners))[np.argsort(owners)]
-    return Patch(
-        members,
-        joined @ normal @ joined.T,
-        joined @ right,
-        *place,
-        used=pixels - rejected,
-        rejected=rejected,
-    )
+    normal = -between_rows(values, weights)
+    # No difference tells a constant: to the last bit.
+    normal[np.diag_indices_from(normal)] = -normal.sum(axis=1)
+    equations = _joined(owners, normal, right)
+    x, y = place
+    return Patch(**equations, x=x, y=y, used=pixels - rejected, rejected=rejected)
 
 
 def _mean(data: Singles, weight: Singles) -> tuple[Singles, Singles]:

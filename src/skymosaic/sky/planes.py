@@ -19,6 +19,7 @@ from scipy.special import chdtrc, fdtrc
 from skymosaic.sky.chi_squared import exceeded_by_chance, median
 from skymosaic.sky.difference_fit import LEAST_NOISE
 from skymosaic.sky.patches import Patch
+from skymosaic.sky.stacks import inverses_of
 
 Floats = NDArray[np.float64]
 
@@ -97,7 +98,11 @@ def fit_planes(
     """
     if exposures > MOST:
         return None
-    parts = [_Part.of(patch, middles, sides) for patch in patches if len(patch.members) > 1]
+    several = [patch for patch in patches if len(patch.members) > 1]
+    parts = [
+        _Part.of(patch, middles, sides, inverse, rank)
+        for patch, (inverse, rank) in zip(several, inverses_of(several), strict=True)
+    ]
     used = _without_doubtful(exposures, [part for part in parts if part.freedom])
     if not used:
         return None
@@ -197,9 +202,8 @@ class _Part:
     explained: float
 
     @staticmethod
-    def of(patch: Patch, middles: Floats, sides: Floats) -> _Part:
+    def of(patch: Patch, middles: Floats, sides: Floats, inverse: Floats, freedom: int) -> _Part:
         place = (np.array([patch.x, patch.y]) - middles[patch.members]) / sides[patch.members]
-        inverse, freedom = patch.solved
         return _Part(
             members=patch.members,
             normal=patch.normal,

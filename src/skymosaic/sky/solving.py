@@ -84,8 +84,7 @@ def solve(exposures: int, differences: Sequence[Difference]) -> Solution:
     measured = np.array([d.sky_a - d.sky_b for d in differences])
     graph = sparse.coo_array((weight, (a, b)), shape=(exposures, exposures)).tocsr()
     graph = graph + graph.T
-    _, member = connected_components(graph, directed=False)
-    found = [np.flatnonzero(member == group) for group in np.unique(member)]
+    found = connected(graph)
     right = np.zeros(exposures)
     np.add.at(right, a, weight * measured)
     np.add.at(right, b, -weight * measured)
@@ -95,8 +94,16 @@ def solve(exposures: int, differences: Sequence[Difference]) -> Solution:
             offsets[group] = _solve_group(graph[group][:, group], right[group])
     known = np.isfinite(offsets)
     offsets[known] -= np.amin(offsets[known], initial=0.0)
-    ordered = sorted(found, key=lambda group: (-len(group), int(group[0])))
-    return Solution(offsets, tuple(tuple(int(i) for i in group) for group in ordered))
+    return Solution(offsets, tuple(tuple(group.tolist()) for group in found))
+
+
+def connected(graph: sparse.csr_array) -> list[NDArray[np.int64]]:
+    """Return the unknowns that links relate, the largest group first, each in ascending order."""
+    count, member = connected_components(graph, directed=False)
+    order = np.argsort(member, kind="stable")
+    starts = np.searchsorted(member[order], np.arange(1, count))
+    found = np.split(order, starts) if count else []
+    return sorted(found, key=lambda group: (-len(group), int(group[0])))
 
 
 def _solve_group(weights: sparse.csr_array, right: Floats) -> Floats:

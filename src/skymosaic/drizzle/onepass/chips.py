@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.hst.exposure import Exposure
 from skymosaic.sky.chip_models import PerChip
+from skymosaic.sky.chip_steps import within_exposures as less_mean
 from skymosaic.sky.chips import ChipSkies, exposure_groups, match_chips
 from skymosaic.sky.difference_fit import Groups, MatchedSkies
 from skymosaic.sky.patches import Patch
@@ -96,7 +97,7 @@ def match_beside_planes(
             fit = replace(fit, found=found, used=used)
     steps = nothing
     if fit.used != "exposures":
-        steps = np.nan_to_num(within_exposures(owners) @ np.nan_to_num(fit.matched.offsets))
+        steps = np.nan_to_num(less_mean(np.nan_to_num(fit.matched.offsets), owner))
     elif found is not None and found.model != "exposures":
         steps = found.steps(owner)
     left = planes_beside(steps)

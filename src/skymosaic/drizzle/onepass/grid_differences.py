@@ -166,12 +166,11 @@ def matched(
         alone = np.isnan(matched.offsets)
         offsets = (fit.known + found.constants)[owners] + fit.steps
         covariance = found.covariance[np.ix_(owners, owners)]
-        if several:
+        if several and matched.covariance is not None:
             within = within_exposures(owners)
             covariance = covariance + within @ matched.covariance @ within.T
-        matched = replace(
-            matched, offsets=np.where(alone, np.nan, offsets), covariance=covariance
-        ).centred()
+        matched = replace(matched, offsets=np.where(alone, np.nan, offsets)).centred()
+        matched = matched.with_covariance(covariance)
         slopes = np.nan_to_num(found.slopes) / sides
         tilts = tuple(Tilt(*middles[owner].tolist(), *slopes[owner].tolist()) for owner in owners)
     return OnGrid(matched.scaled(np.array(scales)), tilts, summary)
