@@ -171,7 +171,7 @@ def _light(linear: LinearWcs) -> NDArray[np.float64]:
 
 @cache
 def _wcs() -> WCS:
-    """Return the WCS of an exposure, whose place is set anew for each: to make one takes 10 ms."""
+    """Return the WCS of an exposure, whose place is set anew for each: to make one takes long."""
     return distorted_wcs(linear_wcs(_pointing(0)))
 
 

@@ -13,8 +13,11 @@ from PIL import Image
 from scipy.ndimage import maximum_filter, shift
 
 import skymosaic as package
+from skymosaic.store.s3 import S3Store
+from skymosaic.store.s3_client import S3Settings
 from tests.conftest import manifests, skymosaic, tree, write_campaign
 from tests.integration.test_agreement import states
+from tests.s3_server import BUCKET, s3_server
 
 pytestmark = pytest.mark.slow
 
@@ -217,3 +220,45 @@ def test_grids_that_differ_are_refused_by_check(tmp_path: Path) -> None:
     ended = skymosaic("check", campaign(tmp_path, "onepass", groups={"by": ["target", "filter"]}))
     assert ended.code == 3
     assert "set groups.grid: shared" in ended.err
+
+
+@pytest.mark.timeout(900)
+def test_a_picture_and_cells_in_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reference has one tile, which stays where it is; the cells of both filters are one."""
+    groups = {**GROUPS, "parameters": {"HORSEHEAD/F160W": {"align": "none"}}}
+    filters = {name: ["54"] for name in TILES}
+    with s3_server(tmp_path / "s3") as server:
+        store = f"s3://{BUCKET}/deep/store"
+        file = campaign(
+            tmp_path,
+            "onepass",
+            source={"kind": "simulated", "size": "small", "filters": filters},
+            groups=groups,
+            drizzle={
+                "engine": "onepass",
+                "witness": False,
+                "parameters": {"final_bits": 64, "final_rot": 0},
+                "grid": {"cells": {"layout": "square", "size": 180}},
+            },
+        )
+        environment = server.environment
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", environment["AWS_ACCESS_KEY_ID"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", environment["AWS_SECRET_ACCESS_KEY"])
+        ended = skymosaic("run", file, "--store", store, env=environment)
+        assert ended.code == 0, ended.err
+        address = f"{store}/colour/colour/HORSEHEAD/colour.png"
+        assert f"colour:   {address}\n" in ended.out
+        told = skymosaic("report", f"{store}/colour", "--format", "json", env=environment)
+        [colour] = json.loads(told.out)["colours"]
+        assert skymosaic("verify-store", f"{store}/colour", env=environment).code == 0
+        held = S3Store(store, S3Settings(endpoint_url=server.url, region="us-east-1"))
+        names = held.list("colour/colour")
+        assert {f"colour/{colour['picture']}", f"colour/{colour['tiles']}"} <= set(names)
+        lists = [
+            json.loads(held.read_text(f"colour/HORSEHEAD/{name}/cells/cells.json"))["cells"]
+            for name in TILES
+        ]
+    grids = [{cell["name"]: cell["wcs"] for cell in cells} for cells in lists]
+    both = set(grids[0]) & set(grids[1])
+    assert len(both) > 1
+    assert all(grids[0][name] == grids[1][name] for name in both)

@@ -14,7 +14,7 @@ from skymosaic.report.comparison import assemble
 from skymosaic.report.contents import Report, RunFacts
 from skymosaic.report.documents import as_json, markdown
 from skymosaic.report.invariants import check_invariants
-from skymosaic.report.page import CONTENTS, html
+from skymosaic.report.page import CONTENTS, make_page
 from skymosaic.report.parts import PARTS, Part
 from skymosaic.report.sheets import sheets, write_sheets
 from skymosaic.results.reading import read_finished_steps
@@ -59,7 +59,7 @@ def test_each_part_is_in_the_documents(whole: Report) -> None:
     names = [part.name for part in PARTS]
     assert list(sheets(whole)) == names
     assert list(json.loads(as_json(whole))["tables"]) == names
-    page, text = html(whole, {}), markdown(whole)
+    page, text = make_page(whole, {}).text, markdown(whole)
     on_page = [part for part in PARTS if f'id="table-{part.name}"' in page]
     assert set(PARTS) - set(on_page) == WITHIN_OTHERS
     headings = [line[3:] for line in text.splitlines() if line.startswith("## ")]
@@ -79,7 +79,7 @@ def test_a_part_takes_one_entry(
     with_tides = report(replace(known_run(), tables={tides: plain_table("What the tides <do>")}))
     assert "## Tides of the sky\n\nWhat the tides <do>." in markdown(with_tides)
     assert json.loads(as_json(with_tides))["tables"]["tides"]["rows"] == [["match"]]
-    page = html(with_tides, {})
+    page = make_page(with_tides, {}).text
     of_it = page.split(f'<h2 id="{section}">')[1].split("</section>")[0]
     assert "<summary>Tides of 1 method</summary>" in of_it
     assert "What the tides &lt;do&gt; (file tides.ecsv)" in of_it

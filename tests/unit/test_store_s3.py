@@ -251,6 +251,36 @@ def test_what_can_pass_is_tried_again_and_what_cannot_is_not() -> None:
     assert len(tries) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("index.html", "text/html; charset=utf-8"),
+        ("zoom.html", "text/html; charset=utf-8"),
+        ("0_0.jpg", "image/jpeg"),
+        ("colour.png", "image/png"),
+        ("mosaic.fits", None),
+    ],
+)
+@pytest.mark.parametrize("size", [10, s3_client.PART_SIZE + 1])
+def test_a_browser_shows_pages_and_pictures(s3, tmp_path, name, expected, size) -> None:
+    """Without its type a page would be saved, and not be shown."""
+    (tmp_path / name).write_bytes(bytes(size))
+    moved = s3.move(s3.put(tmp_path / name, f"staging/{name}"), f"field/{name}")
+    client = s3_client.client(s3.settings)
+    told = client.head_object(Bucket=BUCKET, Key=s3.address(moved.key).split("/", 3)[3])
+    if expected is not None:
+        assert told["ContentType"] == expected
+    else:
+        assert "text" not in told["ContentType"]
+
+
+def test_a_text_has_its_type_too(s3) -> None:
+    s3.write_text("index.html", "<p>")
+    key = s3.address("index.html").split("/", 3)[3]
+    told = s3_client.client(s3.settings).head_object(Bucket=BUCKET, Key=key)
+    assert told["ContentType"] == "text/html; charset=utf-8"
+
+
 def test_encryption_is_asked_for(settings, s3, tmp_path) -> None:
     encrypted = S3Store(s3.uri, S3Settings(**{**vars(settings), "encryption": "AES256"}))
     path: Path = tmp_path / "a"

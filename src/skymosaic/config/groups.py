@@ -27,7 +27,8 @@ TAKEN_FOLDERS = frozenset(
         *("cancel", "damaged", "failed", "locks", "logs", "manifests", "records", "shares"),
         *("staging", "pristine", "inspection", "aligned", "catalogue", "grids", "plan", "stars"),
         *("positions", "differences", "runs", "cells", "witness", "engines", "comparison"),
-        "colour",
+        *("colour", "low", "static", "singles", "measured", "guesses", "first", "equations"),
+        *("skies", "blocks", "headers"),
     }
 )
 """What campaigns have in their folders, in lower case: no group may be called so."""

@@ -61,7 +61,7 @@ def output_grid(
     corners : list of [float, float], optional
         RA, Dec in degrees of the centres of the corner pixels of all chips, as
         ``calc_footprint`` gives them. Then `files` are no more than the first exposure, which tells
-        the scale and the orientation: to open each takes 40 ms.
+        the scale and the orientation: to open each takes long.
 
     Returns
     -------

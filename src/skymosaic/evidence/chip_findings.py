@@ -8,6 +8,7 @@ from skymosaic.evidence.advice import Finding
 from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.evidence.facts import Facts
 from skymosaic.evidence.wording import listed, measured, some
+from skymosaic.host.counting import counted
 from skymosaic.hst.imagers import onepass_imagers
 from skymosaic.methods import METHODS, OWN, ascribed
 from skymosaic.sky.chip_models import PerChip
@@ -32,7 +33,9 @@ def _step(facts: Facts, chips: ChipsSummary) -> Iterator[Finding]:
         for extver, step, error in chips.mean
         if chips.known and error > 0
     ]
-    mean = f": in the mean of {len(chips.steps)} exposures {listed(parts)}" if parts else ""
+    mean = (
+        f": in the mean of {counted(len(chips.steps), 'exposure')} {listed(parts)}" if parts else ""
+    )
     relative = [
         f"{value:.1%} +- {error:.1%}"
         for value, error in chips.relative

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LEAST_STENCILS = 12
+"""Places across an edge at which its step is measured, at least."""
+
 
 def _in_errors(value: float, error: float) -> float:
     """Return the size of a value in standard errors; 0 of 0."""
@@ -17,7 +20,7 @@ def _in_errors(value: float, error: float) -> float:
     return float("inf") if value else 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PairDifference:
     """The measured difference of two exposures in their overlap, with no sky subtracted."""
 
@@ -40,7 +43,7 @@ class PairDifference:
     """Valid pixels of an exposure in these cells, the mean of both."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Residual:
     """What one method leaves of the difference of two exposures."""
 

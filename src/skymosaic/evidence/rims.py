@@ -17,12 +17,11 @@ from scipy.ndimage import binary_erosion
 from skymosaic.evidence.cells import CellGrid, Cells, Floats
 from skymosaic.evidence.neighbours import Neighbours
 from skymosaic.evidence.pairs import clipped_median
-from skymosaic.evidence.residuals import Seam
+from skymosaic.evidence.residuals import LEAST_STENCILS, Seam
 from skymosaic.evidence.rounding import rounding_of
 from skymosaic.evidence.seams import (
     ARM,
     GAPS,
-    LEAST_STENCILS,
     NEIGHBOURS,
     ExposureEdge,
     at_edge,

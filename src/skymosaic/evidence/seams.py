@@ -12,10 +12,9 @@ from scipy.ndimage import binary_erosion
 from skymosaic.evidence.cells import CellGrid, Cells, Floats
 from skymosaic.evidence.neighbours import Neighbours
 from skymosaic.evidence.pairs import MEDIAN, clipped_median
-from skymosaic.evidence.residuals import Seam
+from skymosaic.evidence.residuals import LEAST_STENCILS, Seam
 from skymosaic.evidence.rounding import rounding_of
 
-LEAST_STENCILS = 12
 ARM = 3  # cells on each side of an edge
 GAPS = (1, 2)  # cells between, which the exposure may cover in part
 NEIGHBOURS = np.ones((3, 3), dtype=bool)

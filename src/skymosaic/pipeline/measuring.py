@@ -77,6 +77,7 @@ def measure(
     found, chips = _in_cells(exposures, pixels, grid, chips)
     if not found:
         return None
+    seen = {one.rootname for one in found}
     # A drizzled pixel holds the brightness times its own area.
     area = (scale / planned_grid.scale) ** 2
     # AstroDrizzle's counts are rates times the exposure time of all exposures together.
@@ -94,7 +95,7 @@ def measure(
         },
         truth=_truth(bench, retrieved, exposures, scale),
         chips=chips,
-        unseen=[e.rootname for e in exposures if e.rootname not in {c.rootname for c in found}],
+        unseen=[one.rootname for one in exposures if one.rootname not in seen],
     )
 
 
@@ -179,13 +180,18 @@ def _truth(
     It writes rates, also for cameras whose files are in electrons.
     """
     products = {name: p for step in retrieved for name, p in step.products.items()}
+    names = [f"{exposure.rootname}_truth.json" for exposure in exposures]
+    if not all(name in products for name in names):
+        return None
+
+    def read(name: str) -> float:
+        with bench.open(products[name]) as file:
+            return float(json.load(file)["sky"])  # e-/s, whatever the unit of the pixels
+
+    with ThreadPoolExecutor(min(_AT_ONCE, limits.cores())) as pool:
+        skies = list(pool.map(read, names))
     true = {}
-    for exposure in exposures:
-        product = products.get(f"{exposure.rootname}_truth.json")
-        if product is None:
-            return None
-        with bench.open(product) as file:
-            sky = float(json.load(file)["sky"])  # e-/s, whatever the unit of the pixels
+    for exposure, sky in zip(exposures, skies, strict=True):
         own = exposure.chips[0].idcscale
         true[exposure.rootname] = sky if own is None else sky * (scale / own) ** 2
     return true

@@ -15,6 +15,7 @@ from skymosaic.align.tweakreg import DEFAULTS
 from skymosaic.config import resolved_yaml
 from skymosaic.drizzle.request import Request
 from skymosaic.drizzle.sky_cell import SkyCellPart
+from skymosaic.evidence.wording import some
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.exposure_table import inspection_table
 from skymosaic.pipeline.finished import FinishedSteps
@@ -32,6 +33,8 @@ from skymosaic.steps import execution
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.transfers import transfers
 from skymosaic.versions import versions
+
+_MOST_NAMED = 24  # drizzled images in a sentence
 
 _FITS: Columns = {
     "tile": (str, None, "rootname of the drizzled image"),
@@ -175,12 +178,13 @@ def alignment_warnings(alignment: Alignment | None) -> list[str]:
     warnings = []
     if alignment.dropped:
         warnings.append(
-            f"Dropped, because they failed a gate of the alignment: {', '.join(alignment.dropped)}."
+            "Dropped, because they failed a gate of the alignment: "
+            f"{some(alignment.dropped, _MOST_NAMED)}."
         )
     if alignment.kept:
         warnings.append(
             "Kept with the WCS of their files, because they failed a gate of the alignment: "
-            f"{', '.join(alignment.kept)}."
+            f"{some(alignment.kept, _MOST_NAMED)}."
         )
     return warnings
 

@@ -24,9 +24,10 @@ from skymosaic.report.difference_images import difference
 from skymosaic.report.documents import as_json, markdown
 from skymosaic.report.footprint_files import write_footprints
 from skymosaic.report.invariants import Invariant, check_invariants, failures
+from skymosaic.report.long_tables import MOST_BYTES
 from skymosaic.report.matrix import scale_limit
 from skymosaic.report.mdrizsky import Runs, mdrizsky_table, write_table
-from skymosaic.report.page import html, small_picture
+from skymosaic.report.page import make_page, small_picture
 from skymosaic.report.parts import VECTORS
 from skymosaic.report.preview import blink, common_stretch, in_method_order, preview
 from skymosaic.report.residual_figures import residual_matrices, residual_vectors
@@ -206,9 +207,13 @@ def _write_all(folder: Path, report: Report) -> list[Path]:
 
 
 def write_documents(
-    folder: Path, report: Report, figures: Mapping[str, Path], stem: str = "report"
+    folder: Path,
+    report: Report,
+    figures: Mapping[str, Path],
+    stem: str = "report",
+    most_bytes: int = MOST_BYTES,
 ) -> list[Path]:
-    """Write the report as a page, as JSON and as Markdown, and return the files.
+    """Write the report as a page with what stands beside it, as JSON and as Markdown.
 
     Parameters
     ----------
@@ -220,15 +225,19 @@ def write_documents(
         The figures as PNG.
     stem : str
         Their name without what tells the format.
+    most_bytes : int
+        Of the rows of long tables within the page; those of the others stand beside it.
     """
+    drawn = make_page(report, figures, stem, most_bytes)
     texts = {
-        "html": html(report, figures),
-        "json": as_json(report),
-        "md": markdown(report),
+        ".html": drawn.text,
+        ".json": as_json(report),
+        ".md": markdown(report),
+        **drawn.scripts,
     }
     written = []
-    for form, text in texts.items():
-        path = folder / f"{stem}.{form}"
+    for end, text in texts.items():
+        path = folder / f"{stem}{end}"
         path.write_text(text, encoding="utf-8")
         written.append(path)
     return written

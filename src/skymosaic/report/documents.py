@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from skymosaic.host.counting import counted
 from skymosaic.host.shown import shown
 from skymosaic.methods import ascribed
 from skymosaic.report import parts
 from skymosaic.report.contents import Report
+from skymosaic.report.long_tables import MOST_ROWS
 from skymosaic.report.sheets import as_plain, plain, sheets
 from skymosaic.report.verdict import advised_warnings, facts, verdict
 from skymosaic.report.view import TableView, sky_view, table_view, text_of
@@ -50,14 +53,28 @@ def document(report: Report) -> dict[str, Any]:
             "mosaics": run.mosaics,
             "parameters": run.parameters,
             "campaign_file": run.campaign_file,
-            "tables": {name: as_plain(table) for name, table in sheets(report).items()},
         }
-    )
+    ) | {"tables": {name: as_plain(table) for name, table in sheets(report).items()}}
 
 
 def as_json(report: Report) -> str:
-    """Return the document of a report as JSON text; what is not a number is null."""
-    return json.dumps(document(report), indent=1, allow_nan=False) + "\n"
+    """Return the document of a report as JSON text, a line for each row of a table.
+
+    What is not a number is null.
+    """
+    whole = document(report)
+    tables = whole.pop("tables")
+    text = json.dumps(whole, indent=1, allow_nan=False)
+    each = [_table_as_json(name, table) for name, table in tables.items()]
+    listed = ",\n".join(each)
+    return f'{text[:-2]},\n "tables": {{\n{listed}\n }}\n}}\n'
+
+
+def _table_as_json(name: str, table: dict[str, Any]) -> str:
+    """Return the lines of one table; each row is encoded by itself, which is much faster."""
+    rows = ",\n".join(f"    {json.dumps(row, allow_nan=False)}" for row in table["rows"])
+    head = json.dumps({key: table[key] for key in ("title", "columns")}, allow_nan=False)
+    return f'  {json.dumps(name)}: {head[:-1]}, "rows": [\n{rows}\n   ]}}'
 
 
 def _finite(value: Any) -> Any:
@@ -98,7 +115,9 @@ def markdown(report: Report) -> str:
     tables = sheets(report)
     for part in parts.PARTS:
         if part.heading and part.name in tables:
-            view = table_view(part.name, tables[part.name])
+            table = tables[part.name]
+            view = table_view(part.name, table[:MOST_ROWS])
+            view = replace(view, total=len(table))
             blocks += [f"## {part.heading}", f"{shown(view.caption)}.", _as_markdown(view)]
     if run.versions:
         versions = [f"{name} {text_of(value)}" for name, value in run.versions.items()]
@@ -114,7 +133,10 @@ def _listed(lines: list[str]) -> str:
 
 
 def _as_markdown(view: TableView) -> str:
+    """Return a table, the first rows of a long one, and where the others are."""
     heads = [f"{head.text} [{head.unit}]" if head.unit else head.text for head in view.headings]
     lines = [list(map(shown, heads)), ["---:" if head.number else "---" for head in view.headings]]
-    lines += [[cell.text.replace("|", "\\|") for cell in row] for row in view.rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    lines += [[cell.text.replace("|", "\\|") for cell in row] for row in view.rows[:MOST_ROWS]]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    more = view.total - MOST_ROWS
+    return f"{table}\n\n{counted(more, 'more row')}: {view.name}.ecsv." if more > 0 else table

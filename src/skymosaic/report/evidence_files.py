@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,20 +58,9 @@ def write_evidence(evidence: Evidence, folder: Path) -> list[Path]:
     residuals = [one for its in evidence.residuals.values() for one in its]
     seams = [one for its in evidence.seams.values() for one in its]
     tables = {
-        "residuals": _table(
-            ({**asdict(r), "significance": r.significance} for r in residuals),
-            _RESIDUALS,
-            evidence,
-        ),
-        "seams": _table(
-            (
-                {**asdict(s), "others": " ".join(s.others), "significance": s.significance}
-                for s in seams
-            ),
-            _SEAMS,
-            evidence,
-        ),
-        "overlaps": _table((asdict(d) for d in evidence.differences), _OVERLAPS, evidence),
+        "residuals": _table(residuals, _RESIDUALS, evidence),
+        "seams": _table(seams, _SEAMS, evidence),
+        "overlaps": _table(evidence.differences, _OVERLAPS, evidence),
     }
     written = []
     for name, table in tables.items():
@@ -85,13 +73,11 @@ def write_evidence(evidence: Evidence, folder: Path) -> list[Path]:
     return written
 
 
-def _table(
-    rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str], evidence: Evidence
-) -> Table:
-    values = list(rows)
+def _table(rows: Sequence[object], columns: Mapping[str, str], evidence: Evidence) -> Table:
+    """Return a table of attributes, a column at a time: there may be a million rows."""
     table = Table(masked=False)
     for name, description in columns.items():
-        column = [float("nan") if row[name] is None else row[name] for row in values]
+        column = [_plain(getattr(row, name)) for row in rows]
         table[name] = column if column else [""][:0]
         table[name].description = description
         if name in _LEVELS:
@@ -101,6 +87,12 @@ def _table(
     table.meta["pixel_scale"] = f"levels are in a pixel of {evidence.pixel_scale:g} arcsec"
     table.meta["cell"] = f"cells of sky are {evidence.cell:.4g} arcsec wide"
     return table
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return " ".join(value)
+    return float("nan") if value is None else value
 
 
 def summary_lines(evidence: Evidence) -> list[str]:

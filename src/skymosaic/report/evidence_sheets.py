@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from astropy.table import Table
@@ -39,6 +39,7 @@ _SEAMS: Columns = {
     "ra": (float, "deg", "right ascension of the middle of the edge"),
     "dec": (float, "deg", "declination of the middle of the edge"),
 }
+_MOST_OTHERS = 12
 _QUALITY: Columns = {
     "method": (str, None, "sky method"),
     "estimated_error": (
@@ -106,11 +107,17 @@ def seam_sheet(evidence: Evidence) -> Table:
         "Steps in the mosaics at the edges of exposures",
         _SEAMS,
         [
-            [", ".join(seam.others) if name == "others" else getattr(seam, name) for name in _SEAMS]
+            [_named(seam.others) if name == "others" else getattr(seam, name) for name in _SEAMS]
             for seams in evidence.seams.values()
             for seam in seams
         ],
     )
+
+
+def _named(others: Sequence[str]) -> str:
+    """Return the exposures, the first of them where there are many: seams.ecsv has all."""
+    more = len(others) - _MOST_OTHERS
+    return ", ".join(others[:_MOST_OTHERS]) + (f" and {more} more" if more > 0 else "")
 
 
 def quality_sheet(evidence: Evidence) -> Table:

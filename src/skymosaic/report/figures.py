@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from skymosaic.host.counting import counted
 from skymosaic.methods import ascribed
+from skymosaic.report.densities import MOST_MARKS, depth_map
 from skymosaic.report.mdrizsky import axis_label, skies
 from skymosaic.report.styles import GROUP_COLOURS, GROUP_LINES, METHODS
 from skymosaic.sky.offsets import middle_of, offsets
@@ -79,8 +80,11 @@ def scatter(table: Table) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Undetermined values are crosses on the bottom axis, with the names of their exposures.
+        Undetermined values are crosses on the bottom axis, with the names of their exposures. Of
+        more than `MOST_MARKS` rows the density of the values is drawn, a panel for each method.
     """
+    if len(table) > MOST_MARKS:
+        return _densities(table)
     figure = new_figure(min(max(8.0, 0.32 * len(table)), 16.0), 5.6)
     axes = figure.add_subplot()
     index = np.arange(len(table))
@@ -103,6 +107,28 @@ def scatter(table: Table) -> Figure:
     else:
         axes.set_xlabel(f"index of the {row_kind(table)}, in the order of the table")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    return figure
+
+
+def _densities(table: Table) -> Figure:
+    every = skies(table)
+    rows = -(-len(every) // 2)
+    figure = new_figure(11.0, 3.2 * rows)
+    shared = None
+    for number, (method, values) in enumerate(every.items(), start=1):
+        axes = figure.add_subplot(rows, min(2, len(every)), number, sharex=shared)
+        shared = shared or axes
+        known = np.flatnonzero(~np.ma.getmaskarray(values))
+        drawn = axes.hexbin(
+            known, values.compressed(), gridsize=(60, 24), mincnt=1, cmap="viridis", linewidths=0.1
+        )
+        figure.colorbar(drawn, ax=axes, label=f"{row_kind(table)}s")
+        missing = len(values) - len(known)
+        lacking = f", {counted(missing, 'value')} undetermined" if missing else ""
+        axes.set_title(f"{ascribed(method)}{lacking}", fontsize=10)
+        axes.set_ylabel(axis_label(table), fontsize=8)
+        axes.set_xlabel(f"index of the {row_kind(table)}, in the order of the table", fontsize=8)
+    figure.suptitle(f"Sky subtracted from {len(table)} {row_kind(table)}s by each method")
     return figure
 
 
@@ -145,13 +171,16 @@ def footprints(
     Returns
     -------
     matplotlib.figure.Figure
-        Offsets from the middle; north is up, east is left.
+        Offsets from the middle; north is up, east is left. Of more than `MOST_MARKS` exposures it
+        is drawn how many cover each part of the sky.
     """
-    figure = new_figure(9.0, 7.5)
-    axes = figure.add_subplot()
     corners = [chip for chips in polygons.values() for chip in chips]
     middle = middle_of(corners) if corners else (0.0, 0.0)
     sky = {name: [offsets(chip, middle) for chip in chips] for name, chips in polygons.items()}
+    if len(sky) > MOST_MARKS:
+        return _depth(sky, middle)
+    figure = new_figure(9.0, 7.5)
+    axes = figure.add_subplot()
     # Before the grid is planned the groups are not known.
     handles = _draw_groups(axes, sky, groups or [list(sky)], named=bool(groups))
     _draw_links(axes, sky, pairs)
@@ -159,6 +188,18 @@ def footprints(
     set_sky_axes(axes, middle)
     axes.set_title("Footprints and overlap groups")
     axes.legend(handles=handles[:12], loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+    return figure
+
+
+def _depth(sky: Mapping[str, Sequence[NDArray[np.float64]]], middle: tuple[float, float]) -> Figure:
+    figure = new_figure(9.0, 7.5)
+    axes = figure.add_subplot()
+    found = depth_map(sky, 200)
+    depth = np.ma.masked_equal(found.depth, 0)
+    drawn = axes.pcolormesh(found.x, found.y, depth, cmap="viridis", rasterized=True)
+    figure.colorbar(drawn, ax=axes, label="exposures")
+    set_sky_axes(axes, middle)
+    axes.set_title(f"How many of {len(sky)} exposures cover each part of the sky")
     return figure
 
 

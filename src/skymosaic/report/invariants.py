@@ -6,6 +6,7 @@ compared in electron/s/arcsec^2, the brightness in which it computes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -99,7 +100,8 @@ def check_invariants(
 def require_partition(groups: Sequence[Sequence[str]], rootnames: set[str]) -> None:
     """Raise SkyError unless each exposure is in exactly one of the groups."""
     members = [rootname for group in groups for rootname in group]
-    wrong = sorted(set(members) ^ rootnames) or sorted({m for m in members if members.count(m) > 1})
+    times = Counter(members)
+    wrong = sorted(times.keys() ^ rootnames) or sorted(m for m, n in times.items() if n > 1)
     if wrong:
         raise SkyError(
             f"exposure {wrong[0]} is not in exactly one overlap group while it is compared; "

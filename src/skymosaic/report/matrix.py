@@ -22,6 +22,7 @@ from bokeh.plotting import figure
 
 from skymosaic.evidence.residuals import Residual
 from skymosaic.host.counting import counted
+from skymosaic.report.densities import MOST_MARKS, bins_of_pairs, lots
 from skymosaic.report.embedding import new_chart
 
 if TYPE_CHECKING:
@@ -45,21 +46,26 @@ def matrix_chart(evidence: Evidence) -> LayoutDOM:
         Red where the exposure of the row is higher than that of the column, blue where it is lower.
         The colours end at the largest residual of the best method or three times its typical error,
         whichever is more, times ten: what ends there is off the scale. Of more than 4000 pairs
-        those with the largest residuals are drawn.
+        those with the largest residuals are drawn. Of more than `MOST_MARKS` exposures a cell is
+        the largest residual between two lots of them.
     """
-    names = sorted({name for one in evidence.differences for name in (one.a, one.b)})
+    names = _names(evidence)
     place = {name: number for number, name in enumerate(names)}
+    size = lots(len(names))[1] if len(names) > MOST_MARKS else len(names)
     limit = scale_limit(evidence)
     mapper = LinearColorMapper(palette=RdBu11, low=-limit, high=limit)
     # One set of ranges: who zooms into one matrix sees the same pairs in all.
     ranges = {
-        "x_range": Range1d(-0.5, len(names) - 0.5),
-        "y_range": Range1d(len(names) - 0.5, -0.5),
+        "x_range": Range1d(-0.5, size - 0.5),
+        "y_range": Range1d(size - 0.5, -0.5),
     }
     panels = []
     for method, residuals in evidence.residuals.items():
         chart = new_chart(method, height=330, name=f"matrix {method}", **ranges)
-        _draw(chart, residuals, place, mapper, evidence.unit)
+        if size < len(names):
+            _draw_bins(chart, residuals, names, mapper, evidence.unit)
+        else:
+            _draw(chart, residuals, place, mapper, evidence.unit)
         if len(names) <= MOST_NAMED:
             for axis in chart.axis:
                 axis.ticker = FixedTicker(ticks=list(range(len(names))))
@@ -120,6 +126,66 @@ def _draw(
     chart.add_tools(HoverTool(renderers=[drawn], tooltips=tips))
     chart.background_fill_color = "#eeeeee"
     chart.grid.grid_line_color = None
+
+
+def _draw_bins(
+    chart: figure,
+    residuals: Sequence[Residual],
+    names: Sequence[str],
+    mapper: LinearColorMapper,
+    unit: str,
+) -> None:
+    """Draw the largest residual between any two lots of exposures."""
+    bins = bins_of_pairs(residuals, names)
+    both = [(one, one.row, one.column, 1.0) for one in bins]
+    both += [(one, one.column, one.row, -1.0) for one in bins if one.row != one.column]
+    source = ColumnDataSource(
+        {
+            "row": [row for _, row, _, _ in both],
+            "column": [column for *_, column, _ in both],
+            "residual": [float(f"{sign * one.largest.residual:.4g}") for one, *_, sign in both],
+            "pair": [
+                " minus ".join((one.largest.a, one.largest.b)[:: int(sign)])
+                for one, *_, sign in both
+            ],
+            "error": [float(f"{one.largest.error:.2g}") for one, *_ in both],
+            "pairs": [one.pairs for one, *_ in both],
+        }
+    )
+    drawn = chart.rect(
+        "column",
+        "row",
+        1,
+        1,
+        source=source,
+        line_color=None,
+        fill_color={"field": "residual", "transform": mapper},
+    )
+    left = f"@residual{{+0.[00000]}} ± @error {unit}"
+    tips = [("largest", "@pair"), ("left", left), ("pairs here", "@pairs")]
+    chart.add_tools(HoverTool(renderers=[drawn], tooltips=tips))
+    chart.background_fill_color = "#eeeeee"
+    chart.grid.grid_line_color = None
+    chart.xaxis.axis_label = f"lots of {lots(len(names))[0]} exposures, by name"
+
+
+def caption(evidence: Evidence) -> str:
+    """Return what stands below the matrices."""
+    limit, size = scale_limit(evidence), len(_names(evidence))
+    first = (
+        f"Each cell is the largest residual between two lots of {lots(size)[0]} exposures"
+        if size > MOST_MARKS
+        else "Each cell is the level of the row's exposure minus that of the column's exposure"
+    )
+    return (
+        f"{first}, after the sky was subtracted. The colours of all methods have the same scale, "
+        f"which ends at ±{limit:.3g} {evidence.unit}. White is good; a row of one colour is an "
+        "exposure that the method got wrong."
+    )
+
+
+def _names(evidence: Evidence) -> list[str]:
+    return sorted({name for one in evidence.differences for name in (one.a, one.b)})
 
 
 def alternative(evidence: Evidence) -> str:

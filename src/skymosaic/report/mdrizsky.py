@@ -176,6 +176,9 @@ def mdrizsky_table(runs: Runs, unit: str = "electron / s") -> Table:
 
 
 EXPTIME = "exptime"
+MOST_LINES = 200
+"""Rows of a table that is printed as a whole."""
+FIRST_LINES = 40
 _QUANTITIES = {False: "MDRIZSKY", True: "MDRIZSKY / EXPTIME"}
 
 
@@ -267,10 +270,14 @@ def format_cell(value: Any, decimals: int = 6) -> str:
 
 
 def format_table(table: Table) -> str:
-    """Return a table of `mdrizsky_table` as fixed-width text with six decimals."""
+    """Return a table of `mdrizsky_table` as fixed-width text with six decimals.
+
+    Of more than `MOST_LINES` rows the first ones, and where the others are.
+    """
     methods = method_columns(table)
     rows = [["rootname", "chip", *methods]]
-    for row in table:
+    many = len(table) > MOST_LINES
+    for row in table[:FIRST_LINES] if many else table:
         cells = [format_cell(row[name]) for name in methods.values()]
         rows.append([str(row["rootname"]), str(int(row["chip"])), *cells])
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
@@ -281,4 +288,5 @@ def format_table(table: Table) -> str:
         )
         for cells in rows
     ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+    more = [f"... and {len(table) - FIRST_LINES} more rows: mdrizsky.csv"] if many else []
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], *more])

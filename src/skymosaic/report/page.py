@@ -9,24 +9,33 @@ from pathlib import Path
 import jinja2
 from bokeh.model import Model
 
+from skymosaic.evidence.residuals import LEAST_STENCILS
 from skymosaic.host.counting import counted
 from skymosaic.host.shown import shown_lines
 from skymosaic.methods import ascribed
 from skymosaic.report import matrix, parts, scatter, skymap, vectors
 from skymosaic.report.contents import Report
+from skymosaic.report.densities import MOST_MARKS
 from skymosaic.report.embedding import as_item, bokeh_script
+from skymosaic.report.long_tables import MOST_BYTES, Rows, shortened, shortened_table, within
 from skymosaic.report.mdrizsky import DESCRIPTIONS, method_columns
 from skymosaic.report.pictures import (
-    Picture,
-    Scale,
     as_uri,
-    difference_pictures,
-    mosaic_pictures,
+    best_picture,
+    pictures_of,
     thumbnail,
+    with_few_colours,
 )
 from skymosaic.report.sheets import sheets
 from skymosaic.report.verdict import advised_warnings, facts, verdict
-from skymosaic.report.view import sky_view, table_view, text_of, typeset
+from skymosaic.report.view import TableView, sky_view, text_of, typeset
+
+MOST_PICTURE_BYTES = 5_000_000
+"""Of the pictures of mosaics in a page; with them it stays below 10 MB."""
+LEAN_PICTURE_BYTES = 1_100_000
+"""The same where there are many exposures, whose tables are large."""
+MOST_GROUPS = 20  # that the page lists
+MOST_MEMBERS = 60  # exposures of a group that it names
 
 CONTENTS = {
     "mosaics": "Mosaics",
@@ -43,6 +52,15 @@ CONTENTS = {
 
 
 @dataclass(frozen=True)
+class Page:
+    """The page, and what stands beside it."""
+
+    text: str
+    scripts: Mapping[str, str]
+    """Rows of large tables, by the end of the file's name: the page's own with ``-NAME.js``."""
+
+
+@dataclass(frozen=True)
 class Chart:
     """A figure of the page: interactive, and as a picture for print."""
 
@@ -55,8 +73,13 @@ class Chart:
     caption: str
 
 
-def html(report: Report, figures: Mapping[str, Path]) -> str:
-    """Return the page.
+def make_page(
+    report: Report,
+    figures: Mapping[str, Path],
+    stem: str = "report",
+    most_bytes: int = MOST_BYTES,
+) -> Page:
+    """Return the page, and the scripts that it loads when a reader asks for rows.
 
     Parameters
     ----------
@@ -65,39 +88,79 @@ def html(report: Report, figures: Mapping[str, Path]) -> str:
     figures : mapping of str to Path
         The figures as PNG: ``scatter``, ``footprints``, ``residuals``, ``vectors``; those there
         are.
+    stem : str
+        Name of the page's file without what tells the format.
+    most_bytes : int
+        Of the rows of long tables within the page.
     """
-    mosaics, tones = _pictures(report)
+    few = len(report.polygons) <= MOST_MARKS
+    mosaics, tones = pictures_of(
+        report.images, report.image_unit, MOST_PICTURE_BYTES if few else LEAN_PICTURE_BYTES
+    )
     said = verdict(report)
     methods = [] if report.mdrizsky is None else list(method_columns(report.mdrizsky))
     charts = _charts(report, figures)
     checks = report.run.table(parts.CHECKS)
-    tables = sheets(report)
-    views = {
-        part: table_view(part.name, tables[part.name], shown=part.form.format)
-        for part in parts.PARTS
-        if part.name in tables
-    }
-    return template("report.html.j2").render(
+    tables = _tables(report, most_bytes)
+    text = template("report.html.j2").render(
         report=report,
         run=report.run,
         verdict=said,
         facts=facts(report),
         warnings=[*advised_warnings(report), *report.warnings, *report.run.warnings],
         contents=CONTENTS,
-        shown=next((one for one in mosaics if one.method == said.best), None),
+        shown=best_picture(report.images, said.best) if said.best else None,
         mosaics=mosaics,
         tones=tones,
-        sky=sky_view(report),
+        sky=tables.sky,
+        rows=_Known({name: one.packed for name, one in tables.within.items()}),
+        beside=_Known({name: f"{stem}-{name}.js" for name in tables.beside}),
         methods=methods,
         descriptions={method: DESCRIPTIONS[method] for method in methods},
-        tables=_Known({part.name: view for part, view in views.items()}),
+        tables=_Known({part.name: view for part, view in tables.views.items()}),
         listed={
-            section: [(part, view) for part, view in views.items() if part.section == section]
+            section: [
+                (part, view) for part, view in tables.views.items() if part.section == section
+            ]
             for section in CONTENTS
         },
         charts=_Known(charts),
         checks_bad=checks is not None and not all(map(bool, checks["agree"])),
         bokeh=bokeh_script() if charts else "",
+        least_stencils=LEAST_STENCILS,
+        most_groups=MOST_GROUPS,
+        most_members=MOST_MEMBERS,
+    )
+    return Page(text, {f"-{name}.js": one.script() for name, one in tables.beside.items()})
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """The tables of the page, and the rows of long ones."""
+
+    sky: TableView | None
+    views: Mapping[parts.Part, TableView]
+    within: Mapping[str, Rows]
+    beside: Mapping[str, Rows]
+
+
+def _tables(report: Report, most_bytes: int) -> _Tables:
+    tables = sheets(report)
+    found = {
+        part: shortened_table(part.name, tables[part.name], part.form.format)
+        for part in parts.PARTS
+        # MDRIZSKY and its differences are shown as one.
+        if part.name in tables and part not in (parts.MDRIZSKY, parts.DIFFERENCES)
+    }
+    view = sky_view(report)
+    sky, of_sky = (None, None) if view is None else shortened(view)
+    long = {one.name: one for one in (of_sky, *(rows for _, rows in found.values())) if one}
+    inside = within(long, most_bytes)
+    return _Tables(
+        sky,
+        {part: view for part, (view, _) in found.items()},
+        {name: one for name, one in long.items() if name in inside},
+        {name: one for name, one in long.items() if name not in inside},
     )
 
 
@@ -132,45 +195,29 @@ class _Known(dict[str, object]):
         return None
 
 
-def _pictures(report: Report) -> tuple[list[Picture], dict[str, Scale]]:
-    if not report.images:
-        return [], {}
-    pictures, tone = mosaic_pictures(report.images, report.image_unit)
-    tones = {"mosaic": tone}
-    if len(report.images) > 1:
-        more, tones["difference"] = difference_pictures(report.images, report.image_unit)
-        pictures += more
-    return pictures, tones
-
-
 def _charts(report: Report, figures: Mapping[str, Path]) -> dict[str, Chart]:
     """Return the figures that there is something to draw for."""
+    few = len(report.polygons) <= MOST_MARKS
     found: dict[str, tuple[Model, str, str]] = {}
     if report.mdrizsky is not None:
         found["scatter"] = (
             scatter.scatter_chart(report.mdrizsky),
             scatter.alternative(report.mdrizsky),
-            "Point at a mark to see its exposure. Click on a method in the legend to hide it. The "
-            "tools on the right move and zoom.",
+            scatter.caption(report.mdrizsky),
         )
     if report.evidence is not None and report.evidence.differences:
-        limit = matrix.scale_limit(report.evidence)
         found["residuals"] = (
             matrix.matrix_chart(report.evidence),
             matrix.alternative(report.evidence),
-            "Each cell is the level of the row's exposure minus that of the column's exposure, "
-            "after the sky was subtracted. The colours of all methods have the same scale, which "
-            f"ends at ±{limit:.3g} {report.evidence.unit}. White is good; a row of one colour is "
-            "an exposure that the method got wrong.",
+            matrix.caption(report.evidence),
         )
     if report.polygons:
         found["footprints"] = (
-            skymap.sky_chart(report, _residuals_of_pairs(report)),
+            skymap.sky_chart(report, _residuals_of_pairs(report) if few else {}),
             f"Footprints of {counted(len(report.polygons), 'exposure')} on the sky with "
             f"{counted(len(report.pairs), 'link')} between those that overlap; the groups are "
             "listed below.",
-            "Exposures of one colour overlap one another, directly or through others. The more "
-            "area two exposures share, the wider is their link.",
+            skymap.caption(report),
         )
     residuals = report.run.table(parts.VECTORS)
     if residuals is not None and len(residuals):
@@ -182,7 +229,7 @@ def _charts(report: Report, figures: Mapping[str, Path]) -> dict[str, Chart]:
             "the fit cannot remove.",
         )
     return {
-        name: Chart(name, as_item(model), as_uri(figures[name].read_bytes()), alt, caption)
+        name: Chart(name, as_item(model), as_uri(with_few_colours(figures[name])), alt, caption)
         for name, (model, alt, caption) in found.items()
         if name in figures
     }

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -16,8 +17,10 @@ from skymosaic.evidence.reduction import Floats, reduce_image
 from skymosaic.report.difference_images import reference_method, scaled_differences
 from skymosaic.report.preview import common_stretch, in_method_order, stretch
 
-MOST_PIXELS = 1000  # along the longer side: four mosaics and three differences stay below 10 MB
+MOST_PIXELS = 1000  # along the longer side
+LEAST_PIXELS = 240
 THUMBNAIL = 240
+BEST = 480  # pixels of the mosaic beside the advice
 _NO_DATA = 255
 _NO_DATA_COLOUR = (62, 78, 122)
 _LAST = 254
@@ -49,7 +52,42 @@ class Scale:
     note: str
 
 
-def mosaic_pictures(images: Mapping[str, Floats], unit: str) -> tuple[list[Picture], Scale]:
+def pictures_of(
+    images: Mapping[str, Floats], unit: str, most: int
+) -> tuple[list[Picture], dict[str, Scale]]:
+    """Return the mosaics and their differences, and the scale of each kind; nothing of no images.
+
+    Parameters
+    ----------
+    images : mapping of str to array
+        The reduced mosaic of each method.
+    unit : str
+        Unit of the mosaics.
+    most : int
+        Bytes that all together may take in a page. They have as many pixels as that allows,
+        `MOST_PIXELS` along the longer side at most.
+    """
+    if not images:
+        return [], {}
+    side = MOST_PIXELS
+    for _ in range(4):
+        pictures, tone = mosaic_pictures(images, unit, side)
+        tones = {"mosaic": tone}
+        if len(images) > 1:
+            more, tones["difference"] = difference_pictures(images, unit, side)
+            pictures += more
+        total = sum(len(one.uri) for one in pictures)
+        if total <= most or side == LEAST_PIXELS:
+            break
+        # Bytes grow with the pixels; a little less, as each picture has its own.
+        longest = max(max(one.width, one.height) for one in pictures)
+        side = max(int(0.97 * longest * (most / total) ** 0.5), LEAST_PIXELS)
+    return pictures, tones
+
+
+def mosaic_pictures(
+    images: Mapping[str, Floats], unit: str, side: int = MOST_PIXELS
+) -> tuple[list[Picture], Scale]:
     """Return the mosaic of each method in grey, all on one stretch, and that stretch.
 
     Raises
@@ -60,7 +98,7 @@ def mosaic_pictures(images: Mapping[str, Floats], unit: str) -> tuple[list[Pictu
     limits = common_stretch(images)
     pictures = []
     for method, image in in_method_order(images).items():
-        grey = stretch(_small(image), *limits)
+        grey = stretch(_small(image, side), *limits)
         alt = f"Mosaic made with sky method {method}, in grey on the stretch that all share."
         pictures.append(_picture("mosaic", method, method, alt, grey, _greys()))
     ramp = stretch(np.linspace(*limits, 128)[None, :], *limits)
@@ -69,7 +107,9 @@ def mosaic_pictures(images: Mapping[str, Floats], unit: str) -> tuple[list[Pictu
     return pictures, Scale(f"{limits[0]:.4g}", shown, _uri(_indexed(ramp, _greys())), note)
 
 
-def difference_pictures(images: Mapping[str, Floats], unit: str) -> tuple[list[Picture], Scale]:
+def difference_pictures(
+    images: Mapping[str, Floats], unit: str, side: int = MOST_PIXELS
+) -> tuple[list[Picture], Scale]:
     """Return each mosaic minus that of the reference, less the median, all on one scale.
 
     Raises
@@ -82,7 +122,7 @@ def difference_pictures(images: Mapping[str, Floats], unit: str) -> tuple[list[P
     palette = _diverging()
     pictures = []
     for method, (median, panel) in found.items():
-        tone = np.clip(_small(panel) / limit, -1, 1) / 2 + 0.5
+        tone = np.clip(_small(panel, side) / limit, -1, 1) / 2 + 0.5
         title = f"{method} − {reference}"
         alt = (
             f"Mosaic of {method} minus that of {reference}, less the median difference of "
@@ -102,8 +142,21 @@ def thumbnail(images: Mapping[str, Floats], method: str) -> bytes:
     return _png(picture)
 
 
-def _small(image: Floats) -> NDArray[np.float64]:
-    return np.asarray(reduce_image(image, max_side=MOST_PIXELS), dtype=np.float64)
+def best_picture(images: Mapping[str, Floats], method: str) -> Picture:
+    """Return the mosaic of the advised method as it stands beside the advice."""
+    grey = stretch(_small(images[method], BEST), *common_stretch(images))
+    alt = f"Mosaic made with sky method {method}, in grey on the stretch that all share."
+    return _picture("mosaic", method, method, alt, grey, _greys())
+
+
+def with_few_colours(figure: Path) -> bytes:
+    """Return a figure, a PNG, with 128 colours: a third of its bytes, for the print of a page."""
+    with Image.open(figure) as picture:
+        return _png(picture.convert("RGB").quantize(128, dither=Image.Dither.NONE))
+
+
+def _small(image: Floats, side: int) -> NDArray[np.float64]:
+    return np.asarray(reduce_image(image, max_side=side), dtype=np.float64)
 
 
 def _picture(

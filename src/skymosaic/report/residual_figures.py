@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
+from skymosaic.evidence.residuals import Residual
+from skymosaic.report.densities import MOST_MARKS, bins_of_pairs, lots
 from skymosaic.report.figures import MOST_LABELS, new_figure, set_sky_axes
 from skymosaic.report.styles import GROUP_COLOURS
 from skymosaic.sky.offsets import middle_of, offsets, turned_to_plane
 
 if TYPE_CHECKING:
     from skymosaic.evidence.evidence import Evidence
+
+
+MOST_VECTORS = 20_000
 
 
 def residual_matrices(evidence: Evidence, limit: float) -> Figure:
@@ -29,7 +36,8 @@ def residual_matrices(evidence: Evidence, limit: float) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        One matrix a method: red where the exposure of the row is higher than that of the column.
+        One matrix a method: red where the exposure of the row is higher than that of the column. Of
+        more than `MOST_MARKS` exposures a cell is the largest residual between two lots of them.
     """
     names = sorted({name for one in evidence.differences for name in (one.a, one.b)})
     place = {name: number for number, name in enumerate(names)}
@@ -38,10 +46,13 @@ def residual_matrices(evidence: Evidence, limit: float) -> Figure:
     figure = new_figure(11.0, 5.0 * rows)
     shown = None
     for number, method in enumerate(methods, start=1):
-        matrix = np.full((len(names), len(names)), np.nan)
-        for one in evidence.residuals[method]:
-            matrix[place[one.a], place[one.b]] = one.residual
-            matrix[place[one.b], place[one.a]] = -one.residual
+        if len(names) > MOST_MARKS:
+            matrix = _matrix_of_lots(evidence.residuals[method], names)
+        else:
+            matrix = np.full((len(names), len(names)), np.nan)
+            for one in evidence.residuals[method]:
+                matrix[place[one.a], place[one.b]] = one.residual
+                matrix[place[one.b], place[one.a]] = -one.residual
         axes = figure.add_subplot(rows, min(2, len(methods)), number)
         axes.set_facecolor("0.92")
         shown = axes.imshow(matrix, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
@@ -55,6 +66,15 @@ def residual_matrices(evidence: Evidence, limit: float) -> Figure:
     return figure
 
 
+def _matrix_of_lots(residuals: Sequence[Residual], names: Sequence[str]) -> NDArray[np.float64]:
+    _, size = lots(len(names))
+    matrix = np.full((size, size), np.nan)
+    for one in bins_of_pairs(residuals, names):
+        matrix[one.column, one.row] = -one.largest.residual
+        matrix[one.row, one.column] = one.largest.residual
+    return matrix
+
+
 def residual_vectors(vectors: Table) -> Figure:
     """Draw where the matched sources lie relative to the reference once they are aligned.
 
@@ -66,8 +86,10 @@ def residual_vectors(vectors: Table) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        North is up and east is left; a key gives the length.
+        North is up and east is left; a key gives the length. Of more than `MOST_VECTORS` each
+        second, third, ... is drawn.
     """
+    vectors = vectors[:: -(-len(vectors) // MOST_VECTORS)]
     figure = new_figure(9.0, 7.5)
     axes = figure.add_subplot()
     places = np.stack([vectors["ra"], vectors["dec"]], axis=1).astype(float)

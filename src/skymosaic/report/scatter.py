@@ -18,6 +18,7 @@ from bokeh.models import (
 from bokeh.plotting import figure
 
 from skymosaic.methods import ascribed
+from skymosaic.report.densities import MOST_MARKS, scatter_bins
 from skymosaic.report.embedding import new_chart
 from skymosaic.report.figures import MOST_LABELS, row_kind, row_labels
 from skymosaic.report.mdrizsky import (
@@ -44,14 +45,22 @@ def scatter_chart(table: Table) -> figure:
     bokeh.plotting.figure
         Hover names the exposure; a click on a method in the legend hides it. A value that is
         undetermined is a cross at the level of the lowest one. The renderers of a method have its
-        name, so that a page can hide them, too.
+        name, so that a page can hide them, too. Of more than `MOST_MARKS` rows the density of the
+        values is drawn.
     """
+    many = len(table) > MOST_MARKS
     labels, every, kind = row_labels(table), skies(table), row_kind(table)
     chart = new_chart(f"Sky subtracted from each {kind} by each method", height=470)
     chart.yaxis.axis_label = axis_label(table)
     lowest = min((float(v.min()) for v in every.values() if v.count()), default=0.0)
+    highest = max((float(v.max()) for v in every.values() if v.count()), default=1.0)
     items = [
-        LegendItem(label=ascribed(method), renderers=_draw(chart, method, labels, values, lowest))
+        LegendItem(
+            label=ascribed(method),
+            renderers=[_draw_density(chart, method, values, (lowest, highest))]
+            if many
+            else _draw(chart, method, labels, values, lowest),
+        )
         for method, values in every.items()
     ]
     legend = Legend(items=items, click_policy="hide", orientation="horizontal", ncols=2)
@@ -59,7 +68,8 @@ def scatter_chart(table: Table) -> figure:
     legend.label_text_font_size = "13px"
     chart.add_layout(legend, "above")
     drawn = [renderer for item in items for renderer in item.renderers]
-    tips = [(kind, "@exposure"), ("method", "@method"), (axis_label(table), "@sky")]
+    tips = [("method", "@method"), (axis_label(table), "@sky")]
+    tips.insert(*((0, (f"{kind}s", "@count")) if many else (0, (kind, "@exposure"))))
     chart.add_tools(HoverTool(renderers=drawn, tooltips=tips))
     _name_rows(chart, labels, kind)
     return chart
@@ -104,6 +114,35 @@ def _draw(
     return drawn
 
 
+def _draw_density(
+    chart: figure, method: str, values: np.ma.MaskedArray, limits: tuple[float, float]
+) -> GlyphRenderer:
+    """Draw where the values of one method lie, the denser the darker."""
+    bins, colour = scatter_bins(values, limits), METHODS[method].colour
+    most = int(bins.count.max(initial=1))
+    source = ColumnDataSource(
+        {
+            "x": [round(float(x), 1) for x in bins.x],
+            "y": [float(f"{y:.6g}") for y in bins.y],
+            "count": bins.count.tolist(),
+            "alpha": [round(0.25 + 0.75 * int(n) / most, 2) for n in bins.count],
+            "sky": [f"{y - bins.height / 2:.4g} to {y + bins.height / 2:.4g}" for y in bins.y],
+            "method": [method] * len(bins.x),
+        }
+    )
+    return chart.rect(
+        "x",
+        "y",
+        bins.width,
+        bins.height,
+        source=source,
+        name=method,
+        line_color=None,
+        fill_color=colour,
+        fill_alpha="alpha",
+    )
+
+
 def _name_rows(chart: figure, labels: Sequence[str], kind: str) -> None:
     if len(labels) <= MOST_LABELS:
         chart.xaxis.ticker = FixedTicker(ticks=list(range(len(labels))))
@@ -111,6 +150,18 @@ def _name_rows(chart: figure, labels: Sequence[str], kind: str) -> None:
         chart.xaxis.major_label_orientation = pi / 3
     else:
         chart.xaxis.axis_label = f"index of the {kind}, in the order of the table"
+
+
+def caption(table: Table) -> str:
+    """Return what stands below the plot."""
+    first = (
+        f"The more {row_kind(table)}s have a value, the darker; point at a place to see how many."
+        if len(table) > MOST_MARKS
+        else "Point at a mark to see its exposure."
+    )
+    return (
+        f"{first} Click on a method in the legend to hide it. The tools on the right move and zoom."
+    )
 
 
 def alternative(table: Table) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
-from bokeh.models import ColumnDataSource, HoverTool
+from bokeh.models import ColorBar, ColumnDataSource, HoverTool, LinearColorMapper
+from bokeh.palettes import Viridis256
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from skymosaic.report.contents import Report
+from skymosaic.report.densities import MOST_MARKS, depth_map
 from skymosaic.report.embedding import new_sky_chart
 from skymosaic.report.styles import GROUP_COLOURS, GROUP_DASHES, GROUP_LINES
 from skymosaic.sky.offsets import middle_of, offsets
@@ -34,12 +36,16 @@ def sky_chart(report: Report, worst: Mapping[tuple[str, str], str]) -> figure:
     bokeh.plotting.figure
         North is up and east is left; offsets from the middle in arcmin. A link is the wider the
         more area two exposures share; of more than 3000 links those with the largest areas are
-        drawn.
+        drawn. Of more than `MOST_MARKS` exposures it is shown how many cover each part of the sky.
     """
     middle = middle_of([chip for chips in report.polygons.values() for chip in chips])
     sky = {
         name: [offsets(chip, middle) for chip in chips] for name, chips in report.polygons.items()
     }
+    if len(sky) > MOST_MARKS:
+        chart = new_sky_chart("Exposures that cover each part of the sky", middle, height=520)
+        _draw_depth(chart, sky)
+        return chart
     chart = new_sky_chart(
         "Footprints, coloured by overlap group, and the links between them", middle, height=520
     )
@@ -58,6 +64,49 @@ def sky_chart(report: Report, worst: Mapping[tuple[str, str], str]) -> figure:
     chart.legend.background_fill_alpha = 0.85
     chart.legend.label_text_font_size = "12px"
     return chart
+
+
+def caption(report: Report) -> str:
+    """Return what stands below the figure."""
+    if len(report.polygons) > MOST_MARKS:
+        return "Point at a place to see which exposures cover it."
+    return (
+        "Exposures of one colour overlap one another, directly or through others. The more area "
+        "two exposures share, the wider is their link."
+    )
+
+
+def _draw_depth(chart: figure, sky: Mapping[str, Sequence[NDArray[np.float64]]]) -> None:
+    """Draw how many exposures cover each part of the sky."""
+    found = depth_map(sky)
+    rows, columns = np.nonzero(found.depth)
+    depth = found.depth[rows, columns]
+    side = float(found.x[1] - found.x[0])
+    named = [found.names[int(row), int(column)] for row, column in zip(rows, columns, strict=True)]
+    source = ColumnDataSource(
+        {
+            "x": [round(float(x) + side / 2, 4) for x in found.x[columns]],
+            "y": [round(float(y) + side / 2, 4) for y in found.y[rows]],
+            "depth": depth.tolist(),
+            "exposures": [
+                ", ".join(names) + (f" and {n - len(names)} more" if n > len(names) else "")
+                for names, n in zip(named, depth, strict=True)
+            ],
+        }
+    )
+    mapper = LinearColorMapper(palette=Viridis256, low=0, high=int(depth.max(initial=1)))
+    drawn = chart.rect(
+        "x",
+        "y",
+        side,
+        side,
+        source=source,
+        line_color=None,
+        fill_color={"field": "depth", "transform": mapper},
+    )
+    chart.add_layout(ColorBar(color_mapper=mapper, title="exposures", width=10), "right")
+    tips = [("exposures", "@depth"), ("", "@exposures")]
+    chart.add_tools(HoverTool(renderers=[drawn], tooltips=tips))
 
 
 def _draw_footprints(

@@ -19,6 +19,9 @@ _FALLBACK = {
     for matched in ("match", "match-differences")
 }
 
+_MOST_NAMED = 24  # exposures in a sentence
+_MOST_GROUPS = 12
+
 Skies = Mapping[str, Mapping[str, float | None]]
 
 
@@ -112,19 +115,19 @@ def warnings(runs: Runs, groups: Sequence[Sequence[str]]) -> list[str]:
         if missing:
             said.append(
                 f"{method} could not determine the sky of {counted(len(missing), 'exposure')}: "
-                f"{', '.join(missing)}. {_why(method)}{_FALLBACK.get(method, '')}."
+                f"{_some(missing, _MOST_NAMED)}. {_why(method)}{_FALLBACK.get(method, '')}."
             )
         if chips := [chip for chip in _chips_without(runs[method]) if chip[0] not in missing]:
+            named = _some([f"{name}[SCI,{extver}]" for name, extver in chips], _MOST_NAMED)
             said.append(
-                f"{method} could measure no sky in "
-                f"{', '.join(f'{rootname}[SCI,{extver}]' for rootname, extver in chips)}: what it "
-                "subtracts there is the sky of the exposure's other chips."
+                f"{method} could measure no sky in {named}: what it subtracts there is the sky of "
+                "the exposure's other chips."
             )
         joined = sorted(set(missing) - alone)
         if joined and method == "match":
             said.append(
-                f"The footprints of {', '.join(joined)} overlap others, yet match found no valid "
-                "pixels in common; look at their data quality."
+                f"The footprints of {_some(joined, _MOST_NAMED)} overlap others, yet match found "
+                "no valid pixels in common; look at their data quality."
             )
     if any("match" in method for method in skies):
         said += _tell_groups(skies, groups)
@@ -138,8 +141,10 @@ def _tell_groups(skies: Skies, groups: Sequence[Sequence[str]]) -> list[str]:
     names = listed([method for method in skies if "match" in method])
     members = "; ".join(
         f"group {i} ({counted(len(group), 'exposure')}): {_some(group)}"
-        for i, group in enumerate(groups, start=1)
+        for i, group in enumerate(groups[:_MOST_GROUPS], start=1)
     )
+    if len(groups) > _MOST_GROUPS:
+        members += f"; {counted(len(groups) - _MOST_GROUPS, 'more group')}: groups.ecsv"
     return [
         f"The exposures form {len(groups)} groups that do not overlap each other. {names} can "
         "compare skies within a group only: each group has its own arbitrary zero point, and a "

@@ -44,12 +44,14 @@ def vector_chart(vectors: Table) -> figure:
     scale = _LONGEST * field / typical
     chart = new_sky_chart("Residuals of matched sources after the alignment", middle, height=460)
     names = np.array([str(tile) for tile in chosen["tile"]])
+    tiles = {tile: number for number, tile in enumerate(dict.fromkeys(names.tolist()))}
+    colours = np.array([tiles[tile] % len(GROUP_COLOURS) for tile in names.tolist()])
     drawn = []
-    for number, tile in enumerate(dict.fromkeys(names.tolist())):
-        its = names == tile
-        colour = GROUP_COLOURS[number % len(GROUP_COLOURS)]
-        ends = starts[its] + scale * on_plane[its]
-        drawn.append(_draw(chart, tile, colour, starts[its], ends, residuals[its]))
+    for number, colour in enumerate(GROUP_COLOURS):
+        its = colours == number
+        if its.any():
+            ends = starts[its] + scale * on_plane[its]
+            drawn.append(_draw(chart, names[its], colour, starts[its], ends, residuals[its]))
     tips = [("tile", "@tile"), ("east", "@east mas"), ("north", "@north mas")]
     chart.add_tools(HoverTool(renderers=drawn, tooltips=tips))
     _draw_scale(chart, float(x.max()), float(y.min()) - 0.06 * field, field, scale, typical)
@@ -57,16 +59,21 @@ def vector_chart(vectors: Table) -> figure:
 
 
 def _draw(
-    chart: figure, tile: str, colour: str, starts: Floats, ends: Floats, residuals: Floats
+    chart: figure,
+    tiles: NDArray[np.str_],
+    colour: str,
+    starts: Floats,
+    ends: Floats,
+    residuals: Floats,
 ) -> GlyphRenderer:
-    """Draw the vectors of one drizzled image; return what hovers."""
+    """Draw the vectors of drizzled images in one colour; return what hovers."""
     source = ColumnDataSource(
         {
             "x0": starts[:, 0].tolist(),
             "y0": starts[:, 1].tolist(),
             "x1": ends[:, 0].tolist(),
             "y1": ends[:, 1].tolist(),
-            "tile": [tile] * len(starts),
+            "tile": tiles.tolist(),
             "east": [f"{value:+.1f}" for value in residuals[:, 0]],
             "north": [f"{value:+.1f}" for value in residuals[:, 1]],
         }

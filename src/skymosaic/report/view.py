@@ -61,6 +61,8 @@ class TableView:
     caption: str
     headings: Sequence[Heading]
     rows: Sequence[Sequence[TableCell]]
+    total: int
+    """Rows of the table, of which `rows` may be the first."""
 
 
 def table_view(
@@ -90,7 +92,7 @@ def table_view(
         for column_name in table.colnames
     ]
     rows = [[cell(plain(value), missing, form) for value in row] for row in table]
-    return TableView(name, str(table.meta.get("title", name)), headings, rows)
+    return TableView(name, str(table.meta.get("title", name)), headings, rows, len(rows))
 
 
 def label(name: str) -> str:
@@ -164,7 +166,7 @@ def sky_view(report: Report) -> TableView | None:
     if in_headers:
         unit = table[in_headers[0]].unit
         caption += f"; MDRIZSKY as in the headers, in {unit}, is in mdrizsky.ecsv"
-    return TableView("mdrizsky", caption, headings, rows)
+    return TableView("mdrizsky", caption, headings, rows, len(rows))
 
 
 def _checked(report: Report) -> Mapping[tuple[str, int], TableCell]:

@@ -30,7 +30,7 @@ from skymosaic.store.base import (
 )
 from skymosaic.store.s3_client import S3Settings, beginning_of, client, patiently
 from skymosaic.store.s3_errors import error_code, s3_errors
-from skymosaic.store.s3_objects import checksum, copy, fetch, send
+from skymosaic.store.s3_objects import checksum, copy, fetch, send, type_of
 
 log = logging.getLogger(__name__)
 
@@ -181,6 +181,7 @@ class S3Store(Store):
             **self._object(key),
             **self.settings.encryption_arguments(),
             **condition,
+            **type_of(key),
             Body=text.encode(),
         )
 

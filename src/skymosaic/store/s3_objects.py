@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from skymosaic.store.s3_client import PART_SIZE, THREADS, S3Settings, blocks_of, client, transfers
@@ -19,6 +19,17 @@ _BLOCK = 1 << 20
 _LARGEST_COPY = 256 << 20  # bytes in one request, which is silent until all are copied
 
 Object = Mapping[str, str]
+_TYPES = {
+    **{".html": "text/html; charset=utf-8", ".css": "text/css", ".json": "application/json"},
+    **{".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif", ".pdf": "application/pdf"},
+    **{".md": "text/markdown; charset=utf-8", ".csv": "text/csv"},
+}
+
+
+def type_of(key: str) -> dict[str, str]:
+    """Return what a browser must know to show an object, as boto3's argument."""
+    known = _TYPES.get(PurePosixPath(key).suffix)
+    return {} if known is None else {"ContentType": known}
 
 
 def send(settings: S3Settings, target: Object, path: Path, size: int) -> str:
@@ -35,6 +46,7 @@ def _send_whole(settings: S3Settings, target: Object, path: Path) -> str:
         client(settings).put_object(
             **target,
             **settings.encryption_arguments(),
+            **type_of(target["Key"]),
             Body=file,
             ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
         )
@@ -49,7 +61,11 @@ def _send_parts(settings: S3Settings, target: Object, path: Path) -> str:
             str(path),
             target["Bucket"],
             target["Key"],
-            {**settings.encryption_arguments(), "ChecksumAlgorithm": "SHA256"},
+            {
+                **settings.encryption_arguments(),
+                **type_of(target["Key"]),
+                "ChecksumAlgorithm": "SHA256",
+            },
         ).result()
         return digest.result().hexdigest()
 

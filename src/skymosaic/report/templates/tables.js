@@ -1,5 +1,6 @@
 "use strict";
 // Tables are sorted by a click on a column's head, and long ones filtered by what is typed.
+const longTables = new Map();  // those of which the page holds a part
 function sortTable(button) {
   const head = button.closest("th");
   const table = head.closest("table");
@@ -7,6 +8,10 @@ function sortTable(button) {
   const descending = head.getAttribute("aria-sort") === "ascending";
   for (const other of head.parentNode.children) other.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", descending ? "descending" : "ascending");
+  if (longTables.has(table)) {
+    longTables.get(table).ask(() => longTables.get(table).sort(column, descending));
+    return;
+  }
   const sign = descending ? -1 : 1;
   const key = (row) => row.children[column].dataset.v;
   const rows = [...table.tBodies[0].rows];
@@ -21,6 +26,10 @@ function sortTable(button) {
 function filterTable(input) {
   const table = document.getElementById(input.dataset.table);
   const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+  if (longTables.has(table)) {
+    longTables.get(table).ask(() => longTables.get(table).search(words));
+    return;
+  }
   let shown = 0;
   for (const row of table.tBodies[0].rows) {
     const text = row.textContent.toLowerCase();
