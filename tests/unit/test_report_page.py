@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from astropy.table import Table
@@ -201,6 +202,25 @@ def test_markdown_has_the_advice_and_the_table(written):
     row = next(line for line in lines if line.startswith("| c "))
     assert "undetermined" in row
     assert "**Problem:** 2 separate overlap groups" in written["md"]
+
+
+def test_a_mosaic_without_seams_says_why(tmp_path):
+    bare = replace(evidence(), seams={})
+    text = Page(texts(tmp_path, report(known_run(), evidence=bare))["html"]).text
+    assert "no edge runs for 12 cells (12 arcsec) where there are other exposures" in text
+
+
+def test_of_many_groups_and_exposures_the_page_names_some(tmp_path):
+    names = [f"e{number:03d}" for number in range(90)]
+    groups = [names[:65], *([name] for name in names[65:])]
+    skies = {"localmin": dict.fromkeys(names, 1.0)}
+    many = report(
+        BARE, runs=runs(skies), groups=groups, polygons={}, images={}, pairs={}, evidence=None
+    )
+    text = Page(texts(tmp_path, many)["html"]).text
+    assert "65 exposures: e000, e001" in text
+    assert "e059 and 5 more" in text
+    assert "And 6 smaller groups; groups.ecsv has all." in text
 
 
 def test_many_exposures_stay_readable(tmp_path):
