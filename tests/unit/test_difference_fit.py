@@ -68,7 +68,7 @@ class Field:
         patches, known = measure_patches(
             self.grid, cut_outs, lambda c: loaded[c.number], owners, **options
         )
-        return match_differences(len(cut_outs), patches, known)
+        return match_differences(len(cut_outs), patches, known, covariance=True)
 
 
 def errors(found: MatchedSkies, skies: np.ndarray = SKIES) -> np.ndarray:

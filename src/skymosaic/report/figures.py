@@ -199,7 +199,8 @@ def _depth(sky: Mapping[str, Sequence[NDArray[np.float64]]], middle: tuple[float
     drawn = axes.pcolormesh(found.x, found.y, depth, cmap="viridis", rasterized=True)
     figure.colorbar(drawn, ax=axes, label="exposures")
     set_sky_axes(axes, middle)
-    axes.set_title(f"How many of {len(sky)} exposures cover each part of the sky")
+    every = counted(len(sky), "exposure")
+    axes.set_title(f"How many of {every} cover each part of the sky")
     return figure
 
 
