@@ -68,7 +68,7 @@ class Field:
         patches, known = measure_patches(
             self.grid, cut_outs, lambda c: loaded[c.number], owners, **options
         )
-        return match_differences(len(cut_outs), patches, known)
+        return match_differences(len(cut_outs), patches, known, covariance=True)
 
 
 def errors(found: MatchedSkies, skies: np.ndarray = SKIES) -> np.ndarray:
@@ -142,7 +142,7 @@ def test_groups_and_an_exposure_alone() -> None:
     assert found.undetermined == (4,)
     assert np.isnan(found.errors[4])
     assert np.abs(errors(found)[:4] / found.errors[:4]).max() < 4
-    assert found.covariance[0, 2] == 0.0
+    assert found.covariances[0, 2] == 0.0
 
 
 def test_the_sign_of_a_difference_rejects_nothing() -> None:
