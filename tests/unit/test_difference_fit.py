@@ -142,7 +142,7 @@ def test_groups_and_an_exposure_alone() -> None:
     assert found.undetermined == (4,)
     assert np.isnan(found.errors[4])
     assert np.abs(errors(found)[:4] / found.errors[:4]).max() < 4
-    assert found.covariance[0, 2] == 0.0
+    assert found.covariances[0, 2] == 0.0
 
 
 def test_the_sign_of_a_difference_rejects_nothing() -> None:
