@@ -167,6 +167,29 @@ def test_squares_are_the_one_mosaic_cut_in_pieces(data: Path, tmp_path: Path) ->
     assert tree(folder) == before  # everything had been done
 
 
+@pytest.mark.campaign
+def test_an_exposure_beside_a_cell_counts_in_its_error_plane(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    write_frames(data, [Frame(0, 0), Frame(88, 0)])
+    # The first cell ends some pixels before the first exposure begins.
+    folder = drizzled(
+        campaign(
+            tmp_path / "near.yaml",
+            data,
+            {"cells": {"layout": "square", "size": [107, 200]}},
+            sky={"methods": ["match"]},
+            drizzle={"products": ["err"]},
+        )
+    )
+    cells = manifests(folder)["plan"]["result"]["cells"]
+    assert [(one["exposures"], one.get("near")) for one in cells] == [
+        ([name_of(1)], [name_of(0)]),
+        ([name_of(0), name_of(1)], None),
+    ]
+    assert require_parts(folder, [name_of(0), name_of(1)]) == 6
+
+
 def test_sky_cells_are_what_a_run_on_each_of_them_makes(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()

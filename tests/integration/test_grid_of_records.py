@@ -20,7 +20,10 @@ from skymosaic.hst.files import write_frame
 from skymosaic.hst.reading import read_exposure
 from skymosaic.pipeline.extents import extents_of, with_extents, without_extents
 from skymosaic.pipeline.images import Images
+from skymosaic.pipeline.plan import on_grid
+from skymosaic.pipeline.results import AlignResult, PlanResult
 from skymosaic.steps.bench import Bench
+from skymosaic.steps.finished import Finished
 from skymosaic.steps.place import Place
 from skymosaic.steps.results import as_plain, from_plain
 from skymosaic.store import LocalStore
@@ -106,3 +109,16 @@ def test_of_older_records_the_files_tell_it(tmp_path: Path) -> None:
     known = {one.name: one.extent for one in exposures}
     assert with_extents(older, known) == exposures
     assert with_extents(older, {}) == [replace(one, extent=None) for one in exposures]
+
+
+def test_later_steps_get_records_without_extents_of_what_touches_the_grid(tmp_path: Path) -> None:
+    names = write_frames(tmp_path, [Frame(0.0, 0.0), Frame(20.0, 9.0), Frame(900.0, 9.0)])
+    exposures = [read_exposure(tmp_path / name) for name in names]
+    grid = Grid((85.25, -2.45), (50.0, 50.0), 0.1283, 0.0, (100, 100))
+    aligned = Finished("aligned", "key", {}, AlignResult(exposures), 1.0, 0, reused=True)
+    for off in (None, [names[2]]):
+        facts = PlanResult(grid=grid, pairs=[], groups=[], left_out=off)
+        planned = Finished("plan", "key", {}, facts, 1.0, 0, reused=True)
+        kept = on_grid(aligned, planned).result.exposures
+        assert kept == without_extents(exposures[: 3 if off is None else 2])
+    assert [one.extent is None for one in aligned.result.exposures] == [False] * 3

@@ -109,10 +109,9 @@ def prepare(
 
     Exposures that are not aligned get tasks that compare the positions of their stars.
     """
-    aligned, more = first.aligned, [] if grid is None else [grid]
-    planned = calls.call(plan, place, campaign, aligned, *more)
-    if grid is None and Request.of(campaign).grid.is_given:
-        aligned = calls.call(on_grid, aligned, planned)
+    more = [] if grid is None else [grid]
+    planned = calls.call(plan, place, campaign, first.aligned, *more)
+    aligned = calls.call(on_grid, first.aligned, planned)
     positions = None
     if campaign.align.method == "none":
         from skymosaic.pipeline import (

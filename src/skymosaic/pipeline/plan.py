@@ -21,7 +21,7 @@ from skymosaic.drizzle.request import Request
 from skymosaic.drizzle.sky_cell import SkyCellPart, cropped
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.extent import Extent
-from skymosaic.pipeline.extents import extents_of, grid_of
+from skymosaic.pipeline.extents import extents_of, grid_of, without_extents
 from skymosaic.pipeline.given_grid import reference_of
 from skymosaic.pipeline.images import Images, images_of
 from skymosaic.pipeline.results import (
@@ -217,15 +217,15 @@ def _write(bench: Bench, grid: Grid, cell: SkyCellPart | None) -> None:
 
 
 def on_grid(aligned: Finished[AlignResult], facts: Finished[PlanResult]) -> Finished[AlignResult]:
-    """Return what was aligned without the exposures that do not touch the output grid.
+    """Return what was aligned as the steps that follow take it.
 
-    All steps that follow take these: so there is one place that leaves exposures out.
+    That is without the exposures that do not touch the output grid: there is one place that leaves
+    exposures out. And without their extents, four fifths of a record, which `plan` has used: each
+    worker gets the records of all exposures.
     """
     off = set(facts.result.left_out or ())
-    if not off:
-        return aligned
-    kept = [exposure for exposure in aligned.result.exposures if exposure.name not in off]
-    return aligned.with_result(replace(aligned.result, exposures=kept))
+    exposures = [one for one in aligned.result.exposures if one.name not in off]
+    return aligned.with_result(replace(aligned.result, exposures=without_extents(exposures)))
 
 
 def with_order(

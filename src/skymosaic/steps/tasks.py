@@ -47,7 +47,7 @@ CATALOGUE = Kind("catalogue", "catalogue", "list sources", calls={"list_sources"
 """Sources that the other groups of a field are aligned to, where `groups.align` is ``shared``."""
 SHARED_GRID = Kind("grid", "grids/{of}", "shared grid", calls={"shared_grid": "5s"})
 """The one grid of a field's groups, where `groups.grid` is ``shared``; the program's own step."""
-PLAN = Kind("plan", "plan", calls={"plan": "5s"})
+PLAN = Kind("plan", "plan", calls={"plan": "5s", "on_grid": "10ms"})
 FIND = Kind("find", "stars/{of}", folder="stars", calls={"find": "1s"})
 """Stars for `POSITIONS`; nobody is told of these tasks."""
 POSITIONS = Kind("positions", "positions", "compare positions", calls={"positions": "3s"})

@@ -48,7 +48,9 @@ def _open(foreseen: Foreseen, tasks: Sequence[Task]) -> list[str]:
         # A graph that ended early made no calls of them; steps have other names than tasks.
         if task.kind == kind.name and kind.step.split("/")[0] not in known
     }
-    names = {*foreseen.open, *unseen} - {""}
+    # What only hands on what a step gives is of its kind, and no step.
+    new = {kind.name for kind in KINDS if kind.step in foreseen.to_make}
+    names = {*foreseen.open, *unseen} - {"", *new}
     if ONEPASS.name in names:
         names = (names - {ONEPASS.name}) | {DRIZZLE.name}
     return [kind.title or kind.name for kind in KINDS if kind.name in names]
