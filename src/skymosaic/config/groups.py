@@ -27,7 +27,7 @@ TAKEN_FOLDERS = frozenset(
         *("cancel", "damaged", "failed", "locks", "logs", "manifests", "records", "shares"),
         *("staging", "pristine", "inspection", "aligned", "catalogue", "grids", "plan", "stars"),
         *("positions", "differences", "runs", "cells", "witness", "engines", "comparison"),
-        *("colour", "low", "static", "singles", "measured", "guesses", "first", "equations"),
+        *("colour", "low", "static", "singles", "measured", "guesses", "first_skies", "equations"),
         *("skies", "blocks", "headers"),
     }
 )

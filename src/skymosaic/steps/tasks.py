@@ -64,7 +64,7 @@ of these tasks."""
 GUESS = Kind("guess", "guesses/{of}", calls={"guess": "2s", "find_side": "1ms"})
 """What exposures differ by in a block, at first sight, for `FIRST_SKIES`; nobody is told of these
 tasks."""
-FIRST_SKIES = Kind("first", "first", calls={"find_first": "1s"})
+FIRST_SKIES = Kind("first", "first_skies", calls={"find_first": "1s"})
 """A first guess of all skies, for `EQUATION`; nobody is told of this task."""
 EQUATION = Kind("equation", "equations/{of}", calls={"equate": "2s"})
 """The equations of the skies in a block, for `SKIES`; nobody is told of these tasks."""
