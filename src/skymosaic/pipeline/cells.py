@@ -95,7 +95,7 @@ def _jobs(
                 select(both, every.products).products,
                 {one.rootname: onepass.products[masks[one.rootname]] for one in both},
                 {name: _of_chips(sky, numbers) for name, sky in skies.items()},
-                _outputs(campaign, place, cell, exposures, list(skies)),
+                product_roots(campaign, place, cell, exposures, list(skies)),
             )
         )
     return jobs
@@ -109,13 +109,22 @@ def _of_chips(sky: KeptSky, numbers: Sequence[int]) -> KeptSky:
     )
 
 
-def _outputs(
+def product_roots(
     campaign: Campaign,
     place: Place,
     cell: Cell,
     exposures: Sequence[Exposure],
     names: Sequence[str],
 ) -> dict[str, str]:
+    """Return how the names of a cell's products begin, by mosaic.
+
+    Parameters
+    ----------
+    exposures : sequence of Exposure
+        Those that touch the cell.
+    names : sequence of str
+        Of the mosaics.
+    """
     layout = campaign.drizzle.cells
     if layout is None or layout.names != "hap" or cell.part is None:
         root = f"{place.campaign.replace('/', '_').lower()}_{cell.name}"
