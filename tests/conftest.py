@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from skymosaic.drizzlepac_calls import process as drizzlepac_process
 from skymosaic.methods import word
@@ -79,6 +81,25 @@ def skymosaic(*arguments: str | Path, env: Mapping[str, str] | None = None) -> E
         env=given,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def reading(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Ended:
+    """Run a command that only reads, in this process: one of its own takes seconds to start."""
+    from skymosaic.cli.main import main  # it is a second of imports, which many tests do not need
+
+    loggers = [logging.getLogger(), logging.getLogger("skymosaic")]
+    before = [(logger.handlers[:], logger.level) for logger in loggers]
+    terminated = signal.getsignal(signal.SIGTERM)
+    try:
+        done = CliRunner().invoke(main, list(map(str, arguments)), env=env)
+    finally:
+        signal.signal(signal.SIGTERM, terminated)
+        for logger, (handlers, level) in zip(loggers, before, strict=True):
+            logger.handlers[:] = handlers
+            logger.setLevel(level)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return Ended(done.exit_code, done.stdout, done.stderr)
 
 
 def write_campaign(path: Path, **sections: Any) -> Path:

@@ -64,6 +64,8 @@ class StoreConformance:
 
     rounds = 60
     """How often neighbours come and go; fewer where each time takes long."""
+    large = 170
+    """MB of a large file: more than ten of any store's parts; of fewer where another tries that."""
 
     @pytest.fixture
     def corrupt(self, store):
@@ -331,7 +333,7 @@ class StoreConformance:
         """Longer than any store's part, and no multiple of one."""
         path, back = tmp_path / "large", tmp_path / "back"
         with path.open("wb") as file:
-            for block in range(170):
+            for block in range(self.large):
                 file.write(bytes([block]) * (1 << 20))
             file.write(b"and some more")
         product = store.put(path, "runs/large")

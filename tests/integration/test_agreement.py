@@ -21,7 +21,14 @@ from skymosaic.report.documents import document
 from skymosaic.results import reporting
 from skymosaic.results.reading import find_run, read_finished_steps
 from skymosaic.steps.bench import Bench
-from tests.conftest import REPOSITORY, environment_of_run, manifests, skymosaic, write_campaign
+from tests.conftest import (
+    REPOSITORY,
+    environment_of_run,
+    manifests,
+    reading,
+    skymosaic,
+    write_campaign,
+)
 from tests.integration.test_programs import rename
 from tests.mast_standin import Archive, configuration, mast_standin
 
@@ -218,7 +225,7 @@ def test_the_run_and_its_status(watched: Watched) -> None:
     # cells by their list.
     stored = {step for step in manifests(watched.folder) if not step.startswith(UNTOLD)}
     assert finished - {"aligned"} == stored
-    answer = skymosaic("status", watched.folder, "--json")
+    answer = reading("status", watched.folder, "--json")
     assert answer.code == (21 if case.failed else 0)
     status = json.loads(answer.out)
     assert set(states(status)) == titles(case)
@@ -252,7 +259,7 @@ def test_the_metrics(watched: Watched) -> None:
 
 
 def test_what_prepare_tells(watched: Watched) -> None:
-    shown = skymosaic("prepare", watched.file, "--store", watched.store)
+    shown = reading("prepare", watched.file, "--store", watched.store)
     assert shown.code == 0, shown.err
     assert kinds_by_prepare(shown.out) == watched.case.all_kinds
     if watched.case.failed:
@@ -294,7 +301,7 @@ def test_each_form_of_the_report(watched: Watched) -> None:
     case = watched.case
     forms = {}
     for form in ("json", "md", "html"):
-        answer = skymosaic("report", watched.folder, "--format", form)
+        answer = reading("report", watched.folder, "--format", form)
         assert answer.code == 0, answer.err
         forms[form] = answer.out
     report = json.loads(forms["json"])
@@ -418,7 +425,7 @@ def test_a_program_of_a_group_that_fails_and_one_that_does_not(
     assert watched.metrics['skymosaic_tasks_expected{campaign="program"}'] == sum(kinds.values())
     assert watched.metrics['skymosaic_groups{campaign="program",state="done"}'] == 1
     assert watched.metrics['skymosaic_groups{campaign="program",state="failed"}'] == 1
-    status = json.loads(skymosaic("status", watched.folder, "--json").out)
+    status = json.loads(reading("status", watched.folder, "--json").out)
     failed = {name for name, state in states(status).items() if state == "failed"}
     assert failed == {"M 16/F110W plan"}
     assert status["expected"] == sum(kinds.values())
@@ -429,7 +436,7 @@ def test_a_program_of_a_group_that_fails_and_one_that_does_not(
     assert [(one.part, one.state) for one in bad.missing if one.state == "failed"] == [
         ("plan", "failed")
     ]
-    program = json.loads(skymosaic("report", watched.folder, "--format", "json").out)
+    program = json.loads(reading("report", watched.folder, "--format", "json").out)
     assert {one["name"]: one["state"] for one in program["groups"]} == {
         "M 16/F110W": "failed",
         "M 16/F160W": "done",

@@ -69,11 +69,13 @@ def test_killed_server_is_replaced(tmp_path: Path) -> None:
 
 
 OWNER = """
-import time
+import os, time
 from pathlib import Path
+import psutil
 from skymosaic.drizzlepac_calls import process as door
 door.call("versions", Path("."), {}, Path("log"))
-print(door._server.pid, door.os.environ[door.ADDRESS], flush=True)
+[server] = psutil.Process().children()
+print(server.pid, os.environ[door.ADDRESS], flush=True)
 time.sleep(60)
 """
 

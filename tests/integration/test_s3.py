@@ -30,6 +30,7 @@ from tests.conftest import (  # noqa: E402
     REPOSITORY,
     TILES,
     Ended,
+    reading,
     skymosaic,
     wait_for,
     write_campaign,
@@ -185,10 +186,10 @@ def test_a_second_run_does_nothing_and_a_change_what_depends_on_it(
 
 def test_status_and_report_from_anywhere(whole, s3, server: S3Server) -> None:
     store, _ = whole
-    status = skymosaic("status", f"{store.uri}/few", env=server.environment)
+    status = reading("status", f"{store.uri}/few", env=server.environment)
     assert (status.code, status.out.split(":")[0]) == (0, "done")
     assert "gather" in status.out
-    absent = skymosaic("status", f"{store.uri}/none", env=server.environment)
+    absent = reading("status", f"{store.uri}/none", env=server.environment)
     assert absent.code == 14
     assert f"{store.uri}/none holds no campaign" in absent.err
 

@@ -16,7 +16,16 @@ from astropy.table import Table
 from skymosaic import load
 from skymosaic.drizzle.parameters import DEFAULTS
 from skymosaic.methods import METHODS, column
-from tests.conftest import ORDER, SECRETS, SMALL, manifests, skymosaic, tree, write_campaign
+from tests.conftest import (
+    ORDER,
+    SECRETS,
+    SMALL,
+    manifests,
+    reading,
+    skymosaic,
+    tree,
+    write_campaign,
+)
 
 
 def test_products_lie_in_the_tree_of_the_design(small: Path) -> None:
@@ -234,7 +243,7 @@ def test_report_is_self_contained(small: Path) -> None:
 
 def test_report_command_runs_nothing(small: Path) -> None:
     before = tree(small)
-    ended = skymosaic("report", small.parent.parent / "small.yaml", "--store", small.parent)
+    ended = reading("report", small.parent.parent / "small.yaml", "--store", small.parent)
     assert ended.code == 0
     assert "report.html" in ended.out
     assert tree(small) == before
@@ -256,7 +265,7 @@ def test_nothing_is_left_in_scratch(small: Path) -> None:
 
 
 def test_resolved_campaign_is_stored_with_the_run(small: Path) -> None:
-    ended = skymosaic("check", small / "campaign.yaml")
+    ended = reading("check", small / "campaign.yaml")
     assert ended.code == 0, ended.err
     assert "seed: 12812" in ended.out
     assert json.loads((small / "manifests" / "comparison.json").read_text())["result"]["table"]
@@ -298,6 +307,6 @@ def test_python_gets_what_the_run_made(small: Path) -> None:
 
 @pytest.mark.parametrize("form", ["html", "json", "md"])
 def test_the_report_command_prints_each_form(small: Path, form: str) -> None:
-    ended = skymosaic("report", small, "--format", form)
+    ended = reading("report", small, "--format", form)
     assert ended.code == 0, ended.err
     assert ended.out == (small / "comparison" / f"report.{form}").read_text()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from distributed import Client
 
-from tests.conftest import Ended, skymosaic, wait_for, write_campaign
+from tests.conftest import Ended, reading, skymosaic, wait_for, write_campaign
 from tests.dask_cluster import DaskCluster, dask_cluster, stop
 
 
@@ -45,10 +45,10 @@ def test_a_driver_that_cannot_begin_is_told_of(cluster: DaskCluster, tmp_path: P
     assert ended.code == 4, ended.err
     assert "submitted: Dask task skymosaic-nothing-" in ended.out
     uri = f"{tmp_path}/out/nothing"
-    status = skymosaic("status", uri)
+    status = reading("status", uri)
     assert status.code == 21
     assert f"{tmp_path}/data" in status.out
-    logs = skymosaic("logs", uri)
+    logs = reading("logs", uri)
     assert "InputError" in logs.out
     wait_for(lambda: not list(cluster.folder.glob("skymosaic-*-driver-*")), "a clean end", 30)
 
@@ -63,20 +63,20 @@ def test_a_submission_that_its_scheduler_has_lost_is_told_of(tmp_path: Path) -> 
             _held = client.submit(time.sleep, 20)  # the only worker has no thread for a driver
             ended = dask_submit(cluster.address, file, "--store", "out", cwd=tmp_path)
             assert ended.code == 0, ended.err
-            waiting = skymosaic("status", uri)
+            waiting = reading("status", uri)
             assert waiting.code == 24, waiting.out
             assert "begins it when it is free" in waiting.out
         stop(cluster.scheduler)
-        away = skymosaic("status", uri)
+        away = reading("status", uri)
         assert away.code == 24, away.out  # it may have begun somewhere: nobody can tell
         cluster.start()
-        lost = skymosaic("status", uri)
+        lost = reading("status", uri)
         assert lost.code == 21, lost.out
         assert "does not have its task any more" in lost.out
 
 
 def test_ping_and_refusals(cluster: DaskCluster, tmp_path: Path) -> None:
-    alive = skymosaic("ping", "--scheduler", cluster.address)
+    alive = reading("ping", "--scheduler", cluster.address)
     assert alive.code == 0, alive.err
     assert f"scheduler {cluster.address}: alive, 1 worker" in alive.out
     assert "1 thread, memory" in alive.out
@@ -102,7 +102,7 @@ def test_the_table_is_that_of_a_local_run(cluster: DaskCluster, tmp_path: Path) 
     assert "Dask dashboard" in report
     lines = [
         json.loads(line)
-        for line in skymosaic("logs", "--json", f"{tmp_path}/out/tiles").out.splitlines()
+        for line in reading("logs", "--json", f"{tmp_path}/out/tiles").out.splitlines()
     ]
     assert {line["campaign"] for line in lines} == {"tiles"}
     assert {"drizzle match", "gather"} <= {line.get("step") for line in lines}

@@ -11,7 +11,7 @@ import pytest
 
 from skymosaic.drizzle.onepass.sky import Exposures, SkySettings, measure_skies
 from skymosaic.hst.reading import read_exposure
-from tests.conftest import environment, skymosaic, write_campaign
+from tests.conftest import environment, reading, skymosaic, write_campaign
 from tests.frames import Frame, write_two_chip_frames
 
 # Two visits that share the chips' far columns: with rows and columns exchanged these are not seen.
@@ -91,7 +91,7 @@ def test_the_reference_engine_refuses_swapped_footprints(tmp_path: Path) -> None
         source={"kind": "directory", "path": "data"},
         sky={"footprints": "swapped"},
     )
-    ended = skymosaic("check", path)
+    ended = reading("check", path)
     assert ended.code == 3
     assert "sky.footprints: swapped needs drizzle.engine: onepass" in ended.err
 

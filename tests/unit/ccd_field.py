@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 
 from skymosaic.drizzle.onepass.grid_differences import measure_patches
 from skymosaic.drizzle.onepass.sums import CutOut
 from skymosaic.sky.chips import ChipSkies, match_chips
+from skymosaic.sky.patches import Patch
 
 Chips = tuple[list[CutOut], dict[int, tuple[np.ndarray, np.ndarray]]]
 NOISE = 0.016  # e-/s: 500 s, sky of 50 e-, 4 e- of readout noise
@@ -71,7 +73,7 @@ class CcdField:
 
     def chips(self) -> Chips:
         random = np.random.default_rng([self.seed, 7])
-        scene, cut_outs, loaded = self._scene(), [], {}
+        scene, cut_outs, loaded = _scene(*self.shape), [], {}
         for number, sky in enumerate(self.truth):
             exposure, chip = divmod(number, 2)
             visit, (dx, dy) = exposure // 3, self.dithers[exposure % 3]
@@ -110,26 +112,33 @@ class CcdField:
                     light[row, column] += charge / length
         return light
 
-    def _scene(self) -> np.ndarray:
-        random = np.random.default_rng(99)
-        y, x = np.mgrid[: self.shape[1], : self.shape[0]]
-        light = 0.05 * np.exp(-0.5 * ((x - 200) ** 2 + (y - 150) ** 2) / 80.0**2)
-        for _ in range(150):
-            x0, y0 = random.uniform(0, self.shape[0], 2)
-            light += random.lognormal(0, 1) * np.exp(-0.5 * ((x - x0) ** 2 + (y - y0) ** 2))
-        return light
-
-    def matched(self, per_chip: object = "auto") -> ChipSkies:
+    @cached_property
+    def measured(self) -> tuple[list[Patch], np.ndarray]:
+        """What its pixels tell, which does not depend on what is asked."""
         cut_outs, loaded = self.chips()
-        patches, known = measure_patches(
+        return measure_patches(
             self.shape, cut_outs, lambda c: loaded[c.number], range(len(cut_outs))
         )
-        return match_chips(self.owners, patches, known, per_chip)
+
+    def matched(self, per_chip: object = "auto") -> ChipSkies:
+        return match_chips(self.owners, *self.measured, per_chip)
 
     def errors(self, found: ChipSkies) -> np.ndarray:
         """Return what each chip is off by, against the mean of all."""
         off = found.matched.offsets - self.truth
         return off - off.mean()
+
+
+@cache
+def _scene(columns: int, rows: int) -> np.ndarray:
+    """Return the light of a nebula and of stars, which all fields have."""
+    random = np.random.default_rng(99)
+    y, x = np.mgrid[:rows, :columns]
+    light = 0.05 * np.exp(-0.5 * ((x - 200) ** 2 + (y - 150) ** 2) / 80.0**2)
+    for _ in range(150):
+        x0, y0 = random.uniform(0, columns), random.uniform(0, rows)
+        light += random.lognormal(0, 1) * np.exp(-0.5 * ((x - x0) ** 2 + (y - y0) ** 2))
+    return light
 
 
 def _shared(pixels: np.ndarray, dx: float, dy: float) -> np.ndarray:

@@ -26,7 +26,7 @@ from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.cells import tilts_on
 from skymosaic.drizzle.onepass.sums import Tilt
 from skymosaic.errors import CampaignError, DrizzleError, InputError
-from skymosaic.pipeline.cells import _outputs
+from skymosaic.pipeline.cells import product_roots
 from skymosaic.sky.skycells import cell as sky_cell
 from skymosaic.sky.skycells import cells_at
 
@@ -257,7 +257,7 @@ def test_names_are_the_campaigns_or_those_of_hap() -> None:
     def names(word: str, mosaics: list[str]) -> list[str]:
         text = f"{FILE}drizzle: {drizzle.replace('NAMES', word)}\n"
         campaign = load_campaign_text(text, "f.yaml", {})
-        return list(_outputs(campaign, place, cell, [one], mosaics).values())
+        return list(product_roots(campaign, place, cell, [one], mosaics).values())
 
     assert cell.name == "skycell-p1253x06y09"
     assert names("campaign", ["globalmin+match", "variant:A"]) == [

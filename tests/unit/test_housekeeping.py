@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from skymosaic.steps.progress import Event
 from skymosaic.steps.step import Bench, Place, run_step
 from skymosaic.store import LocalStore, lease
 from skymosaic.store.shapes import sealed
+from tests.conftest import wait_for
 from tests.unit.small_store import plain
 
 CAMPAIGN = "campaign: {name: demo}\nsource: {kind: simulated}\n"
@@ -108,10 +108,9 @@ def test_a_run_that_is_at_work_and_one_that_was_killed(place) -> None:
     with lease.held(place.store, campaign_lock(place), "run") as lock:
         recorder = Recorder(place, lock.number, {})
         recorder.tell(Event("align", "doing", "TweakReg", 3.0))
-        time.sleep(0.1)
-        recorder._write()
-        running = last_status(place)
-        assert running is not None
+        running = wait_for(
+            lambda: (found := last_status(place)) and found.tasks and found, "a record of the task"
+        )
         assert (running.state, running.tasks[0].state) == (RunState.RUNNING, "running")
         assert "run on host" in running.holder
     killed = last_status(place)

@@ -7,13 +7,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 
 from skymosaic.errors import DamagedError, LockedError
-from skymosaic.store import LocalStore, lease
-from skymosaic.store.lease import Holder, held, look
+from skymosaic.store import LocalStore
+from skymosaic.store.lease import Holder, Lease, held, look
 
 FOLDER = "demo/locks/campaign"
 SHORT = 1.5  # s; a lease that tests can wait for
@@ -33,6 +35,31 @@ def elsewhere(monkeypatch):
         return replace(here(what), host="another", process="another boot and namespace 1")
 
     monkeypatch.setattr(Holder, "here", on_another_host)
+
+
+@pytest.fixture
+def silent(store) -> Iterator[Callable[..., Lease]]:
+    """Take a lock and give no more signs of life, as one does that is dead or asleep."""
+    with ExitStack() as stack:
+
+        def silent(what: str, length: float) -> Lease:
+            lock = stack.enter_context(held(store, FOLDER, what, length=length))
+            lock.end()
+            return lock
+
+        yield silent
+
+
+def meanwhile(store: LocalStore, monkeypatch, call: str, happens: Callable[[], object]) -> None:
+    """Let something happen just before the store is called next."""
+    proceed = getattr(store, call)
+
+    def overtaken(*arguments: object) -> object:
+        monkeypatch.setattr(store, call, proceed)
+        happens()
+        return proceed(*arguments)
+
+    monkeypatch.setattr(store, call, overtaken)
 
 
 def test_a_lock_is_held_and_let_go(store) -> None:
@@ -104,8 +131,8 @@ def test_signs_of_life_keep_it(store, elsewhere) -> None:
         assert look(store, FOLDER).holder is not None
 
 
-def test_the_lock_of_a_dead_holder_is_taken_over_after_its_lease(store, elsewhere) -> None:
-    dead = lease._acquire(store, FOLDER, Holder.here("dead"), 0.0, SHORT, lambda _: None)
+def test_the_lock_of_a_dead_holder_is_taken_over_after_its_lease(store, elsewhere, silent) -> None:
+    dead = silent("dead", SHORT)
     with pytest.raises(LockedError), held(store, FOLDER, "run"):
         pytest.fail("it is still held")
     started = time.monotonic()
@@ -120,20 +147,32 @@ def test_the_lock_of_a_dead_holder_is_taken_over_after_its_lease(store, elsewher
         assert store.list(FOLDER) == [f"{FOLDER}/000002.json"]
 
 
-def test_of_two_who_take_over_one_gets_it(store, elsewhere) -> None:
-    lease._acquire(store, FOLDER, Holder.here("dead"), 0.0, 0.1, lambda _: None)
+def test_of_two_who_take_over_one_gets_it(store, elsewhere, silent, monkeypatch) -> None:
+    """Both see that the holder is dead; the other one is a moment sooner."""
+    silent("dead", 0.1)
     time.sleep(0.3)
-    got = [lease._take(store, FOLDER, 2, Holder.here(name), SHORT) for name in ("one", "two")]
-    assert got == [True, False]
+    with ExitStack() as stack:
+        other = held(store, FOLDER, "quick")
+        meanwhile(store, monkeypatch, "create", lambda: stack.enter_context(other))
+        with pytest.raises(LockedError, match="quick"), held(store, FOLDER, "run"):
+            pytest.fail("two hold it")
+        assert store.list(FOLDER) == [f"{FOLDER}/000002.json"]
 
 
-def test_a_competitor_that_comes_too_late_loses(store) -> None:
-    """It saw number 1; meanwhile others held numbers 2 and 3."""
-    for _ in range(3):
-        with held(store, FOLDER, "run"):
-            pass
-    assert not lease._take(store, FOLDER, 2, Holder.here("late"), SHORT)
-    assert store.list(FOLDER) == [f"{FOLDER}/000003.json"]
+def test_a_competitor_that_comes_too_late_begins_anew(store, monkeypatch) -> None:
+    """It saw number 1; before it creates number 2, others have held numbers 2 and 3."""
+
+    def others() -> None:
+        for _ in range(2):
+            with held(store, FOLDER, "run"):
+                pass
+
+    with held(store, FOLDER, "run"):
+        pass
+    meanwhile(store, monkeypatch, "create", others)
+    with held(store, FOLDER, "late") as lock:
+        assert lock.number == 4
+        assert store.list(FOLDER) == [f"{FOLDER}/000004.json"]
 
 
 def test_a_holder_is_told_when_another_took_over(store, elsewhere) -> None:
@@ -154,7 +193,7 @@ def test_a_process_of_this_host_that_ended_holds_nothing(store) -> None:
         "from pathlib import Path\n"
         "from skymosaic.store import LocalStore, lease\n"
         "store = LocalStore(Path(sys.argv[1]))\n"
-        "lease._acquire(store, sys.argv[2], lease.Holder.here('run'), 0, 3600, print)\n"
+        "lease.held(store, sys.argv[2], 'run', length=3600).__enter__()\n"
         "os._exit(1)\n"
     )
     subprocess.run([sys.executable, "-c", code, store.uri, FOLDER], check=False)
@@ -163,23 +202,21 @@ def test_a_process_of_this_host_that_ended_holds_nothing(store) -> None:
         assert lock.number == 2
 
 
-def test_one_who_is_overtaken_while_writing_takes_its_document_back(store, elsewhere) -> None:
+def test_one_who_is_overtaken_while_writing_takes_its_document_back(
+    store, elsewhere, silent, monkeypatch
+) -> None:
     """It looked, slept, and writes when another has taken over and deleted its document."""
-    slow = lease._acquire(store, FOLDER, Holder.here("slow"), 0.0, 0.1, lambda _: None)
+    slow = silent("slow", 0.1)
     time.sleep(0.3)
-    write = store.write_json
-
-    def overtaken(key: str, value: object) -> None:
-        assert lease._take(store, FOLDER, 2, Holder.here("quick"), 60)
-        write(key, value)
-
-    store.write_json = overtaken
-    assert not slow.renew()
-    assert slow.lost
-    assert store.list(FOLDER) == [f"{FOLDER}/000002.json"]
-    holder = look(store, FOLDER).holder
-    assert holder is not None
-    assert holder.what == "quick"
+    with ExitStack() as stack:
+        quick = held(store, FOLDER, "quick", length=60)
+        meanwhile(store, monkeypatch, "write_json", lambda: stack.enter_context(quick))
+        assert not slow.renew()
+        assert slow.lost
+        assert store.list(FOLDER) == [f"{FOLDER}/000002.json"]
+        holder = look(store, FOLDER).holder
+        assert holder is not None
+        assert holder.what == "quick"
 
 
 def test_strangers_among_the_documents_are_overlooked(store) -> None:

@@ -15,8 +15,8 @@ from skymosaic.hst.facts import FileFacts
 from skymosaic.pipeline.group import Group, fields_in
 from skymosaic.pipeline.groups import groups_of, tasks_of_groups
 from skymosaic.pipeline.sources import open_source
-from skymosaic.results.housekeeping import _KEPT
-from skymosaic.runs.running import _share
+from skymosaic.results.housekeeping import KEPT
+from skymosaic.runs.running import groups_of_share
 from skymosaic.steps.place import Place
 from skymosaic.steps.tasks import KINDS, count_kinds, tasks_of
 from skymosaic.store import LocalStore
@@ -142,7 +142,7 @@ def test_no_group_lies_in_a_folder_of_its_programs_own(target: str) -> None:
 
 def test_the_folders_of_a_program_are_known() -> None:
     steps = {(kind.folder or kind.step).split("/")[0] for kind in KINDS}
-    assert steps | _KEPT <= TAKEN_FOLDERS
+    assert steps | KEPT <= TAKEN_FOLDERS
 
 
 def test_instruments_with_filters_of_one_name_stay_apart() -> None:
@@ -329,7 +329,7 @@ def test_a_reference_that_is_no_group_is_refused() -> None:
 def test_groups_that_share_something_are_in_one_share(tmp_path: Path) -> None:
     groups = split(FIELD, "{grid: shared}")
     place = Place(LocalStore(tmp_path), "p", tmp_path)
-    shares = [[g.name for g in _share(f"{k}/3", groups, place)[0]] for k in (1, 2, 3)]
+    shares = [[g.name for g in groups_of_share(f"{k}/3", groups, place)[0]] for k in (1, 2, 3)]
     assert shares == [
         ["M 16/F110W", "M 16/F160W", "M 16/F814W"],
         ["NGC 1/F160W"],

@@ -22,7 +22,9 @@ from skymosaic.report.documents import markdown
 from skymosaic.report.page import template
 from skymosaic.report.parts import EXPOSURES
 from skymosaic.report.view import cell
+from skymosaic.steps.place import Place
 from skymosaic.steps.progress import Event
+from skymosaic.store import LocalStore
 
 HOSTILE = "a\x1b[31mred\x07\nERROR: forged\r\u202egnp.exe\u2066\u2028\udc80\x9b"
 HARMLESS = r"a\x1b[31mred\x07\nERROR: forged\r\u202egnp.exe\u2066\u2028\udc80\x9b"
@@ -88,12 +90,26 @@ def test_lines_of_the_log_are_safe(capsys) -> None:
     assert not any(line.startswith("ERROR: forged") for line in said.split("\n"))
 
 
-def test_a_log_that_is_read_back_is_safe() -> None:
+def test_a_log_that_is_read_back_is_safe(tmp_path) -> None:
     hostile = HOSTILE.replace("\udc80", "")  # half of a pair is no JSON: that line stays as it is
-    record = logging.makeLogRecord({"msg": "%s", "args": (hostile,), "name": "skymosaic"})
-    line = logs._JsonLines().format(record)
+    place = Place(LocalStore(tmp_path), "demo", None)
+    with runlog.kept(place, 1):
+        logging.getLogger("skymosaic.x").warning("%s", hostile)
+    [line] = runlog.lines(place, 1, as_json=True)
     assert is_safe(line)
-    assert runlog._readable(line).endswith(f" {shown(hostile)}")
+    [readable] = runlog.lines(place, 1)
+    assert is_safe(readable) and readable.endswith(f" {shown(hostile)}")
+
+
+def test_json_lines_of_the_log_are_safe(capsys) -> None:
+    before = logging.getLogger().handlers[:]
+    try:
+        logs.log_to_stderr(0, False, True)
+        logging.getLogger("skymosaic.x").warning("%s", HOSTILE.replace("\udc80", ""))
+        [line] = capsys.readouterr().err.splitlines()
+    finally:
+        logging.getLogger().handlers[:] = before
+    assert is_safe(line) and '"level": "WARNING"' in line
 
 
 def test_what_tasks_do_is_safe_and_no_markup() -> None:

@@ -143,7 +143,7 @@ def test_a_star_lies_where_the_whole_distortion_puts_it(small: Simulation) -> No
     x, y = 300.3, 80.6
     ra, dec = wcs.all_pix2world([x], [y], 0)
     image = np.zeros(view.chip.shape)
-    scene._add_stars(image, Stars(ra, dec, np.array([1000.0])), view, wcs)
+    scene.add_stars(image, Stars(ra, dec, np.array([1000.0])), view, wcs)
     rows, columns = np.indices(image.shape)
     assert (image * columns).sum() / image.sum() == pytest.approx(x, abs=1e-3)
     assert (image * rows).sum() / image.sum() == pytest.approx(y, abs=1e-3)

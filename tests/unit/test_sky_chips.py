@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skymosaic.drizzle.onepass.chips import match_beside_planes
-from skymosaic.drizzle.onepass.grid_differences import boxes_of, measure_patches
+from skymosaic.drizzle.onepass.grid_differences import boxes_of
 from skymosaic.hst.exposure import Chip, Exposure
 from skymosaic.sky.chips import ChipSkies
 from tests.unit.ccd_field import NOISE, STAYING, CcdField
@@ -125,10 +125,9 @@ def exposures() -> list[Exposure]:
 
 
 def beside_planes(field: CcdField):
-    cut_outs, loaded = field.chips()
-    patches, known = measure_patches(field.shape, cut_outs, lambda c: loaded[c.number], range(12))
+    cut_outs, _ = field.chips()
     boxes = boxes_of(cut_outs, field.owners, 6)
-    return match_beside_planes(exposures(), field.owners, patches, known, "auto", *boxes)
+    return match_beside_planes(exposures(), field.owners, *field.measured, "auto", *boxes)
 
 
 def test_a_step_is_no_gradient() -> None:

@@ -21,7 +21,7 @@ from skymosaic.errors import CampaignError, DrizzleError, SkyError
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.reading import read_exposure
 from skymosaic.pipeline.comparison import result_settings
-from skymosaic.pipeline.plan import _static_rule
+from skymosaic.pipeline.plan import static_rule
 from skymosaic.pipeline.results import DrizzleResult, RecordedRule
 from skymosaic.pipeline.sentences.static_masks import static_sheet, static_warnings
 from skymosaic.sky.static_rule import FirstRule
@@ -220,7 +220,7 @@ def plan_step(place: Place, exposures: int, key: str) -> FirstRule | None:
         inputs={},
         parameters={"inputs": key},
         versions={},
-        work=lambda _bench: RecordedRule(_static_rule(place, exposures)),
+        work=lambda _bench: RecordedRule(static_rule(place, exposures)),
     )
     return done.result.static
 

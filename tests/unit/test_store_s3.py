@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 pytest.register_assert_rewrite("tests.conformance.store")
 
@@ -21,7 +20,9 @@ from skymosaic.store import open_store, s3_client, traffic  # noqa: E402
 from skymosaic.store.cache import CachedStore  # noqa: E402
 from skymosaic.store.s3 import S3Store  # noqa: E402
 from skymosaic.store.s3_client import S3Settings, patiently  # noqa: E402
+from tests.certificates import write_certificates  # noqa: E402
 from tests.conformance.store import StoreConformance  # noqa: E402
+from tests.moto_server import moto_server  # noqa: E402
 from tests.raw_server import Request, raw_server  # noqa: E402
 from tests.s3_server import flip_byte  # noqa: E402
 
@@ -31,11 +32,8 @@ BUCKET = "skymosaic"
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
     """The address of moto's server."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as url:
+        yield url
 
 
 @pytest.fixture
@@ -76,6 +74,8 @@ class TestS3Store(OnMoto):
 
 
 class TestCachedStore(OnMoto):
+    rounds, large = 5, 40  # what moves them is S3Store's
+
     @pytest.fixture
     def store(self, s3, tmp_path) -> CachedStore:
         return CachedStore(s3, tmp_path / "scratch", None, 100_000_000)
@@ -84,11 +84,17 @@ class TestCachedStore(OnMoto):
 class TestWithoutConditions(OnMoto):
     """A server that does not know If-None-Match: what is documented instead of it."""
 
+    rounds, large = 5, 40  # likewise
+
+    @pytest.fixture(scope="class")
+    def unconditional(self) -> Iterator[str]:
+        with moto_server(conditions=False) as url:
+            yield url
+
     @pytest.fixture
-    def store(self, s3, monkeypatch) -> S3Store:
+    def store(self, s3, unconditional, monkeypatch) -> S3Store:
         monkeypatch.setattr("skymosaic.store.s3._SETTLE", 0.5)
-        monkeypatch.setattr("skymosaic.store.s3._knows_conditions", lambda *_: False)
-        return s3
+        return S3Store(s3.uri, replace(s3.settings, endpoint_url=unconditional))
 
 
 class Teapot(BaseHTTPRequestHandler):
@@ -150,15 +156,16 @@ def test_a_server_without_conditions_is_recognised_at_once(settings, monkeypatch
     assert Teapot.conditions == ["*"]  # asked once, and not again
 
 
-def test_bytes_sent_in_chunks_are_counted() -> None:
+def test_bytes_sent_in_chunks_are_counted(s3, tmp_path, monkeypatch) -> None:
     """Over TLS there is no Content-Length; the length of the content stands elsewhere."""
-
-    class Request:
-        headers: ClassVar = {"Transfer-Encoding": "chunked", "X-Amz-Decoded-Content-Length": "123"}
-
-    before = traffic.moved()
-    s3_client._count_sent(Request)
-    assert traffic.moved() - before == traffic.Traffic(123, 0)
+    certificates = write_certificates(tmp_path)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificates["ca"]))
+    with moto_server(certificates=certificates) as url:
+        store = S3Store(s3.uri, replace(s3.settings, endpoint_url=url))
+        before = traffic.moved()
+        store.write_text("a", "x" * 123)
+        assert traffic.moved() - before == traffic.Traffic(123, 0)
+        assert store.read_text("a") == "x" * 123
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket", "s3://bucket/", "s3://bucket/a/b/"])

@@ -136,7 +136,7 @@ def test_what_groups_share_is_made_once(shared: str, added: dict[str, int], tmp_
     mosaics = with_fields([MosaicRun.of(campaign, place, source, g) for g in groups], groups, place)
     calls = Counted()
     for mosaic in mosaics:
-        first, grid = mosaic._begin(calls, lambda place: place)
+        first, grid = mosaic.begin(calls, lambda place: place)
         prepared = pipeline.prepare(calls, mosaic.campaign, mosaic.place, first, grid)
         drizzled = pipeline.drizzle_each(calls, mosaic.campaign, mosaic.place, prepared)
         pipeline.compare(

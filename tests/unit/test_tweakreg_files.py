@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
-from skymosaic.align import tweakreg
-from skymosaic.align.tweakreg import name_original, read_shifts, unused_name, wcs_names
+from skymosaic.align.tweakreg_files import (
+    name_original,
+    order_used,
+    read_shifts,
+    tile_fit,
+    unused_name,
+    wcs_names,
+)
 from skymosaic.hst.reading import read_exposure
 from tests.unit.small_fits import write_drizzled, write_exposure
 
@@ -60,14 +66,14 @@ def test_the_order_in_fact_used() -> None:
         "Performing fit for: d_drz.fits\n"
         "  not at the start: Performing fit for: x_drz.fits\n"
     )
-    assert tweakreg._order_used(log) == ["b_drz.fits", "c_drz.fits", "d_drz.fits"]
+    assert order_used(log) == ["b_drz.fits", "c_drz.fits", "d_drz.fits"]
 
 
 def test_a_tile_that_was_tried_again_counts_where_it_was_tried_last() -> None:
     names = ["b", "c", "d", "c", "b"]
     log = "".join(f"Performing fit for: {name}_drz.fits\n\n" for name in names)
-    assert tweakreg._order_used(log) == ["d_drz.fits", "c_drz.fits", "b_drz.fits"]
-    assert tweakreg._order_used("nothing was fitted") == []
+    assert order_used(log) == ["d_drz.fits", "c_drz.fits", "b_drz.fits"]
+    assert order_used("nothing was fitted") == []
 
 
 def set_names(path: Path, **keywords: str) -> Path:
@@ -154,9 +160,7 @@ def fitted(tmp_path, drz):
 
     def fitted(shifts, order, reference=reference, **keywords):
         set_names(aligned, **keywords)
-        return tweakreg._tile_fit(
-            tile, aligned.parent, drz, shifts, order, {tile.rootname: 42}, reference
-        )
+        return tile_fit(tile, aligned.parent, drz, shifts, order, {tile.rootname: 42}, reference)
 
     return fitted
 

@@ -17,6 +17,7 @@ from skymosaic.align.gates import Criterion, TileFit, check_gates
 from skymosaic.align.order import choose_order, overlap_shares
 from skymosaic.align.proof import read_wcs, unlike_motion
 from skymosaic.align.tweakreg import REFERENCE_WCS
+from skymosaic.align.tweakreg_files import name_original, unused_name
 from skymosaic.align.vectors import read_vectors
 from skymosaic.config import Align
 from skymosaic.drizzlepac_calls import process
@@ -164,10 +165,8 @@ def align(
     paths = {name: folder / by_name[name].name for name in order}
     finding = _finding(paths, by_name, order, settings, catalogue)
     work = _Work(folder, log, by_name, exposures, settings, finding, catalogue)
-    original_names = {name: tweakreg.name_original(path) for name, path in paths.items()}
-    wcsname = tweakreg.unused_name(
-        [folder / image.name for image in (*drizzled, *exposures)], "TWEAK"
-    )
+    original_names = {name: name_original(path) for name, path in paths.items()}
+    wcsname = unused_name([folder / image.name for image in (*drizzled, *exposures)], "TWEAK")
     tweaked, fits, criteria = _fit_until_gates_hold(work, order, wcsname)
     unlike: dict[str, float] = {}
     for fit in tweaked.fits:

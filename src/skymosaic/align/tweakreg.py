@@ -1,10 +1,8 @@
-"""One run of TweakReg over drizzled images, and what its files say of it."""
+"""One run of TweakReg over drizzled images."""
 
 from __future__ import annotations
 
-import itertools
 import math
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from skymosaic.align.chance import count_pairs, expected_by_chance, read_positions
 from skymosaic.align.gates import TileFit
-from skymosaic.align.proof import centre_motion, read_wcs
+from skymosaic.align.tweakreg_files import order_used, read_shifts, tile_fit
 from skymosaic.drizzlepac_calls import process
 from skymosaic.hst.exposure import Exposure
 
@@ -48,7 +45,6 @@ _OURS: dict[str, Any] = {
     "writecat": True,
     "clean": False,
 }
-PRE_TWEAKREG = "PRE-TWEAKREG"
 
 
 @dataclass(frozen=True)
@@ -61,45 +57,6 @@ class Tweaked:
     """One for each image, in the order of the input."""
     seconds: float
     peak_memory: int
-
-
-def wcs_names(paths: Sequence[Path]) -> set[str]:
-    """Return every WCSNAME, of primary and alternate WCS, that the files' headers hold."""
-    names = set()
-    for path in paths:
-        with fits.open(path) as hdus:
-            for hdu in hdus:
-                names |= {str(value).strip() for value in hdu.header["WCSNAME*"].values()}
-    return names
-
-
-def unused_name(paths: Sequence[Path], wanted: str) -> str:
-    """Return `wanted`, with a number where the files hold a WCS of that name already."""
-    return _free_name(wanted, wcs_names(paths))
-
-
-def _free_name(wanted: str, names: set[str]) -> str:
-    used = {name.upper() for name in names}
-    candidates = itertools.chain([wanted], (f"{wanted}_{i}" for i in itertools.count(2)))
-    return next(name for name in candidates if name.upper() not in used)
-
-
-def name_original(path: Path) -> str:
-    """Return the primary WCSNAME of a drizzled image, making it one that no other WCS has.
-
-    TweakBack finds the WCS before TweakReg by this name; a name that an older WCS has too would
-    give it the wrong one.
-    """
-    with fits.open(path, mode="update") as hdus:
-        sci = next((hdu for hdu in hdus if hdu.name == "SCI"), hdus[0])
-        name = str(sci.header.get("WCSNAME", "")).strip()
-        others = {
-            str(value).strip() for key, value in sci.header["WCSNAME?"].items() if key != "WCSNAME"
-        }
-        if not name or name in others:
-            name = _free_name(PRE_TWEAKREG, others)
-            sci.header["WCSNAME"] = name
-    return name
 
 
 def run_tweakreg(
@@ -156,7 +113,7 @@ def run_tweakreg(
     shifts = read_shifts(shifts_file.read_text()) if shifts_file.exists() else {}
     reference = None if used.get("refcat") else tiles[0]
     fits_of = [
-        _tile_fit(tile, folder, originals[tile.rootname], shifts, order, sources, reference)
+        tile_fit(tile, folder, originals[tile.rootname], shifts, order, sources, reference)
         for tile in tiles
     ]
     names = {tile.rootname: tile.name for tile in tiles}
@@ -171,7 +128,7 @@ def _call(folder: Path, arguments: dict[str, Any], log: Path) -> tuple[process.C
     done = process.call("tweakreg", folder, arguments, log)
     with log.open() as file:
         file.seek(size_before)
-        return done, _order_used(file.read())
+        return done, order_used(file.read())
 
 
 def write_catalogue(path: Path, sources: NDArray[np.float64]) -> None:
@@ -196,18 +153,6 @@ def _with_catalogue(path: Path) -> dict[str, Any]:
         "refxyunits": "degrees",
         "rfluxcol": None,
     }
-
-
-def _order_used(log: str) -> list[str]:
-    """Return file names in the order of their last fit: a failed image is tried again, last."""
-    tried = re.findall(r"^Performing fit for: (\S+)", log, flags=re.MULTILINE)
-    return [name for i, name in enumerate(tried) if name not in tried[i + 1 :]]
-
-
-def read_shifts(text: str) -> dict[str, list[float]]:
-    """Return dx, dy, rotation, scale, xrms, yrms by file name from a TweakReg shift file."""
-    rows = [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"]
-    return {row[0]: [float(value) for value in row[1:7]] for row in rows}
 
 
 def _with_chances(
@@ -249,35 +194,3 @@ def _with_chances(
         if fit.reference or used["expand_refcat"]:
             before.append(positions)
     return [replace(fit, chance=chances.get(fit.tile, math.nan)) for fit in fits_of]
-
-
-def _tile_fit(
-    tile: Exposure,
-    folder: Path,
-    original: Path,
-    shifts: Mapping[str, Sequence[float]],
-    order: Sequence[str],
-    sources: Mapping[str, int],
-    reference: Exposure | None,
-) -> TileFit:
-    nan = [math.nan] * 6
-    dx, dy, rotation, scale, *_ = shifts.get(tile.name, nan)
-    path = folder / tile.name
-    with fits.open(path) as hdus:
-        header = next((hdu for hdu in hdus if hdu.name == "SCI"), hdus[0]).header
-    fitted = tile.name in order and "not aligned" not in str(header.get("WCSTYPE", ""))
-    [before], [after] = read_wcs(original).values(), read_wcs(path).values()
-    place = order.index(tile.name) + 1 if fitted else -1
-    return TileFit(
-        tile=tile.rootname,
-        place=0 if tile == reference else place,
-        sources=sources[tile.rootname],
-        dx=dx,
-        dy=dy,
-        rotation=(rotation + 180.0) % 360.0 - 180.0,
-        scale=scale,
-        matches=int(header.get("NMATCH", 0)) if fitted else 0,
-        rms_ra=float(header["RMS_RA"]) * 3.6e6 if fitted and "RMS_RA" in header else math.nan,
-        rms_dec=float(header["RMS_DEC"]) * 3.6e6 if fitted and "RMS_DEC" in header else math.nan,
-        shift=centre_motion(before, after),
-    )

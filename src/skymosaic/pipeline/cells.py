@@ -146,7 +146,7 @@ def _jobs(
                 select(both, every.products).products,
                 found.masks,
                 found.skies,
-                _outputs(campaign, place, cell, exposures, list(Request.of(campaign).choices)),
+                product_roots(campaign, place, cell, exposures, list(Request.of(campaign).choices)),
             )
         )
     return jobs
@@ -160,13 +160,22 @@ def _of_chips(sky: KeptSky, numbers: Sequence[int]) -> KeptSky:
     )
 
 
-def _outputs(
+def product_roots(
     campaign: Campaign,
     place: Place,
     cell: Cell,
     exposures: Sequence[Exposure],
     names: Sequence[str],
 ) -> dict[str, str]:
+    """Return how the names of a cell's products begin, by mosaic.
+
+    Parameters
+    ----------
+    exposures : sequence of Exposure
+        Those that touch the cell.
+    names : sequence of str
+        Of the mosaics.
+    """
     layout = campaign.drizzle.cells
     if layout is None or layout.names != "hap" or cell.part is None:
         root = f"{place.campaign.replace('/', '_').lower()}_{cell.name}"

@@ -95,7 +95,7 @@ def plan(
             groups=groups([e.rootname for e in exposures], pairs),
             depth=depth,
             started=_first_start(images.exposures, extents),
-            static=_static_rule(place, len(exposures)),
+            static=static_rule(place, len(exposures)),
             grid_from=None if reference is None or not named else reference.name,
             cell=cell,
             left_out=off or None,
@@ -248,7 +248,7 @@ def _decide(campaign: Campaign, exposures: Sequence[Exposure], facts: PlanResult
     )
 
 
-def _static_rule(place: Place, exposures: int) -> FirstRule | None:
+def static_rule(place: Place, exposures: int) -> FirstRule | None:
     """Return the rule of the static mask that this campaign began with, or begins with now."""
     before = recorded_result(place, PLAN.step().name, RecordedRule)
     return FirstRule(first_rule(exposures), exposures) if before is None else before.static

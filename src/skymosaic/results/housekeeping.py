@@ -20,10 +20,11 @@ from skymosaic.store.base import is_ours
 
 log = logging.getLogger(__name__)
 
-_KEPT = {
+KEPT = {
     *("campaign.yaml", "groups.json", "index.html", submissions.NAME),
     *("locks", "manifests", "records", "failed", "logs"),
 }
+"""Files and folders of a campaign that are no products, and that `clean` leaves alone."""
 
 
 @dataclass(frozen=True)
@@ -247,4 +248,4 @@ def _unnamed(store: Store, keys: Sequence[str]) -> list[str]:
         if is_manifest(key):
             manifest = manifest_at(store, key)
             named |= {one.key for one in manifest["products"].values()} if manifest else set()
-    return [key for key in keys if key not in named and not _KEPT & set(key.split("/")[1:])]
+    return [key for key in keys if key not in named and not KEPT & set(key.split("/")[1:])]

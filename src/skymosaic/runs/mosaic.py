@@ -76,7 +76,7 @@ class MosaicRun:
     def look_up(self) -> Finished[ComparisonResult] | None:
         """Return its comparison, where all of it is finished; nothing is run."""
         try:
-            first, grid = self._begin(Here(), Place.only_finished)
+            first, grid = self.begin(Here(), Place.only_finished)
             return look_up(self.campaign, self.place, self.source, first, grid)
         except NotFinishedError as step:
             log.info("%sfirst step to run: %s (%s)", self.place.label, step, step.why)
@@ -86,7 +86,7 @@ class MosaicRun:
         """Return which steps a run would make, and why; nothing is run."""
         calls, place = Foreseeing(), self.place.only_finished()
         with suppress(NotFinishedError):  # the graph goes on from what a step gives
-            first, grid = self._begin(calls, Place.only_finished)
+            first, grid = self.begin(calls, Place.only_finished)
             prepared = prepare(calls, self.campaign, place, first, grid)
             drizzled = drizzle_each(calls, self.campaign, place, prepared)
             cells = make_cells(calls, self.campaign, place, prepared, drizzled)
@@ -117,7 +117,7 @@ class MosaicRun:
             return with_slots(place, client, campaign, share)
 
         place = at(self.place)
-        first, grid = self._begin(calls, at)
+        first, grid = self.begin(calls, at)
         prepared = prepare(calls, campaign, place, first, grid)
         execution.wait_for_all([*first.retrieved, prepared.planned])
         self._require_others(calls, at, first.aligned)
@@ -130,7 +130,7 @@ class MosaicRun:
         done: Finished[ComparisonResult] = execution.result_of(compared)
         return done
 
-    def _begin(self, calls: Calls, at: At) -> tuple[FirstTasks, Any]:
+    def begin(self, calls: Calls, at: At) -> tuple[FirstTasks, Any]:
         """Return how its graph begins, and the grid that it shares, None where it has its own."""
         if self.field is None:
             place = at(self.place)

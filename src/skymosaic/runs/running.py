@@ -96,7 +96,7 @@ def run(
         require_possible(campaign)
     place, source = open_place(campaign), open_source(campaign.source, mixed=is_program)
     groups = groups_of(campaign, source.parcels())
-    groups, share = _share(campaign.compute.share, groups, place)
+    groups, share = groups_of_share(campaign.compute.share, groups, place)
     each = [_mosaic_or_error(campaign, place, source, group) for group in groups]
     mosaics = with_fields(each, groups, place)
     before = _each(_look_up, mosaics)
@@ -143,7 +143,9 @@ def is_recorded(campaign: Campaign, place: Place) -> bool:
     return comparison.result_settings(stored) == comparison.result_settings(campaign)
 
 
-def _share(share: str | None, groups: list[Group], place: Place) -> tuple[list[Group], Place]:
+def groups_of_share(
+    share: str | None, groups: list[Group], place: Place
+) -> tuple[list[Group], Place]:
     """Return the groups of a share ``K/N``, and where its lock, record and states are.
 
     Shares run side by side, each with a lock and a record of its own; what they make is the

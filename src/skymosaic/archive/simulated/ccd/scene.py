@@ -76,11 +76,11 @@ def render(simulation: Simulation, view: ChipView, wcs: WCS) -> FloatArray:
     edge = _edge(wcs, rows, columns)
     cells = _CELLS[simulation.size] if simulation.scene == "horsehead" else _SPARSE_CELLS
     block = _BLOCK[simulation.size]
-    _add_stars(image, stars_about(simulation.seed, *edge, block, cells, _FLUXES), view, wcs)
+    add_stars(image, stars_about(simulation.seed, *edge, block, cells, _FLUXES), view, wcs)
     if simulation.scene == "saturated":
         ra, dec = deproject(_crossing(simulation), field_center())
         star = Stars(np.array([ra]), np.array([dec]), np.array([_STAR]))
-        _add_stars(image, star, view, wcs)
+        add_stars(image, star, view, wcs)
     return image
 
 
@@ -93,8 +93,20 @@ def _edge(wcs: WCS, rows: int, columns: int) -> tuple[FloatArray, FloatArray]:
     return ra, dec
 
 
-def _add_stars(image: FloatArray, stars: Stars, view: ChipView, wcs: WCS) -> None:
-    """Add stars; a star's counts are divided by its pixel's relative area: drizzling undoes it."""
+def add_stars(image: FloatArray, stars: Stars, view: ChipView, wcs: WCS) -> None:
+    """Add stars; a star's counts are divided by its pixel's relative area: drizzling undoes it.
+
+    Parameters
+    ----------
+    image : array of shape (rows, columns)
+        Of a chip, e-; the stars are added in place.
+    stars : Stars
+        Of which those that are not on the chip are left out.
+    view : ChipView
+        The chip.
+    wcs : WCS
+        Of the chip, with its whole distortion.
+    """
     rows, columns = image.shape
     x, y = wcs.wcs_world2pix(stars.ra, stars.dec, 0)
     near = (x > -_NEAR) & (x < columns + _NEAR) & (y > -_NEAR) & (y < rows + _NEAR)
