@@ -347,12 +347,23 @@ def test_a_file_that_cannot_be_read(tmp_path, name) -> None:
         ("store:\n  uri: s3://me:hunter2@host/x\n", "line 4: store.uri"),
         ("compute: [{password: hunter2}]\n", "line 3: compute.0.password"),
         ("drizzle:\n  parameters:\n    rules_file: http://me:hunter2@h\n", "line 5: drizzle"),
+        ("store:\n  uri: from .1+S3-x://:hunter2:@host\n", "line 4: store.uri"),
+        ("store:\n  uri: a://b/c://me:x:hunter2@host@other\n", "line 4: store.uri"),
+        ("store:\n  uri: s3://me:hunter2@ and AKIAABCDEFGHIJKLMNOP\n", "line 4: store.uri"),
     ],
 )
 def test_a_secret_is_refused_and_never_repeated(refused, text, place) -> None:
     lines = refused(MINIMAL + text)
     assert any(place in line and "looks like a secret" in line for line in lines)
     assert "hunter2" not in "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "uri", ["s3://me:@host", "1+2://me:word@host", "s3://me@host", "me:word@host", "s3://a/b:c@d"]
+)
+def test_an_address_without_a_password_is_no_secret(refused, uri) -> None:
+    lines = refused(MINIMAL + f"store:\n  uri: '{uri}'\nnothing: 1\n")
+    assert not any("secret" in line for line in lines)
 
 
 def test_no_parameter_of_drizzlepac_looks_like_a_secret(load) -> None:

@@ -27,10 +27,10 @@ _FLOAT = (
 )
 # YAML 1.2, section 10.3.2: what plain text stands for, tried in this order.
 _SCHEMA = {
-    "null": r"~|null|Null|NULL|",
-    "bool": r"true|True|TRUE|false|False|FALSE",
-    "int": r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+",
-    "float": _FLOAT,
+    "null": re.compile(r"(?:~|null|Null|NULL|)\Z"),
+    "bool": re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"),
+    "int": re.compile(r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z"),
+    "float": re.compile(rf"(?:{_FLOAT})\Z"),
 }
 # 10 to YAML 1.2, 8 to YAML 1.1: people mean either, or a name such as that of tile 050.
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
@@ -97,8 +97,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 for _kind, _pattern in _SCHEMA.items():
-    _Loader.add_implicit_resolver(f"{_TAG}{_kind}", re.compile(rf"(?:{_pattern})\Z"), None)
-    _Dumper.add_implicit_resolver(f"{_TAG}{_kind}", re.compile(rf"(?:{_pattern})\Z"), None)
+    _Loader.add_implicit_resolver(f"{_TAG}{_kind}", _pattern, None)
+    _Dumper.add_implicit_resolver(f"{_TAG}{_kind}", _pattern, None)
 _Loader.add_constructor(f"{_TAG}int", _Loader.construct_yaml_int)
 
 

@@ -101,6 +101,8 @@ ORDERED = (
 """Pairs of which the first must be below the second. TweakReg's fluxes may be magnitudes."""
 
 
+# No two runs of spaces stand side by side: there are many ways to share out a long one.
+_FLAGS = r"\s*(?:~\s*)?(?:\(\s*)?([0-9]{1,10}(?:\s*[,+]\s*[0-9]{1,10})*)\s*(?:\)\s*)?"
 _ALL = 0xFFFF
 """All flags that DQ has room for: its words have 16 bits."""
 
@@ -109,7 +111,7 @@ def _bits(text: str) -> bool:
     """Tell whether a text is flags of DQ, as astropy's ``interpret_bit_flags`` reads them."""
     if text.strip().upper() in ("", "NONE", "INDEF"):
         return True
-    found = re.fullmatch(r"\s*~?\s*\(?\s*([0-9]{1,10}(\s*[,+]\s*[0-9]{1,10})*)\s*\)?\s*", text)
+    found = re.fullmatch(_FLAGS, text)
     flags = [int(flag) for flag in re.split(r"[,+]", found[1])] if found else []
     # A single number is a sum of flags; in a list each is a flag.
     single = len(flags) == 1

@@ -74,8 +74,9 @@ def hap_parameters(detector: str, exposures: int, era: Era = "") -> HapParameter
     names = {1: index.get("any_n1")}
     kind = f"_{era}" if era else ""
     for condition, name in index.items():
-        if found := re.fullmatch(rf"{detector}_any{kind}_n(\d+)", condition):
-            names[int(found[1])] = name
+        before, _, number = condition.rpartition("_n")
+        if before == f"{detector}_any{kind}" and number.isdecimal():
+            names[int(number)] = name
     fitting = [number for number, name in names.items() if name and number <= max(exposures, 1)]
     if not fitting:
         raise InstallationError(

@@ -56,9 +56,9 @@ def _bytes_or_auto(text: str) -> str:
     return text
 
 
-def _matching(pattern: str, what: str) -> AfterValidator:
+def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
     def check(text: str) -> str:
-        if not re.fullmatch(pattern, text):
+        if not pattern.fullmatch(text):
             raise ValueError(f"must be {what}, not {text!r}")
         return text
 
@@ -92,20 +92,20 @@ def _volume_path(text: str) -> str:
 
 DnsLabel = Annotated[
     Text,
-    _matching(_LABEL, "lower-case letters, digits and '-' (at most 63)"),
+    _matching(re.compile(_LABEL), "lower-case letters, digits and '-' (at most 63)"),
     Field(json_schema_extra={"pattern": f"^{_LABEL}$"}),
 ]
-DnsName = Annotated[Text, _matching(_SUBDOMAIN, "a DNS name in lower case")]
+DnsName = Annotated[Text, _matching(re.compile(_SUBDOMAIN), "a DNS name in lower case")]
 Image = Annotated[
     Text,
     _matching(
-        r"[a-z0-9][a-zA-Z0-9._:/-]{0,254}(@sha256:[0-9a-f]{64})?",
+        re.compile(r"[a-z0-9][a-zA-Z0-9._:/-]{0,254}(@sha256:[0-9a-f]{64})?"),
         "the name of an image such as registry.example.org/skymosaic@sha256:...",
     ),
 ]
 Labels = Mapping[
     Annotated[Text, AfterValidator(_label_key)],
-    Annotated[Text, _matching(rf"({_LABEL_NAME})?", "a label's value")],
+    Annotated[Text, _matching(re.compile(rf"({_LABEL_NAME})?"), "a label's value")],
 ]
 Annotations = Mapping[Annotated[Text, AfterValidator(_label_key)], Text]
 Cpu = Annotated[Text, AfterValidator(_cores)]

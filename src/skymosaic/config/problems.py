@@ -28,8 +28,11 @@ _KINDS = tuple(_SOURCES)
 _SECRET_KEY = re.compile(
     r"secret|token|passw|passphrase|credential|(access|api|private)[_-]?key", re.IGNORECASE
 )
+# Each part has one place to begin and one to end, so that the time grows with the text alone.
 _SECRET_VALUE = re.compile(
-    r"[a-z][a-z0-9+.-]*://[^/\s@]*:[^/\s@]+@|\b(AKIA|ASIA)[0-9A-Z]{16}\b", re.I
+    r"(?<![a-z0-9+.-])[0-9+.-]*[a-z][a-z0-9+.-]*://[^/\s@:]*:[^/\s@]+@"
+    r"|\b(AKIA|ASIA)[0-9A-Z]{16}\b",
+    re.I,
 )
 _EXPECTED = {
     **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size"), "a whole number"),

@@ -19,7 +19,7 @@ _WORD = r"[A-Za-z0-9_][A-Za-z0-9_.,+@-]*"
 _WALLTIME = r"(?:([0-9]{1,3})-)?([0-9]{1,3}):([0-5][0-9]):([0-5][0-9])"
 _DIRECTIVE = r"--[a-z][a-z0-9-]*(=[A-Za-z0-9_.,:@%+=/*()|&\[\]-]+)?"
 _PATH = r"[A-Za-z0-9_./+@=,:-]+"
-_VARIABLE = r"\$([A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})"
+_VARIABLE = r"\$([A-Za-z_][A-Za-z0-9_]*+|\{[A-Za-z_][A-Za-z0-9_]*\})"
 _OURS = frozenset(
     {
         *("array", "cpus-per-task", "error", "job-name", "mem", "mem-per-cpu", "nodes", "ntasks"),

@@ -48,10 +48,8 @@ class SkyCheck:
 _LOG_PRECISION = 0.5e-6 + 1e-12  # half of the log's last digit, and what doubles lose of it
 _APPLYING = re.compile(r"Applying sky value of (\S+) to (\S+?)\[sci,(\d+)\]", re.IGNORECASE)
 # Of `match`; of `localmin`, which then subtracts 0.
-_UNDETERMINED = re.compile(
-    r"Image '([^'\[]+)\[?.*SKY = None \(undetermined\)"
-    r"|Image: +'([^'\[]+)\[?.*SKY = None \(brightness units\)"
-)
+_UNDETERMINED = "SKY = None (undetermined)", "SKY = None (brightness units)"
+_IMAGE = re.compile(r"Image(?:|: *) '([^'\[]+)")
 _NO_PIXEL = re.compile(
     r"Not enough data points to compute sky for '([^'\[]+)\['?SCI'?,(\d+)\]'", re.IGNORECASE
 )
@@ -100,7 +98,7 @@ def read_sky(
         AstroDrizzle computed another method's sky, or the records disagree.
     """
     require_no_fallback(method, log)
-    undetermined = {Path(name or other).name for name, other in _UNDETERMINED.findall(log)}
+    undetermined = _undetermined(log)
     # `localmin` gives a chip without a pixel the sky of the exposure's other chips.
     unseen = chips_without_pixels(log) if method == "localmin" else set()
     header = _from_headers(exposures, folder)
@@ -121,6 +119,12 @@ def read_sky(
         for exposure in exposures
         for chip in exposure.chips
     ]
+
+
+def _undetermined(log: str) -> set[str]:
+    """Return the names of the files of which AstroDrizzle logged that they have no sky."""
+    lines = (line for line in log.split("\n") if any(words in line for words in _UNDETERMINED))
+    return {Path(found[1]).name for line in lines if (found := _IMAGE.search(line))}
 
 
 def chips_without_pixels(log: str) -> set[tuple[str, int]]:

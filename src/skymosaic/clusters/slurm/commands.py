@@ -196,7 +196,7 @@ def last_words(logs: Sequence[Path], most: int = 3) -> str:
         except OSError:
             continue
         # Each job has its copy of the script: without its path they say the same.
-        lines = [re.sub(r"\S+/slurm_script: line \d+: ", "", line) for line in lines]
+        lines = [re.sub(r"(?<!\S)\S+/slurm_script: line \d+: ", "", line) for line in lines]
         found = [line.strip()[:_LONGEST] for line in lines if _CAUSE.search(line)]
         kept.update(dict.fromkeys(found[-most:]))
     return "; ".join(list(kept)[-most:])
