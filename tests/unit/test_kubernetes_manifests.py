@@ -247,6 +247,21 @@ def test_a_campaign_that_no_config_map_holds_is_refused(
         ("spot_nodes", {"a b": "c"}, "label's key"),
         ("spot_nodes", {"a": "c\nd"}, "label's value"),
         ("egress_networks", ["everywhere"], "a network"),
+        # The API server asks for an address and its length, no zone, no bit behind the length.
+        ("egress_networks", ["10.0.0.5"], "write 10.0.0.5/32"),
+        ("egress_networks", ["10.1.2.3/8"], "write 10.0.0.0/8"),
+        ("egress_networks", ["10.0.0.0/255.0.0.0"], "write 10.0.0.0/8"),
+        ("egress_networks", ["10.0.0.0/08"], "write 10.0.0.0/8"),
+        ("egress_networks", ["2001:db8::%eth0/32"], "write 2001:db8::/32"),
+        ("egress_networks", ["::ffff:10.0.0.0/104"], "not IPv4 addresses written as IPv6"),
+        ("egress_networks", ["169.254.0.0/16"], "is within 169.254.0.0/16"),
+        ("egress_networks", ["169.254.169.254/32"], "is within 169.254.0.0/16"),
+        ("egress_networks", ["fe80::/64"], "is within fe80::/10"),
+        ("egress_networks", ["fe80::1%eth0/128"], "is within fe80::/10"),
+        ("retries", 3_000_000_000, "1000000"),
+        ("max_workers", 3_000_000_000, "1000000"),
+        ("keep_minutes", 1e8, "527040"),
+        ("grace", 1e20, "31622400"),
         ("egress_ports", [70000], "65535"),
         ("volume_path", "/scratch/data", "is taken"),
         ("volume_path", "/data/../etc", "absolute path"),
@@ -259,6 +274,58 @@ def test_settings_that_kubernetes_would_refuse_are_refused(
     with pytest.raises(CampaignError, match=said) as caught:
         campaign(tmp_path, kubernetes={key: value})
     assert f"compute.kubernetes.{key}" in str(caught.value)
+
+
+def test_numbers_at_their_bounds_fit_the_fields_of_the_api(tmp_path: Path) -> None:
+    """All but two are 32-bit integers in the API's schema; a deadline is positive."""
+    most = {"deadline_hours": 8784, "keep_minutes": 527_040, "retries": 10**6}
+    most |= {"max_workers": 10**6, "grace": 366 * 86400}
+    least = {"deadline_hours": 1e-9, "keep_minutes": 1e-9, "retries": 0, "max_workers": 1}
+    for settings, first in ((most, 3600), (least, 1)):
+        objects = rendered(campaign(tmp_path, kubernetes=settings))
+        [job] = [one["spec"] for one in objects if one["kind"] == "Job"]
+        [scaler] = [one["spec"] for one in objects if one["kind"] == "HorizontalPodAutoscaler"]
+        assert first <= job["activeDeadlineSeconds"] < 2**31
+        assert 0 <= job["ttlSecondsAfterFinished"] < 2**31
+        assert 0 <= job["backoffLimit"] < 2**31
+        assert scaler["minReplicas"] <= scaler["maxReplicas"] < 2**31
+
+
+def test_what_is_left_out_of_a_network_is_a_part_of_it(tmp_path: Path) -> None:
+    """The API's rule: `except` is a strict subset of `cidr`."""
+    networks = ["0.0.0.0/0", "169.0.0.0/8", "169.254.0.0/15", "10.0.0.0/8", "::/0", "fe00::/7"]
+    objects = rendered(campaign(tmp_path, kubernetes={"egress_networks": networks}))
+    [driver] = [
+        one["spec"]
+        for one in objects
+        if one["kind"] == "NetworkPolicy" and one["metadata"]["name"].endswith("-driver")
+    ]
+    blocks = [to["ipBlock"] for rule in driver["egress"] for to in rule["to"] if "ipBlock" in to]
+    left_out = {block["cidr"]: block.get("except", []) for block in blocks}
+    assert {name: left_out[name] for name in networks} == {
+        "0.0.0.0/0": ["169.254.0.0/16"],
+        "169.0.0.0/8": ["169.254.0.0/16"],
+        "169.254.0.0/15": ["169.254.0.0/16"],
+        "10.0.0.0/8": [],
+        "::/0": ["fd00:ec2::254/128", "fe80::/10"],
+        "fe00::/7": ["fe80::/10"],
+    }
+
+
+def test_labels_and_taints_may_have_no_value(tmp_path: Path) -> None:
+    names = ("spot_nodes", "spot_taints", "steady_nodes", "service_account_annotations")
+    empty = {name: {"example.org/spot": ""} for name in names}
+    objects = rendered(campaign(tmp_path, kubernetes=empty))
+    assert faults(objects) == []
+    [workers] = [
+        one["spec"]["template"]["spec"]
+        for one in objects
+        if one["kind"] == "Deployment" and "scheduler" not in one["metadata"]["name"]
+    ]
+    assert workers["nodeSelector"] == {"example.org/spot": ""}
+    assert workers["tolerations"] == [
+        {"key": "example.org/spot", "operator": "Equal", "value": "", "effect": "NoSchedule"}
+    ]
 
 
 def test_the_operators_pods_are_those_of_the_plain_way() -> None:

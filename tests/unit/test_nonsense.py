@@ -233,10 +233,11 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
     "compute.kubernetes.patience": ("directory", *SECONDS),
     "compute.kubernetes.grace": ("directory", *SECONDS),
     **{f"compute.kubernetes.{name}": ("directory", [[1], {"a b": "c"}, {"a": "c d"}],
-                                      [{}, {"a": "b", "c": 1}])
+                                      [{}, {"a": "b", "c": 1, "d": ""}])
        for name in ("spot_nodes", "spot_taints", "steady_nodes")},
     "compute.kubernetes.egress_ports": ("directory", [443, [], [0], [70000], ["x"]], [[443]]),
-    "compute.kubernetes.egress_networks": ("directory", [[], ["x"], ["10.0.0.0/99"]],
+    "compute.kubernetes.egress_networks": ("directory", [[], ["x"], ["10.0.0.0/99"],
+                                           ["10.0.0.5"], ["10.0.0.5/8"], ["169.254.0.0/16"]],
                                            [["10.0.0.0/8", "::/0"]]),
     "groups.parameters": ("program", [[1], {"T/F": 3}, {"T/F": {"nosuch": 1}},
                                       {"T/F": {"drizzle": {"parameters": {"final_scale": 0}}}},

@@ -212,7 +212,8 @@ def uri_scheme(uri: str) -> str:
     return found[1].lower() if found else ""
 
 
-Text = Annotated[str, BeforeValidator(_to_text), Field(min_length=1)]
+AnyText = Annotated[str, BeforeValidator(_to_text)]
+Text = Annotated[AnyText, Field(min_length=1)]
 Names = Annotated[
     tuple[Text, ...],
     AfterValidator(no_repeats),

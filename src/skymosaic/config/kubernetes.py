@@ -10,13 +10,21 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from skymosaic.config.fields import Count, Natural, PositiveNumber, Seconds, Text
+from skymosaic.config.fields import AnyText, Count, Natural, PositiveNumber, Seconds, Text
 from skymosaic.config.sections import OptionalSection
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _SUBDOMAIN = rf"(?=.{{1,253}}$){_LABEL}([.]{_LABEL})*"
 _LABEL_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _QUANTITY = r"[0-9]+([.][0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?"
+_CIDR = r"[0-9a-fA-F:.]+/(0|[1-9][0-9]{0,2})"
+LINK_LOCAL = (
+    ipaddress.ip_network("169.254.0.0/16"),
+    ipaddress.ip_network("fd00:ec2::254/128"),
+    ipaddress.ip_network("fe80::/10"),
+)
+"""Networks that pods never reach: who does, gets the credentials of the node."""
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _TAKEN = frozenset(
     {"scratch", "campaign", "bin", "dev", "etc", "lib", "opt", "proc", "sys", "tls", "usr"}
 )
@@ -73,10 +81,24 @@ def _label_key(text: str) -> str:
 
 
 def _network(text: str) -> str:
+    """Check a network as the API server does: an address, and how many of its bits count."""
+    example = "must be a network such as 10.0.0.0/8 or 2001:db8::/32"
     try:
-        ipaddress.ip_network(text)
+        found = ipaddress.ip_interface(re.sub(r"%[^/]*", "", text))
     except ValueError as error:
-        raise ValueError(f"must be a network such as 0.0.0.0/0: {error}") from None
+        raise ValueError(f"{example}: {error}") from None
+    network = found.network
+    for link in LINK_LOCAL:
+        if network.version == link.version and network.subnet_of(link):  # type: ignore[arg-type]
+            raise ValueError(
+                f"{text} is within {link}, which pods may not reach, as the keys of a cloud's "
+                "nodes are there: take it out of the list"
+            )
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+        raise ValueError(f"{example}, not IPv4 addresses written as IPv6: {text!r}")
+    # Python takes masks, zones and single addresses, too.
+    if found.ip != network.network_address or not re.fullmatch(_CIDR, text):
+        raise ValueError(f"{example}, not {text!r}: write {network}, if you mean that")
     return text
 
 
@@ -105,9 +127,9 @@ Image = Annotated[
 ]
 Labels = Mapping[
     Annotated[Text, AfterValidator(_label_key)],
-    Annotated[Text, _matching(re.compile(rf"({_LABEL_NAME})?"), "a label's value")],
+    Annotated[AnyText, _matching(re.compile(rf"({_LABEL_NAME})?"), "a label's value")],
 ]
-Annotations = Mapping[Annotated[Text, AfterValidator(_label_key)], Text]
+Annotations = Mapping[Annotated[Text, AfterValidator(_label_key)], AnyText]
 Cpu = Annotated[Text, AfterValidator(_cores)]
 Bytes = Annotated[Text, AfterValidator(_bytes_or_auto)]
 VolumePath = Annotated[Text, AfterValidator(_volume_path)]

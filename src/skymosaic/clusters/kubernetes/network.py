@@ -6,11 +6,10 @@ import ipaddress
 from typing import Any
 
 from skymosaic.clusters.kubernetes.planning import SCHEDULER_PORT, WORKER_PORT, Plan
+from skymosaic.config.kubernetes import LINK_LOCAL
 
 Data = dict[str, Any]
 
-# Whoever reaches these gets the credentials of the node.
-_LINK_LOCAL = {4: ["169.254.0.0/16"], 6: ["fd00:ec2::254/128", "fe80::/10"]}
 _NODE_LOCAL_DNS = "169.254.20.10/32"
 
 
@@ -97,9 +96,9 @@ def _outside(plan: Plan) -> Data:
 def _block(text: str) -> Data:
     network = ipaddress.ip_network(text)
     left_out = [
-        link
-        for link in _LINK_LOCAL[network.version]
+        str(link)
+        for link in LINK_LOCAL
         # What is left out must lie inside, or Kubernetes refuses the policy.
-        if ipaddress.ip_network(link).subnet_of(network)  # type: ignore[arg-type]
+        if link.version == network.version and link.subnet_of(network)  # type: ignore[arg-type]
     ]
     return {"cidr": text, **({"except": left_out} if left_out else {})}

@@ -218,7 +218,7 @@ def _job(plan: Plan) -> Data:
             "parallelism": 1,
             "completions": 1,
             "backoffLimit": settings.retries,
-            "activeDeadlineSeconds": round(settings.deadline_hours * 3600),
+            "activeDeadlineSeconds": max(round(settings.deadline_hours * 3600), 1),
             "ttlSecondsAfterFinished": round(settings.keep_minutes * 60),
             # Never two drivers at once.
             "podReplacementPolicy": "Failed",
