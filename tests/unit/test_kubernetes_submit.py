@@ -284,6 +284,7 @@ def test_cancel_removes_what_belongs_to_the_campaign_only(kubectl_calls: Calls, 
         ),
         ("error: You must be logged in to the server (Unauthorized)", "Log in"),
         ("The connection to the server 10.0.0.1:6443 was refused", "Is the cluster up"),
+        ("error: error reading input for Password", "Log in"),
         ("error: something else", "current-context"),
     ],
 )
@@ -296,6 +297,45 @@ def test_what_kubectl_says_becomes_one_message_with_a_remedy(
     text = str(caught.value)
     assert said in text and remedy in text
     assert "\n" not in text and "a retry" not in text and "Warning" not in text
+
+
+_MAY_NOT = (
+    'networkpolicies.networking.k8s.io "skymosaic-mine-{}" is forbidden: User "astronomer" cannot '
+    'get resource "networkpolicies" in API group "networking.k8s.io" in the namespace "sky-user"'
+)
+_FOUR_LINES = """\
+Error from server (Forbidden): error when retrieving current configuration of:
+Resource: "networking.k8s.io/v1, Resource=networkpolicies", GroupVersionKind: "networking.k8s.io/v1\
+, Kind=NetworkPolicy"
+Name: "skymosaic-mine-{0}", Namespace: "sky-user"
+from server for: "STDIN": {1}
+"""
+
+
+def test_the_line_that_says_why_is_told(kubectl_calls: Calls, job: Job, tmp_path: Path) -> None:
+    """As kubectl 1.36 says it, of two objects."""
+    pods = "scheduler", "worker"
+    said = "".join(_FOUR_LINES.format(pod, _MAY_NOT.format(pod)) for pod in pods)
+    (tmp_path / "error").write_text(said)
+    with pytest.raises(ComputeError) as caught:
+        submit.submit(job)
+    reasons = "; ".join(_MAY_NOT.format(pod) for pod in pods)
+    assert f" failed: {reasons}. Your account has no permission" in str(caught.value)
+    assert "can-i get networkpolicies --namespace" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["refused", "forbidden", "timeout", "immutable", "unauthorized", "credentials"]
+)
+def test_the_remedy_is_for_the_reason_not_for_a_name(
+    kubectl_calls: Calls, job: Job, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "error").write_text(
+        f'Error from server (Invalid): error when creating "STDIN": Job.batch "skymosaic-{name}" '
+        "is invalid: spec.parallelism: must be greater than or equal to 0\n"
+    )
+    with pytest.raises(ComputeError, match=r"current-context` tells which cluster was asked$"):
+        submit.submit(job)
 
 
 def test_no_kubectl(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

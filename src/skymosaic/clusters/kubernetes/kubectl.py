@@ -12,6 +12,8 @@ from skymosaic.errors import ComputeError, InstallationError
 _PATIENCE = "60s"  # for one request
 _REFUSED = re.compile(r'cannot ([a-z]+) resource "([a-z]+)"')
 _LOG = re.compile(r"[IWEF]\d{4} ")
+_QUOTED = re.compile(r'"[^"]*"')
+_LOOKING = 'from server for: "STDIN": '
 _LONGEST = 1000  # characters of what kubectl says that are repeated
 
 
@@ -55,28 +57,41 @@ def kubectl_json(*arguments: str, given: str = "") -> dict[str, Any]:
 
 
 def _as_error(verb: str, said: str) -> ComputeError:
+    reasons = _reasons(said)
+    text = "; ".join(reasons)[:_LONGEST] or "it said nothing"
+    return ComputeError(f"kubectl {verb} failed: {text}. {_remedy('; '.join(reasons))}")
+
+
+def _reasons(said: str) -> list[str]:
+    """Return the lines of what kubectl says that tell why it failed, each once."""
     # Its log of retries and its warnings come first, what stopped it last.
     lines = [line for line in said.strip().splitlines() if line and not _LOG.match(line)]
-    errors = [line for line in lines if line.lower().startswith("error")] or lines[-1:]
-    text = "; ".join(dict.fromkeys(errors))[:_LONGEST] or "it said nothing"
-    return ComputeError(f"kubectl {verb} failed: {text}. {_remedy(said)}")
+    # `apply` says in four lines that it may not look at an object: the last of them says so.
+    errors = [
+        line.removeprefix(_LOOKING)
+        for line in lines
+        if line.startswith(_LOOKING)
+        or (line.lower().startswith("error") and not line.endswith("configuration of:"))
+    ]
+    return list(dict.fromkeys(errors or lines[-1:]))
 
 
-def _remedy(said: str) -> str:
-    lower = said.lower()
+def _remedy(reason: str) -> str:
+    # The names of objects are in quotes: a campaign may be called "refused".
+    lower = _QUOTED.sub("", reason).lower()
     if "namespaces" in lower and "not found" in lower:
         return (
             "An administrator makes the namespace once, from namespace.yaml as `skymosaic prepare` "
             "prints it; or set compute.kubernetes.namespace to yours"
         )
     if "forbidden" in lower:
-        what = " ".join(refused.groups()) if (refused := _REFUSED.search(said)) else "create jobs"
+        what = " ".join(refused.groups()) if (refused := _REFUSED.search(reason)) else "create jobs"
         return (
             "Your account has no permission for this: docs/kubernetes.md lists the "
             "permissions that it needs; or set compute.kubernetes.namespace to one in which it "
             f"has them (test it with `kubectl auth can-i {what} --namespace NAME`)"
         )
-    if "unauthorized" in lower or "logged in" in lower or "credentials" in lower:
+    if any(word in lower for word in ("unauthorized", "logged in", "credentials", "password")):
         return "Log in to the cluster again, then repeat"
     if any(word in lower for word in ("refused", "timeout", "timed out", "no such host")):
         return "Is the cluster up? `kubectl config current-context` tells which one is asked"
