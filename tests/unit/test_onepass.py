@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 
 from skymosaic.drizzle.memory import Work, memory_of, planes_of, require_memory
-from skymosaic.drizzle.onepass.products import ImageFile, completed, with_sky
+from skymosaic.drizzle.onepass.products import ImageFile, completed, set_sky
 from skymosaic.drizzle.onepass.sums import Band, CutOut, Tilt, bands
 from skymosaic.errors import OutOfMemoryError
 
@@ -167,7 +167,8 @@ def test_image_file_is_fits(tmp_path: Path) -> None:
     file = ImageFile(tmp_path / "x.fits", completed(header, "a", "bb", "version 1"), image.shape)
     file.write(0, image[:4])
     file.write(4, image[4:])
-    file.finish([with_sky(table, {("one", 1): 0.5, ("two", 1): None})])
+    set_sky(table, {("one", 1): 0.5, ("two", 1): None})
+    file.finish([table])
     with fits.open(tmp_path / "x.fits") as hdus:
         hdus.verify("exception")
         np.testing.assert_array_equal(hdus[0].data, image)

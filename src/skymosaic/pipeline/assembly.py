@@ -178,7 +178,8 @@ def assemble(
                 files.write(name, band)
             keys = [(e.rootname, chip.extver) for e in exposures for chip in e.chips]
             recorded = dict(zip(keys, sky.recorded, strict=True))
-            files.finish(products.with_sky(known.table, recorded))
+            products.set_sky(known.table, recorded)
+            files.finish(known.table)
             mosaic = Drizzled(files.science.path, files.weight.path, [], [], 0)
             sentence = sky_of(method, "onepass", ours=method in OWN)
             origin = MosaicOrigin(

@@ -84,8 +84,9 @@ def make_headers(frames: Frames, grid: Grid, root: str) -> Headers:
 def read_headers(folder: Path, root: str) -> Headers:
     """Return the headers that `make_headers` let drizzlepac write into a folder."""
     context = folder / CONTEXT
-    with fits.open(folder / SCIENCE) as hdus:
-        science, table = hdus[0].header, hdus["HDRTAB"].copy()
+    with fits.open(folder / SCIENCE, memmap=False) as hdus:
+        science, table = hdus[0].header, hdus["HDRTAB"]
+        _ = table.data  # read while the file is open
     return Headers(
         root,
         science,
@@ -158,7 +159,8 @@ def write_mosaics(
     keys = [(e.rootname, chip.extver) for e in frames.exposures for chip in e.chips]
     for name, own in files.items():
         recorded = dict(zip(keys, skies[name].recorded, strict=True))
-        own.finish(products.with_sky(headers.table, recorded))
+        products.set_sky(headers.table, recorded)
+        own.finish(headers.table)
     return {
         name: Drizzled(
             own.science.path,

@@ -91,10 +91,10 @@ def completed(header: fits.Header, old: str, new: str, version: str) -> fits.Hea
     return header
 
 
-def with_sky(
-    table: fits.BinTableHDU, values: Mapping[tuple[str, int], float | None]
-) -> fits.BinTableHDU:
-    """Return HDRTAB with other values of MDRIZSKY.
+def set_sky(table: fits.BinTableHDU, values: Mapping[tuple[str, int], float | None]) -> None:
+    """Put other values of MDRIZSKY into HDRTAB.
+
+    In place: it has as many columns as headers have keywords, and a copy takes half a second.
 
     Parameters
     ----------
@@ -103,11 +103,9 @@ def with_sky(
     values : mapping of (str, int) to float or None
         By rootname and EXTVER; None: nothing was subtracted, which AstroDrizzle tells by NaN.
     """
-    new = table.copy()
     rows = zip(table.data["ROOTNAME"], table.data["EXTVER"], strict=True)
     sky = [values[str(rootname).strip().lower(), int(extver)] for rootname, extver in rows]
-    new.data["MDRIZSKY"] = np.array([np.nan if value is None else value for value in sky])
-    return new
+    table.data["MDRIZSKY"] = np.array([np.nan if value is None else value for value in sky])
 
 
 def with_mean_sky(header: fits.Header, values: Sequence[float | None]) -> fits.Header:
