@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 
 import dask
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from skymosaic.cli import clusters
@@ -23,6 +24,30 @@ def config(tmp_path, monkeypatch) -> str:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "demo.yaml").write_text(MINIMAL)
     return "demo.yaml"
+
+
+def test_prepare_writes_each_document_into_a_file_and_asks_no_store(config, tmp_path) -> None:
+    # Nobody answers there, and there are no keys.
+    store = ("--store", "s3://nowhere/x", "--set", "store.endpoint_url=http://127.0.0.1:9")
+    kubernetes = ("--set", "compute.backend=kubernetes")
+    command = ["prepare", config, *store, *kubernetes, "--output", "new/objects"]
+    ended = CliRunner().invoke(main, command)
+    assert ended.exit_code == 0, ended.output
+    files = sorted((tmp_path / "new" / "objects").iterdir())
+    assert [f"new/objects/{file.name}" for file in files] == sorted(ended.stdout.split())
+    kinds = {
+        file.name: {one["kind"] for one in yaml.safe_load_all(file.read_text())} for file in files
+    }
+    assert "Namespace" in kinds.pop("namespace.yaml")
+    assert "Job" in kinds["job.yaml"] and "Namespace" not in set().union(*kinds.values())
+
+
+def test_prepare_says_which_folder_it_cannot_write(config, tmp_path) -> None:
+    (tmp_path / "taken").write_text("")
+    kubernetes = ("--store", "s3://nowhere/x", "--set", "compute.backend=kubernetes")
+    ended = CliRunner().invoke(main, ["prepare", config, *kubernetes, "--output", "taken/objects"])
+    assert ended.exit_code != 0
+    assert "taken/objects cannot be written" in ended.stderr
 
 
 @pytest.fixture

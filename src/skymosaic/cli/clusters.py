@@ -89,14 +89,25 @@ def dask_submit(
 @campaign_file
 @store_option
 @set_option
+@click.option(
+    "--output",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the scripts or objects into this folder, and nothing else. Asks no store.",
+)
 @ended_cleanly
-def prepare(config: Path, settings: tuple[str, ...], store: str | None) -> None:
+def prepare(
+    config: Path, settings: tuple[str, ...], store: str | None, output: Path | None
+) -> None:
     """Show what `submit` would submit; submit nothing.
 
     Lists the tasks, the memory that they need, and the scripts or objects for the cluster.
     """
     from skymosaic.runs import preparation
 
+    if output is not None:
+        say(*(str(path) for path in preparation.write(_load(config, settings, store), output)))
+        return
     lines = preparation.lines(_load(config, settings, store))
     say(*"\n".join(lines).split("\n"))  # documents are of many lines
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from dask.utils import format_bytes, parse_bytes
 
@@ -13,7 +14,7 @@ from skymosaic.config import Campaign
 from skymosaic.config.kubernetes import parse_quantity
 from skymosaic.drizzle.expected import Expected, needs_of, of_campaign
 from skymosaic.drizzle.request import Request
-from skymosaic.errors import SkymosaicError
+from skymosaic.errors import SkymosaicError, StoreError
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.admission import require_admissible, require_possible
 from skymosaic.pipeline.colour_plan import colour_plans
@@ -74,6 +75,34 @@ def lines(campaign: Campaign) -> list[str]:
     for name, text in handover.documents(campaign).items():
         summary += ["", f"--- {name}", text.rstrip("\n")]
     return summary
+
+
+def write(campaign: Campaign, folder: Path) -> list[Path]:
+    """Write what would be submitted into a folder, a file each; neither store nor source is asked.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    CampaignError
+        The campaign cannot be submitted as it is, or is not for a cluster.
+    StoreError
+        The folder cannot be written.
+    """
+    require_possible(campaign)
+    texts = handover.documents(campaign)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot be written ({error.strerror}): name another folder with --output"
+        ) from error
+    return [folder / name for name in texts]
 
 
 def _step_lines(
