@@ -10,6 +10,7 @@ import re._constants as codes
 import re._parser as parser
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 _LOOKS = (codes.ASSERT, codes.ASSERT_NOT)
@@ -25,7 +26,21 @@ _CATEGORIES = {
 _Next = Callable[[int], bool]
 _Nodes = list[tuple[Any, Any]]
 _MOST_STEPS = 10**6
-sys.setrecursionlimit(100_000)
+_DEEPEST = 100_000
+
+
+@contextmanager
+def _deep() -> Iterator[None]:
+    """Let functions call themselves far deeper than usual: here alone.
+
+    Elsewhere the limit is what ends a recursion before the stack of the process does.
+    """
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(_DEEPEST)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 class TooManyStepsError(Exception):
@@ -54,6 +69,10 @@ class Matcher:
 
     def spans(self, text: str, scans: bool) -> list[tuple[int, int]]:
         """Return where it matches: at the start alone, or wherever it does, as ``finditer``."""
+        with _deep():
+            return self._spans(text, scans)
+
+    def _spans(self, text: str, scans: bool) -> list[tuple[int, int]]:
         self._text, self.steps = text, 0
         found, start = [], 0
         while start <= len(text):
