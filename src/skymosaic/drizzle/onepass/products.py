@@ -94,7 +94,7 @@ def completed(header: fits.Header, old: str, new: str, version: str) -> fits.Hea
 def set_sky(table: fits.BinTableHDU, values: Mapping[tuple[str, int], float | None]) -> None:
     """Put other values of MDRIZSKY into HDRTAB.
 
-    In place: it has as many columns as headers have keywords, and a copy takes half a second.
+    In place: it has as many columns as headers have keywords, and a copy of it takes long.
 
     Parameters
     ----------
