@@ -44,6 +44,7 @@ align: none
 drizzle: {engine: onepass}
 sky:
   methods: METHODS
+  MORE
   variants:
     mode: {method: localmin, parameters: {skystat: mode}}
     given: {values: VALUES}
@@ -60,6 +61,7 @@ class Field:
         self, folder: Path, chips: int, scale: float, methods: str = ALL, **parameters: Any
     ) -> None:
         self.files, self.methods = folder / "files", methods
+        self.options = Options()
         self.files.mkdir()
         self.names = write_many(self.files, FRAMES, chips)
         self.exposures = [read_exposure(self.files / name) for name in self.names]
@@ -71,7 +73,9 @@ class Field:
     def campaign(self, exposures: Sequence[Exposure]) -> Any:
         values = {one.rootname: 0.1 * (1 + self.exposures.index(one)) for one in exposures}
         text = CAMPAIGN.replace("VALUES", str(values).replace("'", ""))
-        return load_campaign_text(text.replace("METHODS", self.methods), "field.yaml", {})
+        more = f"planes: {str(self.options.planes).lower()}"
+        text = text.replace("METHODS", self.methods).replace("MORE", more)
+        return load_campaign_text(text, "field.yaml", {})
 
     def drizzled(self, exposures: Sequence[Exposure]) -> Any:
         """Make the mosaics by the tasks of the graph."""
@@ -95,7 +99,7 @@ class Field:
         return drizzle_all(
             *(work, work / "log", self.exposures),
             {name: f"field_{word(name)}" for name in request.choices},
-            *(request.choices, self.grid, self.parameters, Options()),
+            *(request.choices, self.grid, self.parameters, self.options),
         )
 
 
@@ -104,16 +108,23 @@ def cards(header: fits.Header) -> list[tuple[str, Any, str]]:
 
 
 @pytest.mark.parametrize(
-    ("chips", "methods", "parameters"),
+    ("chips", "methods", "parameters", "options"),
     [
-        (1, ALL, {"context": True}),
-        (2, FEW, {"final_wht_type": "ERR", "final_units": "counts", "final_fillval": 0}),
+        (1, ALL, {"context": True}, Options(planes=True)),
+        (
+            2,
+            FEW,
+            {"final_wht_type": "ERR", "final_units": "counts", "final_fillval": 0},
+            Options(),
+        ),
+        pytest.param(2, FEW, {}, Options(planes=True), marks=pytest.mark.campaign),
     ],
 )
 def test_mosaics_from_blocks_are_those_of_one_task(
-    tmp_path: Path, chips: int, methods: str, parameters: dict[str, Any]
+    tmp_path: Path, chips: int, methods: str, parameters: dict[str, Any], options: Options
 ) -> None:
     field = Field(tmp_path, chips, 0.03, methods, **parameters)
+    field.options = options
     tasks = field.drizzled(field.exposures)
     assert tasks.whole is None
     blocks = [one for one in manifests(field.folder) if one.startswith("blocks/")]

@@ -15,7 +15,7 @@ from skymosaic.drizzle.onepass.blocks import Block, blocks_of
 from skymosaic.drizzle.onepass.mosaics import fill_of
 from skymosaic.drizzle.onepass.parameters import final_of
 from skymosaic.drizzle.onepass.stored import Box, HeldPieces, StoredChip, read_pieces
-from skymosaic.drizzle.onepass.sums import Band, CutOut, sum_pieces
+from skymosaic.drizzle.onepass.sums import Band, CutOut, Tilt, sum_pieces
 from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import word
 from skymosaic.pipeline.results import BLOCK, BlockResult, Planned, SingleResult, SkiesResult
@@ -109,6 +109,9 @@ def make_block(
     kept = skies_of(place, skies, [one.single.result.rootname for one in members])
     numbers = [number for one in members for number, _ in one.chips()]
     values = {name: dict(zip(numbers, sky.subtracted, strict=True)) for name, sky in kept.items()}
+    tilted = {name: sky.tilts for name, sky in kept.items() if sky.tilts}
+    # All mosaics that have planes have the same.
+    planes = dict(zip(numbers, next(iter(tilted.values()), ()), strict=bool(tilted)))
 
     def work(bench: Bench) -> BlockResult:
         pieces = HeldPieces(bench.scratch / "pieces", HELD)
@@ -118,6 +121,8 @@ def make_block(
                 *((box.columns, box.rows), cut_outs, pieces, values, shared.planes),
                 scale=shared.scale,
                 fill=shared.fill,
+                tilts={number: _tilt_in(box, plane) for number, plane in planes.items()},
+                tilted=list(tilted),
             )
             return _write(bench.out, job.block, list(values), found, shared.planes)
 
@@ -136,6 +141,7 @@ def make_block(
             "order": [one.single.result.rootname for one in members],
             "factors": [chip.factor for one in members for _, chip in one.chips()],
             "skies": {name: list(sky.subtracted) for name, sky in kept.items()},
+            **({"tilts": tilted} if tilted else {}),
             "scale": shared.scale,
             "fill": shared.fill,
             **({"context": [shared.planes, *numbers]} if shared.planes else {}),
@@ -143,6 +149,12 @@ def make_block(
         versions=versions(),
         work=work,
     )
+
+
+def _tilt_in(box: Box, plane: tuple[float, float, float, float]) -> Tilt:
+    """Return a plane on the grid as it is in a rectangle of it."""
+    x, y, slope_x, slope_y = plane
+    return Tilt(x - box.x, y - box.y, slope_x, slope_y)
 
 
 def _fetch(bench: Bench, members: Sequence[_Member], box: Box, pieces: HeldPieces) -> list[CutOut]:

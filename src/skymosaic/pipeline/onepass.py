@@ -76,7 +76,7 @@ def is_distributed(campaign: Campaign, parameters: Mapping[str, Any]) -> bool:
     """Tell whether exposures are drizzled in tasks of their own, and mosaics made from blocks.
 
     What looks at the whole mosaic is done by one task that has all exposures: masks of sources,
-    planes, error planes, cosmic rays; and what only that one knows.
+    error planes, cosmic rays; and what only that one knows.
 
     Parameters
     ----------
@@ -89,7 +89,6 @@ def is_distributed(campaign: Campaign, parameters: Mapping[str, Any]) -> bool:
     return not (
         pars.has_cr_steps(parameters)
         or request.mask_sources
-        or request.planes
         or request.errors
         or sky.footprints == "swapped"
     )

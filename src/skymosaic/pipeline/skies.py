@@ -116,8 +116,9 @@ def solve_skies(
         ]
         ways = _Ways(parameters, variants, settings)
         measured = calls.each(partial(measure_one, place, ways), jobs)
+    wanted = _Choices(choices, parameters, campaign.sky.per_chip, campaign.sky.planes)
     return calls.call(
-        partial(solve, place, _Choices(choices, parameters, campaign.sky.per_chip)),
+        partial(solve, place, wanted),
         prepared.aligned,
         measured,
         list(equations),
@@ -168,6 +169,8 @@ class _Choices:
     parameters: Mapping[str, Any]
     """AstroDrizzle's, of the run."""
     per_chip: PerChip
+    planes: bool
+    """Whether skies from differences on the grid have a plane of each exposure beside."""
 
 
 def solve(
@@ -197,7 +200,9 @@ def solve(
 
         def on_grid() -> OnGrid:
             merged = merge(_opened(bench, equations))
-            return matched_by_equations(merged, exposures, per_chip=wanted.per_chip)
+            return matched_by_equations(
+                merged, exposures, planes=wanted.planes, per_chip=wanted.per_chip
+            )
 
         skies = skies_of_measured(
             exposures, choices, parameters, known, on_grid if equations else None
@@ -217,6 +222,7 @@ def solve(
             "measured": digest_of(measured),
             "exposures": _digest_of_exposures(exposures),
             **({"differences": VERSION, "equations": digest_of(equations)} if own else {}),
+            **({"planes": True} if own and wanted.planes else {}),
             **(
                 {"per_chip": wanted.per_chip}
                 if own and any(len(e.chips) > 1 for e in exposures)

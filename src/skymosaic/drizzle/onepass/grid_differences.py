@@ -84,7 +84,11 @@ def matched_on_grid(
 
 
 def matched_by_equations(
-    equations: Equations, exposures: Sequence[Exposure], *, per_chip: PerChip = "auto"
+    equations: Equations,
+    exposures: Sequence[Exposure],
+    *,
+    planes: bool = False,
+    per_chip: PerChip = "auto",
 ) -> OnGrid:
     """Return the same from the equations of all blocks of the grid.
 
@@ -92,11 +96,16 @@ def matched_by_equations(
     ----------
     equations : Equations
         As from `equations.merge`.
-    exposures, per_chip
+    exposures, planes, per_chip
         As for `matched`.
+
+    Raises
+    ------
+    SkyError
+        As from `matched`.
     """
     names = [chip_name(one.rootname, chip.extver) for one in exposures for chip in one.chips]
-    return matched(*equations.ordered(names), exposures, per_chip=per_chip)
+    return matched(*equations.ordered(names), exposures, planes=planes, per_chip=per_chip)
 
 
 def matched(

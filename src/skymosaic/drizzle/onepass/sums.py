@@ -249,7 +249,7 @@ def sum_pieces(
     rows: int = ROWS,
     scale: float = 1.0,
     fill: float | None = None,
-    tilts: Sequence[Tilt] = (),
+    tilts: Sequence[Tilt] | Mapping[int, Tilt] = (),
     tilted: Collection[str] = (),
 ) -> Iterator[Band]:
     """Sum mosaics whose cut-outs are given in pieces; all else as for `bands`.
@@ -279,7 +279,7 @@ class _Skies:
         self,
         skies: Mapping[str, Values],
         cut_outs: Sequence[CutOut],
-        tilts: Sequence[Tilt] = (),
+        tilts: Sequence[Tilt] | Mapping[int, Tilt] = (),
         tilted: Collection[str] = (),
     ) -> None:
         self.tilts, self.tilted = tilts, frozenset(tilted) if tilts else frozenset()
