@@ -4,6 +4,9 @@ The campaign is three small simulated tiles. A scenario breaks something while i
 run did not survive, the same command is given once more, as a user would. In the end the table must
 be the undisturbed one, every product must be what its manifest says, and no process, scratch folder
 or staged file may be left. `scripts/chaos` runs all scenarios and prints a table.
+
+Where the engine onepass works as many tasks, a worker is killed in each of their stages; then every
+mosaic, and all that it is made from, must be the undisturbed one, byte for byte.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,12 +46,31 @@ STAGES = {
     "gather": "comparison-",
 }
 """Stages, and how the scratch folders of their steps begin."""
+MANY_TASKS = {
+    "low": "low-",
+    "static": "static-",
+    "singles": "singles-",
+    "measured": "measured-",
+    "guesses": "guesses-",
+    "first_skies": "first_skies-",
+    "equations": "equations-",
+    "skies": "skies-",
+    "blocks": "blocks-",
+    "headers": "headers-",
+    "runs/METHOD": "runs-",
+}
+"""The same of the engine onepass, where it makes one mosaic by many tasks."""
 _CAMPAIGN = {
     "campaign": {"name": "tiles"},
     **TILES,
     # Killed workers are given up soon, and a server that is away is waited for.
     "store": {"patience": 90},
 }
+_ONEPASS = {
+    "sky": {"methods": ["localmin", "match", "match-differences"]},
+    "drizzle": {"engine": "onepass", "witness": False},
+}
+"""Sections of a campaign that has all of `MANY_TASKS`."""
 _MAST = {
     "kind": "mast",
     "proposal_id": [12812],
@@ -56,8 +78,9 @@ _MAST = {
     "download": "mast",
     "downloads": 2,
 }
+_TABLE = "tiles/comparison/mdrizsky.csv"
 _OUTAGE = 20.0  # s
-_LONGEST = 240.0  # s that a run may take
+_LONGEST = 900.0  # s that a run may take, on a busy machine
 
 
 @dataclass
@@ -69,6 +92,9 @@ class Stage:
     proxy: str
     faults: Faults
     undisturbed: bytes = b""
+    """What a run gives that nobody disturbs; empty: not made yet."""
+    of_onepass: dict[str, bytes] = field(default_factory=dict)
+    """All that the engine onepass made undisturbed, by key."""
 
     @property
     def client(self) -> Any:
@@ -85,8 +111,10 @@ class Run:
     environment: dict[str, str] = field(default_factory=dict)
     prefix: tuple[str, ...] = ()
     """A command that the campaign is started by."""
-    source: dict[str, Any] | None = None
-    """Where the exposures come from instead."""
+    sections: dict[str, Any] = field(default_factory=dict)
+    """Of the campaign file, instead of its own."""
+    table: bytes = b""
+    """What it must give in the end; empty: the undisturbed one."""
     process: subprocess.Popen[str] | None = None
     output: str = ""
     seen: dict[int, psutil.Process] = field(default_factory=dict)
@@ -95,8 +123,13 @@ class Run:
         self.folder = self.stage.folder / self.name
         self.scratch = self.folder / "scratch"
         self.scratch.mkdir(parents=True)
-        campaign = {**_CAMPAIGN, **({"source": self.source} if self.source else {})}
-        (self.folder / "tiles.yaml").write_text(yaml.safe_dump(campaign))
+        self.write()
+
+    def write(self, **sections: Any) -> None:
+        """Write the campaign file, with other sections."""
+        self.sections |= sections
+        text = yaml.safe_dump({**_CAMPAIGN, **self.sections})
+        (self.folder / "tiles.yaml").write_text(text)
 
     @property
     def store(self) -> str:
@@ -152,10 +185,10 @@ class Run:
 
     def in_stage(self, stage: str) -> Path:
         """Wait until a step of a stage is at work; return its scratch folder."""
+        begins = f"skymosaic-{os.getuid()}-{({**STAGES, **MANY_TASKS})[stage]}"
 
         def at_work() -> Path | None:
-            found = self.scratch.glob(f"skymosaic-{os.getuid()}-{STAGES[stage]}*/.lock")
-            return next((lock.parent for lock in found), None)
+            return next((lock.parent for lock in self.scratch.glob(f"{begins}*/.lock")), None)
 
         return self.wait_for(at_work, f"the stage {stage}")
 
@@ -170,20 +203,23 @@ class Run:
             time.sleep(0.005)
         raise TrialError(f"waited in vain for {what}")
 
-    def worker_in(self, folder: Path) -> psutil.Process:
-        """Return the worker that works in a scratch folder: it holds the folder's lock open."""
-        lock = str(folder / ".lock")
+    def worker_in(self, stage: str) -> psutil.Process:
+        """Wait until a worker is in the middle of a step of a stage; return it, stopped there."""
 
-        def holder() -> psutil.Process | None:
-            for process in psutil.Process(self.process.pid).children(recursive=True):
-                try:
-                    if any(file.path == lock for file in process.open_files()):
-                        return process
-                except psutil.Error:
-                    continue
+        def stopped() -> psutil.Process | None:
+            # A step may take a tenth of a second: another one is taken where it has ended.
+            folder = self.in_stage(stage)
+            if (worker := _holder(folder)) is None:
+                return None
+            worker.suspend()
+            while worker.status() != psutil.STATUS_STOPPED:
+                time.sleep(0.001)
+            if _holder(folder) == worker:
+                return worker
+            worker.resume()
             return None
 
-        return self.wait_for(holder, "the worker")
+        return self.wait_for(stopped, "the worker")
 
     def objects(self) -> dict[str, bytes]:
         """Return everything below the campaign, by key."""
@@ -214,7 +250,7 @@ class Run:
     def check_end(self) -> None:
         """Check all that must be so after the last run."""
         objects = self.objects()
-        if objects.get("tiles/comparison/mdrizsky.csv") != self.stage.undisturbed:
+        if objects.get(_TABLE) != (self.table or undisturbed(self.stage)):
             raise TrialError("the table is not the undisturbed one")
         self.check_whole(objects)
         if staged := [key for key in objects if key.startswith("tiles/staging/")]:
@@ -238,6 +274,19 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
+def _holder(folder: Path) -> psutil.Process | None:
+    """Return the process that works in a scratch folder: it has locked the folder's lock."""
+    try:
+        inode = (folder / ".lock").stat().st_ino
+        for line in Path("/proc/locks").read_text().splitlines():
+            words = line.split()
+            if words[1] == "FLOCK" and words[5].endswith(f":{inode}"):
+                return psutil.Process(int(words[4]))
+    except (FileNotFoundError, psutil.NoSuchProcess):  # it has just ended
+        pass
+    return None
+
+
 def _go_on(run: Run, what: str) -> str:
     """Give the same command again after a run that did not survive."""
     run.check_whole(run.objects())  # what is visible is whole, even now
@@ -250,10 +299,58 @@ def _go_on(run: Run, what: str) -> str:
 def kill_worker(run: Run, stage: str) -> str:
     """Kill -9 the worker that is at work in a stage."""
     run.start()
-    run.worker_in(run.in_stage(stage)).send_signal(signal.SIGKILL)
+    run.worker_in(stage).send_signal(signal.SIGKILL)
     if code := run.end():
         raise TrialError(f"ended with {code}:\n{run.output}")
     return "the run went on with other workers"
+
+
+def kill_worker_of_onepass(run: Run, stage: str) -> str:
+    """The same in a stage of the engine onepass, of whose products every byte is compared."""
+    objects = of_onepass(run.stage)
+    run.table = objects[_TABLE]
+    run.write(**_ONEPASS)
+    kill_worker(run, stage)
+    made, wanted = _checksums(run.objects()), _checksums(objects)
+    if others := sorted(key for key in wanted | made if made.get(key) != wanted.get(key)):
+        raise TrialError(f"not those of the undisturbed run: {others}")
+    return f"the run went on with other workers; {len(made)} products are the same bytes"
+
+
+def undisturbed(on: Stage) -> bytes:
+    """Return the table of a run that nobody disturbs; made once."""
+    if not on.undisturbed:
+        on.undisturbed = _undisturbed_run(on, "undisturbed")[_TABLE]
+    return on.undisturbed
+
+
+def of_onepass(on: Stage) -> dict[str, bytes]:
+    """Return all that the engine onepass makes when nobody disturbs it, by key; made once."""
+    if not on.of_onepass:
+        on.of_onepass.update(_undisturbed_run(on, "undisturbed-onepass", **_ONEPASS))
+    return on.of_onepass
+
+
+def _undisturbed_run(on: Stage, name: str, **sections: Any) -> dict[str, bytes]:
+    run = Run(on, name, sections=sections)
+    run.start()
+    if code := run.end():
+        raise TrialError(f"the undisturbed run ended with {code}:\n{run.output}")
+    objects = run.objects()
+    run.table = objects[_TABLE]
+    run.check_end()
+    return objects
+
+
+def _checksums(objects: dict[str, bytes]) -> dict[str, str]:
+    """Return the SHA-256 of all products but logs and the report, which has times in it."""
+    return {
+        product["key"]: product["sha256"]
+        for key, content in objects.items()
+        if key.startswith("tiles/manifests/") and not key.endswith("/comparison.json")
+        for product in json.loads(content)["products"].values()
+        if not product["key"].endswith(".log")
+    }
 
 
 def kill_driver(run: Run, stage: str) -> str:
@@ -269,7 +366,9 @@ def kill_driver(run: Run, stage: str) -> str:
 def terminate_worker(run: Run) -> str:
     """SIGTERM to a worker at work: a machine that is about to be taken away."""
     run.start()
-    run.worker_in(run.in_stage("drizzle")).send_signal(signal.SIGTERM)
+    worker = run.worker_in("drizzle")
+    worker.send_signal(signal.SIGTERM)
+    worker.resume()
     if code := run.end():
         raise TrialError(f"ended with {code}:\n{run.output}")
     return "its work went to others"
@@ -428,7 +527,10 @@ def one_download_cache(run: Run) -> str:
     archive.latency = 2.0  # s: they meet
     with mast_standin(archive) as url:
         environment = configuration(home, url)
-        pair = [Run(run.stage, f"{run.name}-{i}", environment, source=_MAST) for i in (1, 2)]
+        pair = [
+            Run(run.stage, f"{run.name}-{i}", environment, sections={"source": _MAST})
+            for i in (1, 2)
+        ]
         for one in pair:
             one.start()
         try:
@@ -464,17 +566,15 @@ def wrong_clock(run: Run) -> str:
 
 
 def _in_each_stage(
-    scenario: Callable[[Run, str], str], what: str
+    scenario: Callable[[Run, str], str], what: str, stages: Iterable[str] = STAGES
 ) -> dict[str, Callable[[Run], str]]:
-    def in_stage(stage: str) -> Callable[[Run], str]:
-        return lambda run: scenario(run, stage)
-
-    return {f"{what} in {stage}": in_stage(stage) for stage in STAGES}
+    return {f"{what} {stage}": functools.partial(scenario, stage=stage) for stage in stages}
 
 
 SCENARIOS: dict[str, Callable[[Run], str]] = {
-    **_in_each_stage(kill_worker, "kill -9 of a worker"),
-    **_in_each_stage(kill_driver, "kill -9 of the driver"),
+    **_in_each_stage(kill_worker, "kill -9 of a worker in"),
+    **_in_each_stage(kill_driver, "kill -9 of the driver in"),
+    **_in_each_stage(kill_worker_of_onepass, "onepass: kill -9 of a worker in", MANY_TASKS),
     "SIGTERM to a worker in drizzle": terminate_worker,
     "memory runs out in drizzle": kill_drizzlepac,
     "S3 server stopped for 20 s": stop_server,
@@ -492,22 +592,14 @@ SCENARIOS: dict[str, Callable[[Run], str]] = {
 
 @contextmanager
 def stage(undisturbed: bytes = b"") -> Iterator[Stage]:
-    """Yield the server, the proxy and the undisturbed table: from a run, where it is not given."""
+    """Yield the server, the proxy and the undisturbed table, where it is known."""
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
         folder = Path(name)
         with (
             s3_server(folder / "server") as server,
             faulty_proxy(server.url) as (proxy, faults),
         ):
-            ready = Stage(folder, server, proxy, faults, undisturbed)
-            if not undisturbed:
-                run = Run(ready, "undisturbed")
-                run.start()
-                if code := run.end():
-                    raise TrialError(f"the undisturbed run ended with {code}:\n{run.output}")
-                ready.undisturbed = run.objects()["tiles/comparison/mdrizsky.csv"]
-                run.check_end()
-            yield ready
+            yield Stage(folder, server, proxy, faults, undisturbed)
 
 
 def play_scenario(on: Stage, scenario: str, attempt: int = 1) -> str:

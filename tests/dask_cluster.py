@@ -63,11 +63,11 @@ class DaskCluster:
         )
         self._wait(self._listens, "the scheduler")
 
-    def add_worker(self) -> subprocess.Popen[bytes]:
-        """Start one worker; it joins when it is ready."""
+    def add_worker(self, host: str = "127.0.0.1") -> subprocess.Popen[bytes]:
+        """Start one worker at an address of this host; it joins when it is ready."""
         worker = self._start(
             *("worker", self.address, "--nthreads", "1", "--nworkers", "1"),
-            *("--host", "127.0.0.1", "--no-dashboard", "--memory-limit", "0"),
+            *("--host", host, "--no-dashboard", "--memory-limit", "0"),
             *("--local-directory", str(self.folder)),
         )
         self.workers.append(worker)

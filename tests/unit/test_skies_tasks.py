@@ -21,6 +21,7 @@ from skymosaic.drizzle.static_masks import rule_of, sigma_of
 from skymosaic.errors import SkyError
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.reading import read_exposure
+from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.results import ALIGN, AlignResult
 from skymosaic.pipeline.skies import find_static, masks_of, skies_of, solve_skies, values_of
 from skymosaic.sky.footprints import chip_footprint, footprint_of_corners
@@ -86,8 +87,8 @@ class Campaign:
     def by_tasks(self, exposures: Sequence[Exposure], place: Place | None = None) -> Any:
         prepared, calls = self.prepared(exposures), Here()
         there = place or self.place
-        static = calls.result(find_static(calls, self.campaign, there, prepared))
-        return static, solve_skies(calls, self.campaign, there, prepared, static)
+        static = calls.result(find_static(calls, self.campaign, there, prepared, Homes()))
+        return static, solve_skies(calls, self.campaign, there, prepared, static, Homes())
 
 
 @pytest.mark.parametrize(

@@ -70,13 +70,18 @@ class Counted:
     def __init__(self) -> None:
         self.names: list[str] = []
 
-    def call(self, function: Callable[..., Any], *_: Any, name: str = "") -> str:
+    def call(self, function: Callable[..., Any], *_: Any, name: str = "", near: str = "") -> str:
         self.names.append(name or function.__name__)
         return self.names[-1]
 
-    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[str]:
+    def each(
+        self, function: Callable[[Any], Any], items: Sequence[Any], near: Sequence[str] = ()
+    ) -> list[str]:
         assert isinstance(function, partial)
         return [self.call(function.func) for _ in items]
+
+    def hosts(self) -> list[str]:
+        return []
 
     def result(self, call: str) -> Any:
         handed_on = {"on_grid": "align"}.get(call, call)

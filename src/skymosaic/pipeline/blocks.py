@@ -18,6 +18,7 @@ from skymosaic.drizzle.onepass.stored import Box, HeldPieces, StoredChip, read_p
 from skymosaic.drizzle.onepass.sums import Band, CutOut, Tilt, sum_pieces
 from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import word
+from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.results import BLOCK, BlockResult, Planned, SingleResult, SkiesResult
 from skymosaic.pipeline.skies import skies_of
 from skymosaic.pipeline.slots import computing_slot
@@ -58,6 +59,7 @@ def make_blocks(
     planned: Planned,
     singles: Mapping[str, Any],
     skies: Any,
+    homes: Homes,
 ) -> list[Any]:
     """Make a task of each block of the grid."""
     final = final_of(planned.order.parameters)
@@ -76,7 +78,8 @@ def make_blocks(
         job = BlockJob(block, [firsts[name] for name in block.exposures])
         own = [singles[name] for name in block.exposures]
         act = partial(make_block, place, shared, job)
-        found.append(calls.call(act, own, skies, name="make_block"))
+        near = homes.of(block.exposures)
+        found.append(calls.call(act, own, skies, name="make_block", near=near))
     return found
 
 

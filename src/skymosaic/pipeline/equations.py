@@ -31,6 +31,7 @@ from skymosaic.drizzle.onepass.patch_stacks import LARGEST, Area, LoadPiece, Pie
 from skymosaic.drizzle.onepass.stored import Box, HeldPieces, LazyPlane, StoredChip, read_pieces
 from skymosaic.drizzle.onepass.sums import CutOut
 from skymosaic.hst.exposure import Exposure
+from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.results import (
     EQUATION,
     FIRST_SKIES,
@@ -58,24 +59,25 @@ def make_equations(
     exposures: Sequence[Exposure],
     planned: Planned,
     singles: Mapping[str, Any],
+    homes: Homes,
 ) -> list[Any]:
     """Make the tasks of the equations; return the calls that give those of each block."""
     side = calls.call(find_side, list(singles.values()))
     shape, blocks = planned.grid.shape, blocks_of(planned.grid, exposures, reach=LARGEST)
     jobs = [
-        (block, [singles[name] for name in sorted(block.exposures)])
+        (block, [singles[name] for name in sorted(block.exposures)], homes.of(block.exposures))
         for block in blocks
         if len(block.exposures) > 1
     ]
     guesses = [
-        calls.call(partial(guess, place, shape, block), side, own, name="guess")
-        for block, own in jobs
+        calls.call(partial(guess, place, shape, block), side, own, name="guess", near=near)
+        for block, own, near in jobs
     ]
     names = [chip_name(e.rootname, chip.extver) for e in _sorted(exposures) for chip in e.chips]
     first = calls.call(partial(find_first, place, names), guesses, name="find_first")
     return [
-        calls.call(partial(equate, place, shape, block), side, own, first, name="equate")
-        for block, own in jobs
+        calls.call(partial(equate, place, shape, block), side, own, first, name="equate", near=near)
+        for block, own, near in jobs
     ]
 
 

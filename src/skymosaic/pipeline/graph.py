@@ -23,7 +23,7 @@ from skymosaic.pipeline.inspect import inspect
 from skymosaic.pipeline.plan import on_grid, plan
 from skymosaic.pipeline.results import ComparisonResult
 from skymosaic.pipeline.retrieve import retrieve
-from skymosaic.steps.execution import Calls, Here
+from skymosaic.steps.execution import Calls, Here, in_order
 from skymosaic.steps.step import Finished, Place
 from skymosaic.steps.tasks import DIFFERENCES, looks_at_pairs
 
@@ -78,7 +78,8 @@ def retrieve_each(
 ) -> list[Any]:
     """Make a task of each parcel that a source has."""
     # Dask looks for tasks in arguments, one by one; what all have in common hides from it.
-    return calls.each(partial(retrieve, place, source, rules_of(campaign)), parcels)
+    fetch = partial(retrieve, place, source, rules_of(campaign))
+    return calls.each(fetch, parcels, near=in_order(calls.hosts(), len(parcels)))
 
 
 def inspect_all(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Any:

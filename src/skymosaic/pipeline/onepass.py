@@ -31,6 +31,7 @@ from skymosaic.pipeline.assembly import Parts, make_mosaics
 from skymosaic.pipeline.blocks import make_blocks
 from skymosaic.pipeline.drizzle import tell_static
 from skymosaic.pipeline.equations import make_equations
+from skymosaic.pipeline.homes import find_homes
 from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.mosaic_files import MosaicFiles, publish
 from skymosaic.pipeline.onepass_mosaics import forget_blocks
@@ -112,13 +113,14 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) 
     first = campaign.sky.methods[0]
     place = replace(place, part_of=(DRIZZLE.task(first), DRIZZLE.step(first)))
     # The keys of what is drizzled have the masks of its own chips alone.
-    static = calls.result(find_static(calls, campaign, place, prepared))
-    singles = make_singles(calls, campaign, place, images, planned.result, static)
+    homes = find_homes(calls.hosts(), [one.rootname for one in images.exposures])
+    static = calls.result(find_static(calls, campaign, place, prepared, homes))
+    singles = make_singles(calls, campaign, place, images, planned.result, static, homes)
     equations = []
     if Request.of(campaign).has_differences:
-        equations = make_equations(calls, place, images.exposures, planned.result, singles)
-    skies = solve_skies(calls, campaign, place, prepared, static, equations)
-    blocks = make_blocks(calls, place, images.exposures, planned.result, singles, skies)
+        equations = make_equations(calls, place, images.exposures, planned.result, singles, homes)
+    skies = solve_skies(calls, campaign, place, prepared, static, homes, equations)
+    blocks = make_blocks(calls, place, images.exposures, planned.result, singles, skies, homes)
     parts = Parts(singles, skies, blocks, static)
     return OnepassTasks(make_mosaics(calls, campaign, place, prepared, parts), parts=parts)
 

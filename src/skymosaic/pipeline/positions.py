@@ -33,6 +33,7 @@ from skymosaic.pipeline.results import (
 )
 from skymosaic.pipeline.sentences.positions import position_warnings
 from skymosaic.pipeline.slots import computing_slot
+from skymosaic.steps.execution import in_order
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def check_positions(
     calls: Calls, place: Place, retrieved: Sequence[Any], aligned: Any, planned: Any
 ) -> Any:
     """Make a task for each file that finds its stars, and the one that compares them."""
-    found = calls.each(partial(find, place), retrieved)
+    near = in_order(calls.hosts(), len(retrieved))
+    found = calls.each(partial(find, place), retrieved, near=near)
     return calls.call(compare_all, place, aligned, planned, found, name=POSITIONS.kind.name)
 
 

@@ -22,6 +22,7 @@ from skymosaic.drizzle.request import Request
 from skymosaic.host import limits
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.skeletons import write_skeleton
+from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.images import Images
 from skymosaic.pipeline.results import SINGLE, Planned, SingleResult, StaticResult
 from skymosaic.pipeline.skies import masks_of
@@ -67,6 +68,7 @@ def make_singles(
     images: Images,
     planned: Planned,
     static: Finished[StaticResult],
+    homes: Homes,
 ) -> dict[str, Any]:
     """Make a task of each exposure; by rootname, in the order of the campaign."""
     shared = OfAllSingles(campaign, planned.grid, dict(planned.order.parameters))
@@ -74,8 +76,9 @@ def make_singles(
         SingleJob(exposure, images.products[exposure.name], masks_of(static, exposure))
         for exposure in images.exposures
     ]
-    tasks = calls.each(partial(make_single, place, shared), jobs)
-    return {job.exposure.rootname: one for job, one in zip(jobs, tasks, strict=True)}
+    names = [job.exposure.rootname for job in jobs]
+    tasks = calls.each(partial(make_single, place, shared), jobs, near=homes.each(names))
+    return dict(zip(names, tasks, strict=True))
 
 
 def make_single(place: Place, shared: OfAllSingles, job: SingleJob) -> Finished[SingleResult]:

@@ -33,6 +33,7 @@ from skymosaic.drizzle.onepass.sky_table import SkyTable, read_skies, write_skie
 from skymosaic.drizzle.request import Request
 from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import OWN
+from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.results import (
     MEASURED,
@@ -88,6 +89,7 @@ def solve_skies(
     place: Place,
     prepared: Any,
     static: Finished[StaticResult],
+    homes: Homes,
     equations: Sequence[Any] = (),
 ) -> Any:
     """Make the tasks of the skies; return the call that gives them.
@@ -98,6 +100,8 @@ def solve_skies(
         As for the other parts of the graph.
     static : Finished
         What the call of `find_static` gives.
+    homes : Homes
+        The host of each exposure.
     equations : sequence of call
         Those that give the equations of the blocks of the common grid, each with a product
         `EQUATIONS`; none where no mosaic needs them.
@@ -115,7 +119,11 @@ def solve_skies(
             for one, near in zip(exposures, neighbours_of(exposures), strict=True)
         ]
         ways = _Ways(parameters, variants, settings)
-        measured = calls.each(partial(measure_one, place, ways), jobs)
+        measured = calls.each(
+            partial(measure_one, place, ways),
+            jobs,
+            near=homes.each([job.exposure.rootname for job in jobs]),
+        )
     wanted = _Choices(choices, parameters, campaign.sky.per_chip, campaign.sky.planes)
     return calls.call(
         partial(solve, place, wanted),

@@ -21,6 +21,7 @@ from skymosaic.drizzle.request import Request
 from skymosaic.drizzle.static_masks import ChipArea, StaticMasks, merge_masks, rule_of, sigma_of
 from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline.drizzle import tell_static
+from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.results import LOW, STATIC, LowResult, StaticFile, StaticResult
 from skymosaic.pipeline.slots import computing_slot
@@ -35,7 +36,7 @@ _ENGINE = 1
 """Version of what these steps do; part of their keys."""
 
 
-def find_static(calls: Calls, campaign: Campaign, place: Place, prepared: Any) -> Any:
+def find_static(calls: Calls, campaign: Campaign, place: Place, prepared: Any, homes: Homes) -> Any:
     """Make the tasks of the static masks; return the call that gives them."""
     images = images_of(calls.result(prepared.aligned))
     parameters = dict(calls.result(prepared.planned).result.order.parameters)
@@ -45,7 +46,11 @@ def find_static(calls: Calls, campaign: Campaign, place: Place, prepared: Any) -
     if masks:
         ways = [choice.parameters for choice in choices.values() if choice.method is not None]
         find = partial(find_low, place, parameters, ways, sorted({sigma for _, sigma in masks}))
-        low = calls.each(find, [(one, images.products[one.name]) for one in images.exposures])
+        low = calls.each(
+            find,
+            [(one, images.products[one.name]) for one in images.exposures],
+            near=homes.each([one.rootname for one in images.exposures]),
+        )
     return calls.call(merge_low, place, used, masks, low)
 
 

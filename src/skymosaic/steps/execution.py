@@ -33,11 +33,31 @@ class Calls(Protocol):
     What a call gives can be an argument of the next one, by itself or in a list or a mapping.
     """
 
-    def call(self, function: Callable[..., Any], *arguments: Any, name: str = "") -> Any:
-        """Make one call; `name`: what the scheduler knows it as, by default the function's."""
+    def call(
+        self, function: Callable[..., Any], *arguments: Any, name: str = "", near: str = ""
+    ) -> Any:
+        """Make one call.
 
-    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        """Make a call for each item."""
+        Parameters
+        ----------
+        function : callable
+            Makes it.
+        *arguments
+            What it gets.
+        name : str
+            What the scheduler knows it as; by default the function's.
+        near : str
+            The host, one of `hosts`, that it is best made on, because that has its files; it is
+            made elsewhere where that host is gone, or others are idle. Empty: anywhere.
+        """
+
+    def each(
+        self, function: Callable[[Any], Any], items: Sequence[Any], near: Sequence[str] = ()
+    ) -> list[Any]:
+        """Make a call for each item; `near`: the host of each, as of `call`."""
+
+    def hosts(self) -> list[str]:
+        """Return the host of each worker that there is now; empty where the place is no matter."""
 
     def result(self, call: Any) -> Any:
         """Return what a call gives, once it is there: where it decides which calls come next."""
@@ -46,13 +66,21 @@ class Calls(Protocol):
 class Here:
     """Calls in this thread, at once: for what only looks up finished steps."""
 
-    def call(self, function: Callable[..., Any], *arguments: Any, name: str = "") -> Any:
+    def call(
+        self, function: Callable[..., Any], *arguments: Any, name: str = "", near: str = ""
+    ) -> Any:
         """Return what the function gives."""
         return function(*arguments)
 
-    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    def each(
+        self, function: Callable[[Any], Any], items: Sequence[Any], near: Sequence[str] = ()
+    ) -> list[Any]:
         """Return what the function gives for each item."""
         return [function(item) for item in items]
+
+    def hosts(self) -> list[str]:
+        """Return nothing: all is made here."""
+        return []
 
     def result(self, call: Any) -> Any:
         """Return the same."""
@@ -77,22 +105,59 @@ class OnWorkers:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def call(self, function: Callable[..., Any], *arguments: Any, name: str = "") -> Any:
+    def call(
+        self, function: Callable[..., Any], *arguments: Any, name: str = "", near: str = ""
+    ) -> Any:
         """Return the future of the task; errors as `result_of`."""
         key = f"{name}-{uuid4().hex}" if name else None
         with _named_losses():
-            return self._client.submit(
-                function, *arguments, key=key, pure=False, fifo_timeout=_SAME_TIME
-            )
+            return self._client.submit(function, *arguments, key=key, **_options(near))
 
-    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    def each(
+        self, function: Callable[[Any], Any], items: Sequence[Any], near: Sequence[str] = ()
+    ) -> list[Any]:
         """Return the future of each task; errors as `result_of`."""
+        if not near:
+            return self._map(function, items, "")
+        # One message to the scheduler for each host, whose tasks come in the order of the items.
+        futures: dict[int, Any] = {}
+        for host in dict.fromkeys(near):
+            numbers = [number for number, own in enumerate(near) if own == host]
+            some = self._map(function, [items[number] for number in numbers], host)
+            futures |= dict(zip(numbers, some, strict=True))
+        return [futures[number] for number in range(len(items))]
+
+    def _map(self, function: Callable[[Any], Any], items: Sequence[Any], near: str) -> list[Any]:
         with _named_losses():
-            return list(self._client.map(function, items, pure=False, fifo_timeout=_SAME_TIME))
+            return list(self._client.map(function, items, **_options(near)))
+
+    def hosts(self) -> list[str]:
+        """Return the host of each worker, sorted; nothing where all workers share one.
+
+        Raises
+        ------
+        ComputeError
+            The scheduler was lost.
+        """
+        found = sorted(_hosts_of(self._client))
+        return found if len(set(found)) > 1 else []
 
     def result(self, call: Any) -> Any:
         """Wait for the task; errors as `result_of`."""
         return result_of(call)
+
+
+def in_order(hosts: Sequence[str], count: int) -> list[str]:
+    """Return the host of each of so many things, of which workers get equal shares in their order.
+
+    Parameters
+    ----------
+    hosts : sequence of str
+        The host of each worker; empty: the place is no matter, and nothing is returned.
+    count : int
+        How many things there are.
+    """
+    return [hosts[number * len(hosts) // count] for number in range(count)] if hosts else []
 
 
 def result_of(future: Any) -> Any:
@@ -124,9 +189,20 @@ def most_on_a_host(client: Client) -> int:
     ComputeError
         The scheduler was lost.
     """
+    return max(Counter(_hosts_of(client)).values(), default=1)
+
+
+def _hosts_of(client: Client) -> list[str]:
     with _named_losses():
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return max(Counter(worker["host"] for worker in workers).values(), default=1)
+    return [worker["host"] for worker in workers]
+
+
+def _options(near: str) -> dict[str, Any]:
+    """Return how a task is given to the scheduler, and that it is best made on a host."""
+    # A thief of the same host goes before others; others take a task only where they are idle.
+    hint = {"workers": [near], "allow_other_workers": True} if near else {}
+    return {"pure": False, "fifo_timeout": _SAME_TIME, **hint}
 
 
 def dashboard() -> str:

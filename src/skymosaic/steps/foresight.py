@@ -51,7 +51,9 @@ class Foreseeing:
     def __init__(self) -> None:
         self.foreseen = Foreseen()
 
-    def call(self, function: Callable[..., Any], *arguments: Any, name: str = "") -> Any:
+    def call(
+        self, function: Callable[..., Any], *arguments: Any, name: str = "", near: str = ""
+    ) -> Any:
         """Return what the function gives; unknown where a step has to be made for it."""
         if any(map(_is_unknown, arguments)):
             self.foreseen.open[_kind_of(function, name)] += 1
@@ -68,9 +70,15 @@ class Foreseeing:
             self.foreseen.finished[done.step] = done.key
         return done
 
-    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    def each(
+        self, function: Callable[[Any], Any], items: Sequence[Any], near: Sequence[str] = ()
+    ) -> list[Any]:
         """Return what the function gives for each item."""
         return [self.call(function, item) for item in items]
+
+    def hosts(self) -> list[str]:
+        """Return nothing: where a step would be made is no matter."""
+        return []
 
     def result(self, call: Any) -> Any:
         """Return the same; raise NotFinishedError where it is not known: here the graph ends."""
