@@ -19,7 +19,13 @@ from uuid import uuid4
 Data = dict[str, Any]
 
 RESOURCES = {
-    "v1": {"configmaps": "ConfigMap", "pods": "Pod", "secrets": "Secret", "services": "Service"},
+    "v1": {
+        "configmaps": "ConfigMap",
+        "events": "Event",
+        "pods": "Pod",
+        "secrets": "Secret",
+        "services": "Service",
+    },
     "apps/v1": {"deployments": "Deployment"},
     "autoscaling/v2": {"horizontalpodautoscalers": "HorizontalPodAutoscaler"},
     "batch/v1": {"jobs": "Job"},

@@ -79,7 +79,7 @@ def test_a_campaign_comes_and_goes_with_the_rights_that_the_docs_name(
 ) -> None:
     submitted = submit.submit(job)
     began = Submission("id", "kubernetes", 0, "now", "me", job.text, what=submitted.what)
-    assert submit.fate(began) == Fate("alive")
+    assert submit.fate(began) == Fate("alive", "Kubernetes says: workers: 0 of 1 run")
     assert cluster.objects[JOB]["spec"]["suspend"] is False
     owners = {
         (kind, owner["uid"])
@@ -111,7 +111,11 @@ def test_what_was_applied_by_hand_is_taken_over_or_cancelled(cluster: Cluster, j
     del by_hand[submit.NAMESPACE]
     for text in by_hand.values():
         kubectl("apply", "--filename=-", given=text)
-    assert {kind for kind, _ in cluster.objects} == documented().keys() - {"pods", "secrets"}
+    assert {kind for kind, _ in cluster.objects} == documented().keys() - {
+        "events",
+        "pods",
+        "secrets",
+    }
     submit.cancel(job)
     assert cluster.objects == {}
     del by_hand["job.yaml"]

@@ -80,7 +80,8 @@ def handed_over(job: Job, what: str = "Kubernetes job") -> Submission:
 
 def job_state(condition: str | None) -> str:
     conditions = [] if condition is None else [{"type": condition, "status": "True"}]
-    return json.dumps({"kind": "Job", "spec": {}, "status": {"conditions": conditions}})
+    job = {"kind": "Job", "metadata": {"name": "skymosaic-field"}, "spec": {}}
+    return json.dumps({**job, "status": {"conditions": conditions}})
 
 
 def given(call: dict[str, Any]) -> list[dict[str, Any]]:
@@ -193,7 +194,8 @@ def test_what_could_not_be_taken_back_is_named(
     assert "nor that" in caplog.text
     assert "`kubectl --namespace skymosaic delete job skymosaic-field` removes it" in caplog.text
     # Unless it is removed, the next one is told so.
-    (tmp_path / "job").write_text(json.dumps({"kind": "Job", "spec": {"suspend": True}}))
+    suspended = json.loads(job_state(None)) | {"spec": {"suspend": True}}
+    (tmp_path / "job").write_text(json.dumps(suspended))
     with pytest.raises(LockedError, match=r"suspended.*kubectl --namespace skymosaic delete job"):
         submit.submit(job)
     assert submit.fate(handed_over(job)).message == "Kubernetes says: the job is suspended"
@@ -259,8 +261,8 @@ def test_what_keeps_pods_from_starting_is_told(
     (tmp_path / "pods").write_text(json.dumps({"items": pods}))
     assert submit.fate(handed_over(job)) == Fate(
         "alive",
-        "Kubernetes says: pod a Unschedulable: 0/3 nodes are available; "
-        "pod b ImagePullBackOff: no such image",
+        "Kubernetes says: pod a: Unschedulable: 0/3 nodes are available; "
+        "pod b: ImagePullBackOff: no such image",
     )
 
 

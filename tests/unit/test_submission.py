@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 import types
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from skymosaic.cli.display import status_lines
 from skymosaic.clusters.base import Fate, Job, Submitted
 from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.errors import (
@@ -110,6 +113,85 @@ def test_what_is_handed_over_is_told_from_then_on(campaign, place, backend) -> N
     assert housekeeping.submitted_campaign(uri(place)) == campaign
 
 
+def run_that_ends(place: Place, campaign: Campaign, error: BaseException | None) -> None:
+    """Let a run begin and end by an error."""
+    ends = pytest.raises(type(error)) if error else nullcontext()
+    with ends, locked(place, "run") as held, recorded(place, campaign, held):
+        if error:
+            raise error
+
+
+LOST = ComputeError("the scheduler was lost"), SystemExit(143)
+
+
+@pytest.mark.parametrize("error", LOST, ids=str)
+def test_what_the_cluster_starts_again_is_not_given_up(campaign, place, backend, error) -> None:
+    handover.submit(campaign)
+    backend.words = "driver lost; it is started again (1 of 3)"
+    run_that_ends(place, campaign, error)
+    status = asking.find_status(uri(place))
+    assert status.state is RunState.SUBMITTED and status.cluster == backend.words
+    text = "\n".join(status_lines(status))
+    assert backend.words in text and "the last try ended by" in text and "restart`" not in text
+    # Another cannot be handed over meanwhile.
+    with pytest.raises(LockedError, match="still queued"):
+        handover.submit(campaign)
+    assert asking.status_of(place, ask=False).state in (RunState.FAILED, RunState.INTERRUPTED)
+
+
+def test_who_follows_a_run_that_is_started_again_sees_its_end(campaign, place, backend) -> None:
+    handover.submit(campaign)
+    run_that_ends(place, campaign, LOST[0])
+    next_run = threading.Timer(1.0, run_that_ends, (place, campaign, None))
+    next_run.start()
+    status, code = following.follow(place, lambda _event: None, lambda _tasks: None)
+    next_run.join()
+    assert status.state is RunState.DONE and code == 0
+
+
+@pytest.mark.parametrize("error", LOST, ids=str)
+def test_why_the_cluster_ended_a_run_is_told(campaign, place, backend, error) -> None:
+    handover.submit(campaign)
+    run_that_ends(place, campaign, error)
+    backend.known, backend.gone, backend.words = False, "ended", "Kubernetes says: DeadlineExceeded"
+    status = asking.find_status(uri(place))
+    interrupted = isinstance(error, SystemExit)
+    assert status.state is (RunState.INTERRUPTED if interrupted else RunState.FAILED)
+    assert "DeadlineExceeded" in (status.error["message"] if interrupted else status.cluster)
+    assert "`skymosaic restart`" in "\n".join(status_lines(status))
+
+
+def test_a_cluster_that_cannot_be_asked_is_told_beside_what_the_store_says(
+    campaign, place, backend
+) -> None:
+    handover.submit(campaign)
+    backend.silent = True
+    run_that_ends(place, campaign, LOST[0])
+    status = asking.find_status(uri(place))
+    assert status.state is RunState.FAILED and "cannot be asked from here" in status.cluster
+    with locked(place, "run") as held, recorded(place, campaign, held):
+        running = asking.find_status(uri(place))
+    assert running.state is RunState.RUNNING and "no answer" in running.cluster
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (None, RunState.DONE),
+        (CampaignError("no"), RunState.FAILED),
+        (CancelledError("me"), RunState.CANCELLED),
+    ],
+)
+def test_of_what_has_ended_for_good_no_cluster_is_asked(
+    campaign, place, backend, error, state
+) -> None:
+    handover.submit(campaign)
+    backend.words = "job 17 RUNNING"
+    run_that_ends(place, campaign, error)
+    status = asking.find_status(uri(place))
+    assert status.state is state and status.cluster == ""
+
+
 def test_a_second_submission_is_refused(campaign, place, backend) -> None:
     handover.submit(campaign)
     with pytest.raises(LockedError, match=r"job 17.* is still queued.*skymosaic cancel"):
@@ -123,12 +205,14 @@ def test_what_the_cluster_says_of_a_submission_is_told(campaign, place, backend)
     handover.submit(campaign)
     backend.words = "job 17 PENDING (Resources)"
     waiting = asking.find_status(uri(place))
-    assert waiting.state is RunState.SUBMITTED and waiting.holder.endswith(backend.words)
+    assert waiting.state is RunState.SUBMITTED and waiting.cluster == backend.words
     backend.silent = True
-    assert asking.find_status(uri(place)).state is RunState.SUBMITTED
+    silent = asking.find_status(uri(place))
+    assert silent.state is RunState.SUBMITTED
+    assert silent.cluster == "It cannot be asked from here: no answer"
     backend.silent, backend.known, backend.words = False, False, "there is no job 17 here"
     unknown = asking.find_status(uri(place))  # it may be that another cluster is asked
-    assert unknown.state is RunState.SUBMITTED and unknown.holder.endswith(backend.words)
+    assert unknown.state is RunState.SUBMITTED and unknown.cluster == backend.words
     backend.gone, backend.words = "ended", "job 17 FAILED"
     ended = asking.find_status(uri(place))
     assert ended.state is RunState.FAILED and "job 17 FAILED" in ended.error["message"]

@@ -27,7 +27,7 @@ from skymosaic.archive.mast.files import ArchiveFile, groups
 from skymosaic.cli.folding import terminal_width
 from skymosaic.host.counting import counted
 from skymosaic.host.shown import shown, shown_lines
-from skymosaic.journal.runs import Status
+from skymosaic.journal.runs import RunState, Status
 from skymosaic.pipeline.group import Group
 from skymosaic.steps.progress import Event
 
@@ -138,6 +138,8 @@ def status_lines(status: Status) -> list[str]:
     lines = [f"{status.state.word}: started {status.started}{ended}"]
     if status.holder:
         lines.append(f"working: {status.holder}")
+    if status.cluster:
+        lines += wrap(f"cluster: {shown(status.cluster)}", terminal_width(), subsequent_indent="  ")
     if status.dashboard:
         lines.append(f"Dask dashboard: {status.dashboard}")
     if status.metrics:
@@ -156,12 +158,14 @@ def status_lines(status: Status) -> list[str]:
     if waiting > 0:
         lines.append(f"  {counted(waiting, 'task')} not started")
     if status.error:
+        goes_on = status.state is RunState.SUBMITTED
         again = (
             "; it may succeed if run again: `skymosaic restart`"
-            if status.error["passes_by_itself"]
+            if status.error["passes_by_itself"] and not goes_on
             else ""
         )
-        said = f"{status.error['class']}: {status.error['message']}{again}"
+        last = "the last try ended by " if goes_on else ""
+        said = f"{last}{status.error['class']}: {status.error['message']}{again}"
         lines += shown_lines(said).split("\n")
     return lines
 

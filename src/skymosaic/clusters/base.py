@@ -47,8 +47,9 @@ class Submitted:
 class Fate:
     """What a cluster knows of a campaign that was handed over to it."""
 
-    state: Literal["alive", "ended", "unknown"]
-    """Whether it waits or is at work there, has ended, or is not known (any more)."""
+    state: Literal["alive", "ended", "unknown", "silent"]
+    """Whether it waits or is at work there, has ended, is not known (any more), or the cluster
+    cannot be asked from here."""
     message: str = ""
     """What it waits for or why it ended, in the cluster's words; empty where nobody knows."""
 

@@ -132,6 +132,8 @@ class Status:
     """Address of the Dask dashboard, while it runs."""
     metrics: str = ""
     """Address of its metrics, while it runs."""
+    cluster: str = ""
+    """What the cluster that it was handed over to says of it; empty where it was not asked."""
 
 
 class Recorder:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from skymosaic.clusters.base import Fate
 from skymosaic.errors import ComputeError, MissingError
 from skymosaic.journal import cancellation
 from skymosaic.journal import submission as submissions
@@ -44,26 +45,50 @@ def status_of(place: Place, *, ask: bool = True) -> Status:
     if submission is not None and submission.error is not None:
         return _submitted(RunState.FAILED, submission)
     if submission is not None and submission.is_pending(place):
-        fate = handover.fate_of(submission) if ask else None
+        known = handover.fate_of(submission) if ask else Fate("silent")
         # Its run may have begun, and even ended, while the cluster was asked.
         if submission == submissions.read(place) and submission.is_pending(place):
-            message = "" if fate is None else fate.message
-            if fate is not None and fate.state == "ended" and message:
-                error = as_record(ComputeError(f"it ended before its run began. {message}"))
-                return _submitted(RunState.FAILED, replace(submission, error=error))
-            return _submitted(RunState.SUBMITTED, submission, message)
+            return _of_pending(submission, known)
         return status_of(place, ask=ask)
     status = last_status(place)
     if status is None:
         address = place.store.address(place.campaign)
         raise MissingError(f"{address} holds no record of a run; run the campaign")
+    if submission is not None and ask and may_go_on(status):
+        return _with_cluster(status, handover.fate_of(submission))
     return status
+
+
+def may_go_on(status: Status) -> bool:
+    """Whether a cluster may be at work on a run, or on the next after it, or begin that."""
+    if status.state is RunState.FAILED:
+        return status.error is not None and status.error["passes_by_itself"]
+    return status.state in (RunState.RUNNING, RunState.INTERRUPTED)
+
+
+def _of_pending(submission: Submission, known: Fate) -> Status:
+    """Return the status of a submission of which no run has begun."""
+    if known.state == "ended" and known.message:
+        error = as_record(ComputeError(f"it ended before its run began. {known.message}"))
+        return _submitted(RunState.FAILED, replace(submission, error=error))
+    return _submitted(RunState.SUBMITTED, submission, known.message)
+
+
+def _with_cluster(status: Status, known: Fate) -> Status:
+    """Return the status of a run that the store does not know to be at its end for good."""
+    if status.state is RunState.RUNNING or known.state == "silent":
+        return replace(status, cluster=known.message)
+    if known.state == "alive":  # the cluster goes on by itself: there is nothing to do
+        return replace(status, state=RunState.SUBMITTED, cluster=known.message)
+    if known.state == "ended" and known.message and status.state is RunState.INTERRUPTED:
+        why = as_record(ComputeError(f"its cluster ended it. {known.message}"))
+        return replace(status, error=why)
+    return replace(status, cluster=known.message if known.state == "ended" else "")
 
 
 def _submitted(state: RunState, submission: Submission, message: str = "") -> Status:
     what = f"{submission.what or 'being handed over'}, by {submission.by}"
-    what += f". {message}" if message else ""
-    return Status(state, submission.submitted, None, what, 0, [], submission.error)
+    return Status(state, submission.submitted, None, what, 0, [], submission.error, cluster=message)
 
 
 def cancel(uri: str, s3: Mapping[str, Any] | None = None) -> str:

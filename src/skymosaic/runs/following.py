@@ -49,6 +49,9 @@ def follow(
     while True:
         ask = time.monotonic() >= next_question
         status = asking.status_of(place, ask=ask)
+        if not ask and status.state is RunState.FAILED and asking.may_go_on(status):
+            # Before it is given up: the cluster may go on by itself.
+            ask, status = True, asking.status_of(place)
         next_question = time.monotonic() + _PAUSE if ask else next_question
         if status.expected != expected:
             expected = status.expected

@@ -111,13 +111,15 @@ def is_waiting(place: Place, submission: Submission) -> bool:
 
     Where the cluster cannot be asked, that is so until a first run has begun.
     """
-    found = None if submission.error else fate_of(submission)
-    return submission.is_pending(place) if found is None else found.state == "alive"
+    if submission.error:
+        return False
+    found = fate_of(submission)
+    return submission.is_pending(place) if found.state == "silent" else found.state == "alive"
 
 
-def fate_of(submission: Submission) -> Fate | None:
-    """Return what the cluster knows of a submission; None where it cannot be asked from here."""
+def fate_of(submission: Submission) -> Fate:
+    """Return what the cluster knows of a submission, or why it cannot be asked from here."""
     try:
         return hand_over_of(submission.backend).fate(submission)
-    except SkymosaicError:  # it does not answer, or is out of reach from here
-        return None
+    except SkymosaicError as error:
+        return Fate("silent", f"It cannot be asked from here: {error}")

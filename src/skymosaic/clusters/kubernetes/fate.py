@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import yaml
@@ -9,16 +10,15 @@ import yaml
 from skymosaic.clusters.base import Fate
 from skymosaic.clusters.kubernetes.kubectl import kubectl_json
 from skymosaic.clusters.kubernetes.names import object_name
+from skymosaic.clusters.kubernetes.pod_words import driver_words, refusals_needed, workers_words
 from skymosaic.errors import ComputeError
 from skymosaic.journal.submission import Submission
 
 LABEL = "app.kubernetes.io/instance"
-_STARTING = {"ContainerCreating", "PodInitializing"}
-_LONGEST = 300  # characters of why a pod does not start
 
 
 def fate(submission: Submission) -> Fate:
-    """Return what the cluster knows of a submission's Job, and of pods that do not start.
+    """Return what the cluster knows of a submission's Job and pods.
 
     Raises
     ------
@@ -30,25 +30,26 @@ def fate(submission: Submission) -> Fate:
         campaign["campaign"]["name"], campaign["compute"]["kubernetes"]["namespace"]
     )
     job = find_job(name, namespace)
-    ended = end_of(job)
+    ended = end_of(job) or _ending(job)
     if not submission.what and (ended or not job):
         return Fate("unknown")  # it is being handed over; a job may be there of the last time
     if not job:
-        # kubectl may look at another cluster now.
         return Fate(
             "unknown",
             f"There is no Kubernetes job {name} in namespace {namespace} of the cluster that "
-            "`kubectl config current-context` names",
+            "`kubectl config current-context` names: it was removed after its end, or kubectl "
+            "looks at another cluster now",
         )
     if ended:
-        if ended["type"] == "Complete":
+        if ended["type"] in ("Complete", "SuccessCriteriaMet"):
             return Fate("ended")
         why = ": ".join(ended[key] for key in ("reason", "message") if ended.get(key))
         logs = f"kubectl --namespace {namespace} logs --selector {LABEL}={name} --tail=50"
         return Fate("ended", f"Kubernetes says: {why or 'Failed'}. Logs: {logs}")
-    stuck = ["the job is suspended"] if job["spec"].get("suspend") else []
-    stuck += [reason for pod in _pods(name, namespace) if (reason := _what_stops(pod))]
-    return Fate("alive", f"Kubernetes says: {'; '.join(stuck)}" if stuck else "")
+    if "deletionTimestamp" in job["metadata"]:
+        return Fate("ended", f"Kubernetes says: somebody deleted the job {name}")
+    words = ["the job is suspended"] if job["spec"].get("suspend") else _words(job, namespace)
+    return Fate("alive", f"Kubernetes says: {'; '.join(words)}" if words else "")
 
 
 def name_and_namespace(campaign: str, namespace: str) -> tuple[str, str]:
@@ -61,38 +62,42 @@ def find_job(name: str, namespace: str) -> dict[str, Any]:
     return kubectl_json("get", "job", name, f"--namespace={namespace}", "--ignore-not-found")
 
 
-def _pods(name: str, namespace: str) -> list[dict[str, Any]]:
-    """Return a campaign's pods; none where the user may not see them."""
-    try:
-        found = kubectl_json(
-            "get", "pods", f"--namespace={namespace}", f"--selector={LABEL}={name}"
-        )
-    except ComputeError:
-        return []
-    pods: list[dict[str, Any]] = found.get("items", [])
-    return pods
-
-
 def end_of(job: dict[str, Any]) -> dict[str, Any] | None:
     """Return the condition that says how a Job ended; None while it has not."""
+    return _condition(job, "Complete", "Failed")
+
+
+def _ending(job: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the condition that says how a Job will end: only its pods are there still."""
+    return _condition(job, "SuccessCriteriaMet", "FailureTarget")
+
+
+def _condition(job: dict[str, Any], *types: str) -> dict[str, Any] | None:
     conditions = job.get("status", {}).get("conditions", [])
-    ends = (c for c in conditions if c["type"] in ("Complete", "Failed") and c["status"] == "True")
-    return next(ends, None)
+    return next((c for c in conditions if c["type"] in types and c["status"] == "True"), None)
 
 
-def _what_stops(pod: dict[str, Any]) -> str:
-    """Return why a pod does not start, in a line; empty where nothing stops it."""
-    status = pod.get("status", {})
-    found = [
-        (condition.get("reason"), condition.get("message"))
-        for condition in status.get("conditions", [])
-        if condition["type"] == "PodScheduled" and condition["status"] == "False"
-    ]
-    for container in status.get("containerStatuses", []):
-        waiting = container.get("state", {}).get("waiting", {})
-        if waiting.get("reason") not in (None, *_STARTING):
-            found.append((waiting["reason"], waiting.get("message")))
-    reasons = "; ".join(": ".join(word for word in words if word) for words in found)
-    return (
-        f"pod {pod['metadata']['name']} {' '.join(reasons.split())[:_LONGEST]}" if reasons else ""
+def _words(job: dict[str, Any], namespace: str) -> list[str]:
+    """Return how the driver, the workers and the scheduler of a Job are."""
+    now, name = datetime.now(UTC), job["metadata"]["name"]
+    chosen = f"--selector={LABEL}={name}"
+    pods = _listed("pods", namespace, chosen)
+    deployments = _listed("deployments", namespace, chosen)
+    # Where the Job has no pod, nothing else tells why; events of other Jobs of its name may be
+    # there still.
+    of_job = f"involvedObject.uid={job['metadata'].get('uid', '')},reason=FailedCreate"
+    refused = (
+        _listed("events", namespace, f"--field-selector={of_job}") if refusals_needed(job) else []
     )
+    words = [driver_words(job, pods, refused, now), *workers_words(pods, deployments, now)]
+    return [word for word in words if word]
+
+
+def _listed(kind: str, namespace: str, chosen: str) -> list[dict[str, Any]]:
+    """Return the objects of a kind; none where the user may not see them."""
+    try:
+        found = kubectl_json("get", kind, f"--namespace={namespace}", chosen)
+    except ComputeError:
+        return []
+    objects: list[dict[str, Any]] = found.get("items", [])
+    return objects

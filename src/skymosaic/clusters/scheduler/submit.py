@@ -87,15 +87,18 @@ def fate(submission: Submission) -> Fate:
         state = _state(client, _key(campaign.name, submission.id))
     scheduler = f"The scheduler at {campaign.compute.address}"
     if state == "processing":
-        return Fate("alive", f"{scheduler} gave it to a worker, which begins it when it is free")
+        return Fate(
+            "alive",
+            f"{scheduler} gave it to a worker, which is at it, or begins it when it is free",
+        )
     if state in ("waiting", "queued", "no-worker"):
         return Fate("alive", f"{scheduler} has no workers for it")
     if not submission.what:
         return Fate("unknown")  # it is being handed over
     return Fate(
         "ended",
-        f"{scheduler} does not have its task any more: the task failed (the workers' logs tell "
-        "why), or the scheduler was restarted",
+        f"{scheduler} does not have its task any more: the task ended (the workers' logs tell "
+        "how), or the scheduler was restarted",
     )
 
 
