@@ -20,11 +20,8 @@ Data = dict[str, Any]
 
 RESOURCES = {
     "v1": {
-        "configmaps": "ConfigMap",
-        "events": "Event",
-        "pods": "Pod",
-        "secrets": "Secret",
-        "services": "Service",
+        **{"configmaps": "ConfigMap", "events": "Event", "namespaces": "Namespace"},
+        **{"pods": "Pod", "secrets": "Secret", "services": "Service"},
     },
     "apps/v1": {"deployments": "Deployment"},
     "autoscaling/v2": {"horizontalpodautoscalers": "HorizontalPodAutoscaler"},
@@ -32,6 +29,8 @@ RESOURCES = {
     "networking.k8s.io/v1": {"networkpolicies": "NetworkPolicy"},
     "policy/v1": {"poddisruptionbudgets": "PodDisruptionBudget"},
 }
+NAMESPACE = "skymosaic"
+"""The only one that is there."""
 _VERBS = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
 
 
@@ -64,22 +63,27 @@ class Cluster:
         """Return what the server answers."""
         group, _, rest = path.removeprefix("/apis/").removeprefix("/api/").partition("/namespaces/")
         namespace, _, named = rest.partition("/")
-        resource, *names = named.split("/")
+        resource, *names = named.split("/") if named else ["namespaces", namespace]
+        dry = query.get("dryRun") == "All"
         if resource not in RESOURCES.get(group, {}):
             raise Refused(404, "NotFound", "the server could not find the requested resource")
         self._require(self._verb(method, query, names), resource, namespace)
         with self._lock:
             if method == "GET" and not names:
                 return self._list(group, resource, query)
-            if method == "POST":
-                return self._create(resource, body)
+            applied = method == "PATCH" and "fieldManager" in query and "force" in query
+            if method == "POST" or (applied and (resource, names[0]) not in self.objects):
+                self._require("create", resource, namespace)
+                return self._create(resource, body, dry)
             key = resource, names[0]
+            if key == ("namespaces", NAMESPACE):
+                return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
             if key not in self.objects:
                 raise Refused(404, "NotFound", f'{resource} "{names[0]}" not found')
             if method == "PATCH":
                 self._patch(key, body)
             elif method == "DELETE":
-                return self._delete(key)
+                return self._delete(key, body.get("preconditions", {}).get("uid"))
             return self.objects[key]
 
     def _verb(self, method: str, query: Mapping[str, str], names: list[str]) -> str:
@@ -110,12 +114,13 @@ class Cluster:
         kind = f"{RESOURCES[group][resource]}List"
         return {"apiVersion": group, "kind": kind, "metadata": {}, "items": found}
 
-    def _create(self, resource: str, body: Data) -> Data:
+    def _create(self, resource: str, body: Data, dry: bool) -> Data:
         key = resource, body["metadata"]["name"]
         if key in self.objects:
             raise Refused(409, "AlreadyExists", f'{resource} "{key[1]}" already exists')
         body["metadata"]["uid"] = str(uuid4())
-        self.objects[key] = body
+        if not dry:
+            self.objects[key] = body
         return body
 
     def _patch(self, key: tuple[str, str], body: Data) -> None:
@@ -127,7 +132,9 @@ class Cluster:
                 raise Refused(422, "Invalid", f"{fixed}: field is immutable")
         self.objects[key] = changed
 
-    def _delete(self, key: tuple[str, str]) -> Data:
+    def _delete(self, key: tuple[str, str], uid: str | None) -> Data:
+        if uid not in (None, self.objects[key]["metadata"]["uid"]):
+            raise Refused(409, "Conflict", f"the UID in the precondition ({uid}) does not match")
         gone = self.objects.pop(key)
         owned = [
             other
@@ -185,7 +192,10 @@ def _discovery(path: str) -> Data | None:
     if group in RESOURCES:
         verbs = ["create", "delete", "get", "list", "patch", "watch"]
         listed = [
-            {"name": name, "singularName": "", "namespaced": True, "kind": kind, "verbs": verbs}
+            {
+                **{"name": name, "singularName": kind.lower(), "kind": kind, "verbs": verbs},
+                "namespaced": name != "namespaces",
+            }
             for name, kind in RESOURCES[group].items()
         ]
         return {"kind": "APIResourceList", "groupVersion": group, "resources": listed}
@@ -199,7 +209,9 @@ def _checked(group: str) -> Data:
     for resource, kind in RESOURCES[group].items():
         paths[f"/{group}/namespaces/{{namespace}}/{resource}/{{name}}"] = {
             "patch": {
-                "parameters": [{"name": "fieldValidation", "in": "query"}],
+                "parameters": [
+                    {"name": name, "in": "query"} for name in ("fieldValidation", "dryRun")
+                ],
                 "responses": {},
                 "x-kubernetes-group-version-kind": {
                     "group": name,

@@ -106,24 +106,23 @@ def test_a_campaign_comes_and_goes_with_the_rights_that_the_docs_name(
     assert cluster.used["secrets"] == {"create"}
 
 
-def test_what_was_applied_by_hand_is_taken_over_or_cancelled(cluster: Cluster, job: Job) -> None:
+def test_what_was_applied_by_hand_is_left_alone_until_it_is_cancelled(
+    cluster: Cluster, job: Job
+) -> None:
     by_hand = submit.documents(job)
     del by_hand[submit.NAMESPACE]
     for text in by_hand.values():
         kubectl("apply", "--filename=-", given=text)
-    assert {kind for kind, _ in cluster.objects} == documented().keys() - {
-        "events",
-        "pods",
-        "secrets",
-    }
+    kinds = {kind for kind, _ in cluster.objects}
+    assert kinds == documented().keys() - {"events", "namespaces", "pods", "secrets"}
+    with pytest.raises(LockedError, match="is running"):
+        submit.submit(job)
+    del cluster.objects[JOB]
+    with pytest.raises(LockedError, match=r"belong to no Job.*skymosaic cancel"):
+        submit.submit(job)
+    assert {kind for kind, _ in cluster.objects} == kinds - {"jobs"}
     submit.cancel(job)
     assert cluster.objects == {}
-    del by_hand["job.yaml"]
-    for text in by_hand.values():
-        kubectl("apply", "--filename=-", given=text)
-    submit.submit(job)
-    del cluster.objects[JOB]
-    assert all("ownerReferences" in one["metadata"] for one in cluster.objects.values())
 
 
 @pytest.mark.parametrize("kind", ["secrets", "services", "deployments"])

@@ -14,6 +14,7 @@ from cryptography import x509
 
 from skymosaic.clusters.base import Fate, Job
 from skymosaic.clusters.kubernetes import submit
+from skymosaic.clusters.kubernetes.names import STORE, store_label
 from skymosaic.config import load_campaign, resolved_yaml
 from skymosaic.errors import ComputeError, InstallationError, LockedError
 from skymosaic.journal.submission import Submission
@@ -22,8 +23,9 @@ from tests.conftest import write_campaign
 
 Calls = Callable[[], list[dict[str, Any]]]
 
-# It answers `create` as the API server does, with an uid for each object, and `get` from a file.
-# What fails is said in a file: `error` for whatever is asked, `error-VERB`, `error-VERB-KIND`.
+# It answers `create` as the API server does, with an uid for each object, and `get` from a file:
+# `job`, `pods`, `there` for a list of several kinds; `delete` empties that. What fails is said in a
+# file: `error` for whatever is asked; `lost`: a Job is made, and the answer does not come.
 KUBECTL = """#!{python}
 import json, pathlib, sys, uuid
 import yaml
@@ -33,15 +35,19 @@ with (here / "asked").open("a") as asked:
     asked.write(json.dumps({{"arguments": sys.argv[1:], "given": given}}) + "\\n")
 verb = sys.argv[1]
 made = list(yaml.safe_load_all(given))
-names = ["error", f"error-{{verb}}", *(f"error-{{verb}}-{{one['kind']}}" for one in made)]
-for error in [here / name for name in names if (here / name).exists()]:
-    sys.exit(error.read_text())
+if (here / "error").exists():
+    sys.exit((here / "error").read_text())
 if verb == "get":
-    file = here / sys.argv[2]
+    file = here / ("there" if "," in sys.argv[2] else sys.argv[2])
     print(file.read_text() if file.exists() else "", end="")
-if verb == "create":
+if verb == "delete":
+    (here / "there").unlink(missing_ok=True)
+if verb == "create" and "--dry-run=server" not in sys.argv:
     for one in made:
         one["metadata"]["uid"] = str(uuid.uuid4())
+    if (here / "lost").exists():
+        (here / "job").write_text(json.dumps(made[0]))
+        sys.exit((here / "lost").read_text())
     print("\\n".join(json.dumps(one) for one in made))
 """
 
@@ -84,33 +90,21 @@ def job_state(condition: str | None) -> str:
     return json.dumps({**job, "status": {"conditions": conditions}})
 
 
+def there(state: str, store: str = "s3://bucket/mosaics") -> str:
+    """Return a list with a Job of a store's campaign."""
+    labels = {STORE: store_label(store)}
+    metadata = {"name": "skymosaic-field", "namespace": "skymosaic", "uid": "7", "labels": labels}
+    return json.dumps({"items": [{**json.loads(state), "metadata": metadata}]})
+
+
 def given(call: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the objects that a call hands over."""
     return list(yaml.safe_load_all(call["given"]))
 
 
-def test_everything_belongs_to_the_job_which_begins_last(kubectl_calls: Calls, job: Job) -> None:
-    submitted = submit.submit(job)
-    assert submitted.what == "Kubernetes job skymosaic-field in namespace skymosaic"
-    assert "--selector app.kubernetes.io/instance=skymosaic-field" in submitted.follow
-    look, first, secret, others, last = kubectl_calls()
-    assert look["arguments"][:3] == ["get", "job", "skymosaic-field"]
-    [waiting] = given(first)
-    assert waiting["kind"] == "Job" and waiting["spec"]["suspend"] is True
-    assert last["arguments"][:3] == ["patch", "job", "skymosaic-field"]
-    assert '--patch={"spec": {"suspend": false}}' in last["arguments"]
-    # A Job of somebody else must be left alone, and `apply` keeps and prints what it is given.
-    assert [call["arguments"][0] for call in (first, secret, others)] == [*["create"] * 2, "apply"]
-    owned = [*given(secret), *given(others)]
-    for one in owned:
-        [owner] = one["metadata"].pop("ownerReferences")
-        assert owner["kind"] == "Job" and owner["name"] == "skymosaic-field" and owner["uid"]
-    kinds = [one["kind"] for one in owned]
-    # Pods are told only of Services that were there before them, and wait for Secrets.
-    assert kinds[0] == "Secret" and kinds.index("Service") < kinds.index("Deployment")
-    printed = [one for text in submit.documents(job).values() for one in yaml.safe_load_all(text)]
-    cluster_wide = {"Namespace", "ServiceAccount", "PriorityClass"}
-    assert {*kinds, "Job"} == {one["kind"] for one in printed} - cluster_wide | {"Secret"}
+def without_owner(one: dict[str, Any]) -> dict[str, Any]:
+    metadata = {key: value for key, value in one["metadata"].items() if key != "ownerReferences"}
+    return {**one, "metadata": metadata}
 
 
 def test_each_submission_has_certificates_of_its_own_in_nothing_but_its_secret(
@@ -120,9 +114,11 @@ def test_each_submission_has_certificates_of_its_own_in_nothing_but_its_secret(
         submit.submit(job)
     calls = kubectl_calls()
     keys, names = set(), set()
-    for number in (0, 5):
-        first, create, apply = calls[number + 1 : number + 4]
+    for number in (0, 9):
+        first, create, _, apply = calls[number + 4 : number + 8]
         [secret] = given(create)
+        # What is checked before is what is made then.
+        assert given(calls[number + 2]) == [*given(first), without_owner(secret)]
         assert secret["immutable"] is True
         name = secret["metadata"]["name"]
         specs = [
@@ -136,7 +132,7 @@ def test_each_submission_has_certificates_of_its_own_in_nothing_but_its_secret(
         names.add(name)
     assert len(keys) == len(names) == 2
     elsewhere = [str(call) for call in calls if "kind: Secret" not in call["given"]]
-    assert len(elsewhere) == 8
+    assert len(elsewhere) == 14
     elsewhere += submit.documents(job).values()
     for text in elsewhere:
         assert "PRIVATE KEY" not in text and "CERTIFICATE-----" not in text
@@ -155,59 +151,21 @@ def test_certificates_outlast_the_job(kubectl_calls: Calls, tmp_path: Path) -> N
     )
     campaign = load_campaign(file)
     submit.submit(Job(campaign, resolved_yaml(campaign), drive))
-    [secret] = [
-        one for call in kubectl_calls() for one in given(call) if one and one["kind"] == "Secret"
-    ]
+    objects = [one for call in kubectl_calls() for one in given(call) if one]
+    _, secret = [one for one in objects if one["kind"] == "Secret"]
     text = secret["stringData"]["certificate.pem"]
     ends = x509.load_pem_x509_certificate(text.encode()).not_valid_after_utc
     assert ends > datetime.now(UTC) + timedelta(days=2 * 366)
 
 
-@pytest.mark.parametrize("step", ["create-Secret", "apply-Service", "patch"])
-def test_of_a_submission_that_fails_nothing_is_left(
-    kubectl_calls: Calls, job: Job, tmp_path: Path, step: str
-) -> None:
-    (tmp_path / f"error-{step}").write_text("error: no")
-    with pytest.raises(ComputeError, match="error: no"):
-        submit.submit(job)
-    last = kubectl_calls()[-1]["arguments"]
-    # All else belongs to the Job.
-    assert last[:3] == ["delete", "job", "skymosaic-field"] and "--namespace=skymosaic" in last
-
-
-def test_a_job_that_came_meanwhile_is_left_alone(
-    kubectl_calls: Calls, job: Job, tmp_path: Path
-) -> None:
-    (tmp_path / "error-create-Job").write_text('jobs.batch "skymosaic-field" already exists')
-    with pytest.raises(ComputeError, match="exists already"):
-        submit.submit(job)
-    assert [call["arguments"][0] for call in kubectl_calls()] == ["get", "create"]
-
-
-def test_what_could_not_be_taken_back_is_named(
-    kubectl_calls: Calls, job: Job, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "error-apply").write_text("error: no")
-    (tmp_path / "error-delete").write_text("error: nor that")
-    with pytest.raises(ComputeError, match="error: no"):
-        submit.submit(job)
-    assert "nor that" in caplog.text
-    assert "`kubectl --namespace skymosaic delete job skymosaic-field` removes it" in caplog.text
-    # Unless it is removed, the next one is told so.
-    suspended = json.loads(job_state(None)) | {"spec": {"suspend": True}}
-    (tmp_path / "job").write_text(json.dumps(suspended))
-    with pytest.raises(LockedError, match=r"suspended.*kubectl --namespace skymosaic delete job"):
-        submit.submit(job)
-    assert submit.fate(handed_over(job)).message == "Kubernetes says: the job is suspended"
-
-
 def test_a_job_that_is_at_work_is_left_alone(
     kubectl_calls: Calls, job: Job, tmp_path: Path
 ) -> None:
-    (tmp_path / "job").write_text(job_state(None))
+    (tmp_path / "there").write_text(there(job_state(None)))
     with pytest.raises(LockedError, match="skymosaic-field is running"):
         submit.submit(job)
-    assert [call["arguments"][0] for call in kubectl_calls()] == ["get"]
+    assert [call["arguments"][0] for call in kubectl_calls()] == ["get", "get"]
+    (tmp_path / "job").write_text(job_state(None))
     assert submit.fate(handed_over(job)) == Fate("alive")
 
 
@@ -217,9 +175,24 @@ def test_a_job_that_has_ended_is_replaced(
 ) -> None:
     (tmp_path / "job").write_text(job_state(condition))
     assert submit.fate(handed_over(job)).state == "ended"
+    (tmp_path / "there").write_text(there(job_state(condition)))
     submit.submit(job)
-    verbs = [call["arguments"][0] for call in kubectl_calls()]
-    assert verbs == ["get", "get", "delete", "create", "create", "apply", "patch"]
+    verbs = [call["arguments"][0] for call in kubectl_calls()][1:]
+    assert verbs[:4] == ["get", "get", "delete", "get"] and verbs[-1] == "patch"
+    [deleted] = [call for call in kubectl_calls() if call["arguments"][0] == "delete"]
+    assert json.loads(deleted["given"])["preconditions"] == {"uid": "7"}
+
+
+def test_a_job_whose_making_was_not_answered_is_looked_for(
+    kubectl_calls: Calls, job: Job, tmp_path: Path
+) -> None:
+    (tmp_path / "lost").write_text("error: timed out waiting for the server")
+    with pytest.raises(ComputeError, match="timed out"):
+        submit.submit(job)
+    made = json.loads((tmp_path / "job").read_text())
+    look, last = kubectl_calls()[-2:]
+    assert look["arguments"][:3] == ["get", "job", "skymosaic-field"]
+    assert json.loads(last["given"])["preconditions"] == {"uid": made["metadata"]["uid"]}
 
 
 def test_why_a_job_ended_is_told_with_where_its_logs_are(
@@ -266,12 +239,14 @@ def test_what_keeps_pods_from_starting_is_told(
     )
 
 
-def test_cancel_removes_what_belongs_to_the_campaign_only(kubectl_calls: Calls, job: Job) -> None:
-    submit.cancel(job)
-    [call] = kubectl_calls()
-    assert call["arguments"][0] == "delete"
-    assert "--selector=app.kubernetes.io/instance=skymosaic-field" in call["arguments"]
-    assert "--namespace=skymosaic" in call["arguments"]
+def test_cancel_removes_what_belongs_to_the_campaign_only(
+    kubectl_calls: Calls, job: Job, tmp_path: Path
+) -> None:
+    (tmp_path / "there").write_text(there(job_state(None)))
+    assert submit.cancel(job) == "Job skymosaic-field"
+    look, _ = kubectl_calls()
+    assert "--selector=app.kubernetes.io/instance=skymosaic-field" in look["arguments"]
+    assert "--namespace=skymosaic" in look["arguments"]
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ class Fake(types.ModuleType):
         self.jobs: list[Job] = []
         self.cancelled: list[Job] = []
         self.known, self.words, self.silent = True, "", False
-        self.gone = "unknown"
+        self.gone, self.left = "unknown", ""
         self.fails: SkymosaicError | None = None
 
     def documents(self, job: Job) -> dict[str, str]:
@@ -75,8 +75,9 @@ class Fake(types.ModuleType):
         self.jobs.append(job)
         return Submitted("job 17", "skymosaic status there")
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: Job) -> str:
         self.cancelled.append(job)
+        return self.left
 
     def fate(self, _submission: Submission) -> Fate:
         if self.silent:

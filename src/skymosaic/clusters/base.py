@@ -93,8 +93,14 @@ class HandOver(Protocol):
             The cluster did not take it.
         """
 
-    def cancel(self, job: Job) -> None:
-        """Take a campaign back, whether its run has begun or not."""
+    def cancel(self, job: Job) -> str:
+        """Take a campaign back, whether its run has begun or not, or has ended.
+
+        Returns
+        -------
+        str
+            What was there of it and was removed, by name; empty where the cluster does not tell.
+        """
 
     def fate(self, submission: Submission) -> Fate:
         """Return what the cluster knows of a submission.

@@ -9,12 +9,10 @@ import yaml
 
 from skymosaic.clusters.base import Fate
 from skymosaic.clusters.kubernetes.kubectl import kubectl_json
-from skymosaic.clusters.kubernetes.names import object_name
+from skymosaic.clusters.kubernetes.names import INSTANCE, object_name
 from skymosaic.clusters.kubernetes.pod_words import driver_words, refusals_needed, workers_words
 from skymosaic.errors import ComputeError
 from skymosaic.journal.submission import Submission
-
-LABEL = "app.kubernetes.io/instance"
 
 
 def fate(submission: Submission) -> Fate:
@@ -44,7 +42,7 @@ def fate(submission: Submission) -> Fate:
         if ended["type"] in ("Complete", "SuccessCriteriaMet"):
             return Fate("ended")
         why = ": ".join(ended[key] for key in ("reason", "message") if ended.get(key))
-        logs = f"kubectl --namespace {namespace} logs --selector {LABEL}={name} --tail=50"
+        logs = f"kubectl --namespace {namespace} logs --selector {INSTANCE}={name} --tail=50"
         return Fate("ended", f"Kubernetes says: {why or 'Failed'}. Logs: {logs}")
     if "deletionTimestamp" in job["metadata"]:
         return Fate("ended", f"Kubernetes says: somebody deleted the job {name}")
@@ -80,7 +78,7 @@ def _condition(job: dict[str, Any], *types: str) -> dict[str, Any] | None:
 def _words(job: dict[str, Any], namespace: str) -> list[str]:
     """Return how the driver, the workers and the scheduler of a Job are."""
     now, name = datetime.now(UTC), job["metadata"]["name"]
-    chosen = f"--selector={LABEL}={name}"
+    chosen = f"--selector={INSTANCE}={name}"
     pods = _listed("pods", namespace, chosen)
     deployments = _listed("deployments", namespace, chosen)
     # Where the Job has no pod, nothing else tells why; events of other Jobs of its name may be

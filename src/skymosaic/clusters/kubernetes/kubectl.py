@@ -5,20 +5,59 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from skymosaic.errors import ComputeError, InstallationError
 
-_PATIENCE = "60s"  # for one request
+_PATIENCE = 60.0  # s for one request
+_REASON = re.compile(r"^Error from server \(([A-Za-z]+)\)", re.MULTILINE)
 _REFUSED = re.compile(r'cannot ([a-z]+) resource "([a-z]+)"')
+_INVALID = re.compile(r'The [A-Za-z]+ "[^"]*" is invalid:')
 _LOG = re.compile(r"[IWEF]\d{4} ")
 _QUOTED = re.compile(r'"[^"]*"')
 _LOOKING = 'from server for: "STDIN": '
+_NO_LOGIN = "error: EOF"  # it asked for a user, on a standard input that has ended
 _LONGEST = 1000  # characters of what kubectl says that are repeated
 
 
-def kubectl(*arguments: str, given: str = "") -> str:
-    """Run kubectl with the user's own configuration; return what it prints.
+@dataclass(frozen=True)
+class Answer:
+    """What kubectl did."""
+
+    verb: str
+    code: int
+    """Its exit code."""
+    printed: str
+    errors: str
+    """What it wrote to standard error: warnings, too."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it did not do all that it was given."""
+        return self.code != 0
+
+    @property
+    def reasons(self) -> set[str]:
+        """Words of the API server for why it refused, such as ``Forbidden``; it need not say."""
+        return set(_REASON.findall(self.errors)) if self.failed else set()
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """The objects that it printed as JSON."""
+        found = json.loads(self.printed) if self.printed.strip() else {"items": []}
+        return list(found["items"]) if "items" in found else [found]
+
+    def error(self) -> ComputeError:
+        """Return the error that says why it failed, and what to do."""
+        reasons = _reasons(self.errors)
+        text = "; ".join(reasons)[:_LONGEST] or "it said nothing"
+        return ComputeError(f"kubectl {self.verb} failed: {text}. {_remedy(reasons)}")
+
+
+def answer_of(*arguments: str, given: str = "", patience: float = _PATIENCE) -> Answer:
+    """Run kubectl with the user's own configuration; return what came of it.
 
     Parameters
     ----------
@@ -26,6 +65,27 @@ def kubectl(*arguments: str, given: str = "") -> str:
         Its arguments.
     given : str
         Its standard input.
+    patience : float
+        Seconds for one request.
+
+    Raises
+    ------
+    InstallationError
+        There is no kubectl.
+    """
+    command = ["kubectl", *arguments, f"--request-timeout={patience:.0f}s"]
+    try:
+        done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise InstallationError(
+            "kubectl is not on the PATH; install it (https://kubernetes.io/docs/tasks/tools/), "
+            "or apply what `skymosaic prepare` prints with another tool"
+        ) from None
+    return Answer(arguments[0], done.returncode, done.stdout, done.stderr)
+
+
+def kubectl(*arguments: str, given: str = "") -> str:
+    """Run kubectl as `answer_of` does; return what it prints.
 
     Raises
     ------
@@ -34,19 +94,10 @@ def kubectl(*arguments: str, given: str = "") -> str:
     ComputeError
         It failed.
     """
-    # Whoever waits for a deletion has one request open all the time.
-    patience = [] if arguments[0] == "delete" else [f"--request-timeout={_PATIENCE}"]
-    command = ["kubectl", *arguments, *patience]
-    try:
-        done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise InstallationError(
-            "kubectl is not on the PATH; install it (https://kubernetes.io/docs/tasks/tools/), "
-            "or apply what `skymosaic prepare` prints with another tool"
-        ) from None
-    if done.returncode != 0:
-        raise _as_error(arguments[0], done.stderr)
-    return done.stdout
+    answer = answer_of(*arguments, given=given)
+    if answer.failed:
+        raise answer.error()
+    return answer.printed
 
 
 def kubectl_json(*arguments: str, given: str = "") -> dict[str, Any]:
@@ -54,12 +105,6 @@ def kubectl_json(*arguments: str, given: str = "") -> dict[str, Any]:
     printed = kubectl(*arguments, "--output=json", given=given)
     found: dict[str, Any] = json.loads(printed) if printed.strip() else {}
     return found
-
-
-def _as_error(verb: str, said: str) -> ComputeError:
-    reasons = _reasons(said)
-    text = "; ".join(reasons)[:_LONGEST] or "it said nothing"
-    return ComputeError(f"kubectl {verb} failed: {text}. {_remedy('; '.join(reasons))}")
 
 
 def _reasons(said: str) -> list[str]:
@@ -73,16 +118,20 @@ def _reasons(said: str) -> list[str]:
         if line.startswith(_LOOKING)
         or (line.lower().startswith("error") and not line.endswith("configuration of:"))
     ]
-    return list(dict.fromkeys(errors or lines[-1:]))
+    # Of one object it says what is wrong with each field, a line each.
+    about = [number for number, line in enumerate(lines) if _INVALID.match(line)]
+    rest = [" ".join(lines[about[-1] :])] if about else lines[-1:]
+    return list(dict.fromkeys(errors or rest))
 
 
-def _remedy(reason: str) -> str:
+def _remedy(reasons: Sequence[str]) -> str:
+    reason = "; ".join(reasons)
     # The names of objects are in quotes: a campaign may be called "refused".
     lower = _QUOTED.sub("", reason).lower()
     if "namespaces" in lower and "not found" in lower:
         return (
-            "An administrator makes the namespace once, from namespace.yaml as `skymosaic prepare` "
-            "prints it; or set compute.kubernetes.namespace to yours"
+            "An administrator makes the namespace once, from namespace.yaml (`skymosaic prepare "
+            "CONFIG --document namespace.yaml`); or set compute.kubernetes.namespace to yours"
         )
     if "forbidden" in lower:
         what = " ".join(refused.groups()) if (refused := _REFUSED.search(reason)) else "create jobs"
@@ -91,7 +140,9 @@ def _remedy(reason: str) -> str:
             "permissions that it needs; or set compute.kubernetes.namespace to one in which it "
             f"has them (test it with `kubectl auth can-i {what} --namespace NAME`)"
         )
-    if any(word in lower for word in ("unauthorized", "logged in", "credentials", "password")):
+    if _NO_LOGIN in reasons or any(
+        word in lower for word in ("unauthorized", "logged in", "credentials", "password")
+    ):
         return "Log in to the cluster again, then repeat"
     if any(word in lower for word in ("refused", "timeout", "timed out", "no such host")):
         return "Is the cluster up? `kubectl config current-context` tells which one is asked"

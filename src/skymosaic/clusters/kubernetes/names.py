@@ -6,6 +6,10 @@ import hashlib
 import re
 
 PREFIX = "skymosaic"
+INSTANCE = "app.kubernetes.io/instance"
+"""Label of all objects of a campaign, its pods too: the name that `object_name` gives."""
+STORE = "skymosaic/store"
+"""Label with what `store_label` makes of the campaign's store; annotation with its address."""
 _SLUG = 24  # characters of the text that a name keeps, for people
 _HASH = 10  # hexadecimal digits that tell texts apart that look alike then
 
@@ -27,6 +31,19 @@ def object_name(text: str) -> str:
         return f"{PREFIX}-{slug}"
     digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_HASH]
     return "-".join(part for part in (PREFIX, slug, digest) if part)
+
+
+def store_label(store: str) -> str:
+    """Return what the labels of a campaign's objects hold of its store.
+
+    Two stores may have campaigns of one name; a label takes no address.
+
+    Parameters
+    ----------
+    store : str
+        Its address.
+    """
+    return hashlib.sha256(store.rstrip("/").encode(errors="surrogatepass")).hexdigest()[:_HASH]
 
 
 def service_variable(service: str, what: str) -> str:

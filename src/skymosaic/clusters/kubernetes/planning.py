@@ -8,7 +8,13 @@ from pathlib import Path, PurePosixPath
 from secrets import token_hex
 from typing import Any
 
-from skymosaic.clusters.kubernetes.names import object_name, service_variable
+from skymosaic.clusters.kubernetes.names import (
+    INSTANCE,
+    STORE,
+    object_name,
+    service_variable,
+    store_label,
+)
 from skymosaic.config import Campaign, DirectorySource, resolved_yaml
 from skymosaic.config.kubernetes import Kubernetes
 from skymosaic.drizzle.expected import of_campaign
@@ -21,7 +27,7 @@ SCHEDULER_PORT = 8786
 SCHEDULER_HEALTH = 8787
 WORKER_PORT = 8788
 WORKER_HEALTH = 8789
-_LONGEST_CAMPAIGN = 900_000  # bytes; a ConfigMap takes 1 MiB with all that belongs to it
+_LONGEST_CAMPAIGN = 2**20  # bytes: the API server's limit for the values of a ConfigMap
 _MIB = 2**20
 
 
@@ -33,6 +39,8 @@ class Plan:
     """The campaign's own name."""
     name: str
     """What the names of its objects begin with."""
+    store: str
+    """The address of its store."""
     text: str
     """The campaign file as its driver reads it; YAML."""
     image: str
@@ -70,7 +78,7 @@ class Plan:
 
     def labels(self, component: str | None = None) -> dict[str, str]:
         """Return the labels of an object, with the pods' `component` where it has pods."""
-        own = {"app.kubernetes.io/name": "skymosaic", "app.kubernetes.io/instance": self.name}
+        own = {"app.kubernetes.io/name": "skymosaic", INSTANCE: self.name}
         return own if component is None else {**own, "app.kubernetes.io/component": component}
 
     def metadata(self, name: str, component: str | None = None) -> dict[str, Any]:
@@ -78,9 +86,13 @@ class Plan:
         return {
             "name": name,
             "namespace": self.settings.namespace,
-            "labels": {**self.labels(component), "app.kubernetes.io/managed-by": "skymosaic"},
+            "labels": {
+                **self.labels(component),
+                "app.kubernetes.io/managed-by": "skymosaic",
+                STORE: store_label(self.store),
+            },
             # Annotations may hold any text.
-            "annotations": {"skymosaic/campaign": self.campaign},
+            "annotations": {"skymosaic/campaign": self.campaign, STORE: self.store},
         }
 
 
@@ -118,6 +130,7 @@ def plan(campaign: Campaign) -> Plan:
     return Plan(
         campaign=campaign.name,
         name=name,
+        store=campaign.store.uri.rstrip("/"),
         text=text,
         image=settings.image or f"skymosaic:{version('skymosaic')}",
         # What is not yet known, such as how many files there are, is at least the sky methods.

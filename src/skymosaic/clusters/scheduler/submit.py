@@ -67,11 +67,12 @@ def submit(job: Job) -> Submitted:
     )
 
 
-def cancel(job: Job) -> None:
+def cancel(job: Job) -> str:
     """Take the task back, if it has not begun; one that runs sees that its submission is gone."""
     if job.submission is not None:
         with connected(job.campaign.compute) as client:
             client.cancel([_key(job.campaign.name, job.submission.id)], force=True)
+    return ""
 
 
 def fate(submission: Submission) -> Fate:

@@ -84,11 +84,12 @@ def submit(job: Job) -> Submitted:
     return Submitted(f"Slurm job {identifier}{what}", f"skymosaic status {address}")
 
 
-def cancel(job: Job) -> None:
-    """End a campaign's jobs in order; those that wait go at once."""
+def cancel(job: Job) -> str:
+    """End a campaign's jobs in order; those that wait go at once. Slurm does not tell which."""
     named = ["--me", f"--name={_job_name(job.campaign)}"]
     command("scancel", "--state=PENDING", *named)
     command("scancel", "--state=RUNNING", "--batch", "--signal=TERM", *named)
+    return ""
 
 
 def fate(submission: Submission) -> Fate:
