@@ -74,6 +74,8 @@ class Field:
         values = {one.rootname: 0.1 * (1 + self.exposures.index(one)) for one in exposures}
         text = CAMPAIGN.replace("VALUES", str(values).replace("'", ""))
         more = f"planes: {str(self.options.planes).lower()}"
+        if self.options.errors:
+            text = text.replace("{engine: onepass}", "{engine: onepass, products: [err]}")
         text = text.replace("METHODS", self.methods).replace("MORE", more)
         return load_campaign_text(text, "field.yaml", {})
 
@@ -115,9 +117,13 @@ def cards(header: fits.Header) -> list[tuple[str, Any, str]]:
             2,
             FEW,
             {"final_wht_type": "ERR", "final_units": "counts", "final_fillval": 0},
-            Options(),
+            Options(errors=True),
         ),
         pytest.param(2, FEW, {}, Options(planes=True), marks=pytest.mark.campaign),
+        pytest.param(
+            *(1, FEW, {"final_kernel": "gaussian", "final_pixfrac": 0.8}, Options(errors=True)),
+            marks=pytest.mark.campaign,
+        ),
     ],
 )
 def test_mosaics_from_blocks_are_those_of_one_task(
@@ -134,7 +140,10 @@ def test_mosaics_from_blocks_are_those_of_one_task(
     for name, one in expected.items():
         run = tasks.runs[name]
         assert run.result.sky == one.sky, name
-        for ours, file in ((run.result.science, one.science), (run.result.weight, one.weight)):
+        both = [(run.result.science, one.science), (run.result.weight, one.weight)]
+        both += [(str(run.result.error), one.error)] if one.error is not None else []
+        assert (one.error is not None) == options.errors == (run.result.error is not None)
+        for ours, file in both:
             with fits.open(field.folder / f"runs/{word(name)}" / ours) as a, fits.open(file) as b:
                 # A block adds another constant to a sum than the whole mosaic: rounding.
                 np.testing.assert_allclose(a[0].data, b[0].data, rtol=1e-6, atol=1e-7)

@@ -14,7 +14,7 @@ from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.errors import PLACES, CorrelatedNoise, choose_places, error_bands
 from skymosaic.drizzle.onepass.run import Options, drizzle_all
-from skymosaic.drizzle.onepass.sums import CutOut
+from skymosaic.drizzle.onepass.sums import CutOut, Pieces, pieces_of
 from skymosaic.drizzlepac_calls.noise_functions import RADII, window_factors
 from skymosaic.errors import InputError
 from skymosaic.hst.reading import read_exposure
@@ -39,9 +39,13 @@ class Planes:
     def __call__(self, cut_out: CutOut, word: str) -> np.ndarray:
         return self.planes[cut_out.number, word]
 
+    @property
+    def pieces(self) -> Pieces:
+        return pieces_of(lambda one: (self(one, "var"), self(one, "wht")))
+
 
 def plane(planes: Planes, rows: int, scale: float = 1.0) -> np.ndarray:
-    bands = list(error_bands(SHAPE, CUT_OUTS, planes, rows=rows, scale=scale))
+    bands = list(error_bands(SHAPE, CUT_OUTS, planes.pieces, rows=rows, scale=scale))
     assert [first for first, _ in bands] == list(range(0, SHAPE[1], rows))
     return np.concatenate([band for _, band in bands])
 
@@ -66,7 +70,8 @@ def test_equal_exposures_have_the_error_of_their_mean() -> None:
     """Of n exposures of time t and variance v per pixel the mean has the variance v / n."""
     cut_outs = [CutOut(n, 0, 0, *SHAPE, 1.0) for n in range(4)]
     values = {"wht": np.full(SHAPE[::-1], 100.0), "var": np.full(SHAPE[::-1], 100 * 0.09 / 400)}
-    [(_, error)] = error_bands(SHAPE, cut_outs, lambda _, word: values[word])
+    pieces = pieces_of(lambda _: (values["var"], values["wht"]))
+    [(_, error)] = error_bands(SHAPE, cut_outs, pieces)
     np.testing.assert_allclose(error, np.sqrt(0.09 / 4), rtol=1e-6)
 
 

@@ -37,7 +37,7 @@ TEXT = "campaign: {name: field}\nsource: {kind: directory, path: data}\n"
 PARCELS = [Parcel(name, {}, {}) for name in ("a", "b")]
 PARTS = {
     *("find_low", "merge_low", "make_single", "measure_one", "find_side", "guess", "find_first"),
-    *("equate", "solve", "make_block", "make_headers"),
+    *("equate", "solve", "make_block", "make_headers", "make_variances", "sum_errors", "correlate"),
 }
 """What the one-pass engine makes its mosaics from."""
 UNLISTED = {"find", "given_sky", "as_run", "make_cell", "assemble_variant", *PARTS}
@@ -97,6 +97,7 @@ class Counted:
         "drizzle: {engine: onepass, sample: 2}\nsky: {variants: {a: {method: match}}}",
         "drizzle: {engine: onepass, witness: false}\nsky: {methods: [match-differences]}",
         "drizzle: {engine: onepass, products: [err]}",
+        "drizzle: {engine: onepass}\nsky: {mask_sources: true}",
         "drizzle: {engine: onepass, grid: {cells: {layout: square, size: 10}}}",
     ],
 )

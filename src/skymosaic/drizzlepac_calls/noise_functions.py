@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 from skymosaic.drizzlepac_calls.onepass_functions import output_of, units_of
+from skymosaic.drizzlepac_calls.variance_functions import typical_of
 
 Values = dict[str, Any]
 
@@ -31,6 +32,7 @@ def onepass_noise(
     parameters: Values,
     extvers: list[list[int]],
     places: list[Values],
+    typical: list[list[float]] | None = None,
 ) -> Values:
     """Compute how noise is correlated at some places of a mosaic.
 
@@ -46,6 +48,8 @@ def onepass_noise(
         EXTVER of the chips of each file: they are numbered from 0 in this order.
     places : list of dict
         Of each place ``column`` and ``row`` of the mosaic, from 0, and ``chips``: which reach it.
+    typical : list of list of float, optional
+        For each chip of each file the error of a typical pixel; default: from its ERR.
 
     Returns
     -------
@@ -60,7 +64,10 @@ def onepass_noise(
     import numpy as np
 
     chips = [(name, one) for name, own in zip(files, extvers, strict=True) for one in own]
-    chip_at = functools.cache(lambda number: _chip(*chips[number], grid, parameters["wht_type"]))
+    errors = [None] * len(chips) if typical is None else [one for own in typical for one in own]
+    chip_at = functools.cache(
+        lambda number: _chip(*chips[number], grid, parameters["wht_type"], errors[number])
+    )
     spread = {name: parameters[name] for name in ("kernel", "pixfrac")}
     found, depths = [], []
     for place in places:
@@ -185,13 +192,12 @@ def kernel_matrix(
 
 
 def _chip(
-    name: str, extver: int, grid: Values, weights: str
+    name: str, extver: int, grid: Values, weights: str, typical: float | None
 ) -> tuple[Any, Any, float, float, float]:
     """Return a chip's WCS, the mosaic's, output to input scale, and its pixels' weight, variance.
 
     Both are those of a typical pixel, of a rate.
     """
-    import numpy as np
     from astropy.io import fits
     from stwcs.wcsutil import HSTWCS
 
@@ -199,10 +205,9 @@ def _chip(
         wcs = HSTWCS(hdus, ext=("SCI", extver))
         exptime = float(hdus[0].header["EXPTIME"])
         rate = units_of(hdus, extver) == "cps"
-        error = hdus["ERR", extver].data
-        known = error[np.isfinite(error) & (error > 0)]
+        if typical is None:
+            typical = typical_of(hdus["ERR", extver].data)
     out, ratio = output_of(wcs, grid)
-    typical = float(np.median(known)) if known.size else 1.0
     variance = (typical / (1.0 if rate else exptime)) ** 2
     # As `weights_of` has them.
     weight = exptime if weights == "EXP" else (exptime / typical) ** 2

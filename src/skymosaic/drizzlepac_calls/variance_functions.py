@@ -34,7 +34,8 @@ def onepass_variances(
     parameters: Values,
     low: dict[str, str],
     hits: dict[str, str],
-) -> Values:
+    corner: tuple[int, int] = (0, 0),
+) -> dict[int, float]:
     """Drizzle the variances of each chip of some exposures, from their ERR.
 
     The cut-out of chip N is ``N_var.npy``, the mean by weight of ``w_j v_j g_j``, v of the mosaic's
@@ -46,11 +47,18 @@ def onepass_variances(
         As for `onepass_chips`. ``inverse.npy`` holds 1/W of the mosaic, 0 where W is.
     parameters : dict
         Likewise.
+    corner : (int, int)
+        Column and row of the grid, from 0, of the first pixel of ``inverse.npy``.
+
+    Returns
+    -------
+    dict of int to float
+        By number the error of a typical pixel of each chip that meets the grid, as `typical_of`.
     """
     import numpy as np
     from drizzlepac import cdriz
 
-    inverse = np.load("inverse.npy", mmap_mode="r")
+    inverse, typical = np.load("inverse.npy", mmap_mode="r"), {}
     for hdus, extver, wcs, number, bad in each_chip(files, first, low, hits):
         out, place = place_chip(wcs, grid, parameters)
         if not (place["columns"] and place["rows"]):
@@ -63,7 +71,9 @@ def onepass_variances(
             wcs, out, wcs.pixel_shape[0], wcs.pixel_shape[1], parameters["stepsize"]
         )
         shape = (place["rows"], place["columns"])
-        here = np.s_[place["y"] : place["y"] + shape[0], place["x"] : place["x"] + shape[1]]
+        x, y = place["x"] - corner[0], place["y"] - corner[1]
+        here = np.s_[y : y + shape[0], x : x + shape[1]]
+        typical[number] = typical_of(hdus["ERR", extver].data)
         part, spread = np.array(inverse[here]), np.zeros(weight.shape, dtype=np.float32)
         for top in range(0, weight.shape[0], _ROWS):
             rows = np.s_[top : top + _ROWS]
@@ -80,7 +90,15 @@ def onepass_variances(
             *(parameters["kernel"], "cps", 1.0, 1.0, "INDEF", 0, 0, 1, mapping),
         )
         np.save(f"{number}_var.npy", var)
-    return {}
+    return typical
+
+
+def typical_of(error: Any) -> float:
+    """Return the median of the errors of a chip's pixels that have one; 1 where none has."""
+    import numpy as np
+
+    known = error[np.isfinite(error) & (error > 0)]
+    return float(np.median(known)) if known.size else 1.0
 
 
 def mean_under(

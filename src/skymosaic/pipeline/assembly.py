@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.memory import ROWS
 from skymosaic.drizzle.onepass import products
+from skymosaic.drizzle.onepass.errors import error_file
 from skymosaic.drizzle.onepass.frames import ChipMasks, Frames
 from skymosaic.drizzle.onepass.mosaics import (
     OpenFiles,
@@ -23,11 +25,13 @@ from skymosaic.drizzle.onepass.mosaics import (
 )
 from skymosaic.drizzle.onepass.mosaics import make_headers as ask_drizzlepac
 from skymosaic.drizzle.onepass.parameters import final_of
+from skymosaic.drizzle.onepass.stored import Box
 from skymosaic.drizzle.onepass.sums import Band
 from skymosaic.drizzle.product_headers import MosaicOrigin, outline_of
 from skymosaic.drizzle.request import Request
 from skymosaic.hst.skeletons import restore_skeleton
 from skymosaic.methods import OWN, word
+from skymosaic.pipeline.errors import ErrorTasks
 from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.mosaic_files import publish
 from skymosaic.pipeline.onepass_mosaics import BLOCKS, forget_others
@@ -35,15 +39,20 @@ from skymosaic.pipeline.results import (
     BLOCK,
     DRIZZLE,
     EQUATION,
+    ERRORS,
     GUESS,
     HEADERS,
     LOW,
     MEASURED,
+    NOISE,
     SINGLE,
+    VARIANCES,
     AlignResult,
     BlockResult,
     DrizzleResult,
+    ErrorsResult,
     HeadersResult,
+    NoiseResult,
     Planned,
     SingleResult,
     SkiesResult,
@@ -63,6 +72,17 @@ _ENGINE = 1
 """Version of how mosaics are put together; part of the keys of their steps."""
 
 
+class _HasBox(Protocol):
+    """What a step gives of a rectangle of the mosaics."""
+
+    @property
+    def box(self) -> Box:
+        """The rectangle."""
+
+
+_Boxed = TypeVar("_Boxed", bound=_HasBox)
+
+
 @dataclass(frozen=True)
 class Parts:
     """What the mosaics are put together from: the calls of their tasks."""
@@ -72,6 +92,8 @@ class Parts:
     skies: Any
     blocks: Sequence[Any]
     static: Finished[StaticResult]
+    errors: ErrorTasks | None = None
+    """None where mosaics have no error planes."""
 
 
 def make_mosaics(
@@ -79,6 +101,7 @@ def make_mosaics(
 ) -> dict[str, Any]:
     """Make a task of the headers, and one of each mosaic; by method and variant."""
     names = list(Request.of(campaign).choices)
+    errors = parts.errors or ErrorTasks([], None)
     headers = calls.call(
         partial(make_headers, place, names[0]),
         *(prepared.aligned, prepared.planned, list(parts.singles.values())),
@@ -88,7 +111,7 @@ def make_mosaics(
         name: calls.call(
             partial(assemble, place, campaign, name),
             *(prepared.aligned, prepared.planned, headers, parts.skies, parts.static),
-            list(parts.blocks),
+            *(list(parts.blocks), list(errors.blocks), errors.noise),
             name="assemble" if name in campaign.sky.methods else "assemble_variant",
         )
         for name in names
@@ -125,7 +148,7 @@ def make_headers(
         with computing_slot(place):
             ask_drizzlepac(frames, grid, root)
         rootnames = [exposure.rootname for exposure in exposures]
-        for kind in (LOW.kind, MEASURED.kind, SINGLE.kind):
+        for kind in (LOW.kind, MEASURED.kind, SINGLE.kind, VARIANCES.kind):
             forget_others(place, kind, rootnames)
         for path in bench.scratch.glob("headers_*.fits"):
             path.rename(bench.out / path.name)
@@ -154,8 +177,10 @@ def assemble(
     skies: Finished[SkiesResult],
     static: Finished[StaticResult],
     blocks: Sequence[Finished[BlockResult]],
+    errors: Sequence[Finished[ErrorsResult]] = (),
+    noise: Finished[NoiseResult] | None = None,
 ) -> Finished[DrizzleResult]:
-    """Put the mosaic of a method or variant together."""
+    """Put the mosaic of a method or variant together, and its error plane where there is one."""
     images, grid = images_of(aligned), planned.result.grid
     exposures = images.exposures
     method = Request.of(campaign).choices[name].method
@@ -165,6 +190,8 @@ def assemble(
             names = [one.step.rpartition("/")[2] for one in blocks]
             for kind in (BLOCK.kind, GUESS.kind, EQUATION.kind):
                 forget_others(place, kind, names)
+            if noise is not None:
+                forget_others(place, ERRORS.kind, [*names, NOISE.step().name.rpartition("/")[2]])
         sky = skies_of(place, skies, [exposure.rootname for exposure in exposures])[name]
         for product in headers.products.values():
             bench.fetch(product)
@@ -174,13 +201,15 @@ def assemble(
             *(known, headers.result.version, sum(len(one.chips) for one in exposures)),
         )
         with computing_slot(place):
-            for band in _rows(bench, name, blocks):
+            for band in _bands(bench, name, blocks):
                 files.write(name, band)
             keys = [(e.rootname, chip.extver) for e in exposures for chip in e.chips]
             recorded = dict(zip(keys, sky.recorded, strict=True))
             products.set_sky(known.table, recorded)
             files.finish(known.table)
             mosaic = Drizzled(files.science.path, files.weight.path, [], [], 0)
+            if noise is not None:
+                mosaic = replace(mosaic, error=_write_errors(bench, mosaic.science, errors, noise))
             sentence = sky_of(method, "onepass", ours=method in OWN)
             origin = MosaicOrigin(
                 *(method or "given", place.campaign, bench.key),
@@ -204,40 +233,80 @@ def assemble(
             "mosaic": name,
             "astrodrizzle": dict(planned.result.order.parameters),
             "grid": grid.to_dict(),
-            "made from": {one.step: one.key for one in (headers, skies, static, *blocks)},
+            "made from": {one.step: one.key for one in (headers, skies, static, *blocks, *errors)},
+            **({} if noise is None else {"noise": noise.key}),
         },
         versions=versions(),
         work=work,
     )
 
 
-def _rows(bench: Bench, name: str, blocks: Sequence[Finished[BlockResult]]) -> Iterator[Band]:
-    """Return the rows of a mosaic in their order, from the blocks that lie side by side."""
-    beside: dict[int, list[Finished[BlockResult]]] = {}
+def _write_errors(
+    bench: Bench,
+    science: Path,
+    errors: Sequence[Finished[ErrorsResult]],
+    noise: Finished[NoiseResult],
+) -> Path:
+    """Write the error plane of a mosaic beside it; return its file."""
+    file = error_file(science, noise.result.noise)
+    for first, (part,) in _rows(bench, errors, lambda one: [one.error]):
+        file.write(first, part)
+    file.finish()
+    return file.path
+
+
+def _bands(bench: Bench, name: str, blocks: Sequence[Finished[BlockResult]]) -> Iterator[Band]:
+    """Return the rows of a mosaic in their order."""
+
+    def planes(one: BlockResult) -> list[str]:
+        return [one.mosaics[name], one.weight, *([one.context] if one.context else [])]
+
+    for first, (science, weight, *context) in _rows(bench, blocks, planes):
+        marks = context[0] if context else None
+        if marks is not None and len(marks) == 1:
+            marks = marks[0]
+        yield Band(first, {name: science}, weight, marks)
+
+
+def _rows(
+    bench: Bench,
+    blocks: Sequence[Finished[_Boxed]],
+    planes: Callable[[_Boxed], Sequence[str]],
+) -> Iterator[tuple[int, list[NDArray[Any]]]]:
+    """Return the rows of some planes in their order, from the blocks that lie side by side.
+
+    Parameters
+    ----------
+    bench : Bench
+        Of the step.
+    blocks : sequence of Finished
+        All that the grid is cut into.
+    planes : callable
+        Gives the names of a block's products that hold them.
+    """
+    beside: dict[int, list[Finished[_Boxed]]] = {}
     for one in blocks:
         beside.setdefault(one.result.box.y, []).append(one)
     for y, row in sorted(beside.items()):
         row.sort(key=lambda one: one.result.box.x)
         height = row[0].result.box.rows
         with ExitStack() as stack:
-
-            def opened(one: Finished[BlockResult], file: str, to: ExitStack = stack) -> BinaryIO:
-                return to.enter_context(bench.open(one.products[file]))
-
-            science = [_Rows(opened(one, one.result.mosaics[name])) for one in row]
-            weight = [_Rows(opened(one, one.result.weight)) for one in row]
-            context = [_Rows(opened(one, one.result.context)) for one in row if one.result.context]
+            files = [
+                [
+                    _Rows(stack.enter_context(bench.open(one.products[name])))
+                    for name in planes(one.result)
+                ]
+                for one in row
+            ]
             for first in range(0, height, ROWS):
                 last = min(first + ROWS, height)
-                parts = [
-                    np.concatenate([one.read(first, last) for one in each], axis=-1)
-                    for each in (science, weight, context)
-                    if each
-                ]
-                marks = parts[2] if context else None
-                if marks is not None and len(marks) == 1:
-                    marks = marks[0]
-                yield Band(y + first, {name: parts[0]}, parts[1], marks)
+                yield (
+                    y + first,
+                    [
+                        np.concatenate([one.read(first, last) for one in each], axis=-1)
+                        for each in zip(*files, strict=True)
+                    ],
+                )
 
 
 class _Rows:

@@ -31,6 +31,7 @@ from skymosaic.pipeline.assembly import Parts, make_mosaics
 from skymosaic.pipeline.blocks import make_blocks
 from skymosaic.pipeline.drizzle import tell_static
 from skymosaic.pipeline.equations import make_equations
+from skymosaic.pipeline.errors import make_errors
 from skymosaic.pipeline.homes import find_homes
 from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.mosaic_files import MosaicFiles, publish
@@ -77,7 +78,7 @@ def is_distributed(campaign: Campaign, parameters: Mapping[str, Any]) -> bool:
     """Tell whether exposures are drizzled in tasks of their own, and mosaics made from blocks.
 
     What looks at the whole mosaic is done by one task that has all exposures: masks of sources,
-    error planes, cosmic rays; and what only that one knows.
+    cosmic rays; and what only that one knows.
 
     Parameters
     ----------
@@ -88,10 +89,7 @@ def is_distributed(campaign: Campaign, parameters: Mapping[str, Any]) -> bool:
     """
     request, sky = Request.of(campaign), campaign.sky
     return not (
-        pars.has_cr_steps(parameters)
-        or request.mask_sources
-        or request.errors
-        or sky.footprints == "swapped"
+        pars.has_cr_steps(parameters) or request.mask_sources or sky.footprints == "swapped"
     )
 
 
@@ -121,7 +119,10 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) 
         equations = make_equations(calls, place, images.exposures, planned.result, singles, homes)
     skies = solve_skies(calls, campaign, place, prepared, static, homes, equations)
     blocks = make_blocks(calls, place, images.exposures, planned.result, singles, skies, homes)
-    parts = Parts(singles, skies, blocks, static)
+    errors = None
+    if Request.of(campaign).errors:
+        errors = make_errors(calls, campaign, place, images, planned.result, singles, blocks, homes)
+    parts = Parts(singles, skies, blocks, static, errors)
     return OnepassTasks(make_mosaics(calls, campaign, place, prepared, parts), parts=parts)
 
 

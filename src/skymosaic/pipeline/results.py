@@ -19,6 +19,7 @@ from skymosaic.drizzle.checks.sample_window import Window
 from skymosaic.drizzle.checks.witness import Agreement
 from skymosaic.drizzle.depth import Depth
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.onepass.errors import CorrelatedNoise
 from skymosaic.drizzle.onepass.measured import MeasuredChip
 from skymosaic.drizzle.onepass.stored import Box, StoredChip
 from skymosaic.drizzle.order import Order
@@ -338,6 +339,33 @@ class HeadersResult:
 
 
 @dataclass(frozen=True)
+class VariancesResult:
+    """Of the variances of one exposure's chips."""
+
+    file: str
+    """Name of the product that has them, in the strips of the drizzled chips."""
+    typical: list[float]
+    """The error of a typical pixel of each chip, in its data units; 1 beside the grid."""
+
+
+@dataclass(frozen=True)
+class ErrorsResult:
+    """Of the error plane in one rectangle of the mosaics."""
+
+    box: Box
+    error: str
+    """Name of the product: a numpy array of the type of FITS."""
+
+
+@dataclass(frozen=True)
+class NoiseResult:
+    """Of how noise is correlated in the mosaics."""
+
+    noise: CorrelatedNoise | None
+    """None where no chip lies on the grid."""
+
+
+@dataclass(frozen=True)
 class OnepassResult:
     """Of the one step in which the one-pass engine drizzles."""
 
@@ -459,6 +487,9 @@ FIRST_SKIES = StepSpec(tasks.FIRST_SKIES, FirstSkiesResult)
 EQUATION = StepSpec(tasks.EQUATION, EquationsResult)
 SKIES = StepSpec(tasks.SKIES, SkiesResult)
 BLOCK = StepSpec(tasks.BLOCK, BlockResult)
+VARIANCES = StepSpec(tasks.VARIANCES, VariancesResult)
+ERRORS = StepSpec(tasks.ERRORS, ErrorsResult)
+NOISE = StepSpec(tasks.NOISE, NoiseResult)
 HEADERS = StepSpec(tasks.HEADERS, HeadersResult)
 ONEPASS = StepSpec(tasks.ONEPASS, OnepassResult)
 CELL = StepSpec(tasks.CELL, CellResult)

@@ -15,6 +15,7 @@ from skymosaic.drizzle.kept_masks import save_masks
 from skymosaic.drizzle.memory import memory_of, require_memory
 from skymosaic.drizzle.missing_pixels import fill_missing, key_of_missing
 from skymosaic.drizzle.onepass.drizzling import drizzling
+from skymosaic.drizzle.onepass.errors import require_errors
 from skymosaic.drizzle.onepass.frames import ChipMasks, Frames
 from skymosaic.drizzle.onepass.parameters import final_of
 from skymosaic.drizzle.onepass.stored import store_chips
@@ -115,6 +116,8 @@ def _drizzled(bench: Bench, shared: OfAllSingles, job: SingleJob) -> SingleResul
     there = work_at_hand(bench.scratch, [exposure], grid, request, parameters)
     there = replace(there, processes=1, columns=0, cosmic_rays=False)
     require_memory(memory_of("onepass", there), limits.free_memory())
+    if parameters.get("final_wht_type") == "ERR":
+        require_errors(bench.scratch / exposure.name, exposure)
     fill_missing(bench.scratch, [exposure], parameters)
     masks = ChipMasks(_write_masks(bench, job), {})
     log = bench.scratch / "single.log"

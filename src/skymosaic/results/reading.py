@@ -30,12 +30,14 @@ from skymosaic.pipeline.results import (
     DRIZZLE,
     ENGINES,
     EQUATION,
+    ERRORS,
     FIRST_SKIES,
     GUESS,
     HEADERS,
     INSPECT,
     LOW,
     MEASURED,
+    NOISE,
     ONEPASS,
     PLAN,
     POSITIONS,
@@ -43,6 +45,7 @@ from skymosaic.pipeline.results import (
     SINGLE,
     SKIES,
     STATIC,
+    VARIANCES,
     WITNESS,
     AlignResult,
     CellResult,
@@ -66,6 +69,7 @@ from skymosaic.store.base import is_ours
 
 _PARTS: tuple[StepSpec[Any], ...] = (
     *(LOW, STATIC, SINGLE, MEASURED, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
+    *(VARIANCES, ERRORS, NOISE),
 )
 """What the mosaics of the one-pass engine are made from."""
 _OUTDATED = "What it depends on has changed since it was made; `skymosaic run` makes it again."

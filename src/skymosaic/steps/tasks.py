@@ -70,8 +70,14 @@ EQUATION = Kind("equation", "equations/{of}", calls={"equate": "2s"})
 """The equations of the skies in a block, for `SKIES`; nobody is told of these tasks."""
 SKIES = Kind("skies", "skies", calls={"solve": "2s"})
 """The skies of all mosaics of the one-pass engine; nobody is told of this task."""
+VARIANCES = Kind("variances", "variances/{of}", calls={"make_variances": "2s"})
+"""What the chips of an exposure add to the error planes; nobody is told of these tasks."""
 BLOCK = Kind("block", "blocks/{of}", calls={"make_block": "2s"})
 """Sums in a rectangle of the mosaics; nobody is told of these tasks."""
+ERRORS = Kind("errors", "errors/{of}", calls={"sum_errors": "1s"})
+"""The error plane in a rectangle of the mosaics; nobody is told of these tasks."""
+NOISE = Kind("noise", "errors/noise", calls={"correlate": "5s"})
+"""How the noise of neighbouring pixels is correlated; nobody is told of this task."""
 HEADERS = Kind("headers", "headers", calls={"make_headers": "3s"})
 """What the headers of the mosaics have in common; nobody is told of this task."""
 DRIZZLE = Kind(
@@ -96,6 +102,7 @@ COLOUR = Kind("colour", "colour/{of}", calls={"colour_picture": "10s"})
 KINDS = (
     *(RETRIEVE, INSPECT, ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
     *(LOW, STATIC, SINGLE, MEASURED, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
+    *(VARIANCES, ERRORS, NOISE),
     *(DRIZZLE, ONEPASS, CELL, CELLS, WITNESS, ENGINES, COMPARISON, COLOUR),
 )
 CALLS = {name: seconds for kind in KINDS for name, seconds in kind.calls.items()}

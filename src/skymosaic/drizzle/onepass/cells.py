@@ -92,7 +92,7 @@ def drizzle_cell(
     wide, corner = work.around or (grid, (0, 0))
     fill_missing(folder, every, work.parameters)
     final = final_of(work.parameters) | {"error": work.errors}
-    frames = Frames(folder, log, work.exposures, final, _masks(folder, every, masks))
+    frames = Frames(folder, log, work.exposures, final, kept_chip_masks(folder, every, masks))
     add_sky_keyword(frames)
     with drizzling(replace(frames, exposures=every), wide, work.processes) as wait:
         # The headers are made while the last chips are drizzled.
@@ -108,8 +108,10 @@ def drizzle_cell(
     return mosaics
 
 
-def _masks(folder: Path, exposures: Sequence[Exposure], masks: Mapping[str, Path]) -> ChipMasks:
-    """Write the masks of chips as the resampler reads them."""
+def kept_chip_masks(
+    folder: Path, exposures: Sequence[Exposure], masks: Mapping[str, Path]
+) -> ChipMasks:
+    """Write the masks of chips, which `kept_masks` has by rootname, as the resampler reads them."""
     low: dict[str, str] = {}
     for exposure in exposures:
         for key, mask in read_masks(masks[exposure.rootname], [exposure]).items():

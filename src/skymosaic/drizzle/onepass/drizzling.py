@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,26 +80,33 @@ class DrizzledChips:
             path.unlink()
 
 
-def drizzle_variances(frames: Frames, grid: Grid, processes: int = 1) -> None:
+def drizzle_variances(
+    frames: Frames, grid: Grid, processes: int = 1, corner: tuple[int, int] = (0, 0)
+) -> dict[int, float]:
     """Drizzle the variances of each chip, once 1/W of the mosaic is in ``inverse.npy``.
 
     Parameters
     ----------
     frames, grid, processes
         As for `drizzling`.
+    corner : (int, int)
+        Column and row of the grid, from 0, at which ``inverse.npy`` begins.
+
+    Returns
+    -------
+    dict of int to float
+        By number the error of a typical pixel of each chip that meets the grid, in its data units.
 
     Raises
     ------
     DrizzleError
         drizzlepac failed.
     """
+    work = partial(_drizzle, frames, grid, function="onepass_variances", corner=corner)
     with ThreadPoolExecutor(max(processes, 1)) as pool:
-        running = [
-            pool.submit(_drizzle, frames, grid, first, batch, "onepass_variances")
-            for first, batch in _batches(frames.exposures)
-        ]
-        for future in running:
-            future.result()
+        running = [pool.submit(work, *one) for one in _batches(frames.exposures)]
+        found = [future.result().value for future in running]
+    return {int(number): value for one in found for number, value in one.items()}
 
 
 @contextmanager
@@ -178,8 +186,10 @@ def _drizzle(
     first: int,
     batch: Sequence[Exposure],
     function: str = "onepass_chips",
+    **arguments: Any,
 ) -> Any:
-    return call_drizzlepac(function, frames, grid, batch, first=first, **frames.masks.of(batch))
+    masks = frames.masks.of(batch)
+    return call_drizzlepac(function, frames, grid, batch, first=first, **masks, **arguments)
 
 
 def _batches(exposures: Sequence[Exposure]) -> Iterator[tuple[int, list[Exposure]]]:

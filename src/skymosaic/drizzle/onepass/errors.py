@@ -27,7 +27,9 @@ from skymosaic.drizzle.onepass.drizzling import (
     drizzle_variances,
 )
 from skymosaic.drizzle.onepass.frames import Frames
-from skymosaic.drizzle.onepass.sums import CutOut, Singles
+from skymosaic.drizzle.onepass.sums import CutOut, Pieces, Singles, pieces_of
+from skymosaic.errors import InputError
+from skymosaic.hst.exposure import Exposure
 
 PLACES = 8
 """Places of the mosaic where the correlation is computed, at most."""
@@ -102,6 +104,29 @@ HISTORY = (
 )
 
 
+def require_errors(path: Path, exposure: Exposure) -> None:
+    """Refuse an exposure whose ERR is empty: the archive has such where all pixels have one value.
+
+    Raises
+    ------
+    InputError
+        It names the extension.
+    """
+    with fits.open(path) as hdus:
+        for chip in exposure.chips:
+            shapes = [
+                tuple(header.get(f"NAXIS{axis}", 0) for axis in (1, 2))
+                for header in (hdus[name, chip.extver].header for name in ("SCI", "ERR"))
+            ]
+            if shapes[0] != shapes[1]:
+                raise InputError(
+                    f"{path.name}[ERR,{chip.extver}] has {shapes[1][0]} x {shapes[1][1]} pixels, "
+                    f"and SCI {shapes[0][0]} x {shapes[0][1]}: drizzle.products: [err] and "
+                    "final_wht_type: ERR need the error of each pixel; leave them out, or leave "
+                    "the exposure out"
+                )
+
+
 def choose_places(
     cut_outs: Sequence[CutOut], load: LoadPlane, shape: tuple[int, int]
 ) -> list[MosaicPixel]:
@@ -144,7 +169,7 @@ def choose_places(
 def error_bands(
     shape: tuple[int, int],
     cut_outs: Sequence[CutOut],
-    load: LoadPlane,
+    pieces: Pieces,
     *,
     rows: int = ROWS,
     scale: float = 1.0,
@@ -159,8 +184,8 @@ def error_bands(
         Columns, rows of the mosaic.
     cut_outs : sequence of CutOut
         All chips.
-    load : callable
-        Gives weights (``wht``) and what `onepass_variances` makes of variances (``var``).
+    pieces : callable
+        Gives what `onepass_variances` makes of variances, in place of data, and weights.
     rows : int
         Rows of a band.
     scale : float
@@ -172,11 +197,12 @@ def error_bands(
         for one in cut_outs:
             if not one.meets(first, last):
                 continue
-            here, there = one.rows_between(first, last)
-            own = load(one, "wht")[there].astype(np.float64)
-            variance = load(one, "var")[there]
-            weight[here] += own
-            total[here] += np.where(own > 0, variance, np.float32(0)) * own
+            for y, x, variance, own in pieces(one, first, last):
+                height, width = own.shape
+                here = (slice(y - first, y - first + height), slice(x, x + width))
+                part = own.astype(np.float64)
+                weight[here] += part
+                total[here] += np.where(part > 0, variance, np.float32(0)) * part
         seen = weight > 0
         error = np.full(weight.shape, np.nan)
         error[seen] = scale * np.sqrt(total[seen] / weight[seen])
@@ -214,21 +240,24 @@ def add_errors(
     drizzle_variances(frames, around.grid, processes)
     inverse.unlink()
     noise = _correlation(frames, grid, chips)
-    columns, rows = grid.shape
-    files, written = {}, {}
-    for name, mosaic in mosaics.items():
-        path = mosaic.science.with_name(mosaic.science.name.replace("_sci.fits", "_err.fits"))
-        header = _header(fits.getheader(mosaic.science), path.name, noise)
-        files[name] = products.ImageFile(path, header, (rows, columns))
-        written[name] = replace(mosaic, error=path)
+    files = {name: error_file(mosaic.science, noise) for name, mosaic in mosaics.items()}
     counts = frames.final["units"] == "counts"
     scale = sum(exposure.exptime for exposure in frames.exposures) if counts else 1.0
-    for first, part in error_bands(grid.shape, chips.cut_outs, chips.load_plane, scale=scale):
+    planes = pieces_of(lambda one: (chips.load_plane(one, "var"), chips.load_plane(one, "wht")))
+    for first, part in error_bands(grid.shape, chips.cut_outs, planes, scale=scale):
         for file in files.values():
             file.write(first, part)
     for file in files.values():
         file.finish()
-    return written
+    return {name: replace(one, error=files[name].path) for name, one in mosaics.items()}
+
+
+def error_file(science: Path, noise: CorrelatedNoise | None) -> products.ImageFile:
+    """Begin the file of the error plane beside a mosaic that is written."""
+    path = science.with_name(science.name.replace("_sci.fits", "_err.fits"))
+    header = fits.getheader(science)
+    shape = (header["NAXIS2"], header["NAXIS1"])
+    return products.ImageFile(path, _header(header, path.name, noise), shape)
 
 
 def _write_inverse(path: Path, around: Surroundings) -> Path:
@@ -251,13 +280,33 @@ def _write_inverse(path: Path, around: Surroundings) -> Path:
 
 
 def _correlation(frames: Frames, grid: Grid, chips: DrizzledChips) -> CorrelatedNoise | None:
-    places = choose_places(chips.cut_outs, chips.load_plane, grid.shape)
+    return correlation_at(choose_places(chips.cut_outs, chips.load_plane, grid.shape), frames, grid)
+
+
+def correlation_at(
+    places: Sequence[MosaicPixel],
+    frames: Frames,
+    grid: Grid,
+    typical: Sequence[Sequence[float]] | None = None,
+) -> CorrelatedNoise | None:
+    """Compute how noise is correlated at some places; None where no chip lies at any.
+
+    Parameters
+    ----------
+    places : sequence of MosaicPixel
+        As from `choose_places`, of the chips of the frames.
+    frames, grid
+        As for `add_errors`; with `typical` headers alone are read.
+    typical : sequence of sequence of float, or None
+        For each chip of each exposure the error of a typical pixel, as from `drizzle_variances`.
+    """
     if not places:
         return None
     call = call_drizzlepac(
         *("onepass_noise", frames, grid, frames.exposures),
         extvers=[[chip.extver for chip in exposure.chips] for exposure in frames.exposures],
         places=[asdict(place) for place in places],
+        typical=typical,
     )
     return CorrelatedNoise(**call.value) if call.value["factors"] is not None else None
 

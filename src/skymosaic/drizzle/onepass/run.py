@@ -12,14 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from astropy.io import fits
-
 from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.kept_masks import save_masks
 from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.drizzling import DrizzledChips, drizzling
-from skymosaic.drizzle.onepass.errors import add_errors
+from skymosaic.drizzle.onepass.errors import add_errors, require_errors
 from skymosaic.drizzle.onepass.frames import Prepared, prepare
 from skymosaic.drizzle.onepass.grid_differences import OnGrid, matched_on_grid
 from skymosaic.drizzle.onepass.limits import require_linear
@@ -135,7 +133,7 @@ def drizzle_all(
         if not exposure.exptime > 0:
             raise InputError(f"{exposure.name} has no exposure time; leave it out")
         if options.errors or parameters.get("final_wht_type") == "ERR":
-            _require_errors(folder / exposure.name, exposure)
+            require_errors(folder / exposure.name, exposure)
     swapped = options.swapped_footprints
     prepared = prepare(
         folder, log, exposures, choices, grid, parameters, swapped_footprints=swapped
@@ -162,29 +160,6 @@ def drizzle_all(
         mosaics = add_errors(frames, grid, chips, mosaics, options.processes)
     chips.remove()
     return _with_findings(mosaics, prepared, prepared.pixels.swapped_by_name() if swapped else None)
-
-
-def _require_errors(path: Path, exposure: Exposure) -> None:
-    """Refuse an exposure whose ERR is empty: the archive has such where all pixels have one value.
-
-    Raises
-    ------
-    InputError
-        It names the extension.
-    """
-    with fits.open(path) as hdus:
-        for chip in exposure.chips:
-            shapes = [
-                tuple(header.get(f"NAXIS{axis}", 0) for axis in (1, 2))
-                for header in (hdus[name, chip.extver].header for name in ("SCI", "ERR"))
-            ]
-            if shapes[0] != shapes[1]:
-                raise InputError(
-                    f"{path.name}[ERR,{chip.extver}] has {shapes[1][0]} x {shapes[1][1]} pixels, "
-                    f"and SCI {shapes[0][0]} x {shapes[0][1]}: drizzle.products: [err] and "
-                    "final_wht_type: ERR need the error of each pixel; leave them out, or leave "
-                    "the exposure out"
-                )
 
 
 def solve_skies(

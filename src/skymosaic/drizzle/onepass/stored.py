@@ -95,6 +95,15 @@ class Box:
         """The row after its last."""
         return self.y + self.rows
 
+    def meets(self, other: Box) -> bool:
+        """Tell whether it shares pixels with another."""
+        return (
+            self.x < other.right
+            and other.x < self.right
+            and self.y < other.bottom
+            and other.y < self.bottom
+        )
+
 
 def store_chips(path: Path, extvers: Sequence[int], chips: DrizzledChips) -> list[StoredChip]:
     """Write the drizzled chips of an exposure into one file.
@@ -158,20 +167,32 @@ def read_pieces(file: BinaryIO, chip: StoredChip, box: Box) -> Iterator[Piece]:
     box : Box
         The rectangle; places of the pieces are in it, from 0.
     """
+    for y, x, planes in _read(file, chip, box, 2):
+        yield Piece(y, x, planes[0], planes[1])
+
+
+def read_plane(file: BinaryIO, chip: StoredChip, box: Box) -> Iterator[Singles]:
+    """Read the same of a file that has one plane of each strip in place of two."""
+    for _, _, planes in _read(file, chip, box, 1):
+        yield planes[0]
+
+
+def _read(
+    file: BinaryIO, chip: StoredChip, box: Box, count: int
+) -> Iterator[tuple[int, int, Singles]]:
+    """Read what lies in a rectangle, strip by strip: first row and column in it, and the planes."""
     begin = _start_of(file)
     for top, bottom, x, columns, start in chip.each_strip():
         first, last = max(top, box.y), min(bottom, box.bottom)
         left, right = max(x, box.x), min(x + columns, box.right)
         if first >= last or left >= right:
             continue
-        size = (bottom - top) * columns
-        file.seek(begin + start * _BYTES)
-        values = np.frombuffer(file.read(2 * size * _BYTES), dtype="<f4")
-        here = (slice(first - top, last - top), slice(left - x, right - x))
-        science, weight = (
-            plane.reshape(bottom - top, columns)[here] for plane in (values[:size], values[size:])
-        )
-        yield Piece(first - box.y, left - box.x, science, weight)
+        size = count * (bottom - top) * columns
+        file.seek(begin + start // 2 * count * _BYTES)
+        values = np.frombuffer(file.read(size * _BYTES), dtype="<f4")
+        planes = values.reshape(count, bottom - top, columns)
+        here = planes[:, first - top : last - top, left - x : right - x]
+        yield first - box.y, left - box.x, here
 
 
 def _start_of(file: BinaryIO) -> int:
