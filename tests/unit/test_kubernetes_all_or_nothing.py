@@ -12,7 +12,9 @@ from skymosaic.clusters.kubernetes import submit
 from skymosaic.clusters.kubernetes.existing import Existing
 from skymosaic.clusters.kubernetes.names import STORE, store_label
 from skymosaic.config import load_campaign, resolved_yaml
-from skymosaic.errors import ComputeError, LockedError
+from skymosaic.errors import ComputeError, LockedError, MissingError
+from skymosaic.journal.runs import RunState
+from skymosaic.runs import asking
 from skymosaic.runs.driver import drive
 from tests.conftest import write_campaign
 from tests.kubernetes.replay import OWN, SHARED, Replay
@@ -257,6 +259,36 @@ def test_a_job_that_is_being_deleted_is_waited_for(
         submit.submit(job)
 
 
+def test_where_the_store_has_no_record_the_cluster_is_asked_by_labels(
+    kubectl: Replay, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    its_job, policy = the_job(str(store)), the_job(str(store), kind="NetworkPolicy")
+    kubectl.answer("get", "--all-namespaces", stdout=listed(its_job, policy))
+    kubectl.answer("get", "job", "skymosaic-held", stdout=json.dumps(its_job))
+    status = asking.find_status(f"{store}/held")
+    assert status.state is RunState.SUBMITTED and "the job is suspended" in status.cluster
+    assert status.holder == "Kubernetes job skymosaic-held in namespace skymosaic"
+    [selector] = [word for word in kubectl.asked[0].arguments if word.startswith("--selector")]
+    assert f"{STORE}={store_label(str(store))}" in selector
+    # Who may not look at all namespaces looks at one's own, and at the usual one.
+    forbidden = (OWN / "rbac-forbidden" / "delete-all-kinds-stderr.txt").read_text()
+    kubectl.answer("get", "--all-namespaces", stderr=forbidden, exit_code=1)
+    kubectl.answer("get", stderr=forbidden, exit_code=1)
+    kubectl.answer("get", "--namespace=skymosaic", stdout=listed(policy), stderr=forbidden)
+    kubectl.answer("delete", "networkpolicy/skymosaic-held", "--namespace=skymosaic")
+    assert "NetworkPolicy skymosaic-held" in asking.cancel(f"{store}/held")
+    kubectl.require_all_asked()
+
+
+@pytest.mark.parametrize("case", ["not-there/list", "token-wrong/get", "no-credentials/get"])
+def test_what_no_cluster_knows_is_not_there(kubectl: Replay, tmp_path: Path, case: str) -> None:
+    kubectl.recorded(case, "get", "--all-namespaces")
+    with pytest.raises(MissingError, match="holds no campaign"):
+        asking.find_status(f"{tmp_path}/store/held")
+    kubectl.require_all_asked()
+
+
 @pytest.mark.parametrize("name", ["driver-deleted/objects-1-terminating", "done/objects"])
 def test_recorded_objects_are_read(name: str) -> None:
     if not SHARED.exists():
@@ -272,6 +304,5 @@ def test_recorded_objects_are_read(name: str) -> None:
 def test_own_recordings_are_the_shared_ones() -> None:
     if not SHARED.exists():
         pytest.skip("the shared recordings are not here: all of the project's own")
-    for file in OWN.rglob("*-*"):
-        if file.is_file():
-            assert file.read_bytes() == (SHARED / file.relative_to(OWN)).read_bytes(), file
+    for file in OWN.glob("*/*"):
+        assert file.read_bytes() == (SHARED / file.relative_to(OWN)).read_bytes(), file

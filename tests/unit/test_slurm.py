@@ -339,6 +339,27 @@ def test_the_fate_of_a_submission_is_told_while_slurm_knows(
     assert message in found.message if message else found.message == ""
 
 
+def test_jobs_of_which_the_store_has_no_record_are_found_by_their_name(
+    tmp_path: Path, monkeypatch
+) -> None:
+    notes = tmp_path / "notes"
+    for name, answer in (("squeue", "17|PENDING|Resources|2026-11-29T08:54:42"), ("scancel", "")):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\necho {name} \"$@\" >>{notes}\necho '{answer}'\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    found = submission.find("s3://bucket/prefix", "demo")
+    assert found.what == "Slurm job 17" and found.fate.state == "alive"
+    assert "PENDING (Resources)" in found.fate.message
+    [name] = [
+        line[11:] for line in directives(scripts(campaign_of())["job.sh"]) if "job-name" in line
+    ]
+    found.remove()
+    assert notes.read_text().count(f"--name={name}") == 3
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    assert submission.find("s3://bucket/prefix", "demo") is None
+
+
 def test_slurm_is_asked_for_its_partition(tmp_path: Path, monkeypatch) -> None:
     sinfo = tmp_path / "sinfo"
     sinfo.write_text('#!/bin/sh\necho "$@"\n')

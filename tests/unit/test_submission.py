@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from skymosaic.cli.display import status_lines
-from skymosaic.clusters.base import Fate, Job, Submitted
+from skymosaic.clusters.base import Fate, Found, Job, Submitted
 from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.errors import (
     CampaignError,
@@ -64,6 +64,7 @@ class Fake(types.ModuleType):
         self.cancelled: list[Job] = []
         self.known, self.words, self.silent = True, "", False
         self.gone, self.left = "unknown", ""
+        self.found: Found | None = None
         self.fails: SkymosaicError | None = None
 
     def documents(self, job: Job) -> dict[str, str]:
@@ -78,6 +79,9 @@ class Fake(types.ModuleType):
     def cancel(self, job: Job) -> str:
         self.cancelled.append(job)
         return self.left
+
+    def find(self, _store: str, _campaign: str) -> Found | None:
+        return self.found
 
     def fate(self, _submission: Submission) -> Fate:
         if self.silent:
@@ -263,6 +267,27 @@ def test_a_waiting_submission_is_taken_back(campaign, place, backend) -> None:
     assert asking.cancel(uri(place)) == "withdrew job 17"
     assert [job.campaign.name for job in backend.cancelled] == ["demo"]
     with pytest.raises(MissingError):
+        asking.cancel(uri(place))
+
+
+def test_where_the_store_has_no_record_the_cluster_is_asked(campaign, place, backend) -> None:
+    removed: list[str] = []
+    fate = Fate("alive", "Kubernetes says: the job is suspended")
+    backend.found = Found("job 17", "2026-11-29T08:54:42Z", fate, lambda: removed.append("") or "")
+    status = asking.find_status(uri(place))
+    assert status.state is RunState.SUBMITTED
+    assert status.cluster == f"its store has no record of it. {fate.message}"
+    assert asking.cancel(uri(place)) == "removed job 17 from the cluster" and removed
+    backend.found = replace(backend.found, fate=Fate("ended"))
+    left = asking.find_status(uri(place))
+    assert left.state is RunState.FAILED and "job 17 is left of it" in left.error["message"]
+    # A campaign that has ended may have left something there as well.
+    with locked(place, "run") as held, recorded(place, campaign, held):
+        pass
+    place.store.write_text(place.key("campaign.yaml"), "")
+    assert asking.cancel(uri(place)) == "removed job 17 from the cluster"
+    backend.found = None
+    with pytest.raises(MissingError, match="neither running nor queued"):
         asking.cancel(uri(place))
 
 

@@ -54,6 +54,19 @@ class Fate:
     """What it waits for or why it ended, in the cluster's words; empty where nobody knows."""
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a cluster holds of a campaign of which the store has no record."""
+
+    what: str
+    """Such as ``Slurm job 17``."""
+    since: str
+    """When it came there."""
+    fate: Fate
+    remove: Callable[[], str]
+    """Takes it away; returns what that was, by name, where the cluster tells."""
+
+
 class Workers(Protocol):
     """Workers for a campaign that is driven by this process."""
 
@@ -100,6 +113,15 @@ class HandOver(Protocol):
         -------
         str
             What was there of it and was removed, by name; empty where the cluster does not tell.
+        """
+
+    def find(self, store: str, campaign: str) -> Found | None:
+        """Return what the cluster that is used from here holds of a campaign, asked by its names.
+
+        Raises
+        ------
+        SkymosaicError
+            It cannot be asked from here.
         """
 
     def fate(self, submission: Submission) -> Fate:

@@ -21,6 +21,9 @@ _HAND_OVER = {
     "kubernetes": "kubernetes.submit",
 }
 
+HAND_OVERS = tuple(_HAND_OVER)
+"""The back ends that drive campaigns by themselves."""
+
 if TYPE_CHECKING:  # each module against its protocol
     from skymosaic.clusters import local, mpi
     from skymosaic.clusters.kubernetes import submit as to_kubernetes

@@ -12,16 +12,31 @@ from skymosaic.journal import cancellation
 from skymosaic.journal import submission as submissions
 from skymosaic.journal.runs import RunState, Status, campaign_lock, last_status
 from skymosaic.journal.submission import Submission
+from skymosaic.pipeline.places import parse_place
 from skymosaic.results.housekeeping import find_place, stored_campaign
-from skymosaic.runs import handover
+from skymosaic.runs import handover, unrecorded
 from skymosaic.steps.failures import as_record
 from skymosaic.steps.place import Place
-from skymosaic.store import lease
+from skymosaic.store import lease, open_store
 
 
 def find_status(uri: str, s3: Mapping[str, Any] | None = None) -> Status:
-    """Return the status of a campaign's last run; parameters and errors as `find_place`."""
-    return status_of(find_place(uri, s3))
+    """Return the status of a campaign's last run; parameters and errors as `find_place`.
+
+    Where the store has no record of one, its cluster may know of a submission.
+    """
+    try:
+        return status_of(find_place(uri, s3))
+    except MissingError:
+        found = unrecorded.find(*_store_and_name(uri, s3))
+        if found is None:
+            raise
+        return unrecorded.status_of(found)
+
+
+def _store_and_name(uri: str, s3: Mapping[str, Any] | None) -> tuple[str, str]:
+    root, name = parse_place(uri)
+    return open_store(root, s3).uri, name
 
 
 def status_of(place: Place, *, ask: bool = True) -> Status:
@@ -106,7 +121,17 @@ def cancel(uri: str, s3: Mapping[str, Any] | None = None) -> str:
     SkymosaicError
         The store or the cluster failed.
     """
-    place = find_place(uri, s3)
+    try:
+        return _cancel_recorded(find_place(uri, s3), uri, s3)
+    except MissingError:
+        found = unrecorded.find(*_store_and_name(uri, s3))
+        if found is None:
+            raise
+        found.remove()
+        return f"removed {found.what} from the cluster"
+
+
+def _cancel_recorded(place: Place, uri: str, s3: Mapping[str, Any] | None) -> str:
     lock = lease.look(place.store, campaign_lock(place))
     if lock.holder is not None and lock.holder.what == "run":
         cancellation.request(place, lock.number)

@@ -45,6 +45,8 @@ class Existing:
     """Of a Job: whether it is complete, or has failed."""
     address: str
     """The address of its store; empty where that is not known."""
+    created: str
+    """When; ISO 8601."""
 
     @classmethod
     def of(cls, one: Data) -> Existing:
@@ -63,6 +65,7 @@ class Existing:
             suspended=bool(one.get("spec", {}).get("suspend")),
             ended=one["kind"] == "Job" and any(ends),
             address=metadata.get("annotations", {}).get(STORE, ""),
+            created=metadata.get("creationTimestamp", ""),
         )
 
     def is_of(self, store: str) -> bool:

@@ -27,10 +27,28 @@ def fate(submission: Submission) -> Fate:
     name, namespace = name_and_namespace(
         campaign["campaign"]["name"], campaign["compute"]["kubernetes"]["namespace"]
     )
+    return fate_of(name, namespace, handed_over=bool(submission.what))
+
+
+def fate_of(name: str, namespace: str, *, handed_over: bool = True) -> Fate:
+    """Return what the cluster knows of a Job and its pods.
+
+    Parameters
+    ----------
+    name, namespace : str
+        Of the Job.
+    handed_over : bool
+        Whether it was, for all that is known; the Job of the last time may be there before.
+
+    Raises
+    ------
+    InstallationError, ComputeError
+        There is no kubectl; the cluster does not answer.
+    """
     job = find_job(name, namespace)
     ended = end_of(job) or _ending(job)
-    if not submission.what and (ended or not job):
-        return Fate("unknown")  # it is being handed over; a job may be there of the last time
+    if not handed_over and (ended or not job):
+        return Fate("unknown")
     if not job:
         return Fate(
             "unknown",

@@ -6,12 +6,13 @@ from skymosaic.clusters.base import Job, Submitted
 from skymosaic.clusters.kubernetes import objects
 from skymosaic.clusters.kubernetes.existing import existing, remove
 from skymosaic.clusters.kubernetes.fate import fate, name_and_namespace
+from skymosaic.clusters.kubernetes.finding import find
 from skymosaic.clusters.kubernetes.handing_over import hand_over
 from skymosaic.clusters.kubernetes.names import INSTANCE
 from skymosaic.clusters.kubernetes.planning import plan
 from skymosaic.clusters.kubernetes.text import as_yaml
 
-__all__ = ["cancel", "documents", "fate", "submit"]
+__all__ = ["cancel", "documents", "fate", "find", "submit"]
 
 NAMESPACE = "namespace.yaml"
 """What an administrator applies once; `submit` does not."""

@@ -8,7 +8,7 @@ import time
 from distributed import Client, fire_and_forget
 
 from skymosaic.clusters.addresses import require_private
-from skymosaic.clusters.base import Fate, Job, Submitted
+from skymosaic.clusters.base import Fate, Found, Job, Submitted
 from skymosaic.clusters.scheduler.workers import connected
 from skymosaic.config import load_campaign_text
 from skymosaic.errors import ComputeError
@@ -73,6 +73,11 @@ def cancel(job: Job) -> str:
         with connected(job.campaign.compute) as client:
             client.cancel([_key(job.campaign.name, job.submission.id)], force=True)
     return ""
+
+
+def find(_store: str, _campaign: str) -> Found | None:
+    """Return nothing: which scheduler has the task is in no other place than the store."""
+    return None
 
 
 def fate(submission: Submission) -> Fate:

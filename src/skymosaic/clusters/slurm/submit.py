@@ -7,6 +7,7 @@ import json
 import math
 import re
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 import jinja2
 
 from skymosaic.clusters import local, servers
-from skymosaic.clusters.base import Fate, Job, Submitted
+from skymosaic.clusters.base import Fate, Found, Job, Submitted
 from skymosaic.clusters.slurm.commands import (
     JobState,
     command,
@@ -86,7 +87,37 @@ def submit(job: Job) -> Submitted:
 
 def cancel(job: Job) -> str:
     """End a campaign's jobs in order; those that wait go at once. Slurm does not tell which."""
-    named = ["--me", f"--name={_job_name(job.campaign)}"]
+    _end_jobs(_job_name(job.campaign.store.uri, job.campaign.name))
+    return ""
+
+
+def find(store: str, campaign: str) -> Found | None:
+    """Return the user's jobs of a campaign that wait or run; None where there are none.
+
+    Raises
+    ------
+    ComputeError
+        Slurm does not answer.
+    """
+    if shutil.which("squeue") is None:
+        return None
+    name = _job_name(store, campaign)
+    listed = command("squeue", "--me", "--noheader", f"--name={name}", "--format=%A|%T|%r|%V")
+    rows = [line.strip().split("|", 3) for line in listed.splitlines()]
+    if not rows:
+        return None
+    states = [JobState(identifier, state, reason) for identifier, state, reason, _ in rows]
+    identifiers = ", ".join(dict.fromkeys(state.id for state in states))
+    return Found(
+        f"Slurm job {identifiers}",
+        min(submitted for *_, submitted in rows),
+        Fate("alive", _message(states)),
+        lambda: _end_jobs(name),
+    )
+
+
+def _end_jobs(name: str) -> str:
+    named = ["--me", f"--name={name}"]
     command("scancel", "--state=PENDING", *named)
     command("scancel", "--state=RUNNING", "--batch", "--signal=TERM", *named)
     return ""
@@ -144,7 +175,7 @@ def _script(job: Job, array: int | None) -> str:
         autoescape=False,  # noqa: S701 (a shell's script: each value is held or quoted for one)
     )
     return environment.get_template("slurm.sh").render(
-        name=_job_name(campaign),
+        name=_job_name(campaign.store.uri, campaign.name),
         logs=str(logs_root(slurm)),
         directives=_directives(campaign, slurm, array),
         prologue=prologue(slurm),
@@ -175,7 +206,7 @@ def _script(job: Job, array: int | None) -> str:
 
 
 def _directives(campaign: Campaign, slurm: Slurm, array: int | None) -> list[str]:
-    name = _job_name(campaign)
+    name = _job_name(campaign.store.uri, campaign.name)
     at_once = f"%{slurm.array_at_once}" if slurm.array_at_once else ""
     optional = {"partition": slurm.partition, "account": slurm.account, "qos": slurm.qos}
     return [
@@ -197,10 +228,10 @@ def _directives(campaign: Campaign, slurm: Slurm, array: int | None) -> list[str
     ]
 
 
-def _job_name(campaign: Campaign) -> str:
+def _job_name(store: str, campaign: str) -> str:
     """Return the jobs' name: the campaign's, and what tells stores apart."""
-    store = hashlib.sha256(f"{campaign.store.uri}/{campaign.name}".encode()).hexdigest()[:8]
-    return f"skymosaic-{campaign.name}-{store}"
+    digest = hashlib.sha256(f"{store}/{campaign}".encode()).hexdigest()[:8]
+    return f"skymosaic-{campaign}-{digest}"
 
 
 def _mark(text: str) -> str:
