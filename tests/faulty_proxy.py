@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +23,8 @@ class Faults:
         self.truncate_uploads = 0
         """How many of the next uploads of more than 1 kB to cut in the middle."""
         self.requests = self.busy = self.truncated = 0
+        self.fetched = Counter[tuple[str, str]]()
+        """Bytes of objects that went to each client, by its address and the path of the object."""
         self._lock = threading.Lock()
 
     def is_busy(self) -> bool:
@@ -31,6 +34,11 @@ class Faults:
             refuse = bool(self.every_nth_is_busy) and self.requests % self.every_nth_is_busy == 0
             self.busy += refuse
             return refuse
+
+    def count(self, client: str, path: str, sent: int) -> None:
+        """Count bytes that went to a client."""
+        with self._lock:
+            self.fetched[client, urlsplit(path).path] += sent
 
     def truncates(self, method: str, length: int) -> bool:
         """Tell whether to cut a request in the middle."""
@@ -102,6 +110,7 @@ def _handler(backend: str, faults: Faults) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             while self.command != "HEAD" and (block := answer.read(_BLOCK)):
                 self.wfile.write(block)
+                faults.count(self.client_address[0], self.path, len(block))
 
         do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _forward
 
@@ -116,14 +125,14 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def faulty_proxy(url: str) -> Iterator[tuple[str, Faults]]:
+def faulty_proxy(url: str, host: str = "127.0.0.1") -> Iterator[tuple[str, Faults]]:
     """Yield the address of a proxy of the server at `url`, and what is to go wrong there."""
     faults = Faults()
-    server = _Server(("127.0.0.1", 0), _handler(urlsplit(url).netloc, faults))
+    server = _Server((host, 0), _handler(urlsplit(url).netloc, faults))
     running = threading.Thread(target=server.serve_forever, daemon=True)
     running.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", faults
+        yield f"http://{host}:{server.server_address[1]}", faults
     finally:
         server.shutdown()
         server.server_close()

@@ -42,6 +42,7 @@ from skymosaic.pipeline.results import (
     ERRORS,
     GUESS,
     HEADERS,
+    LEVELS,
     LOW,
     MEASURED,
     NOISE,
@@ -148,7 +149,7 @@ def make_headers(
         with computing_slot(place):
             ask_drizzlepac(frames, grid, root)
         rootnames = [exposure.rootname for exposure in exposures]
-        for kind in (LOW.kind, MEASURED.kind, SINGLE.kind, VARIANCES.kind):
+        for kind in (LOW.kind, MEASURED.kind, SINGLE.kind, VARIANCES.kind, LEVELS.kind):
             forget_others(place, kind, rootnames)
         for path in bench.scratch.glob("headers_*.fits"):
             path.rename(bench.out / path.name)

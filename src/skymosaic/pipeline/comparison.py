@@ -29,6 +29,7 @@ from skymosaic.pipeline.results import (
     DrizzleResult,
     EnginesResult,
     InspectionResult,
+    LevelsResult,
     Planned,
     PositionsResult,
     RetrieveResult,
@@ -71,6 +72,7 @@ def compare_methods(
     positions: Finished[PositionsResult] | None = None,
     cells: Finished[CellsResult] | None = None,
     each_cell: Sequence[Finished[CellResult]] = (),
+    levels: Sequence[Finished[LevelsResult]] = (),
 ) -> Finished[ComparisonResult]:
     """Compare the methods and write ``comparison/``: table, figures, report."""
     runs: dict[str, Finished[DrizzleResult]] = dict(
@@ -105,7 +107,7 @@ def compare_methods(
             **({"weights": _WEIGHTS_SHOWN} if _masks_of_their_own(found) else {}),
         },
         versions=versions(),
-        work=lambda bench: _compare(bench, found, aligned, planned, warnings),
+        work=lambda bench: _compare(bench, found, aligned, planned, levels, warnings),
     )
 
 
@@ -123,6 +125,7 @@ def _compare(
     found: FinishedSteps,
     aligned: Finished[AlignResult],
     planned: Finished[Planned],
+    levels: Sequence[Finished[LevelsResult]],
     warnings: Sequence[str],
 ) -> ComparisonResult:
     """Measure, and write the comparison."""
@@ -148,6 +151,7 @@ def _compare(
         images,
         found.retrieved,
         chip_differences(runs),
+        {one.result.rootname: one for one in levels},
     )
     evidence = None if measured is None else gather_evidence(measured)
     data = replace(comparison_input(found, images, evidence), outline=_outline(found, images))

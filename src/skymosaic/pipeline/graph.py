@@ -208,6 +208,7 @@ def compare(
         prepared.positions,
         cells.index,
         cells.each,
+        [] if drizzled.onepass is None else list(drizzled.onepass.levels),
     )
 
 

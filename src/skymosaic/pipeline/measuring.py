@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import Any
+from types import MappingProxyType
 
-import numpy as np
-from astropy.io import fits
-from astropy.nddata.bitmask import bitfield_to_boolean_mask
-from astropy.wcs import WCS, FITSFixedWarning
-
-from skymosaic.evidence.cells import CellGrid, Cells, ChipImage, cell_side, measure_cells
+from skymosaic.evidence.cells import CellGrid, Cells, ChipImage
 from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.evidence.evidence import Measurements
 from skymosaic.evidence.mosaic import in_cells
@@ -22,11 +15,18 @@ from skymosaic.evidence.reduction import Floats, block_side
 from skymosaic.host import limits
 from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline.chip_steps import steps_in_cells, steps_of
-from skymosaic.pipeline.results import AlignResult, Planned, RetrieveResult
+from skymosaic.pipeline.levels import (
+    KnownLevels,
+    LevelSettings,
+    cells_of,
+    known_levels,
+    read_chips,
+    without_steps,
+)
+from skymosaic.pipeline.results import AlignResult, LevelsResult, Planned, RetrieveResult
 from skymosaic.sky.values import SkyValue, mean_of_chips
 from skymosaic.steps.bench import Bench
 from skymosaic.steps.finished import Finished
-from skymosaic.store import Product
 
 _AT_ONCE = 4  # exposures read at once: gather runs alone, and each takes some 100 MB
 
@@ -40,6 +40,7 @@ def measure(
     previews: Mapping[str, Floats],
     retrieved: Sequence[Finished[RetrieveResult]],
     chips: ChipsSummary | None = None,
+    levels: Mapping[str, Finished[LevelsResult]] = MappingProxyType({}),
 ) -> Measurements | None:
     """Return the exposures and the mosaics in cells; None where no exposure has a valid pixel.
 
@@ -60,21 +61,26 @@ def measure(
     chips : mapping or None
         What the differences on the common grid tell of the skies of chips; None where they were
         not looked at there.
+    levels : mapping of str to Finished
+        By rootname what tasks brought into cells already; the others are opened here.
     """
     planned_grid, parameters = planned.result.grid, planned.result.order.parameters
-    scale = exposures[0].chips[0].scale
-    if scale is None:  # brightness_factor refuses it, too
+    settings = LevelSettings.of(exposures, planned.result)
+    if settings is None:  # brightness_factor refuses it, too
         return None
+    scale = settings.scale
 
     def pixels(exposure: Exposure) -> list[ChipImage]:
-        return _read(bench, aligned.products[exposure.name], exposure, scale, parameters)
+        return read_chips(bench, aligned.products[exposure.name], exposure, settings)
 
-    columns, rows = planned_grid.shape
-    block = block_side((rows, columns))
-    widest = max(max(chip.science.shape) for chip in pixels(exposures[0]))
-    side = cell_side(planned_grid.scale, scale, widest, block)
-    grid = CellGrid(planned_grid.wcs(), side, (-(-rows // side), -(-columns // side)))
-    found, chips = _in_cells(exposures, pixels, grid, chips)
+    def known(exposure: Exposure) -> KnownLevels | None:
+        one = levels.get(exposure.rootname)
+        return None if one is None else known_levels(bench, one, exposure)
+
+    first = levels.get(exposures[0].rootname)
+    side = settings.side_of(pixels(exposures[0])) if first is None else first.result.side
+    block, grid = block_side(planned_grid.shape[::-1]), settings.cells(side)
+    found, chips = _in_cells(exposures, pixels, known, grid, chips)
     if not found:
         return None
     seen = {one.rootname for one in found}
@@ -102,62 +108,30 @@ def measure(
 def _in_cells(
     exposures: Sequence[Exposure],
     pixels: Callable[[Exposure], list[ChipImage]],
+    known: Callable[[Exposure], KnownLevels | None],
     grid: CellGrid,
     chips: ChipsSummary | None,
 ) -> tuple[list[Cells], ChipsSummary | None]:
     """Return the exposures in cells, their chips made level; and what is known of their steps."""
 
-    def cells_of(exposure: Exposure, parts: Sequence[ChipImage]) -> Cells | None:
-        return measure_cells(exposure.rootname, parts, grid, exposure.exptime)
+    def chip_by_chip(exposure: Exposure) -> list[Cells | None]:
+        if (levels := known(exposure)) is not None:
+            return levels.chips
+        return [cells_of(exposure, [part], grid) for part in pixels(exposure)]
 
-    def read_chips(exposure: Exposure) -> list[Cells | None]:
-        return [cells_of(exposure, [part]) for part in pixels(exposure)]
-
-    def read(exposure: Exposure) -> Cells | None:
+    def in_one(exposure: Exposure) -> Cells | None:
         # A step between chips is no gradient: it is told by itself.
-        steps = steps_of(chips, exposure)
-        parts = pixels(exposure)
-        level = [
-            replace(part, science=part.science - np.float32(step / part.factor)) if step else part
-            for part, step in zip(parts, steps, strict=True)
-        ]
-        return cells_of(exposure, level)
+        steps, levels = steps_of(chips, exposure), known(exposure)
+        if levels is not None and levels.steps == steps:
+            return levels.level
+        return cells_of(exposure, without_steps(pixels(exposure), steps), grid)
 
     with ThreadPoolExecutor(min(_AT_ONCE, limits.cores())) as pool:
         if chips is None and any(len(exposure.chips) > 1 for exposure in exposures):
-            each = [one for its in pool.map(read_chips, exposures) for one in its]
+            each = [one for its in pool.map(chip_by_chip, exposures) for one in its]
             if any(one is not None for one in each):
                 chips = steps_in_cells(exposures, each, grid.shape)
-        return [one for one in pool.map(read, exposures) if one is not None], chips
-
-
-def _read(
-    bench: Bench,
-    product: Product,
-    exposure: Exposure,
-    scale: float,
-    parameters: Mapping[str, Any],
-) -> list[ChipImage]:
-    """Read the chips of an exposure; the pixels that AstroDrizzle's sky step counts as good."""
-    ignored = parameters.get("sky_bits", 0)
-    chips = []
-    with (
-        bench.open(product) as file,
-        fits.open(file, memmap=False) as hdus,
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        for chip in exposure.chips:
-            hdu = hdus["SCI", chip.extver]
-            science = np.asarray(hdu.data, dtype=np.float32)
-            good = bitfield_to_boolean_mask(
-                hdus["DQ", chip.extver].data, ignore_flags=ignored, good_mask_value=True
-            ).astype(bool)
-            factor = exposure.brightness_factor(chip.extver) * scale**2
-            chips.append(
-                ChipImage(science, good & np.isfinite(science), WCS(hdu.header, hdus), factor)
-            )
-    return chips
+        return [one for one in pool.map(in_one, exposures) if one is not None], chips
 
 
 def _by_exposure(values: Sequence[SkyValue], scale: float) -> dict[str, float | None]:

@@ -34,9 +34,11 @@ from skymosaic.pipeline.equations import make_equations
 from skymosaic.pipeline.errors import make_errors
 from skymosaic.pipeline.homes import find_homes
 from skymosaic.pipeline.images import images_of
+from skymosaic.pipeline.levels import make_levels
 from skymosaic.pipeline.mosaic_files import MosaicFiles, publish
 from skymosaic.pipeline.onepass_mosaics import forget_blocks
 from skymosaic.pipeline.results import (
+    COMPARISON,
     DRIZZLE,
     ONEPASS,
     AlignResult,
@@ -72,6 +74,8 @@ class OnepassTasks:
     """The one task that makes all mosaics, where they are not made from blocks."""
     parts: Parts | None = None
     """What the mosaics are put together from, where they are made from blocks."""
+    levels: Sequence[Any] = ()
+    """A task of each exposure for the comparison, where there are several hosts."""
 
 
 def is_distributed(campaign: Campaign, parameters: Mapping[str, Any]) -> bool:
@@ -123,7 +127,10 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) 
     if Request.of(campaign).errors:
         errors = make_errors(calls, campaign, place, images, planned.result, singles, blocks, homes)
     parts = Parts(singles, skies, blocks, static, errors)
-    return OnepassTasks(make_mosaics(calls, campaign, place, prepared, parts), parts=parts)
+    mosaics = make_mosaics(calls, campaign, place, prepared, parts)
+    place = replace(place, part_of=(COMPARISON.task(), COMPARISON.step()))
+    levels = make_levels(calls, place, images, planned.result, skies, homes)
+    return OnepassTasks(mosaics, parts=parts, levels=levels)
 
 
 def per_chip_of(sky: Sky, exposures: Sequence[Exposure]) -> dict[str, Any]:

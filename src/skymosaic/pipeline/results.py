@@ -436,6 +436,19 @@ class EnginesResult:
 
 
 @dataclass(frozen=True)
+class LevelsResult:
+    """Of an exposure in cells of the sky."""
+
+    rootname: str
+    side: int
+    """Of a cell, pixels of the mosaics."""
+    steps: list[float]
+    """What was taken off its chips first, e-/s in a pixel of each."""
+    table: str
+    """Name of the arrays among the products, see `pipeline.levels`."""
+
+
+@dataclass(frozen=True)
 class ComparisonResult:
     """Of `COMPARISON`; what older versions did not tell is empty."""
 
@@ -492,6 +505,7 @@ ERRORS = StepSpec(tasks.ERRORS, ErrorsResult)
 NOISE = StepSpec(tasks.NOISE, NoiseResult)
 HEADERS = StepSpec(tasks.HEADERS, HeadersResult)
 ONEPASS = StepSpec(tasks.ONEPASS, OnepassResult)
+LEVELS = StepSpec(tasks.LEVELS, LevelsResult)
 CELL = StepSpec(tasks.CELL, CellResult)
 CELLS = StepSpec(tasks.CELLS, CellsResult)
 WITNESS = StepSpec(tasks.WITNESS, WitnessResult)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -35,6 +35,7 @@ from skymosaic.pipeline.results import (
     GUESS,
     HEADERS,
     INSPECT,
+    LEVELS,
     LOW,
     MEASURED,
     NOISE,
@@ -296,8 +297,8 @@ class _Reader:
     ) -> Finished[DrizzleResult] | None:
         """Return a mosaic of the one-pass engine: from blocks, or a part of its one step."""
         if is_from_blocks(self._place, task.of):
-            return None if self._parts_have_failed(task) else self._mosaic(task, planned)
-        if finished(self._place, ONEPASS.step()) is None and self._parts_have_failed(task):
+            return None if self._parts_have_failed(task, _PARTS) else self._mosaic(task, planned)
+        if finished(self._place, ONEPASS.step()) is None and self._parts_have_failed(task, _PARTS):
             return None
         every = self._on_grid(ONEPASS, task, planned)
         if every is None:
@@ -308,10 +309,10 @@ class _Reader:
         self._take_over(every, {name: name for name in every.products})
         return as_run(every, task.of)
 
-    def _parts_have_failed(self, task: Task) -> bool:
-        """Take down a mosaic of which a part failed; tell whether one has."""
+    def _parts_have_failed(self, task: Task, parts: Sequence[StepSpec[Any]]) -> bool:
+        """Take down a task of which a part failed; tell whether one has."""
         keys = self._place.store.list(self._place.key("failed"))
-        for spec in _PARTS:
+        for spec in parts:
             prefix = self._place.key("failed", spec.kind.step_of())
             for key in keys:
                 if key.startswith(prefix) and key.endswith(".json") and is_ours(key):
@@ -377,7 +378,7 @@ class _Reader:
     def compare(self, found: FinishedSteps) -> None:
         """Take down where the comparison is not that of what there is now."""
         task, step = COMPARISON.task(), COMPARISON.step()
-        if self._has_failed(step, task):
+        if self._has_failed(step, task) or self._parts_have_failed(task, (LEVELS,)):
             return
         manifest = None if found.comparison is None else read_manifest(self._place, step.name)
         if manifest is None:

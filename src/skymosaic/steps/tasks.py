@@ -80,6 +80,8 @@ NOISE = Kind("noise", "errors/noise", calls={"correlate": "5s"})
 """How the noise of neighbouring pixels is correlated; nobody is told of this task."""
 HEADERS = Kind("headers", "headers", calls={"make_headers": "3s"})
 """What the headers of the mosaics have in common; nobody is told of this task."""
+LEVELS = Kind("levels", "levels/{of}", folder="levels", calls={"measure_levels": "1s"})
+"""An exposure in cells of the sky, for `COMPARISON`; nobody is told of these tasks."""
 DRIZZLE = Kind(
     "drizzle",
     "runs/{of}",
@@ -102,7 +104,7 @@ COLOUR = Kind("colour", "colour/{of}", calls={"colour_picture": "10s"})
 KINDS = (
     *(RETRIEVE, INSPECT, ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
     *(LOW, STATIC, SINGLE, MEASURED, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
-    *(VARIANCES, ERRORS, NOISE),
+    *(VARIANCES, ERRORS, NOISE, LEVELS),
     *(DRIZZLE, ONEPASS, CELL, CELLS, WITNESS, ENGINES, COMPARISON, COLOUR),
 )
 CALLS = {name: seconds for kind in KINDS for name, seconds in kind.calls.items()}
