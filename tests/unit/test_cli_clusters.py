@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import dask
 import pytest
@@ -40,6 +41,38 @@ def test_prepare_writes_each_document_into_a_file_and_asks_no_store(config, tmp_
     }
     assert "Namespace" in kinds.pop("namespace.yaml")
     assert "Job" in kinds["job.yaml"] and "Namespace" not in set().union(*kinds.values())
+
+
+def test_what_prepare_prints_is_what_kubectl_applies(config, monkeypatch) -> None:
+    # No keys of the store, and nobody who could give any.
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/none")
+    options = ("--store", "s3://nowhere/x", "--set", "compute.backend=kubernetes")
+    ended = CliRunner().invoke(main, ["prepare", config, *options])
+    assert ended.exit_code == 0, ended.output
+    printed = list(yaml.safe_load_all(ended.stdout))
+    written = CliRunner().invoke(main, ["prepare", config, *options, "--output", "objects"])
+    files = [Path(line) for line in written.stdout.split() if "namespace" not in line]
+    assert printed == [one for file in files for one in yaml.safe_load_all(file.read_text())]
+    assert "# graph: " in ended.stdout and "no AWS credentials found" in ended.stdout
+    # What an administrator applies is printed alone.
+    alone = CliRunner().invoke(main, ["prepare", config, *options, "--document", "namespace.yaml"])
+    kinds = [one["kind"] for one in yaml.safe_load_all(alone.stdout)]
+    assert kinds == ["Namespace", "ServiceAccount", "NetworkPolicy"]
+    assert not {one["kind"] for one in printed} & {"Namespace", "ServiceAccount"}
+
+
+def test_prepare_says_which_documents_there_are(config) -> None:
+    options = ("--store", "s3://nowhere/x", "--set", "compute.backend=kubernetes")
+    ended = CliRunner().invoke(main, ["prepare", config, *options, "--document", "pods.yaml"])
+    assert ended.exit_code == 3
+    assert (
+        "there is no pods.yaml" in ended.stderr and "namespace.yaml, network.yaml" in ended.stderr
+    )
+    both = ("--document", "job.yaml", "--output", "objects")
+    assert CliRunner().invoke(main, ["prepare", config, *options, *both]).exit_code == 2
 
 
 def test_prepare_says_which_folder_it_cannot_write(config, tmp_path) -> None:

@@ -14,6 +14,7 @@ from skymosaic.clusters.kubernetes.kubectl import kubectl
 from skymosaic.config import load_campaign, resolved_yaml
 from skymosaic.errors import ComputeError, LockedError
 from skymosaic.journal.submission import Submission
+from skymosaic.runs import preparation
 from skymosaic.runs.driver import drive
 from tests.conftest import write_campaign
 from tests.kubernetes import manifests
@@ -44,6 +45,7 @@ def cluster(
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
     monkeypatch.setenv("HOME", str(tmp_path))  # kubectl keeps what it learns there
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     cluster = Cluster(allowed)
     with running(cluster, tmp_path / "kubeconfig"):
         yield cluster
@@ -109,10 +111,7 @@ def test_a_campaign_comes_and_goes_with_the_rights_that_the_docs_name(
 def test_what_was_applied_by_hand_is_left_alone_until_it_is_cancelled(
     cluster: Cluster, job: Job
 ) -> None:
-    by_hand = submit.documents(job)
-    del by_hand[submit.NAMESPACE]
-    for text in by_hand.values():
-        kubectl("apply", "--filename=-", given=text)
+    kubectl("apply", "--filename=-", given="\n".join(preparation.lines(job.campaign)))
     kinds = {kind for kind, _ in cluster.objects}
     assert kinds == documented().keys() - {"events", "namespaces", "pods", "secrets"}
     with pytest.raises(LockedError, match="is running"):

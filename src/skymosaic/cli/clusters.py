@@ -95,15 +95,32 @@ def dask_submit(
     type=click.Path(path_type=Path, file_okay=False),
     help="Write the scripts or objects into this folder, and nothing else. Asks no store.",
 )
+@click.option(
+    "--document",
+    metavar="NAME",
+    help="Print this script or file of objects alone, such as namespace.yaml. Asks no store.",
+)
 @ended_cleanly
 def prepare(
-    config: Path, settings: tuple[str, ...], store: str | None, output: Path | None
+    config: Path,
+    settings: tuple[str, ...],
+    store: str | None,
+    output: Path | None,
+    document: str | None,
 ) -> None:
     """Show what `submit` would submit; submit nothing.
 
-    Lists the tasks, the memory that they need, and the scripts or objects for the cluster.
+    Lists the tasks, the memory that they need, and the scripts or objects for the cluster. What is
+    for Kubernetes can be given to `kubectl apply --filename -`.
     """
     from skymosaic.runs import preparation
+
+    if output is not None and document is not None:
+        raise click.UsageError("give --output DIR or --document NAME, not both")
+    if document is not None:
+        text = preparation.document(_load(config, settings, store), document)
+        say(*text.rstrip("\n").split("\n"))
+        return
 
     if output is not None:
         say(*(str(path) for path in preparation.write(_load(config, settings, store), output)))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from dask.utils import format_bytes, parse_bytes
 
 from skymosaic.archive.base import Source
+from skymosaic.clusters.kubernetes.submit import NAMESPACE
 from skymosaic.clusters.slurm.memory import job_memory, sized
 from skymosaic.config import Campaign
 from skymosaic.config.kubernetes import parse_quantity
 from skymosaic.drizzle.expected import Expected, needs_of, of_campaign
 from skymosaic.drizzle.request import Request
-from skymosaic.errors import SkymosaicError, StoreError
+from skymosaic.errors import CampaignError, SkymosaicError, StoreError
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.admission import require_admissible, require_possible
 from skymosaic.pipeline.colour_plan import colour_plans
@@ -36,9 +37,15 @@ from skymosaic.steps.place import Place
 from skymosaic.steps.tasks import count_kinds, tasks_of
 from skymosaic.store.base import is_ours
 
+_PATIENCE = 20.0  # s for the store, of which only what is finished is wanted
+_BY_HAND = "an administrator applies it once: skymosaic prepare CONFIG --document namespace.yaml"
+
 
 def lines(campaign: Campaign) -> list[str]:
     """Return what would be submitted of a campaign, a line each; nothing is.
+
+    What goes to Kubernetes is YAML as a whole: what is no object is a comment. A store that cannot
+    be read, as by who has no keys of it, is said so.
 
     Raises
     ------
@@ -49,6 +56,7 @@ def lines(campaign: Campaign) -> list[str]:
     """
     require_possible(campaign)
     place = open_place(campaign)
+    known, problem = _readable(place)
     source = open_source(campaign.source, mixed=campaign.groups is not None)
     groups = groups_of(campaign, source.parcels())
     named = [group for group in groups if group.name]
@@ -63,18 +71,68 @@ def lines(campaign: Campaign) -> list[str]:
         *(f"  {kind:<11} {count:>6}" for kind, count in count_kinds(tasks).items()),
         f"groups: {len(named) or 'one mosaic'}",
         *(line for group in named for line in _group_lines(campaign, group)),
-        *(line for field in fields_in(named) for line in _field_lines(place, field)),
+        *(line for field in fields_in(named) for line in _field_lines(known, field)),
         *(f"  {plan.field}: colour picture, {plan}" for plan in colour_plans(campaign, named)),
         *grid_lines(campaign),
-        *memory_lines(campaign, place, len(groups)),
+        *memory_lines(campaign, known, len(groups)),
         *decided_at_plan(campaign),
-        *_step_lines(campaign, place, source, groups),
+        *(
+            _step_lines(campaign, known, source, groups)
+            if known
+            else [f"steps: the store cannot be read, so what is finished is not known ({problem})"]
+        ),
     ]
     if campaign.compute.backend == "local":
         return [*summary, "documents: none; `skymosaic run` runs it here"]
-    for name, text in handover.documents(campaign).items():
+    documents = handover.documents(campaign)
+    if campaign.compute.backend == "kubernetes":
+        return _as_yaml(summary, documents)
+    for name, text in documents.items():
         summary += ["", f"--- {name}", text.rstrip("\n")]
     return summary
+
+
+def _as_yaml(summary: Sequence[str], documents: Mapping[str, str]) -> list[str]:
+    """Return a summary and the objects of a user, so that `kubectl apply` can read all of it."""
+    comments = [f"# {line}".rstrip() for text in summary for line in text.split("\n")]
+    comments.append(f"# {NAMESPACE} is not below: {_BY_HAND}")
+    texts = {name: text for name, text in documents.items() if name != NAMESPACE}
+    return comments + [
+        line for name, text in texts.items() for line in (f"# {name}", text.rstrip("\n"))
+    ]
+
+
+def _readable(place: Place) -> tuple[Place | None, str]:
+    """Return a campaign's place if its store can be read; else None, and why it cannot."""
+    try:
+        place.store.hurried(_PATIENCE).list(place.key())
+    except StoreError as error:
+        return None, str(error)
+    return place, ""
+
+
+def document(campaign: Campaign, name: str) -> str:
+    """Return one script, or one file of objects, that would be submitted; no store is asked.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        What would be submitted.
+    name : str
+        Of the file, as `write` names it.
+
+    Raises
+    ------
+    CampaignError
+        The campaign cannot be submitted as it is, or has no file of that name.
+    """
+    require_possible(campaign)
+    texts = handover.documents(campaign)
+    if name not in texts:
+        raise CampaignError(
+            f"there is no {name} of this campaign: --document takes one of {', '.join(texts)}"
+        )
+    return texts[name]
 
 
 def write(campaign: Campaign, folder: Path) -> list[Path]:
@@ -131,12 +189,12 @@ def _mosaic(
         return error
 
 
-def _field_lines(place: Place, field: Field) -> list[str]:
+def _field_lines(place: Place | None, field: Field) -> list[str]:
     """Return what the groups of a field have in common, a line each."""
     lines = []
     if field.on_grid:
         lines.append(f"  {field.name}: {', '.join(field.on_grid)} have one grid")
-        computed = finished(place, SHARED_GRID.step(field.name))
+        computed = finished(place, SHARED_GRID.step(field.name)) if place else None
         if computed is not None:
             lines.append(f"      the last run's: {placed(computed.result.grid)}")
     if field.aligned:
@@ -161,13 +219,13 @@ def _group_lines(campaign: Campaign, group: Group) -> list[str]:
     return [line, *(f"      {one}" for one in grid)]
 
 
-def memory_lines(campaign: Campaign, place: Place, mosaics: int) -> list[str]:
+def memory_lines(campaign: Campaign, place: Place | None, mosaics: int) -> list[str]:
     """Return what a worker needs, what its cluster is asked for, and what is known of this run."""
     expected = of_campaign(campaign)
     work = expected.work
     summary = [memory_line(expected), *_requested_memory(campaign, expected)]
-    planned = finished(place, PLAN.step())
-    if planned is None or mosaics > 1:
+    planned = finished(place, PLAN.step()) if place else None
+    if place is None or planned is None or mosaics > 1:
         return summary
     columns, rows = planned.result.grid.shape
     known = replace(work, columns=columns, output_pixels=columns * rows)
