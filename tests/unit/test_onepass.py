@@ -11,7 +11,8 @@ import pytest
 from astropy.io import fits
 
 from skymosaic.drizzle.memory import Work, memory_of, planes_of, require_memory
-from skymosaic.drizzle.onepass.products import ImageFile, completed, set_sky
+from skymosaic.drizzle.onepass.header_table import HeaderTable
+from skymosaic.drizzle.onepass.products import ImageFile, completed
 from skymosaic.drizzle.onepass.sums import Band, CutOut, Tilt, bands
 from skymosaic.errors import OutOfMemoryError
 
@@ -158,6 +159,8 @@ def test_image_file_is_fits(tmp_path: Path) -> None:
     table = fits.BinTableHDU.from_columns(
         [
             fits.Column("ROOTNAME", "9A", array=["ONE      ", "TWO      "]),
+            fits.Column("GAIN", "2E", array=[[1.0, 2.0], [3.0, 4.0]]),
+            fits.Column("FLAG", "L", array=[True, False]),
             fits.Column("EXTVER", "K", array=[1, 1]),
             fits.Column("MDRIZSKY", "D", array=[9.0, 9.0]),
         ],
@@ -167,14 +170,17 @@ def test_image_file_is_fits(tmp_path: Path) -> None:
     file = ImageFile(tmp_path / "x.fits", completed(header, "a", "bb", "version 1"), image.shape)
     file.write(0, image[:4])
     file.write(4, image[4:])
-    set_sky(table, {("one", 1): 0.5, ("two", 1): None})
-    file.finish([table])
+    table.writeto(tmp_path / "table.fits")
+    kept_table = HeaderTable.read(tmp_path / "table.fits")
+    file.finish(kept_table.with_sky({("one", 1): 0.5, ("two", 1): None}))
     with fits.open(tmp_path / "x.fits") as hdus:
         hdus.verify("exception")
         np.testing.assert_array_equal(hdus[0].data, image)
         kept = [hdus[0].header[name] for name in ("FILENAME", "D001OUDA", "D001VER")]
         assert kept == ["bb_drz_sci.fits", "bb_drz.fits", "version 1"]
         np.testing.assert_array_equal(hdus["HDRTAB"].data["MDRIZSKY"], [0.5, np.nan])
+        for name in ("ROOTNAME", "GAIN", "FLAG", "EXTVER"):
+            np.testing.assert_array_equal(hdus["HDRTAB"].data[name], table.data[name])
 
 
 def test_a_long_name_cuts_the_comment_without_a_word(tmp_path: Path) -> None:

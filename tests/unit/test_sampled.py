@@ -115,10 +115,17 @@ def test_masks_become_flags_that_count(tmp_path: Path, final_bits: Any, resetbit
     np.save(tmp_path / "static.npy", low)
     fits.writeto(tmp_path / "hit.fits", 1 - hit.astype(np.uint8))
     static = {f"abc_flc.fits_{n}": "static.npy" for n in (1, 2)}
-    save_masks(tmp_path / "masks.fits", tmp_path, [one], static, {"abc_flc.fits_2": "hit.fits"})
-    masks = read_masks(tmp_path / "masks.fits", [one])
+    save_masks(tmp_path / "masks.npz", tmp_path, [one], static, {"abc_flc.fits_2": "hit.fits"})
+    masks = read_masks(tmp_path / "masks.npz", [one])
     np.testing.assert_array_equal(masks["abc_flc.fits_1"], low)
     np.testing.assert_array_equal(masks["abc_flc.fits_2"], low | hit)
+    older = fits.HDUList([fits.PrimaryHDU()])
+    for n in (1, 2):
+        mask = masks[f"{one.name}_{n}"].astype(np.uint8)
+        older.append(fits.CompImageHDU(mask, name=one.rootname, compression_type="RICE_1"))
+        older[-1].ver = n
+    older.writeto(tmp_path / "masks.fits")
+    np.testing.assert_equal(read_masks(tmp_path / "masks.fits", [one]), masks)
     parameters = {"final_bits": final_bits, "resetbits": resetbits, "driz_cr": True, "static": True}
     plain = flag_kept(tmp_path, [one], masks, parameters)
     assert not plain["driz_cr"] and not plain["static"] and not plain["median"]

@@ -20,6 +20,8 @@ from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.flagging import flag_copies, free_flag
 from skymosaic.hst.opened import opened_chips
 
+_COLUMNS = "_columns"
+
 
 def save_masks(
     path: Path,
@@ -28,12 +30,13 @@ def save_masks(
     low: Mapping[str, str],
     hits: Mapping[str, str],
 ) -> None:
-    """Write which pixels of some exposures were left out, 1, in an extension for each chip.
+    """Write which pixels of some exposures were left out: a bit a pixel, compressed.
 
     Parameters
     ----------
     path : Path
-        The new file. Its extensions are named by rootname, and numbered as the chips (EXTVER).
+        The new file, ``.npz``. Of each chip ``ROOTNAME_EXTVER``, its rows packed into bytes, and
+        ``ROOTNAME_EXTVER_columns``, how many pixels these have.
     folder : Path
         Holds the exposures and the masks.
     exposures : sequence of Exposure
@@ -41,30 +44,38 @@ def save_masks(
     low, hits : mapping of str to str
         As for `drizzlepac_calls.onepass_functions.onepass_chips`.
     """
-    hdus = fits.HDUList([fits.PrimaryHDU()])
-    for exposure in exposures:
-        with fits.open(folder / exposure.name) as file:
-            shapes = {chip.extver: file["SCI", chip.extver].shape for chip in exposure.chips}
-        for extver, shape in shapes.items():
-            out = np.zeros(shape, dtype=np.uint8)
-            key = f"{exposure.name}_{extver}"
-            if key in low:
-                out |= np.load(folder / low[key])
-            if key in hits:
-                out |= fits.getdata(folder / hits[key]) == 0
-            hdus.append(fits.CompImageHDU(out, name=exposure.rootname, compression_type="RICE_1"))
-            hdus[-1].ver = extver
-    hdus.writeto(path)
+    packed: dict[str, NDArray[Any]] = {}
+    for exposure, chip, hdus in opened_chips(folder, exposures):
+        out = np.zeros(hdus["SCI", chip.extver].shape, dtype=bool)
+        key = f"{exposure.name}_{chip.extver}"
+        if key in low:
+            out |= np.load(folder / low[key])
+        if key in hits:
+            out |= fits.getdata(folder / hits[key]) == 0
+        name = f"{exposure.rootname}_{chip.extver}"
+        packed |= {name: np.packbits(out, axis=1), name + _COLUMNS: np.array(out.shape[1])}
+    # numpy knows arguments of these names only by their type; they are rootnames and signs.
+    arrays: Mapping[str, NDArray[Any]] = packed
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
 def read_masks(path: Path, exposures: Sequence[Exposure]) -> dict[str, NDArray[np.bool_]]:
-    """Return what `save_masks` wrote, by file name and number of the chip: ``NAME_EXTVER``."""
-    with fits.open(path) as hdus:
-        return {
-            f"{e.name}_{chip.extver}": hdus[e.rootname, chip.extver].data.astype(bool)
-            for e in exposures
-            for chip in e.chips
-        }
+    """Return what `save_masks` wrote, by file name and number of the chip: ``NAME_EXTVER``.
+
+    Of a FITS file, too, in which older versions kept masks: an image of each chip.
+    """
+    chips = [(e, chip.extver) for e in exposures for chip in e.chips]
+    if path.suffix == ".fits":
+        with fits.open(path) as hdus:
+            return {f"{e.name}_{n}": hdus[e.rootname, n].data.astype(bool) for e, n in chips}
+    with np.load(path, allow_pickle=False) as arrays:
+        return {f"{e.name}_{n}": _unpacked(arrays, f"{e.rootname}_{n}") for e, n in chips}
+
+
+def _unpacked(arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[np.bool_]:
+    columns = int(arrays[name + _COLUMNS])
+    return np.unpackbits(arrays[name], axis=1, count=columns).view(np.bool_)
 
 
 def static_masks_of(

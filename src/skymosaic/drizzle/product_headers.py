@@ -19,6 +19,7 @@ from astropy.io import fits
 from astropy.io.fits.verify import VerifyWarning
 from astropy.wcs import WCS
 
+from skymosaic.drizzle.memory import ROWS
 from skymosaic.sky.outline import Outline, any_in_blocks, trace
 from skymosaic.versions import versions
 
@@ -68,8 +69,9 @@ def outline_of(weight: Path) -> Outline:
     with fits.open(weight, memmap=False) as hdus:
         rows, columns = hdus[0].shape
         block = -(-max(rows, columns) // _SIDE)
+        strip = block * max(ROWS // block, 1)
         mask = any_in_blocks(
-            (hdus[0].section[first : first + block] > 0 for first in range(0, rows, block)), block
+            (hdus[0].section[first : first + strip] > 0 for first in range(0, rows, strip)), block
         )
         return trace(mask, WCS(hdus[0].header), block)
 

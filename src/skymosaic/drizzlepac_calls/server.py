@@ -129,6 +129,8 @@ def main() -> None:
             import drizzlepac.tweakback
             import drizzlepac.tweakreg  # noqa: F401  (imported for the children to inherit)
 
+            import skymosaic.hst.flagging  # noqa: F401  (likewise)
+
             give_back()
             # The children inherit what was imported: their garbage collector need not look at it
             # again and again, nor copy its pages by doing so.

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skymosaic.errors import SkyError
+from skymosaic.sky.row_blocks import reduce_rows
 
 Floats = NDArray[np.floating]
 
 MAX_SIDE = 1200  # pixels
+_ROWS = 64
 
 
 def reduce_image(
@@ -49,18 +51,21 @@ def reduce_image(
             f"{None if weight is None else weight.shape}: both must be on one two-dimensional grid"
         )
     block = block_side(image.shape, max_side)
-    starts = np.arange(0, image.shape[1], block)
-    rows = []
-    for top in range(0, image.shape[0], block):
-        strip = np.asarray(image[top : top + block], dtype=np.float64)
+    columns = np.arange(0, image.shape[1], block)
+    # Some blocks of rows at a time: to read them from a file costs by the piece.
+    height = block * max(_ROWS // block, 1)
+    found = []
+    for top in range(0, image.shape[0], height):
+        strip = np.asarray(image[top : top + height], dtype=np.float64)
         valid = np.isfinite(strip)
         if weight is not None:
-            valid &= np.asarray(weight[top : top + block]) > 0
-        total = np.add.reduceat(np.where(valid, strip, 0.0).sum(axis=0), starts)
-        count = np.add.reduceat(valid.sum(axis=0), starts)
-        with np.errstate(invalid="ignore"):
-            rows.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
-    return np.array(rows, dtype=np.float32)
+            valid &= np.asarray(weight[top : top + height]) > 0
+        total, count = (
+            np.add.reduceat(reduce_rows(np.add, plane, block), columns, axis=1)
+            for plane in (np.where(valid, strip, 0.0), valid.astype(np.intp))
+        )
+        found.append(np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32))
+    return np.concatenate(found)
 
 
 def block_side(shape: tuple[int, ...], max_side: int = MAX_SIDE) -> int:

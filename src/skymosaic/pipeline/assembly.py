@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.memory import ROWS
-from skymosaic.drizzle.onepass import products
 from skymosaic.drizzle.onepass.errors import error_file
 from skymosaic.drizzle.onepass.frames import ChipMasks, Frames
 from skymosaic.drizzle.onepass.mosaics import (
@@ -206,8 +205,7 @@ def assemble(
                 files.write(name, band)
             keys = [(e.rootname, chip.extver) for e in exposures for chip in e.chips]
             recorded = dict(zip(keys, sky.recorded, strict=True))
-            products.set_sky(known.table, recorded)
-            files.finish(known.table)
+            files.finish(known.table.with_sky(recorded))
             mosaic = Drizzled(files.science.path, files.weight.path, [], [], 0)
             if noise is not None:
                 mosaic = replace(mosaic, error=_write_errors(bench, mosaic.science, errors, noise))

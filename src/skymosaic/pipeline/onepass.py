@@ -151,11 +151,11 @@ def drizzle_all_methods(
     choices = request.choices
     root = place.campaign.replace("/", "_").lower()
     window = choose_window(images.exposures, grid, planned.result.pairs)
-    masks = f"{root}_masks.fits"
+    masks = f"{root}_masks.npz"
     sampled = [one for one in images.exposures if one.rootname in window.exposures]
     of_each = {}
     if campaign.drizzle.cells is not None:
-        of_each = {one.rootname: f"{one.rootname}_masks.fits" for one in images.exposures}
+        of_each = {one.rootname: f"{one.rootname}_masks.npz" for one in images.exposures}
 
     def work(bench: Bench) -> OnepassResult:
         images.fetch(bench)

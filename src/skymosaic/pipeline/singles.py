@@ -124,7 +124,7 @@ def _drizzled(bench: Bench, shared: OfAllSingles, job: SingleJob) -> SingleResul
     frames = Frames(bench.scratch, log, [exposure], final_of(parameters), masks)
     root, out = exposure.rootname, bench.out
     names = SingleResult(
-        *(root, [], "", f"{root}_drizzled.npy", f"{root}_headers.bin", f"{root}_masks.fits")
+        *(root, [], "", f"{root}_drizzled.npy", f"{root}_headers.bin", f"{root}_masks.npz")
     )
     with drizzling(frames, grid) as wait:
         write_skeleton(bench.scratch / exposure.name, out / names.skeleton)

@@ -258,10 +258,20 @@ def _digest_of_exposures(exposures: Sequence[Exposure]) -> str:
     return hashlib.sha256(json.dumps(chips).encode()).hexdigest()
 
 
+_read: dict[str, SkyTable] = {}
+"""The table that this process read last, by its SHA-256: task after task needs the same one."""
+
+
 def table_of(place: Place, skies: Finished[SkiesResult]) -> SkyTable:
     """Return the table of the skies, from the store or the host's cache."""
-    with place.store.open(skies.products[skies.result.table]) as file:
-        return read_skies(file)
+    product = skies.products[skies.result.table]
+    table = _read.get(product.sha256)
+    if table is None:
+        with place.store.open(product) as file:
+            table = read_skies(file)
+        _read.clear()
+        _read[product.sha256] = table
+    return table
 
 
 def skies_of(

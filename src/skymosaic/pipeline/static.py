@@ -16,7 +16,7 @@ from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.low_pixels import read_low, save_low
 from skymosaic.drizzle.onepass.parameters import final_of
 from skymosaic.drizzle.onepass.skies import distinct_ways
-from skymosaic.drizzle.onepass.sky import Mask, read_chips
+from skymosaic.drizzle.onepass.sky import Mask, read_pixels
 from skymosaic.drizzle.request import Request
 from skymosaic.drizzle.static_masks import ChipArea, StaticMasks, merge_masks, rule_of, sigma_of
 from skymosaic.hst.exposure import Exposure
@@ -82,7 +82,7 @@ def find_low(
         path = bench.fetch(product)
         with computing_slot(place):
             fill_missing(bench.scratch, [exposure], parameters, variants)
-            chips, _ = read_chips(path, exposure, int(final_of(parameters)["resetbits"]))
+            chips = read_pixels(path, exposure, int(final_of(parameters)["resetbits"]))
             counts = save_low(bench.out / _file(exposure.rootname), chips, list(thresholds))
         return LowResult([chip.place for chip in chips], counts)
 

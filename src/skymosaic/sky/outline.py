@@ -9,6 +9,8 @@ import numpy as np
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
+from skymosaic.sky.row_blocks import reduce_rows
+
 Floats = NDArray[np.float64]
 
 _TOLERANCE = 1.5  # pixels of the mask
@@ -56,7 +58,9 @@ def trace(mask: NDArray[np.bool_], wcs: WCS, block: int = 1) -> Outline:
     block : int
         Side of a block, in pixels of the mosaic.
     """
-    from skimage.measure import approximate_polygon, find_contours
+    from skimage.measure import find_contours
+
+    from skymosaic.sky.polylines import simplified
 
     rings = [_from_top(ring - 1.0) for ring in find_contours(np.pad(mask, 1).astype(float), 0.5)]
     areas = [_area(ring) for ring in rings]
@@ -65,7 +69,7 @@ def trace(mask: NDArray[np.bool_], wcs: WCS, block: int = 1) -> Outline:
         kept = [int(np.argmax(areas))]
     tolerance, simple = _TOLERANCE, [rings[i][:-1] for i in kept]
     while kept:
-        coarser = [approximate_polygon(rings[i], tolerance)[:-1] for i in kept]
+        coarser = [simplified(rings[i], tolerance)[:-1] for i in kept]
         # Of a part that is smaller than the tolerance something stays: it is covered. Holes go.
         simple = [
             new if len(new) > 2 or areas[i] <= 0 else old
@@ -86,17 +90,16 @@ def any_in_blocks(strips: Iterable[NDArray[np.bool_]], block: int) -> NDArray[np
 
     Parameters
     ----------
-    strips : iterable of array of bool, shape (block or fewer, columns)
-        The rows of a mosaic, from the first on.
+    strips : iterable of array of bool, shape (rows, columns)
+        The rows of a mosaic, from the first on: whole blocks of them, but for the last strip.
     block : int
         Side of a block, pixels.
     """
-    return np.array(
-        [
-            np.logical_or.reduceat(strip.any(axis=0), np.arange(0, strip.shape[1], block))
-            for strip in strips
-        ]
-    )
+    found = []
+    for strip in strips:
+        rows = reduce_rows(np.logical_or, strip, block)
+        found.append(reduce_rows(np.logical_or, rows.T, block).T)
+    return np.concatenate(found)
 
 
 def _from_top(ring: Floats) -> Floats:

@@ -20,7 +20,12 @@ from skymosaic.drizzle.missing_pixels import fill_missing
 from skymosaic.drizzle.onepass.drizzling import drizzling
 from skymosaic.drizzle.onepass.errors import Surroundings, add_errors
 from skymosaic.drizzle.onepass.frames import ChipMasks, Frames
-from skymosaic.drizzle.onepass.mosaics import add_sky_keyword, make_headers, write_mosaics
+from skymosaic.drizzle.onepass.mosaics import (
+    add_sky_keyword,
+    make_headers,
+    read_headers,
+    write_mosaics,
+)
 from skymosaic.drizzle.onepass.parameters import final_of
 from skymosaic.drizzle.onepass.skies import AppliedSky
 from skymosaic.drizzle.onepass.sums import Elsewhere, Tilt
@@ -96,11 +101,14 @@ def drizzle_cell(
     add_sky_keyword(frames)
     with drizzling(replace(frames, exposures=every), wide, work.processes) as wait:
         # The headers are made while the last chips are drizzled.
-        headers = make_headers(frames, grid, next(iter(work.outputs.values())))
+        root = next(iter(work.outputs.values()))
+        make_headers(frames, grid, root)
         around = wait()
     own = sum(len(exposure.chips) for exposure in work.exposures)
     chips = around.within(corner, grid.shape, own)
-    mosaics = write_mosaics(frames, grid, chips, work.skies, work.outputs, headers)
+    mosaics = write_mosaics(
+        frames, grid, chips, work.skies, work.outputs, read_headers(folder, root)
+    )
     if work.errors:
         surroundings = Surroundings(wide, around)
         mosaics = add_errors(frames, grid, chips, mosaics, work.processes, surroundings)

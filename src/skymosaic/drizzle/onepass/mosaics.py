@@ -15,6 +15,7 @@ from skymosaic.drizzle.memory import planes_of
 from skymosaic.drizzle.onepass import products
 from skymosaic.drizzle.onepass.drizzling import DrizzledChips, call_drizzlepac
 from skymosaic.drizzle.onepass.frames import Frames
+from skymosaic.drizzle.onepass.header_table import HeaderTable
 from skymosaic.drizzle.onepass.skies import AppliedSky
 from skymosaic.drizzle.onepass.sums import Band, bands
 from skymosaic.hst.exposure import Exposure
@@ -36,7 +37,7 @@ class Headers:
         Of the mosaic and its weights.
     context : Header or None
         None where none is asked for.
-    table : BinTableHDU
+    table : HeaderTable
         HDRTAB.
     """
 
@@ -44,7 +45,7 @@ class Headers:
     science: fits.Header
     weight: fits.Header
     context: fits.Header | None
-    table: fits.BinTableHDU
+    table: HeaderTable
 
 
 def add_sky_keyword(frames: Frames) -> None:
@@ -59,8 +60,10 @@ def add_sky_keyword(frames: Frames) -> None:
             header["MDRIZSKY"] = (0.0, "Sky value computed by AstroDrizzle")
 
 
-def make_headers(frames: Frames, grid: Grid, root: str) -> Headers:
+def make_headers(frames: Frames, grid: Grid, root: str) -> None:
     """Let drizzlepac make the headers of a product; the mosaics differ in few of their keywords.
+
+    `read_headers` finds them in the frames' folder.
 
     Parameters
     ----------
@@ -78,21 +81,17 @@ def make_headers(frames: Frames, grid: Grid, root: str) -> Headers:
     """
     output = f"{root}_{suffix_of(frames.exposures)}"
     call_drizzlepac("onepass_headers", frames, grid, frames.exposures, output=output)
-    return read_headers(frames.folder, root)
 
 
 def read_headers(folder: Path, root: str) -> Headers:
     """Return the headers that `make_headers` let drizzlepac write into a folder."""
     context = folder / CONTEXT
-    with fits.open(folder / SCIENCE, memmap=False) as hdus:
-        science, table = hdus[0].header, hdus["HDRTAB"]
-        _ = table.data  # read while the file is open
     return Headers(
         root,
-        science,
+        fits.getheader(folder / SCIENCE),
         fits.getheader(folder / WEIGHT),
         fits.getheader(context) if context.exists() else None,
-        table,
+        HeaderTable.read(folder / SCIENCE),
     )
 
 
@@ -159,8 +158,7 @@ def write_mosaics(
     keys = [(e.rootname, chip.extver) for e in frames.exposures for chip in e.chips]
     for name, own in files.items():
         recorded = dict(zip(keys, skies[name].recorded, strict=True))
-        products.set_sky(headers.table, recorded)
-        own.finish(headers.table)
+        own.finish(headers.table.with_sky(recorded))
     return {
         name: Drizzled(
             own.science.path,
@@ -245,9 +243,9 @@ class OpenFiles:
         if self.context is not None and band.context is not None:
             self.context.write(band.first, band.context)
 
-    def finish(self, table: fits.BinTableHDU) -> None:
+    def finish(self, table: bytes) -> None:
         """Append HDRTAB and close."""
-        self.science.finish([table])
+        self.science.finish(table)
         self.weight.finish()
         if self.context is not None:
             self.context.finish()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,17 +59,12 @@ class ImageFile:
             self._file.seek(self._start + row * columns * 4)
             self._file.write(part.astype(self._dtype, order="C").data)
 
-    def finish(self, extensions: Sequence[fits.BinTableHDU] = ()) -> None:
-        """Append extensions and close."""
+    def finish(self, extension: bytes = b"") -> None:
+        """Append an extension and close."""
         self._file.close()
-        if extensions:
-            tail = io.BytesIO()
-            fits.HDUList([fits.PrimaryHDU(), *extensions]).writeto(
-                tail, output_verify="silentfix+ignore"
-            )
-            data = tail.getvalue()[_BLOCK:]  # without the primary header, which is one block
+        if extension:
             with self.path.open("ab") as file:
-                file.write(data)
+                file.write(extension)
 
 
 def completed(header: fits.Header, old: str, new: str, version: str) -> fits.Header:
@@ -89,23 +83,6 @@ def completed(header: fits.Header, old: str, new: str, version: str) -> fits.Hea
         elif name[4:] == "VER" and name[0] == "D" and name[1:4].isdigit():
             header[name] = version
     return header
-
-
-def set_sky(table: fits.BinTableHDU, values: Mapping[tuple[str, int], float | None]) -> None:
-    """Put other values of MDRIZSKY into HDRTAB.
-
-    In place: it has as many columns as headers have keywords, and a copy of it takes long.
-
-    Parameters
-    ----------
-    table : BinTableHDU
-        As AstroDrizzle writes it.
-    values : mapping of (str, int) to float or None
-        By rootname and EXTVER; None: nothing was subtracted, which AstroDrizzle tells by NaN.
-    """
-    rows = zip(table.data["ROOTNAME"], table.data["EXTVER"], strict=True)
-    sky = [values[str(rootname).strip().lower(), int(extver)] for rootname, extver in rows]
-    table.data["MDRIZSKY"] = np.array([np.nan if value is None else value for value in sky])
 
 
 def with_mean_sky(header: fits.Header, values: Sequence[float | None]) -> fits.Header:

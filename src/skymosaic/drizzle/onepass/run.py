@@ -21,7 +21,13 @@ from skymosaic.drizzle.onepass.errors import add_errors, require_errors
 from skymosaic.drizzle.onepass.frames import Prepared, prepare
 from skymosaic.drizzle.onepass.grid_differences import OnGrid, matched_on_grid
 from skymosaic.drizzle.onepass.limits import require_linear
-from skymosaic.drizzle.onepass.mosaics import Headers, add_sky_keyword, make_headers, write_mosaics
+from skymosaic.drizzle.onepass.mosaics import (
+    Headers,
+    add_sky_keyword,
+    make_headers,
+    read_headers,
+    write_mosaics,
+)
 from skymosaic.drizzle.onepass.skies import AppliedSky, find_skies
 from skymosaic.drizzle.onepass.source_mask import sources_on_grid
 from skymosaic.drizzle.onepass.sums import CutOut, Load
@@ -147,7 +153,9 @@ def drizzle_all(
         @functools.cache
         def drizzled() -> tuple[Headers, DrizzledChips]:
             # The headers are made while the last chips are drizzled.
-            return make_headers(frames, grid, next(iter(outputs.values()))), wait()
+            root = next(iter(outputs.values()))
+            make_headers(frames, grid, root)
+            return read_headers(frames.folder, root), wait()
 
         skies = solve_skies(
             prepared, choices, grid, parameters, lambda: drizzled()[1], options=options

@@ -106,18 +106,27 @@ def read_chips(
     InputError
         The instrument's data are not in electrons.
     """
+    with fits.open(path, memmap=False) as hdus:
+        chips = _pixels_of(hdus, exposure, resetbits)
+        return chips, [_read_wcs(path, hdus, hdus["SCI", chip.extver]) for chip in exposure.chips]
+
+
+def read_pixels(path: Path, exposure: Exposure, resetbits: int = 0) -> list[ChipPixels]:
+    """Read the pixels and flags of each chip; errors as for `read_chips`."""
+    with fits.open(path, memmap=False) as hdus:
+        return _pixels_of(hdus, exposure, resetbits)
+
+
+def _pixels_of(hdus: fits.HDUList, exposure: Exposure, resetbits: int) -> list[ChipPixels]:
     # AstroDrizzle converts the data of others to electrons, and masks more pixels.
     require_engine([exposure], "drizzle.engine: onepass")
-    chips, found = [], []
-    with fits.open(path, memmap=False) as hdus:
-        for chip in exposure.chips:
-            science = hdus["SCI", chip.extver]
-            image = np.asarray(science.data, dtype=np.float32)
-            flags = cleared(hdus["DQ", chip.extver].data, resetbits)
-            place = ChipArea.of(exposure, chip.extver, science.header)
-            chips.append(ChipPixels(image, flags, place))
-            found.append(_read_wcs(path, hdus, science))
-    return chips, found
+    chips = []
+    for chip in exposure.chips:
+        science = hdus["SCI", chip.extver]
+        image = np.asarray(science.data, dtype=np.float32)
+        flags = cleared(hdus["DQ", chip.extver].data, resetbits)
+        chips.append(ChipPixels(image, flags, ChipArea.of(exposure, chip.extver, science.header)))
+    return chips
 
 
 def _read_wcs(path: Path, hdus: fits.HDUList, science: fits.ImageHDU) -> WCS:
