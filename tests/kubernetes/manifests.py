@@ -14,7 +14,7 @@ import yaml
 
 from skymosaic.clusters.base import Job
 from skymosaic.clusters.kubernetes.planning import plan
-from skymosaic.clusters.kubernetes.submit import documents
+from skymosaic.clusters.kubernetes.submit import NAMESPACE, documents
 from skymosaic.clusters.kubernetes.text import as_yaml
 from skymosaic.config import Campaign, load_campaign
 from skymosaic.runs.driver import drive
@@ -57,7 +57,8 @@ def generated() -> dict[Path, str]:
     """Return the files below k8s/ that come from the renderer."""
     campaign = demo()
     base = {
-        FOLDER / "base" / name: text for name, text in documents(Job(campaign, "", drive)).items()
+        FOLDER / ("namespace" if name == NAMESPACE else "base") / name: text
+        for name, text in documents(Job(campaign, "", drive)).items()
     }
     planned = plan(campaign)
     overlays = {
@@ -82,6 +83,13 @@ def build(folder: Path) -> list[dict[str, Any]]:
     )
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
+
+
+def build_overlay(overlay: str) -> list[dict[str, Any]]:
+    """Return the objects of an overlay, with those of the namespace that it is for."""
+    folder = FOLDER / "overlays" / overlay
+    own = folder / "namespace"
+    return build(own if own.exists() else FOLDER / "namespace") + build(folder)
 
 
 def main() -> None:

@@ -23,7 +23,16 @@ from skymosaic.runs.driver import drive
 from tests.conftest import write_campaign
 from tests.kubernetes import dask_operator
 from tests.kubernetes.checks import faults
-from tests.kubernetes.manifests import FOLDER, OVERLAYS, build, demo, generated, kubectl, rendered
+from tests.kubernetes.manifests import (
+    FOLDER,
+    OVERLAYS,
+    build,
+    build_overlay,
+    demo,
+    generated,
+    kubectl,
+    rendered,
+)
 
 needs_kubectl = pytest.mark.skipif(kubectl() is None, reason="kubectl is not installed")
 
@@ -123,7 +132,20 @@ def test_base_is_what_the_renderer_makes() -> None:
 
 @needs_kubectl
 def test_nothing_in_base_is_left_out() -> None:
-    assert by_name(build(FOLDER / "base")) == by_name(rendered(demo()))
+    whole = [*build(FOLDER / "namespace"), *build(FOLDER / "base")]
+    assert by_name(whole) == by_name(rendered(demo()))
+
+
+@needs_kubectl
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_deleting_a_campaign_leaves_what_all_campaigns_share(overlay: str) -> None:
+    own = build(FOLDER / "overlays" / overlay)
+    shared = {"Namespace", "PriorityClass", "ServiceAccount"}
+    assert not {one["kind"] for one in own} & shared
+    assert "deny-all" not in {one["metadata"]["name"] for one in own}
+    # A pod is told of those Services only that were there before it.
+    kinds = [one["kind"] for one in own]
+    assert kinds.index("Service") < kinds.index("Deployment") if "Deployment" in kinds else kinds
 
 
 @needs_kubectl
@@ -131,7 +153,7 @@ def test_nothing_in_base_is_left_out() -> None:
 def test_an_overlay_is_what_its_settings_give(overlay: str) -> None:
     built, written = (
         by_name(_without_settings(objects))
-        for objects in (build(FOLDER / "overlays" / overlay), rendered(demo(overlay)))
+        for objects in (build_overlay(overlay), rendered(demo(overlay)))
     )
     assert built.keys() == written.keys()
     for name, one in written.items():
@@ -154,7 +176,7 @@ def _without_settings(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @needs_kubectl
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_an_overlay_has_no_fault(overlay: str) -> None:
-    assert faults(build(FOLDER / "overlays" / overlay)) == []
+    assert faults(build_overlay(overlay)) == []
 
 
 def test_the_driver_reads_the_campaign_that_was_meant(tmp_path: Path) -> None:
