@@ -74,6 +74,8 @@ class Field:
         values = {one.rootname: 0.1 * (1 + self.exposures.index(one)) for one in exposures}
         text = CAMPAIGN.replace("VALUES", str(values).replace("'", ""))
         more = f"planes: {str(self.options.planes).lower()}"
+        if self.options.swapped_footprints:
+            more += "\n  footprints: swapped"
         if self.options.errors:
             text = text.replace("{engine: onepass}", "{engine: onepass, products: [err]}")
         text = text.replace("METHODS", self.methods).replace("MORE", more)
@@ -117,7 +119,7 @@ def cards(header: fits.Header) -> list[tuple[str, Any, str]]:
             2,
             FEW,
             {"final_wht_type": "ERR", "final_units": "counts", "final_fillval": 0},
-            Options(errors=True),
+            Options(errors=True, swapped_footprints=True),
         ),
         pytest.param(2, FEW, {}, Options(planes=True), marks=pytest.mark.campaign),
         pytest.param(
@@ -140,6 +142,7 @@ def test_mosaics_from_blocks_are_those_of_one_task(
     for name, one in expected.items():
         run = tasks.runs[name]
         assert run.result.sky == one.sky, name
+        assert run.result.footprints == one.footprints
         both = [(run.result.science, one.science), (run.result.weight, one.weight)]
         both += [(str(run.result.error), one.error)] if one.error is not None else []
         assert (one.error is not None) == options.errors == (run.result.error is not None)

@@ -82,7 +82,11 @@ class Campaign:
 
     def at_once(self) -> dict[str, AppliedSky]:
         choices = Request.of(self.campaign).choices
-        return find_skies(self.files, self.exposures, choices, self.parameters)
+        pixels = Exposures(
+            *(self.files, self.exposures, 4096),
+            swapped_footprints=self.campaign.sky.footprints == "swapped",
+        )
+        return find_skies(self.files, self.exposures, choices, self.parameters, pixels)
 
     def by_tasks(self, exposures: Sequence[Exposure], place: Place | None = None) -> Any:
         prepared, calls = self.prepared(exposures), Here()
@@ -120,6 +124,21 @@ def test_skies_by_tasks_are_those_of_one(tmp_path: Path, chips: int, static: obj
         for area in places if static else ():
             with field.place.store.open(own[area.extver]) as file:
                 np.testing.assert_array_equal(np.load(file), whole.low(area))
+
+
+def test_skies_of_swapped_footprints_by_tasks_are_those_of_one(tmp_path: Path) -> None:
+    field = Campaign(tmp_path, 2, static=False)
+    right = field.at_once()
+    text = CAMPAIGN.split("  variants")[0] + "  footprints: swapped\n"
+    field.campaign = load_campaign_text(text, "f.yaml", {})
+    expected = field.at_once()
+    _, skies = field.by_tasks(field.exposures)
+    for name, sky in expected.items():
+        assert values_of(field.place, skies, name) == sky.values, name
+    assert expected["match"].values != right["match"].values
+    pixels = Exposures(field.files, field.exposures, 0, swapped_footprints=True)
+    assert skies.result.footprints == pixels.swapped_by_name()
+    assert skies.result.footprints.missed
 
 
 def test_skies_do_not_depend_on_the_order_of_the_exposures(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ TAKEN_FOLDERS = frozenset(
         *("staging", "pristine", "inspection", "aligned", "catalogue", "grids", "plan", "stars"),
         *("positions", "differences", "runs", "cells", "witness", "engines", "comparison"),
         *("colour", "low", "static", "singles", "measured", "guesses", "first_skies", "equations"),
-        *("skies", "blocks", "headers", "variances", "errors"),
+        *("skies", "blocks", "headers", "variances", "errors", "outlines"),
     }
 )
 """What campaigns have in their folders, in lower case: no group may be called so."""

@@ -45,6 +45,7 @@ from skymosaic.pipeline.results import (
     LOW,
     MEASURED,
     NOISE,
+    OUTLINES,
     SINGLE,
     VARIANCES,
     AlignResult,
@@ -148,7 +149,14 @@ def make_headers(
         with computing_slot(place):
             ask_drizzlepac(frames, grid, root)
         rootnames = [exposure.rootname for exposure in exposures]
-        for kind in (LOW.kind, MEASURED.kind, SINGLE.kind, VARIANCES.kind, LEVELS.kind):
+        for kind in (
+            LOW.kind,
+            MEASURED.kind,
+            SINGLE.kind,
+            VARIANCES.kind,
+            LEVELS.kind,
+            OUTLINES.kind,
+        ):
             forget_others(place, kind, rootnames)
         for path in bench.scratch.glob("headers_*.fits"):
             path.rename(bench.out / path.name)
@@ -219,6 +227,7 @@ def assemble(
             sky=values_of(place, skies, name),
             **asdict(published),
             differences=skies.result.differences.get(name),
+            footprints=skies.result.footprints,
             static=static.result.summaries,
         )
 

@@ -82,7 +82,7 @@ def is_distributed(campaign: Campaign, parameters: Mapping[str, Any]) -> bool:
     """Tell whether exposures are drizzled in tasks of their own, and mosaics made from blocks.
 
     What looks at the whole mosaic is done by one task that has all exposures: masks of sources,
-    cosmic rays; and what only that one knows.
+    and cosmic rays.
 
     Parameters
     ----------
@@ -91,10 +91,7 @@ def is_distributed(campaign: Campaign, parameters: Mapping[str, Any]) -> bool:
     parameters : mapping
         AstroDrizzle's, as from `Request.decide`.
     """
-    request, sky = Request.of(campaign), campaign.sky
-    return not (
-        pars.has_cr_steps(parameters) or request.mask_sources or sky.footprints == "swapped"
-    )
+    return not (pars.has_cr_steps(parameters) or campaign.sky.mask_sources)
 
 
 def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) -> OnepassTasks:

@@ -275,6 +275,14 @@ class SingleResult:
 
 
 @dataclass(frozen=True)
+class OutlinesResult:
+    """Of drawing the chips of an exposure with rows and columns exchanged."""
+
+    corners: list[tuple[int, list[tuple[float, float]]]]
+    """Of each chip EXTVER, and RA, Dec in degrees in the order of `Chip.footprint`."""
+
+
+@dataclass(frozen=True)
 class MeasuredResult:
     """Of measuring the sky of an exposure."""
 
@@ -315,6 +323,8 @@ class SkiesResult:
     """Name of the table of the skies among the products, see `onepass.sky_table`."""
     differences: dict[str, DifferencesSummary] = field(default_factory=dict)
     """By method and variant, where differences on the common grid were looked at."""
+    footprints: Omitted[SwappedFootprints] = None
+    """What swapped footprints do to the overlaps, where they were used."""
 
 
 @dataclass(frozen=True)
@@ -494,6 +504,7 @@ DRIZZLE = StepSpec(tasks.DRIZZLE, DrizzleResult)
 LOW = StepSpec(tasks.LOW, LowResult)
 STATIC = StepSpec(tasks.STATIC, StaticResult)
 SINGLE = StepSpec(tasks.SINGLE, SingleResult)
+OUTLINES = StepSpec(tasks.OUTLINES, OutlinesResult)
 MEASURED = StepSpec(tasks.MEASURED, MeasuredResult)
 GUESS = StepSpec(tasks.GUESS, GuessesResult)
 FIRST_SKIES = StepSpec(tasks.FIRST_SKIES, FirstSkiesResult)

@@ -23,6 +23,7 @@ from skymosaic.drizzle.onepass.equations import EQUATIONS, Equations, merge
 from skymosaic.drizzle.onepass.grid_differences import VERSION, OnGrid, matched_by_equations
 from skymosaic.drizzle.onepass.measured import (
     Neighbour,
+    compare_swapped,
     measure_exposure,
     neighbours_of,
     put_together,
@@ -35,6 +36,7 @@ from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import OWN
 from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.images import images_of
+from skymosaic.pipeline.outlines import draw_each
 from skymosaic.pipeline.results import (
     MEASURED,
     SKIES,
@@ -70,6 +72,8 @@ class _Job:
     file: Product
     neighbours: tuple[Neighbour, ...]
     masks: Mapping[Mask, Mapping[int, Product]]
+    swapped: bool
+    """Whether chips are drawn with rows and columns exchanged."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +118,11 @@ def solve_skies(
     measured: list[Any] = []
     if settings:
         variants = [choice.parameters for choice in choices.values() if choice.method is not None]
+        swapped = campaign.sky.footprints == "swapped"
+        drawn = draw_each(calls, place, images, exposures, homes) if swapped else exposures
         jobs = [
-            _Job(one, images.products[one.name], near, all_masks_of(static, one))
-            for one, near in zip(exposures, neighbours_of(exposures), strict=True)
+            _Job(one, images.products[one.name], near, all_masks_of(static, one), swapped)
+            for one, near in zip(exposures, neighbours_of(drawn), strict=True)
         ]
         ways = _Ways(parameters, variants, settings)
         measured = calls.each(
@@ -124,7 +130,8 @@ def solve_skies(
             jobs,
             near=homes.each([job.exposure.rootname for job in jobs]),
         )
-    wanted = _Choices(choices, parameters, campaign.sky.per_chip, campaign.sky.planes)
+    sky = campaign.sky
+    wanted = _Choices(choices, parameters, sky.per_chip, sky.planes, sky.footprints == "swapped")
     return calls.call(
         partial(solve, place, wanted),
         prepared.aligned,
@@ -150,7 +157,9 @@ def measure_one(place: Place, ways: _Ways, job: _Job) -> Finished[MeasuredResult
                     lows[mask][extver] = np.load(file, allow_pickle=False)
         with computing_slot(place):
             fill_missing(bench.scratch, [exposure], ways.parameters, ways.variants)
-            chips = measure_exposure(path, exposure, job.neighbours, ways.settings, lows)
+            chips = measure_exposure(
+                path, exposure, job.neighbours, ways.settings, lows, swapped=job.swapped
+            )
         return MeasuredResult(chips)
 
     return run_step(
@@ -162,6 +171,7 @@ def measure_one(place: Place, ways: _Ways, job: _Job) -> Finished[MeasuredResult
             "ways": [asdict(way) for way in ways.settings.values()],
             "static": plain_masks(masks),
             "neighbours": [asdict(near) for near in job.neighbours],
+            **({"footprints": "swapped"} if job.swapped else {}),
             **key_of_missing([exposure]),
         },
         versions=versions(),
@@ -179,6 +189,8 @@ class _Choices:
     per_chip: PerChip
     planes: bool
     """Whether skies from differences on the grid have a plane of each exposure beside."""
+    swapped: bool
+    """Whether chips are drawn with rows and columns exchanged."""
 
 
 def solve(
@@ -217,7 +229,10 @@ def solve(
         )
         write_skies(bench.out / _TABLE, skies)
         found = {name: sky.differences for name, sky in skies.items() if sky.differences}
-        return SkiesResult(list(skies), _TABLE, found)
+        swapped = None
+        if wanted.swapped and known:
+            swapped = compare_swapped(exposures, next(iter(known.values())).layout)
+        return SkiesResult(list(skies), _TABLE, found, swapped)
 
     return run_step(
         place,
@@ -231,6 +246,7 @@ def solve(
             "exposures": _digest_of_exposures(exposures),
             **({"differences": VERSION, "equations": digest_of(equations)} if own else {}),
             **({"planes": True} if own and wanted.planes else {}),
+            **({"footprints": "swapped"} if wanted.swapped else {}),
             **(
                 {"per_chip": wanted.per_chip}
                 if own and any(len(e.chips) > 1 for e in exposures)

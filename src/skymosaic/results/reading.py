@@ -40,6 +40,7 @@ from skymosaic.pipeline.results import (
     MEASURED,
     NOISE,
     ONEPASS,
+    OUTLINES,
     PLAN,
     POSITIONS,
     RETRIEVE,
@@ -70,7 +71,7 @@ from skymosaic.store.base import is_ours
 
 _PARTS: tuple[StepSpec[Any], ...] = (
     *(LOW, STATIC, SINGLE, MEASURED, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
-    *(VARIANCES, ERRORS, NOISE),
+    *(VARIANCES, ERRORS, NOISE, OUTLINES),
 )
 """What the mosaics of the one-pass engine are made from."""
 _OUTDATED = "What it depends on has changed since it was made; `skymosaic run` makes it again."

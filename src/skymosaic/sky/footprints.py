@@ -52,14 +52,26 @@ def chip_footprint(wcs: WCS, *, swapped: bool = False) -> Footprint:
     rows, columns = wcs.array_shape
     if swapped:
         rows, columns = columns, rows
-    x = np.array([0.0, columns, columns, 0.0]) - 0.5
-    y = np.array([0.0, 0.0, rows, rows]) - 0.5
-    corners = _vectors(*wcs.all_pix2world(x, y, 0))
+    corners = _vectors(*_corners(wcs, rows, columns))
     middle = wcs.all_pix2world([(columns - 1.0) / 2], [(rows - 1.0) / 2], 0)
     points = np.concatenate([corners, corners[:1]])
     if not is_clockwise(points):
         points = points[::-1]
     return Footprint(points, _vectors(*middle)[0])
+
+
+def swapped_corners(wcs: WCS) -> Floats:
+    """Return the corners of a chip whose rows are taken for columns, as `footprint_of_corners`."""
+    columns, rows = wcs.array_shape
+    return np.stack(_corners(wcs, rows, columns), axis=1)[[0, 3, 2, 1]]
+
+
+def _corners(wcs: WCS, rows: int, columns: int) -> tuple[Floats, Floats]:
+    """Return RA, Dec in degrees of the outer corners, along the first row first."""
+    x = np.array([0.0, columns, columns, 0.0]) - 0.5
+    y = np.array([0.0, 0.0, rows, rows]) - 0.5
+    ra, dec = wcs.all_pix2world(x, y, 0)
+    return ra, dec
 
 
 def footprint_of_corners(corners: Floats) -> Footprint:

@@ -36,15 +36,17 @@ class SwappedOverlaps:
     groups: tuple[tuple[int, ...], ...]
 
 
-def swapped_overlaps(right: Layout, used: Layout) -> SwappedOverlaps:
+def swapped_overlaps(right: Iterable[Pair], used: Layout) -> SwappedOverlaps:
     """Compare the overlaps that were used with those that there are.
 
     Parameters
     ----------
-    right, used : Layout
-        Of the same chips, with right footprints and with those that were used.
+    right : iterable of Pair
+        The chips that overlap.
+    used : Layout
+        Of the same chips, with the footprints that were used.
     """
-    there, compared = set(right.pairs), set(used.pairs)
+    there, compared = set(right), set(used.pairs)
     return SwappedOverlaps(
         len(there), tuple(sorted(there - compared)), _groups(used.exposures, compared)
     )

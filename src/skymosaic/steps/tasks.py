@@ -58,6 +58,8 @@ STATIC = Kind("static", "static", calls={"merge_low": "2s"})
 """The static masks of a campaign's detectors; nobody is told of this task."""
 SINGLE = Kind("single", "singles/{of}", calls={"make_single": "1s"})
 """The chips of an exposure, each drizzled alone; nobody is told of these tasks."""
+OUTLINES = Kind("outlines", "outlines/{of}", calls={"draw_swapped": "1s"})
+"""How `sky.footprints: swapped` draws the chips of an exposure; nobody is told of these tasks."""
 MEASURED = Kind("measured", "measured/{of}", folder="measured", calls={"measure_one": "1s"})
 """The sky of an exposure, of all of it and of its part of each overlap, for `SKIES`; nobody is told
 of these tasks."""
@@ -104,7 +106,7 @@ COLOUR = Kind("colour", "colour/{of}", calls={"colour_picture": "10s"})
 KINDS = (
     *(RETRIEVE, INSPECT, ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
     *(LOW, STATIC, SINGLE, MEASURED, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
-    *(VARIANCES, ERRORS, NOISE, LEVELS),
+    *(VARIANCES, ERRORS, NOISE, LEVELS, OUTLINES),
     *(DRIZZLE, ONEPASS, CELL, CELLS, WITNESS, ENGINES, COMPARISON, COLOUR),
 )
 CALLS = {name: seconds for kind in KINDS for name, seconds in kind.calls.items()}

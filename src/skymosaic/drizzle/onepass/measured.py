@@ -7,7 +7,7 @@ from these records: no pixel is read again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,14 @@ from skymosaic.drizzle.onepass.sky import (
     measure_chip,
     read_chips,
 )
+from skymosaic.drizzle.summaries import SwappedFootprints
 from skymosaic.hst.exposure import Exposure
 from skymosaic.sky.footprints import chip_footprint, footprint_of_corners
 from skymosaic.sky.layout import Layout, Vertices, regions_of
 from skymosaic.sky.measuring import ChipSky
 from skymosaic.sky.regions import Shared, overlapping_chips, shared_regions
 from skymosaic.sky.statistics import ClippedStatistic
+from skymosaic.sky.swapped import swapped_overlaps
 
 Value = tuple[float | None, int, bool]
 """A clipped statistic as records hold it: its value, from how many pixels, and whether the value is
@@ -104,6 +106,8 @@ def measure_exposure(
     neighbours: Sequence[Neighbour],
     settings: Mapping[str, SkySettings],
     lows: Mapping[Mask, Mapping[int, NDArray[np.bool_]]],
+    *,
+    swapped: bool = False,
 ) -> list[MeasuredChip]:
     """Measure the chips of one exposure, whole and in each overlap; one reading serves all.
 
@@ -118,6 +122,9 @@ def measure_exposure(
         The ways to measure, by any names; they share ``resetbits``.
     lows : mapping of (Rule, float) to mapping of int to array of bool, shape (rows, columns)
         Its static masks for these ways, by EXTVER; a chip without one is left out.
+    swapped : bool
+        Whether its chips are drawn as spherical_geometry before 1.4 did; those of the neighbours
+        are drawn as their corners tell.
 
     Raises
     ------
@@ -126,7 +133,7 @@ def measure_exposure(
     """
     (resetbits,) = {way.resetbits for way in settings.values()} or {0}
     chips, wcs = read_chips(path, exposure, resetbits)
-    layout, first, names = _layout_of(exposure, wcs, neighbours)
+    layout, first, names = _layout_of(exposure, wcs, neighbours, swapped=swapped)
     found = []
     for place, chip in enumerate(chips):
         own = {key: masks.get(chip.place.extver) for key, masks in lows.items()}
@@ -148,7 +155,7 @@ def measure_exposure(
 
 
 def _layout_of(
-    exposure: Exposure, wcs: Sequence[WCS], neighbours: Sequence[Neighbour]
+    exposure: Exposure, wcs: Sequence[WCS], neighbours: Sequence[Neighbour], *, swapped: bool
 ) -> tuple[Layout, int, list[str]]:
     """Return the overlaps of an exposure's own chips, the first of them, and all chips' names."""
     names, owners, footprints = [], [], []
@@ -157,7 +164,7 @@ def _layout_of(
     for owner, near in enumerate([*ahead, None, *neighbours[len(ahead) :]]):
         if near is None:
             names += [chip_name(exposure.rootname, chip.extver) for chip in exposure.chips]
-            footprints += [chip_footprint(one) for one in wcs]
+            footprints += [chip_footprint(one, swapped=swapped) for one in wcs]
             owners += [owner] * len(wcs)
         else:
             names += [chip_name(near.rootname, extver) for extver, _ in near.chips]
@@ -174,6 +181,37 @@ def _layout_of(
         regions[number] = regions_of(one, mine[number])
         shapes[number] = (int(one.array_shape[0]), int(one.array_shape[1]))
     return Layout(tuple(owners), tuple(shapes), tuple(regions)), first, names
+
+
+def with_corners(
+    exposure: Exposure, corners: Mapping[int, Sequence[tuple[float, float]]]
+) -> Exposure:
+    """Return an exposure whose chips have other corners, by EXTVER."""
+    chips = [replace(chip, footprint=tuple(corners[chip.extver])) for chip in exposure.chips]
+    return replace(exposure, chips=tuple(chips))
+
+
+def compare_swapped(exposures: Sequence[Exposure], used: Layout) -> SwappedFootprints:
+    """Compare the overlaps of chips that were used with those that there are.
+
+    Parameters
+    ----------
+    exposures : sequence of Exposure
+        With their own corners.
+    used : Layout
+        Of their chips.
+    """
+    footprints = [
+        footprint_of_corners(np.array(chip.footprint)) for one in exposures for chip in one.chips
+    ]
+    there = {(shared.a, shared.b) for shared in shared_regions(footprints, used.exposures)}
+    found = swapped_overlaps(there, used)
+    names = [chip_name(one.rootname, chip.extver) for one in exposures for chip in one.chips]
+    return SwappedFootprints(
+        found.overlap,
+        [(names[a], names[b]) for a, b in found.missed],
+        [[exposures[i].rootname for i in group] for group in found.groups],
+    )
 
 
 def put_together(

@@ -129,6 +129,12 @@ def _pixels_of(hdus: fits.HDUList, exposure: Exposure, resetbits: int) -> list[C
     return chips
 
 
+def read_wcs(path: Path, exposure: Exposure) -> list[WCS]:
+    """Read the WCS of each chip of an exposure, with its distortion."""
+    with fits.open(path, memmap=False) as hdus:
+        return [_read_wcs(path, hdus, hdus["SCI", chip.extver]) for chip in exposure.chips]
+
+
 def _read_wcs(path: Path, hdus: fits.HDUList, science: fits.ImageHDU) -> WCS:
     """Return the WCS of a chip with its distortion.
 
@@ -210,7 +216,7 @@ class Exposures:
 
     def swapped_overlaps(self) -> SwappedOverlaps:
         """Return what exchanged rows and columns do to the overlaps."""
-        return swapped_overlaps(self._layout(swapped=False), self._layout(swapped=True))
+        return swapped_overlaps(self._layout(swapped=False).pairs, self._layout(swapped=True))
 
     def swapped_by_name(self) -> SwappedFootprints:
         """Return the same with the names of chips and exposures."""
