@@ -17,6 +17,7 @@ from skymosaic.clusters.kubernetes import workers as kubernetes
 from skymosaic.clusters.kubernetes.retirement import main, retire
 from skymosaic.config import Compute
 from skymosaic.errors import ComputeError, InstallationError
+from skymosaic.steps.execution import dashboard_of
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,10 @@ def test_the_driver_is_a_client_of_its_scheduler(
     monkeypatch.setenv(kubernetes.ADDRESS, cluster.scheduler_address)
     with kubernetes.client(settings(), 1) as client:
         assert client.submit(sum, [1, 2]).result() == 3
+        # What the scheduler has there in a pod is its health only.
+        assert dashboard_of(client) == ""
+    with Client(cluster.scheduler_address) as client:
+        assert dashboard_of(client)
 
 
 def test_the_operators_address_stands_in_for_a_service_that_came_late(
@@ -100,6 +105,37 @@ def test_a_cluster_of_the_operator_is_used(
         assert client.submit(sum, [1, 2]).result() == 3
     assert calls == [("mine", "sky"), "left"]
     assert "DaskCluster mine is not encrypted: every user of this host can run" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("last", "silent"),
+    [("", "the API server"), ("Connecting to scheduler", "the scheduler at the other end")],
+)
+def test_a_tunnel_that_does_not_open_is_given_up_and_what_is_silent_named(
+    monkeypatch: pytest.MonkeyPatch, last: str, silent: str
+) -> None:
+    class KubeCluster:
+        """Plays dask-kubernetes' class, which waits for what does not come."""
+
+        @classmethod
+        def from_name(cls, name: str, namespace: str) -> None:
+            if last:
+                cls()._log(last)
+            time.sleep(3600)
+
+        def _log(self, log: str) -> None:
+            """Keep nothing."""
+
+    for name in ("dask_kubernetes", "dask_kubernetes.operator"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setattr(
+        sys.modules["dask_kubernetes.operator"], "KubeCluster", KubeCluster, raising=False
+    )
+    with (
+        pytest.raises(ComputeError, match=rf"did not open within 0.2 s.*is {silent}"),
+        kubernetes.client(settings(cluster="mine", patience=0.2), 1),
+    ):
+        pass
 
 
 def test_a_scheduler_without_workers_is_waited_for_and_named(

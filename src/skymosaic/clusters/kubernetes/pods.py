@@ -237,7 +237,12 @@ def _only_health(who: str) -> Data:
 
 
 def _scheduler_address(plan: Plan) -> list[Data]:
-    return [{"name": ADDRESS, "value": plan.address}]
+    """Return the variables that tell a client of the scheduler where that is."""
+    return [
+        {"name": ADDRESS, "value": plan.address},
+        # There is no dashboard: nobody is to be told of an address of one.
+        {"name": "DASK_DISTRIBUTED__DASHBOARD__LINK", "value": ""},
+    ]
 
 
 def _secrets(plan: Plan) -> list[Data]:

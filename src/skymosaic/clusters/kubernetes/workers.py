@@ -7,20 +7,18 @@ driver outside the cluster can use a DaskCluster that dask-kubernetes' operator 
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
+import dask
 from distributed import Client
 from distributed.comm.addressing import parse_address, unparse_address
 
+from skymosaic.clusters.kubernetes import tunnel
 from skymosaic.clusters.scheduler import workers
 from skymosaic.config import Compute
-from skymosaic.errors import ComputeError, InstallationError
-
-log = logging.getLogger(__name__)
+from skymosaic.errors import ComputeError
 
 ADDRESS = "SKYMOSAIC_SCHEDULER_ADDRESS"
 """Environment variable with the scheduler's address, such as ``tls://10.0.0.1:8786``."""
@@ -52,7 +50,12 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
     """
     patience = settings.kubernetes.patience
     # By TLS with the files that the pod's environment names, which is Dask's own configuration.
-    with _address(settings) as address, workers.answering(address, patience, _LOOK) as connected:
+    with (
+        # Its port for HTTP tells its health only.
+        dask.config.set({"distributed.dashboard.link": ""}),
+        _address(settings) as address,
+        workers.answering(address, patience, _LOOK) as connected,
+    ):
         _wait_for_workers(connected, address, patience)
         workers.require_fit(connected, address)
         yield connected
@@ -61,32 +64,12 @@ def client(settings: Compute, tasks: int, idlers: int = 0) -> Iterator[Client]:
 @contextmanager
 def _address(settings: Compute) -> Iterator[str]:
     """Yield the scheduler's address, which may be the end of a tunnel that is open meanwhile."""
-    name, namespace = settings.kubernetes.cluster, settings.kubernetes.namespace
-    if name is None:
+    kubernetes = settings.kubernetes
+    if kubernetes.cluster is None:
         yield scheduler_address()
         return
-    try:
-        from dask_kubernetes.operator import KubeCluster
-    except ImportError:
-        raise InstallationError(
-            "compute.kubernetes.cluster needs dask-kubernetes: pip install skymosaic[kubernetes]"
-        ) from None
-    try:
-        cluster: Any = KubeCluster.from_name(name, namespace=namespace)
-    except Exception as error:  # those of three libraries that speak with Kubernetes
-        raise ComputeError(
-            f"no DaskCluster {name} can be used in namespace {namespace} "
-            f"({type(error).__name__}: {error}); `kubectl --namespace {namespace} get "
-            "daskclusters` tells which there are"
-        ) from None
-    with cluster:
-        log.warning(
-            "the connection to the DaskCluster %s is not encrypted: every user of this host can "
-            "run anything on its workers by %s, the tunnel that is open now, as you. The pods that "
-            "`skymosaic submit` makes talk by TLS",
-            *(name, cluster.scheduler_address),
-        )
-        yield cluster.scheduler_address
+    with tunnel.opened(kubernetes.cluster, kubernetes.namespace, kubernetes.patience) as address:
+        yield address
 
 
 def _wait_for_workers(connected: Client, address: str, patience: float) -> None:
