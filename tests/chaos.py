@@ -33,6 +33,7 @@ import yaml
 
 from tests.conftest import TILES
 from tests.faulty_proxy import Faults, faulty_proxy
+from tests.holders import folder_in_use, stop_worker_in
 from tests.mast_standin import Archive, configuration, mast_standin
 from tests.s3_server import BUCKET, S3Server, flip_byte, s3_server
 from tests.strangers import USER
@@ -183,14 +184,12 @@ class Run:
         self.output += out
         return self.process.returncode
 
+    def _folder_in(self, stage: str) -> Path | None:
+        return folder_in_use(self.scratch, ({**STAGES, **MANY_TASKS})[stage])
+
     def in_stage(self, stage: str) -> Path:
         """Wait until a step of a stage is at work; return its scratch folder."""
-        begins = f"skymosaic-{os.getuid()}-{({**STAGES, **MANY_TASKS})[stage]}"
-
-        def at_work() -> Path | None:
-            return next((lock.parent for lock in self.scratch.glob(f"{begins}*/.lock")), None)
-
-        return self.wait_for(at_work, f"the stage {stage}")
+        return self.wait_for(lambda: self._folder_in(stage), f"the stage {stage}")
 
     def wait_for(self, condition: Callable[[], Any], what: str) -> Any:
         """Return what `condition` gives as soon as it is true."""
@@ -205,21 +204,9 @@ class Run:
 
     def worker_in(self, stage: str) -> psutil.Process:
         """Wait until a worker is in the middle of a step of a stage; return it, stopped there."""
-
-        def stopped() -> psutil.Process | None:
-            # A step may take a tenth of a second: another one is taken where it has ended.
-            folder = self.in_stage(stage)
-            if (worker := _holder(folder)) is None:
-                return None
-            worker.suspend()
-            while worker.status() != psutil.STATUS_STOPPED:
-                time.sleep(0.001)
-            if _holder(folder) == worker:
-                return worker
-            worker.resume()
-            return None
-
-        return self.wait_for(stopped, "the worker")
+        return self.wait_for(
+            lambda: stop_worker_in(self._folder_in(stage)), f"a worker in the stage {stage}"
+        )
 
     def objects(self) -> dict[str, bytes]:
         """Return everything below the campaign, by key."""
@@ -272,19 +259,6 @@ def _lives(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
-
-
-def _holder(folder: Path) -> psutil.Process | None:
-    """Return the process that works in a scratch folder: it has locked the folder's lock."""
-    try:
-        inode = (folder / ".lock").stat().st_ino
-        for line in Path("/proc/locks").read_text().splitlines():
-            words = line.split()
-            if words[1] == "FLOCK" and words[5].endswith(f":{inode}"):
-                return psutil.Process(int(words[4]))
-    except (FileNotFoundError, psutil.NoSuchProcess):  # it has just ended
-        pass
-    return None
 
 
 def _go_on(run: Run, what: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -228,6 +230,42 @@ class Trial:
         if self.table() != self.stage.local_table(self.name, self.sections):
             raise TrialError("the table is not that of the local back end")
         self.check_nothing_left()
+
+    def check_mosaics(self) -> None:
+        """Compare all mosaics with those of the local back end, byte for byte."""
+        self.stage.local_table(self.name, self.sections)  # made by a run that kept its mosaics
+        mine, theirs = (
+            {
+                product["key"].partition("/")[2]: product["sha256"]
+                for name, manifest in manifests.items()
+                if name.startswith("runs/")
+                for product in manifest["products"].values()
+                if product["key"].endswith(".fits")
+            }
+            for manifests in (self.manifests(), self.manifests(f"local-{self.name}"))
+        )
+        if not theirs or mine != theirs:
+            raise TrialError("the mosaics are not those of the local back end")
+
+    def nodes_of(self, kind: str) -> Counter[str]:
+        """Return how many steps of a kind each node made, by the manifests."""
+        return Counter(
+            manifest["host"]
+            for name, manifest in self.manifests().items()
+            if name.startswith(f"{kind}/")
+        )
+
+    def manifests(self, of: str = "") -> dict[str, dict[str, Any]]:
+        """Return the manifests of the finished steps, by step; `of`: those of another trial."""
+        client, prefix = self.stage.s3.client(), f"{of or self.id}/{self.name}/manifests/"
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+        keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
+        return {
+            key.removeprefix(prefix).removesuffix(".json"): json.loads(
+                client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+            )
+            for key in keys
+        }
 
     def check_nothing_left(self) -> None:
         """Check that no jobs and processes are left, and no secrets in logs."""

@@ -19,10 +19,14 @@ from typing import Any
 import yaml
 
 from tests.conftest import REPOSITORY, skymosaic
+from tests.holders import folder_in_use, stop_worker_in
 from tests.integration.test_programs import rename
 from tests.mast_standin import Archive, configuration, mast_standin
 from tests.slurm_stage import TILES, Stage, Trial, stage
 from tests.trials import TrialError, play
+
+_A_NODE = {"memory": "9GB"}
+"""What a worker job asks for so that no two of them fit on one of the nodes."""
 
 
 def demo_by_worker_jobs(stage: Stage) -> str:
@@ -45,6 +49,57 @@ def _demo() -> tuple[str, dict[str, Any]]:
     demo = yaml.safe_load((REPOSITORY / "configs" / "horsehead-demo.yaml").read_text())
     name = demo.pop("campaign")["name"]
     return name, demo
+
+
+def onepass_by_worker_jobs(stage: Stage) -> str:
+    """The demo with the engine onepass, by a worker job on each of two nodes."""
+    trial = Trial(stage, "onepass by worker jobs", *_onepass(), **_A_NODE)
+    trial.must_end(trial.run(), 0)
+    return _made_on_both_nodes(trial)
+
+
+def onepass_in_one_job(stage: Stage) -> str:
+    """The demo with the engine onepass, in one job of two nodes."""
+    trial = Trial(stage, "onepass in one job", *_onepass(), nodes=2)
+    trial.must_end(trial.job_end(trial.submit()), 0)
+    return _made_on_both_nodes(trial)
+
+
+def worker_job_lost_in_a_block(stage: Stage) -> str:
+    """A worker job is killed while it sums a block."""
+    trial = Trial(stage, "lost in a block", *_onepass(), **_A_NODE)
+    process = trial.start()
+    worker = trial.wait_for(
+        lambda: stop_worker_in(folder_in_use(trial.scratch, "blocks-")), "a block", process
+    )
+    job = worker.environ()["SLURM_JOB_ID"]
+    stage.slurm.command("scancel", "--signal=KILL", "--full", job)
+    trial.must_end(trial.end(process), 0)
+    trial.check_end()
+    trial.check_mosaics()
+    return f"job {job} was lost, the run went on; same table, same mosaics"
+
+
+def _onepass() -> tuple[str, dict[str, Any]]:
+    """Return the demo in small frames, on pixels so small that there are several blocks."""
+    _, sections = _demo()
+    methods = [*sections["sky"]["methods"], "match-differences"]
+    parameters = {**sections["drizzle"]["parameters"], "final_scale": 0.05}
+    return "horsehead-onepass", {
+        **sections,
+        "source": {**sections["source"], "size": "small"},
+        "sky": {"methods": methods},
+        "drizzle": {"engine": "onepass", "parameters": parameters},
+    }
+
+
+def _made_on_both_nodes(trial: Trial) -> str:
+    trial.check_end()
+    trial.check_mosaics()
+    nodes = trial.nodes_of("blocks")
+    if len(nodes) != 2:
+        raise TrialError(f"all blocks were summed on one node: {dict(nodes)}")
+    return f"same table, same mosaics; blocks by node: {dict(sorted(nodes.items()))}"
 
 
 def worker_job_cancelled(stage: Stage) -> str:
@@ -287,6 +342,8 @@ def array(stage: Stage) -> str:
 
 TRIALS: dict[str, Callable[[Stage], str]] = {
     "worker jobs: the demo": demo_by_worker_jobs,
+    "worker jobs: the demo by onepass": onepass_by_worker_jobs,
+    "worker jobs: one lost in a block of onepass": worker_job_lost_in_a_block,
     "worker jobs: refused by Slurm": refused,
     "worker jobs: their commands fail": jobs_fail,
     "worker jobs: one cancelled": worker_job_cancelled,
@@ -296,6 +353,7 @@ TRIALS: dict[str, Callable[[Stage], str]] = {
     "worker jobs: memory exceeded": memory_exceeded,
     "worker jobs: lifetime over": lifetime,
     "one job: the demo": demo_in_one_job,
+    "one job: the demo by onepass": onepass_in_one_job,
     "one job: its commands fail": job_fails,
     "one job: scancel": job_cancelled,
     "one job: skymosaic cancel": cancelled_by_skymosaic,

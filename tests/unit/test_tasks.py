@@ -38,8 +38,7 @@ PARCELS = [Parcel(name, {}, {}) for name in ("a", "b")]
 PARTS = {
     *("find_low", "merge_low", "make_single", "measure_one", "find_side", "guess", "find_first"),
     *("equate", "solve", "make_block", "make_headers", "make_variances", "sum_errors", "correlate"),
-    "measure_levels",
-    "draw_swapped",
+    *("draw_swapped", "measure_levels", "sum_up"),
 }
 """What the one-pass engine makes its mosaics from."""
 UNLISTED = {"find", "given_sky", "as_run", "make_cell", "assemble_variant", *PARTS}

@@ -19,6 +19,7 @@ from skymosaic.evidence.reduction import Floats, block_side
 from skymosaic.hst.units import header_unit, mosaic_unit, with_seconds
 from skymosaic.pipeline.drizzle import read_previews, require_equal_weights
 from skymosaic.pipeline.finished import FinishedSteps
+from skymosaic.pipeline.part_steps import PartSteps
 from skymosaic.pipeline.results import (
     COMPARISON,
     AlignResult,
@@ -73,6 +74,7 @@ def compare_methods(
     cells: Finished[CellsResult] | None = None,
     each_cell: Sequence[Finished[CellResult]] = (),
     levels: Sequence[Finished[LevelsResult]] = (),
+    parts: Sequence[PartSteps] | None = None,
 ) -> Finished[ComparisonResult]:
     """Compare the methods and write ``comparison/``: table, figures, report."""
     runs: dict[str, Finished[DrizzleResult]] = dict(
@@ -92,6 +94,7 @@ def compare_methods(
         positions,
         cells,
         each_cell,
+        parts=parts or (),
     )
     warnings = [*left_out, *first_warnings(found)]
     return run_step(
@@ -173,6 +176,7 @@ def _compare(
             *cells_lines(found.each_cell),
         ],
         card=comparison.card,
+        parts=list(found.parts) or None,
     )
 
 

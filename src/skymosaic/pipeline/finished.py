@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from skymosaic.config import Campaign
 from skymosaic.hst.exposure import Exposure
+from skymosaic.pipeline.part_steps import PartSteps
 from skymosaic.pipeline.results import (
     AlignResult,
     CellResult,
@@ -54,6 +55,8 @@ class FinishedSteps:
     """Those that have finished; also those that have no mosaics, because masks left nothing."""
     comparison: Finished[ComparisonResult] | None = None
     """The comparison; it may be of a former run."""
+    parts: Sequence[PartSteps] = ()
+    """What the steps cost that the mosaics were made from, where there are many."""
     missing: Sequence[Missing] = ()
     """What has not finished, or is out of date, and why."""
 

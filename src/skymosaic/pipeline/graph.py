@@ -20,6 +20,7 @@ from skymosaic.pipeline.admission import rules_of
 from skymosaic.pipeline.align import align
 from skymosaic.pipeline.drizzle import drizzle
 from skymosaic.pipeline.inspect import inspect
+from skymosaic.pipeline.part_steps import Noted, sum_up
 from skymosaic.pipeline.plan import on_grid, plan
 from skymosaic.pipeline.results import ComparisonResult
 from skymosaic.pipeline.retrieve import retrieve
@@ -61,6 +62,8 @@ class DrizzleTasks:
     """The task that measured the skies of this project's own methods, where there is one."""
     onepass: Any = None
     """The tasks of the one-pass engine (`onepass.OnepassTasks`), where it drizzles."""
+    parts: Any = None
+    """The task that sums up what its steps cost, where there are many."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +133,11 @@ def drizzle_each(
     if campaign.drizzle.engine == "onepass":
         from skymosaic.pipeline import onepass  # with scipy, which takes half a second to import
 
-        tasks = onepass.drizzle_each(calls, campaign, place, prepared)
-        return DrizzleTasks([tasks.runs[one] for one in campaign.sky.methods], onepass=tasks)
+        noted = Noted(calls)
+        tasks = onepass.drizzle_each(noted, campaign, place, prepared)
+        runs = [tasks.runs[one] for one in campaign.sky.methods]
+        parts = None if tasks.whole is not None else calls.call(sum_up, noted.every)
+        return DrizzleTasks(runs, onepass=tasks, parts=parts)
     methods, given, skies = campaign.sky.methods, {}, None
     if own := Request.of(campaign).own_methods:
         from skymosaic.pipeline import differences as differences_stage  # likewise
@@ -209,6 +215,7 @@ def compare(
         cells.index,
         cells.each,
         [] if drizzled.onepass is None else list(drizzled.onepass.levels),
+        drizzled.parts,
     )
 
 

@@ -34,6 +34,7 @@ from skymosaic.drizzle.summaries import (
 )
 from skymosaic.evidence.summary import EvidenceSummary
 from skymosaic.hst.exposure import Exposure
+from skymosaic.pipeline.part_steps import PartSteps
 from skymosaic.report.card import Card
 from skymosaic.report.colour_facts import ColourFacts
 from skymosaic.sky.static_rule import FirstRule, Rule
@@ -476,6 +477,8 @@ class ComparisonResult:
     """Lines for a terminal."""
     card: Card | None = None
     """What the page of a program shows of the mosaic."""
+    parts: Omitted[list[PartSteps]] = None
+    """What the steps cost that the mosaics were made from, where there are many."""
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,13 @@ from skymosaic.pipeline.sentences.masks import hit_sheet
 from skymosaic.pipeline.sentences.positions import positions_sheet
 from skymosaic.pipeline.sentences.static_masks import static_sheet
 from skymosaic.pipeline.sentences.verified import verified
+from skymosaic.pipeline.step_table import moved_bytes, steps_sheet
 from skymosaic.report import parts
 from skymosaic.report.contents import Missing, RunFacts
 from skymosaic.report.sheet import Columns, sheet
 from skymosaic.sky.values import rate_unit
 from skymosaic.steps import execution
 from skymosaic.steps.finished import Finished
-from skymosaic.steps.transfers import transfers
 from skymosaic.versions import versions
 
 _MOST_NAMED = 24  # drizzled images in a sentence
@@ -91,16 +91,6 @@ _ORDER: Columns = {
     "value": (str, None, "its value"),
     "source": (str, None, "why it has that value"),
 }
-_STEPS: Columns = {
-    "step": (str, None, "name of the step, that of its manifest"),
-    "seconds": (float, "s", "wall time when it ran"),
-    "peak_memory": (float, "Mbyte", "largest resident set of a drizzlepac process in it"),
-    "products": (int, None, "files that it made"),
-    "bytes": (int, "byte", "size of its products"),
-    "up": (float, "Mbyte", "moved to the store"),
-    "down": (float, "Mbyte", "moved from the store"),
-    "host": (str, None, "where it ran"),
-}
 
 
 def run_facts(
@@ -151,13 +141,13 @@ def run_facts(
             else positions_sheet(found.positions.result),
             parts.CELLS: cells_sheet(found.place, found.each_cell) if found.each_cell else None,
             parts.DEFAULTS: _defaults(found.planned),
-            parts.STEPS: _steps(found.steps),
+            parts.STEPS: steps_sheet(found.steps, found.parts),
         },
         verified=verified(found),
         engine=found.campaign.drizzle.engine,
         aligned=found.campaign.align.method != "none",
         output_grid={} if found.planned is None else _grid(found.planned.result),
-        transfers=_transfers(found.steps),
+        transfers=moved_bytes(found.steps),
         versions=versions(),
         dashboard=execution.dashboard(),
         mosaics={
@@ -356,33 +346,3 @@ def _defaults(planned: Finished[Planned] | None) -> Table | None:
         value = order.parameters[name]
         rows.append((name, value if isinstance(value, str) else json.dumps(value), why))
     return sheet("AstroDrizzle's parameters that were decided for these exposures", _ORDER, rows)
-
-
-def _steps(steps: Sequence[Finished[object]]) -> Table:
-    rows = [
-        (
-            step.step,
-            round(step.seconds, 1),
-            round(step.peak_memory / 1e6, 1) or None,
-            len(step.products),
-            sum(product.size for product in step.products.values()),
-            round(step.moved.up / 1e6, 1),
-            round(step.moved.down / 1e6, 1),
-            step.host,
-        )
-        for step in steps
-    ]
-    return sheet("What each step took", _STEPS, rows)
-
-
-def _transfers(steps: Sequence[Finished[object]]) -> Mapping[str, float]:
-    if not steps:
-        return {}
-    total = transfers(steps)
-    return {
-        "moved to the store (MB)": round(total.moved.up / 1e6, 1),
-        "needed to go there (MB)": round(total.needed.up / 1e6, 1),
-        "moved from the store (MB)": round(total.moved.down / 1e6, 1),
-        "needed to come from there (MB)": round(total.needed.down / 1e6, 1),
-        "moved / needed": round(total.ratio, 4),
-    }

@@ -111,6 +111,7 @@ def read_finished_steps(place: Place) -> FinishedSteps:
     differences = reader.step_on_grid(DIFFERENCES, planned)
     drizzled = reader.drizzled(planned)
     cells, each_cell = reader.cells(planned)
+    comparison = finished(place, COMPARISON.step())
     found = FinishedSteps(
         place=place,
         campaign=campaign,
@@ -125,7 +126,8 @@ def read_finished_steps(place: Place) -> FinishedSteps:
         engines=reader.step_on_grid(ENGINES, planned, own_grid=True),
         cells=cells,
         each_cell=each_cell,
-        comparison=finished(place, COMPARISON.step()),
+        comparison=comparison,
+        parts=(None if comparison is None else comparison.result.parts) or (),
         missing=reader.missing,
     )
     reader.compare(found)

@@ -33,7 +33,7 @@ from skymosaic.journal.cancellation import cancellable
 from skymosaic.journal.runs import Recorder, campaign_lock
 from skymosaic.steps import execution
 from skymosaic.steps.place import Place
-from skymosaic.steps.progress import Event, from_message
+from skymosaic.steps.progress import Event, from_message, with_counts
 from skymosaic.store import lease
 from skymosaic.store.lease import Holder, Lease
 
@@ -120,7 +120,8 @@ def workers(
         settings = clusters.settings_of(campaign)
         with clusters.client(settings, tasks, min(place.downloads or 0, parcels)) as client:
             client.forward_logging("skymosaic", logging.WARNING)
-            client.subscribe_topic(place.topic, lambda message: tell(from_message(message)))
+            listen = with_counts(tell)
+            client.subscribe_topic(place.topic, lambda message: listen(from_message(message)))
             yield client
     except (ComputeError, OutOfMemoryError):
         if campaign.compute.backend == "local":

@@ -71,7 +71,7 @@ class Place:
             yield
             return
         whole = self.work_of(*self.part_of)
-        whole.doing(step)
+        whole.makes(step)
         try:
             yield
         except Exception as error:

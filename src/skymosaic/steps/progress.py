@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from distributed import get_worker
@@ -46,6 +47,8 @@ class Event:
     """The mosaic of a program that it works for; empty where there is one mosaic."""
     step: str = ""
     """The step that it makes, such as ``runs/onepass``; empty where it is none of a campaign's."""
+    part: str = ""
+    """The kind of the steps of which one is being made for it, such as ``singles``."""
 
 
 def emit(event: Event, topic: str = TOPIC) -> None:
@@ -65,6 +68,20 @@ def from_message(message: tuple[float, Any]) -> Event:
     return Event(**fields)
 
 
+def with_counts(tell: Callable[[Event], None]) -> Callable[[Event], None]:
+    """Return a listener that also learns how many steps of a kind have begun for a task."""
+    begun: Counter[tuple[str, str]] = Counter()
+
+    def tell_counted(event: Event) -> None:
+        if event.part:
+            begun[event.task, event.part] += 1
+            count = begun[event.task, event.part]
+            event = replace(event, detail=f"{event.detail} ({event.part} begun: {count:,})")
+        tell(event)
+
+    return tell_counted
+
+
 class RunningTask:
     """A running task, which can say what it is doing."""
 
@@ -82,7 +99,11 @@ class RunningTask:
         """Say what the task is doing now."""
         self.tell("doing", detail)
 
-    def tell(self, state: State, detail: str = "") -> None:
+    def makes(self, part: str) -> None:
+        """Say which step of many is being made for the task now."""
+        self.tell("doing", part, part.partition("/")[0])
+
+    def tell(self, state: State, detail: str = "", part: str = "") -> None:
         """Emit an event of this task."""
         seconds = 0.0 if self.in_one_with else time.monotonic() - self._clock
         silent = self.in_one_with or state in ("started", "doing")
@@ -97,6 +118,7 @@ class RunningTask:
             kind=self._kind,
             group=self._group,
             step=self._step,
+            part=part,
         )
         emit(event, self._topic)
 

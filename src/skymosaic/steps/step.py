@@ -12,7 +12,6 @@ import hashlib
 import json
 import logging
 import os
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,6 +23,7 @@ from typing import Any, TypeVar
 from skymosaic.errors import DamagedError, SkymosaicError, UnreachableError
 from skymosaic.host import scratch
 from skymosaic.host.disk import SCRATCH_REMEDY, no_space
+from skymosaic.host.node import node_name
 from skymosaic.steps import progress, results
 from skymosaic.steps.bench import Bench
 from skymosaic.steps.failures import as_record, keep_error, keep_logs
@@ -121,7 +121,7 @@ def _make(
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - clock, 3),
             "peak_memory": bench.peak_memory if bench else 0,
-            "host": platform.node(),
+            "host": node_name(),
             "fetched": bench.fetched if bench else {},
             "moved": asdict(traffic.moved() - before),
             "cache": cache_of(place.store),

@@ -82,7 +82,12 @@ NOISE = Kind("noise", "errors/noise", calls={"correlate": "5s"})
 """How the noise of neighbouring pixels is correlated; nobody is told of this task."""
 HEADERS = Kind("headers", "headers", calls={"make_headers": "3s"})
 """What the headers of the mosaics have in common; nobody is told of this task."""
-LEVELS = Kind("levels", "levels/{of}", folder="levels", calls={"measure_levels": "1s"})
+LEVELS = Kind(
+    "levels",
+    "levels/{of}",
+    folder="levels",
+    calls={"measure_levels": "1s", "sum_up": "100ms"},
+)
 """An exposure in cells of the sky, for `COMPARISON`; nobody is told of these tasks."""
 DRIZZLE = Kind(
     "drizzle",

@@ -1,0 +1,104 @@
+"""What the steps cost that a mosaic is made from, all of a kind together, for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from skymosaic.steps.finished import Finished
+
+if TYPE_CHECKING:
+    from skymosaic.steps.execution import Calls
+
+_TOLD = "runs"
+"""Steps that have a row of their own in the report."""
+
+
+@dataclass(frozen=True)
+class PartSteps:
+    """All steps of one kind."""
+
+    kind: str
+    """How the names of their manifests begin, such as ``singles``."""
+    steps: int
+    seconds: float
+    """Wall time of all of them, s."""
+    peak_memory: int
+    """Largest resident set of a drizzlepac process in one, bytes; 0 where none ran."""
+    products: int
+    size: int
+    """Of all products, bytes."""
+    up: int
+    """Bytes moved to the store."""
+    down: int
+    """Bytes moved from the store."""
+    hosts: list[str]
+    """Where they ran."""
+
+
+class Noted:
+    """Calls that are made by another one, and remembered; see `execution.Calls`.
+
+    Parameters
+    ----------
+    calls : Calls
+        Makes them.
+    """
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self.every: list[Any] = []
+
+    def call(
+        self, function: Callable[..., Any], *arguments: Any, name: str = "", near: str = ""
+    ) -> Any:
+        """Make one call."""
+        self.every.append(self._calls.call(function, *arguments, name=name, near=near))
+        return self.every[-1]
+
+    def each(
+        self, function: Callable[[Any], Any], items: Sequence[Any], near: Sequence[str] = ()
+    ) -> list[Any]:
+        """Make a call for each item."""
+        futures = self._calls.each(function, items, near=near)
+        self.every += futures
+        return futures
+
+    def hosts(self) -> list[str]:
+        """Return the host of each worker."""
+        return self._calls.hosts()
+
+    def result(self, call: Any) -> Any:
+        """Return what a call gives."""
+        return self._calls.result(call)
+
+
+def sum_up(done: Sequence[Any]) -> list[PartSteps]:
+    """Return what steps cost, by kinds, in the order in which kinds come first.
+
+    Parameters
+    ----------
+    done : sequence
+        What calls gave; what is no step, or has a row of its own, is passed over.
+    """
+    kinds: dict[str, dict[str, Finished[Any]]] = {}
+    for one in done:
+        if isinstance(one, Finished) and (kind := one.step.partition("/")[0]) != _TOLD:
+            kinds.setdefault(kind, {})[one.step] = one
+    return [_sum(kind, list(steps.values())) for kind, steps in kinds.items()]
+
+
+def _sum(kind: str, steps: Sequence[Finished[Any]]) -> PartSteps:
+    products = [product for step in steps for product in step.products.values()]
+    return PartSteps(
+        kind=kind,
+        steps=len(steps),
+        seconds=round(sum(step.seconds for step in steps), 3),
+        peak_memory=max(step.peak_memory for step in steps),
+        products=len(products),
+        size=sum(product.size for product in products),
+        up=sum(step.moved.up for step in steps),
+        down=sum(step.moved.down for step in steps),
+        hosts=sorted({step.host for step in steps}),
+    )
