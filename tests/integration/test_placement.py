@@ -6,6 +6,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+from dask.utils import key_split
 from distributed import Client, get_worker
 
 from skymosaic.steps.execution import OnWorkers
@@ -37,6 +38,14 @@ def test_tasks_go_to_the_host_that_has_their_files(tmp_path: Path) -> None:
         # Nobody idles: what waits there is made here.
         made = client.gather(calls.each(partial(host_of, 0.2), range(30), near=[OTHER] * 30))
         assert set(made) == {ONE, OTHER}
+        # Keys tell what a task does, and what it is about; of a kind all are one group.
+        act = partial(host_of, 0.0)
+        some = [*calls.each(act, range(2), of=["a", "b"]), calls.call(act, 0, of="c", near=ONE)]
+        some.append(calls.call(act, 0, of="c"))
+        assert [future.key[1] for future in some] == ["a", "b", "c", "c#2"]
+        assert {key_split(future.key) for future in some} == {"host_of"}
+        assert len({future.key[0] for future in some}) == 1
+        client.gather(some)
         # A host that is gone is no matter.
         stop(first)
         wait_for(lambda: len(client.scheduler_info(-1)["workers"]) == 1, "the loss")

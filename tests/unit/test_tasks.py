@@ -71,12 +71,18 @@ class Counted:
     def __init__(self) -> None:
         self.names: list[str] = []
 
-    def call(self, function: Callable[..., Any], *_: Any, name: str = "", near: str = "") -> str:
+    def call(
+        self, function: Callable[..., Any], *_: Any, name: str = "", of: str = "", near: str = ""
+    ) -> str:
         self.names.append(name or function.__name__)
         return self.names[-1]
 
     def each(
-        self, function: Callable[[Any], Any], items: Sequence[Any], near: Sequence[str] = ()
+        self,
+        function: Callable[[Any], Any],
+        items: Sequence[Any],
+        of: Sequence[str] = (),
+        near: Sequence[str] = (),
     ) -> list[str]:
         assert isinstance(function, partial)
         return [self.call(function.func) for _ in items]

@@ -114,6 +114,7 @@ def make_mosaics(
             *(prepared.aligned, prepared.planned, headers, parts.skies, parts.static),
             *(list(parts.blocks), list(errors.blocks), errors.noise),
             name="assemble" if name in campaign.sky.methods else "assemble_variant",
+            of=name,
         )
         for name in names
     }

@@ -79,7 +79,7 @@ def make_blocks(
         own = [singles[name] for name in block.exposures]
         act = partial(make_block, place, shared, job)
         near = homes.of(block.exposures)
-        found.append(calls.call(act, own, skies, name="make_block", near=near))
+        found.append(calls.call(act, own, skies, name="make_block", of=block.name, near=near))
     return found
 
 

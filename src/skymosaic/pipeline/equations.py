@@ -70,13 +70,23 @@ def make_equations(
         if len(block.exposures) > 1
     ]
     guesses = [
-        calls.call(partial(guess, place, shape, block), side, own, name="guess", near=near)
+        calls.call(
+            partial(guess, place, shape, block), side, own, name="guess", of=block.name, near=near
+        )
         for block, own, near in jobs
     ]
     names = [chip_name(e.rootname, chip.extver) for e in _sorted(exposures) for chip in e.chips]
     first = calls.call(partial(find_first, place, names), guesses, name="find_first")
     return [
-        calls.call(partial(equate, place, shape, block), side, own, first, name="equate", near=near)
+        calls.call(
+            partial(equate, place, shape, block),
+            side,
+            own,
+            first,
+            name="equate",
+            of=block.name,
+            near=near,
+        )
         for block, own, near in jobs
     ]
 

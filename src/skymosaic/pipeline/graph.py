@@ -82,7 +82,8 @@ def retrieve_each(
     """Make a task of each parcel that a source has."""
     # Dask looks for tasks in arguments, one by one; what all have in common hides from it.
     fetch = partial(retrieve, place, source, rules_of(campaign))
-    return calls.each(fetch, parcels, near=in_order(calls.hosts(), len(parcels)))
+    names = [parcel.name for parcel in parcels]
+    return calls.each(fetch, parcels, of=names, near=in_order(calls.hosts(), len(parcels)))
 
 
 def inspect_all(calls: Calls, campaign: Campaign, place: Place, retrieved: Sequence[Any]) -> Any:

@@ -92,7 +92,8 @@ def make_levels(
         # All have the cells of the first one.
         first, near = found[0] if found else None, homes.of([exposure.rootname])
         known = skies if several else None
-        found.append(calls.call(act, first, known, name="measure_levels", near=near))
+        name = "measure_levels"
+        found.append(calls.call(act, first, known, name=name, of=exposure.rootname, near=near))
     return found
 
 

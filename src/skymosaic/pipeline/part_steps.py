@@ -51,17 +51,26 @@ class Noted:
         self.every: list[Any] = []
 
     def call(
-        self, function: Callable[..., Any], *arguments: Any, name: str = "", near: str = ""
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        name: str = "",
+        of: str = "",
+        near: str = "",
     ) -> Any:
         """Make one call."""
-        self.every.append(self._calls.call(function, *arguments, name=name, near=near))
+        self.every.append(self._calls.call(function, *arguments, name=name, of=of, near=near))
         return self.every[-1]
 
     def each(
-        self, function: Callable[[Any], Any], items: Sequence[Any], near: Sequence[str] = ()
+        self,
+        function: Callable[[Any], Any],
+        items: Sequence[Any],
+        of: Sequence[str] = (),
+        near: Sequence[str] = (),
     ) -> list[Any]:
         """Make a call for each item."""
-        futures = self._calls.each(function, items, near=near)
+        futures = self._calls.each(function, items, of=of, near=near)
         self.every += futures
         return futures
 

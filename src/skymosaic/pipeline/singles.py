@@ -78,7 +78,7 @@ def make_singles(
         for exposure in images.exposures
     ]
     names = [job.exposure.rootname for job in jobs]
-    tasks = calls.each(partial(make_single, place, shared), jobs, near=homes.each(names))
+    tasks = calls.each(partial(make_single, place, shared), jobs, of=names, near=homes.each(names))
     return dict(zip(names, tasks, strict=True))
 
 

@@ -125,11 +125,9 @@ def solve_skies(
             for one, near in zip(exposures, neighbours_of(drawn), strict=True)
         ]
         ways = _Ways(parameters, variants, settings)
-        measured = calls.each(
-            partial(measure_one, place, ways),
-            jobs,
-            near=homes.each([job.exposure.rootname for job in jobs]),
-        )
+        names = [job.exposure.rootname for job in jobs]
+        act = partial(measure_one, place, ways)
+        measured = calls.each(act, jobs, of=names, near=homes.each(names))
     sky = campaign.sky
     wanted = _Choices(choices, parameters, sky.per_chip, sky.planes, sky.footprints == "swapped")
     return calls.call(

@@ -46,11 +46,9 @@ def find_static(calls: Calls, campaign: Campaign, place: Place, prepared: Any, h
     if masks:
         ways = [choice.parameters for choice in choices.values() if choice.method is not None]
         find = partial(find_low, place, parameters, ways, sorted({sigma for _, sigma in masks}))
-        low = calls.each(
-            find,
-            [(one, images.products[one.name]) for one in images.exposures],
-            near=homes.each([one.rootname for one in images.exposures]),
-        )
+        jobs = [(one, images.products[one.name]) for one in images.exposures]
+        names = [one.rootname for one in images.exposures]
+        low = calls.each(find, jobs, of=names, near=homes.each(names))
     return calls.call(merge_low, place, used, masks, low)
 
 

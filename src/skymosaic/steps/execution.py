@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
+from dask.typing import Key
+from dask.utils import funcname, key_split
 from distributed import (
     Client,
     KilledWorker,
@@ -34,7 +36,12 @@ class Calls(Protocol):
     """
 
     def call(
-        self, function: Callable[..., Any], *arguments: Any, name: str = "", near: str = ""
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        name: str = "",
+        of: str = "",
+        near: str = "",
     ) -> Any:
         """Make one call.
 
@@ -45,16 +52,22 @@ class Calls(Protocol):
         *arguments
             What it gets.
         name : str
-            What the scheduler knows it as; by default the function's.
+            What the scheduler knows its like as; by default the function's.
+        of : str
+            What it is about, such as an exposure or a block: the scheduler's key of it says so.
         near : str
             The host, one of `hosts`, that it is best made on, because that has its files; it is
             made elsewhere where that host is gone, or others are idle. Empty: anywhere.
         """
 
     def each(
-        self, function: Callable[[Any], Any], items: Sequence[Any], near: Sequence[str] = ()
+        self,
+        function: Callable[[Any], Any],
+        items: Sequence[Any],
+        of: Sequence[str] = (),
+        near: Sequence[str] = (),
     ) -> list[Any]:
-        """Make a call for each item; `near`: the host of each, as of `call`."""
+        """Make a call for each item; `of`, `near`: of each, as of `call`."""
 
     def hosts(self) -> list[str]:
         """Return the host of each worker that there is now; empty where the place is no matter."""
@@ -67,13 +80,22 @@ class Here:
     """Calls in this thread, at once: for what only looks up finished steps."""
 
     def call(
-        self, function: Callable[..., Any], *arguments: Any, name: str = "", near: str = ""
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        name: str = "",
+        of: str = "",
+        near: str = "",
     ) -> Any:
         """Return what the function gives."""
         return function(*arguments)
 
     def each(
-        self, function: Callable[[Any], Any], items: Sequence[Any], near: Sequence[str] = ()
+        self,
+        function: Callable[[Any], Any],
+        items: Sequence[Any],
+        of: Sequence[str] = (),
+        near: Sequence[str] = (),
     ) -> list[Any]:
         """Return what the function gives for each item."""
         return [function(item) for item in items]
@@ -104,32 +126,62 @@ class OnWorkers:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._id = uuid4().hex
+        self._known: Counter[tuple[str, str]] = Counter()
 
     def call(
-        self, function: Callable[..., Any], *arguments: Any, name: str = "", near: str = ""
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        name: str = "",
+        of: str = "",
+        near: str = "",
     ) -> Any:
         """Return the future of the task; errors as `result_of`."""
-        key = f"{name}-{uuid4().hex}" if name else None
+        key = self._key(name or funcname(function), of)
         with _named_losses():
             return self._client.submit(function, *arguments, key=key, **_options(near))
 
+    def _key(self, name: str, of: str) -> Key:
+        """Return a new key that tells what a task does, and what it is about."""
+        # The scheduler takes what follows a name in such a pair for one of the same group.
+        self._known[name, of] += 1
+        number = self._known[name, of]
+        return (f"{name}-{self._id}", of if of and number == 1 else f"{of}#{number}")
+
     def each(
-        self, function: Callable[[Any], Any], items: Sequence[Any], near: Sequence[str] = ()
+        self,
+        function: Callable[[Any], Any],
+        items: Sequence[Any],
+        of: Sequence[str] = (),
+        near: Sequence[str] = (),
     ) -> list[Any]:
         """Return the future of each task; errors as `result_of`."""
+        keys = [self._key(funcname(function), one) for one in of or [""] * len(items)]
         if not near:
-            return self._map(function, items, "")
+            return self._map(function, items, keys, "")
         # One message to the scheduler for each host, whose tasks come in the order of the items.
         futures: dict[int, Any] = {}
         for host in dict.fromkeys(near):
             numbers = [number for number, own in enumerate(near) if own == host]
-            some = self._map(function, [items[number] for number in numbers], host)
+            some = self._map(
+                function,
+                [items[number] for number in numbers],
+                [keys[number] for number in numbers],
+                host,
+            )
             futures |= dict(zip(numbers, some, strict=True))
         return [futures[number] for number in range(len(items))]
 
-    def _map(self, function: Callable[[Any], Any], items: Sequence[Any], near: str) -> list[Any]:
+    def _map(
+        self,
+        function: Callable[[Any], Any],
+        items: Sequence[Any],
+        keys: Sequence[Key],
+        near: str,
+    ) -> list[Any]:
         with _named_losses():
-            return list(self._client.map(function, items, **_options(near)))
+            return list(self._client.map(function, items, key=list(keys), **_options(near)))
 
     def hosts(self) -> list[str]:
         """Return the host of each worker, sorted; nothing where all workers share one.
@@ -277,8 +329,8 @@ def _named_losses(*futures: Any) -> Iterator[None]:
         raise
     except KilledWorker as error:
         raise OutOfMemoryError(
-            f"a worker died repeatedly with the task {error.task}: memory probably ran out; use "
-            "fewer workers (compute.workers). Run again to resume from the finished steps"
+            f"a worker died repeatedly with the task {_shown(error.task)}: memory probably ran "
+            "out; use fewer workers (compute.workers). Run again to resume from the finished steps"
         ) from None
     except OSError as error:
         if any(future.status == "error" for future in futures):
@@ -286,6 +338,12 @@ def _named_losses(*futures: Any) -> Iterator[None]:
         raise _lost(error) from None
     except (FutureCancelledError, FuturesCancelledError) as error:
         raise _lost(error) from None
+
+
+def _shown(key: Key) -> str:
+    """Return the key of a task for people: what it does, and what it is about."""
+    kind, *of = key if isinstance(key, tuple) else (key,)
+    return " ".join([key_split(str(kind)), *map(str, of)])
 
 
 def _of_a_task(error: OSError) -> StoreError:

@@ -52,7 +52,12 @@ class Foreseeing:
         self.foreseen = Foreseen()
 
     def call(
-        self, function: Callable[..., Any], *arguments: Any, name: str = "", near: str = ""
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        name: str = "",
+        of: str = "",
+        near: str = "",
     ) -> Any:
         """Return what the function gives; unknown where a step has to be made for it."""
         if any(map(_is_unknown, arguments)):
@@ -71,7 +76,11 @@ class Foreseeing:
         return done
 
     def each(
-        self, function: Callable[[Any], Any], items: Sequence[Any], near: Sequence[str] = ()
+        self,
+        function: Callable[[Any], Any],
+        items: Sequence[Any],
+        of: Sequence[str] = (),
+        near: Sequence[str] = (),
     ) -> list[Any]:
         """Return what the function gives for each item."""
         return [self.call(function, item) for item in items]
