@@ -26,6 +26,7 @@ CHECKS: dict[str, Callable[[Bench], str]] = {
     "no image of a broken match": image.refuses,
     "bill of materials": image.bill,
     "compose: demo": stack.demo,
+    "compose: onepass": stack.onepass,
     "compose: worker killed": stack.worker_killed,
     "compose: scheduler killed": stack.scheduler_killed,
     "compose: memory exceeded": stack.memory_exceeded,

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from astropy.table import Table
+
 from tests.containers.host import (
     COMPOSE,
     DOCKER_COMPOSE,
@@ -53,6 +55,7 @@ class Played:
 
 
 _TILES = Played(Path(__file__).with_name("campaigns") / "tiles.yaml")
+_ONEPASS = Played(Path(__file__).with_name("campaigns") / "onepass.yaml")
 
 
 def _demo(bench: Bench) -> Played:
@@ -149,6 +152,10 @@ class Stack:
 
     def table(self) -> bytes:
         """Return the table that is in the S3 server."""
+        return self.result(self.played.table)
+
+    def result(self, name: str) -> bytes:
+        """Return a file of the comparison that is in the S3 server."""
         archive = self.bench.folder / "results.tar"
         command = (*self._command, "run", "--rm", "-T", "--no-deps", "results")
         with archive.open("wb") as file:
@@ -160,7 +167,7 @@ class Stack:
                 env={**os.environ, **self._environment},
             )
         with tarfile.open(archive) as tar:
-            member = tar.extractfile(self.played.table)
+            member = tar.extractfile(name)
             assert member is not None
             return member.read()
 
@@ -203,6 +210,20 @@ def demo(bench: Bench) -> str:
         if "nothing was run again" not in again.stderr:
             raise TrialError(f"a second run did work again: {again.stderr}")
     return f"the local run's table, byte for byte; {_demo(bench).setting}, {seconds:.0f} s"
+
+
+def onepass(bench: Bench) -> str:
+    """The engine onepass, whose blocks both workers sum: each is a host with a name of its own."""
+    local_table(bench, _ONEPASS)
+    with stack(bench, _ONEPASS) as it:
+        it.wait_for(it.finished, "the campaign's end")
+        it.check_table()
+        text = it.result(f"{_ONEPASS.name}/comparison/steps.ecsv").decode()
+    steps = Table.read(text.splitlines(), format="ascii.ecsv")
+    [hosts] = [str(row["host"]) for row in steps if str(row["step"]).startswith("blocks: ")]
+    if len(hosts.split(", ")) != 2:
+        raise TrialError(f"all blocks were summed by {hosts}")
+    return f"the local run's table, byte for byte; blocks were summed by {hosts}"
 
 
 def _check_hardened(state: dict[str, Any], service: str) -> None:
