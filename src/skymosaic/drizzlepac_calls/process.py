@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from skymosaic.errors import ComputeError, OutOfMemoryError, SkymosaicError, StoreError
-from skymosaic.host import scratch
+from skymosaic.host import container, scratch
 from skymosaic.host.temporary import below_scratch
 
 log_ = logging.getLogger(__name__)
@@ -151,9 +151,14 @@ def call(function: str, folder: Path, arguments: dict[str, Any], log: Path) -> C
     raise _as_error(function, folder, log, answer)
 
 
-def _ended(function: str) -> ComputeError:
+def _ended(function: str) -> SkymosaicError:
     said = Path(os.environ[ADDRESS]).with_name("server.log")
     last = said.read_text().strip().splitlines()[-1:] if said.exists() else []
+    killed = _server is not None and _server.poll() == -signal.SIGKILL
+    if killed or container.says_short("".join(last)):
+        return OutOfMemoryError(
+            f"the drizzlepac process ran out of memory (call {function}); {container.remedy()}"
+        )
     return ComputeError(
         f"the drizzlepac process ended before it answered (call {function}). "
         + (f"It said: {last[0]}" if last else "It said nothing: memory probably ran out")
@@ -186,11 +191,9 @@ def _connect() -> socket.socket:
 
 
 def _as_error(function: str, folder: Path, log: Path, answer: dict[str, Any]) -> SkymosaicError:
-    if answer.get("code") == -signal.SIGKILL or answer.get("error") == "MemoryError":
-        return OutOfMemoryError(
-            f"drizzlepac's {function} ran out of memory, or was killed; use fewer workers "
-            "(compute.workers) or a host with more"
-        )
+    if answer.get("code") == -signal.SIGKILL or answer.get("memory"):
+        what = "ran out of memory" if answer.get("memory") else "ran out of memory, or was killed"
+        return OutOfMemoryError(f"drizzlepac's {function} {what}; {container.remedy()}")
     if "code" in answer:
         return ComputeError(f"drizzlepac's {function} ended with code {answer['code']}")
     full = answer["errno"] == errno.ENOSPC or "No space left" in answer["message"]

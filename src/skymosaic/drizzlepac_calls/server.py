@@ -25,13 +25,18 @@ from typing import Any, NoReturn
 
 from skymosaic.drizzlepac_calls.functions import CALLS
 from skymosaic.drizzlepac_calls.skypac_polygons import give_back
-from skymosaic.host import scratch
+from skymosaic.host import container, scratch
 from skymosaic.host.processes import end_with_parent
 
 
 def _answer_error(error: BaseException) -> dict[str, Any]:
     number = error.errno if isinstance(error, OSError) else None
-    return {"error": type(error).__name__, "message": str(error), "errno": number}
+    return {
+        "error": type(error).__name__,
+        "message": str(error),
+        "errno": number,
+        "memory": container.is_short(error),
+    }
 
 
 def _call(request: dict[str, Any], answer: int, parent: int) -> NoReturn:
@@ -43,6 +48,8 @@ def _call(request: dict[str, Any], answer: int, parent: int) -> NoReturn:
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.chdir(request["folder"])
+        # The memory that it shares with its parent is there already.
+        container.hold("RssAnon")
         value = CALLS[request["function"]](**request["arguments"])
         reply: dict[str, Any] = {"value": value}
     except BaseException as error:  # the child must answer whatever happens, then end
@@ -125,6 +132,7 @@ def main() -> None:
             listener.bind(str(unnamed))
             listener.listen(64)
             unnamed.rename(address)
+            container.hold("VmData")
             import drizzlepac.astrodrizzle
             import drizzlepac.tweakback
             import drizzlepac.tweakreg  # noqa: F401  (imported for the children to inherit)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import platform
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
+from skymosaic.host import container
 from skymosaic.steps import execution
 from skymosaic.steps.place import Place
 
@@ -16,7 +18,12 @@ def retrieving_slot(place: Place) -> AbstractContextManager[None]:
     return execution.slot(f"{place.topic}-downloads", place.downloads)
 
 
-def computing_slot(place: Place) -> AbstractContextManager[None]:
-    """Wait until this host has cores and memory for one more task that computes."""
+@contextmanager
+def computing_slot(place: Place) -> Iterator[None]:
+    """Wait until this host has cores and memory for one more task that computes.
+
+    It is refused more memory than its container has left, before the kernel ends its worker.
+    """
     name = f"{place.topic}-computing-{platform.node()}-{place.computing}"
-    return execution.slot(name, place.computing)
+    with execution.slot(name, place.computing), container.held():
+        yield

@@ -23,7 +23,7 @@ from distributed import (
 from distributed.client import FutureCancelledError, FuturesCancelledError
 
 from skymosaic.errors import ComputeError, OutOfMemoryError, SkymosaicError, StoreError
-from skymosaic.host import scratch
+from skymosaic.host import container, scratch
 from skymosaic.host.disk import SCRATCH_REMEDY, no_space
 
 _SAME_TIME = "60s"
@@ -330,7 +330,7 @@ def _named_losses(*futures: Any) -> Iterator[None]:
     except KilledWorker as error:
         raise OutOfMemoryError(
             f"a worker died repeatedly with the task {_shown(error.task)}: memory probably ran "
-            "out; use fewer workers (compute.workers). Run again to resume from the finished steps"
+            f"out; {container.remedy()}. Run again to resume from the finished steps"
         ) from None
     except OSError as error:
         if any(future.status == "error" for future in futures):

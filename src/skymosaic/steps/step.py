@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from skymosaic.errors import DamagedError, SkymosaicError, UnreachableError
-from skymosaic.host import scratch
+from skymosaic.errors import DamagedError, OutOfMemoryError, SkymosaicError, UnreachableError
+from skymosaic.host import container, scratch
 from skymosaic.host.disk import SCRATCH_REMEDY, no_space
 from skymosaic.host.node import node_name
 from skymosaic.steps import progress, results
@@ -132,6 +132,7 @@ def _make(
         with (
             scratch.folder(place.scratch, step.name.replace("/", "-")) as root,
             _scratch_errors(place, step.name),
+            _memory_errors(step.name),
         ):
             bench = Bench(place, root, tasks, wanted["key"])
             try:
@@ -173,6 +174,19 @@ def _put_aside_what_changed(place: Place, step: str, key: str) -> None:
     if changed:
         addresses = ", ".join(store.address(product.key) for product in changed)
         raise DamagedError(f"{addresses} changed in the store; `skymosaic run` makes it again")
+
+
+@contextmanager
+def _memory_errors(step: str) -> Iterator[None]:
+    """Tell that memory ran out, where a library says so in its own words."""
+    try:
+        yield
+    except SkymosaicError:
+        raise
+    except Exception as error:
+        if not container.is_short(error):
+            raise
+        raise OutOfMemoryError(f"{step} ran out of memory; {container.remedy()}") from error
 
 
 @contextmanager

@@ -141,7 +141,9 @@ class LocalStore(Store):
                 if not stat.S_ISREG(path.stat().st_mode):
                     raise StoreError(f"{path} is not a file; remove it")
                 with path.open("rb") as file:
-                    return decoded(file.read(LONGEST_TEXT + 1), str(path))
+                    # `read` takes memory for all that it is asked for, before it reads.
+                    size = min(os.fstat(file.fileno()).st_size, LONGEST_TEXT)
+                    return decoded(file.read(size + 1), str(path))
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
