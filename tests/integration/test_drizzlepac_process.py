@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from skymosaic.drizzlepac_calls import process as door
+from skymosaic.errors import OutOfMemoryError
 from tests.conftest import wait_for
 
 
@@ -68,11 +70,32 @@ def test_killed_server_is_replaced(tmp_path: Path) -> None:
     assert server().pid != first.pid
 
 
+def test_a_call_that_is_refused_memory_ends_alone(simulated_files: Path, tmp_path: Path) -> None:
+    """A mosaic of a gigabyte, where the processes may have 600 MB each."""
+    names = [path.name for path in sorted(simulated_files.glob("*_flt.fits"))[:2]]
+    for name in names:
+        shutil.copy(simulated_files / name, tmp_path)
+    door.close()
+    door.call("versions", tmp_path, {}, tmp_path / "log")
+    ours = server()
+    ours.rlimit(psutil.RLIMIT_DATA, (600_000_000, 600_000_000))
+    steps = dict.fromkeys(("static", "skysub", "driz_separate", "median", "blot", "driz_cr"), False)
+    grid = {"final_wcs": True, "final_scale": 0.01, "final_outnx": 16_000, "final_outny": 16_000}
+    call = {"files": names, "output": "big", "parameters": {**steps, **grid}}
+    with pytest.raises(OutOfMemoryError, match="astrodrizzle ran out of memory; use"):
+        door.call("astrodrizzle", tmp_path, call, tmp_path / "log")
+    assert "MemoryError" in (tmp_path / "log").read_text()
+    door.call("versions", tmp_path, {}, tmp_path / "log")
+    assert server().pid == ours.pid
+    door.close()
+
+
 OWNER = """
 import os, time
 from pathlib import Path
 import psutil
 from skymosaic.drizzlepac_calls import process as door
+from skymosaic.errors import OutOfMemoryError
 door.call("versions", Path("."), {}, Path("log"))
 [server] = psutil.Process().children()
 print(server.pid, os.environ[door.ADDRESS], flush=True)

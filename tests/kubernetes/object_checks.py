@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from skymosaic.errors import exit_code_table
+from skymosaic.errors import OutOfMemoryError, exit_code_table
 from tests.kubernetes.pods import Data, name_of, pods_of, selects, services_of
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -135,6 +135,7 @@ def references(objects: Sequence[Data]) -> Iterator[str]:
 def jobs(objects: Sequence[Data]) -> Iterator[str]:
     """A Job ends some day, ignores disruptions, and fails at once of what does not pass."""
     hopeless = {code for code, _, _, passes in exit_code_table() if code and not passes}
+    hopeless.add(OutOfMemoryError.exit_code)  # the next pod has no more memory
     for manifest in objects:
         if manifest["kind"] != "Job":
             continue

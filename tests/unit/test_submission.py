@@ -118,6 +118,25 @@ def test_what_is_handed_over_is_told_from_then_on(campaign, place, backend) -> N
     assert housekeeping.submitted_campaign(uri(place)) == campaign
 
 
+def test_what_is_left_after_the_end_is_removed(campaign, place, backend) -> None:
+    handover.submit(campaign)
+    run_that_ends(place, campaign, None)
+    backend.left = "Job demo, Deployment demo-workers"
+    # It is at work still, or cannot be asked: nothing is taken away.
+    assert asking.clear(uri(place)) == "" and backend.cancelled == []
+    backend.silent = True
+    assert asking.clear(uri(place)) == ""
+    with pytest.raises(MissingError, match="nothing to cancel"):
+        asking.cancel(uri(place))
+    backend.silent, backend.known, backend.gone = False, False, "ended"
+    assert "removed from the cluster: Job demo" in asking.cancel(uri(place))
+    assert asking.clear(uri(place)) == backend.left
+    assert record.read(place) is not None and asking.find_status(uri(place)).state is RunState.DONE
+    backend.left = ""
+    with pytest.raises(MissingError, match="nothing to cancel"):
+        asking.cancel(uri(place))
+
+
 def run_that_ends(place: Place, campaign: Campaign, error: BaseException | None) -> None:
     """Let a run begin and end by an error."""
     ends = pytest.raises(type(error)) if error else nullcontext()

@@ -25,11 +25,13 @@ from rich.progress import TaskID as Row
 
 from skymosaic.archive.mast.files import ArchiveFile, groups
 from skymosaic.cli.folding import terminal_width
+from skymosaic.errors import OutOfMemoryError
 from skymosaic.host.counting import counted
 from skymosaic.host.shown import shown, shown_lines
 from skymosaic.journal.runs import RunState, Status
 from skymosaic.pipeline.group import Group
 from skymosaic.steps.progress import Event
+from skymosaic.store.shapes import ErrorRecord
 
 
 def _plain_column() -> TextColumn:
@@ -159,15 +161,20 @@ def status_lines(status: Status) -> list[str]:
         lines.append(f"  {counted(waiting, 'task')} not started")
     if status.error:
         goes_on = status.state is RunState.SUBMITTED
-        again = (
-            "; it may succeed if run again: `skymosaic restart`"
-            if status.error["passes_by_itself"] and not goes_on
-            else ""
-        )
+        again = "" if goes_on else _next(status.error)
         last = "the last try ended by " if goes_on else ""
         said = f"{last}{status.error['class']}: {status.error['message']}{again}"
         lines += shown_lines(said).split("\n")
     return lines
+
+
+def _next(error: ErrorRecord) -> str:
+    """Return what to do after an error that may not come again; empty after others."""
+    if error["exit_code"] == OutOfMemoryError.exit_code:
+        return "; it may succeed with more memory: `skymosaic restart`"
+    if error["passes_by_itself"]:
+        return "; it may succeed if run again: `skymosaic restart`"
+    return ""
 
 
 def query_lines(files: Sequence[ArchiveFile], refused: Sequence[str]) -> list[str]:

@@ -63,6 +63,7 @@ def run(
 @stored_place
 @workers_option
 @scratch_option
+@set_option
 @wait_option
 @click.option("--detached", is_flag=True, help="Submit the campaign again, and return.")
 @click.pass_obj
@@ -71,6 +72,7 @@ def restart(
     stored: Stored,
     workers: int | None,
     scratch: str | None,
+    settings: tuple[str, ...],
     wait: bool,
     detached: bool,
 ) -> None:
@@ -89,11 +91,11 @@ def restart(
     if detached:
         from skymosaic.cli.clusters import hand_over
 
-        hand_over(
-            housekeeping.submitted_campaign(stored.uri, stored.s3, overrides), wait, obj["quiet"]
-        )
+        submitted = housekeeping.submitted_campaign(stored.uri, stored.s3, overrides, settings)
+        hand_over(submitted, wait, obj["quiet"])
         return
-    go_on(housekeeping.stored_campaign(stored.uri, stored.s3, overrides), wait, obj["quiet"])
+    campaign = housekeeping.stored_campaign(stored.uri, stored.s3, overrides, settings)
+    go_on(campaign, wait, obj["quiet"])
 
 
 def show(outcome: Outcome) -> None:

@@ -10,6 +10,7 @@ import click
 
 from skymosaic.cli.common import Stored, ended_cleanly, say, stored_campaign
 from skymosaic.cli.running import go_on, show, show_places
+from skymosaic.errors import MissingError, SkymosaicError
 from skymosaic.host.counting import counted
 
 
@@ -58,7 +59,8 @@ def logs(stored: Stored, number: int | None, as_json: bool) -> None:
 def cancel(stored: Stored) -> None:
     """Stop the run of a campaign, or withdraw its submission.
 
-    Finished steps are kept: `skymosaic restart` resumes the campaign.
+    Finished steps are kept: `skymosaic restart` resumes the campaign. After the end of a campaign
+    on Kubernetes, this removes its scheduler and workers, if they are still there.
     """
     from skymosaic.runs import asking
 
@@ -101,12 +103,15 @@ def clean(stored: Stored, everything: bool, dry_run: bool, yes: bool) -> None:
     """Delete what stopped runs left in a store.
 
     Deletes files that belong to no finished step (no manifest lists them), and the scratch folders
-    of processes that have ended on this host. Finished products stay, except with --all.
+    of processes that have ended on this host. Finished products stay, except with --all. Also
+    removes what a cluster still holds of a campaign that has ended.
     """
     from skymosaic.results import housekeeping
 
     if everything and not (dry_run or yes):
         click.confirm(f"remove {stored.uri} with all products?", abort=True)
+    if not dry_run:
+        _clear(stored)
     cleaned = housekeeping.clean(stored.uri, stored.s3, everything=everything, pretend=dry_run)
     for key in cleaned.keys:
         say(key)
@@ -121,6 +126,19 @@ def clean(stored: Stored, everything: bool, dry_run: bool, yes: bool) -> None:
     )
     for key in cleaned.others:
         say(f"not deleted, because skymosaic gives no file such a name: {key!r}", err=True)
+
+
+def _clear(stored: Stored) -> None:
+    """Remove what a cluster holds still; where that fails, the store can be cleaned anyway."""
+    from skymosaic.runs import asking
+
+    try:
+        if left := asking.clear(stored.uri, stored.s3):
+            say(f"removed from the cluster: {left}", err=True)
+    except MissingError:  # `clean` says so
+        return
+    except SkymosaicError as error:
+        say(f"what the cluster holds may be there still: {error}", err=True)
 
 
 @click.command(name="verify-store")

@@ -198,7 +198,7 @@ class Kubernetes(OptionalSection):
         default=24, le=8784, description="The campaign is stopped when it takes longer (hours)."
     )
     keep_minutes: PositiveNumber = Field(
-        default=30,
+        default=2,
         le=527_040,
         description=(
             "How long the finished job is kept, with its log, its scheduler and its workers "

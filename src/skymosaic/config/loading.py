@@ -76,7 +76,9 @@ def load_campaign(
     return _campaign(document, path, path.parent, overrides or {}, settings)
 
 
-def load_campaign_text(text: str, origin: str, overrides: Mapping[str, Any]) -> Campaign:
+def load_campaign_text(
+    text: str, origin: str, overrides: Mapping[str, Any], settings: Sequence[str] = ()
+) -> Campaign:
     """Return the campaign of a text, such as a store holds it; all else as for `load_campaign`.
 
     Parameters
@@ -85,10 +87,11 @@ def load_campaign_text(text: str, origin: str, overrides: Mapping[str, Any]) -> 
         YAML.
     origin
         Tells people where it is from. Relative paths in it are relative to the current folder.
-    overrides
-        Values by dotted key, which override the text.
+    overrides, settings
+        What overrides the text.
     """
-    return _campaign(parse_document(text, origin, TEXT_FIELDS), origin, Path.cwd(), overrides)
+    document = parse_document(text, origin, TEXT_FIELDS)
+    return _campaign(document, origin, Path.cwd(), overrides, settings)
 
 
 def _campaign(

@@ -26,6 +26,8 @@ _STATUS = Path("/proc/self/status")
 _LEAST_SPARE = 32 * 2**20  # bytes for the kernel, and for what other processes still take
 _SPARE = 0.05  # of what is left, for the same
 _CACHE = "inactive_file", "active_file"
+_SHORT = "MemoryError", "Cannot allocate memory", "map segment", "Memory allocation still failed"
+"""What Python, the C library, the linker and OpenBLAS say where there is no memory."""
 _UNLIMITED = resource.getrlimit(resource.RLIMIT_DATA)[0]
 
 
@@ -99,7 +101,7 @@ def is_short(error: BaseException | None) -> bool:
 
 def says_short(text: str) -> bool:
     """Whether a text says that the system had no memory for a process."""
-    return any(words in text for words in ("MemoryError", "Cannot allocate memory", "map segment"))
+    return any(words in text for words in _SHORT)
 
 
 def remedy() -> str:

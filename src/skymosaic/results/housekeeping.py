@@ -82,7 +82,10 @@ def settle(campaign: Campaign) -> None:
 
 
 def stored_campaign(
-    uri: str, s3: Mapping[str, Any] | None = None, overrides: Mapping[str, Any] | None = None
+    uri: str,
+    s3: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    settings: Sequence[str] = (),
 ) -> Campaign:
     """Return the campaign file that a store holds; errors as `find_place`.
 
@@ -95,13 +98,18 @@ def stored_campaign(
         As for `find_place`; overrides the file, too.
     overrides : mapping, optional
         Values by dotted key, which override the file.
+    settings : sequence of str
+        ``KEY=VALUE`` each, as after ``--set``; they override the file, too.
     """
     place = find_place(uri, s3)
-    return _load(place, _text(place) or "", s3, overrides)
+    return _load(place, _text(place) or "", s3, overrides, settings)
 
 
 def submitted_campaign(
-    uri: str, s3: Mapping[str, Any] | None = None, overrides: Mapping[str, Any] | None = None
+    uri: str,
+    s3: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    settings: Sequence[str] = (),
 ) -> Campaign:
     """Return the campaign file as it was last submitted, or run where it never was.
 
@@ -111,11 +119,15 @@ def submitted_campaign(
     place = find_place(uri, s3)
     submission = submissions.read(place)
     text = submission.text if submission is not None else _text(place)
-    return _load(place, text or "", s3, overrides)
+    return _load(place, text or "", s3, overrides, settings)
 
 
 def _load(
-    place: Place, text: str, s3: Mapping[str, Any] | None, overrides: Mapping[str, Any] | None
+    place: Place,
+    text: str,
+    s3: Mapping[str, Any] | None,
+    overrides: Mapping[str, Any] | None,
+    settings: Sequence[str],
 ) -> Campaign:
     address = place.store.address(place.key("campaign.yaml"))
     campaign = load_campaign_text(
@@ -126,6 +138,7 @@ def _load(
             **{f"store.{name}": value for name, value in (s3 or {}).items()},
             "store.uri": place.store.uri,
         },
+        settings,
     )
     if campaign.name != place.campaign:
         raise CampaignError(

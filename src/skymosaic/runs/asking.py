@@ -140,4 +140,31 @@ def _cancel_recorded(place: Place, uri: str, s3: Mapping[str, Any] | None) -> st
     if last is not None and handover.is_waiting(place, last):
         handover.cancel(place, last, stored_campaign(uri, s3))
         return f"withdrew {last.what or 'a submission that was being handed over'}"
+    if removed := _removed_after_the_end(last, uri, s3):
+        return f"the campaign has ended; removed from the cluster: {removed}"
     raise MissingError(f"{uri} is neither running nor queued: there is nothing to cancel")
+
+
+def clear(uri: str, s3: Mapping[str, Any] | None = None) -> str:
+    """Remove what the cluster holds still of a campaign that has ended; return what that was.
+
+    Parameters
+    ----------
+    uri, s3
+        As for `find_place`.
+
+    Raises
+    ------
+    MissingError
+        There is no campaign.
+    SkymosaicError
+        The store cannot be read; the cluster does not do it.
+    """
+    return _removed_after_the_end(submissions.read(find_place(uri, s3)), uri, s3)
+
+
+def _removed_after_the_end(last: Submission | None, uri: str, s3: Mapping[str, Any] | None) -> str:
+    """Remove what a submission that has ended left; nothing where the cluster cannot be asked."""
+    if last is None or handover.fate_of(last).state != "ended":
+        return ""
+    return handover.remove(last, stored_campaign(uri, s3))

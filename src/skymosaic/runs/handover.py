@@ -89,6 +89,20 @@ def cancel(place: Place, submission: Submission, campaign: Campaign) -> None:
     submissions.forget(place)
 
 
+def remove(submission: Submission, campaign: Campaign) -> str:
+    """Remove what the cluster holds still of a submission that has ended; return what that was.
+
+    Parameters
+    ----------
+    submission : Submission
+        The campaign's last one.
+    campaign : Campaign
+        As it was handed over.
+    """
+    job = Job(campaign, submission.text, drive, submission)
+    return hand_over_of(submission.backend).cancel(job)
+
+
 def _require_idle(place: Place) -> None:
     address = place.store.address(place.campaign)
     holder = lease.look(place.store, campaign_lock(place)).holder

@@ -10,7 +10,7 @@ from skymosaic.clusters import certificates
 from skymosaic.clusters.kubernetes import network, pods
 from skymosaic.clusters.kubernetes.planning import SCHEDULER_PORT, Plan
 from skymosaic.config.kubernetes import Kubernetes
-from skymosaic.errors import exit_code_table
+from skymosaic.errors import OutOfMemoryError, exit_code_table
 
 Data = dict[str, Any]
 
@@ -100,8 +100,12 @@ def _priority_classes(settings: Kubernetes, labels: Data) -> list[Data]:
 
 
 def failing_codes() -> list[int]:
-    """Return the exit codes after which doing the same again is no use."""
-    return [code for code, _, _, passes in exit_code_table() if code != 0 and not passes]
+    """Return the exit codes after which doing the same again is no use.
+
+    A pod that ran out of memory has as much the next time.
+    """
+    hopeless = [code for code, _, _, passes in exit_code_table() if code != 0 and not passes]
+    return sorted([*hopeless, OutOfMemoryError.exit_code])
 
 
 def _config_map(plan: Plan) -> Data:
