@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from skymosaic.drizzlepac_calls.onepass_functions import weight_scale_of
@@ -29,10 +30,13 @@ def onepass_headers(files: list[str], output: str, grid: Values, parameters: Val
         ``wcskey``, ``build``, ``stepsize``, ``runfile``.
     """
     from astropy.io import fits
-    from drizzlepac import outputimage, wcs_functions
+    from drizzlepac import wcs_functions
     from stwcs.distortion.utils import output_wcs
     from stwcs.wcsutil import HSTWCS
 
+    from skymosaic.drizzlepac_calls.quick_headers import QuickImage, QuickTemplates
+
+    QuickTemplates().install()
     exposures = [_chip_values(name) for name in files]
     chips = [chip for exposure in exposures for chip in exposure]
     with fits.open(files[0], memmap=False) as hdus:
@@ -44,7 +48,7 @@ def onepass_headers(files: list[str], output: str, grid: Values, parameters: Val
         natural = output_wcs([HSTWCS(files[0], ext=("SCI", 1))]).pscale
         scale = 1.0 / (out.pscale / natural) ** 4
     common = _common_values(output, exposures, out, parameters)
-    image = outputimage.OutputImage(
+    image = QuickImage(
         [{**common, **chip, "wt_scl_val": scale} for chip in chips],
         {**parameters, "idcscale": idcscale},
         build=False,
@@ -114,27 +118,26 @@ def _write_headers(image: Any, chips: list[Values], logfile: str) -> None:
 
 def _chip_values(name: str) -> list[Values]:
     """Return what an output header tells of each chip of an exposure."""
-    from astropy.io import fits
+    from skymosaic.drizzlepac_calls.quick_headers import read_values
 
     root = name.rsplit("_", 1)[0]
+    primary, *others = read_values(Path(name))
     found = []
-    with fits.open(name) as hdus:
-        primary = hdus[0].header
-        for hdu in hdus:
-            if hdu.name != "SCI":
-                continue
-            times = primary if "EXPSTART" in primary else hdu.header
-            found.append(
-                {
-                    "data": f"{name}[sci,{hdu.ver}]",
-                    "extver": hdu.ver,
-                    "exptime": float(primary["EXPTIME"]),
-                    "expstart": float(times["EXPSTART"]),
-                    "expend": float(times["EXPEND"]),
-                    "finalMask": f"{root}_sci{hdu.ver}_final_mask.fits",
-                    "singleDrizMask": f"{root}_sci{hdu.ver}_single_mask.fits",
-                    "blotImage": f"{root}_sci{hdu.ver}_blt.fits",
-                    "bunit": str(hdu.header.get("BUNIT", "ELECTRONS/S")),
-                }
-            )
+    for header in others:
+        if str(header.get("EXTNAME", "")).strip().upper() != "SCI":
+            continue
+        times, version = primary if "EXPSTART" in primary else header, header.get("EXTVER", 1)
+        found.append(
+            {
+                "data": f"{name}[sci,{version}]",
+                "extver": version,
+                "exptime": float(primary["EXPTIME"]),
+                "expstart": float(times["EXPSTART"]),
+                "expend": float(times["EXPEND"]),
+                "finalMask": f"{root}_sci{version}_final_mask.fits",
+                "singleDrizMask": f"{root}_sci{version}_single_mask.fits",
+                "blotImage": f"{root}_sci{version}_blt.fits",
+                "bunit": str(header.get("BUNIT", "ELECTRONS/S")),
+            }
+        )
     return found

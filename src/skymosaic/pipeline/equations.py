@@ -43,6 +43,7 @@ from skymosaic.pipeline.results import (
     SingleResult,
 )
 from skymosaic.pipeline.slots import computing_slot
+from skymosaic.steps.held import Held
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
@@ -51,6 +52,9 @@ if TYPE_CHECKING:
 
 _ENGINE = 1
 """Version of what these steps do; part of their keys."""
+
+
+_guesses = Held[FirstSkies](FirstSkies.load)
 
 
 def make_equations(
@@ -156,8 +160,7 @@ def equate(
 ) -> Finished[EquationsResult]:
     """Find the equations of the patches of a block."""
     members = _Members.of(block, shape, singles)
-    with place.store.open(first.products[first.result.table]) as file:
-        guessed = FirstSkies.load(file)
+    guessed = _guesses.get(place.store, first.products[first.result.table])
     digest = hashlib.sha256()
     for values in guessed.of(list(members.chips)):
         digest.update(np.ascontiguousarray(values).data)

@@ -52,6 +52,7 @@ from skymosaic.pipeline.static import find_static as find_static
 from skymosaic.pipeline.static import masks_of as masks_of
 from skymosaic.sky.chip_models import PerChip
 from skymosaic.sky.values import SkyValue
+from skymosaic.steps.held import Held
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.store import Product
 from skymosaic.versions import versions
@@ -272,20 +273,12 @@ def _digest_of_exposures(exposures: Sequence[Exposure]) -> str:
     return hashlib.sha256(json.dumps(chips).encode()).hexdigest()
 
 
-_read: dict[str, SkyTable] = {}
-"""The table that this process read last, by its SHA-256: task after task needs the same one."""
+_tables = Held[SkyTable](read_skies)
 
 
 def table_of(place: Place, skies: Finished[SkiesResult]) -> SkyTable:
     """Return the table of the skies, from the store or the host's cache."""
-    product = skies.products[skies.result.table]
-    table = _read.get(product.sha256)
-    if table is None:
-        with place.store.open(product) as file:
-            table = read_skies(file)
-        _read.clear()
-        _read[product.sha256] = table
-    return table
+    return _tables.get(place.store, skies.products[skies.result.table])
 
 
 def skies_of(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -80,13 +81,19 @@ class FirstSkies(_Arrays):
 
     def of(self, names: Sequence[str]) -> tuple[Floats, Floats]:
         """Return offsets and noise of some chips; 0 and the usual noise where none is known."""
-        rows = {name: row for row, name in enumerate(self.names.tolist())}
-        usual = float(np.median(self.noise)) if len(self.noise) else 1.0
-        found = [rows.get(name) for name in names]
+        found = [self._rows.get(name) for name in names]
         return (
             np.array([0.0 if row is None else self.offsets[row] for row in found]),
-            np.array([usual if row is None else self.noise[row] for row in found]),
+            np.array([self._usual if row is None else self.noise[row] for row in found]),
         )
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.names.tolist())}
+
+    @cached_property
+    def _usual(self) -> float:
+        return float(np.median(self.noise)) if len(self.noise) else 1.0
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -55,10 +56,14 @@ class SkyTable:
         KeyError
             One of them is not in the table.
         """
+        return [row for name in rootnames for row in self._of_exposures[name]]
+
+    @cached_property
+    def _of_exposures(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
         for row, name in enumerate(self.rootnames):
             found.setdefault(name, []).append(row)
-        return [row for name in rootnames for row in found[name]]
+        return found
 
     def values(self, name: str, rows: Sequence[int]) -> list[SkyValue]:
         """Return what is published of a method or variant for some chips."""

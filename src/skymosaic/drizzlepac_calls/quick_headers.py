@@ -1,0 +1,201 @@
+"""Headers of many exposures for fitsblender, which asks each for some hundred values by name.
+
+drizzlepac opens every exposure three times and lets astropy parse all cards of all extensions:
+some 60 ms an exposure. And it puts the keywords of each exposure before those of HISTORY one by
+one, which takes time with their square.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from astropy.io import fits
+from drizzlepac import outputimage
+from fitsblender import blendheaders
+
+_BLOCK, _CARD = 2880, 80
+_VALUE = re.compile(
+    r" *(?:'(?P<text>(?:[^']|'')*)'|(?P<logical>[TF])|(?P<whole>[+-]?[0-9]+)"
+    r"|(?P<real>[+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[EeDd]))(?:[EeDd][+-]?[0-9]+)?))?"
+    r" *(?:/.*)?$"
+)
+_COMMENTARY = ("", "COMMENT", "HISTORY")
+_CONSTANT = "PIXVALUE"
+"""Of an image whose pixels have one value, which drizzlepac's own reader shows as a full one."""
+
+Values = dict[str, Any]
+
+
+class QuickHeader(fits.Header):
+    """A header that knows the values of its keywords, and no cards."""
+
+    def __init__(self, values: Values) -> None:
+        super().__init__()
+        self.known = values
+
+    def __contains__(self, name: object) -> bool:
+        return str(name).upper() in self.known
+
+    def __getitem__(self, name: Any) -> Any:
+        return self.known[str(name).upper()]
+
+
+def values_of(header: bytes) -> Values:
+    """Return the values of a header by keyword, as astropy's `Header` gives them."""
+    found: Values = {}
+    text = header.decode("ascii")
+    for start in range(0, len(text), _CARD):
+        card = text[start : start + _CARD]
+        name = card[:8].rstrip()
+        if card[8:10] != "= ":
+            if name in ("CONTINUE", "HIERARCH"):
+                return _by_astropy(text)
+            continue
+        match = _VALUE.match(card, 10)
+        if match is None or ": " in (match["text"] or ""):  # a record of a distortion, perhaps
+            parsed = fits.Card.fromstring(card)
+            parsed.verify("silentfix")
+            found.setdefault(parsed.keyword, parsed.value)
+            found.setdefault(name, parsed.value)
+        else:
+            found.setdefault(name, _value_of(match))
+    return found
+
+
+def _value_of(match: re.Match[str]) -> Any:
+    if match["text"] is not None:
+        return match["text"].replace("''", "'").rstrip()
+    if match["logical"]:
+        return match["logical"] == "T"
+    if match["whole"]:
+        return int(match["whole"])
+    if match["real"]:
+        return float(match["real"].upper().replace("D", "E"))
+    return None
+
+
+def _by_astropy(text: str) -> Values:
+    header = fits.Header.fromstring(text)
+    found: Values = {}
+    for name in header:
+        found.setdefault(name, header[name])
+    return found
+
+
+def read_values(path: Path) -> list[Values]:
+    """Return the values of all headers of a file, the primary one's first."""
+    found = []
+    with path.open("rb") as file:
+        while first := file.read(_BLOCK):
+            header = first
+            while not _ends(header):
+                more = file.read(_BLOCK)
+                if not more:
+                    raise OSError(f"{path.name} ends within a header")
+                header += more
+            found.append(values_of(header))
+            file.seek(_size_of_data(found[-1]), 1)
+    return found
+
+
+def _ends(header: bytes) -> bool:
+    last = header[-_BLOCK:]
+    return any(last[at : at + 8] == b"END     " for at in range(0, _BLOCK, _CARD))
+
+
+def _size_of_data(values: Values) -> int:
+    """Return the bytes of the data below a header, whole blocks (FITS Standard 4.0, 4.4.1)."""
+    axes = [int(values[f"NAXIS{axis}"]) for axis in range(1, int(values["NAXIS"]) + 1)]
+    count = 1 if axes else 0
+    for size in axes:
+        count *= size
+    groups = int(values.get("GCOUNT", 1)) * (int(values.get("PCOUNT", 0)) + count)
+    return -(-groups * abs(int(values["BITPIX"])) // 8 // _BLOCK) * _BLOCK
+
+
+class QuickTemplates:
+    """What `blendheaders.getSingleTemplate` returns, as far as blending needs it.
+
+    The first exposure of each instrument has whole headers: of them rules are interpreted, and
+    products begin with copies.
+    """
+
+    def __init__(self) -> None:
+        self._whole = blendheaders.getSingleTemplate
+        self._concatenate = blendheaders.cat_headers
+        self._firsts: dict[str, str] = {}
+        self._read: tuple[str, list[Values]] = ("", [])
+
+    def template(self, name: str, extlist: Any = ("SCI", "ERR", "DQ")) -> Any:
+        """Return the headers of a chip, ``NAME[sci,N]``: primary, SCI, ERR and DQ."""
+        file, _, chip = name.partition("[")
+        if self._read[0] != file:
+            self._read = file, read_values(Path(file))
+        every = self._read[1]
+        first = self._firsts.setdefault(str(every[0].get("INSTRUME")), name)
+        if name == first or any(_CONSTANT in one for one in every):
+            return self._whole(name, extlist)
+        return tuple(map(QuickHeader, _of_chip(every, int(chip.rstrip("]").split(",")[1]))))
+
+    def concatenate(self, first: fits.Header, second: fits.Header) -> fits.Header:
+        """Return two headers in one; what both have is that of the first."""
+        if isinstance(first, QuickHeader) and isinstance(second, QuickHeader):
+            return QuickHeader({**second.known, **first.known})
+        return self._concatenate(first, second)
+
+    def install(self) -> None:
+        """Let this process, which ends with the call, blend by these."""
+        blendheaders.getSingleTemplate = self.template
+        blendheaders.cat_headers = self.concatenate
+
+
+def _of_chip(every: list[Values], number: int) -> Iterator[Values]:
+    primary = dict(every[0])
+    if "PCOUNT" in primary:
+        for name in ("PCOUNT", "GCOUNT"):
+            primary.pop(name, None)
+    yield primary
+    science = _extension(every, "SCI", number)
+    assert science is not None
+    yield science
+    for name in ("ERR", "DQ"):
+        yield {**(_extension(every, name, number) or science), "BUNIT": "UNITLESS"}
+
+
+def _extension(every: list[Values], name: str, number: int) -> Values | None:
+    return next(
+        (
+            one
+            for one in every[1:]
+            if str(one.get("EXTNAME", "")).upper() == name and one.get("EXTVER", 1) == number
+        ),
+        None,
+    )
+
+
+class QuickImage(outputimage.OutputImage):  # type: ignore[misc]
+    """AstroDrizzle's writer, which puts the keywords of all exposures into a header at once."""
+
+    def addDrizKeywords(self, hdr: fits.Header, versions: Any) -> None:  # noqa: N802 (its name)
+        """Add the keywords of each chip, and the history of versions, as AstroDrizzle does."""
+        cards = list(hdr.cards)
+        end = len(cards)
+        while end and cards[end - 1].keyword in _COMMENTARY:
+            end -= 1
+        for _ in cards[end:]:
+            del hdr[-1]
+        new: dict[str, tuple[Any, str]] = {}
+        super().addDrizKeywords(new, None)
+        for name, (value, comment) in new.items():
+            if name in hdr:
+                hdr[name] = (value, comment)
+            else:
+                hdr.append(fits.Card(name, value, comment), end=True)
+        for card in cards[end:]:
+            hdr.append(card, end=True)
+        every, self.parlist = self.parlist, []
+        super().addDrizKeywords(hdr, versions)
+        self.parlist = every
