@@ -176,8 +176,11 @@ def _extension(every: list[Values], name: str, number: int) -> Values | None:
     )
 
 
-class QuickImage(outputimage.OutputImage):  # type: ignore[misc]
+class QuickImage(outputimage.OutputImage):
     """AstroDrizzle's writer, which puts the keywords of all exposures into a header at once."""
+
+    parlist: list[Values]
+    """What it tells of each chip."""
 
     def addDrizKeywords(self, hdr: fits.Header, versions: Any) -> None:  # noqa: N802 (its name)
         """Add the keywords of each chip, and the history of versions, as AstroDrizzle does."""
@@ -196,6 +199,6 @@ class QuickImage(outputimage.OutputImage):  # type: ignore[misc]
                 hdr.append(fits.Card(name, value, comment), end=True)
         for card in cards[end:]:
             hdr.append(card, end=True)
-        every, self.parlist = self.parlist, []
+        chips, self.parlist = self.parlist, []
         super().addDrizKeywords(hdr, versions)
-        self.parlist = every
+        self.parlist = chips
