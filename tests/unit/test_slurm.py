@@ -360,6 +360,75 @@ def test_jobs_of_which_the_store_has_no_record_are_found_by_their_name(
     assert submission.find("s3://bucket/prefix", "demo") is None
 
 
+class Slurm:
+    """Slurm's commands, played: jobs get the numbers 1 and 2, and what is asked is kept."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) -> None:
+        self._notes = folder / "notes"
+        folder.mkdir()
+        usual = {"sbatch": 'case "$*" in *--test-only*) ;; *--hold*) echo 1;; *) echo 2;; esac'}
+        given = {"scancel": "", "scontrol": "", "squeue": "", **usual, **scripts}
+        for name, script in given.items():
+            program = folder / name
+            note = f"echo {name} $* >>{self._notes}"
+            program.write_text(f"#!/bin/sh\n{note}\ncat >/dev/null\n{script}\n")
+            program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        monkeypatch.setattr(submission, "_SECOND_THOUGHTS", 0.0)
+
+    @property
+    def asked(self) -> list[str]:
+        """Commands that change something, in order."""
+        lines = self._notes.read_text().splitlines()
+        return [line for line in lines if "--test-only" not in line and "squeue" not in line]
+
+
+def array_job(logs: Path) -> Job:
+    program = {"source": {"kind": "mast", "proposal_id": [12812]}, "groups": {}}
+    campaign = campaign_of({"array": 3, "logs": str(logs)}, **program)
+    return Job(campaign, resolved_yaml(campaign), drive)
+
+
+def test_an_array_is_held_until_the_job_after_it_is_there(tmp_path: Path, monkeypatch) -> None:
+    slurm_commands = Slurm(tmp_path / "bin", monkeypatch)
+    submitted = submission.submit(array_job(tmp_path))
+    assert submitted.what == "Slurm job 2 after job array 1"
+    assert slurm_commands.asked == [
+        *("sbatch --parsable --hold", "sbatch --parsable --dependency=afterany:1"),
+        "scontrol release 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scripts", "taken", "said"),
+    [
+        (
+            {"sbatch": 'case "$*" in *afterany*) echo invalid qos >&2; exit 1;; *) echo 1;; esac'},
+            ["1"],
+            "invalid qos",
+        ),
+        ({"scontrol": "echo no >&2; exit 1"}, ["1", "2"], "scontrol failed: no"),
+        ({"squeue": "echo '2|PENDING|PartitionTimeLimit'"}, ["1", "2"], "Nothing was submitted"),
+    ],
+)
+def test_where_slurm_does_not_take_all_jobs_none_stays(
+    tmp_path: Path, monkeypatch, scripts: dict[str, str], taken: list[str], said: str
+) -> None:
+    slurm_commands = Slurm(tmp_path / "bin", monkeypatch, **scripts)
+    with pytest.raises(ComputeError, match=said):
+        submission.submit(array_job(tmp_path))
+    assert slurm_commands.asked[-1] == f"scancel {' '.join(taken)}"
+
+
+def test_jobs_that_could_not_be_taken_back_are_named(
+    tmp_path: Path, monkeypatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Slurm(tmp_path / "bin", monkeypatch, scontrol="exit 1", scancel="echo away >&2; exit 1")
+    with pytest.raises(ComputeError, match="scontrol failed"):
+        submission.submit(array_job(tmp_path))
+    assert "away" in caplog.text and "`scancel 1 2` removes them" in caplog.text
+
+
 def test_slurm_is_asked_for_its_partition(tmp_path: Path, monkeypatch) -> None:
     sinfo = tmp_path / "sinfo"
     sinfo.write_text('#!/bin/sh\necho "$@"\n')

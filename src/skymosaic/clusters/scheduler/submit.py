@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 
 from distributed import Client, fire_and_forget
@@ -13,6 +14,8 @@ from skymosaic.clusters.scheduler.workers import connected
 from skymosaic.config import load_campaign_text
 from skymosaic.errors import ComputeError
 from skymosaic.journal.submission import Submission
+
+log = logging.getLogger(__name__)
 
 _PATIENCE = 30.0  # s for the scheduler to say that it has the task
 _GLANCE = 15.0  # s for it to answer those who only ask how things are
@@ -52,19 +55,36 @@ def submit(job: Job) -> Submitted:
         raise ComputeError(f"{job.campaign.name} has no record of its submission; submit it again")
     key = _key(job.campaign.name, job.submission.id)
     with connected(job.campaign.compute) as client:
-        fire_and_forget(client.submit(job.drive, job.text, job.submission.id, key=key, pure=False))
-        end = time.monotonic() + _PATIENCE
-        while _state(client, key) is None:
-            if time.monotonic() > end:
-                raise ComputeError(
-                    f"the scheduler at {job.campaign.compute.address} did not accept the task "
-                    f"{key}; submit again"
-                )
-            time.sleep(0.05)
+        try:
+            fire_and_forget(
+                client.submit(job.drive, job.text, job.submission.id, key=key, pure=False)
+            )
+            _wait_until_there(client, key, str(job.campaign.compute.address))
+        except BaseException:
+            # It may arrive later, and its store would know nothing of it.
+            _take_back(client, key)
+            raise
     return Submitted(
         what=f"Dask task {key} at {job.campaign.compute.address}",
         follow=f"skymosaic status {job.address}",
     )
+
+
+def _wait_until_there(client: Client, key: str, address: str) -> None:
+    end = time.monotonic() + _PATIENCE
+    while _state(client, key) is None:
+        if time.monotonic() > end:
+            raise ComputeError(
+                f"the scheduler at {address} did not accept the task {key}; submit again"
+            )
+        time.sleep(0.05)
+
+
+def _take_back(client: Client, key: str) -> None:
+    try:
+        client.cancel([key], force=True)
+    except (OSError, RuntimeError) as error:  # it is away, or the client is closed
+        log.warning("the task %s may be on the scheduler still (%s)", key, error)
 
 
 def cancel(job: Job) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import re
 import shlex
@@ -27,8 +28,10 @@ from skymosaic.clusters.slurm.memory import sized
 from skymosaic.clusters.slurm.workers import logs_root, memory_limit, prologue, slurm_memory
 from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.config.slurm import Slurm
-from skymosaic.errors import CampaignError, ComputeError
+from skymosaic.errors import CampaignError, ComputeError, SkymosaicError
 from skymosaic.journal.submission import Submission
+
+log = logging.getLogger(__name__)
 
 _SECOND_THOUGHTS = 2.0  # s
 
@@ -57,7 +60,10 @@ def documents(job: Job) -> dict[str, str]:
 
 
 def submit(job: Job) -> Submitted:
-    """Give the scripts to Slurm; the terminal may be closed then.
+    """Give the scripts to Slurm, all or none; the terminal may be closed then.
+
+    An array is held until the job after it is there, too. Where Slurm refuses one, or it could
+    never start, those that it took are cancelled.
 
     Raises
     ------
@@ -74,15 +80,36 @@ def submit(job: Job) -> Submitted:
         ) from None
     for script in scripts.values():
         require_accepted(script)
-    array, after, what = "", [], ""
-    if ARRAY in scripts:
-        array = _sbatch(scripts[ARRAY])
-        # It runs what the array left, tells the state of all groups, and whatever became of them.
-        after, what = [f"--dependency=afterany:{array}"], f" after job array {array}"
-    identifier = _sbatch(scripts[JOB], *after)
-    _require_hope([i for i in (array, identifier) if i])
+    ids: list[str] = []
+    after, what = [], ""
+    try:
+        if ARRAY in scripts:
+            array = _sbatch(scripts[ARRAY], "--hold")
+            ids.append(array)
+            # It runs what the array left, tells the state of all groups, whatever became of them.
+            after, what = [f"--dependency=afterany:{array}"], f" after job array {array}"
+        ids.append(_sbatch(scripts[JOB], *after))
+        if ARRAY in scripts:
+            command("scontrol", "release", array)
+        _require_hope(ids)
+    except BaseException:
+        _take_back(ids)
+        raise
     address = f"{job.campaign.store.uri.rstrip('/')}/{job.campaign.name}"
-    return Submitted(f"Slurm job {identifier}{what}", f"skymosaic status {address}")
+    return Submitted(f"Slurm job {ids[-1]}{what}", f"skymosaic status {address}")
+
+
+def _take_back(ids: Sequence[str]) -> None:
+    """Cancel the jobs that Slurm took of a submission that failed."""
+    if not ids:
+        return
+    try:
+        command("scancel", *ids)
+    except SkymosaicError as error:
+        log.warning(
+            "Slurm may have jobs of the campaign still (%s): `scancel %s` removes them",
+            *(error, " ".join(ids)),
+        )
 
 
 def cancel(job: Job) -> str:
@@ -148,11 +175,10 @@ def _message(states: Sequence[JobState]) -> str:
 
 
 def _require_hope(ids: Sequence[str]) -> None:
-    """Take jobs back that would wait for ever; Slurm tells that after it took them."""
+    """Refuse jobs that would wait for ever; Slurm tells that after it took them."""
     time.sleep(_SECOND_THOUGHTS)
     for state in states_of(ids).values():
         if state.hopeless:
-            command("scancel", *ids)
             raise ComputeError(f"Slurm cannot start {state}. Nothing was submitted")
 
 
