@@ -9,8 +9,9 @@ a stage is a kind of steps, with the time of all its steps together, and from th
 to the end of the last. The driver has the Dask scheduler in its process, as on every one machine.
 
 Growth is that of a stage's summed time from the smaller to the larger of two sizes, as a power of
-ten: at most 12 for ten times as many. With `--folder` exposures and stores stay there; without,
-they lie below TMPDIR for as long as it runs.
+ten: at most 12 for ten times as many. All lies below `--folder`, else TMPDIR: 6 MB an exposure. Its
+exposures are removed as soon as the run has copied them, and what it has made before the next size
+begins; with `--keep` both stay. Every minute a line tells how far the run is.
 The last line is one JSON object.
 """
 
@@ -48,6 +49,7 @@ WALL = {1000: 250.0, 10_000: 3600.0}
 """Seconds."""
 _PRELOAD = Path(__file__).with_name("watched_scheduler.py").resolve()
 _SET_CHILD_SUBREAPER = 36  # of Linux' prctl
+_PROGRESS = 60.0  # s
 _LEAST = 2.0  # s: of a stage that is shorter growth tells nothing
 
 
@@ -77,8 +79,10 @@ def campaign_of(folder: Path, data: Path, name: str, settings: dict[str, Any]) -
     return path
 
 
-def measure(folder: Path, count: int, settings: dict[str, Any]) -> dict[str, Any]:
-    """Run the campaign of one size, and return what it took."""
+def measure(
+    folder: Path, count: int, settings: dict[str, Any], *, keep: bool = True
+) -> dict[str, Any]:
+    """Run the campaign of one size, and return what it took; `keep`: exposures stay there."""
     data, name = folder / f"data-{count}", f"survey-{count}"
     written = write_survey(data, count)
     print(f"{count} exposures written in {written:.0f} s", flush=True)
@@ -98,9 +102,14 @@ def measure(folder: Path, count: int, settings: dict[str, Any]) -> dict[str, Any
         driver = subprocess.Popen(
             command, env={**os.environ, **environment}, stdout=log, stderr=log
         )
-        peak = 0
+        peak, told = 0, started
         while driver.poll() is None:
             peak = max(peak, _peak(driver.pid))
+            if time.monotonic() - told > _PROGRESS:
+                told = time.monotonic()
+                print(progress_of(folder / "store" / name, told - started, peak), flush=True)
+                if not keep and _has_all(folder / "store" / name, count):
+                    shutil.rmtree(data, ignore_errors=True)
             time.sleep(0.5)
     wall = time.monotonic() - started
     _wait_for_orphans()
@@ -121,6 +130,32 @@ def measure(folder: Path, count: int, settings: dict[str, Any]) -> dict[str, Any
         "sizes_mb": sizes_of(place),
         "writing_s": round(written, 1),
     }
+
+
+def progress_of(place: Path, seconds: float, peak: int) -> str:
+    """Return a line on how far a run is: finished steps by kind, driver's memory, free disk."""
+    kinds = sorted((place / "manifests").iterdir()) if (place / "manifests").is_dir() else []
+    steps = ", ".join(
+        f"{kind.name} {sum(1 for _ in os.scandir(kind))}" if kind.is_dir() else kind.stem
+        for kind in kinds
+    )
+    free = shutil.disk_usage(place.parent if place.parent.exists() else "/").free
+    return (
+        f"  {seconds:.0f} s: {steps or 'no step yet'}; driver {peak / MB:.0f} MB, "
+        f"{free / 1e9:.0f} GB free"
+    )
+
+
+def _has_all(place: Path, count: int) -> bool:
+    """Tell whether a run has copied all exposures: it does not look at their folder again."""
+    copied = place / "manifests" / "pristine"
+    return copied.is_dir() and sum(1 for _ in os.scandir(copied)) >= count
+
+
+def clean(folder: Path, count: int) -> None:
+    """Remove the exposures of a size and what its campaign made; its record and log stay."""
+    shutil.rmtree(folder / f"data-{count}", ignore_errors=True)
+    shutil.rmtree(folder / "store" / f"survey-{count}", ignore_errors=True)
 
 
 def stages_of(place: Path) -> dict[str, dict[str, float]]:
@@ -226,6 +261,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[125, 1000])
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--keep", action="store_true", help="exposures and stores stay there")
     parser.add_argument("--set", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"))
     options = parser.parse_args()
     load = os.getloadavg()[0]
@@ -235,8 +271,10 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         results = []
         for count in sorted(options.sizes):
-            results.append(measure(folder, count, dict(options.set)))
+            results.append(measure(folder, count, dict(options.set), keep=options.keep))
             print_one(results[-1])
+            if not options.keep:
+                clean(folder, count)
     growth = growth_of(results[-2], results[-1]) if len(results) > 1 else {}
     for kind, times in growth.items():
         print(f"growth {kind:<12} {times:6.2f} for ten times as many exposures")
