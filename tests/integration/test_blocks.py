@@ -74,6 +74,10 @@ class Field:
         values = {one.rootname: 0.1 * (1 + self.exposures.index(one)) for one in exposures}
         text = CAMPAIGN.replace("VALUES", str(values).replace("'", ""))
         more = f"planes: {str(self.options.planes).lower()}"
+        if self.options.mask_sources:
+            more += "\n  mask_sources: true"
+        if self.options.per_chip != "auto":
+            more += f"\n  per_chip: {str(self.options.per_chip).lower()}"
         if self.options.swapped_footprints:
             more += "\n  footprints: swapped"
         if self.options.errors:
@@ -114,14 +118,17 @@ def cards(header: fits.Header) -> list[tuple[str, Any, str]]:
 @pytest.mark.parametrize(
     ("chips", "methods", "parameters", "options"),
     [
-        (1, ALL, {"context": True}, Options(planes=True)),
+        (1, ALL, {"context": True}, Options(planes=True, mask_sources=True)),
         (
             2,
             FEW,
             {"final_wht_type": "ERR", "final_units": "counts", "final_fillval": 0},
             Options(errors=True, swapped_footprints=True),
         ),
-        pytest.param(2, FEW, {}, Options(planes=True), marks=pytest.mark.campaign),
+        pytest.param(
+            *(2, FEW, {}, Options(planes=True, mask_sources=True, per_chip=True)),
+            marks=pytest.mark.campaign,
+        ),
         pytest.param(
             *(1, FEW, {"final_kernel": "gaussian", "final_pixfrac": 0.8}, Options(errors=True)),
             marks=pytest.mark.campaign,
@@ -138,6 +145,10 @@ def test_mosaics_from_blocks_are_those_of_one_task(
     blocks = [one for one in manifests(field.folder) if one.startswith("blocks/")]
     assert len(blocks) > 1  # they meet somewhere
     expected = field.at_once(tmp_path / "work")
+    if options.mask_sources:
+        masks = [np.load(one) for one in field.folder.glob("sources/mask/*/*_mask.npy")]
+        assert len(masks) == len(blocks)
+        assert 0.001 < np.mean([mask.mean() for mask in masks]) < 0.5
     assert set(tasks.runs) == set(expected)
     for name, one in expected.items():
         run = tasks.runs[name]

@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 from astropy.wcs import WCS
 
-from skymosaic.sky.source_mask import SourceMask, source_mask
+from skymosaic.sky.source_mask import (
+    MARGIN,
+    SourceMask,
+    background_in,
+    box_levels,
+    box_of,
+    excess_over,
+    filled_mesh,
+    found_sources,
+    sizes_of,
+    source_mask,
+    threshold_of,
+)
 
 SHAPE = (200, 240)
 STARS = ((50.0, 60.0), (150.0, 200.0), (120.3, 30.7))  # row, column
@@ -32,6 +44,58 @@ def test_stars_are_masked_and_a_nebula_is_not() -> None:
         assert found[away < 5].all()
         near |= away < 16
     assert found[~near].mean() < 0.01
+
+
+def test_the_background_is_photutils() -> None:
+    from photutils.background import Background2D, MedianBackground
+
+    image, weight = mosaic()
+    weight[70:140, 60:130] = 0.0  # a box without pixels
+    empty = ~(weight > 0)
+    box = box_of(image.shape)
+    mesh = filled_mesh(box_levels(image, weight, box))
+    theirs = Background2D(
+        *(np.where(empty, np.float32(0), image), box),
+        mask=empty,
+        filter_size=3,
+        exclude_percentile=90.0,
+        bkg_estimator=MedianBackground(),
+    )
+    np.testing.assert_array_equal(mesh, theirs.background_mesh)
+    ours = background_in(mesh, box, (0, 0), image.shape)
+    np.testing.assert_array_equal(ours, theirs.background)
+
+
+def test_parts_of_a_mosaic_have_the_sources_of_the_whole() -> None:
+    image, weight = mosaic()
+    box = box_of(image.shape)
+    parts = [
+        (slice(y, min(y + 128, SHAPE[0])), slice(x, min(x + 64, SHAPE[1])))
+        for y in range(0, SHAPE[0], 128)
+        for x in range(0, SHAPE[1], 64)
+    ]
+    levels = box_levels(image, weight, box)
+    for rows, columns in parts:
+        own = box_levels(image[rows, columns], weight[rows, columns], box)
+        place = np.s_[rows.start // 64 : rows.start // 64 + 2, columns.start // 64]
+        np.testing.assert_array_equal(own[:, 0], levels[place])
+    mesh = filled_mesh(levels)
+    excess = np.zeros(SHAPE, dtype=np.float32)
+    for part in parts:
+        corner = (part[0].start, part[1].start)
+        background = background_in(mesh, box, corner, image[part].shape)
+        excess[part] = excess_over(image[part], weight[part], background)
+    sizes = np.sort(np.concatenate([sizes_of(image[p], weight[p], excess[p]) for p in parts]))
+    threshold = threshold_of(float(np.median(sizes)))
+    expected = source_mask(image, weight)
+    assert expected.any()
+    for rows, columns in parts:
+        low, left = max(rows.start - MARGIN, 0), max(columns.start - MARGIN, 0)
+        wide = np.s_[low : rows.stop + MARGIN, left : columns.stop + MARGIN]
+        found = found_sources(excess[wide], threshold)
+        own = found[rows.start - low :, columns.start - left :]
+        own = own[: rows.stop - rows.start, : columns.stop - columns.start]
+        np.testing.assert_array_equal(own, expected[rows, columns])
 
 
 def test_nothing_to_see() -> None:

@@ -38,7 +38,9 @@ PARCELS = [Parcel(name, {}, {}) for name in ("a", "b")]
 PARTS = {
     *("find_low", "merge_low", "make_single", "measure_one", "find_side", "guess", "find_first"),
     *("equate", "solve", "make_block", "make_headers", "make_variances", "sum_errors", "correlate"),
-    *("draw_swapped", "measure_levels", "sum_up"),
+    *("draw_swapped", "measure_levels", "sum_up", "solve_sources", "match_block"),
+    *("fill_background", "subtract_background", "find_middle", "take_middle", "find_threshold"),
+    "find_sources",
 }
 """What the one-pass engine makes its mosaics from."""
 UNLISTED = {"find", "given_sky", "as_run", "make_cell", "assemble_variant", *PARTS}

@@ -29,6 +29,7 @@ TAKEN_FOLDERS = frozenset(
         *("positions", "differences", "runs", "cells", "witness", "engines", "comparison"),
         *("colour", "low", "static", "singles", "measured", "guesses", "first_skies", "equations"),
         *("skies", "blocks", "headers", "variances", "errors", "outlines"),
+        *("sources", "first_skies_sources"),
     }
 )
 """What campaigns have in their folders, in lower case: no group may be called so."""

@@ -163,7 +163,8 @@ def work_of(campaign: Campaign, request: Request) -> Work:
         scale_ratio=_scale_ratio(request.detectors, scale or parameters.get("final_scale")),
         context=bool(parameters.get("context")),
         cosmic_rays=request.may_look_for_cosmic_rays,
-        mask_sources=request.mask_sources,
+        # Else they are looked for block by block.
+        mask_sources=request.mask_sources and request.may_look_for_cosmic_rays,
         errors=request.errors,
         known_by=known_by,
     )
@@ -229,7 +230,7 @@ def work_at_hand(
         scale_ratio=max(scales) / grid.scale,
         context=bool(parameters.get("context", True)),
         cosmic_rays=pars.has_cr_steps(parameters),
-        mask_sources=request.mask_sources,
+        mask_sources=request.mask_sources and pars.has_cr_steps(parameters),
         errors=request.errors,
         known_by="the exposures",
     )

@@ -47,6 +47,7 @@ from skymosaic.pipeline.results import (
     NOISE,
     OUTLINES,
     SINGLE,
+    SOURCES,
     VARIANCES,
     AlignResult,
     BlockResult,
@@ -62,6 +63,7 @@ from skymosaic.pipeline.results import (
 from skymosaic.pipeline.sentences.history import history_of, sky_of
 from skymosaic.pipeline.skies import skies_of, values_of
 from skymosaic.pipeline.slots import computing_slot
+from skymosaic.pipeline.source_masks import PART, steps_of
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
@@ -196,11 +198,7 @@ def assemble(
 
     def work(bench: Bench) -> DrizzleResult:
         if campaign.sky.methods[0] == name:  # once
-            names = [one.step.rpartition("/")[2] for one in blocks]
-            for kind in (BLOCK.kind, GUESS.kind, EQUATION.kind):
-                forget_others(place, kind, names)
-            if noise is not None:
-                forget_others(place, ERRORS.kind, [*names, NOISE.step().name.rpartition("/")[2]])
+            _forget_other_blocks(place, campaign, [one.step.rpartition("/")[2] for one in blocks])
         sky = skies_of(place, skies, [exposure.rootname for exposure in exposures])[name]
         for product in headers.products.values():
             bench.fetch(product)
@@ -248,6 +246,18 @@ def assemble(
         versions=versions(),
         work=work,
     )
+
+
+def _forget_other_blocks(place: Place, campaign: Campaign, names: Sequence[str]) -> None:
+    """Let steps of blocks that there are no longer count as not finished."""
+    masked, errors = campaign.sky.mask_sources, Request.of(campaign).errors
+    equations = [*names, *(f"{PART}{name}" for name in names if masked)]
+    noise = NOISE.step().name.rpartition("/")[2]
+    forget_others(place, BLOCK.kind, names)
+    forget_others(place, GUESS.kind, equations)
+    forget_others(place, EQUATION.kind, equations)
+    forget_others(place, SOURCES.kind, steps_of(names) if masked else [])
+    forget_others(place, ERRORS.kind, [*names, noise] if errors else [])
 
 
 def _write_errors(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,11 @@ from skymosaic.drizzle.memory import HELD, planes_of
 from skymosaic.drizzle.onepass.blocks import Block, blocks_of
 from skymosaic.drizzle.onepass.mosaics import fill_of
 from skymosaic.drizzle.onepass.parameters import final_of
-from skymosaic.drizzle.onepass.stored import Box, HeldPieces, StoredChip, read_pieces
-from skymosaic.drizzle.onepass.sums import Band, CutOut, Tilt, sum_pieces
+from skymosaic.drizzle.onepass.stored import Box, HeldPieces, StoredChip
+from skymosaic.drizzle.onepass.sums import Band, Tilt, sum_pieces
 from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import word
+from skymosaic.pipeline.block_pixels import fetch_chips
 from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.results import BLOCK, BlockResult, Planned, SingleResult, SkiesResult
 from skymosaic.pipeline.skies import skies_of
@@ -118,7 +119,8 @@ def make_block(
 
     def work(bench: Bench) -> BlockResult:
         pieces = HeldPieces(bench.scratch / "pieces", HELD)
-        cut_outs = _fetch(bench, members, box, pieces)
+        chips = [(one.single, one.chips()) for one in members]
+        cut_outs = fetch_chips(bench, chips, box, pieces)
         with computing_slot(place):
             found = sum_pieces(
                 *((box.columns, box.rows), cut_outs, pieces, values, shared.planes),
@@ -158,19 +160,6 @@ def _tilt_in(box: Box, plane: tuple[float, float, float, float]) -> Tilt:
     """Return a plane on the grid as it is in a rectangle of it."""
     x, y, slope_x, slope_y = plane
     return Tilt(x - box.x, y - box.y, slope_x, slope_y)
-
-
-def _fetch(bench: Bench, members: Sequence[_Member], box: Box, pieces: HeldPieces) -> list[CutOut]:
-    """Read what of the exposures lies in a block; return where in it their chips lie."""
-    cut_outs = []
-    for one in members:
-        with bench.open(one.single.products[one.single.result.pixels]) as file:
-            for number, chip in one.chips():
-                cut_out = chip.cut_out(number)
-                cut_outs.append(replace(cut_out, x=cut_out.x - box.x, y=cut_out.y - box.y))
-                for piece in read_pieces(file, chip, box):
-                    pieces.add(number, piece)
-    return cut_outs
 
 
 def _write(

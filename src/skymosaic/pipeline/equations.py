@@ -7,7 +7,7 @@ the equations about that guess, which `skies.solve` adds up.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from skymosaic.drizzle.onepass.equations import (
     EQUATIONS,
     FIRST,
     GUESSES,
+    Equations,
     FirstSkies,
     Guesses,
     equations_of,
@@ -28,9 +29,11 @@ from skymosaic.drizzle.onepass.equations import (
 )
 from skymosaic.drizzle.onepass.measured import chip_name
 from skymosaic.drizzle.onepass.patch_stacks import LARGEST, Area, LoadPiece, Piece, patch_side
+from skymosaic.drizzle.onepass.source_mask import PlacedMask
 from skymosaic.drizzle.onepass.stored import Box, HeldPieces, LazyPlane, StoredChip, read_pieces
 from skymosaic.drizzle.onepass.sums import CutOut
 from skymosaic.hst.exposure import Exposure
+from skymosaic.pipeline.block_pixels import mask_products, read_masks
 from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.results import (
     EQUATION,
@@ -41,6 +44,7 @@ from skymosaic.pipeline.results import (
     GuessesResult,
     Planned,
     SingleResult,
+    SourcesResult,
 )
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.steps.held import Held
@@ -64,35 +68,66 @@ def make_equations(
     planned: Planned,
     singles: Mapping[str, Any],
     homes: Homes,
+    masks: Mapping[str, Any] | None = None,
+    part: str = "",
 ) -> list[Any]:
-    """Make the tasks of the equations; return the calls that give those of each block."""
+    """Make the tasks of the equations; return the calls that give those of each block.
+
+    Parameters
+    ----------
+    calls, place, exposures, planned, singles, homes
+        As for the other parts of the graph.
+    masks : mapping of str to call, or None
+        Of each block by name its sources, which do not count; None: all pixels do.
+    part : str
+        What the names of the steps begin with, where equations are made twice.
+    """
     side = calls.call(find_side, list(singles.values()))
     shape, blocks = planned.grid.shape, blocks_of(planned.grid, exposures, reach=LARGEST)
     jobs = [
-        (block, [singles[name] for name in sorted(block.exposures)], homes.of(block.exposures))
+        (
+            *(block, [singles[name] for name in sorted(block.exposures)]),
+            [] if masks is None else [masks[one.name] for one in blocks if _reaches(block, one)],
+            homes.of(block.exposures),
+        )
         for block in blocks
         if len(block.exposures) > 1
     ]
     guesses = [
         calls.call(
-            partial(guess, place, shape, block), side, own, name="guess", of=block.name, near=near
-        )
-        for block, own, near in jobs
-    ]
-    names = [chip_name(e.rootname, chip.extver) for e in _sorted(exposures) for chip in e.chips]
-    first = calls.call(partial(find_first, place, names), guesses, name="find_first")
-    return [
-        calls.call(
-            partial(equate, place, shape, block),
-            side,
-            own,
-            first,
-            name="equate",
-            of=block.name,
+            partial(guess, place, part, shape, block),
+            *(side, own, beside),
+            name="guess",
+            of=f"{part}{block.name}",
             near=near,
         )
-        for block, own, near in jobs
+        for block, own, beside, near in jobs
     ]
+    names = [chip_name(e.rootname, chip.extver) for e in _sorted(exposures) for chip in e.chips]
+    first = calls.call(partial(find_first, place, part, names), guesses, name="find_first")
+    return [
+        calls.call(
+            partial(equate, place, part, shape, block),
+            *(side, own, beside, first),
+            name="equate",
+            of=f"{part}{block.name}",
+            near=near,
+        )
+        for block, own, beside, near in jobs
+    ]
+
+
+def opened(bench: Bench, equations: Sequence[Finished[EquationsResult]]) -> Iterator[Equations]:
+    """Return the equations of each block."""
+    for one in equations:
+        with bench.open(one.products[EQUATIONS]) as file:
+            yield Equations.load(file)
+
+
+def _reaches(block: Block, other: Block) -> bool:
+    """Tell whether patches that begin in a block may have pixels in another."""
+    own = block.box
+    return Box(own.x, own.y, own.columns + LARGEST, own.rows + LARGEST).meets(other.box)
 
 
 def find_side(singles: Sequence[Finished[SingleResult]]) -> int:
@@ -102,24 +137,28 @@ def find_side(singles: Sequence[Finished[SingleResult]]) -> int:
 
 def guess(
     place: Place,
+    part: str,
     shape: tuple[int, int],
     block: Block,
     side: int,
     singles: Sequence[Finished[SingleResult]],
+    masks: Sequence[Finished[SourcesResult]],
 ) -> Finished[GuessesResult]:
     """Take a first look at the differences of the exposures in a block."""
-    members = _Members.of(block, shape, singles)
+    members = _Members.of(block, shape, singles, masks)
 
     def work(bench: Bench) -> GuessesResult:
         pieces = members.fetch(bench)
         with computing_slot(place):
-            found = guesses_of(shape, members.area, side, members.chips, pieces)
+            found = guesses_of(
+                *(shape, members.area, side, members.chips, pieces), members.mask(bench)
+            )
         found.save(bench.out / GUESSES)
         return GuessesResult(GUESSES)
 
     return run_step(
         place,
-        GUESS.step(block.name),
+        GUESS.step(f"{part}{block.name}"),
         inputs=members.products,
         parameters={"engine": _ENGINE, "side": side, **members.key},
         versions=versions(),
@@ -128,7 +167,7 @@ def guess(
 
 
 def find_first(
-    place: Place, names: Sequence[str], guesses: Sequence[Finished[GuessesResult]]
+    place: Place, part: str, names: Sequence[str], guesses: Sequence[Finished[GuessesResult]]
 ) -> Finished[FirstSkiesResult]:
     """Guess all skies from what all blocks tell at first sight."""
 
@@ -142,7 +181,7 @@ def find_first(
 
     return run_step(
         place,
-        FIRST_SKIES.step(),
+        FIRST_SKIES.step("_sources" if part else ""),
         inputs={f"{one.step}/{GUESSES}": one.products[one.result.table] for one in guesses},
         parameters={"engine": _ENGINE, "names": list(names)},
         versions=versions(),
@@ -152,14 +191,16 @@ def find_first(
 
 def equate(
     place: Place,
+    part: str,
     shape: tuple[int, int],
     block: Block,
     side: int,
     singles: Sequence[Finished[SingleResult]],
+    masks: Sequence[Finished[SourcesResult]],
     first: Finished[FirstSkiesResult],
 ) -> Finished[EquationsResult]:
     """Find the equations of the patches of a block."""
-    members = _Members.of(block, shape, singles)
+    members = _Members.of(block, shape, singles, masks)
     guessed = _guesses.get(place.store, first.products[first.result.table])
     digest = hashlib.sha256()
     for values in guessed.of(list(members.chips)):
@@ -168,13 +209,15 @@ def equate(
     def work(bench: Bench) -> EquationsResult:
         pieces = members.fetch(bench)
         with computing_slot(place):
-            found = equations_of(shape, members.area, side, members.chips, pieces, guessed)
+            found = equations_of(
+                *(shape, members.area, side, members.chips, pieces, guessed), members.mask(bench)
+            )
         found.save(bench.out / EQUATIONS)
         return EquationsResult(EQUATIONS)
 
     return run_step(
         place,
-        EQUATION.step(block.name),
+        EQUATION.step(f"{part}{block.name}"),
         inputs=members.products,
         parameters={
             "engine": _ENGINE,
@@ -197,24 +240,29 @@ class _Members:
     """The block, and beyond it what its patches may reach."""
     shape: tuple[int, int]
     singles: Sequence[tuple[Finished[SingleResult], Sequence[StoredChip]]]
+    masks: Sequence[Finished[SourcesResult]]
 
     @classmethod
     def of(
-        cls, block: Block, shape: tuple[int, int], singles: Sequence[Finished[SingleResult]]
+        cls,
+        block: Block,
+        shape: tuple[int, int],
+        singles: Sequence[Finished[SingleResult]],
+        masks: Sequence[Finished[SourcesResult]],
     ) -> _Members:
         own = block.box
         columns = min(own.columns + LARGEST, shape[0] - own.x)
         box = Box(own.x, own.y, columns, min(own.rows + LARGEST, shape[1] - own.y))
         met = [(one, [chip for chip in one.result.chips if chip.meets(box)]) for one in singles]
         area = Area(own.x, own.y, own.columns, own.rows)
-        return cls(area, box, shape, [(one, chips) for one, chips in met if chips])
+        return cls(area, box, shape, [(one, chips) for one, chips in met if chips], masks)
 
     @property
     def products(self) -> dict[str, Any]:
         return {
             f"{one.step}/{one.result.pixels}": one.products[one.result.pixels]
             for one, _ in self.singles
-        }
+        } | mask_products(self.masks)
 
     @property
     def chips(self) -> dict[str, CutOut]:
@@ -228,6 +276,12 @@ class _Members:
     def key(self) -> dict[str, Any]:
         chips = {name: [c.x, c.y, c.columns, c.rows, c.factor] for name, c in self.chips.items()}
         return {"area": asdict(self.area), "grid": list(self.shape), "chips": chips}
+
+    def mask(self, bench: Bench) -> PlacedMask | None:
+        """Return the sources in the block, and in what its patches may reach."""
+        if not self.masks:
+            return None
+        return PlacedMask(self.box, read_masks(bench, self.masks, self.box))
 
     def fetch(self, bench: Bench) -> LoadPiece:
         """Fetch what lies in the block; return what gives it chip by chip."""

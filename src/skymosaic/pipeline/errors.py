@@ -108,6 +108,7 @@ def make_errors(
             partial(make_variances, place, shared, one, images.products[one.name]),
             *(singles[one.rootname], near.get(one.rootname, [])),
             name="make_variances",
+            of=one.rootname,
             near=homes.of([one.rootname]),
         )
         for one in exposures
@@ -119,6 +120,7 @@ def make_errors(
             partial(sum_errors, place, block.name, block.box, scale),
             *([tasks[name] for name in block.exposures] for tasks in (singles, variances)),
             name="sum_errors",
+            of=block.name,
             near=homes.of(block.exposures),
         )
         for block in layout

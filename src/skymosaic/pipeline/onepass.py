@@ -53,6 +53,7 @@ from skymosaic.pipeline.sentences.history import history_of, sky_of
 from skymosaic.pipeline.singles import make_singles
 from skymosaic.pipeline.skies import find_static, solve_skies
 from skymosaic.pipeline.slots import computing_slot
+from skymosaic.pipeline.source_masks import find_sources
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
@@ -81,8 +82,8 @@ class OnepassTasks:
 def is_distributed(campaign: Campaign, parameters: Mapping[str, Any]) -> bool:
     """Tell whether exposures are drizzled in tasks of their own, and mosaics made from blocks.
 
-    What looks at the whole mosaic is done by one task that has all exposures: masks of sources,
-    and cosmic rays.
+    Steps against cosmic rays look at the whole mosaic: they are done by one task that has all
+    exposures.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ def is_distributed(campaign: Campaign, parameters: Mapping[str, Any]) -> bool:
     parameters : mapping
         AstroDrizzle's, as from `Request.decide`.
     """
-    return not (pars.has_cr_steps(parameters) or campaign.sky.mask_sources)
+    return not pars.has_cr_steps(parameters)
 
 
 def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) -> OnepassTasks:
@@ -115,10 +116,13 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) 
     homes = find_homes(calls.hosts(), [one.rootname for one in images.exposures])
     static = calls.result(find_static(calls, campaign, place, prepared, homes))
     singles = make_singles(calls, campaign, place, images, planned.result, static, homes)
-    equations = []
+    equations, sources = [], None
+    if campaign.sky.mask_sources:
+        sources = find_sources(calls, campaign, place, prepared, singles, homes)
     if Request.of(campaign).has_differences:
-        equations = make_equations(calls, place, images.exposures, planned.result, singles, homes)
-    skies = solve_skies(calls, campaign, place, prepared, static, homes, equations)
+        on_grid = (images.exposures, planned.result, singles, homes, sources)
+        equations = make_equations(calls, place, *on_grid)
+    skies = solve_skies(calls, campaign, place, prepared, static, homes, equations, sources)
     blocks = make_blocks(calls, place, images.exposures, planned.result, singles, skies, homes)
     errors = None
     if Request.of(campaign).errors:

@@ -36,6 +36,7 @@ def draw_each(
     drawn = calls.each(
         partial(draw_swapped, place),
         [(one, images.products[one.name]) for one in exposures],
+        of=[one.rootname for one in exposures],
         near=homes.each([one.rootname for one in exposures]),
     )
     found = [calls.result(one).result.corners for one in drawn]

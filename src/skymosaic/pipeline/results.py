@@ -315,6 +315,16 @@ class EquationsResult:
 
 
 @dataclass(frozen=True)
+class SourcesResult:
+    """Of one of the steps that look for sources on the mosaic."""
+
+    files: dict[str, str]
+    """Names of its products, by what they are."""
+    box: Omitted[Box] = None
+    """The rectangle of the mosaic that it is about; None: all."""
+
+
+@dataclass(frozen=True)
 class SkiesResult:
     """Of the skies of all chips by all methods and variants."""
 
@@ -512,6 +522,7 @@ MEASURED = StepSpec(tasks.MEASURED, MeasuredResult)
 GUESS = StepSpec(tasks.GUESS, GuessesResult)
 FIRST_SKIES = StepSpec(tasks.FIRST_SKIES, FirstSkiesResult)
 EQUATION = StepSpec(tasks.EQUATION, EquationsResult)
+SOURCES = StepSpec(tasks.SOURCES, SourcesResult)
 SKIES = StepSpec(tasks.SKIES, SkiesResult)
 BLOCK = StepSpec(tasks.BLOCK, BlockResult)
 VARIANCES = StepSpec(tasks.VARIANCES, VariancesResult)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skymosaic.config import Campaign
+from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.missing_pixels import fill_missing, key_of_missing
+from skymosaic.drizzle.onepass.blocks import blocks_of
 from skymosaic.drizzle.onepass.choice import SkyChoice
-from skymosaic.drizzle.onepass.equations import EQUATIONS, Equations, merge
+from skymosaic.drizzle.onepass.equations import merge
 from skymosaic.drizzle.onepass.grid_differences import VERSION, OnGrid, matched_by_equations
 from skymosaic.drizzle.onepass.measured import (
     Neighbour,
@@ -34,6 +36,8 @@ from skymosaic.drizzle.onepass.sky_table import SkyTable, read_skies, write_skie
 from skymosaic.drizzle.request import Request
 from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import OWN
+from skymosaic.pipeline.block_pixels import mask_products, read_masks
+from skymosaic.pipeline.equations import opened
 from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.outlines import draw_each
@@ -44,6 +48,7 @@ from skymosaic.pipeline.results import (
     KeptSky,
     MeasuredResult,
     SkiesResult,
+    SourcesResult,
     StaticResult,
 )
 from skymosaic.pipeline.slots import computing_slot
@@ -51,6 +56,7 @@ from skymosaic.pipeline.static import all_masks_of, digest_of, plain_masks
 from skymosaic.pipeline.static import find_static as find_static
 from skymosaic.pipeline.static import masks_of as masks_of
 from skymosaic.sky.chip_models import PerChip
+from skymosaic.sky.source_mask import SourceMask
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps.held import Held
 from skymosaic.steps.step import Bench, Finished, Place, run_step
@@ -86,6 +92,8 @@ class _Ways:
     variants: Sequence[Mapping[str, Any]]
     """Those of the sky step that differ, of each choice."""
     settings: Mapping[str, SkySettings]
+    grid: Grid | None = None
+    """Of the mosaics, where sources on it do not count."""
 
 
 def solve_skies(
@@ -96,6 +104,7 @@ def solve_skies(
     static: Finished[StaticResult],
     homes: Homes,
     equations: Sequence[Any] = (),
+    sources: Mapping[str, Any] | None = None,
 ) -> Any:
     """Make the tasks of the skies; return the call that gives them.
 
@@ -110,6 +119,8 @@ def solve_skies(
     equations : sequence of call
         Those that give the equations of the blocks of the common grid, each with a product
         `EQUATIONS`; none where no mosaic needs them.
+    sources : mapping of str to call, or None
+        Of each block by name the pixels of sources, which do not count; None: all do.
     """
     images = images_of(calls.result(prepared.aligned))
     exposures = sorted(images.exposures, key=lambda one: one.rootname)
@@ -125,10 +136,19 @@ def solve_skies(
             _Job(one, images.products[one.name], near, all_masks_of(static, one), swapped)
             for one, near in zip(exposures, neighbours_of(drawn), strict=True)
         ]
-        ways = _Ways(parameters, variants, settings)
+        grid = None if sources is None else calls.result(prepared.planned).result.grid
+        act = partial(measure_one, place, _Ways(parameters, variants, settings, grid))
         names = [job.exposure.rootname for job in jobs]
-        act = partial(measure_one, place, ways)
-        measured = calls.each(act, jobs, of=names, near=homes.each(names))
+        if sources is None or grid is None:
+            measured = calls.each(act, jobs, of=names, near=homes.each(names))
+        else:
+            masks = _masks_of(grid, exposures, sources)
+            measured = [
+                calls.call(
+                    *(act, job, masks[name]), name="measure_one", of=name, near=homes.of([name])
+                )
+                for name, job in zip(names, jobs, strict=True)
+            ]
     sky = campaign.sky
     wanted = _Choices(choices, parameters, sky.per_chip, sky.planes, sky.footprints == "swapped")
     return calls.call(
@@ -140,8 +160,21 @@ def solve_skies(
     )
 
 
-def measure_one(place: Place, ways: _Ways, job: _Job) -> Finished[MeasuredResult]:
-    """Measure one exposure."""
+def _masks_of(
+    grid: Grid, exposures: Sequence[Exposure], sources: Mapping[str, Any]
+) -> dict[str, list[Any]]:
+    """Return the calls that give the sources upon each exposure, by rootname."""
+    found: dict[str, list[Any]] = {one.rootname: [] for one in exposures}
+    for block in blocks_of(grid, exposures):
+        for name in block.exposures:
+            found[name].append(sources[block.name])
+    return found
+
+
+def measure_one(
+    place: Place, ways: _Ways, job: _Job, sources: Sequence[Finished[SourcesResult]] = ()
+) -> Finished[MeasuredResult]:
+    """Measure one exposure; `sources`: those of the blocks that it touches."""
     exposure = job.exposure
     wanted = {way.mask for way in ways.settings.values()}
     masks = {mask: own for mask, own in job.masks.items() if mask in wanted}
@@ -157,25 +190,40 @@ def measure_one(place: Place, ways: _Ways, job: _Job) -> Finished[MeasuredResult
         with computing_slot(place):
             fill_missing(bench.scratch, [exposure], ways.parameters, ways.variants)
             chips = measure_exposure(
-                path, exposure, job.neighbours, ways.settings, lows, swapped=job.swapped
+                *(path, exposure, job.neighbours, ways.settings, lows),
+                swapped=job.swapped,
+                sources=_source_mask(bench, ways.grid, sources),
             )
         return MeasuredResult(chips)
 
     return run_step(
         place,
         MEASURED.step(exposure.rootname),
-        inputs={exposure.name: job.file},
+        inputs={exposure.name: job.file, **mask_products(sources)},
         parameters={
             "engine": _ENGINE,
             "ways": [asdict(way) for way in ways.settings.values()],
             "static": plain_masks(masks),
             "neighbours": [asdict(near) for near in job.neighbours],
             **({"footprints": "swapped"} if job.swapped else {}),
+            **({} if ways.grid is None else {"sources on": ways.grid.to_dict()}),
             **key_of_missing([exposure]),
         },
         versions=versions(),
         work=work,
     )
+
+
+def _source_mask(
+    bench: Bench, grid: Grid | None, sources: Sequence[Finished[SourcesResult]]
+) -> SourceMask | None:
+    boxes = [one.result.box for one in sources if one.result.box is not None]
+    if grid is None or not boxes:
+        return None
+    box = boxes[0]
+    for one in boxes[1:]:
+        box = box.around(one)
+    return SourceMask(read_masks(bench, sources, box), grid.wcs(), (box.y, box.x))
 
 
 @dataclass(frozen=True)
@@ -218,7 +266,7 @@ def solve(
         known = put_together(exposures, records, settings) if settings else {}
 
         def on_grid() -> OnGrid:
-            merged = merge(_opened(bench, equations))
+            merged = merge(opened(bench, equations))
             return matched_by_equations(
                 merged, exposures, planes=wanted.planes, per_chip=wanted.per_chip
             )
@@ -255,12 +303,6 @@ def solve(
         versions=versions(),
         work=work,
     )
-
-
-def _opened(bench: Bench, equations: Sequence[Finished[Any]]) -> Iterator[Equations]:
-    for one in equations:
-        with bench.open(one.products[EQUATIONS]) as file:
-            yield Equations.load(file)
 
 
 def _digest_of_exposures(exposures: Sequence[Exposure]) -> str:

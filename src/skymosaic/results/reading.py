@@ -46,6 +46,7 @@ from skymosaic.pipeline.results import (
     RETRIEVE,
     SINGLE,
     SKIES,
+    SOURCES,
     STATIC,
     VARIANCES,
     WITNESS,
@@ -71,7 +72,7 @@ from skymosaic.store.base import is_ours
 
 _PARTS: tuple[StepSpec[Any], ...] = (
     *(LOW, STATIC, SINGLE, MEASURED, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
-    *(VARIANCES, ERRORS, NOISE, OUTLINES),
+    *(VARIANCES, ERRORS, NOISE, OUTLINES, SOURCES),
 )
 """What the mosaics of the one-pass engine are made from."""
 _OUTDATED = "What it depends on has changed since it was made; `skymosaic run` makes it again."

@@ -66,10 +66,20 @@ of these tasks."""
 GUESS = Kind("guess", "guesses/{of}", calls={"guess": "2s", "find_side": "1ms"})
 """What exposures differ by in a block, at first sight, for `FIRST_SKIES`; nobody is told of these
 tasks."""
-FIRST_SKIES = Kind("first", "first_skies", calls={"find_first": "1s"})
+FIRST_SKIES = Kind("first", "first_skies{of}", calls={"find_first": "1s"})
 """A first guess of all skies, for `EQUATION`; nobody is told of this task."""
 EQUATION = Kind("equation", "equations/{of}", calls={"equate": "2s"})
 """The equations of the skies in a block, for `SKIES`; nobody is told of these tasks."""
+SOURCES = Kind(
+    "sources",
+    "sources/{of}",
+    calls={
+        **{"solve_sources": "2s", "match_block": "2s", "fill_background": "1s"},
+        **{"subtract_background": "1s", "find_middle": "1s", "take_middle": "100ms"},
+        **{"find_threshold": "1s", "find_sources": "1s"},
+    },
+)
+"""What looks for sources on the mosaic, where no sky counts them; nobody is told of these tasks."""
 SKIES = Kind("skies", "skies", calls={"solve": "2s"})
 """The skies of all mosaics of the one-pass engine; nobody is told of this task."""
 VARIANCES = Kind("variances", "variances/{of}", calls={"make_variances": "2s"})
@@ -111,7 +121,7 @@ COLOUR = Kind("colour", "colour/{of}", calls={"colour_picture": "10s"})
 KINDS = (
     *(RETRIEVE, INSPECT, ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
     *(LOW, STATIC, SINGLE, MEASURED, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
-    *(VARIANCES, ERRORS, NOISE, LEVELS, OUTLINES),
+    *(VARIANCES, ERRORS, NOISE, LEVELS, OUTLINES, SOURCES),
     *(DRIZZLE, ONEPASS, CELL, CELLS, WITNESS, ENGINES, COMPARISON, COLOUR),
 )
 CALLS = {name: seconds for kind in KINDS for name, seconds in kind.calls.items()}

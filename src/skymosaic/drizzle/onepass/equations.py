@@ -18,7 +18,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from skymosaic.drizzle.onepass.patch_stacks import Area, LoadPiece, Stacks, Window
+from skymosaic.drizzle.onepass.patch_stacks import Area, LoadPiece, Mask, Stacks, Window
 from skymosaic.drizzle.onepass.sums import CutOut
 from skymosaic.sky.first_guess import Differences, differences_of, guess_from
 from skymosaic.sky.patches import Patch, Rejection, measure_patch
@@ -185,6 +185,7 @@ def guesses_of(
     side: int,
     chips: Mapping[str, CutOut],
     load: LoadPiece,
+    mask: Mask | None = None,
 ) -> Guesses:
     """Return what the patches of a block tell at first sight.
 
@@ -201,10 +202,12 @@ def guesses_of(
         `patch_stacks.LARGEST` pixels after its last column and row.
     load : callable
         Gives of a cut-out what lies there.
+    mask : Mask or None
+        Pixels of the grid that do not count.
     """
     names, cut_outs, loaded = _numbered(chips, load)
     numbers = np.arange(len(names), dtype=np.intp)
-    stacks = Stacks(shape, cut_outs, loaded, side, area=area)
+    stacks = Stacks(shape, cut_outs, loaded, side, mask, area)
     found = differences_of(stacks.sampled(numbers))
     return Guesses(names, found.pairs, found.values, found.pixels, found.chips, found.noise)
 
@@ -248,12 +251,13 @@ def equations_of(
     chips: Mapping[str, CutOut],
     load: LoadPiece,
     first: FirstSkies,
+    mask: Mask | None = None,
 ) -> Equations:
     """Return the equations of the patches of a block.
 
     Parameters
     ----------
-    shape, area, side, chips, load
+    shape, area, side, chips, load, mask
         As for `guesses_of`.
     first : FirstSkies
         Of all chips.
@@ -261,7 +265,7 @@ def equations_of(
     names, cut_outs, loaded = _numbered(chips, load)
     numbers = np.arange(len(names), dtype=np.intp)
     offsets, noise = first.of(list(chips))
-    stacks = Stacks(shape, cut_outs, loaded, side, area=area)
+    stacks = Stacks(shape, cut_outs, loaded, side, mask, area)
     found = list(_windows(stacks, numbers, offsets, noise, Rejection()))
     patches = [patch for _, patch in found]
     return Equations(

@@ -28,6 +28,7 @@ from skymosaic.sky.footprints import chip_footprint, footprint_of_corners
 from skymosaic.sky.layout import Layout, Vertices, regions_of
 from skymosaic.sky.measuring import ChipSky
 from skymosaic.sky.regions import Shared, overlapping_chips, shared_regions
+from skymosaic.sky.source_mask import SourceMask
 from skymosaic.sky.statistics import ClippedStatistic
 from skymosaic.sky.swapped import swapped_overlaps
 
@@ -108,6 +109,7 @@ def measure_exposure(
     lows: Mapping[Mask, Mapping[int, NDArray[np.bool_]]],
     *,
     swapped: bool = False,
+    sources: SourceMask | None = None,
 ) -> list[MeasuredChip]:
     """Measure the chips of one exposure, whole and in each overlap; one reading serves all.
 
@@ -125,6 +127,8 @@ def measure_exposure(
     swapped : bool
         Whether its chips are drawn as spherical_geometry before 1.4 did; those of the neighbours
         are drawn as their corners tell.
+    sources : SourceMask or None
+        Pixels of the sky that do not count.
 
     Raises
     ------
@@ -136,8 +140,9 @@ def measure_exposure(
     layout, first, names = _layout_of(exposure, wcs, neighbours, swapped=swapped)
     found = []
     for place, chip in enumerate(chips):
+        user = None if sources is None else sources.usable(wcs[place], chip.image.shape)
         own = {key: masks.get(chip.place.extver) for key, masks in lows.items()}
-        ways = list(measure_chip(layout, first + place, chip, settings, own).values())
+        ways = list(measure_chip(layout, first + place, chip, settings, own, user).values())
         pairs = layout.regions[first + place]
         found.append(
             MeasuredChip(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,13 @@ class Piece:
     y: int
     science: Singles
     weight: Singles
+
+
+class Mask(Protocol):
+    """Which pixels of the grid do not count: an array of bool, or a part of one."""
+
+    def __getitem__(self, place: tuple[slice, slice], /) -> NDArray[np.bool_]:
+        """Return those of some rows and columns of the grid."""
 
 
 LoadPiece = Callable[[CutOut], Piece]
@@ -85,7 +93,7 @@ class Stacks:
         Gives the pixels of a cut-out, or the piece of it that lies in these patches.
     side : int
         Of a patch (pixels): patches lie on a lattice from the grid's first pixel.
-    mask : array of bool, shape (rows, columns), or None
+    mask : Mask or None
         Pixels of the grid that do not count.
     area : Area or None
         Of all patches only those that begin here; None: all.
@@ -97,7 +105,7 @@ class Stacks:
         cut_outs: Sequence[CutOut],
         load: LoadPiece,
         side: int,
-        mask: NDArray[np.bool_] | None = None,
+        mask: Mask | None = None,
         area: Area | None = None,
     ) -> None:
         self._cut_outs = {cut_out.number: cut_out for cut_out in cut_outs if cut_out.rows}

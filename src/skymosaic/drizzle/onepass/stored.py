@@ -97,12 +97,30 @@ class Box:
 
     def meets(self, other: Box) -> bool:
         """Tell whether it shares pixels with another."""
-        return (
-            self.x < other.right
-            and other.x < self.right
-            and self.y < other.bottom
-            and other.y < self.bottom
-        )
+        return self.shared(other) is not None
+
+    def shared(self, other: Box) -> Box | None:
+        """Return what it shares with another; None: nothing."""
+        x, y = max(self.x, other.x), max(self.y, other.y)
+        columns, rows = min(self.right, other.right) - x, min(self.bottom, other.bottom) - y
+        return Box(x, y, columns, rows) if columns > 0 and rows > 0 else None
+
+    def around(self, other: Box) -> Box:
+        """Return the smallest rectangle that holds both."""
+        x, y = min(self.x, other.x), min(self.y, other.y)
+        right, bottom = max(self.right, other.right), max(self.bottom, other.bottom)
+        return Box(x, y, right - x, bottom - y)
+
+    def within(self, other: Box) -> tuple[slice, slice]:
+        """Return the rows and columns that it has in another, in which it lies."""
+        x, y = self.x - other.x, self.y - other.y
+        return slice(y, y + self.rows), slice(x, x + self.columns)
+
+    def wider(self, by: int, shape: tuple[int, int]) -> Box:
+        """Return it with some pixels around it, of a grid of `shape`: columns, rows."""
+        x, y = max(self.x - by, 0), max(self.y - by, 0)
+        right, bottom = min(self.right + by, shape[0]), min(self.bottom + by, shape[1])
+        return Box(x, y, right - x, bottom - y)
 
 
 def store_chips(path: Path, extvers: Sequence[int], chips: DrizzledChips) -> list[StoredChip]:

@@ -41,13 +41,11 @@ def write_inverse(path: Path, box: Box, weights: Iterable[tuple[Box, NDArray[np.
     shape = (box.rows, box.columns)
     inverse = np.lib.format.open_memmap(path, mode="w+", dtype="<f4", shape=shape)
     for place, weight in weights:
-        left, top = max(place.x, box.x), max(place.y, box.y)
-        right, bottom = min(place.right, box.right), min(place.bottom, box.bottom)
-        if left >= right or top >= bottom:
+        shared = place.shared(box)
+        if shared is None:
             continue
-        part = weight[top - place.y : bottom - place.y, left - place.x : right - place.x]
-        here = np.s_[top - box.y : bottom - box.y, left - box.x : right - box.x]
-        inverse[here] = np.divide(
+        part = weight[shared.within(place)]
+        inverse[shared.within(box)] = np.divide(
             np.float32(1.0), part, out=np.zeros(part.shape, np.float32), where=part > 0
         )
     inverse.flush()
