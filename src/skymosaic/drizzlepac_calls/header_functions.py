@@ -9,6 +9,8 @@ from skymosaic.drizzlepac_calls.onepass_functions import weight_scale_of
 
 Values = dict[str, Any]
 
+_CHIP_VALUES = ("EXPTIME", "EXPSTART", "EXPEND", "BUNIT")
+
 
 def onepass_headers(files: list[str], output: str, grid: Values, parameters: Values) -> None:
     """Make the headers that AstroDrizzle's products of these exposures would have.
@@ -121,7 +123,7 @@ def _chip_values(name: str) -> list[Values]:
     from skymosaic.drizzlepac_calls.quick_headers import read_values
 
     root = name.rsplit("_", 1)[0]
-    primary, *others = read_values(Path(name))
+    primary, *others = read_values(Path(name), _CHIP_VALUES)
     found = []
     for header in others:
         if str(header.get("EXTNAME", "")).strip().upper() != "SCI":

@@ -8,7 +8,7 @@ one, which takes time with their square.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,10 @@ _VALUE = re.compile(
 _COMMENTARY = ("", "COMMENT", "HISTORY")
 _CONSTANT = "PIXVALUE"
 """Of an image whose pixels have one value, which drizzlepac's own reader shows as a full one."""
+
+_AXES = tuple(f"NAXIS{number}" for number in range(1, 10))
+_STRUCTURE = frozenset(("BITPIX", "NAXIS", *_AXES, "PCOUNT", "GCOUNT", "EXTNAME", "EXTVER"))
+_USED = ("SCI", "ERR", "DQ")
 
 Values = dict[str, Any]
 
@@ -43,8 +47,16 @@ class QuickHeader(fits.Header):
         return self.known[str(name).upper()]
 
 
-def values_of(header: bytes) -> Values:
-    """Return the values of a header by keyword, as astropy's `Header` gives them."""
+def values_of(header: bytes, wanted: Container[str] | None = None) -> Values:
+    """Return the values of a header by keyword, as astropy's `Header` gives them.
+
+    Parameters
+    ----------
+    header : bytes
+        Whole cards.
+    wanted : container of str or None
+        Of which keywords; None: of all.
+    """
     found: Values = {}
     text = header.decode("ascii")
     for start in range(0, len(text), _CARD):
@@ -53,6 +65,8 @@ def values_of(header: bytes) -> Values:
         if card[8:10] != "= ":
             if name in ("CONTINUE", "HIERARCH"):
                 return _by_astropy(text)
+            continue
+        if wanted is not None and name not in wanted:
             continue
         match = _VALUE.match(card, 10)
         if match is None or ": " in (match["text"] or ""):  # a record of a distortion, perhaps
@@ -85,9 +99,17 @@ def _by_astropy(text: str) -> Values:
     return found
 
 
-def read_values(path: Path) -> list[Values]:
-    """Return the values of all headers of a file, the primary one's first."""
-    found = []
+def read_values(path: Path, wanted: Collection[str] | None = None) -> list[Values]:
+    """Return the values of headers of a file: the primary one's, then those of SCI, ERR and DQ.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    wanted : collection of str or None
+        Of which keywords beside those of the structure; None: of all.
+    """
+    found: list[Values] = []
     with path.open("rb") as file:
         while first := file.read(_BLOCK):
             header = first
@@ -96,8 +118,11 @@ def read_values(path: Path) -> list[Values]:
                 if not more:
                     raise OSError(f"{path.name} ends within a header")
                 header += more
-            found.append(values_of(header))
-            file.seek(_size_of_data(found[-1]), 1)
+            structure = values_of(header, _STRUCTURE)
+            if not found or str(structure.get("EXTNAME", "")).strip().upper() in _USED:
+                keep = None if wanted is None else {*wanted, *_STRUCTURE}
+                found.append(values_of(header, keep))
+            file.seek(_size_of_data(structure), 1)
     return found
 
 
