@@ -48,6 +48,7 @@ STAGES = {
 }
 """Stages, and how the scratch folders of their steps begin."""
 MANY_TASKS = {
+    "outlines": "outlines-",
     "low": "low-",
     "static": "static-",
     "singles": "singles-",
@@ -57,6 +58,8 @@ MANY_TASKS = {
     "equations": "equations-",
     "skies": "skies-",
     "blocks": "blocks-",
+    "variances": "variances-",
+    "errors": "errors-",
     "headers": "headers-",
     "runs/METHOD": "runs-",
 }
@@ -68,8 +71,8 @@ _CAMPAIGN = {
     "store": {"patience": 90},
 }
 _ONEPASS = {
-    "sky": {"methods": ["localmin", "match", "match-differences"]},
-    "drizzle": {"engine": "onepass", "witness": False},
+    "sky": {"methods": ["localmin", "match", "match-differences"], "footprints": "swapped"},
+    "drizzle": {"engine": "onepass", "witness": False, "products": ["err"]},
 }
 """Sections of a campaign that has all of `MANY_TASKS`."""
 _MAST = {
