@@ -29,7 +29,7 @@ from pathlib import Path
 import pytest
 
 from skymosaic.errors import DamagedError, MissingError, StoreError
-from skymosaic.store import Product
+from skymosaic.store import Product, traffic
 
 REFUSED_KEYS = [
     "",
@@ -211,6 +211,13 @@ class StoreConformance:
         assert get(moved) == b"new"
         assert not store.has(staged)
         assert store.list("staging") == []
+
+    def test_what_was_moved_is_there_without_being_read(self, store, put) -> None:
+        """Servers write the ETag of a copy in several ways."""
+        product = put(b"new" * 1000, "staging/runs/a")
+        moved, before = store.move(product, "runs/a"), traffic.moved()
+        assert store.has(moved)
+        assert traffic.moved() == before
 
     def test_move_of_a_missing_product_is_refused_and_keeps_the_target(
         self, store, put, get

@@ -131,7 +131,8 @@ class S3Store(Store):
         head = self._head(product.key)
         if head is None or head["ContentLength"] != product.size:
             return False
-        if not product.etag or head.get("ETag") == product.etag:
+        # Some servers quote what they call an object, and what they call its copy they do not.
+        if not product.etag or head.get("ETag", "").strip('"') == product.etag.strip('"'):
             return True
         log.info("%s has another ETag than when it was made; reading it", self.address(product.key))
         return self.sha256_of(product.key) == product.sha256
