@@ -16,6 +16,7 @@ import argparse
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -235,6 +236,8 @@ def main() -> int:
     parser.add_argument("--exposures", type=int, default=36)
     parser.add_argument("--workers", type=int, default=1, help="on each host")
     given = parser.parse_args()
+    # So that what was started is stopped then, too; a shell's background job has no Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="two-hosts-") as temporary:
         folder = Path(temporary)
