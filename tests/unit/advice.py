@@ -146,7 +146,8 @@ def shown_in(page: Sentence) -> Iterator[str]:
 
 def wrong_in(command: str) -> str | None:
     """Return what of a command line does not exist; None where all of it does."""
-    known, rest = main, [word.rstrip(".,;:)") or word for word in command.split()]
+    ours, _, _ = command.partition(" | ")  # what it writes may go to another program
+    known, rest = main, [word.rstrip(".,;:)") or word for word in ours.split()]
     while rest and rest[0].startswith("-"):
         option = rest.pop(0)
         if option not in options_of(known) and option not in ("-h", "--help"):

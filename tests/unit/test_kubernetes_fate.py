@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from skymosaic.clusters.base import Fate
-from skymosaic.clusters.kubernetes.fate import fate
+from skymosaic.clusters.kubernetes.fate import fate, fate_of
+from skymosaic.clusters.kubernetes.names import STORE, store_label
 from skymosaic.clusters.kubernetes.pod_words import what_stops, workers_words
 from skymosaic.errors import ComputeError
 from skymosaic.journal.submission import Submission
@@ -102,6 +103,16 @@ def test_a_job_that_somebody_deletes_does_not_go_on(cluster: Cluster, tmp_path: 
     (tmp_path / "deleting.json").write_text(json.dumps(objects))
     found = fate_as(cluster, tmp_path / "deleting.json")
     assert found == Fate("ended", "Kubernetes says: somebody deleted the job skymosaic-first")
+
+
+def test_a_job_of_another_store_is_not_ours(cluster: Cluster, tmp_path: Path) -> None:
+    objects = json.loads((OURS / "running.json").read_text())
+    for one in objects["items"]:
+        one["metadata"]["labels"][STORE] = store_label("s3://bucket/theirs")
+    (tmp_path / "theirs.json").write_text(json.dumps(objects))
+    cluster.is_as(tmp_path / "theirs.json")
+    assert fate_of("skymosaic-first", "skymosaic", "s3://bucket/theirs").state == "alive"
+    assert fate_of("skymosaic-first", "skymosaic", "s3://bucket/ours").state == "unknown"
 
 
 def test_a_job_that_is_about_to_fail_is_not_started_again(cluster: Cluster, tmp_path: Path) -> None:

@@ -20,9 +20,11 @@ from skymosaic.errors import (
     CampaignError,
     CancelledError,
     ComputeError,
+    InstallationError,
     LockedError,
     MissingError,
     SkymosaicError,
+    UnreachableError,
 )
 from skymosaic.journal import cancellation
 from skymosaic.journal import submission as record
@@ -116,6 +118,22 @@ def test_what_is_handed_over_is_told_from_then_on(campaign, place, backend) -> N
     assert status.state.exit_code == 24
     assert "job 17" in status.holder
     assert housekeeping.submitted_campaign(uri(place)) == campaign
+
+
+def test_why_a_driver_on_kubernetes_does_not_begin_is_in_the_store(
+    campaign, place, backend, monkeypatch
+) -> None:
+    handover.submit(campaign)
+    compute = campaign.compute.model_copy(update={"backend": "kubernetes"})
+    driven = campaign.model_copy(update={"compute": compute})
+    missing = InstallationError("numpy is too old")
+    housekeeping.note_failure(driven, missing)  # not in a pod: somebody's own run
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    housekeeping.note_failure(driven, UnreachableError("it is started again"))
+    assert asking.find_status(uri(place)).state is RunState.SUBMITTED
+    housekeeping.note_failure(driven, missing)
+    status = asking.find_status(uri(place))
+    assert status.state is RunState.FAILED and "numpy is too old" in status.error["message"]
 
 
 def test_what_is_left_after_the_end_is_removed(campaign, place, backend) -> None:

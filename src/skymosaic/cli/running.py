@@ -24,6 +24,7 @@ from skymosaic.cli.common import (
 )
 from skymosaic.cli.folding import fold_columns, fold_text, terminal_width
 from skymosaic.config import Campaign, load_campaign
+from skymosaic.errors import SkymosaicError
 from skymosaic.host import signals
 
 if TYPE_CHECKING:
@@ -129,13 +130,17 @@ def go_on(campaign: Campaign, wait: bool, quiet: bool) -> None:
         from skymosaic.runs import running
 
     with Display(Console(stderr=True), quiet=quiet) as display:
-        outcome = running.run(
-            campaign,
-            display.show,
-            display.expect,
-            wait=running.FOREVER if wait else 0.0,
-            on_wait=lambda holder: say(f"waiting until this ends: {holder} ...", err=True),
-        )
+        try:
+            outcome = running.run(
+                campaign,
+                display.show,
+                display.expect,
+                wait=running.FOREVER if wait else 0.0,
+                on_wait=lambda holder: say(f"waiting until this ends: {holder} ...", err=True),
+            )
+        except SkymosaicError as error:
+            housekeeping.note_failure(campaign, error)
+            raise
     if outcome.reused:
         housekeeping.settle(campaign)
     show(outcome)

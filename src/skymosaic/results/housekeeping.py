@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from skymosaic.config import Campaign, load_campaign_text
-from skymosaic.errors import CampaignError, DamagedError, LockedError, MissingError
+from skymosaic.errors import (
+    CampaignError,
+    DamagedError,
+    LockedError,
+    MissingError,
+    SkymosaicError,
+)
 from skymosaic.host import scratch
 from skymosaic.journal import submission as submissions
 from skymosaic.journal.runs import campaign_lock
 from skymosaic.pipeline.places import parse_place
+from skymosaic.steps.failures import as_record
 from skymosaic.steps.manifests import manifest_at
 from skymosaic.steps.place import Place
 from skymosaic.store import Store, lease, open_store
@@ -79,6 +87,29 @@ def settle(campaign: Campaign) -> None:
         return
     if submission is not None and submission.is_pending(place):
         submissions.forget(place)
+
+
+def note_failure(campaign: Campaign, error: SkymosaicError) -> None:
+    """Note in the store why a driver on Kubernetes will not begin its run: its pod goes soon.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        As it is driven.
+    error : SkymosaicError
+        Why it ended; after some, Kubernetes starts it again.
+    """
+    in_pod = campaign.compute.backend == "kubernetes" and "KUBERNETES_SERVICE_HOST" in os.environ
+    if error.passes_by_itself or not in_pod:
+        return
+    try:
+        store = open_store(campaign.store.uri, campaign.store.model_dump(exclude={"uri"}))
+        place = Place(store, campaign.name, None)
+        submission = submissions.read(place)
+        if submission is not None and submission.is_pending(place):
+            submission.failed(place, as_record(error))
+    except SkymosaicError as other:
+        log.warning("the store does not tell of this failure: %s", other)
 
 
 def stored_campaign(

@@ -9,10 +9,12 @@ import yaml
 
 from skymosaic.clusters.base import Fate
 from skymosaic.clusters.kubernetes.kubectl import kubectl_json
-from skymosaic.clusters.kubernetes.names import INSTANCE, object_name
+from skymosaic.clusters.kubernetes.names import INSTANCE, STORE, object_name, store_label
 from skymosaic.clusters.kubernetes.pod_words import driver_words, refusals_needed, workers_words
 from skymosaic.errors import ComputeError
 from skymosaic.journal.submission import Submission
+
+_GLANCE = 10.0  # s for a request; kubectl repeats some of them
 
 
 def fate(submission: Submission) -> Fate:
@@ -27,16 +29,19 @@ def fate(submission: Submission) -> Fate:
     name, namespace = name_and_namespace(
         campaign["campaign"]["name"], campaign["compute"]["kubernetes"]["namespace"]
     )
-    return fate_of(name, namespace, handed_over=bool(submission.what))
+    store = campaign.get("store", {}).get("uri", "")
+    return fate_of(name, namespace, store, handed_over=bool(submission.what))
 
 
-def fate_of(name: str, namespace: str, *, handed_over: bool = True) -> Fate:
+def fate_of(name: str, namespace: str, store: str = "", *, handed_over: bool = True) -> Fate:
     """Return what the cluster knows of a Job and its pods.
 
     Parameters
     ----------
     name, namespace : str
         Of the Job.
+    store : str
+        Address of the campaign's store: a Job of another store is not this one. Empty: of any.
     handed_over : bool
         Whether it was, for all that is known; the Job of the last time may be there before.
 
@@ -46,6 +51,8 @@ def fate_of(name: str, namespace: str, *, handed_over: bool = True) -> Fate:
         There is no kubectl; the cluster does not answer.
     """
     job = find_job(name, namespace)
+    if store and _store_of(job) not in (None, store_label(store)):
+        job = {}
     ended = end_of(job) or _ending(job)
     if not handed_over and (ended or not job):
         return Fate("unknown")
@@ -75,7 +82,15 @@ def name_and_namespace(campaign: str, namespace: str) -> tuple[str, str]:
 
 def find_job(name: str, namespace: str) -> dict[str, Any]:
     """Return a Job; empty where there is none."""
-    return kubectl_json("get", "job", name, f"--namespace={namespace}", "--ignore-not-found")
+    return kubectl_json(
+        *("get", "job", name, f"--namespace={namespace}", "--ignore-not-found"), patience=_GLANCE
+    )
+
+
+def _store_of(job: dict[str, Any]) -> str | None:
+    """Return the label of the store that a Job is for; None where an older version made it."""
+    labels: dict[str, str] = job.get("metadata", {}).get("labels", {})
+    return labels.get(STORE)
 
 
 def end_of(job: dict[str, Any]) -> dict[str, Any] | None:
@@ -112,7 +127,7 @@ def _words(job: dict[str, Any], namespace: str) -> list[str]:
 def _listed(kind: str, namespace: str, chosen: str) -> list[dict[str, Any]]:
     """Return the objects of a kind; none where the user may not see them."""
     try:
-        found = kubectl_json("get", kind, f"--namespace={namespace}", chosen)
+        found = kubectl_json("get", kind, f"--namespace={namespace}", chosen, patience=_GLANCE)
     except ComputeError:
         return []
     objects: list[dict[str, Any]] = found.get("items", [])

@@ -84,7 +84,7 @@ def answer_of(*arguments: str, given: str = "", patience: float = _PATIENCE) -> 
     return Answer(arguments[0], done.returncode, done.stdout, done.stderr)
 
 
-def kubectl(*arguments: str, given: str = "") -> str:
+def kubectl(*arguments: str, given: str = "", patience: float = _PATIENCE) -> str:
     """Run kubectl as `answer_of` does; return what it prints.
 
     Raises
@@ -94,15 +94,15 @@ def kubectl(*arguments: str, given: str = "") -> str:
     ComputeError
         It failed.
     """
-    answer = answer_of(*arguments, given=given)
+    answer = answer_of(*arguments, given=given, patience=patience)
     if answer.failed:
         raise answer.error()
     return answer.printed
 
 
-def kubectl_json(*arguments: str, given: str = "") -> dict[str, Any]:
+def kubectl_json(*arguments: str, given: str = "", patience: float = _PATIENCE) -> dict[str, Any]:
     """Run kubectl and return the objects that it prints; empty where it prints none."""
-    printed = kubectl(*arguments, "--output=json", given=given)
+    printed = kubectl(*arguments, "--output=json", given=given, patience=patience)
     found: dict[str, Any] = json.loads(printed) if printed.strip() else {}
     return found
 
