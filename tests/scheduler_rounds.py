@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ class Round:
     options: list[str]
     ended: str = ""
     """How it went, for people."""
+    seen: dict[int, str] = field(default_factory=dict)
+    """What `skymosaic status` said first with each exit code."""
 
     @property
     def uri(self) -> str:
@@ -110,6 +112,7 @@ class Round:
         end, interrupted = time.monotonic() + _LONGEST, 0
         while time.monotonic() < end:
             code, out = self.run("status", self.uri)
+            self.seen.setdefault(code, out)
             # A driver that was lost with its worker is started elsewhere soon.
             interrupted = interrupted + 1 if code == INTERRUPTED else 0
             if code not in (RUNNING, SUBMITTED, INTERRUPTED) or interrupted > 20:
@@ -176,8 +179,10 @@ def lost_driver(round_: Round) -> None:
     round_.until("drizzle")
     round_.drivers_worker().send_signal(signal.SIGKILL)
     code, out = round_.until_end()
-    round_.ended = "went on by itself, in run 2"
     _require(code == 0, out)
+    _require(21 not in round_.seen, "status gave up what goes on by itself")
+    _require("gave it to a worker" in round_.seen.get(SUBMITTED, "gave it to a worker"), out)
+    round_.ended = f"went on by itself, in run 2; status said {sorted(round_.seen)}"
     _, records = round_.run("logs", round_.uri, "--run", "2")
     _require("gather" in records, f"another driver took it up: {records}")
 
@@ -188,7 +193,7 @@ def lost_scheduler(round_: Round) -> None:
     assert round_.cluster.scheduler is not None
     round_.cluster.scheduler.send_signal(signal.SIGKILL)
     code, out = round_.until_end()
-    _require(code in (21, INTERRUPTED), out)
+    _require(code in (21, INTERRUPTED) and "cannot be asked from here" in out, out)
     last = out.strip().splitlines()
     why = next((line for line in last if "Error" in line), last[0])
     round_.cluster.stop()

@@ -297,6 +297,8 @@ def preempted(stage: Stage) -> str:
         f"--output={trial.folder}/urgent.log",
     )
     trial.wait_for(lambda: int(trial.job(job).get("Restarts", 0)) > 0, "the requeue")
+    status = trial.end(trial._start("status", f"{trial.store}/tiles"))
+    trial.must_end(status, {20, 24}, f"job {job}")  # it goes on by itself
     trial.must_end(trial.job_end(job), 0)
     trial.check_end()
     return "started again by Slurm, went on; same table"
