@@ -115,6 +115,7 @@ def _write_headers(image: Any, chips: list[Values], logfile: str) -> None:
     )
     for name, hdus in products.items():
         kind = name.removesuffix(".fits")[-3:]
+        hdus[0].header = image.expanded(hdus[0].header)
         hdus.writeto(f"headers_{kind}.fits", output_verify="silentfix")
 
 

@@ -22,7 +22,8 @@ _VALUE = re.compile(
     r"|(?P<real>[+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[EeDd]))(?:[EeDd][+-]?[0-9]+)?))?"
     r" *(?:/.*)?$"
 )
-_COMMENTARY = ("", "COMMENT", "HISTORY")
+_ALL_CHIPS = "DALLCHIP"
+"""A keyword that no header of HST has."""
 _CONSTANT = "PIXVALUE"
 """Of an image whose pixels have one value, which drizzlepac's own reader shows as a full one."""
 
@@ -202,28 +203,28 @@ def _extension(every: list[Values], name: str, number: int) -> Values | None:
 
 
 class QuickImage(outputimage.OutputImage):
-    """AstroDrizzle's writer, which puts the keywords of all exposures into a header at once."""
+    """AstroDrizzle's writer, in whose headers one card stands for the keywords of all chips.
+
+    What it does to a header takes longer the more cards there are. `expanded` puts the keywords in.
+    """
 
     parlist: list[Values]
     """What it tells of each chip."""
 
     def addDrizKeywords(self, hdr: fits.Header, versions: Any) -> None:  # noqa: N802 (its name)
-        """Add the keywords of each chip, and the history of versions, as AstroDrizzle does."""
-        cards = list(hdr.cards)
-        end = len(cards)
-        while end and cards[end - 1].keyword in _COMMENTARY:
-            end -= 1
-        for _ in cards[end:]:
-            del hdr[-1]
+        """Add the card, and the history of versions as AstroDrizzle does."""
         new: dict[str, tuple[Any, str]] = {}
         super().addDrizKeywords(new, None)
-        for name, (value, comment) in new.items():
-            if name in hdr:
-                hdr[name] = (value, comment)
-            else:
-                hdr.append(fits.Card(name, value, comment), end=True)
-        for card in cards[end:]:
-            hdr.append(card, end=True)
+        self.cards = [fits.Card(name, *value) for name, value in new.items() if name not in hdr]
+        for name in new.keys() & set(hdr):  # of an exposure that was drizzled before
+            hdr[name] = new[name]
+        hdr[_ALL_CHIPS] = True
         chips, self.parlist = self.parlist, []
         super().addDrizKeywords(hdr, versions)
         self.parlist = chips
+
+    def expanded(self, header: fits.Header) -> fits.Header:
+        """Return a header of a product with the keywords of all chips."""
+        cards = list(header.cards)
+        place = header.index(_ALL_CHIPS)
+        return fits.Header([*cards[:place], *self.cards, *cards[place + 1 :]])
