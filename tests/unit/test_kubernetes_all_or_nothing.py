@@ -289,6 +289,18 @@ def test_what_no_cluster_knows_is_not_there(kubectl: Replay, tmp_path: Path, cas
     kubectl.require_all_asked()
 
 
+def test_a_cluster_that_does_not_answer_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "kubectl"
+    program.write_text("#!/bin/sh\nexec /bin/sleep 3600\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("skymosaic.clusters.kubernetes.finding._PATIENCE", 0.1)
+    with pytest.raises(MissingError, match="holds no campaign"):
+        asking.find_status(f"{tmp_path}/store/held")
+
+
 @pytest.mark.parametrize("name", ["driver-deleted/objects-1-terminating", "done/objects"])
 def test_recorded_objects_are_read(name: str) -> None:
     if not SHARED.exists():

@@ -56,6 +56,7 @@ def _labelled(store: str, campaign: str) -> list[Existing]:
             *("get", ",".join(KINDS), labels, "--output=json"),
             *((namespace,) if namespace else ()),
             patience=_PATIENCE,
+            limit=2 * _PATIENCE,
         )
         if answer.failed and answer.reasons != {"Forbidden"}:
             raise answer.error()

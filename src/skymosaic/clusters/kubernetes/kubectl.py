@@ -56,7 +56,9 @@ class Answer:
         return ComputeError(f"kubectl {self.verb} failed: {text}. {_remedy(reasons)}")
 
 
-def answer_of(*arguments: str, given: str = "", patience: float = _PATIENCE) -> Answer:
+def answer_of(
+    *arguments: str, given: str = "", patience: float = _PATIENCE, limit: float | None = None
+) -> Answer:
     """Run kubectl with the user's own configuration; return what came of it.
 
     Parameters
@@ -67,6 +69,8 @@ def answer_of(*arguments: str, given: str = "", patience: float = _PATIENCE) -> 
         Its standard input.
     patience : float
         Seconds for one request.
+    limit : float
+        Seconds for all of it, such as several tries to find the server; default: none.
 
     Raises
     ------
@@ -75,7 +79,11 @@ def answer_of(*arguments: str, given: str = "", patience: float = _PATIENCE) -> 
     """
     command = ["kubectl", *arguments, f"--request-timeout={patience:.0f}s"]
     try:
-        done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, input=given, capture_output=True, text=True, check=False, timeout=limit
+        )
+    except subprocess.TimeoutExpired:
+        return Answer(arguments[0], 1, "", f"error: timeout: no answer within {limit:g} s")
     except FileNotFoundError:
         raise InstallationError(
             "kubectl is not on the PATH; install it (https://kubernetes.io/docs/tasks/tools/), "
