@@ -58,6 +58,13 @@ def test_version_2(groups: Path) -> None:
     assert container.left() == GB
 
 
+def test_what_the_kernel_ended_is_counted(groups: Path) -> None:
+    assert container.kills() == 0
+    write(groups / "memory" / "pod", memory__oom_control="under_oom 0\noom_kill 2")
+    write(groups, memory__events="max 7\noom 9\noom_kill 1\noom_group_kill 4")
+    assert container.kills() == 3
+
+
 def test_more_than_the_host_has_is_no_limit(groups: Path) -> None:
     limit(groups / "memory", 2**62, 0, 0)
     assert container.left() is None

@@ -135,7 +135,7 @@ def call(function: str, folder: Path, arguments: dict[str, Any], log: Path) -> C
         "arguments": arguments,
         "log": str(log.resolve()),
     }
-    line = ""
+    line, kills = "", container.kills()
     try:
         with _connect() as connection, connection.makefile("rw") as lines:
             lines.write(json.dumps(request) + "\n")
@@ -144,18 +144,19 @@ def call(function: str, folder: Path, arguments: dict[str, Any], log: Path) -> C
     except ConnectionError as error:  # it ended while we waited for it
         log_.info("the drizzlepac process was lost: %s", error)
     if not line:
-        raise _ended(function)
+        raise _ended(function, container.kills() - kills)
     answer = json.loads(line)
     if "value" in answer:
         return Call(answer["value"], answer["seconds"], answer["peak_memory"], answer["cpu"])
     raise _as_error(function, folder, log, answer)
 
 
-def _ended(function: str) -> SkymosaicError:
+def _ended(function: str, kills: int = 0) -> SkymosaicError:
+    """Return why there is no answer: `kills` processes were ended because memory ran out."""
     said = Path(os.environ[ADDRESS]).with_name("server.log")
     last = said.read_text().strip().splitlines()[-1:] if said.exists() else []
     killed = _server is not None and _server.poll() == -signal.SIGKILL
-    if killed or container.says_short("".join(last)):
+    if kills or killed or container.says_short("".join(last)):
         return OutOfMemoryError(
             f"the drizzlepac process ran out of memory (call {function}); {container.remedy()}"
         )

@@ -39,10 +39,12 @@ class Files:
     used: str
     prefix: str
     """Of the words in ``memory.stat`` that count the groups below, too."""
+    events: str
+    """Holds how many processes the kernel ended."""
 
 
-_V1 = Files("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
-_V2 = Files("memory.max", "memory.current", "")
+_V1 = Files("memory.limit_in_bytes", "memory.usage_in_bytes", "total_", "memory.oom_control")
+_V2 = Files("memory.max", "memory.current", "", "memory.events")
 
 
 def left() -> int | None:
@@ -57,6 +59,16 @@ def left() -> int | None:
         if (limit := _limit(folder, files)) is not None and limit < host
     ]
     return min(found, default=None)
+
+
+def kills() -> int:
+    """Return how many processes the kernel has ended here because memory ran out (count)."""
+    return sum(
+        int(line.split()[1])
+        for folder, files in _groups()
+        for line in _lines(folder / files.events)
+        if line.startswith("oom_kill ")
+    )
 
 
 def hold(count: Literal["VmData", "RssAnon"]) -> None:
@@ -117,11 +129,7 @@ def remedy() -> str:
 
 def _groups() -> Iterator[tuple[Path, Files]]:
     """Yield the groups that this process is in, and those above them."""
-    try:
-        lines = _OWN.read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
+    for line in _lines(_OWN):
         _, controllers, path = line.split(":", 2)
         if controllers and "memory" not in controllers.split(","):
             continue
@@ -142,11 +150,17 @@ def _used(folder: Path, files: Files) -> int:
     """Return what the processes of a group use and cannot give back, bytes."""
     try:
         used = int((folder / files.used).read_text())
-        lines = (folder / "memory.stat").read_text().splitlines()
     except OSError:
         return 0
-    counts = dict(line.split(" ", 1) for line in lines)
+    counts = dict(line.split(" ", 1) for line in _lines(folder / "memory.stat"))
     return used - sum(int(counts.get(files.prefix + name, 0)) for name in _CACHE)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except OSError:
+        return []
 
 
 def _own(count: str) -> int:
