@@ -197,3 +197,20 @@ def test_an_exposure_more_touches_its_own_blocks_alone(tmp_path: Path) -> None:
     for step in blocks:
         ours, theirs = (one[step]["products"].values() for one in (scratch, after))
         assert [one["sha256"] for one in ours] == [one["sha256"] for one in theirs], step
+
+
+@pytest.mark.campaign
+def test_skies_that_move_leave_error_planes_alone(tmp_path: Path) -> None:
+    field = Field(tmp_path, 1, 0.06, methods="[localmin]")
+    field.options = Options(errors=True)
+    field.drizzled(field.exposures)
+    before = manifests(field.folder)
+    field.methods = "[localmin, match]"
+    field.drizzled(field.exposures)
+    after = manifests(field.folder)
+    same = {step for step in before if after[step] == before[step]}
+    kinds = {step.partition("/")[0] for step in same}
+    assert kinds >= {"singles", "variances", "errors"}
+    assert not any(step.startswith(("blocks/", "runs/")) for step in same)
+    planes = [after[f"runs/{name}"]["products"] for name in ("localmin", "match")]
+    assert all(any(name.endswith("_err.fits") for name in one) for one in planes)
