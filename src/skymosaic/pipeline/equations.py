@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skymosaic.drizzle.memory import HELD
-from skymosaic.drizzle.onepass.blocks import Block, blocks_of
+from skymosaic.drizzle.onepass.blocks import Block, NearBlocks, blocks_of
 from skymosaic.drizzle.onepass.equations import (
     EQUATIONS,
     FIRST,
@@ -84,10 +84,11 @@ def make_equations(
     """
     side = calls.call(find_side, list(singles.values()))
     shape, blocks = planned.grid.shape, blocks_of(planned.grid, exposures, reach=LARGEST)
+    every = NearBlocks(blocks)
     jobs = [
         (
             *(block, [singles[name] for name in sorted(block.exposures)]),
-            [] if masks is None else [masks[one.name] for one in blocks if _reaches(block, one)],
+            [] if masks is None else [masks[one.name] for one in every.of(_reach(block))],
             homes.of(block.exposures),
         )
         for block in blocks
@@ -124,10 +125,10 @@ def opened(bench: Bench, equations: Sequence[Finished[EquationsResult]]) -> Iter
             yield Equations.load(file)
 
 
-def _reaches(block: Block, other: Block) -> bool:
-    """Tell whether patches that begin in a block may have pixels in another."""
+def _reach(block: Block) -> Box:
+    """Return where patches that begin in a block may have pixels."""
     own = block.box
-    return Box(own.x, own.y, own.columns + LARGEST, own.rows + LARGEST).meets(other.box)
+    return Box(own.x, own.y, own.columns + LARGEST, own.rows + LARGEST)
 
 
 def find_side(singles: Sequence[Finished[SingleResult]]) -> int:

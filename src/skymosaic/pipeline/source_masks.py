@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from skymosaic.drizzle.memory import HELD
-from skymosaic.drizzle.onepass.blocks import Block, blocks_of
+from skymosaic.drizzle.onepass.blocks import Block, NearBlocks, blocks_of
 from skymosaic.drizzle.onepass.equations import merge
 from skymosaic.drizzle.onepass.grid_differences import VERSION, matched_by_equations
 from skymosaic.drizzle.onepass.measured import chip_name
@@ -48,6 +48,7 @@ from skymosaic.sky.source_mask import (
     found_sources,
     threshold_of,
 )
+from skymosaic.steps.held import Held
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.store import Product
 from skymosaic.versions import versions
@@ -83,6 +84,7 @@ def find_sources(
     planned: Planned = calls.result(prepared.planned).result
     exposures = images_of(calls.result(prepared.aligned)).exposures
     layout = blocks_of(planned.grid, exposures)
+    beside = NearBlocks(layout)
     on_grid = (exposures, planned, singles, homes)
     equations = make_equations(calls, place, *on_grid, part=PART)
     skies = calls.call(
@@ -112,7 +114,7 @@ def find_sources(
 
     def around(block: Block) -> list[Any]:
         wide = block.box.wider(MARGIN, planned.grid.shape)
-        return [excess[one.name] for one in layout if one.box.meets(wide)]
+        return [excess[one.name] for one in beside.of(wide)]
 
     matched = by_name(each("match_block", match_block, own, lambda _: skies))
     background = calls.call(
@@ -154,6 +156,15 @@ class _OfAll:
             versions=versions(),
             work=work,
         )
+
+
+def _read_skies(file: BinaryIO) -> tuple[dict[str, float], float]:
+    with np.load(file, allow_pickle=False) as table:
+        names, skies = table["names"].tolist(), table["skies"].tolist()
+        return dict(zip(names, skies, strict=True)), float(table["constant"])
+
+
+_skies = Held[tuple[dict[str, float], float]](_read_skies)
 
 
 def steps_of(names: Sequence[str]) -> list[str]:
@@ -221,9 +232,7 @@ def match_block(
     for one in met:
         members.append((one, list(enumerate(one.result.chips, number))))
         number += len(one.result.chips)
-    with of_all.place.store.open(file_of(skies, "skies")) as file, np.load(file) as table:
-        known = dict(zip(table["names"].tolist(), table["skies"].tolist(), strict=True))
-        constant = float(table["constant"])
+    known, constant = _skies.get(of_all.place.store, file_of(skies, "skies"))
     values = {_CONSTANT: constant} | {
         number: known[chip_name(one.result.rootname, chip.extver)]
         for one, chips in members

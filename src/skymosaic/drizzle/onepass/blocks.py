@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -87,6 +88,28 @@ def blocks_of(
         for y in range(len(edges[1]) - 1)
         for x in range(len(edges[0]) - 1)
     ]
+
+
+class NearBlocks:
+    """Finds the blocks of a grid that a rectangle meets.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+        As from `blocks_of`.
+    """
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self._blocks = {(block.box.x, block.box.y): block for block in blocks}
+        self._x, self._y = (sorted({place[axis] for place in self._blocks}) for axis in (0, 1))
+
+    def of(self, box: Box) -> list[Block]:
+        """Return those that a rectangle meets, by rows, then columns."""
+        columns, rows = (
+            edges[max(bisect_right(edges, first) - 1, 0) : bisect_left(edges, end)]
+            for edges, first, end in ((self._x, box.x, box.right), (self._y, box.y, box.bottom))
+        )
+        return [self._blocks[x, y] for y in rows for x in columns]
 
 
 def _edges(size: int, side: int) -> np.ndarray:
