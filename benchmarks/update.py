@@ -35,6 +35,7 @@ from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.plan import on_grid, plan
 from skymosaic.pipeline.sources import open_source
 from skymosaic.runs.mosaic import MosaicRun
+from skymosaic.steps import step
 from skymosaic.steps.execution import Here
 
 TARGETS = {"localmin": 0.02, "match": 0.15}
@@ -68,16 +69,16 @@ def campaign_of(folder: Path, data: Path, count: int, method: str) -> Path:
     return path
 
 
-def run(path: Path, data: Path) -> dict[str, Any]:
+def run(path: Path) -> dict[str, Any]:
     """Make all steps from plan to mosaics that are not finished; return what they cost."""
     campaign = load_campaign(path)
-    (data.parent / "scratch").mkdir(exist_ok=True)
     place, source = open_place(campaign), open_source(campaign.source)
     (group,) = groups_of(campaign, source.parcels())
     mosaic, calls = MosaicRun.of(campaign, place, source, group), Here()
     first, _ = mosaic.begin(calls, lambda one: one)
     before = manifests(place.store.address(place.campaign))
     forked.clear()
+    spent.clear()
     started = time.process_time()
     planned = plan(mosaic.place, mosaic.campaign, first.aligned)
     prepared = PreparedTasks(
@@ -87,7 +88,8 @@ def run(path: Path, data: Path) -> dict[str, Any]:
     cpu = time.process_time() - started + sum(forked)
     after = manifests(place.store.address(place.campaign))
     made = Counter(name.split("/")[0] for name in after if before.get(name) != after[name])
-    return {"cpu_s": round(cpu, 2), "steps_made": dict(made)}
+    parts = {kind: round(seconds, 2) for kind, seconds in spent.most_common()}
+    return {"cpu_s": round(cpu, 2), "by_step": parts, "steps_made": dict(made)}
 
 
 def manifests(place: str) -> dict[str, int]:
@@ -101,6 +103,27 @@ def manifests(place: str) -> dict[str, int]:
 
 forked: list[float] = []
 """CPU time of drizzlepac's processes, s."""
+spent: Counter[str] = Counter()
+"""That of steps by kind, with their drizzlepac, s."""
+
+
+def watch() -> None:
+    """Take down what drizzlepac's processes and steps cost from now on."""
+    plain_call, plain_make = process.call, step._make
+
+    def call(*arguments: Any) -> Any:
+        done = plain_call(*arguments)
+        forked.append(done.cpu)
+        return done
+
+    def make(place: Any, one: Any, *rest: Any) -> Any:
+        before = time.process_time() + sum(forked)
+        try:
+            return plain_make(place, one, *rest)
+        finally:
+            spent[one.name.split("/")[0]] += time.process_time() + sum(forked) - before
+
+    process.call, step._make = call, make
 
 
 def main() -> None:
@@ -109,23 +132,17 @@ def main() -> None:
     parser.add_argument("--exposures", type=int, default=125)
     parser.add_argument("--method", default="localmin")
     options = parser.parse_args()
-    plain = process.call
-
-    def call(*arguments: Any) -> Any:
-        done = plain(*arguments)
-        forked.append(done.cpu)
-        return done
-
-    process.call = call
+    watch()
     with tempfile.TemporaryDirectory(prefix="update-") as temporary:
         folder = Path(temporary)
         data = folder / "data"
         path = campaign_of(folder, data, options.exposures + 1, options.method)
+        (folder / "scratch").mkdir()
         process.call("versions", folder, {}, folder / "call.log")  # it has been imported
         results = []
         for count in (options.exposures, options.exposures + 1):
             write_survey(data, count)
-            results.append(run(path, data))
+            results.append(run(path))
             print(json.dumps({"exposures": count, **results[-1]}), flush=True)
     share = results[1]["cpu_s"] / results[0]["cpu_s"]
     target = TARGETS.get(options.method)
