@@ -331,5 +331,5 @@ def test_squares_of_two_chips_with_cosmic_rays(tmp_path: Path) -> None:
     rootnames = manifests(folder)["inspection"]["result"]["exposures"]
     names = [one["rootname"] for one in rootnames]
     assert require_parts(folder, names, chips=2) == len(listed(folder)) * 2 * 2
-    search = manifests(folder)["runs/onepass"]["result"]["runs"]["match"]["cosmic_rays"]
+    search = manifests(folder)["runs/match"]["result"]["cosmic_rays"]
     assert sum(one["hit"] or 0 for one in search["chips"]) > 1000

@@ -56,7 +56,7 @@ def test_cosmic_rays_of_ccds_are_removed_by_default(engine: str, tmp_path: Path)
     for name, mosaic in mosaics(folder).items():
         assert np.nanmax(mosaic) < 0.01 * HIT / 500.0, name
     steps, hap = manifests(folder), hap_parameters("acs_wfc", 4)
-    run = steps["runs/onepass" if engine == "onepass" else "runs/match"]
+    run = steps["runs/match"]
     used = run["parameters"]["astrodrizzle"]
     assert {step: used[step] for step in CR_STEPS} == dict.fromkeys(CR_STEPS, True)
     assert {name: used[name] for name in hap.parameters} == dict(hap.parameters)

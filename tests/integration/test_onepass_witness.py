@@ -70,7 +70,7 @@ def test_an_error_in_one_mosaic_of_ccds_is_found(tmp_path: Path) -> None:
     assert ended.code == 0, ended.err
     store = tmp_path / "store" / "one"
     done = manifests(store)
-    assert done["runs/onepass"]["parameters"]["astrodrizzle"]["driz_cr"]
+    assert done["runs/match"]["parameters"]["astrodrizzle"]["driz_cr"]
     witness = done["witness"]["result"]
     assert set(witness["methods"]) == {*sky["methods"], "variant:mode"}
     window = witness["window"]

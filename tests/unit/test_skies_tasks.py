@@ -23,7 +23,14 @@ from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.reading import read_exposure
 from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.results import ALIGN, AlignResult
-from skymosaic.pipeline.skies import find_static, masks_of, skies_of, solve_skies, values_of
+from skymosaic.pipeline.skies import (
+    find_static,
+    masks_of,
+    measure_each,
+    skies_of,
+    solve_skies,
+    values_of,
+)
 from skymosaic.sky.footprints import chip_footprint, footprint_of_corners
 from skymosaic.steps.execution import Here
 from skymosaic.steps.step import Finished, NotFinishedError, Place
@@ -92,7 +99,8 @@ class Campaign:
         prepared, calls = self.prepared(exposures), Here()
         there = place or self.place
         static = calls.result(find_static(calls, self.campaign, there, prepared, Homes()))
-        return static, solve_skies(calls, self.campaign, there, prepared, static, Homes())
+        measured = measure_each(calls, self.campaign, there, prepared, static, Homes())
+        return static, solve_skies(calls, self.campaign, there, prepared, measured)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from skymosaic.drizzlepac_calls import skypac_polygons
+from skymosaic.drizzlepac_calls.cosmic_ray_functions import (
+    cosmic_ray_hits,
+    median_of_stack,
+    separate_exposure,
+)
 from skymosaic.drizzlepac_calls.finite_positions import leave_out_positions_without_a_number
 from skymosaic.drizzlepac_calls.header_functions import onepass_headers
 from skymosaic.drizzlepac_calls.noise_functions import onepass_noise
@@ -17,6 +22,8 @@ from skymosaic.drizzlepac_calls.onepass_functions import onepass_chips
 from skymosaic.drizzlepac_calls.variance_functions import onepass_variances
 
 Values = dict[str, Any]
+
+_PLACE = ("ra", "dec", "scale", "rot", "outnx", "outny", "crpix1", "crpix2")
 
 
 def astrodrizzle(files: list[str], output: str, parameters: Values) -> Values:
@@ -80,8 +87,37 @@ def output_grid(
         place = (*reference["crval"], *reference["crpix"], *reference["shape"])
         base = wcs_functions.build_hstwcs(*place, reference["scale"], reference["rot"])
         base.pixel_shape = tuple(reference["shape"])
-    keys = ("ra", "dec", "scale", "rot", "outnx", "outny", "crpix1", "crpix2")
-    grid = wcs_functions.mergeWCS(base, {key: final.get(key) for key in keys})
+    return _plain(wcs_functions.mergeWCS(base, {key: final.get(key) for key in _PLACE}))
+
+
+def separate_grid(files: list[str], given: Values, corners: list[list[float]]) -> Values:
+    """Compute the grid on which AstroDrizzle drizzles exposures separately, to find cosmic rays.
+
+    Parameters
+    ----------
+    files : list of str
+        The first exposure, or a copy of it without pixels.
+    given : dict
+        What ``driz_sep_*`` say of the grid, keys as for `output_grid`.
+    corners : list of [float, float]
+        Those of all exposures, as for `output_grid`.
+
+    Returns
+    -------
+    dict
+        As from `output_grid`.
+    """
+    from drizzlepac import wcs_functions
+    from stwcs.distortion.utils import output_wcs
+
+    first = _chip_wcs(files[0])[0]
+    base = output_wcs([_Recorded(first.wcs, corners)], ref_wcs=first.deepcopy())
+    # As wcs_functions.make_outputwcs goes on.
+    base.wcs.cd = wcs_functions.make_perfect_cd(base)
+    return _plain(wcs_functions.mergeWCS(base, {key: given.get(key) for key in _PLACE}))
+
+
+def _plain(grid: Any) -> Values:
     return {
         "crval": [float(v) for v in grid.wcs.crval],
         "crpix": [float(v) for v in grid.wcs.crpix],
@@ -236,5 +272,9 @@ CALLS = {
         onepass_headers,
         onepass_noise,
         onepass_variances,
+        separate_grid,
+        separate_exposure,
+        median_of_stack,
+        cosmic_ray_hits,
     )
 }

@@ -145,6 +145,13 @@ def output_of(wcs: Any, grid: Values) -> tuple[Any, float]:
 
 def _cut_out(wcs: Any, out: Any, parameters: Values) -> Any:
     """Return the range of output pixels, ends excluded, that a chip can reach: ((x), (y))."""
+    # Gaussian and Lanczos kernels reach farther than a pixel.
+    margin = _MARGIN + (6 if parameters["kernel"] in ("gaussian", "lanczos3") else 0)
+    return reach_on(wcs, out, margin)
+
+
+def reach_on(wcs: Any, out: Any, margin: int) -> Any:
+    """Return the range of output pixels about a chip and some more, ends excluded: ((x), (y))."""
     import numpy as np
 
     columns, rows = wcs.pixel_shape
@@ -159,8 +166,6 @@ def _cut_out(wcs: Any, out: Any, parameters: Values) -> Any:
         ]
     )
     found = out.wcs_world2pix(wcs.all_pix2world(edge, 1), 0)
-    # Gaussian and Lanczos kernels reach farther than a pixel.
-    margin = _MARGIN + (6 if parameters["kernel"] in ("gaussian", "lanczos3") else 0)
     return np.stack([np.floor(found.min(axis=0)) - margin, np.ceil(found.max(axis=0)) + margin], 1)
 
 

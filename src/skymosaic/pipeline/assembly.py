@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -26,8 +28,10 @@ from skymosaic.drizzle.onepass.mosaics import make_headers as ask_drizzlepac
 from skymosaic.drizzle.onepass.parameters import final_of
 from skymosaic.drizzle.onepass.stored import Box
 from skymosaic.drizzle.onepass.sums import Band
+from skymosaic.drizzle.parameters import has_cr_steps
 from skymosaic.drizzle.product_headers import MosaicOrigin, outline_of
 from skymosaic.drizzle.request import Request
+from skymosaic.drizzle.summaries import CosmicRaySearch
 from skymosaic.hst.skeletons import restore_skeleton
 from skymosaic.methods import OWN, word
 from skymosaic.pipeline.errors import ErrorTasks
@@ -41,11 +45,15 @@ from skymosaic.pipeline.results import (
     ERRORS,
     GUESS,
     HEADERS,
+    HITS,
     LEVELS,
     LOW,
     MEASURED,
+    MEDIAN,
     NOISE,
     OUTLINES,
+    PLAIN,
+    SEPARATE,
     SINGLE,
     SOURCES,
     VARIANCES,
@@ -97,6 +105,8 @@ class Parts:
     static: Finished[StaticResult]
     errors: ErrorTasks | None = None
     """None where mosaics have no error planes."""
+    search: Any = None
+    """How cosmic rays were looked for (`CosmicRaySearch`), where they were."""
 
 
 def make_mosaics(
@@ -114,7 +124,7 @@ def make_mosaics(
         name: calls.call(
             partial(assemble, place, campaign, name),
             *(prepared.aligned, prepared.planned, headers, parts.skies, parts.static),
-            *(list(parts.blocks), list(errors.blocks), errors.noise),
+            *(parts.search, list(parts.blocks), list(errors.blocks), errors.noise),
             name="assemble" if name in campaign.sky.methods else "assemble_variant",
             of=name,
         )
@@ -161,6 +171,9 @@ def make_headers(
             OUTLINES.kind,
         ):
             forget_others(place, kind, rootnames)
+        looked_for = has_cr_steps(planned.result.order.parameters)
+        for kind in (PLAIN.kind, SEPARATE.kind, HITS.kind, *(() if looked_for else (MEDIAN.kind,))):
+            forget_others(place, kind, rootnames if looked_for else [])
         for path in bench.scratch.glob("headers_*.fits"):
             path.rename(bench.out / path.name)
         return HeadersResult(root, version)
@@ -187,6 +200,7 @@ def assemble(
     headers: Finished[HeadersResult],
     skies: Finished[SkiesResult],
     static: Finished[StaticResult],
+    search: CosmicRaySearch | None,
     blocks: Sequence[Finished[BlockResult]],
     errors: Sequence[Finished[ErrorsResult]] = (),
     noise: Finished[NoiseResult] | None = None,
@@ -227,6 +241,7 @@ def assemble(
             **asdict(published),
             differences=skies.result.differences.get(name),
             footprints=skies.result.footprints,
+            cosmic_rays=search,
             static=static.result.summaries,
         )
 
@@ -240,6 +255,7 @@ def assemble(
             "mosaic": name,
             "astrodrizzle": dict(planned.result.order.parameters),
             "grid": grid.to_dict(),
+            **({} if search is None else {"cosmic_rays": _digest_of(search)}),
             "made from": {one.step: one.key for one in (headers, skies, static, *blocks, *errors)},
             **({} if noise is None else {"noise": noise.key}),
         },
@@ -258,6 +274,10 @@ def _forget_other_blocks(place: Place, campaign: Campaign, names: Sequence[str])
     forget_others(place, EQUATION.kind, equations)
     forget_others(place, SOURCES.kind, steps_of(names) if masked else [])
     forget_others(place, ERRORS.kind, [*names, noise] if errors else [])
+
+
+def _digest_of(search: CosmicRaySearch) -> str:
+    return hashlib.sha256(json.dumps(asdict(search)).encode()).hexdigest()
 
 
 def _write_errors(

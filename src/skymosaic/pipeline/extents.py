@@ -35,18 +35,18 @@ def grid_of(
     """
     first, log = images.exposures[0], bench.scratch / "plan.log"
     if reference is None:
-        _write_copy(bench, first, images.products[first.name])
+        write_copy(bench, first, images.products[first.name])
     corners = [chip for extent in extents for chip in extent.corners]
     return output_grid(bench.scratch, log, [first.name], request.choice, reference, corners)
 
 
 def _read(bench: Bench, exposure: Exposure, product: Product) -> Extent:
-    _write_copy(bench, exposure, product)
+    write_copy(bench, exposure, product)
     frame = bench.scratch / exposure.name
     return read_extent(frame, [chip.extver for chip in exposure.chips])
 
 
-def _write_copy(bench: Bench, exposure: Exposure, product: Product) -> None:
+def write_copy(bench: Bench, exposure: Exposure, product: Product) -> None:
     """Write a copy of an exposure without its pixels into the scratch folder."""
     with bench.open(product) as file:
         write_frame(file, bench.scratch / exposure.name)

@@ -50,6 +50,8 @@ class PreparedTasks:
     planned: Any
     positions: Any = None
     """With `align: none`: whether the stars of the exposures lie at the same places."""
+    located: Any = None
+    """The exposures that were aligned, with where they lie; those of `aligned` do not tell it."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,9 @@ def prepare(
         )
 
         positions = positions_stage.check_positions(calls, place, first.retrieved, aligned, planned)
-    return PreparedTasks(first.retrieved, first.inspected, aligned, planned, positions)
+    return PreparedTasks(
+        *(first.retrieved, first.inspected, aligned, planned, positions, first.aligned)
+    )
 
 
 def drizzle_each(

@@ -32,6 +32,7 @@ from skymosaic.pipeline.blocks import make_blocks
 from skymosaic.pipeline.drizzle import tell_static
 from skymosaic.pipeline.equations import make_equations
 from skymosaic.pipeline.errors import make_errors
+from skymosaic.pipeline.hits import look_for_cosmic_rays
 from skymosaic.pipeline.homes import find_homes
 from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.levels import make_levels
@@ -51,7 +52,7 @@ from skymosaic.pipeline.results import (
 )
 from skymosaic.pipeline.sentences.history import history_of, sky_of
 from skymosaic.pipeline.singles import make_singles
-from skymosaic.pipeline.skies import find_static, solve_skies
+from skymosaic.pipeline.skies import find_static, measure_each, solve_skies
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.pipeline.source_masks import find_sources
 from skymosaic.steps.step import Bench, Finished, Place, run_step
@@ -92,7 +93,7 @@ def is_distributed(campaign: Campaign, parameters: Mapping[str, Any]) -> bool:
     parameters : mapping
         AstroDrizzle's, as from `Request.decide`.
     """
-    return not pars.has_cr_steps(parameters)
+    return True
 
 
 def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) -> OnepassTasks:
@@ -115,19 +116,30 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) 
     # The keys of what is drizzled have the masks of its own chips alone.
     homes = find_homes(calls.hosts(), [one.rootname for one in images.exposures])
     static = calls.result(find_static(calls, campaign, place, prepared, homes))
-    singles = make_singles(calls, campaign, place, images, planned.result, static, homes)
+    sky, parameters = campaign.sky, planned.result.order.parameters
+    beginning = (calls, campaign, place, prepared, static, homes)
+    hits: dict[str, Any] = {}
+    measured = search = None
+    if pars.has_cr_steps(parameters):
+        other = sky.mask_sources or sky.footprints == "swapped"
+        plain = measure_each(*beginning, plainly=other)
+        measured = None if other else plain
+        hits, search = look_for_cosmic_rays(*beginning, images, plain)
+    singles = make_singles(calls, campaign, place, images, planned.result, static, homes, hits)
     equations, sources = [], None
-    if campaign.sky.mask_sources:
+    if sky.mask_sources:
         sources = find_sources(calls, campaign, place, prepared, singles, homes)
     if Request.of(campaign).has_differences:
         on_grid = (images.exposures, planned.result, singles, homes, sources)
         equations = make_equations(calls, place, *on_grid)
-    skies = solve_skies(calls, campaign, place, prepared, static, homes, equations, sources)
+    if measured is None:
+        measured = measure_each(*beginning, sources)
+    skies = solve_skies(calls, campaign, place, prepared, measured, equations)
     blocks = make_blocks(calls, place, images.exposures, planned.result, singles, skies, homes)
     errors = None
     if Request.of(campaign).errors:
         errors = make_errors(calls, campaign, place, images, planned.result, singles, blocks, homes)
-    parts = Parts(singles, skies, blocks, static, errors)
+    parts = Parts(singles, skies, blocks, static, errors, search)
     mosaics = make_mosaics(calls, campaign, place, prepared, parts)
     place = replace(place, part_of=(COMPARISON.task(), COMPARISON.step()))
     levels = make_levels(calls, place, images, planned.result, skies, homes)
@@ -167,6 +179,8 @@ def drizzle_all_methods(
             ]
             there = work_at_hand(bench.scratch, images.exposures, grid, request, parameters)
             require_memory(memory_of("onepass", there), limits.free_memory())
+            if there.cosmic_rays:  # by one AstroDrizzle
+                require_memory(memory_of("astrodrizzle", there), limits.free_memory())
             bench.doing(
                 f"one drizzle of {counted(len(images.exposures), 'exposure')} for all methods"
             )

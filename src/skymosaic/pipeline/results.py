@@ -21,6 +21,7 @@ from skymosaic.drizzle.depth import Depth
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.errors import CorrelatedNoise
 from skymosaic.drizzle.onepass.measured import MeasuredChip
+from skymosaic.drizzle.onepass.separate import ChipSky, Separated
 from skymosaic.drizzle.onepass.stored import Box, StoredChip
 from skymosaic.drizzle.order import Order
 from skymosaic.drizzle.sky_cell import SkyCellPart
@@ -291,6 +292,65 @@ class MeasuredResult:
 
 
 @dataclass(frozen=True)
+class SeparateGridResult:
+    """Of the grid on which exposures are drizzled separately, to find cosmic rays."""
+
+    grid: Grid
+
+
+@dataclass(frozen=True)
+class SeparateSkyResult:
+    """Of the sky that is taken off meanwhile."""
+
+    method: str
+    """The sky method."""
+    skies: dict[str, list[ChipSky]]
+    """Of each chip, by rootname."""
+
+
+@dataclass(frozen=True)
+class SeparateResult:
+    """Of an exposure that was drizzled separately."""
+
+    rootname: str
+    separated: Separated
+    stored: StoredChip
+    """All of its chips together."""
+    pixels: str
+    """Name of its drizzled pixels among the products."""
+
+
+@dataclass(frozen=True)
+class MedianResult:
+    """Of the median of separate images in one rectangle of their grid."""
+
+    box: Box
+    pixels: str
+    """Name of the product: a numpy array."""
+
+
+@dataclass(frozen=True)
+class HitChip:
+    """What cosmic rays hit of a chip."""
+
+    extver: int
+    mask: str
+    """Name of the mask among the products, see `cosmic_rays.read_hits`."""
+    pixels: int
+    """Of the chip (count)."""
+    hit: int
+    """Those that are masked (count)."""
+
+
+@dataclass(frozen=True)
+class HitsResult:
+    """Of what cosmic rays hit in an exposure."""
+
+    rootname: str
+    chips: list[HitChip]
+
+
+@dataclass(frozen=True)
 class GuessesResult:
     """Of what exposures differ by in a block, at first sight."""
 
@@ -516,9 +576,15 @@ DIFFERENCES = StepSpec(tasks.DIFFERENCES, DifferencesResult)
 DRIZZLE = StepSpec(tasks.DRIZZLE, DrizzleResult)
 LOW = StepSpec(tasks.LOW, LowResult)
 STATIC = StepSpec(tasks.STATIC, StaticResult)
+SEPARATE_GRID = StepSpec(tasks.SEPARATE_GRID, SeparateGridResult)
+SEPARATE_SKY = StepSpec(tasks.SEPARATE_SKY, SeparateSkyResult)
+SEPARATE = StepSpec(tasks.SEPARATE, SeparateResult)
+MEDIAN = StepSpec(tasks.MEDIAN, MedianResult)
+HITS = StepSpec(tasks.HITS, HitsResult)
 SINGLE = StepSpec(tasks.SINGLE, SingleResult)
 OUTLINES = StepSpec(tasks.OUTLINES, OutlinesResult)
 MEASURED = StepSpec(tasks.MEASURED, MeasuredResult)
+PLAIN = StepSpec(tasks.PLAIN, MeasuredResult)
 GUESS = StepSpec(tasks.GUESS, GuessesResult)
 FIRST_SKIES = StepSpec(tasks.FIRST_SKIES, FirstSkiesResult)
 EQUATION = StepSpec(tasks.EQUATION, EquationsResult)

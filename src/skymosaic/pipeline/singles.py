@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from skymosaic.drizzle.expected import work_at_hand
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.kept_masks import save_masks
@@ -16,16 +14,17 @@ from skymosaic.drizzle.memory import memory_of, require_memory
 from skymosaic.drizzle.missing_pixels import fill_missing, key_of_missing
 from skymosaic.drizzle.onepass.drizzling import drizzling
 from skymosaic.drizzle.onepass.errors import require_errors
-from skymosaic.drizzle.onepass.frames import ChipMasks, Frames
+from skymosaic.drizzle.onepass.frames import Frames
 from skymosaic.drizzle.onepass.parameters import final_of
 from skymosaic.drizzle.onepass.stored import store_chips
 from skymosaic.drizzle.request import Request
 from skymosaic.host import limits
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.skeletons import write_skeleton
+from skymosaic.pipeline.chip_masks import LeftOut
 from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.images import Images
-from skymosaic.pipeline.results import SINGLE, Planned, SingleResult, StaticResult
+from skymosaic.pipeline.results import SINGLE, HitsResult, Planned, SingleResult, StaticResult
 from skymosaic.pipeline.skies import masks_of
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.steps.step import Bench, Finished, Place, run_step
@@ -48,8 +47,8 @@ class SingleJob:
 
     exposure: Exposure
     file: Product
-    low: Mapping[int, Product]
-    """The static masks of its chips, by EXTVER."""
+    left_out: LeftOut
+    """The masks of its chips."""
 
 
 @dataclass(frozen=True)
@@ -70,21 +69,43 @@ def make_singles(
     planned: Planned,
     static: Finished[StaticResult],
     homes: Homes,
+    hits: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Make a task of each exposure; by rootname, in the order of the campaign."""
+    """Make a task of each exposure; by rootname, in the order of the campaign.
+
+    `hits`: the calls that tell what cosmic rays hit, by rootname; none where none are looked for.
+    """
     shared = OfAllSingles(campaign, planned.grid, dict(planned.order.parameters))
     jobs = [
-        SingleJob(exposure, images.products[exposure.name], masks_of(static, exposure))
+        SingleJob(exposure, images.products[exposure.name], LeftOut(masks_of(static, exposure)))
         for exposure in images.exposures
     ]
     names = [job.exposure.rootname for job in jobs]
-    tasks = calls.each(partial(make_single, place, shared), jobs, of=names, near=homes.each(names))
-    return dict(zip(names, tasks, strict=True))
+    if not hits:
+        tasks = calls.each(
+            partial(make_single, place, shared), jobs, of=names, near=homes.each(names)
+        )
+        return dict(zip(names, tasks, strict=True))
+    return {
+        name: calls.call(
+            partial(make_single, place, shared, job),
+            hits[name],
+            name="make_single",
+            of=name,
+            near=homes.of([name]),
+        )
+        for name, job in zip(names, jobs, strict=True)
+    }
 
 
-def make_single(place: Place, shared: OfAllSingles, job: SingleJob) -> Finished[SingleResult]:
+def make_single(
+    place: Place,
+    shared: OfAllSingles,
+    job: SingleJob,
+    hits: Finished[HitsResult] | None = None,
+) -> Finished[SingleResult]:
     """Drizzle the chips of one exposure."""
-    exposure = job.exposure
+    exposure, job = job.exposure, replace(job, left_out=job.left_out.with_hits(hits))
     final = final_of(shared.parameters)
 
     def work(bench: Bench) -> SingleResult:
@@ -95,10 +116,7 @@ def make_single(place: Place, shared: OfAllSingles, job: SingleJob) -> Finished[
     return run_step(
         place,
         SINGLE.step(exposure.rootname),
-        inputs={
-            exposure.name: job.file,
-            **{f"static {extver}": product for extver, product in job.low.items()},
-        },
+        inputs={exposure.name: job.file, **job.left_out.inputs},
         parameters={
             "engine": _ENGINE,
             "grid": shared.grid.to_dict(),
@@ -119,7 +137,7 @@ def _drizzled(bench: Bench, shared: OfAllSingles, job: SingleJob) -> SingleResul
     if parameters.get("final_wht_type") == "ERR":
         require_errors(bench.scratch / exposure.name, exposure)
     fill_missing(bench.scratch, [exposure], parameters)
-    masks = ChipMasks(_write_masks(bench, job), {})
+    masks = job.left_out.write(bench, exposure)
     log = bench.scratch / "single.log"
     frames = Frames(bench.scratch, log, [exposure], final_of(parameters), masks)
     root, out = exposure.rootname, bench.out
@@ -134,16 +152,3 @@ def _drizzled(bench: Bench, shared: OfAllSingles, job: SingleJob) -> SingleResul
     extvers = [chip.extver for chip in exposure.chips]
     stored = store_chips(out / names.pixels, extvers, chips)
     return replace(names, chips=stored, version=chips.version)
-
-
-def _write_masks(bench: Bench, job: SingleJob) -> dict[str, str]:
-    """Fetch the masks of the chips; return their files as the resampler reads them."""
-    files, known = {}, dict[str, str]()
-    for extver, product in job.low.items():
-        if product.sha256 not in known:
-            with bench.open(product) as file:
-                low = np.load(file)
-            known[product.sha256] = f"mask_{extver}.npy"
-            np.save(bench.scratch / known[product.sha256], low)
-        files[f"{job.exposure.name}_{extver}"] = known[product.sha256]
-    return files

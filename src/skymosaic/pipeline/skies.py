@@ -43,6 +43,7 @@ from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.outlines import draw_each
 from skymosaic.pipeline.results import (
     MEASURED,
+    PLAIN,
     SKIES,
     AlignResult,
     KeptSky,
@@ -81,6 +82,8 @@ class _Job:
     masks: Mapping[Mask, Mapping[int, Product]]
     swapped: bool
     """Whether chips are drawn with rows and columns exchanged."""
+    plainly: bool
+    """As for `measure_each`."""
 
 
 @dataclass(frozen=True)
@@ -96,17 +99,18 @@ class _Ways:
     """Of the mosaics, where sources on it do not count."""
 
 
-def solve_skies(
+def measure_each(
     calls: Calls,
     campaign: Campaign,
     place: Place,
     prepared: Any,
     static: Finished[StaticResult],
     homes: Homes,
-    equations: Sequence[Any] = (),
     sources: Mapping[str, Any] | None = None,
-) -> Any:
-    """Make the tasks of the skies; return the call that gives them.
+    *,
+    plainly: bool = False,
+) -> list[Any]:
+    """Make a task of each exposure that measures its sky; none where all skies are given.
 
     Parameters
     ----------
@@ -116,45 +120,66 @@ def solve_skies(
         What the call of `find_static` gives.
     homes : Homes
         The host of each exposure.
-    equations : sequence of call
-        Those that give the equations of the blocks of the common grid, each with a product
-        `EQUATIONS`; none where no mosaic needs them.
     sources : mapping of str to call, or None
         Of each block by name the pixels of sources, which do not count; None: all do.
+    plainly : bool
+        Whether it is measured as AstroDrizzle does it while it looks for cosmic rays, whatever the
+        campaign asks of its mosaics.
     """
     images = images_of(calls.result(prepared.aligned))
     exposures = sorted(images.exposures, key=lambda one: one.rootname)
     parameters = dict(calls.result(prepared.planned).result.order.parameters)
     choices = Request.of(campaign).choices
     settings = distinct_ways(choices, parameters)
-    measured: list[Any] = []
-    if settings:
-        variants = [choice.parameters for choice in choices.values() if choice.method is not None]
-        swapped = campaign.sky.footprints == "swapped"
-        drawn = draw_each(calls, place, images, exposures, homes) if swapped else exposures
-        jobs = [
-            _Job(one, images.products[one.name], near, all_masks_of(static, one), swapped)
-            for one, near in zip(exposures, neighbours_of(drawn), strict=True)
-        ]
-        grid = None if sources is None else calls.result(prepared.planned).result.grid
-        act = partial(measure_one, place, _Ways(parameters, variants, settings, grid))
-        names = [job.exposure.rootname for job in jobs]
-        if sources is None or grid is None:
-            measured = calls.each(act, jobs, of=names, near=homes.each(names))
-        else:
-            masks = _masks_of(grid, exposures, sources)
-            measured = [
-                calls.call(
-                    *(act, job, masks[name]), name="measure_one", of=name, near=homes.of([name])
-                )
-                for name, job in zip(names, jobs, strict=True)
-            ]
+    if not settings:
+        return []
+    variants = [choice.parameters for choice in choices.values() if choice.method is not None]
+    swapped = campaign.sky.footprints == "swapped" and not plainly
+    drawn = draw_each(calls, place, images, exposures, homes) if swapped else exposures
+    jobs = [
+        _Job(one, images.products[one.name], near, all_masks_of(static, one), swapped, plainly)
+        for one, near in zip(exposures, neighbours_of(drawn), strict=True)
+    ]
+    grid = None if sources is None else calls.result(prepared.planned).result.grid
+    act = partial(measure_one, place, _Ways(parameters, variants, settings, grid))
+    names = [job.exposure.rootname for job in jobs]
+    if sources is None or grid is None:
+        return calls.each(act, jobs, of=names, near=homes.each(names))
+    masks = _masks_of(grid, exposures, sources)
+    return [
+        calls.call(*(act, job, masks[name]), name="measure_one", of=name, near=homes.of([name]))
+        for name, job in zip(names, jobs, strict=True)
+    ]
+
+
+def solve_skies(
+    calls: Calls,
+    campaign: Campaign,
+    place: Place,
+    prepared: Any,
+    measured: Sequence[Any],
+    equations: Sequence[Any] = (),
+) -> Any:
+    """Make the task that solves the skies; return the call that gives them.
+
+    Parameters
+    ----------
+    calls, campaign, place, prepared
+        As for the other parts of the graph.
+    measured : sequence of call
+        As from `measure_each`.
+    equations : sequence of call
+        Those that give the equations of the blocks of the common grid, each with a product
+        `EQUATIONS`; none where no mosaic needs them.
+    """
+    parameters = dict(calls.result(prepared.planned).result.order.parameters)
+    choices = Request.of(campaign).choices
     sky = campaign.sky
     wanted = _Choices(choices, parameters, sky.per_chip, sky.planes, sky.footprints == "swapped")
     return calls.call(
         partial(solve, place, wanted),
         prepared.aligned,
-        measured,
+        list(measured),
         list(equations),
         name="solve",
     )
@@ -198,7 +223,7 @@ def measure_one(
 
     return run_step(
         place,
-        MEASURED.step(exposure.rootname),
+        (PLAIN if job.plainly else MEASURED).step(exposure.rootname),
         inputs={exposure.name: job.file, **mask_products(sources)},
         parameters={
             "engine": _ENGINE,
@@ -290,7 +315,7 @@ def solve(
             "choices": {name: asdict(choice) for name, choice in choices.items()},
             "ways": [asdict(way) for way in settings.values()],
             "measured": digest_of(measured),
-            "exposures": _digest_of_exposures(exposures),
+            "exposures": digest_of_exposures(exposures),
             **({"differences": VERSION, "equations": digest_of(equations)} if own else {}),
             **({"planes": True} if own and wanted.planes else {}),
             **({"footprints": "swapped"} if wanted.swapped else {}),
@@ -305,7 +330,7 @@ def solve(
     )
 
 
-def _digest_of_exposures(exposures: Sequence[Exposure]) -> str:
+def digest_of_exposures(exposures: Sequence[Exposure]) -> str:
     """Return a checksum of what the skies depend on of the exposures beside what was measured."""
     chips = [
         [one.rootname, chip.extver, one.brightness_factor(chip.extver), one.exptime, chip.counts]

@@ -34,16 +34,22 @@ from skymosaic.pipeline.results import (
     FIRST_SKIES,
     GUESS,
     HEADERS,
+    HITS,
     INSPECT,
     LEVELS,
     LOW,
     MEASURED,
+    MEDIAN,
     NOISE,
     ONEPASS,
     OUTLINES,
+    PLAIN,
     PLAN,
     POSITIONS,
     RETRIEVE,
+    SEPARATE,
+    SEPARATE_GRID,
+    SEPARATE_SKY,
     SINGLE,
     SKIES,
     SOURCES,
@@ -71,7 +77,8 @@ from skymosaic.store import Product, open_store, shapes
 from skymosaic.store.base import is_ours
 
 _PARTS: tuple[StepSpec[Any], ...] = (
-    *(LOW, STATIC, SINGLE, MEASURED, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
+    *(LOW, STATIC, MEASURED, PLAIN, SEPARATE_GRID, SEPARATE_SKY, SEPARATE, MEDIAN, HITS),
+    *(SINGLE, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
     *(VARIANCES, ERRORS, NOISE, OUTLINES, SOURCES),
 )
 """What the mosaics of the one-pass engine are made from."""

@@ -63,6 +63,19 @@ OUTLINES = Kind("outlines", "outlines/{of}", calls={"draw_swapped": "1s"})
 MEASURED = Kind("measured", "measured/{of}", folder="measured", calls={"measure_one": "1s"})
 """The sky of an exposure, of all of it and of its part of each overlap, for `SKIES`; nobody is told
 of these tasks."""
+PLAIN = Kind("plain", "plain/{of}", folder="plain")
+"""The same as AstroDrizzle measures it, for `SEPARATE_SKY`, where a campaign wants other skies."""
+SEPARATE_GRID = Kind("separate_grid", "separate_grid", calls={"find_grid": "2s"})
+"""The grid on which exposures are drizzled separately, to find cosmic rays; nobody is told of this
+task."""
+SEPARATE_SKY = Kind("separate_sky", "separate_sky", calls={"find_sky": "1s"})
+"""The sky that is taken off meanwhile; nobody is told of this task."""
+SEPARATE = Kind("separate", "separate/{of}", calls={"separate_one": "2s", "find_blank": "1ms"})
+"""An exposure, drizzled separately; nobody is told of these tasks."""
+MEDIAN = Kind("median", "medians/{of}", calls={"make_median": "2s"})
+"""The median of the exposures in a block, for `HITS`; nobody is told of these tasks."""
+HITS = Kind("hits", "hits/{of}", calls={"find_hits": "2s", "search_of": "1ms"})
+"""What cosmic rays hit in an exposure, for `SINGLE`; nobody is told of these tasks."""
 GUESS = Kind("guess", "guesses/{of}", calls={"guess": "2s", "find_side": "1ms"})
 """What exposures differ by in a block, at first sight, for `FIRST_SKIES`; nobody is told of these
 tasks."""
@@ -120,7 +133,8 @@ COLOUR = Kind("colour", "colour/{of}", calls={"colour_picture": "10s"})
 
 KINDS = (
     *(RETRIEVE, INSPECT, ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
-    *(LOW, STATIC, SINGLE, MEASURED, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
+    *(LOW, STATIC, MEASURED, PLAIN, SEPARATE_GRID, SEPARATE_SKY, SEPARATE, MEDIAN, HITS),
+    *(SINGLE, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
     *(VARIANCES, ERRORS, NOISE, LEVELS, OUTLINES, SOURCES),
     *(DRIZZLE, ONEPASS, CELL, CELLS, WITNESS, ENGINES, COMPARISON, COLOUR),
 )

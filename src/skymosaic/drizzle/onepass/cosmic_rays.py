@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.io import fits
+from numpy.typing import NDArray
 
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.astrodrizzle import forget_sky
@@ -136,3 +137,17 @@ def find_cosmic_rays(
             chips.append(MaskedChip(exposure.rootname, chip.extver, pixels, hit))
     shutil.rmtree(work)
     return CosmicRays(masks, call.peak_memory, CosmicRaySearch(method, chips))
+
+
+def save_hits(path: Path, hit: NDArray[np.bool_]) -> None:
+    """Write which pixels of a chip cosmic rays hit, a bit a pixel, compressed; ``.npz``."""
+    with path.open("wb") as file:
+        np.savez_compressed(file, hit=np.packbits(hit), shape=np.array(hit.shape))
+
+
+def read_hits(file: IO[bytes]) -> NDArray[np.bool_]:
+    """Return what `save_hits` wrote, shape (rows, columns)."""
+    with np.load(file, allow_pickle=False) as arrays:
+        rows, columns = (int(size) for size in arrays["shape"])
+        bits = np.unpackbits(arrays["hit"], count=rows * columns)
+    return bits.reshape(rows, columns).view(np.bool_)

@@ -135,41 +135,88 @@ def store_chips(path: Path, extvers: Sequence[int], chips: DrizzledChips) -> lis
     chips : DrizzledChips
         Those of one exposure.
     """
-    found, parts, start = [], [], 0
-    for extver, cut_out in zip(extvers, chips.cut_outs, strict=True):
-        strips: list[tuple[int, int]] = []
-        begin = start
-        if cut_out.rows and cut_out.columns:
-            science, weight = (np.load(chips.path_of(cut_out, kind)) for kind in ("sci", "wht"))
-            for top, bottom in _rows_of(cut_out):
-                here = slice(top - cut_out.y, bottom - cut_out.y)
-                first, columns = _filled(science[here], weight[here])
-                strips.append((cut_out.x + first, columns))
-                for plane in (science, weight):
-                    part = np.ascontiguousarray(plane[here, first : first + columns])
-                    parts.append(part.ravel())
-                    start += part.size
-        found.append(
-            StoredChip(
-                *(extver, cut_out.x, cut_out.y, cut_out.columns, cut_out.rows),
-                *(cut_out.factor, begin, strips),
-            )
-        )
-    np.save(path, np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32))
+    found = []
+    with _PlanesFile(path) as file:
+        for extver, cut_out in zip(extvers, chips.cut_outs, strict=True):
+            begin, strips = file.values, list[tuple[int, int]]()
+            box = Box(cut_out.x, cut_out.y, cut_out.columns, cut_out.rows)
+            if box.rows and box.columns:
+                science, weight = (np.load(chips.path_of(cut_out, kind)) for kind in ("sci", "wht"))
+                seen = np.isfinite(science) | (weight != 0)
+                strips = file.add(box, seen, science, weight)
+            found.append(StoredChip(extver, *_plain(box), cut_out.factor, begin, strips))
     return found
 
 
-def _rows_of(cut_out: CutOut) -> Iterator[tuple[int, int]]:
-    top, end = cut_out.y, cut_out.y + cut_out.rows
-    while top < end:
-        bottom = min((top // ROWS + 1) * ROWS, end)
+def store_exposure(
+    path: Path, box: Box, science: Singles, weight: Singles, blank: float
+) -> StoredChip:
+    """Write an exposure whose chips were drizzled together, as one chip of EXTVER 0.
+
+    Parameters
+    ----------
+    path : Path
+        The new file.
+    box : Box
+        Where it lies on the grid.
+    science, weight : array of float32, shape (rows, columns)
+        Its pixels.
+    blank : float
+        What they are where nothing fell.
+    """
+    strips: list[tuple[int, int]] = []
+    with _PlanesFile(path) as file:
+        if box.rows and box.columns:
+            strips = file.add(box, (science != blank) | (weight != 0), science, weight)
+    return StoredChip(0, *_plain(box), 1.0, 0, strips)
+
+
+def _plain(box: Box) -> tuple[int, int, int, int]:
+    return box.x, box.y, box.columns, box.rows
+
+
+class _PlanesFile:
+    """A file of strips, while it is written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._parts = path, list[Singles]()
+        self.values = 0
+        """How many there are by now."""
+
+    def __enter__(self) -> _PlanesFile:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            parts = self._parts or [np.zeros(0, dtype=np.float32)]
+            np.save(self._path, np.concatenate(parts))
+
+    def add(self, box: Box, seen: NDArray[np.bool_], *planes: Singles) -> list[tuple[int, int]]:
+        """Write what is seen of some planes; return first column and columns of each strip."""
+        strips = []
+        for top, bottom in _rows_of(box):
+            here = slice(top - box.y, bottom - box.y)
+            first, columns = _filled(seen[here])
+            strips.append((box.x + first, columns))
+            for plane in planes:
+                self._parts.append(
+                    np.ascontiguousarray(plane[here, first : first + columns]).ravel()
+                )
+                self.values += self._parts[-1].size
+        return strips
+
+
+def _rows_of(box: Box) -> Iterator[tuple[int, int]]:
+    top = box.y
+    while top < box.bottom:
+        bottom = min((top // ROWS + 1) * ROWS, box.bottom)
         yield top, bottom
         top = bottom
 
 
-def _filled(science: Singles, weight: Singles) -> tuple[int, int]:
+def _filled(seen: NDArray[np.bool_]) -> tuple[int, int]:
     """Return the first column that has pixels, good or bad, and how many there are from it on."""
-    columns = np.flatnonzero((np.isfinite(science) | (weight != 0)).any(axis=0))
+    columns = np.flatnonzero(seen.any(axis=0))
     return (int(columns[0]), int(columns[-1] - columns[0]) + 1) if columns.size else (0, 0)
 
 
