@@ -136,6 +136,16 @@ def test_why_a_driver_on_kubernetes_does_not_begin_is_in_the_store(
     assert status.state is RunState.FAILED and "numpy is too old" in status.error["message"]
 
 
+def test_a_restart_takes_other_values(campaign, place, backend) -> None:
+    handover.submit(campaign)
+    more = housekeeping.submitted_campaign(
+        uri(place), settings=["compute.kubernetes.memory=4Gi", "store.uri=elsewhere"]
+    )
+    assert more.compute.kubernetes.memory == "4Gi" and more.store.uri == place.store.uri
+    with pytest.raises(CampaignError, match=r"compute\.kubernetes\.memory"):
+        housekeeping.stored_campaign(uri(place), settings=["compute.kubernetes.memory=much"])
+
+
 def test_what_is_left_after_the_end_is_removed(campaign, place, backend) -> None:
     handover.submit(campaign)
     run_that_ends(place, campaign, None)
