@@ -177,7 +177,9 @@ def _layout_of(
             owners += [owner] * len(near.chips)
     own = range(first, first + len(wcs))
     mine: dict[int, list[Shared]] = {number: [] for number in own}
-    for region in shared_regions(footprints, owners):
+    # As if the others were one exposure: what they share with each other is not looked for.
+    sides = [int(number in own) for number in range(len(names))]
+    for region in shared_regions(footprints, sides):
         for number in {region.a, region.b} & mine.keys():
             mine[number].append(region)
     regions: list[dict[tuple[int, int], Vertices]] = [{} for _ in names]
