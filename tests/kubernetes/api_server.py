@@ -61,7 +61,10 @@ class Cluster:
 
     def answer(self, method: str, path: str, query: Mapping[str, str], body: Data) -> Data:
         """Return what the server answers."""
-        group, _, rest = path.removeprefix("/apis/").removeprefix("/api/").partition("/namespaces/")
+        below = path.removeprefix("/apis/").removeprefix("/api/")
+        if "/namespaces/" not in path:  # of all namespaces
+            below = f"{below.rpartition('/')[0]}/namespaces//{below.rpartition('/')[2]}"
+        group, _, rest = below.partition("/namespaces/")
         namespace, _, named = rest.partition("/")
         resource, *names = named.split("/") if named else ["namespaces", namespace]
         dry = query.get("dryRun") == "All"
@@ -93,7 +96,8 @@ class Cluster:
 
     def _require(self, verb: str, resource: str, namespace: str) -> None:
         self.used.setdefault(resource, set()).add(verb)
-        if verb not in self._allowed.get(resource, set()):
+        # The user's role is one of the namespace.
+        if verb not in self._allowed.get(resource, set()) or namespace != NAMESPACE:
             raise Refused(
                 403,
                 "Forbidden",

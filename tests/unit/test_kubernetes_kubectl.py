@@ -12,9 +12,10 @@ from skymosaic.clusters.base import Fate, Job
 from skymosaic.clusters.kubernetes import submit
 from skymosaic.clusters.kubernetes.kubectl import kubectl
 from skymosaic.config import load_campaign, resolved_yaml
-from skymosaic.errors import ComputeError, LockedError
+from skymosaic.errors import ComputeError, LockedError, MissingError
+from skymosaic.journal.runs import RunState
 from skymosaic.journal.submission import Submission
-from skymosaic.runs import preparation
+from skymosaic.runs import asking, preparation
 from skymosaic.runs.driver import drive
 from tests.conftest import write_campaign
 from tests.kubernetes import manifests
@@ -106,6 +107,27 @@ def test_a_campaign_comes_and_goes_with_the_rights_that_the_docs_name(
     assert submit.fate(began).state == "unknown"
     # To list Secrets would be to read all of them.
     assert cluster.used["secrets"] == {"create"}
+
+
+def test_what_the_store_has_no_record_of_is_found_by_its_labels(
+    cluster: Cluster, job: Job, tmp_path: Path
+) -> None:
+    store = str(tmp_path / "store")
+    there = job.campaign.store.model_copy(update={"uri": store})
+    kubernetes = job.campaign.compute.kubernetes.model_copy(
+        update={"volume_claim": "mosaics", "volume_path": str(tmp_path)}
+    )
+    compute = job.campaign.compute.model_copy(update={"kubernetes": kubernetes})
+    campaign = job.campaign.model_copy(update={"store": there, "compute": compute})
+    submit.submit(Job(campaign, job.text, drive))
+    # Neither all namespaces nor the one of the context may be listed.
+    status = asking.find_status(f"{store}/field")
+    assert status.state is RunState.SUBMITTED
+    assert status.holder == "Kubernetes job skymosaic-field in namespace skymosaic"
+    assert "removed Kubernetes job skymosaic-field" in asking.cancel(f"{store}/field")
+    assert cluster.objects == {}
+    with pytest.raises(MissingError):
+        asking.cancel(f"{store}/field")
 
 
 def test_what_was_applied_by_hand_is_left_alone_until_it_is_cancelled(
