@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,8 +69,19 @@ def command_line(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "skymosaic", *map(str, arguments)]
 
 
+def one_worker(arguments: Sequence[str | Path]) -> list[str | Path]:
+    """Return a command whose run has one worker, where neither it nor its file says how many.
+
+    Several tests run at once, so a second worker costs its start, and no run ends sooner for it.
+    """
+    files = [Path(one) for one in arguments if str(one).endswith(".yaml") and Path(one).is_file()]
+    given = "--workers" in arguments or any("compute" in file.read_text() for file in files)
+    return [*arguments, *(("--workers", "1") if "run" in arguments and files and not given else ())]
+
+
 def skymosaic(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Ended:
     """Run `skymosaic` as a user would, in a process of its own."""
+    arguments = tuple(one_worker(arguments))
     drizzles = {"run", "simulate"} & {str(argument) for argument in arguments}
     given = environment_of_run(env) if drizzles else environment(env)
     done = subprocess.run(
@@ -177,6 +188,7 @@ ORDER = ["54", "51", "53", "55", "57", "50", "52", "56", "58"]
 TILES = {
     "source": {"kind": "simulated", "size": "small", "tiles": ["54", "51", "55"]},
     "align": {"order": ["54"]},
+    "sky": {"methods": ["localmin", "match"]},
 }
 """Sections of a campaign of three small tiles, which several modules disturb, each in its way."""
 

@@ -344,8 +344,8 @@ def array(stage: Stage) -> str:
 
 TRIALS: dict[str, Callable[[Stage], str]] = {
     "worker jobs: the demo": demo_by_worker_jobs,
-    "worker jobs: the demo by onepass": onepass_by_worker_jobs,
-    "worker jobs: one lost in a block of onepass": worker_job_lost_in_a_block,
+    "worker jobs: onepass": onepass_by_worker_jobs,
+    "worker jobs: one lost in a block": worker_job_lost_in_a_block,
     "worker jobs: refused by Slurm": refused,
     "worker jobs: their commands fail": jobs_fail,
     "worker jobs: one cancelled": worker_job_cancelled,
@@ -355,7 +355,7 @@ TRIALS: dict[str, Callable[[Stage], str]] = {
     "worker jobs: memory exceeded": memory_exceeded,
     "worker jobs: lifetime over": lifetime,
     "one job: the demo": demo_in_one_job,
-    "one job: the demo by onepass": onepass_in_one_job,
+    "one job: onepass": onepass_in_one_job,
     "one job: its commands fail": job_fails,
     "one job: scancel": job_cancelled,
     "one job: skymosaic cancel": cancelled_by_skymosaic,

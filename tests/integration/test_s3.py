@@ -41,7 +41,7 @@ from tests.unit.small_store import SmallStore, plain  # noqa: E402
 
 def write_few(folder: Path, **sections) -> Path:
     """Write a campaign of three small tiles."""
-    return write_campaign(folder / "few.yaml", **TILES, **sections)
+    return write_campaign(folder / "few.yaml", **{**TILES, **sections})
 
 
 @pytest.fixture(scope="module")
