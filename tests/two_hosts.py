@@ -6,8 +6,8 @@ too, which `scripts/test-hosts` makes. The exposures lie in a bucket. They are m
 nothing; then with another parameter by hosts with empty disks, from what the store has.
 
 Of the bytes of all exposures, fetched from the bucket or from the store, no host may have had more
-than 0.9 (the goal is 0.7), and all together not more than 1.5 times. The mosaics are those of one worker, byte for
-byte.
+than 0.9 (the goal is 0.7), and all together not more than 1.5 times. The mosaics are those of one
+worker, byte for byte.
 """
 
 from __future__ import annotations
