@@ -58,7 +58,6 @@ CASES: tuple[tuple[str, int, memory.Engine, dict[str, Any], int], ...] = (
     ("wfc3-ir", 18, "onepass", {}, 2),
     ("wfc3-ir", 9, "onepass", FINE, 1),
     ("wfc3-ir", 9, "onepass", FINE, 2),
-    ("wfc3-ir", 9, "onepass", FINE | {"mask_sources": True}, 1),
     ("acs-wfc", 6, "astrodrizzle", OFF, 1),
     ("acs-wfc", 6, "onepass", OFF, 1),
     ("acs-wfc", 6, "onepass", OFF, 2),
@@ -73,7 +72,6 @@ def drizzle(folder: str, names: list[str], case: tuple[Any, ...], queue: Any) ->
     """Do one drizzle step in `folder`; put what it was into `queue`."""
     here, (_, _, engine, given, processes) = Path(folder), case
     given = {"final_rot": 257.0, **given}
-    mask_sources = given.pop("mask_sources", False)
     exposures = [read_exposure(here / name) for name in names]
     grid, _ = output_grid(here, here / "plan.log", names, resolve(given))
     depth = depth_of([exposure.polygons for exposure in exposures], grid)
@@ -89,7 +87,7 @@ def drizzle(folder: str, names: list[str], case: tuple[Any, ...], queue: Any) ->
             {method: f"out_{column(method)}" for method in METHODS},
             {method: SkyChoice(method) for method in METHODS},
             *(grid, parameters),
-            Options(processes=processes, mask_sources=mask_sources),
+            Options(processes=processes),
         ).values()
     for one in mosaics:
         with fits.open(one.science, memmap=False) as image, fits.open(one.weight) as weights:
@@ -113,7 +111,6 @@ def drizzle(folder: str, names: list[str], case: tuple[Any, ...], queue: Any) ->
             scale_ratio=max(c.scale for e in exposures for c in e.chips) / grid.scale,
             context=bool(parameters.get("context")),
             cosmic_rays=has_cr_steps(parameters),
-            mask_sources=mask_sources,
         )
     )
     drizzlepac_process.close()
@@ -165,7 +162,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="skymosaic-memory-") as name:
         scratch = Path(name)
         print(
-            "camera   exposures  engine        at once  Mpixel  context  cosmic rays  sources"
+            "camera   exposures  engine        at once  Mpixel  context  cosmic rays"
             "  measured MB  projected MB",
             flush=True,
         )
@@ -181,7 +178,7 @@ def main() -> None:
             print(
                 f"{camera:<7}  {exposures:9d}  {engine:<12}  {processes:7d}"
                 f"  {work.output_pixels / 1e6:6.1f}  {work.context!s:<7}  {work.cosmic_rays!s:<11}"
-                f"  {work.mask_sources!s:<7}  {peak / 1e6:11.0f}  {projected / 1e6:12.0f}",
+                f"  {peak / 1e6:11.0f}  {projected / 1e6:12.0f}",
                 flush=True,
             )
     print(json.dumps(figures))

@@ -20,7 +20,6 @@ import yaml
 from click.testing import CliRunner
 
 from skymosaic.drizzlepac_calls import process as drizzlepac_process
-from skymosaic.methods import word
 from tests.shared_folders import made_once
 
 REPOSITORY = Path(__file__).parents[1]
@@ -135,12 +134,6 @@ def manifests(campaign: Path) -> dict[str, dict[str, Any]]:
         str(path.relative_to(folder)).removesuffix(".json"): json.loads(path.read_text())
         for path in sorted(folder.rglob("*.json"))
     }
-
-
-def step_of_mosaic(campaign: Path, name: str) -> str:
-    """Return the step that made the mosaic of a method or variant, as its folder is called."""
-    whole = campaign / "manifests" / "runs" / "onepass.json"
-    return "onepass" if whole.exists() else word(name)
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 120.0) -> Any:

@@ -141,7 +141,6 @@ def test_mosaics_from_blocks_are_those_of_one_task(
     field = Field(tmp_path, chips, 0.03, methods, **parameters)
     field.options = options
     tasks = field.drizzled(field.exposures)
-    assert tasks.whole is None
     blocks = [one for one in manifests(field.folder) if one.startswith("blocks/")]
     assert len(blocks) > 1  # they meet somewhere
     expected = field.at_once(tmp_path / "work")

@@ -19,6 +19,7 @@ from astropy.table import Table
 from skymosaic import load
 from skymosaic.config import load_campaign
 from skymosaic.config.skycell_table import tessellation
+from skymosaic.methods import word as folder_of
 from skymosaic.pipeline import graph
 from skymosaic.pipeline.align import align
 from skymosaic.pipeline.graph import inspect_all, retrieve_each
@@ -26,7 +27,7 @@ from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.sources import open_source
 from skymosaic.sky.skycells import cell as sky_cell
 from skymosaic.steps.execution import Here
-from tests.conftest import manifests, skymosaic, step_of_mosaic, tree, wait_for, write_campaign
+from tests.conftest import manifests, skymosaic, tree, wait_for, write_campaign
 from tests.frames import Frame, name_of, write_frames
 
 FRAMES = (Frame(0, 0), Frame(50, 15, 5.0, 1.2), Frame(105, -20, 30.0, 1.1))
@@ -84,7 +85,7 @@ def corner_of(cell: fits.Header, whole: fits.Header) -> tuple[int, int]:
 
 def whole_of(folder: Path, method: str) -> Path:
     """Return the folder of the mosaic on the common grid."""
-    return folder / "runs" / step_of_mosaic(folder, method)
+    return folder / "runs" / folder_of(method)
 
 
 def require_parts(folder: Path, rootnames: Sequence[str], chips: int = 1) -> int:

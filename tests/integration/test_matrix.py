@@ -17,8 +17,8 @@ from astropy.io import fits
 from skymosaic.drizzle.checks.witness import NOISE, RELATIVE, pixel_noise
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzlepac_calls import process
-from skymosaic.methods import METHODS, column
-from tests.conftest import skymosaic, step_of_mosaic, write_campaign
+from skymosaic.methods import METHODS, column, word
+from tests.conftest import skymosaic, write_campaign
 
 CR_STEPS = ("driz_separate", "median", "blot", "driz_cr")
 TILES = {"acs-wfc": (), "wfc3-uvis": (), "wfc3-ir": ("--tile", "54", "--tile", "51")}
@@ -151,7 +151,7 @@ def _compare(case: Case, folder: Path, data: Path, methods: tuple[str, ...]) -> 
         return exptimes[rootname] if counts else 1.0
 
     for method in methods:
-        step = step_of_mosaic(results, method)
+        step = word(method)
         recorded = json.loads((results / "manifests" / "runs" / f"{step}.json").read_text())[
             "parameters"
         ]

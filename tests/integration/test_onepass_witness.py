@@ -13,8 +13,9 @@ import pytest
 from astropy.io import fits
 
 from skymosaic import load
+from skymosaic.methods import word
 from skymosaic.store.shapes import sealed
-from tests.conftest import manifests, skymosaic, step_of_mosaic, write_campaign
+from tests.conftest import manifests, skymosaic, write_campaign
 from tests.frames import Frame, write_frames, write_two_chip_frames
 
 ALONE = Frame(420, 300, 3, 2.0)  # meets no other
@@ -45,11 +46,10 @@ def run(file: Path, *more: str) -> Any:
 
 def plant(store: Path, name: str, error: float) -> Path:
     """Add a constant to one mosaic, as if the engine had made it so; return its file."""
-    step = step_of_mosaic(store, name)
+    step = word(name)
     manifest = store / "manifests" / "runs" / f"{step}.json"
     written = json.loads(manifest.read_text())
-    result = written["result"] if step != "onepass" else written["result"]["runs"][name]
-    science: Path = store / "runs" / step / result["science"]
+    science: Path = store / "runs" / step / written["result"]["science"]
     with fits.open(science, mode="update") as hdus:
         hdus[0].data += np.float32(error)
     checksum = hashlib.sha256(science.read_bytes()).hexdigest()
@@ -164,18 +164,3 @@ def test_it_agrees_whatever_the_size_of_a_pixel_is(scale: float, tmp_path: Path)
     witness = manifests(tmp_path / "store" / "one")["witness"]["result"]
     assert witness["window"]["whole"]
     assert all(one["pixels"] > 0 for one in witness["methods"].values())
-
-
-@pytest.mark.slow
-def test_a_store_that_kept_no_masks_is_checked_all_the_same(tmp_path: Path) -> None:
-    file = campaign(tmp_path, DEEP, products=["err"])  # one step makes all mosaics
-    assert run(file, "--set", "drizzle.witness=false").code == 0
-    store = tmp_path / "store" / "one"
-    manifest = store / "manifests" / "runs" / "onepass.json"
-    written = json.loads(manifest.read_text())
-    del written["products"][written["result"].pop("sample")["masks"]]
-    manifest.write_text(json.dumps(sealed(written)))
-    ended = run(file)
-    assert ended.code == 0, ended.err
-    assert manifests(store)["runs/onepass"]["started"] == written["started"]  # it was not made anew
-    assert set(manifests(store)["witness"]["result"]["methods"]) == {"localmin", "match"}

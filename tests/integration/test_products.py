@@ -14,7 +14,7 @@ from astropy.wcs import WCS
 
 from skymosaic import load
 from skymosaic.drizzle.grid import Grid
-from skymosaic.methods import METHODS, column
+from skymosaic.methods import METHODS, column, word
 from skymosaic.sky.outline import trace
 from skymosaic.versions import versions
 from tests.conftest import manifests, skymosaic, write_campaign
@@ -104,10 +104,12 @@ def test_mosaics_of_onepass_say_what_they_are(simulated_files: Path, tmp_path: P
         ended = skymosaic("run", file, "--store", store, "--workers", "2")
         assert ended.code == 0, ended.err
     folder = stores[0] / "one"
-    manifest = manifests(folder)["runs/onepass"]
+    done = manifests(folder)
     methods = {"match": "match", "variant:mode": "localmin"}
-    for name, run in manifest["result"]["runs"].items():
-        science = folder / "runs" / "onepass" / run["science"]
+    for name in ("match", "globalmin+match-differences", "variant:mode"):
+        manifest = done[f"runs/{word(name)}"]
+        run = manifest["result"]
+        science = folder / "runs" / word(name) / run["science"]
         weight = science.with_name(run["weight"])
         context = science.with_name(science.name.replace("_sci", "_ctx"))
         error = science.with_name(run["error"])
@@ -122,7 +124,7 @@ def test_mosaics_of_onepass_say_what_they_are(simulated_files: Path, tmp_path: P
     mosaic = load(folder).mosaic("match")
     assert mosaic.error is not None
     assert np.nanmedian(mosaic.error) > 0
-    products = sorted((folder / "runs" / "onepass").glob("*.fits"))
+    products = sorted((folder / "runs").glob("*/*.fits"))
     assert len(products) == 3 * 5
     require_clean(products)
     for path in products:  # made elsewhere at another time

@@ -112,7 +112,6 @@ def wanted_by_onepass(given: Campaign, field: str, cores: int) -> float:
         scale_ratio=scale / final_scale if final_scale else 1.0,
         context=bool(request.parameters.get("context")),
         cosmic_rays=request.may_look_for_cosmic_rays,
-        mask_sources=request.mask_sources and request.may_look_for_cosmic_rays,
     )
     return memory_of("onepass", work).peak
 

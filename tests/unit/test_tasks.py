@@ -43,10 +43,10 @@ PARTS = {
     "find_sources",
 }
 """What the one-pass engine makes its mosaics from."""
-UNLISTED = {"find", "given_sky", "as_run", "make_cell", "assemble_variant", *PARTS}
+UNLISTED = {"find", "given_sky", "make_cell", "assemble_variant", *PARTS}
 """Calls that nobody is told of."""
 KINDS = {
-    **{"drizzle_pairs": "drizzle", "drizzle_all": "drizzle", "assemble": "drizzle"},
+    **{"drizzle_pairs": "drizzle", "assemble": "drizzle"},
     "compare_methods": "gather",
     **{"list_sources": "catalogue", "shared_grid": "grid", "index_cells": "cells"},
 }
@@ -62,7 +62,6 @@ RESULTS = {
     ),
     "merge_low": SimpleNamespace(masks={}),
     "solve": SimpleNamespace(),
-    "drizzle_all": SimpleNamespace(skies={}, masks={}),
 }
 """What the calls would give that decide which calls come next."""
 
@@ -123,9 +122,6 @@ def test_the_graph_makes_the_tasks_of_the_list(given: str, align: str, tmp_path:
     assert set(calls.names) <= set(CALLS)  # the scheduler knows about how long each takes
     called = [KINDS.get(name, name) for name in calls.names if name not in {*UNLISTED, "on_grid"}]
     listed = [task.kind for task in tasks_of(campaign, PARCELS)]
-    if "drizzle_all" in calls.names:  # one call makes what is told of by method
-        assert PARTS.isdisjoint(calls.names)
-        listed = [kind for kind in listed if kind != "drizzle"] + ["drizzle"]
     assert sorted(called) == sorted(listed)
 
 

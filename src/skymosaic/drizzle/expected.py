@@ -117,7 +117,6 @@ def _parts(request: Request, work: Work) -> Iterator[tuple[Engine, Work]]:
                 columns=columns,
                 scale_ratio=ratio,
                 cosmic_rays=False,
-                mask_sources=False,
             ),
         )
     if request.engine == "onepass" and request.witness:
@@ -163,8 +162,6 @@ def work_of(campaign: Campaign, request: Request) -> Work:
         scale_ratio=_scale_ratio(request.detectors, scale or parameters.get("final_scale")),
         context=bool(parameters.get("context")),
         cosmic_rays=request.may_look_for_cosmic_rays,
-        # Else they are looked for block by block.
-        mask_sources=request.mask_sources and request.may_look_for_cosmic_rays,
         errors=request.errors,
         known_by=known_by,
     )
@@ -230,7 +227,6 @@ def work_at_hand(
         scale_ratio=max(scales) / grid.scale,
         context=bool(parameters.get("context", True)),
         cosmic_rays=pars.has_cr_steps(parameters),
-        mask_sources=request.mask_sources and pars.has_cr_steps(parameters),
         errors=request.errors,
         known_by="the exposures",
     )

@@ -15,7 +15,6 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from skymosaic.drizzle import parameters as pars
-from skymosaic.drizzle.static_masks import ChipArea, masks_of_files
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.flagging import flag_copies, free_flag
 from skymosaic.hst.opened import opened_chips
@@ -76,33 +75,6 @@ def read_masks(path: Path, exposures: Sequence[Exposure]) -> dict[str, NDArray[n
 def _unpacked(arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[np.bool_]:
     columns = int(arrays[name + _COLUMNS])
     return np.unpackbits(arrays[name], axis=1, count=columns).view(np.bool_)
-
-
-def static_masks_of(
-    folder: Path,
-    every: Sequence[Exposure],
-    exposures: Sequence[Exposure],
-    parameters: Mapping[str, Any],
-) -> dict[str, NDArray[np.bool_]]:
-    """Return the static masks of some exposures, of a run that kept none; as `read_masks`.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds all exposures of the run.
-    every, exposures : sequence of Exposure
-        Of the run, and those asked for.
-    parameters : mapping
-        AstroDrizzle's of the run, which looked for no cosmic rays.
-    """
-    found = masks_of_files(folder, every, parameters)
-    masks = {}
-    for exposure, chip, hdus in opened_chips(folder, exposures):
-        science = hdus["SCI", chip.extver]
-        low = found.low(ChipArea.of(exposure, chip.extver, science.header))
-        none = np.zeros(science.shape, dtype=bool)
-        masks[f"{exposure.name}_{chip.extver}"] = none if low is None else low
-    return masks
 
 
 def flag_kept(

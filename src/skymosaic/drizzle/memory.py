@@ -12,7 +12,7 @@ one more image of three planes.
 
 The one-pass engine holds chips one at a time, and mosaics some rows at a time,
 
-    memory = ONEPASS_BASELINE + pixels + max(cosmic rays, drizzling, sources, sums),
+    memory = ONEPASS_BASELINE + pixels + max(cosmic rays, drizzling, sums),
 
 see `_onepass`. The steps against cosmic rays take an exposure or a block at a time. Most
 constants are from ``python benchmarks/memory.py``, which measures a worker's processes on simulated
@@ -54,7 +54,6 @@ _CUT_OUT = 12  # bytes per pixel of its cut-out
 _VARIANCES = 20  # bytes per pixel of a chip whose variances are drizzled, beside its rows
 _ERROR_SUMS = 28  # bytes per pixel of the error plane while it is summed
 _COMPARED = 100  # bytes per pixel of a chip that is compared with the median; what is before: 78
-_SOUGHT = 64  # bytes per pixel: mosaic, weights, background and its copies, segments
 
 _FILE = 16.0  # bytes per pixel of a WFC3/IR FLT: SCI, ERR, TIME, DQ, SAMP; CCDs have less
 _DRIZZLED = 12.0  # bytes per pixel of a DRZ: SCI, WHT, CTX
@@ -85,8 +84,6 @@ class Work:
     """Whether a context image is made."""
     cosmic_rays: bool = False
     """Whether cosmic rays are looked for, by AstroDrizzle with a third drizzled image."""
-    mask_sources: bool = False
-    """Whether sources are looked for on the whole mosaic."""
     errors: bool = False
     """Whether mosaics get an error plane."""
     known_by: str = ""
@@ -184,7 +181,6 @@ def _onepass(work: Work) -> Memory:
     steps = {
         "cosmic rays": float(_COMPARED * work.largest_chip if work.cosmic_rays else 0),
         "drizzling": work.processes * a_process + (work.processes - 1) * _CHILD,
-        "sources": float(_SOUGHT * work.output_pixels if work.mask_sources else 0),
         "summing": float(ROWS * work.columns * a_pixel),
     }
     peak = ONEPASS_BASELINE + pixels + max(steps.values())

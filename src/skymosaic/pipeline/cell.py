@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +52,10 @@ class CellJob:
     """Of all of these, by their names."""
     masks: Mapping[str, Product]
     """By rootname."""
-    skies: Mapping[str, KeptSky]
-    """Of their chips, by method and variant; none: they are looked up in those of all exposures."""
     outputs: Mapping[str, str]
-    """Root names of the products, likewise."""
+    """Root names of the products, by method and variant."""
+    skies: Mapping[str, KeptSky] = field(default_factory=dict)
+    """Of their chips, likewise; its task looks them up in those of all exposures."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,14 @@ class OfAllCells:
     """On which skies were found."""
     count: int
     """How many cells there are."""
-    skies: Finished[SkiesResult] | None = None
-    """Of all exposures, where they are a step of their own."""
+    skies: Finished[SkiesResult]
+    """Of all exposures."""
 
 
 def make_cell(place: Place, shared: OfAllCells, job: CellJob) -> Finished[CellResult]:
     """Make the mosaics of one cell; it is told as a part of the task that lists them."""
-    if shared.skies is not None:
-        rootnames = [exposure.rootname for exposure in job.exposures]
-        job = replace(job, skies=skies_of(place, shared.skies, rootnames))
+    rootnames = [exposure.rootname for exposure in job.exposures]
+    job = replace(job, skies=skies_of(place, shared.skies, rootnames))
     telling = place.work_of(CELLS.task(), CELLS.step())
     cell, campaign = job.cell, shared.campaign
 
@@ -126,7 +125,7 @@ def _drizzled(
     with computing_slot(place):
         there = work_at_hand(bench.scratch, job.exposures, grid, request, shared.parameters)
         processes = max(1, there.processes // shared.count)
-        there = replace(there, cosmic_rays=False, mask_sources=False, processes=processes)
+        there = replace(there, cosmic_rays=False, processes=processes)
         require_memory(memory_of("onepass", there), limits.free_memory())
         skies = {name: _applied(sky, shared.common, job.cell) for name, sky in job.skies.items()}
         work = CellWork(

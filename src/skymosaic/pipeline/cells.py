@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +27,8 @@ from skymosaic.pipeline.results import (
     AlignResult,
     CellResult,
     CellsResult,
-    KeptSky,
-    OnepassResult,
     Planned,
+    SingleResult,
 )
 from skymosaic.pipeline.sentences.cells import cells_document, cells_sheet, empty_warnings
 from skymosaic.sky.skycell_names import HapMosaic, hap_name
@@ -64,56 +62,17 @@ def make_cells(
     """
     # Which cells there are, and what touches each, only a plan tells.
     planned: Finished[Planned] = calls.result(prepared.planned)
-    found = _found_by(calls, onepass)
-    jobs = _jobs(campaign, place, calls.result(prepared.aligned), planned, found)
+    singles = {name: calls.result(one) for name, one in onepass.parts.singles.items()}
+    jobs = _jobs(campaign, place, calls.result(prepared.aligned), planned, singles)
     shared = OfAllCells(
         campaign,
         dict(planned.result.order.parameters),
         planned.result.grid,
         len(jobs),
-        None if onepass.parts is None else calls.result(onepass.parts.skies),
+        calls.result(onepass.parts.skies),
     )
     cells = calls.each(partial(make_cell, place, shared), jobs)
     return calls.call(index_cells, place, campaign, prepared.planned, cells), cells
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What was found of the exposures of a cell."""
-
-    skies: Mapping[str, KeptSky]
-    """Of their chips, by method and variant; none: the cell's task looks them up."""
-    masks: Mapping[str, Product]
-    """By rootname."""
-
-
-FoundOf = Callable[[Sequence[Exposure], Sequence[int]], _Found]
-"""Takes exposures whose masks, and numbers of chips whose skies, are needed."""
-
-
-def _found_by(calls: Calls, onepass: OnepassTasks) -> FoundOf:
-    """Return what gives the skies and masks of some exposures."""
-    if onepass.parts is None:
-        whole: Finished[OnepassResult] = calls.result(onepass.whole)
-        return partial(_of_whole, whole)
-    singles = {name: calls.result(one) for name, one in onepass.parts.singles.items()}
-
-    def of_parts(exposures: Sequence[Exposure], numbers: Sequence[int]) -> _Found:
-        rootnames = [one.rootname for one in exposures]
-        masks = {name: singles[name].products[singles[name].result.masks] for name in rootnames}
-        return _Found({}, masks)
-
-    return of_parts
-
-
-def _of_whole(
-    whole: Finished[OnepassResult], exposures: Sequence[Exposure], numbers: Sequence[int]
-) -> _Found:
-    skies, masks = whole.result.skies or {}, whole.result.masks or {}
-    return _Found(
-        {name: _of_chips(sky, numbers) for name, sky in skies.items()},
-        {one.rootname: whole.products[masks[one.rootname]] for one in exposures},
-    )
 
 
 def _jobs(
@@ -121,43 +80,31 @@ def _jobs(
     place: Place,
     aligned: Finished[AlignResult],
     planned: Finished[Planned],
-    found_of: FoundOf,
+    singles: Mapping[str, Finished[SingleResult]],
 ) -> list[CellJob]:
     """Return what each cell is made from."""
     every = images_of(aligned)
-    chips: dict[str, range] = {}
-    first = 0
-    for exposure in every.exposures:
-        chips[exposure.rootname] = range(first, first + len(exposure.chips))
-        first += len(exposure.chips)
     by_name = {exposure.rootname: exposure for exposure in every.exposures}
     jobs = []
     for cell in planned.result.cells or ():
         exposures = [by_name[name] for name in cell.exposures]
         near = [by_name[name] for name in cell.near or ()]
         both = [*exposures, *near]
-        numbers = [number for one in exposures for number in chips[one.rootname]]
-        found = found_of(both, numbers)
         jobs.append(
             CellJob(
                 cell,
                 exposures,
                 near,
                 select(both, every.products).products,
-                found.masks,
-                found.skies,
+                {one.rootname: _masks_of(singles[one.rootname]) for one in both},
                 product_roots(campaign, place, cell, exposures, list(Request.of(campaign).choices)),
             )
         )
     return jobs
 
 
-def _of_chips(sky: KeptSky, numbers: Sequence[int]) -> KeptSky:
-    return KeptSky(
-        tuple(sky.subtracted[number] for number in numbers),
-        tuple(sky.recorded[number] for number in numbers),
-        sky.tilts and [sky.tilts[number] for number in numbers],
-    )
+def _masks_of(single: Finished[SingleResult]) -> Product:
+    return single.products[single.result.masks]
 
 
 def product_roots(

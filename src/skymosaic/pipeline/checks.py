@@ -27,14 +27,13 @@ from skymosaic.errors import DamagedError
 from skymosaic.host.counting import counted
 from skymosaic.methods import METHODS, column
 from skymosaic.pipeline.images import images_of, select
-from skymosaic.pipeline.mosaic_sample import sample_of_blocks, sample_of_whole
+from skymosaic.pipeline.mosaic_sample import sample_of_mosaics
 from skymosaic.pipeline.results import (
     ENGINES,
     WITNESS,
     AlignResult,
     DrizzleResult,
     EnginesResult,
-    OnepassResult,
     Planned,
     WitnessResult,
 )
@@ -63,8 +62,7 @@ def check_each(
         mosaics = drizzled.runs
         if drizzled.onepass is not None:
             hear = hear_astrodrizzle
-            whole = drizzled.onepass.whole
-            mosaics = dict(drizzled.onepass.runs) if whole is None else whole
+            mosaics = dict(drizzled.onepass.runs)
         witness = calls.call(hear, *shared, mosaics, name=WITNESS.kind.name)
     if ENGINES.kind.name in requested:
         engines = calls.call(compare_engines, *shared, name=ENGINES.kind.name)
@@ -134,7 +132,7 @@ def hear_astrodrizzle(
     campaign: Campaign,
     aligned: Finished[AlignResult],
     planned: Finished[Planned],
-    drizzled: Finished[OnepassResult] | Mapping[str, Finished[DrizzleResult]],
+    drizzled: Mapping[str, Finished[DrizzleResult]],
 ) -> Finished[WitnessResult]:
     """Let AstroDrizzle make a part of each mosaic of the one-pass engine again, and compare.
 
@@ -142,14 +140,10 @@ def hear_astrodrizzle(
     masks that the engine used. Where no place of the mosaic has few exposures, both engines drizzle
     some of those of one place instead, with the same values.
 
-    `drizzled`: the one step that made all mosaics, or a step of each by method and variant.
+    `drizzled`: the step of each, by method and variant.
     """
-    if isinstance(drizzled, Finished):
-        sample = sample_of_whole(place, aligned, planned, drizzled.key)
-        reused = dict.fromkeys(sample.runs, drizzled.reused)
-    else:
-        sample = sample_of_blocks(place, aligned, planned, drizzled)
-        reused = {name: one.reused for name, one in drizzled.items()}
+    sample = sample_of_mosaics(place, aligned, planned, drizzled)
+    reused = {name: one.reused for name, one in drizzled.items()}
     grid, parameters = planned.result.grid, dict(planned.result.order.parameters)
     request = Request.of(campaign)
     left_out = request.no_constants
@@ -158,7 +152,7 @@ def hear_astrodrizzle(
     def work(bench: Bench) -> WitnessResult:
         exposures, window = sample.images.exposures, sample.window
         sample.images.fetch(bench)
-        masks = sample.read_masks(bench, parameters)
+        masks = sample.read_masks(bench)
         ours, skies = {}, {}
         for name, run in runs.items():
             ours[name], skies[name] = sample.read(bench, run)

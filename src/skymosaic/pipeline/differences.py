@@ -6,7 +6,7 @@ exposures on the common grid anyway.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from skymosaic.drizzle import parameters as pars
@@ -20,7 +20,6 @@ from skymosaic.drizzle.request import Request
 from skymosaic.host.counting import counted
 from skymosaic.hst.usable import require_engine
 from skymosaic.pipeline.images import images_of
-from skymosaic.pipeline.onepass import per_chip_of
 from skymosaic.pipeline.results import (
     DIFFERENCES,
     AlignResult,
@@ -33,7 +32,8 @@ from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
-    from skymosaic.config import Campaign
+    from skymosaic.config import Campaign, Sky
+    from skymosaic.hst.exposure import Exposure
 
 
 def measure_differences(
@@ -92,7 +92,7 @@ def measure_differences(
         parameters={
             "engine": VERSION,
             "methods": methods,
-            **per_chip_of(campaign.sky, images.exposures),
+            **_per_chip_of(campaign.sky, images.exposures),
             **key_of_missing(images.exposures),
             "grid": grid.to_dict(),
             "astrodrizzle": dict(parameters),
@@ -119,3 +119,8 @@ def given_sky(done: Finished[DifferencesResult], method: str) -> AppliedSky:
     """Return the sky of a method that the task found."""
     sky = done.result.skies[method]
     return AppliedSky(sky.values, sky.subtracted, sky.recorded, differences=sky.differences)
+
+
+def _per_chip_of(sky: Sky, exposures: Sequence[Exposure]) -> dict[str, Any]:
+    """Return `sky.per_chip` as a parameter of a step: where exposures have several chips."""
+    return {"per_chip": sky.per_chip} if any(len(e.chips) > 1 for e in exposures) else {}

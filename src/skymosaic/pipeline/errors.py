@@ -200,7 +200,7 @@ def _drizzled(
 ) -> dict[int, float]:
     parameters, request = shared.parameters, Request.of(shared.campaign)
     there = work_at_hand(bench.scratch, [exposure], shared.grid, request, parameters)
-    there = replace(there, processes=1, columns=0, cosmic_rays=False, mask_sources=False)
+    there = replace(there, processes=1, columns=0, cosmic_rays=False)
     require_memory(memory_of("onepass", there), limits.free_memory())
     fill_missing(bench.scratch, [exposure], parameters)
     kept = kept_chip_masks(bench.scratch, [exposure], {exposure.rootname: bench.fetch(masks)})

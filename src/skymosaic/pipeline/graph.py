@@ -141,7 +141,7 @@ def drizzle_each(
         noted = Noted(calls)
         tasks = onepass.drizzle_each(noted, campaign, place, prepared)
         runs = [tasks.runs[one] for one in campaign.sky.methods]
-        parts = None if tasks.whole is not None else calls.call(sum_up, noted.every)
+        parts = calls.call(sum_up, noted.every)
         return DrizzleTasks(runs, onepass=tasks, parts=parts)
     methods, given, skies = campaign.sky.methods, {}, None
     if own := Request.of(campaign).own_methods:

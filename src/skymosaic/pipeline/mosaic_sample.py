@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skymosaic.drizzle.checks.sample_window import Window, choose_window
 from skymosaic.drizzle.checks.sampled import Pixels, read_window
-from skymosaic.drizzle.kept_masks import read_masks, static_masks_of
+from skymosaic.drizzle.kept_masks import read_masks
 from skymosaic.errors import LockedError
 from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline.images import Images, images_of, select
 from skymosaic.pipeline.results import (
-    ONEPASS,
     SINGLE,
     AlignResult,
     DrizzleResult,
@@ -49,19 +47,18 @@ class MosaicSample:
     ----------
     runs : mapping of str to SampledRun
         The mosaics, by method and variant.
-    every, images : Images
-        The exposures of all, and of the sample.
+    images : Images
+        The exposures of the sample.
     window : Window
         The part of the mosaics.
-    masks : mapping of str to (Product, sequence of Exposure), or None
-        By its name the masks of some exposures of the sample; None: an older version kept none.
+    masks : mapping of str to (Product, sequence of Exposure)
+        By its name the masks of some exposures of the sample.
     """
 
     runs: Mapping[str, SampledRun]
-    every: Images
     images: Images
     window: Window
-    masks: Mapping[str, tuple[Product, Sequence[Exposure]]] | None
+    masks: Mapping[str, tuple[Product, Sequence[Exposure]]]
 
     def inputs(self, runs: Iterable[SampledRun]) -> dict[str, Product]:
         """Return the products that the step reads."""
@@ -70,26 +67,19 @@ class MosaicSample:
             for run in runs
             for name in (run.result.science, run.result.weight)
         }
-        images = self.every if self.masks is None else self.images
-        return {**images.products, **mosaics}
+        return {**self.images.products, **mosaics}
 
     @property
     def key_of_masks(self) -> dict[str, str]:
         """The checksums of the masks: a part of the key of the step."""
-        return {name: product.sha256 for name, (product, _) in (self.masks or {}).items()}
+        return {name: product.sha256 for name, (product, _) in self.masks.items()}
 
-    def read_masks(
-        self, bench: Bench, parameters: Mapping[str, Any]
-    ) -> Mapping[str, NDArray[np.bool_]]:
+    def read_masks(self, bench: Bench) -> Mapping[str, NDArray[np.bool_]]:
         """Return the masks of the sample."""
         found: dict[str, NDArray[np.bool_]] = {}
-        if self.masks is not None:
-            for product, exposures in self.masks.values():
-                found |= read_masks(bench.fetch(product), exposures)
-            return found
-        self.every.fetch(bench)
-        sampled = self.images.exposures
-        return static_masks_of(bench.scratch, self.every.exposures, sampled, parameters)
+        for product, exposures in self.masks.values():
+            found |= read_masks(bench.fetch(product), exposures)
+        return found
 
     def read(self, bench: Bench, run: SampledRun) -> tuple[Pixels, list[float]]:
         """Return the part of a mosaic, and what it says was subtracted from each chip."""
@@ -101,40 +91,13 @@ class MosaicSample:
         return pixels, [recorded[chip] for chip in chips]
 
 
-def sample_of_whole(
-    place: Place, aligned: Finished[AlignResult], planned: Finished[Planned], key: str
-) -> MosaicSample:
-    """Return the sample of mosaics that one step made, whose key is given.
-
-    Raises
-    ------
-    LockedError
-        Another run has made them anew meanwhile.
-    """
-    onepass = finished(place, ONEPASS.step())
-    if onepass is None or onepass.key != key:
-        raise LockedError(_REPLACED)
-    every = images_of(aligned)
-    kept = onepass.result.sample
-    window = _window(every, planned) if kept is None else kept.window
-    sampled = _sampled(every, window)
-    masks = None
-    if kept is not None:
-        masks = {f"{onepass.step}/{kept.masks}": (onepass.products[kept.masks], sampled)}
-    runs = {
-        name: SampledRun(onepass.step, result, onepass.products)
-        for name, result in onepass.result.runs.items()
-    }
-    return MosaicSample(runs, every, select(sampled, aligned.products), window, masks)
-
-
-def sample_of_blocks(
+def sample_of_mosaics(
     place: Place,
     aligned: Finished[AlignResult],
     planned: Finished[Planned],
     mosaics: Mapping[str, Finished[DrizzleResult]],
 ) -> MosaicSample:
-    """Return the sample of mosaics that were put together from blocks, by method and variant.
+    """Return the sample of mosaics, by method and variant.
 
     Raises
     ------
@@ -153,7 +116,7 @@ def sample_of_blocks(
     # In the order in which results are read back.
     every_run = sorted(mosaics.items())
     runs = {name: SampledRun(one.step, one.result, one.products) for name, one in every_run}
-    return MosaicSample(runs, every, select(sampled, aligned.products), window, masks)
+    return MosaicSample(runs, select(sampled, aligned.products), window, masks)
 
 
 def _window(every: Images, planned: Finished[Planned]) -> Window:

@@ -18,7 +18,7 @@ BLOCKS = "blocks"
 def is_from_blocks(place: Place, name: str) -> bool:
     """Tell whether the mosaic of a method or variant was put together from blocks, if it is there.
 
-    Else the engine's one step made it, or AstroDrizzle.
+    Else the one step of an older version made it, or AstroDrizzle.
     """
     return BLOCKS in (recorded_parameters(place, DRIZZLE.step(name).name) or {})
 
@@ -50,10 +50,3 @@ def forget_others(place: Place, kind: Kind, names: Sequence[str]) -> None:
         name = key.removeprefix(prefix).removesuffix(".json")
         if is_ours(key) and key.endswith(".json") and name not in kept:
             forget(place, kind.step_of(name))
-
-
-def forget_blocks(place: Place, names: list[str]) -> None:
-    """Let mosaics from blocks count as not finished, where the one step has made others."""
-    for name in names:
-        if is_from_blocks(place, name):
-            forget(place, DRIZZLE.step(name).name)

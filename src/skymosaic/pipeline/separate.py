@@ -284,5 +284,5 @@ def require_room(bench: Bench, shared: OfAllSeparate, exposure: Exposure) -> Non
     """
     request = Request.of(shared.campaign)
     there = work_at_hand(bench.scratch, [exposure], shared.grid, request, shared.parameters)
-    there = replace(there, processes=1, columns=0, mask_sources=False, errors=False)
+    there = replace(there, processes=1, columns=0, errors=False)
     require_memory(memory_of("onepass", there), limits.free_memory())

@@ -132,7 +132,7 @@ def _drizzled(bench: Bench, shared: OfAllSingles, job: SingleJob) -> SingleResul
     exposure, grid, parameters = job.exposure, shared.grid, shared.parameters
     request = Request.of(shared.campaign)
     there = work_at_hand(bench.scratch, [exposure], grid, request, parameters)
-    there = replace(there, processes=1, columns=0, cosmic_rays=False, mask_sources=False)
+    there = replace(there, processes=1, columns=0, cosmic_rays=False)
     require_memory(memory_of("onepass", there), limits.free_memory())
     if parameters.get("final_wht_type") == "ERR":
         require_errors(bench.scratch / exposure.name, exposure)

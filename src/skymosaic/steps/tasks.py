@@ -117,9 +117,9 @@ DRIZZLE = Kind(
     "runs/{of}",
     calls={"drizzle": "20s", "drizzle_pairs": "30s", "assemble": "3s", "assemble_variant": "3s"},
 )
-ONEPASS = Kind("onepass", "runs/onepass", calls={"drizzle_all": "30s", "as_run": "1ms"})
-"""The one step in which the one-pass engine does all tasks of the kind `DRIZZLE`, where it does not
-make them from blocks; see `pipeline.onepass.is_distributed`."""
+ONEPASS = Kind("onepass", "runs/onepass")
+"""The one step in which older versions of the one-pass engine did all tasks of the kind `DRIZZLE`:
+it is read, and not made."""
 CELL = Kind("cell", "cells/{of}", calls={"make_cell": "20s"})
 """The mosaics of one cell; nobody is told of these tasks: which there are, `PLAN` finds."""
 CELLS = Kind("cells", "cells/index", folder="cells", calls={"index_cells": "1s"})

@@ -14,7 +14,6 @@ from typing import Any
 
 from skymosaic.drizzle.astrodrizzle import Drizzled
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.kept_masks import save_masks
 from skymosaic.drizzle.onepass.choice import SkyChoice
 from skymosaic.drizzle.onepass.drizzling import DrizzledChips, drizzling
 from skymosaic.drizzle.onepass.errors import add_errors, require_errors
@@ -39,22 +38,6 @@ from skymosaic.sky.chip_models import PerChip
 
 
 @dataclass(frozen=True)
-class KeptMasks:
-    """Masks to be kept, for `kept_masks.read_masks`.
-
-    Parameters
-    ----------
-    path : Path
-        The file that gets them.
-    exposures : sequence of Exposure
-        Whose.
-    """
-
-    path: Path
-    exposures: Sequence[Exposure]
-
-
-@dataclass(frozen=True)
 class Options:
     """How a run works, beside AstroDrizzle's parameters.
 
@@ -70,8 +53,6 @@ class Options:
         Whether overlaps are looked for where spherical_geometry before 1.4 drew the chips.
     per_chip : bool or "auto"
         Whether chips have skies of their own by this project's own methods.
-    keep : sequence of KeptMasks
-        Which masks are kept.
     errors : bool
         Whether each mosaic gets an error plane.
     """
@@ -81,7 +62,6 @@ class Options:
     mask_sources: bool = False
     swapped_footprints: bool = False
     per_chip: PerChip = "auto"
-    keep: Sequence[KeptMasks] = ()
     errors: bool = False
 
 
@@ -145,8 +125,6 @@ def drizzle_all(
         folder, log, exposures, choices, grid, parameters, swapped_footprints=swapped
     )
     frames = prepared.frames
-    for keep in options.keep:
-        save_masks(keep.path, folder, keep.exposures, frames.masks.low, frames.masks.hits)
     add_sky_keyword(frames)
     with drizzling(frames, grid, options.processes) as wait:
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from skymosaic.host.counting import counted
 from skymosaic.steps.foresight import Foreseen
-from skymosaic.steps.tasks import DRIZZLE, KINDS, ONEPASS, Task
+from skymosaic.steps.tasks import KINDS, Task
 
 _FEW = 3  # names of steps of one kind that are shown
 
@@ -51,6 +51,4 @@ def _open(foreseen: Foreseen, tasks: Sequence[Task]) -> list[str]:
     # What only hands on what a step gives is of its kind, and no step.
     new = {kind.name for kind in KINDS if kind.step in foreseen.to_make}
     names = {*foreseen.open, *unseen} - {"", *new}
-    if ONEPASS.name in names:
-        names = (names - {ONEPASS.name}) | {DRIZZLE.name}
     return [kind.title or kind.name for kind in KINDS if kind.name in names]
