@@ -16,7 +16,7 @@ import pytest
 
 from skymosaic.drizzle.depth import Depth
 from skymosaic.drizzle.grid import Grid
-from skymosaic.pipeline import results
+from skymosaic.pipeline import onepass_results, results
 from skymosaic.pipeline.results import DRIZZLE, PLAN, PlanResult, RecordedRule
 from skymosaic.results.reading import read_finished_steps
 from skymosaic.steps.manifests import finished, recorded_result
@@ -30,7 +30,12 @@ WRITTEN: dict[str, dict[str, Any]] = json.loads(
 )
 # Names of fields in manifests, where an object has another.
 NAMES = {"told": "differences", "changes_with": "turns"}
-SPECS = {spec.kind.name: spec for spec in vars(results).values() if isinstance(spec, StepSpec)}
+SPECS = {
+    spec.kind.name: spec
+    for room in (results, onepass_results)
+    for spec in vars(room).values()
+    if isinstance(spec, StepSpec)
+}
 
 
 def read(name: str, without: str = "") -> Any:

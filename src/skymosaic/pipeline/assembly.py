@@ -38,15 +38,13 @@ from skymosaic.pipeline.errors import ErrorTasks
 from skymosaic.pipeline.images import images_of
 from skymosaic.pipeline.mosaic_files import publish
 from skymosaic.pipeline.onepass_mosaics import BLOCKS, forget_others
-from skymosaic.pipeline.results import (
+from skymosaic.pipeline.onepass_results import (
     BLOCK,
-    DRIZZLE,
     EQUATION,
     ERRORS,
     GUESS,
     HEADERS,
     HITS,
-    LEVELS,
     LOW,
     MEASURED,
     MEDIAN,
@@ -57,17 +55,15 @@ from skymosaic.pipeline.results import (
     SINGLE,
     SOURCES,
     VARIANCES,
-    AlignResult,
     BlockResult,
-    DrizzleResult,
     ErrorsResult,
     HeadersResult,
     NoiseResult,
-    Planned,
     SingleResult,
     SkiesResult,
     StaticResult,
 )
+from skymosaic.pipeline.results import DRIZZLE, LEVELS, AlignResult, DrizzleResult, Planned
 from skymosaic.pipeline.sentences.history import history_of, sky_of
 from skymosaic.pipeline.skies import skies_of, values_of
 from skymosaic.pipeline.slots import computing_slot

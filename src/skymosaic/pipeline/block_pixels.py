@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from skymosaic.drizzle.onepass.source_mask import put_together
 from skymosaic.drizzle.onepass.stored import Box, HeldPieces, StoredChip, read_pieces
 from skymosaic.drizzle.onepass.sums import CutOut
-from skymosaic.pipeline.results import SingleResult, SourcesResult
+from skymosaic.pipeline.onepass_results import SingleResult, SourcesResult
 from skymosaic.steps.step import Bench, Finished
 from skymosaic.store import Product
 

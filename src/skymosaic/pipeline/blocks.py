@@ -20,7 +20,8 @@ from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import word
 from skymosaic.pipeline.block_pixels import fetch_chips
 from skymosaic.pipeline.homes import Homes
-from skymosaic.pipeline.results import BLOCK, BlockResult, Planned, SingleResult, SkiesResult
+from skymosaic.pipeline.onepass_results import BLOCK, BlockResult, SingleResult, SkiesResult
+from skymosaic.pipeline.results import Planned
 from skymosaic.pipeline.skies import skies_of
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.steps.step import Bench, Finished, Place, run_step

@@ -27,7 +27,8 @@ from skymosaic.host import limits
 from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import OWN
 from skymosaic.pipeline.mosaic_files import publish
-from skymosaic.pipeline.results import CELL, CELLS, CellMosaic, CellResult, KeptSky, SkiesResult
+from skymosaic.pipeline.onepass_results import SkiesResult
+from skymosaic.pipeline.results import CELL, CELLS, CellMosaic, CellResult, KeptSky
 from skymosaic.pipeline.sentences.history import cell_history, sky_of
 from skymosaic.pipeline.skies import skies_of
 from skymosaic.pipeline.slots import computing_slot

@@ -21,15 +21,8 @@ from skymosaic.methods import word
 from skymosaic.pipeline.cell import CellJob, OfAllCells, make_cell
 from skymosaic.pipeline.images import images_of, select
 from skymosaic.pipeline.onepass_mosaics import forget_others
-from skymosaic.pipeline.results import (
-    CELL,
-    CELLS,
-    AlignResult,
-    CellResult,
-    CellsResult,
-    Planned,
-    SingleResult,
-)
+from skymosaic.pipeline.onepass_results import SingleResult
+from skymosaic.pipeline.results import CELL, CELLS, AlignResult, CellResult, CellsResult, Planned
 from skymosaic.pipeline.sentences.cells import cells_document, cells_sheet, empty_warnings
 from skymosaic.sky.skycell_names import HapMosaic, hap_name
 from skymosaic.steps.step import Bench, Finished, Place, run_step

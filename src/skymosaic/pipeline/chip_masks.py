@@ -10,7 +10,7 @@ import numpy as np
 from skymosaic.drizzle.onepass.cosmic_rays import read_hits
 from skymosaic.drizzle.onepass.frames import ChipMasks
 from skymosaic.hst.exposure import Exposure
-from skymosaic.pipeline.results import HitsResult
+from skymosaic.pipeline.onepass_results import HitsResult
 from skymosaic.steps.bench import Bench
 from skymosaic.steps.finished import Finished
 from skymosaic.store import Product

@@ -35,17 +35,17 @@ from skymosaic.drizzle.onepass.sums import CutOut
 from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline.block_pixels import mask_products, read_masks
 from skymosaic.pipeline.homes import Homes
-from skymosaic.pipeline.results import (
+from skymosaic.pipeline.onepass_results import (
     EQUATION,
     FIRST_SKIES,
     GUESS,
     EquationsResult,
     FirstSkiesResult,
     GuessesResult,
-    Planned,
     SingleResult,
     SourcesResult,
 )
+from skymosaic.pipeline.results import Planned
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.steps.held import Held
 from skymosaic.steps.step import Bench, Finished, Place, run_step

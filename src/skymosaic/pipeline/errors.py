@@ -44,17 +44,17 @@ from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.skeletons import restore_skeleton
 from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.images import Images
-from skymosaic.pipeline.results import (
+from skymosaic.pipeline.onepass_results import (
     ERRORS,
     NOISE,
     VARIANCES,
     BlockResult,
     ErrorsResult,
     NoiseResult,
-    Planned,
     SingleResult,
     VariancesResult,
 )
+from skymosaic.pipeline.results import Planned
 from skymosaic.pipeline.singles import OfAllSingles
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.pipeline.static import digest_of

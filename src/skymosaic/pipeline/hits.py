@@ -26,7 +26,7 @@ from skymosaic.errors import DrizzleError
 from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.images import Images
-from skymosaic.pipeline.results import (
+from skymosaic.pipeline.onepass_results import (
     HITS,
     MEDIAN,
     HitChip,

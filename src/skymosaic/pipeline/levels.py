@@ -26,7 +26,8 @@ from skymosaic.methods import OWN
 from skymosaic.pipeline.chip_steps import steps_of
 from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.images import Images
-from skymosaic.pipeline.results import LEVELS, LevelsResult, Planned, SkiesResult
+from skymosaic.pipeline.onepass_results import SkiesResult
+from skymosaic.pipeline.results import LEVELS, LevelsResult, Planned
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.store import Product

@@ -14,12 +14,8 @@ from skymosaic.drizzle.kept_masks import read_masks
 from skymosaic.errors import LockedError
 from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline.images import Images, images_of, select
-from skymosaic.pipeline.results import (
-    SINGLE,
-    AlignResult,
-    DrizzleResult,
-    Planned,
-)
+from skymosaic.pipeline.onepass_results import SINGLE
+from skymosaic.pipeline.results import AlignResult, DrizzleResult, Planned
 from skymosaic.steps.bench import Bench
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.manifests import finished

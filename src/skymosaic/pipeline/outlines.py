@@ -15,7 +15,7 @@ from skymosaic.drizzle.onepass.sky import read_wcs
 from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.images import Images
-from skymosaic.pipeline.results import OUTLINES, OutlinesResult
+from skymosaic.pipeline.onepass_results import OUTLINES, OutlinesResult
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.sky.footprints import swapped_corners
 from skymosaic.steps.step import Bench, Finished, Place, run_step

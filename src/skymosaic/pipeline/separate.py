@@ -41,18 +41,18 @@ from skymosaic.pipeline.extents import extents_of, write_copy
 from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.images import Images, select
 from skymosaic.pipeline.onepass_mosaics import forget_others
-from skymosaic.pipeline.results import (
+from skymosaic.pipeline.onepass_results import (
     MEDIAN,
     SEPARATE,
     SEPARATE_GRID,
     SEPARATE_SKY,
-    AlignResult,
     MeasuredResult,
     SeparateGridResult,
     SeparateResult,
     SeparateSkyResult,
     StaticResult,
 )
+from skymosaic.pipeline.results import AlignResult
 from skymosaic.pipeline.skies import digest_of_exposures
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.pipeline.static import digest_of, masks_of

@@ -24,7 +24,8 @@ from skymosaic.hst.skeletons import write_skeleton
 from skymosaic.pipeline.chip_masks import LeftOut
 from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.images import Images
-from skymosaic.pipeline.results import SINGLE, HitsResult, Planned, SingleResult, StaticResult
+from skymosaic.pipeline.onepass_results import SINGLE, HitsResult, SingleResult, StaticResult
+from skymosaic.pipeline.results import Planned
 from skymosaic.pipeline.skies import masks_of
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.steps.step import Bench, Finished, Place, run_step

@@ -40,18 +40,17 @@ from skymosaic.pipeline.block_pixels import mask_products, read_masks
 from skymosaic.pipeline.equations import opened
 from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.images import images_of
-from skymosaic.pipeline.outlines import draw_each
-from skymosaic.pipeline.results import (
+from skymosaic.pipeline.onepass_results import (
     MEASURED,
     PLAIN,
     SKIES,
-    AlignResult,
-    KeptSky,
     MeasuredResult,
     SkiesResult,
     SourcesResult,
     StaticResult,
 )
+from skymosaic.pipeline.outlines import draw_each
+from skymosaic.pipeline.results import AlignResult, KeptSky
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.pipeline.static import all_masks_of, digest_of, plain_masks
 from skymosaic.pipeline.static import find_static as find_static

@@ -27,14 +27,8 @@ from skymosaic.pipeline.block_pixels import MASK, fetch_chips, file_of, read_arr
 from skymosaic.pipeline.equations import make_equations, opened
 from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.images import images_of
-from skymosaic.pipeline.results import (
-    SOURCES,
-    AlignResult,
-    EquationsResult,
-    Planned,
-    SingleResult,
-    SourcesResult,
-)
+from skymosaic.pipeline.onepass_results import SOURCES, EquationsResult, SingleResult, SourcesResult
+from skymosaic.pipeline.results import AlignResult, Planned
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.sky.chip_models import PerChip
 from skymosaic.sky.middle import Middle, counts_of, find_middle, median_of, values_near

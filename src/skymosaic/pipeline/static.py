@@ -23,7 +23,7 @@ from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline.drizzle import tell_static
 from skymosaic.pipeline.homes import Homes
 from skymosaic.pipeline.images import images_of
-from skymosaic.pipeline.results import LOW, STATIC, LowResult, StaticFile, StaticResult
+from skymosaic.pipeline.onepass_results import LOW, STATIC, LowResult, StaticFile, StaticResult
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.store import Product

@@ -17,36 +17,20 @@ from skymosaic.pipeline.align import ALL_FITTED, as_they_came, knowing_pixels
 from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.inspect import with_files
 from skymosaic.pipeline.onepass_mosaics import is_from_blocks
-from skymosaic.pipeline.places import parse_place
-from skymosaic.pipeline.plan import on_grid, with_order
-from skymosaic.pipeline.results import (
-    ALIGN,
+from skymosaic.pipeline.onepass_results import (
     BLOCK,
-    CATALOGUE,
-    CELL,
-    CELLS,
-    COMPARISON,
-    DIFFERENCES,
-    DRIZZLE,
-    ENGINES,
     EQUATION,
     ERRORS,
     FIRST_SKIES,
     GUESS,
     HEADERS,
     HITS,
-    INSPECT,
-    LEVELS,
     LOW,
     MEASURED,
     MEDIAN,
     NOISE,
-    ONEPASS,
     OUTLINES,
     PLAIN,
-    PLAN,
-    POSITIONS,
-    RETRIEVE,
     SEPARATE,
     SEPARATE_GRID,
     SEPARATE_SKY,
@@ -55,6 +39,24 @@ from skymosaic.pipeline.results import (
     SOURCES,
     STATIC,
     VARIANCES,
+)
+from skymosaic.pipeline.places import parse_place
+from skymosaic.pipeline.plan import on_grid, with_order
+from skymosaic.pipeline.results import (
+    ALIGN,
+    CATALOGUE,
+    CELL,
+    CELLS,
+    COMPARISON,
+    DIFFERENCES,
+    DRIZZLE,
+    ENGINES,
+    INSPECT,
+    LEVELS,
+    ONEPASS,
+    PLAN,
+    POSITIONS,
+    RETRIEVE,
     WITNESS,
     AlignResult,
     CellResult,

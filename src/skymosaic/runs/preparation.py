@@ -21,8 +21,9 @@ from skymosaic.pipeline.admission import require_admissible, require_possible
 from skymosaic.pipeline.colour_plan import colour_plans
 from skymosaic.pipeline.group import Field, Group, fields_in
 from skymosaic.pipeline.groups import groups_of, tasks_of_groups
+from skymosaic.pipeline.onepass_results import SINGLE
 from skymosaic.pipeline.places import open_place
-from skymosaic.pipeline.results import DRIZZLE, ONEPASS, PLAN, SHARED_GRID, SINGLE
+from skymosaic.pipeline.results import DRIZZLE, ONEPASS, PLAN, SHARED_GRID
 from skymosaic.pipeline.sentences.cells import planned_cells
 from skymosaic.pipeline.sentences.foreseen import foreseen_lines
 from skymosaic.pipeline.sentences.grid import grid_lines, placed
