@@ -52,6 +52,9 @@ MANY_TASKS = {
     "low": "low-",
     "static": "static-",
     "singles": "singles-",
+    "separate": "separate-",
+    "medians": "medians-",
+    "hits": "hits-",
     "measured": "measured-",
     "guesses": "guesses-",
     "first_skies": "first_skies-",
@@ -72,7 +75,12 @@ _CAMPAIGN = {
 }
 _ONEPASS = {
     "sky": {"methods": ["localmin", "match", "match-differences"], "footprints": "swapped"},
-    "drizzle": {"engine": "onepass", "witness": False, "products": ["err"]},
+    "drizzle": {
+        "engine": "onepass",
+        "witness": False,
+        "products": ["err"],
+        "parameters": dict.fromkeys(("driz_separate", "median", "blot", "driz_cr"), True),
+    },
 }
 """Sections of a campaign that has all of `MANY_TASKS`."""
 _MAST = {
