@@ -141,7 +141,7 @@ def test_no_group_lies_in_a_folder_of_its_programs_own(target: str) -> None:
 
 
 def test_the_folders_of_a_program_are_known() -> None:
-    steps = {(kind.folder or kind.step).split("/")[0] for kind in KINDS}
+    steps = {(kind.folder or kind.step_of()).split("/")[0] for kind in KINDS}
     assert steps | KEPT <= TAKEN_FOLDERS
 
 

@@ -170,7 +170,7 @@ def status_lines(status: Status) -> list[str]:
 
 def _next(error: ErrorRecord) -> str:
     """Return what to do after an error that may not come again; empty after others."""
-    if error["exit_code"] == OutOfMemoryError.exit_code:
+    if error.get("exit_code") == OutOfMemoryError.exit_code:
         return "; it may succeed with more memory: `skymosaic restart`"
     if error["passes_by_itself"]:
         return "; it may succeed if run again: `skymosaic restart`"

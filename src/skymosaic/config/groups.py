@@ -29,7 +29,8 @@ TAKEN_FOLDERS = frozenset(
         *("positions", "differences", "runs", "cells", "witness", "engines", "comparison"),
         *("colour", "low", "static", "singles", "measured", "guesses", "first_skies", "equations"),
         *("skies", "blocks", "headers", "variances", "errors", "outlines"),
-        *("sources", "first_skies_sources"),
+        *("sources", "first_skies_sources", "separate_grid", "separate_sky", "separate", "medians"),
+        *("hits", "plain", "levels"),
     }
 )
 """What campaigns have in their folders, in lower case: no group may be called so."""

@@ -18,9 +18,9 @@ from fitsblender import blendheaders
 
 _BLOCK, _CARD = 2880, 80
 _VALUE = re.compile(
-    r" *(?:'(?P<text>(?:[^']|'')*)'|(?P<logical>[TF])|(?P<whole>[+-]?[0-9]+)"
-    r"|(?P<real>[+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[EeDd]))(?:[EeDd][+-]?[0-9]+)?))?"
-    r" *(?:/.*)?$"
+    r" *(?:(?:'(?P<text>(?:[^']|'')*)'|(?P<logical>[TF])|(?P<whole>[+-]?[0-9]+)"
+    r"|(?P<real>[+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[EeDd]))(?:[EeDd][+-]?[0-9]+)?)) *)?"
+    r"(?:/.*)?$"
 )
 _ALL_CHIPS = "DALLCHIP"
 """A keyword that no header of HST has."""
