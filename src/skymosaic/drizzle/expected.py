@@ -87,7 +87,7 @@ def _mosaics_of(campaign: Campaign) -> Iterator[Campaign]:
 def _of_one(campaign: Campaign) -> Expected:
     request = Request.of(campaign)
     work = work_of(campaign, request)
-    # With onepass one task makes the mosaics of all methods.
+    # With onepass the work counts all processes of a host itself, for all methods.
     drizzles = 1 if request.engine == "onepass" else len(request.methods)
     return Expected(
         needs_of(request, work),
