@@ -6,8 +6,8 @@ too, which `scripts/test-hosts` makes. The exposures lie in a bucket. They are m
 nothing; then with another parameter by hosts with empty disks, from what the store has.
 
 Of the bytes of all exposures, fetched from the bucket or from the store, no host may have had more
-than 0.9 (the goal is 0.7), and all together not more than 1.5 times. The mosaics are those of one
-worker, byte for byte.
+than 0.7, and all together not more than 1.5 times. The mosaics are those of one worker, byte for
+byte.
 """
 
 from __future__ import annotations
@@ -38,10 +38,8 @@ from tests.faulty_proxy import Faults, faulty_proxy
 from tests.many_frames import lattice, write_many
 from tests.s3_server import BUCKET, S3Server, s3_server
 
-GOAL = 0.7
-"""Bytes of the inputs that one host should fetch, in bytes of all inputs."""
-MOST, SUM = 0.9, 1.5
-"""The same that one host may fetch, and all: an idle host takes some tasks of a slow one."""
+MOST, SUM = 0.7, 1.5
+"""Bytes that one host may fetch of the inputs, and that all may, in bytes of all inputs."""
 _SIDE, _STEP = 256, 200  # pixels of an exposure, and to the next one
 _HERE = "10.210.0.1"
 _HOSTS = {"one": "10.210.0.11", "other": "10.210.0.12"}
@@ -157,8 +155,7 @@ def run_on_hosts(on: Stage, name: str, workers: int, **parameters: Any) -> list[
         print(f"  {host:<7} {'   '.join(told)}")
     shares = [fetched["exposures"][ip] / on.inputs for ip in _HOSTS.values()]
     total = sum(fetched["exposures"].values()) / on.inputs
-    missed = f"; above the goal of {GOAL}" if max(shares) > GOAL else ""
-    print(f"  exposures: at most {max(shares):.2f} on a host{missed}, {total:.2f} in all")
+    print(f"  exposures: at most {max(shares):.2f} on a host, {total:.2f} in all")
     steps = {kind: dict(each) for kind, each in on.makers("hosts").items()}
     print("  steps by host:", steps, flush=True)
     wrong = [f"{name}: a host fetched {share:.2f}" for share in shares if share > MOST]
