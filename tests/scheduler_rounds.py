@@ -107,15 +107,21 @@ class Round:
 
         self.wait_for(at_work, f"the stage {stage}")
 
-    def until_end(self) -> tuple[int, str]:
-        """Wait until `skymosaic status` tells of an end that lasts; return its code and words."""
+    def until_end(self, interrupted_for: int = 20) -> tuple[int, str]:
+        """Wait until `skymosaic status` tells of an end that lasts; return its code and words.
+
+        Parameters
+        ----------
+        interrupted_for : int
+            How often in a row it may be interrupted: a driver that was lost with its worker is
+            started elsewhere soon, where there is a scheduler.
+        """
         end, interrupted = time.monotonic() + _LONGEST, 0
         while time.monotonic() < end:
             code, out = self.run("status", self.uri)
             self.seen.setdefault(code, out)
-            # A driver that was lost with its worker is started elsewhere soon.
             interrupted = interrupted + 1 if code == INTERRUPTED else 0
-            if code not in (RUNNING, SUBMITTED, INTERRUPTED) or interrupted > 20:
+            if code not in (RUNNING, SUBMITTED, INTERRUPTED) or interrupted > interrupted_for:
                 return code, out
             time.sleep(2)
         raise TrialError(f"{self.name} did not end within {_LONGEST:.0f} s")
@@ -192,7 +198,7 @@ def lost_scheduler(round_: Round) -> None:
     round_.until("drizzle")
     assert round_.cluster.scheduler is not None
     round_.cluster.scheduler.send_signal(signal.SIGKILL)
-    code, out = round_.until_end()
+    code, out = round_.until_end(interrupted_for=0)
     _require(code in (21, INTERRUPTED) and "cannot be asked from here" in out, out)
     last = out.strip().splitlines()
     why = next((line for line in last if "Error" in line), last[0])

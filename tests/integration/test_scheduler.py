@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,9 +14,14 @@ import pytest
 from distributed import LocalCluster
 
 from skymosaic.clusters import addresses, client, dask_versions, servers
+from skymosaic.clusters.base import Job
+from skymosaic.clusters.scheduler import submit
 from skymosaic.clusters.scheduler import workers as running
-from skymosaic.config import Compute
+from skymosaic.config import Compute, load_campaign_text
 from skymosaic.errors import ComputeError, InstallationError
+from skymosaic.journal.submission import Submission
+from skymosaic.runs import handover
+from tests.conftest import wait_for
 
 
 @pytest.fixture
@@ -46,6 +52,36 @@ def test_no_scheduler(impatient) -> None:
         client(at("127.0.0.1:9"), 1),
     ):
         pytest.fail("nothing listens there")
+
+
+def test_who_only_asks_does_not_wait_where_nobody_listens() -> None:
+    began = time.monotonic()
+    with pytest.raises(ComputeError, match=r"no Dask scheduler listens at tcp://127\.0\.0\.1:9"):
+        running.alive(at("tcp://127.0.0.1:9"))
+    text = (
+        "campaign: {name: field}\nsource: {kind: simulated}\n"
+        "compute: {backend: scheduler, address: 'tcp://127.0.0.1:9'}\n"
+    )
+    fate = handover.fate_of(Submission("17", "scheduler", 0, "now", "me", text, "Dask task 17"))
+    assert fate.state == "silent"
+    assert "cannot be asked from here: no Dask scheduler listens" in fate.message
+    assert time.monotonic() - began < running.GLANCE / 3
+
+
+def test_a_task_is_taken_back_from_a_scheduler_without_workers(cluster) -> None:
+    campaign = load_campaign_text(
+        "campaign: {name: field}\nsource: {kind: simulated}\n"
+        f"compute: {{backend: scheduler, address: '{cluster.scheduler_address}'}}\n",
+        "field.yaml",
+        {},
+    )
+    submission = Submission("17", "scheduler", 0, "now", "me", "", "Dask task 17")
+    with distributed.Client(cluster) as client:
+        key = "skymosaic-field-17"
+        distributed.fire_and_forget(client.submit(int, key=key))
+        wait_for(lambda: submit._state(client, key), "the task", 20)
+        submit.cancel(Job(campaign, "", int, submission))
+        wait_for(lambda: submit._state(client, key) is None, "its end", 20)
 
 
 def test_no_workers(impatient, cluster) -> None:
@@ -137,7 +173,7 @@ def test_a_scheduler_of_another_version_is_told_with_both_versions(impatient, cl
     with serving(cls) as address:
         if cls is not Old:  # its client gets through: workers are needed to come that far
             with (
-                running.connected(at(address), workers=0) as connection,
+                running.asked(at(address)) as connection,
                 pytest.raises(InstallationError) as caught,
             ):
                 running.require_fit(connection, address)

@@ -12,17 +12,19 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
+import keyring
 import pytest
 
 from skymosaic.archive import sharing
 from skymosaic.archive.bucket import Bucket
 from skymosaic.archive.download import Patience, fetch
+from skymosaic.archive.mast import http
 from skymosaic.archive.mast.files import ArchiveFile
 from skymosaic.archive.mast.http import Http
 from skymosaic.archive.mast.redirects import followed
 from skymosaic.archive.origin import Origin, requested_pause
 from skymosaic.archive.parts import parts_folder
-from skymosaic.errors import InputError, StoreError, UnreachableError
+from skymosaic.errors import ForbiddenError, InputError, StoreError, UnreachableError
 from tests.raw_server import Answer, RawServer, Request, head, honest, raw_server
 from tests.small_disk import small_disk
 
@@ -345,6 +347,26 @@ def test_who_asks_is_not_told_to_another_server(server, tmp_path, monkeypatch) -
         assert got(Http(server.url), tmp_path) == A
         assert server.requests[1].headers["authorization"] == "token tokenOfSkyMosaic"
         assert "authorization" not in other.requests[0].headers
+
+
+def test_a_token_that_was_stored_after_a_refusal_counts(server, tmp_path, monkeypatch) -> None:
+    stored: list[str] = []
+
+    def answer(request: Request):
+        known = request.headers.get("authorization") == "token tokenOfLater"
+        return honest(A)(request) if known else [head(401, ("Content-Length", 0))]
+
+    monkeypatch.delenv("MAST_API_TOKEN", raising=False)
+    monkeypatch.setattr(keyring, "get_password", lambda *_: stored[-1] if stored else None)
+    http._from_keyring.cache_clear()
+    server.answer = answer
+    with pytest.raises(ForbiddenError, match="store one in the keyring"):
+        got(Http(server.url), tmp_path)
+    stored.append("tokenOfLater")
+    try:
+        assert got(Http(server.url), tmp_path) == A
+    finally:
+        http._from_keyring.cache_clear()
 
 
 @pytest.mark.parametrize(

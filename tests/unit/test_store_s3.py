@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
 from collections.abc import Iterator
@@ -301,14 +302,46 @@ def test_encryption_is_asked_for(settings, s3, tmp_path) -> None:
 
 def test_a_public_bucket_is_read_without_credentials(settings, s3, monkeypatch, tmp_path) -> None:
     s3.write_text("public/a", "for all")
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     s3_client.client(settings).put_object_acl(
         Bucket=BUCKET, Key=s3.address("public/a").removeprefix(f"s3://{BUCKET}/"), ACL="public-read"
     )
+    take_keys_away(monkeypatch, tmp_path / "none")
     public = S3Store(s3.uri, S3Settings(**{**vars(settings), "unsigned": True}))
     assert public.read_text("public/a") == "for all"
+
+
+def take_keys_away(monkeypatch: pytest.MonkeyPatch, credentials: Path) -> None:
+    """Leave a file, which may not be there yet, as the one place where keys can be."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+
+
+def test_keys_count_from_when_they_are_there_until_they_are_gone(s3, monkeypatch, tmp_path) -> None:
+    s3.write_text("a", "ours")
+    credentials = tmp_path / "credentials"
+    with monkeypatch.context() as without:
+        take_keys_away(without, credentials)
+        with pytest.raises(ForbiddenError, match="no AWS credentials found"):
+            s3.read_text("a")
+        # As a login does; what was refused a moment ago is done by the same process.
+        credentials.write_text("[default]\naws_access_key_id = first\naws_secret_access_key = x\n")
+        assert s3.read_text("a") == "ours"
+        assert key_of(s3) == "first"
+        credentials.write_text("[default]\naws_access_key_id = second\naws_secret_access_key = x\n")
+        assert key_of(s3) == "second"
+    assert key_of(s3) == "test"
+
+
+def key_of(s3: S3Store) -> str:
+    """Return the name of the key that signs the store's requests."""
+    presigned = s3_client.client(s3.settings).generate_presigned_url("list_buckets")
+    return re.search(r"(?:AWSAccessKeyId=|Credential=)(\w+)", presigned)[1]
+
+
+def test_a_client_is_made_once_while_nothing_changes(settings) -> None:
+    assert s3_client.client(settings) is s3_client.client(replace(settings))
+    assert s3_client.transfers(settings) is s3_client.transfers(replace(settings))
 
 
 def test_a_text_that_broke_off_is_asked_for_again(settings) -> None:

@@ -7,6 +7,7 @@ environment, ``~/.aws``, the host's role); nothing of them is kept, logged or se
 from __future__ import annotations
 
 import functools
+import hashlib
 import logging
 import os
 import random
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
@@ -34,6 +36,12 @@ THREADS = 4
 _ATTEMPTS = 4  # of one request, by botocore, before we wait ourselves
 _BLOCK = 1 << 16  # bytes
 _LONGEST_PAUSE = 5.0  # s
+_CLIENTS = 16  # of a process at once: settings, each with the credentials of its time
+_FILES = {
+    "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials",
+    "AWS_CONFIG_FILE": "~/.aws/config",
+}
+"""Files of AWS's own settings: the variable that names each, and where it is without that."""
 _Result = TypeVar("_Result")
 
 
@@ -70,17 +78,37 @@ class S3Settings:
 
 
 def client(settings: S3Settings) -> Any:
-    """Return this process' client; one is made for each process and settings."""
-    return _client(settings, os.getpid())
+    """Return this process' client.
+
+    One is made for each process and settings, and another when AWS's own settings change: keys that
+    are set, or written anew by a login, count from then on, without a new process.
+    """
+    return _client(settings, os.getpid(), _own_settings())
 
 
 def transfers(settings: S3Settings) -> Any:
     """Return this process' s3transfer manager, which sends and copies large files in parts."""
-    return _transfers(settings, os.getpid())
+    return _transfers(settings, os.getpid(), _own_settings())
 
 
-@functools.cache
-def _client(settings: S3Settings, _process: int) -> Any:
+def _own_settings() -> str:
+    """Return a digest of what AWS's own settings say here: it tells that they changed, not what."""
+    variables = {name: text for name, text in os.environ.items() if name.startswith("AWS_")}
+    files = [_stamp(variables.get(name, usual)) for name, usual in _FILES.items()]
+    return hashlib.sha256(repr((sorted(variables.items()), files)).encode()).hexdigest()
+
+
+def _stamp(file: str) -> tuple[int, ...]:
+    """Return what changes with a file's content; nothing where it cannot be looked at."""
+    try:
+        found = Path(file).expanduser().stat()
+    except (OSError, RuntimeError):  # RuntimeError: nobody knows where home is
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@functools.lru_cache(maxsize=_CLIENTS)
+def _client(settings: S3Settings, _process: int, _own: str) -> Any:
     try:
         session = boto3.Session(profile_name=settings.profile, region_name=settings.region)
         client = session.client(
@@ -115,10 +143,10 @@ def _retries(settings: S3Settings) -> dict[str, Any]:
     return {"retries": {"mode": "adaptive", "total_max_attempts": settings.attempts}}
 
 
-@functools.cache
-def _transfers(settings: S3Settings, process: int) -> Any:
+@functools.lru_cache(maxsize=_CLIENTS)
+def _transfers(settings: S3Settings, process: int, own: str) -> Any:
     return create_transfer_manager(
-        _client(settings, process),
+        _client(settings, process, own),
         TransferConfig(
             multipart_threshold=PART_SIZE + 1,
             multipart_chunksize=PART_SIZE,

@@ -142,6 +142,7 @@ def _require_good(answer: requests.Response, file: ArchiveFile) -> None:
     if status in _BUSY or status >= 500:
         raise AgainError(f"HTTP {status}", requested_pause(answer.headers.get("Retry-After", "")))
     if status in (401, 403):
+        _from_keyring.cache_clear()  # for another try, after its user has stored a token
         release = f", public from {file.release}" if file.release else ""
         raise ForbiddenError(
             f"{file.name} may not be fetched (HTTP {status}): its rights are "

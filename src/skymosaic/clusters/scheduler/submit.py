@@ -6,11 +6,11 @@ import json
 import logging
 import time
 
-from distributed import Client, fire_and_forget
+from distributed import Client, Future, fire_and_forget
 
 from skymosaic.clusters.addresses import require_private
 from skymosaic.clusters.base import Fate, Found, Job, Submitted
-from skymosaic.clusters.scheduler.workers import connected
+from skymosaic.clusters.scheduler.workers import GLANCE, asked, connected
 from skymosaic.config import load_campaign_text
 from skymosaic.errors import ComputeError
 from skymosaic.journal.submission import Submission
@@ -18,7 +18,6 @@ from skymosaic.journal.submission import Submission
 log = logging.getLogger(__name__)
 
 _PATIENCE = 30.0  # s for the scheduler to say that it has the task
-_GLANCE = 15.0  # s for it to answer those who only ask how things are
 
 
 def documents(job: Job) -> dict[str, str]:
@@ -82,7 +81,7 @@ def _wait_until_there(client: Client, key: str, address: str) -> None:
 
 def _take_back(client: Client, key: str) -> None:
     try:
-        client.cancel([key], force=True)
+        _withdraw(client, key)
     except (OSError, RuntimeError) as error:  # it is away, or the client is closed
         log.warning("the task %s may be on the scheduler still (%s)", key, error)
 
@@ -90,9 +89,14 @@ def _take_back(client: Client, key: str) -> None:
 def cancel(job: Job) -> str:
     """Take the task back, if it has not begun; one that runs sees that its submission is gone."""
     if job.submission is not None:
-        with connected(job.campaign.compute) as client:
-            client.cancel([_key(job.campaign.name, job.submission.id)], force=True)
+        with asked(job.campaign.compute) as client:
+            _withdraw(client, _key(job.campaign.name, job.submission.id))
     return ""
+
+
+def _withdraw(client: Client, key: str) -> None:
+    # Of a key alone Dask makes nothing: it cancels futures.
+    client.cancel([Future(key, client)], force=True)
 
 
 def find(_store: str, _campaign: str) -> Found | None:
@@ -109,7 +113,7 @@ def fate(submission: Submission) -> Fate:
         It does not answer.
     """
     campaign = load_campaign_text(submission.text, f"submission {submission.id}", {})
-    with connected(campaign.compute, workers=0, patience=_GLANCE) as client:
+    with asked(campaign.compute) as client:
         state = _state(client, _key(campaign.name, submission.id))
     scheduler = f"The scheduler at {campaign.compute.address}"
     if state == "processing":
@@ -135,7 +139,7 @@ def _key(campaign: str, submission: str) -> str:
 def _state(client: Client, key: str) -> str | None:
     """Return what the scheduler knows of a task: its state, None where it has none."""
     try:
-        states = client.sync(client.scheduler.get_task_status, keys=[key], callback_timeout=_GLANCE)
+        states = client.sync(client.scheduler.get_task_status, keys=[key], callback_timeout=GLANCE)
     except OSError as error:  # TimeoutError, CommClosedError
         raise ComputeError(
             f"the scheduler was lost, or does not answer ({type(error).__name__}); try again"

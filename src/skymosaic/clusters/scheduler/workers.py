@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from distributed import Client
+from distributed.comm.addressing import parse_address, parse_host_port
 
 from skymosaic.clusters import dask_versions
 from skymosaic.clusters.addresses import require_private, warn_if_open
@@ -14,7 +16,10 @@ from skymosaic.config import Compute
 from skymosaic.errors import ComputeError, InstallationError
 from skymosaic.versions import versions
 
+_PORT = 8786  # of a scheduler whose address names none
+GLANCE = 15.0  # s for the scheduler to answer those who only ask how things are
 _PATIENCE = 60.0  # s for the scheduler to answer and for the first worker to be there
+_REFUSAL = 2.0  # s for a host to say that nobody listens there: a round trip, where it says so
 
 
 @contextmanager
@@ -65,39 +70,64 @@ def require_fit(connection: Client, address: str) -> None:
 
 
 @contextmanager
-def connected(
-    settings: Compute, workers: int = 1, patience: float | None = None
-) -> Iterator[Client]:
+def connected(settings: Compute) -> Iterator[Client]:
     """Yield a client of a running scheduler that has workers, whatever they are.
 
-    TLS is Dask's: what its configuration says under ``distributed.comm.tls``.
-
-    Parameters
-    ----------
-    settings : Compute
-        The campaign's.
-    workers : int
-        How many workers to wait for.
-    patience : float
-        How long to wait for an answer, s; default: a minute.
+    TLS is Dask's: what its configuration says under ``distributed.comm.tls``. A scheduler that is
+    being started is waited for.
 
     Raises
     ------
     CampaignError, ComputeError
         As `client`.
     """
+    address = _permitted(settings)
+    with answering(address, _PATIENCE, _remedy(address)) as connection:
+        _wait_for_worker(connection, address)
+        yield connection
+
+
+@contextmanager
+def asked(settings: Compute) -> Iterator[Client]:
+    """Yield a client of a scheduler for those who only ask how things are.
+
+    Where nobody listens it ends at once. Raises as `client`, but needs no workers.
+    """
+    address = _permitted(settings)
+    if _refuses(address):
+        raise ComputeError(f"no Dask scheduler listens at {address}; {_remedy(address)}")
+    with answering(address, GLANCE, _remedy(address)) as connection:
+        yield connection
+
+
+def _permitted(settings: Compute) -> str:
+    """Return the scheduler's address, where it may be used; warn where others can, too."""
     address = str(settings.address)
     require_private(address, insecure=settings.insecure)
     warn_if_open(address)
+    return address
+
+
+def _remedy(address: str) -> str:
     tls = ", or set its TLS files in Dask's configuration (distributed.comm.tls)"
-    remedy = (
+    return (
         "start one with `dask scheduler`, or correct compute.address"
         f"{tls if address.startswith('tls:') else ''}"
     )
-    with answering(address, patience or _PATIENCE, remedy) as connection:
-        if workers:
-            _wait_for(connection, workers, address)
-        yield connection
+
+
+def _refuses(address: str) -> bool:
+    """Whether the host of an address answers that nobody listens there."""
+    scheme, location = parse_address(address)
+    if scheme not in ("tcp", "tls"):
+        return False
+    try:
+        with socket.create_connection(parse_host_port(location, _PORT), _REFUSAL):
+            return False
+    except ConnectionRefusedError:
+        return True
+    except (OSError, ValueError):  # it may be slow, or on its way
+        return False
 
 
 @contextmanager
@@ -125,17 +155,18 @@ def answering(address: str, patience: float, remedy: str) -> Iterator[Client]:
     # A version that does not understand ours may raise anything; tls:// without certificates is a
     # TypeError.
     except Exception as error:
-        dask_versions.require_ours(
-            f"the scheduler at {address}", dask_versions.of_scheduler(address, patience)
-        )
+        if not _refuses(address):
+            dask_versions.require_ours(
+                f"the scheduler at {address}", dask_versions.of_scheduler(address, patience)
+            )
         raise ComputeError(f"no Dask scheduler answers at {address} ({error}); {remedy}") from None
     with connection:
         yield connection
 
 
-def _wait_for(connection: Client, workers: int, address: str) -> None:
+def _wait_for_worker(connection: Client, address: str) -> None:
     try:
-        connection.wait_for_workers(workers, timeout=_PATIENCE)
+        connection.wait_for_workers(1, timeout=_PATIENCE)
     except TimeoutError:
         raise ComputeError(
             f"the scheduler at {address} has no workers after {_PATIENCE:.0f} s; start some with "
@@ -163,6 +194,6 @@ def _require_same_software(connection: Client) -> None:
 
 
 def alive(settings: Compute) -> list[str]:
-    """Return what the scheduler says of itself and its workers, a line each; errors as `client`."""
-    with connected(settings, workers=0) as connection:
+    """Return what the scheduler says of itself and its workers, a line each; errors as `asked`."""
+    with asked(settings) as connection:
         return of_scheduler(connection)
