@@ -112,10 +112,20 @@ class SlurmServer:
             "--num-threads=2",
         )
         self._wait((self.folder / "munge" / "socket").exists, "munged")
-        self._start("slurmctld", "-D")
+        self.start_controller()
         for node in ("n1", "n2"):
             self.start_node(node)
         self._wait(lambda: self.node_states() == {"n1": "idle", "n2": "idle"}, "the nodes")
+
+    def start_controller(self) -> None:
+        """Start slurmctld, which goes on from the state that an earlier one left."""
+        self._start("slurmctld", "-D")
+
+    def stop_controller(self) -> None:
+        """End slurmctld; the jobs go on."""
+        controller = self._processes.pop("slurmctld")
+        controller.send_signal(signal.SIGTERM)
+        controller.wait(_PATIENCE)
 
     def start_node(self, node: str) -> None:
         """Start the slurmd of a node."""

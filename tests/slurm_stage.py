@@ -152,6 +152,16 @@ class Trial:
             raise TrialError(f"did not end within {_LONGEST:.0f} s:\n{out}") from None
         return Ended(process.returncode, out, "")
 
+    def status_must_be(self, codes: int | set[int], *expected: str) -> None:
+        """Check what `skymosaic status` says, and its exit code."""
+        self.must_end(
+            self.end(self._start("status", f"{self.store}/{self.name}")), codes, *expected
+        )
+
+    def cancel(self) -> Ended:
+        """Return how `skymosaic cancel` ended."""
+        return self.end(self._start("cancel", f"{self.store}/{self.name}"))
+
     def submit(self) -> str:
         """Submit the campaign; return the number of its job."""
         ended = self.end(self.start(command="submit"))

@@ -25,6 +25,8 @@ from tests.mast_standin import Archive, configuration, mast_standin
 from tests.slurm_stage import TILES, Stage, Trial, stage
 from tests.trials import TrialError, play
 
+RUNNING, FAILED, INTERRUPTED, SUBMITTED = 20, 21, 22, 24
+"""What `skymosaic status` ends with."""
 _A_NODE = {"memory": "9GB"}
 """What a worker job asks for so that no two of them fit on one of the nodes."""
 
@@ -202,15 +204,51 @@ def jobs_fail(stage: Stage) -> str:
 
 
 def job_cancelled(stage: Stage) -> str:
-    """The one job is cancelled; restarted."""
+    """The one job waits for its nodes, is cancelled while it drizzles, and is restarted."""
     trial = Trial(stage, "one job cancelled", "tiles", TILES, nodes=2)
+    whole = ("sbatch", "--parsable", "--nodes=2", "--exclusive", "--wrap=sleep 600")
+    before = stage.slurm.command(*whole, "--output=/dev/null").strip()
+    trial.wait_for(lambda: trial.job(before)["JobState"] == "RUNNING", "the job before it")
     job = trial.submit()
+    trial.wait_for(lambda: trial.job(job)["Reason"] != "None", "the reason to wait")
+    trial.status_must_be(SUBMITTED, f"job {job} PENDING ({trial.job(job)['Reason']})")
+    stage.slurm.command("scancel", before)
     trial.drizzling()
+    trial.status_must_be(RUNNING)
     stage.slurm.command("scancel", "--batch", "--signal=TERM", job)
     trial.must_end(trial.job_end(job), 143)
+    trial.status_must_be(INTERRUPTED, f"job {job} FAILED (NonZeroExitCode), exit code 143:0")
     trial.restart()
     trial.check_end()
-    return "ended with 143 in order; restarted; same table"
+    return "waited, ran, ended with 143 in order, as status says; restarted; same table"
+
+
+def job_cancelled_whole(stage: Stage) -> str:
+    """The one job is cancelled with all of its processes, as `scancel JOB` does."""
+    trial = Trial(stage, "one job cancelled whole", "tiles", TILES, nodes=2)
+    job = trial.submit()
+    trial.drizzling()
+    stage.slurm.command("scancel", job)
+    trial.job_end(job)
+    trial.status_must_be(INTERRUPTED, f"job {job} CANCELLED", "it was cancelled")
+    trial.restart()
+    trial.check_end()
+    return "status says that it was cancelled; restarted; same table"
+
+
+def controller_away(stage: Stage) -> str:
+    """Slurm's controller is away while the one job drizzles, and comes back."""
+    trial = Trial(stage, "controller away", "tiles", TILES, nodes=2)
+    job = trial.submit()
+    trial.drizzling()
+    stage.slurm.stop_controller()
+    try:
+        trial.status_must_be(RUNNING, "cannot be asked from here", "Slurm's controller is away")
+    finally:
+        stage.slurm.start_controller()
+    trial.must_end(trial.job_end(job), 0)
+    trial.check_end()
+    return "status says what the store says, and why; went on; same table"
 
 
 def cancelled_by_skymosaic(stage: Stage) -> str:
@@ -218,7 +256,7 @@ def cancelled_by_skymosaic(stage: Stage) -> str:
     trial = Trial(stage, "one job skymosaic cancel", "tiles", TILES)
     job = trial.submit()
     trial.drizzling()
-    trial.must_end(trial.end(trial._start("cancel", f"{trial.store}/tiles")), 0)
+    trial.must_end(trial.cancel(), 0)
     trial.must_end(trial.job_end(job), 18)
     trial.must_end(trial.job_end(trial.submit()), 0)
     trial.check_end()
@@ -231,9 +269,8 @@ def job_fails(stage: Stage) -> str:
         stage, "one job fails", "tiles", TILES, prologue=["nosuchmodule load x", "exit 3"]
     )
     trial.must_end(trial.job_end(trial.submit()), 3, "nosuchmodule: command not found")
-    status = trial.end(trial._start("status", f"{trial.store}/tiles"))
-    trial.must_end(
-        status, 21, "FAILED (NonZeroExitCode), exit code 3:0", str(trial.folder / "logs")
+    trial.status_must_be(
+        FAILED, "FAILED (NonZeroExitCode), exit code 3:0", str(trial.folder / "logs")
     )
     return "status tells what Slurm says, and where the log is"
 
@@ -245,6 +282,9 @@ def scheduler_killed(stage: Stage) -> str:
     trial.drizzling()
     trial.pid_of("distributed.cli.dask_spec").send_signal(signal.SIGKILL)
     line = trial.must_end(trial.job_end(job), 10)
+    trial.status_must_be(
+        FAILED, "ComputeError", f"job {job} FAILED (NonZeroExitCode), exit code 10:0"
+    )
     trial.restart()
     trial.check_end()
     return f"{line[:150]}; restarted; same table"
@@ -256,6 +296,7 @@ def node_down_in_one_job(stage: Stage) -> str:
     job = trial.submit()
     trial.drizzling()
     with _down(stage, "n2" if trial.job(job)["BatchHost"] == "n1" else "n1"):
+        trial.status_must_be(RUNNING)
         trial.must_end(trial.job_end(job), 0)
     trial.check_end()
     return "went on; same table"
@@ -266,6 +307,7 @@ def memory_exceeded_in_one_job(stage: Stage) -> str:
     trial = Trial(stage, "one job memory", "tiles", TILES, memory="700MB", cores=1)
     expected = ("exceeded memory limit", "raise compute.slurm.memory")
     line = trial.must_end(trial.job_end(trial.submit()), {10, 11}, *expected)
+    trial.status_must_be(FAILED, "raise compute.slurm.memory")
     trial.write(memory="6GB")
     trial.must_end(trial.job_end(trial.submit()), 0)
     trial.check_end()
@@ -280,7 +322,9 @@ def walltime(stage: Stage) -> str:
     trial = Trial(
         stage, "walltime", "nine", all_tiles, walltime="00:02:00", grace=58, cores=1, memory="3GB"
     )
-    line = trial.must_end(trial.job_end(trial.submit()), 19, "walltime")
+    job = trial.submit()
+    line = trial.must_end(trial.job_end(job), 19, "walltime")
+    trial.status_must_be(FAILED, "WalltimeError", f"job {job} ")
     trial.write(walltime="00:30:00", cores=2, memory="6GB")
     trial.must_end(trial.job_end(trial.submit()), 0)
     trial.check_end()
@@ -297,8 +341,7 @@ def preempted(stage: Stage) -> str:
         f"--output={trial.folder}/urgent.log",
     )
     trial.wait_for(lambda: int(trial.job(job).get("Restarts", 0)) > 0, "the requeue")
-    status = trial.end(trial._start("status", f"{trial.store}/tiles"))
-    trial.must_end(status, {20, 24}, f"job {job}")  # it goes on by itself
+    trial.status_must_be({RUNNING, SUBMITTED}, f"job {job}")  # it goes on by itself
     trial.must_end(trial.job_end(job), 0)
     trial.check_end()
     return "started again by Slurm, went on; same table"
@@ -357,7 +400,9 @@ TRIALS: dict[str, Callable[[Stage], str]] = {
     "one job: the demo": demo_in_one_job,
     "one job: onepass": onepass_in_one_job,
     "one job: its commands fail": job_fails,
-    "one job: scancel": job_cancelled,
+    "one job: waits, scancel to its driver": job_cancelled,
+    "one job: scancel": job_cancelled_whole,
+    "one job: controller away": controller_away,
     "one job: skymosaic cancel": cancelled_by_skymosaic,
     "one job: scheduler killed": scheduler_killed,
     "one job: node down": node_down_in_one_job,

@@ -72,6 +72,16 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
     "source.chip_step": ("ccd", [1, -1, 2, True, "x"], [0.1, -0.1]),
     "source.sky": ("ccd", [-1, 1e7, True, "x", float("nan")], [None, 0, 0.2]),
     "source.cosmic_rays": ("ccd", *SWITCH),
+    **{
+        f"source.detector.{name}": (kind, [-0.1, 1e6, True, "x", float("nan"), None], [0, 0.01])
+        for kind, names in {
+            "simulated": ("flat", "blob", "amplifiers", "stripes", "gradient", "helium",
+                          "persistence", "trail"),
+            "ccd": ("chips",),
+        }.items()
+        for name in names
+    },
+    "source.detector.flat_order": ("simulated", [*COUNT[0], 41], [1, 12]),
     "source.path": ("directory", [*PATH[0], None], PATH[1]),
     "source.on_bad_file": ("directory", CHOICE[0], ["leave_out"]),
     "source.filter": ("directory", TEXT[0], [None, "F160W"]),

@@ -160,6 +160,12 @@ def query(config: Path, settings: tuple[str, ...]) -> None:
     "--cosmic-rays/--no-cosmic-rays", default=True, show_default=True,
     help="CCDs only: whether to add cosmic rays.",
 )  # fmt: skip
+@click.option(
+    "--detector", "effects", multiple=True, metavar="NAME=SIZE",
+    help="What a real detector adds, such as flat=0.005; can be repeated. The names are those of "
+    "source.detector: flat, flat_order, blob, amplifiers, chips, stripes, gradient, helium, "
+    "persistence, trail.",
+)  # fmt: skip
 @ended_cleanly
 def simulate(
     folder: Path,
@@ -173,11 +179,13 @@ def simulate(
     chip_step: float,
     sky: float | None,
     cosmic_rays: bool,
+    effects: tuple[str, ...],
 ) -> None:
     """Write simulated exposures into FOLDER.
 
     Also writes their drizzled images, and the true skies and pointings (`_truth.json`).
     """
+    from skymosaic.archive.simulated.effects import read_effects
     from skymosaic.archive.simulated.exposures import Simulation
     from skymosaic.pipeline import sources
 
@@ -192,6 +200,7 @@ def simulate(
         chip_step=chip_step,
         sky=sky,
         cosmic_rays=cosmic_rays,
+        detector=read_effects(effects),
     )
     sources.simulate(folder, simulation, say)
 

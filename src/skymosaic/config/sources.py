@@ -9,9 +9,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from skymosaic.archive.simulated.names import (
+    CCD_EFFECTS,
     CCDS,
     DEFAULT_SCENES,
     DITHERS,
+    INFRARED_EFFECTS,
+    LARGEST_ORDER,
     MAXIMUM_DITHERS,
     FilterName,
     InstrumentName,
@@ -33,7 +36,7 @@ from skymosaic.config.fields import (
     Text,
     no_repeats,
 )
-from skymosaic.config.sections import Section
+from skymosaic.config.sections import OptionalSection, Section
 
 _KINDS = (
     "Products to take. If an exposure has a file with corrected charge transfer (FLC, DRC), "
@@ -56,6 +59,7 @@ NonImaging = Annotated[
 # A bound that stands beside the default would give way to that of Count.
 Downloads = Annotated[Count, Field(le=256)]
 Dithers = Annotated[Count, Field(le=MAXIMUM_DITHERS)]
+Size = Annotated[Number, Field(ge=0.0, lt=1e6)]
 
 
 def _filters_with_tiles(value: Any) -> Any:
@@ -87,6 +91,53 @@ LeftOut = Annotated[
         )
     ),
 ]
+
+
+class SimulatedDetector(OptionalSection):
+    """What a real detector adds to simulated exposures: sizes; 0: it does not."""
+
+    flat: Size = Field(
+        default=0.0,
+        description="What is left of the flat field: rms over the frame, as a fraction.",
+    )
+    flat_order: Annotated[Count, Field(le=LARGEST_ORDER)] = Field(
+        default=3, description="Half waves across the frame of its finest pattern (count)."
+    )
+    blob: Size = Field(
+        default=0.0, description="Depth of one round blob of less sensitivity, as a fraction."
+    )
+    amplifiers: Size = Field(
+        default=0.0,
+        description="Offset of the part of a frame that an amplifier reads, rms (electrons/s).",
+    )
+    chips: Size = Field(
+        default=0.0, description="CCDs only: offset of each chip, rms (electrons/s)."
+    )
+    stripes: Size = Field(default=0.0, description="Offset of each row, rms (electrons/s).")
+    gradient: Size = Field(
+        default=0.0,
+        description=(
+            "Largest difference of the sky across a frame, as a fraction of it: the Earth's limb."
+        ),
+    )
+    helium: Size = Field(
+        default=0.0,
+        description=(
+            "WFC3/IR only: airglow that changes within an exposure (He I at 1083 nm): the largest "
+            "mean that it adds, as a fraction of the sky."
+        ),
+    )
+    persistence: Size = Field(
+        default=0.0,
+        description=(
+            "WFC3/IR only: what a pixel that was full in the exposure before gives in the next one "
+            "of the visit (electrons/s)."
+        ),
+    )
+    trail: Size = Field(
+        default=0.0,
+        description="Brightness of a satellite's trail, in one exposure a visit (electrons/s).",
+    )
 
 
 class SimulatedSource(Section):
@@ -149,6 +200,10 @@ class SimulatedSource(Section):
         ),
     )
     cosmic_rays: bool = Field(default=True, description="CCDs only: whether to add cosmic rays.")
+    detector: SimulatedDetector = Field(
+        default_factory=SimulatedDetector,
+        description="What a real detector adds: flat residuals, offsets, gradients and so on.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -166,6 +221,17 @@ class SimulatedSource(Section):
                 raise ValueError(
                     f"{name} is for CCDs alone: leave it out, or set instrument to "
                     f"{' or '.join(CCDS)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _effects_are_those_of_the_detector(self) -> Self:
+        ccd = self.instrument in CCDS
+        for name in INFRARED_EFFECTS if ccd else CCD_EFFECTS:
+            if getattr(self.detector, name):
+                raise ValueError(
+                    f"detector.{name} is not for {self.instrument}: leave it out, or set "
+                    f"instrument to {'wfc3-ir' if ccd else ' or '.join(CCDS)}"
                 )
         return self
 

@@ -53,9 +53,11 @@ def simulations_of(source: SimulatedSource) -> list[Simulation]:
     CampaignError
         There is no such tile.
     """
+    from skymosaic.archive.simulated.effects import Effects
     from skymosaic.archive.simulated.simulation import Simulation
 
-    common = source.model_dump(exclude={"kind", "filters"})
+    common = source.model_dump(exclude={"kind", "filters", "detector"})
+    common["detector"] = Effects(**source.detector.model_dump())
     if not source.filters:
         return [Simulation(**common)]
     simulations = []

@@ -17,7 +17,7 @@ DEAD, HOT, UNSTABLE, SATURATED, BLOB = 4, 16, 32, 256, 512
 DARK = 0.05  # e-/s
 READ_NOISE = 14.0  # e-: what the fit to a ramp of 9 reads leaves
 
-_FULL_WELL = 8.0e4  # e- (WFC3 Instrument Handbook, section 5.7.1)
+FULL_WELL = 8.0e4  # e- (WFC3 Instrument Handbook, section 5.7.1)
 
 _SHARES = {DEAD: 0.002, HOT: 0.0025, UNSTABLE: 0.004}
 _BLOBS, _BLOB_RADII, _BLOB_DEPTH = 20, (5.0, 10.0), 0.10
@@ -81,5 +81,5 @@ def expose(
     dead = (flags & DEAD) > 0
     science[dead] = random.normal(0.0, READ_NOISE / exptime, int(dead.sum()))
     if simulation.scene == "saturated":
-        flags[electrons > _FULL_WELL] |= SATURATED
+        flags[electrons > FULL_WELL] |= SATURATED
     return science.astype(np.float32), (noise / exptime).astype(np.float32), flags

@@ -8,6 +8,7 @@ The files need no reference file: their headers carry the distortion, as the arc
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from skymosaic.archive.simulated import pointing
 from skymosaic.archive.simulated.ccd import exposures as ccd
 from skymosaic.archive.simulated.ccd import headers as ccd_headers
 from skymosaic.archive.simulated.ccd import pointing as ccd_pointing
-from skymosaic.archive.simulated.detector import expose
+from skymosaic.archive.simulated.detector import FULL_WELL, expose
+from skymosaic.archive.simulated.effects import Drawn, Frame, draw, persistence, sizes, trailed_of
 from skymosaic.archive.simulated.headers import (
     association_name,
     distorted_wcs,
@@ -100,17 +102,49 @@ def _simulate_exposure(
     light = scene + exposure.sky
     if simulation.scene == "saturated":
         light = light + ghost(simulation, exposure, distorted_wcs(exposure.true_wcs))
+    drawn = _detector(simulation, exposure)
+    if drawn is not None:
+        light = (light + drawn.light) * drawn.flat
     science, error, flags = expose(simulation, exposure.rootname, light, exposure.exptime)
+    if drawn is not None:
+        science += drawn.offset.astype(np.float32)
     flt = folder / f"{exposure.rootname}_flt.fits"
     flt_file(simulation, exposure, science, error, flags).writeto(flt, overwrite=True)
     truth = folder / f"{exposure.rootname}_truth.json"
-    truth.write_text(json.dumps(_truth(simulation, exposure), indent=2) + "\n", encoding="utf-8")
+    text = json.dumps(_truth(simulation, exposure, drawn), indent=2)
+    truth.write_text(text + "\n", encoding="utf-8")
     image = folder / f"{exposure.rootname}_scene.fits"
     scene_file(exposure, scene.astype(np.float32)).writeto(image, overwrite=True)
     return [flt, truth, image]
 
 
-def _truth(simulation: Simulation, exposure: PlannedExposure) -> dict[str, Any]:
+def _detector(simulation: Simulation, exposure: PlannedExposure) -> Drawn | None:
+    """Return what the detector does to an exposure; None where it is an ideal one."""
+    effects, names = simulation.detector, pointing.rootnames_of(simulation, exposure.visit)
+    if not effects.any:
+        return None
+    frame = Frame(
+        seed=simulation.seed,
+        detector=f"wfc3_ir {simulation.ir_filter}",
+        rootname=exposure.rootname,
+        chip=1,
+        shape=(simulation.pixels, simulation.pixels),
+        sky=exposure.sky,
+    )
+    drawn = draw(effects, frame, trailed=exposure.rootname == trailed_of(simulation.seed, names))
+    number = names.index(exposure.rootname)
+    if not effects.persistence or number == 0:
+        return drawn
+    before = plan_exposure(simulation, exposure.visit, number - 1)
+    seen = render(simulation, distorted_wcs(before.true_wcs), reference_scale())
+    left = persistence(effects, (seen + before.sky) * before.exptime, FULL_WELL)
+    truth = {**drawn.truth, "persistence": float(left.max())}
+    return replace(drawn, light=drawn.light + left, truth=truth)
+
+
+def _truth(
+    simulation: Simulation, exposure: PlannedExposure, drawn: Drawn | None
+) -> dict[str, Any]:
     return {
         "rootname": exposure.rootname,
         "association": association_name(exposure.visit),
@@ -118,7 +152,8 @@ def _truth(simulation: Simulation, exposure: PlannedExposure) -> dict[str, Any]:
         "size": simulation.size,
         "scene": simulation.scene,
         **({} if simulation.ir_filter == IR_FILTER else {"filter": simulation.filter}),
-        "sky": exposure.sky,
+        "sky": exposure.sky + (drawn.sky if drawn else 0.0),
+        **({"detector": {**sizes(simulation.detector), "drawn": drawn.truth}} if drawn else {}),
         "pointing_error": exposure.error.as_truth(),
         "true_wcs": {
             "crval": exposure.true_wcs.crval,

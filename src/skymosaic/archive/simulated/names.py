@@ -26,3 +26,8 @@ DEFAULT_SCENES: dict[InstrumentName, SceneName] = {
     "acs-wfc": "sparse",
     "wfc3-uvis": "sparse",
 }
+INFRARED_EFFECTS = ("helium", "persistence")
+CCD_EFFECTS = ("chips",)
+"""What the detectors of one kind alone do, of `effects.Effects`."""
+LARGEST_ORDER = 40
+"""Half waves across the frame of the finest pattern that a simulated flat field may have."""

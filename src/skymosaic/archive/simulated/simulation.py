@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from skymosaic.archive.simulated.effects import Effects
 from skymosaic.archive.simulated.filters import FILTERS
 from skymosaic.archive.simulated.names import (
+    CCD_EFFECTS,
     CCDS,
     DEFAULT_SCENES,
     DITHERS,
+    INFRARED_EFFECTS,
     INSTRUMENTS,
     IR_FILTER,
     MAXIMUM_DITHERS,
@@ -67,6 +70,8 @@ class Simulation:
     filter : str or None
         WFC3/IR: what it observes with; None: F160W. Visits of another filter point where those of
         F160W do, with pointing errors and skies of their own, and see the same scene.
+    detector : Effects
+        What a real detector adds.
     """
 
     seed: int = 12812
@@ -80,6 +85,7 @@ class Simulation:
     sky: float | None = None
     cosmic_rays: bool = True
     filter: FilterName | None = None
+    detector: Effects = field(default_factory=Effects)
 
     def __post_init__(self) -> None:
         if self.instrument not in INSTRUMENTS:
@@ -93,6 +99,7 @@ class Simulation:
             object.__setattr__(self, "scene", DEFAULT_SCENES[self.instrument])
         self._check_filter()
         self._check_ccd_options()
+        self._check_detector()
         known = CCD_TILES if self.is_ccd else tiles_of_proposal()
         for name, wanted in (("tiles", self.tiles), ("displace", tuple(self.displace))):
             unknown = [tile for tile in wanted if tile not in known]
@@ -149,6 +156,14 @@ class Simulation:
             raise CampaignError(
                 f"simulated sky: {self.sky} is out of range; choose 0 to 1e6 e-/s a pixel"
             )
+
+    def _check_detector(self) -> None:
+        for name in INFRARED_EFFECTS if self.is_ccd else CCD_EFFECTS:
+            if getattr(self.detector, name):
+                raise CampaignError(
+                    f"simulated detector: {name} is not for {self.instrument}; leave it out, or "
+                    f"choose {'wfc3-ir' if self.is_ccd else ' or '.join(CCDS)}"
+                )
 
     @property
     def is_ccd(self) -> bool:

@@ -116,6 +116,8 @@ def _identity(simulation: Simulation) -> dict[str, Any]:
     if not simulation.is_ccd:
         for name in ("instrument", "chip_step", "sky", "cosmic_rays"):
             del identity[name]
+    if not simulation.detector.any:
+        del identity["detector"]
     return identity
 
 
