@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from skymosaic.align.align import align
 from skymosaic.archive.simulated.exposures import Simulation
 from skymosaic.archive.simulated.residuals import alignment_residuals
 from skymosaic.config import Align
 from skymosaic.errors import AlignmentError
 from skymosaic.hst.reading import read_exposure
 from skymosaic.pipeline import sources
+from tests.serial_alignment import align
 
 
 def measure(folder: Path, simulation: Simulation) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def measure(folder: Path, simulation: Simulation) -> dict[str, Any]:
     found: dict[str, Any] = {"seed": simulation.seed, "tiles": len(drizzled)}
     try:
         settings = Align(on_failure="keep")
-        done, *_ = align(folder, folder / "align.log", exposures, drizzled, settings)
+        done, _ = align(folder, exposures, drizzled, settings)
     except AlignmentError as error:
         return {**found, "aligned": 0, "error": str(error)}
     mean, largest = [], []

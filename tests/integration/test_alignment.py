@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from skymosaic.align.align import Alignment, align
+from skymosaic.align.alignment import Alignment
 from skymosaic.archive.simulated.exposures import Simulation
 from skymosaic.archive.simulated.headers import distorted_wcs
 from skymosaic.archive.simulated.pointing import plan_exposure, visits_of
@@ -18,6 +18,7 @@ from skymosaic.config import load_campaign
 from skymosaic.errors import AlignmentError
 from skymosaic.hst.reading import read_exposure
 from skymosaic.pipeline import sources
+from tests.serial_alignment import align
 
 FIVE_LINES = """\
 campaign:
@@ -34,9 +35,8 @@ def aligned_by_default(folder: Path, simulation: Simulation) -> Alignment:
     file = folder / "field.yaml"
     file.write_text(FIVE_LINES)
     images = [read_exposure(p) for p in sorted(folder.glob("*.fits")) if p.stem[-4:-1] in LIKE]
-    done, _, _ = align(
+    done, _ = align(
         folder,
-        folder / "align.log",
         [image for image in images if not image.drizzled],
         [image for image in images if image.drizzled],
         load_campaign(file).align,
@@ -116,9 +116,8 @@ def test_every_tile_is_fitted_to_a_catalogue_of_the_users(
     tweakreg = "{refcat: stars.cat, refxcol: 1, refycol: 2, refxyunits: degrees}"
     file.write_text(f"{FIVE_LINES}align: {{tweakreg: {tweakreg}}}\n")
     images = [read_exposure(p) for p in sorted(tmp_path.glob("*.fits")) if p.stem[-4:-1] in LIKE]
-    done, _, _ = align(
+    done, _ = align(
         tmp_path,
-        tmp_path / "align.log",
         [image for image in images if not image.drizzled],
         [image for image in images if image.drizzled],
         load_campaign(file).align,

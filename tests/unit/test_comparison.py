@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from skymosaic.align.align import Alignment
+from skymosaic.align.alignment import Alignment
 from skymosaic.config import Campaign
 from skymosaic.hst.exposure import Chip, Exposure
 from skymosaic.pipeline.comparison import compared_settings, result_settings, solution_warnings

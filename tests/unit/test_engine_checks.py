@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skymosaic.align.align import Alignment
+from skymosaic.align.alignment import Alignment
 from skymosaic.align.gates import TileFit
 from skymosaic.config import Campaign
 from skymosaic.drizzle.checks.sameness import EngineDifferences

@@ -12,10 +12,16 @@ from astropy.io import fits
 from skymosaic.align.finding import (
     SAFE,
     WANTED,
+    FinderSettings,
+    PeakCounts,
     advice,
     choose_finding,
+    common_level,
     count_above,
+    count_peaks,
+    counts_of,
     matched_filter,
+    measure_noise,
     noise,
     read_pixels,
 )
@@ -41,6 +47,20 @@ def sky(peaks: np.ndarray, seed: int = 0, slope: float = 0.0) -> np.ndarray:
         away = (x[part] - column) ** 2 + (y[part] - row) ** 2
         image[part] += peak * SIGMA * np.exp(-4 * np.log(2) * away / 2.5**2)
     return image.astype(np.float32)
+
+
+def counted(
+    paths: dict[str, Path], exposures: list[Exposure], given: dict | None = None
+) -> PeakCounts:
+    """Count the sources of images as the tasks of a campaign do."""
+    level = common_level([measure_noise(paths[e.rootname], e) for e in exposures], given or {})
+    return counts_of(level, {name: count_peaks(path, level) for name, path in paths.items()})
+
+
+def chosen_for(
+    paths: dict[str, Path], exposures: list[Exposure], shares: dict[str, float], given: dict
+) -> FinderSettings:
+    return choose_finding(counted(paths, exposures, given), shares, given)
 
 
 @pytest.fixture
@@ -89,7 +109,7 @@ def test_the_rim_of_the_data_is_no_source() -> None:
 )
 def test_the_threshold_is_the_highest_that_gives_enough(tile, stars, peak, threshold) -> None:
     path, exposure = tile("a", sky(np.full(stars, peak)))
-    chosen = choose_finding({"a": path}, [replace(exposure, rootname="a")], {"a": 0.9}, {})
+    chosen = chosen_for({"a": path}, [replace(exposure, rootname="a")], {"a": 0.9}, {})
     enough = stars * 0.9 >= WANTED
     assert chosen.parameters["threshold"] == (threshold if enough else SAFE)
     assert chosen.parameters["computesig"] is False
@@ -102,8 +122,8 @@ def test_the_threshold_is_the_highest_that_gives_enough(tile, stars, peak, thres
 def test_where_an_overlap_has_few_sources_a_shift_is_fitted_alone(tile) -> None:
     path, exposure = tile("a", sky(np.full(150, 200.0)))
     exposures = [replace(exposure, rootname="a")]
-    few = choose_finding({"a": path}, exposures, {"a": 0.1}, {})
-    many = choose_finding({"a": path}, exposures, {"a": 0.9}, {})
+    few = chosen_for({"a": path}, exposures, {"a": 0.1}, {})
+    many = chosen_for({"a": path}, exposures, {"a": 0.9}, {})
     assert few.tweakreg == {"fitgeometry": "shift"}
     assert many.tweakreg == {"fitgeometry": "rscale"}
 
@@ -114,14 +134,14 @@ def test_an_empty_image_or_one_that_overlaps_nothing_decides_nothing(tile) -> No
     alone, _ = tile("c", sky(np.full(3, 200.0), seed=2))
     exposures = [replace(exposure, rootname=name) for name in "abc"]
     shares = {"a": 0.9, "b": 0.9, "c": 0.0}
-    chosen = choose_finding({"a": path, "b": empty, "c": alone}, exposures, shares, {})
+    chosen = chosen_for({"a": path, "b": empty, "c": alone}, exposures, shares, {})
     assert chosen.parameters["threshold"] == 100.0
 
 
 @pytest.mark.parametrize("given", [{"threshold": 5}, {"computesig": True}, {"skysigma": 0.3}])
 def test_what_the_user_sets_of_the_noise_is_left_to_tweakreg(tile, given) -> None:
     path, exposure = tile("a", sky(np.full(400, 200.0)))
-    chosen = choose_finding({"a": path}, [replace(exposure, rootname="a")], {"a": 0.5}, given)
+    chosen = chosen_for({"a": path}, [replace(exposure, rootname="a")], {"a": 0.5}, given)
     assert chosen.parameters == {"threshold": 10.0, "conv_width": 3.5, **given}
     assert chosen.tweakreg == {}
 
@@ -129,7 +149,7 @@ def test_what_the_user_sets_of_the_noise_is_left_to_tweakreg(tile, given) -> Non
 def test_other_parameters_of_the_user_are_kept(tile) -> None:
     path, exposure = tile("a", sky(np.full(400, 200.0)))
     given = {"conv_width": 4.5, "peakmax": 100.0}
-    chosen = choose_finding({"a": path}, [replace(exposure, rootname="a")], {"a": 0.5}, given)
+    chosen = chosen_for({"a": path}, [replace(exposure, rootname="a")], {"a": 0.5}, given)
     assert chosen.parameters.items() >= given.items()
     assert chosen.parameters["computesig"] is False
 
@@ -139,7 +159,7 @@ def test_the_width_follows_the_scale_of_the_drizzled_image(tile) -> None:
     [scale] = {abs(float(fits.getheader(path, "SCI")["CD2_2"])) * 3600}
     for detector, native in (("IR", 0.12825), ("UVIS", 0.0396)):
         one = replace(exposure, rootname="a", detector=detector)
-        chosen = choose_finding({"a": path}, [one], {"a": 0.9}, {})
+        chosen = chosen_for({"a": path}, [one], {"a": 0.9}, {})
         expected = max(2.0, 3.5 * native / scale)
         assert chosen.parameters["conv_width"] == pytest.approx(expected, abs=0.06)
 
@@ -148,20 +168,21 @@ def test_images_without_data_are_refused(tile) -> None:
     path, exposure = tile("a", np.zeros((50, 50), dtype=np.float32))
     assert np.isnan(read_pixels(path)).all()
     with pytest.raises(AlignmentError, match="no pixels with data"):
-        choose_finding({"a": path}, [replace(exposure, rootname="a")], {"a": 0.9}, {})
+        chosen_for({"a": path}, [replace(exposure, rootname="a")], {"a": 0.9}, {})
 
 
 def test_the_advice_names_values_that_find_more(tile) -> None:
     peaks = np.concatenate([np.full(20, 200.0), np.full(100, 16.0)])
     path, exposure = tile("a", sky(peaks))
     exposures = [replace(exposure, rootname="a")]
-    theirs = choose_finding({"a": path}, exposures, {"a": 0.5}, {"threshold": 900})
-    sentence = advice(theirs, {"a": path}, ["a"])
+    theirs = chosen_for({"a": path}, exposures, {"a": 0.5}, {"threshold": 900})
+    counts = counted({"a": path}, exposures)
+    sentence = advice(theirs, counts, ["a"])
     assert "20 at 100" in sentence
     assert "120 at 10" in sentence
     assert "threshold: 10, conv_width: 3.5}" in sentence
-    nothing_more = choose_finding({"a": path}, exposures, {"a": 0.9}, {})
-    assert "searchrad: 3" in advice(nothing_more, {"a": path}, ["a"])
+    nothing_more = chosen_for({"a": path}, exposures, {"a": 0.9}, {})
+    assert "searchrad: 3" in advice(nothing_more, counts, ["a"])
 
 
 def test_shares_of_overlap() -> None:

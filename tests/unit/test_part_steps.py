@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from skymosaic.pipeline.part_steps import Noted, PartSteps, sum_up
 from skymosaic.steps.execution import Here
 from skymosaic.steps.finished import Finished
@@ -14,12 +16,13 @@ def step(name: str, seconds: float, host: str) -> Finished[None]:
     """Return a step that made one product."""
     products = {"a.npy": Product(f"field/{name}/a.npy", "", 1000)}
     moved = Traffic(up=1000, down=500)
-    return Finished(name, "", products, None, seconds, 7, False, moved=moved, host=host)
+    return Finished(name, "1", products, None, seconds, 7, False, moved=moved, host=host)
 
 
 def test_steps_are_summed_up_by_their_kinds() -> None:
     singles = [step("singles/a", 1.5, "n2"), step("singles/b", 2.0, "n1")]
     done = [*singles, 64, step("skies", 0.5, "n1"), singles[0], step("runs/match", 9.0, "n1")]
+    done.append(replace(step("singles/others", 0.0, "n1"), key=""))  # it had nothing to do
     assert sum_up(done) == [
         PartSteps("singles", 2, 3.5, 7, 2, 2000, 2000, 1000, ["n1", "n2"]),
         PartSteps("skies", 1, 0.5, 7, 1, 1000, 1000, 500, ["n1"]),

@@ -43,7 +43,12 @@ PARTS = {
     "find_sources",
 }
 """What the one-pass engine makes its mosaics from."""
-UNLISTED = {"find", "given_sky", "make_cell", "assemble_variant", *PARTS}
+ALIGNING = {
+    *("earlier", "list_tiles", "measure_noise", "find_level", "count_sources", "choose_threshold"),
+    *("list_tile_sources", "solve_tiles", "move"),
+}
+"""What an alignment is made from."""
+UNLISTED = {"find", "given_sky", "make_cell", "assemble_variant", *PARTS, *ALIGNING}
 """Calls that nobody is told of."""
 KINDS = {
     **{"drizzle_pairs": "drizzle", "assemble": "drizzle"},

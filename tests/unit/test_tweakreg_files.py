@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
+from skymosaic.align.proof import read_wcs
 from skymosaic.align.tweakreg_files import (
+    free_name,
     name_original,
     order_used,
     read_shifts,
     tile_fit,
-    unused_name,
     wcs_names,
 )
 from skymosaic.hst.reading import read_exposure
@@ -106,7 +107,7 @@ def test_all_names_of_all_files(drz, tmp_path) -> None:
 )
 def test_an_unused_name(drz, tmp_path, present, expected) -> None:
     flt = set_names(write_exposure(tmp_path / "a_flt.fits"), **present)
-    assert unused_name([drz, flt], "TWEAK") == expected
+    assert free_name("TWEAK", wcs_names([drz, flt])) == expected
 
 
 def test_the_name_of_the_original_is_kept_where_it_is_the_only_one(drz) -> None:
@@ -160,7 +161,8 @@ def fitted(tmp_path, drz):
 
     def fitted(shifts, order, reference=reference, **keywords):
         set_names(aligned, **keywords)
-        return tile_fit(tile, aligned.parent, drz, shifts, order, {tile.rootname: 42}, reference)
+        [before] = read_wcs(drz).values()
+        return tile_fit(tile, aligned.parent, before, shifts, order, {tile.rootname: 42}, reference)
 
     return fitted
 

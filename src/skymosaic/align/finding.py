@@ -54,20 +54,71 @@ class FinderSettings:
     """TweakReg's parameters that follow from it; the campaign's own override them."""
 
 
+@dataclass(frozen=True)
+class ImageNoise:
+    """What is measured of a drizzled image before sources are looked for."""
+
+    tile: str
+    """Its rootname."""
+    sigma: float
+    """Noise of a pixel, in the image's unit; 0 where no pixels have data, or all are equal."""
+    width: float
+    """Full width of the finder's kernel that suits its scale, pixels."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """What all images are searched with: TweakReg takes one noise and one kernel for all."""
+
+    sigma: float
+    """The largest noise, which finds no noise in any of them, and about the same sources in all."""
+    width: float
+    """The smallest width, pixels, or the campaign's."""
+
+
+@dataclass(frozen=True)
+class PeakCounts:
+    """How many sources all images have, by thresholds, for the choice and for advice."""
+
+    level: Level
+    found: dict[str, dict[str, int]]
+    """By threshold, as text, and by rootname."""
+
+
+def measure_noise(path: Path, exposure: Exposure) -> ImageNoise:
+    """Measure the noise of a drizzled image."""
+    return ImageNoise(exposure.rootname, noise(read_pixels(path)), _width(exposure, path))
+
+
+def common_level(measured: Sequence[ImageNoise], given: Mapping[str, ParameterValue]) -> Level:
+    """Return what all images are searched with; `given`: the campaign's own parameters."""
+    width = given.get("conv_width") or min(one.width for one in measured)
+    return Level(max(one.sigma for one in measured), float(width))
+
+
+def count_peaks(path: Path, level: Level) -> dict[str, int]:
+    """Return by threshold, as text, how many sources an image has; none without any noise."""
+    if not level.sigma > 0:
+        return {f"{threshold:g}": 0 for threshold in THRESHOLDS}
+    heights = matched_filter(read_pixels(path), level.width)
+    return {f"{each:g}": count_above(heights, each * level.sigma) for each in THRESHOLDS}
+
+
+def counts_of(level: Level, counted: Mapping[str, Mapping[str, int]]) -> PeakCounts:
+    """Return the counts of all images; `counted`: those of `count_peaks` by rootname."""
+    thresholds = [f"{threshold:g}" for threshold in THRESHOLDS]
+    return PeakCounts(level, {t: {tile: n[t] for tile, n in counted.items()} for t in thresholds})
+
+
 def choose_finding(
-    images: Mapping[str, Path],
-    exposures: Sequence[Exposure],
-    shares: Mapping[str, float],
-    given: Mapping[str, ParameterValue],
+    counts: PeakCounts, shares: Mapping[str, float], given: Mapping[str, ParameterValue]
 ) -> FinderSettings:
     """Choose imagefind's parameters for drizzled images.
 
     Parameters
     ----------
-    images : mapping of str to Path
-        Rootname to file.
-    exposures : sequence of Exposure
-        What their headers say.
+    counts : PeakCounts
+        Of all images.
     shares : mapping of str to float
         What part of each image (0 to 1) overlaps those aligned before it; of the first one, those
         after it.
@@ -80,22 +131,27 @@ def choose_finding(
     AlignmentError
         No image has pixels with data that differ.
     """
-    width = given.get("conv_width") or min(_width(e, images[e.rootname]) for e in exposures)
+    level, found = counts.level, counts.found
+    width = given.get("conv_width") or level.width
     if NOISE_IS_GIVEN & set(given):
         parameters = {"threshold": _THRESHOLD, "conv_width": width, **given}
         return FinderSettings(parameters, f"sources are found with align.imagefind: {parameters}")
-    sigma, found = _count_at_thresholds(images, float(width))
     # Images of next to no sources, or without overlap, can be aligned with no parameters, and say
     # nothing of those for the rest.
     lowest = found[f"{THRESHOLDS[-1]:g}"]
+    if not level.sigma > 0:
+        raise AlignmentError(
+            f"the drizzled images {', '.join(lowest)} have no pixels with data, or all are equal; "
+            "fetch them again, or set `align: none`"
+        )
     shares = {name: share for name, share in shares.items() if share > 0 and lowest[name] >= NEEDED}
     threshold = _choose_threshold(found, shares)
-    counts = found[f"{threshold:g}"]
-    overlapping = _in_overlap(counts, shares)
+    chosen = found[f"{threshold:g}"]
+    overlapping = _in_overlap(chosen, shares)
     geometry = "shift" if overlapping < FEW else "rscale"
     parameters = {
         "computesig": False,
-        "skysigma": sigma,
+        "skysigma": level.sigma,
         "threshold": threshold,
         "conv_width": width,
         **given,
@@ -103,34 +159,12 @@ def choose_finding(
     return FinderSettings(
         parameters,
         f"sources are found with threshold {threshold:g}, conv_width {width:g} and the measured "
-        f"noise, skysigma {sigma:.3g}: {min(counts.values())} to {max(counts.values())} in an "
-        f"image, about {overlapping} or more where it overlaps those aligned before it; "
+        f"noise, skysigma {level.sigma:.3g}: {min(chosen.values())} to {max(chosen.values())} in "
+        f"an image, about {overlapping} or more where it overlaps those aligned before it; "
         f"fitgeometry {geometry}",
         found,
         {"fitgeometry": geometry},
     )
-
-
-def _count_at_thresholds(
-    images: Mapping[str, Path], width: float
-) -> tuple[float, dict[str, dict[str, int]]]:
-    """Return the noise, and by threshold how many sources each image has.
-
-    TweakReg takes one noise for all images. The largest finds no noise in any of them, and about
-    the same sources in all.
-    """
-    sigma = max(noise(read_pixels(path)) for path in images.values())
-    if not sigma > 0:
-        raise AlignmentError(
-            f"the drizzled images {', '.join(images)} have no pixels with data, or all are equal; "
-            "fetch them again, or set `align: none`"
-        )
-    found: dict[str, dict[str, int]] = {f"{threshold:g}": {} for threshold in THRESHOLDS}
-    for name, path in images.items():
-        heights = matched_filter(read_pixels(path), width)
-        for threshold in THRESHOLDS:
-            found[f"{threshold:g}"][name] = count_above(heights, threshold * sigma)
-    return sigma, found
 
 
 def _choose_threshold(found: Mapping[str, Mapping[str, int]], shares: Mapping[str, float]) -> float:
@@ -212,24 +246,20 @@ def count_above(heights: NDArray[np.float32], threshold: float) -> int:
     return int(ndimage.label(heights > threshold, structure=np.ones((3, 3)))[1])
 
 
-def advice(finding: FinderSettings, images: Mapping[str, Path], tiles: Sequence[str]) -> str:
+def advice(finding: FinderSettings, counts: PeakCounts, tiles: Sequence[str]) -> str:
     """Return values of the campaign file that may help some images, and what they find there.
 
     Parameters
     ----------
-    finding : Finding
+    finding : FinderSettings
         With which the images failed.
-    images : mapping of str to Path
-        Rootname to file.
+    counts : PeakCounts
+        Of all images. Where the campaign gave the noise, its own is no measure of what is there.
     tiles : sequence of str
         Rootnames of the images that failed.
     """
-    width = _number(finding, "conv_width")
-    if finding.found:
-        sigma, found = _number(finding, "skysigma"), finding.found
-    else:  # the campaign's own noise is no measure of what is there
-        sigma, found = _count_at_thresholds({name: images[name] for name in tiles}, width)
-    fewest = {threshold: min(counts[name] for name in tiles) for threshold, counts in found.items()}
+    width, sigma = counts.level.width, counts.level.sigma
+    fewest = {t: min(numbers[name] for name in tiles) for t, numbers in counts.found.items()}
     listed = ", ".join(f"{number} at {threshold}" for threshold, number in fewest.items())
     now = f"{_number(finding, 'threshold'):g}" if finding.found else f"{SAFE:g}"
     lower = [t for t in fewest if float(t) < float(now) and fewest[t] > 1.2 * fewest[now]]

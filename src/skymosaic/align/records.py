@@ -81,13 +81,15 @@ class AlignImage:
 
     exposure: Exposure
     """What its headers say; `rootname` is its name."""
-    frame: Path
-    """Its headers in a FITS file, with a hole in place of the pixels; see `image_files`."""
+    frame: bytes
+    """Its headers, as `image_files.write_frame` has them."""
     catalogue: ImageCatalogue
     wcs: WCS
     """That it has, without distortion, with its size."""
     epoch: float | None
     """The middle of its exposures, Julian year; None where the headers do not tell it."""
+    wcs_names: frozenset[str] = frozenset()
+    """Names of all WCSs in its headers."""
 
     @property
     def name(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +13,16 @@ from numpy.typing import NDArray
 
 from skymosaic.align.chance import count_pairs, expected_by_chance, read_positions
 from skymosaic.align.gates import TileFit
-from skymosaic.align.tweakreg_files import order_used, read_shifts, tile_fit
+from skymosaic.align.records import AlignImage
+from skymosaic.align.tweakreg_files import (
+    free_name,
+    name_original,
+    order_used,
+    read_shifts,
+    tile_fit,
+)
 from skymosaic.drizzlepac_calls import process
-from skymosaic.hst.exposure import Exposure
+from skymosaic.hst.skeletons import restore_skeleton
 
 # Tiles in the user's order, each adding its sources to the catalogue that the next one is matched
 # with, as in STScI's tutorial 'Sky Matching for HST Mosaics'. The other values are those with which
@@ -44,7 +50,17 @@ _OURS: dict[str, Any] = {
     "residplot": "No plot",
     "writecat": True,
     "clean": False,
+    # Of the catalogues that it gets, as `_listed` writes them.
+    "xcol": 1,
+    "ycol": 2,
+    "fluxcol": 3,
+    "xyunits": "pixels",
+    "maxflux": None,
+    "minflux": None,
+    "nbright": None,
 }
+_LIST = "sources.list"
+"""File that names the catalogue of each image."""
 
 
 @dataclass(frozen=True)
@@ -55,37 +71,29 @@ class Tweaked:
     """Holds the drizzled images with their new WCS."""
     fits: list[TileFit]
     """One for each image, in the order of the input."""
-    seconds: float
     peak_memory: int
 
 
 def run_tweakreg(
     folder: Path,
-    originals: Mapping[str, Path],
-    tiles: Sequence[Exposure],
-    sources: Mapping[str, int],
+    images: Sequence[AlignImage],
     parameters: Mapping[str, Any],
     imagefind: Mapping[str, Any],
-    wcsname: str,
     log: Path,
     catalogue: Path | None = None,
 ) -> Tweaked:
-    """Align `tiles` to the first of them, in their order, or all of them to a catalogue.
+    """Align images to the first of them, in their order, or all of them to a catalogue.
+
+    TweakReg gets their headers and their sources, which it would find in the pixels.
 
     Parameters
     ----------
     folder : Path
-        Fresh folder; the images are copied into it, because TweakReg changes their headers.
-    originals : mapping of str to Path
-        Rootname to the image.
-    tiles : sequence of Exposure
+        Is made; TweakReg leaves its files there.
+    images : sequence of AlignImage
         The images.
-    sources : mapping of str to int
-        Sources found in each, by rootname.
     parameters, imagefind : mapping
         TweakReg's over the defaults, and all of imagefind's.
-    wcsname : str
-        Name of the new WCS.
     log : Path
         File for what TweakReg prints.
     catalogue : Path or None
@@ -98,28 +106,41 @@ def run_tweakreg(
     """
     folder.mkdir()
     used = {**DEFAULTS, **parameters, **(_with_catalogue(catalogue) if catalogue else {})}
-    for tile in tiles:
-        shutil.copyfile(originals[tile.rootname], folder / tile.name)
+    for image in images:
+        restore_skeleton(image.frame, folder / image.exposure.name)
+        name_original(folder / image.exposure.name)
+    (folder / _LIST).write_text("".join(_listed(folder, image) for image in images))
+    wcsname = free_name("TWEAK", {name for image in images for name in image.wcs_names})
     call, order = _call(
         folder,
         {
-            "files": [tile.name for tile in tiles],
-            "parameters": {**used, **_OURS, "wcsname": wcsname},
+            "files": [image.exposure.name for image in images],
+            "parameters": {**used, **_OURS, "catfile": _LIST, "wcsname": wcsname},
             "imagefind": dict(imagefind),
         },
         log,
     )
     shifts_file = folder / _OURS["outshifts"]
     shifts = read_shifts(shifts_file.read_text()) if shifts_file.exists() else {}
-    reference = None if used.get("refcat") else tiles[0]
+    reference = None if used.get("refcat") else images[0].exposure
+    sources = {image.name: len(image.catalogue) for image in images}
     fits_of = [
-        tile_fit(tile, folder, originals[tile.rootname], shifts, order, sources, reference)
-        for tile in tiles
+        tile_fit(image.exposure, folder, image.wcs, shifts, order, sources, reference)
+        for image in images
     ]
-    names = {tile.rootname: tile.name for tile in tiles}
+    names = {image.name: image.exposure.name for image in images}
     known = read_positions(catalogue) if catalogue else None
     fits_of = _with_chances(fits_of, names, folder, used, known)
-    return Tweaked(folder, fits_of, call.seconds, call.peak_memory)
+    return Tweaked(folder, fits_of, call.peak_memory)
+
+
+def _listed(folder: Path, image: AlignImage) -> str:
+    """Write the sources of an image as TweakReg reads them; return the line that names them."""
+    its = image.catalogue
+    path = folder / f"{image.name}_sources.cat"
+    # As many digits as a float64 has: TweakReg gets the numbers that its finder gave.
+    np.savetxt(path, np.stack([its.x, its.y, its.flux], axis=1), fmt="%.17g")
+    return f"{image.exposure.name} {path.name}\n"
 
 
 def _call(folder: Path, arguments: dict[str, Any], log: Path) -> tuple[process.Call, list[str]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from astropy.io import fits
+from astropy.wcs import WCS
 
 from skymosaic.align.gates import TileFit
 from skymosaic.align.proof import centre_motion, read_wcs
@@ -27,12 +28,8 @@ def wcs_names(paths: Sequence[Path]) -> set[str]:
     return names
 
 
-def unused_name(paths: Sequence[Path], wanted: str) -> str:
-    """Return `wanted`, with a number where the files hold a WCS of that name already."""
-    return _free_name(wanted, wcs_names(paths))
-
-
-def _free_name(wanted: str, names: set[str]) -> str:
+def free_name(wanted: str, names: Collection[str]) -> str:
+    """Return `wanted`, with a number where it is among names already."""
     used = {name.upper() for name in names}
     candidates = itertools.chain([wanted], (f"{wanted}_{i}" for i in itertools.count(2)))
     return next(name for name in candidates if name.upper() not in used)
@@ -51,7 +48,7 @@ def name_original(path: Path) -> str:
             str(value).strip() for key, value in sci.header["WCSNAME?"].items() if key != "WCSNAME"
         }
         if not name or name in others:
-            name = _free_name(PRE_TWEAKREG, others)
+            name = free_name(PRE_TWEAKREG, others)
             sci.header["WCSNAME"] = name
     return name
 
@@ -71,7 +68,7 @@ def read_shifts(text: str) -> dict[str, list[float]]:
 def tile_fit(
     tile: Exposure,
     folder: Path,
-    original: Path,
+    before: WCS,
     shifts: Mapping[str, Sequence[float]],
     order: Sequence[str],
     sources: Mapping[str, int],
@@ -85,8 +82,8 @@ def tile_fit(
         Its drizzled image.
     folder : Path
         Holds the image with its new WCS.
-    original : Path
-        The image before.
+    before : WCS
+        That the image had.
     shifts : mapping of str to sequence of float
         As `read_shifts` returns them.
     order : sequence of str
@@ -102,7 +99,7 @@ def tile_fit(
     with fits.open(path) as hdus:
         header = next((hdu for hdu in hdus if hdu.name == "SCI"), hdus[0]).header
     fitted = tile.name in order and "not aligned" not in str(header.get("WCSTYPE", ""))
-    [before], [after] = read_wcs(original).values(), read_wcs(path).values()
+    [after] = read_wcs(path).values()
     place = order.index(tile.name) + 1 if fitted else -1
     return TileFit(
         tile=tile.rootname,

@@ -158,8 +158,10 @@ def _chip_wcs(name: str) -> list[Any]:
         return [HSTWCS(hdus, ext=index) for index in chips]
 
 
-def count_sources(files: list[str], parameters: Values, imagefind: Values) -> dict[str, int]:
-    """Count the sources that TweakReg would find in each file, none where its finder fails.
+def find_sources(
+    files: list[str], parameters: Values, imagefind: Values
+) -> dict[str, list[list[float]]]:
+    """Return the sources that TweakReg would find in each file, none where its finder fails.
 
     Parameters
     ----------
@@ -167,16 +169,11 @@ def count_sources(files: list[str], parameters: Values, imagefind: Values) -> di
         Names of drizzled images in the working folder.
     parameters, imagefind : dict
         TweakReg's and its source finder's parameters under their own names.
-    """
-    return {name: len(its) for name, its in find_sources(files, parameters, imagefind).items()}
 
-
-def find_sources(
-    files: list[str], parameters: Values, imagefind: Values
-) -> dict[str, list[list[float]]]:
-    """Return RA, Dec (degrees) and flux of the sources that TweakReg would find in each file.
-
-    Parameters as of `count_sources`.
+    Returns
+    -------
+    dict
+        By name the sources: x, y (pixels, that of the first one is 1), RA, Dec (degrees) and flux.
     """
     from drizzlepac import imgclasses, tweakreg, tweakutils
     from stsci.tools import teal
@@ -200,8 +197,8 @@ def find_sources(
             print(f"{name}: the source finder failed: {error!r}")  # noqa: T201 (the call's log)
             found[name] = []
             continue
-        columns = image.all_radec if image.num_sources else ([], [], [])
-        found[name] = [[float(v) for v in row] for row in zip(*columns[:3], strict=True)]
+        its = (*image.xy_catalog[:2], *image.all_radec[:3]) if image.num_sources else ()
+        found[name] = [[float(v) for v in row] for row in zip(*its, strict=True)]
         image.close()
     return found
 
@@ -223,27 +220,42 @@ def tweakreg(files: list[str], parameters: Values, imagefind: Values) -> Values:
     return {}
 
 
-def tweakback(drizzled: str, files: list[str], original: str, wcsname: str) -> Values:
-    """Move exposures as TweakReg moved the drizzled image that was made from them.
+def tweakback(
+    drizzled: str, files: list[str], original: str, wcs: dict[str, list[float]], wcsname: str
+) -> Values:
+    """Move exposures as the drizzled image was moved that was made from them.
 
     Parameters
     ----------
     drizzled : str
-        Name of the tweaked drizzled image.
+        Name of the drizzled image, which gets the new WCS as TweakReg would write it.
     files : list of str
         Names of its exposures.
     original : str
-        WCSNAME of the drizzled image before TweakReg.
+        WCSNAME of the drizzled image.
+    wcs : dict
+        Its new WCS: ``crval`` (degrees), ``crpix`` (pixels, that of the first one is 1), ``cd``
+        (CD1_1, CD1_2, CD2_1, CD2_2, degrees).
     wcsname : str
-        WCSNAME that the exposures get.
+        WCSNAME that all get.
     """
     from astropy.io import fits
     from drizzlepac import tweakback as task
+    from stwcs.wcsutil import altwcs
 
-    with fits.open(drizzled) as hdus:
-        extension = "[sci,1]" if any(hdu.name == "SCI" for hdu in hdus) else "[0]"
+    with fits.open(drizzled, mode="update") as hdus:
+        place = ("SCI", 1) if any(hdu.name == "SCI" for hdu in hdus) else 0
+        altwcs.archive_wcs(hdus, place, wcsname=original, mode=altwcs.ArchiveMode.NO_CONFLICT)
+        header = hdus[place].header
+        (header["CRVAL1"], header["CRVAL2"]), (header["CRPIX1"], header["CRPIX2"]) = (
+            wcs["crval"],
+            wcs["crpix"],
+        )
+        for name, value in zip(("CD1_1", "CD1_2", "CD2_1", "CD2_2"), wcs["cd"], strict=True):
+            header[name] = value
+        header["WCSNAME"] = wcsname
     task.apply_tweak(
-        drizzled + extension,
+        drizzled + ("[sci,1]" if place else "[0]"),
         orig_wcs_name=original,
         output_wcs_name=wcsname,
         input_files=",".join(files),
@@ -263,7 +275,6 @@ CALLS = {
     for f in (
         astrodrizzle,
         output_grid,
-        count_sources,
         find_sources,
         tweakreg,
         tweakback,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Container
 from pathlib import Path
 
 from astropy.io import fits
@@ -18,7 +19,7 @@ _SIZES = struct.Struct("<QQ")  # bytes of a header; of its data, that are kept o
 _KEPT = 1 << 63
 
 
-def write_skeleton(exposure: Path, target: Path) -> None:
+def write_skeleton(exposure: Path, target: Path, only: Container[str] | None = None) -> None:
     """Write the headers of an exposure, and what else its WCS is made of.
 
     Parameters
@@ -27,10 +28,14 @@ def write_skeleton(exposure: Path, target: Path) -> None:
         A FITS file.
     target : Path
         The new file, which `restore_skeleton` reads.
+    only : container of str or None
+        Names of the extensions that are written after the first header; None: all.
     """
     parts = []
     with fits.open(exposure, memmap=False) as hdus, exposure.open("rb") as file:
         for hdu in hdus:
+            if only is not None and hdu is not hdus[0] and hdu.name not in only:
+                continue
             place = hdu.fileinfo()
             file.seek(place["hdrLoc"])
             header = file.read(place["datLoc"] - place["hdrLoc"])

@@ -1,85 +1,219 @@
-"""The task that aligns the exposures, or leaves them as they came."""
+"""The tasks that align the exposures, or leave them as they came.
+
+A task an image finds its sources, one solves, a task an exposure writes its WCS, and the last one
+gathers what they tell. None of them has more than one image, and who solves has none.
+"""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from skymosaic.align.align import align as align_folder
+from skymosaic.align.alignment import Alignment
 from skymosaic.align.catalogue import FILE
 from skymosaic.align.solutions import mixed_in_tiles
 from skymosaic.align.vectors import VECTORS
+from skymosaic.archive.base import Parcel
 from skymosaic.config import Align
-from skymosaic.host.counting import counted
-from skymosaic.hst.reading import read_exposure
+from skymosaic.pipeline import tiles as tile_steps
+from skymosaic.pipeline.align_results import (
+    MOVED,
+    FindingResult,
+    MovedResult,
+    SolutionResult,
+    TilesResult,
+)
+from skymosaic.pipeline.earlier_alignment import PARTS, all_fitted, find_earlier
+from skymosaic.pipeline.image_shares import Share, shares_of
 from skymosaic.pipeline.images import select
+from skymosaic.pipeline.moving import move
+from skymosaic.pipeline.onepass_mosaics import forget_others
 from skymosaic.pipeline.results import ALIGN, AlignResult, CatalogueResult, InspectionResult
+from skymosaic.pipeline.solution import log_of, solve_tiles
 from skymosaic.steps.step import Bench, Finished, Place, run_step
+from skymosaic.store import Product
 from skymosaic.versions import versions
+
+if TYPE_CHECKING:
+    from skymosaic.config import Campaign
+    from skymosaic.steps.execution import Calls
 
 log = logging.getLogger(__name__)
 
-ALL_FITTED = "all_are_fitted"
-"""Part of the step's key that is none of its settings."""
+
+@dataclass(frozen=True)
+class AlignTasks:
+    """The calls that align."""
+
+    aligned: Any
+    sources: Sequence[Any] = ()
+    """Those that list the sources of drizzled images."""
+
+
+def make_alignment(
+    calls: Calls,
+    campaign: Campaign,
+    place: Place,
+    parcels: Sequence[Parcel],
+    inspected: Any,
+    catalogue: Any = None,
+) -> AlignTasks:
+    """Make the tasks that align exposures into ``aligned/``; with ``align: none`` they stay.
+
+    Parameters
+    ----------
+    calls, campaign, place
+        As for the other parts of the graph.
+    parcels : sequence of Parcel
+        What is retrieved: it tells which tasks there are.
+    inspected : call
+        Gives the images.
+    catalogue : call or None
+        Gives the sources of another group, which the images are aligned to.
+    """
+    settings = campaign.align
+    if settings.method == "none":
+        return AlignTasks(calls.call(leave, place, inspected, name="align"))
+    part = replace(place, part_of=(ALIGN.task(), ALIGN.step()))
+    more = [] if catalogue is None else [catalogue]
+    earlier = calls.call(partial(find_earlier, place, settings), inspected, *more, name="earlier")
+
+    def call(function: Callable[..., Any], *arguments: Any, share: Share | None = None) -> Any:
+        about = {} if share is None else {"of": share.name, "near": share.near}
+        act, name = partial(_unless, function), _name_of(function)
+        return calls.call(act, earlier, *arguments, name=name, **about)
+
+    def each(function: Callable[..., Any], shares: Sequence[Share], *arguments: Any) -> list[Any]:
+        return [call(partial(function, share), *arguments, share=share) for share in shares]
+
+    of_tiles = shares_of(parcels, calls.hosts(), drizzled=True)
+    alone = catalogue is not None
+    tiles = call(partial(tile_steps.list_tiles, part, settings, alone), inspected)
+    noise = each(partial(tile_steps.measure_noise, part), of_tiles, inspected, tiles)
+    level = call(partial(tile_steps.find_level, settings), noise)
+    counted = each(partial(tile_steps.count_sources, part), of_tiles, inspected, level)
+    found = call(partial(tile_steps.choose_threshold, part, settings), tiles, level, counted)
+    sources = each(partial(tile_steps.list_tile_sources, part), of_tiles, inspected, found)
+    solve = partial(solve_tiles, part, settings)
+    solved = call(solve, inspected, tiles, found, sources, *more)
+    of_exposures = shares_of(parcels, calls.hosts(), drizzled=False)
+    moved = each(partial(move, part, settings), of_exposures, inspected, tiles, solved)
+    gather = partial(align, place, settings)
+    aligned = calls.call(
+        gather, earlier, inspected, tiles, found, solved, moved, *more, name="align"
+    )
+    return AlignTasks(aligned, sources)
+
+
+def _unless(function: Callable[..., Any], earlier: Any, *arguments: Any) -> Any:
+    """Return what a function gives; nothing where an earlier version has aligned all already."""
+    return None if earlier is not None else function(*arguments)
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    while isinstance(function, partial):
+        function = function.func
+    return function.__name__
+
+
+def leave(place: Place, inspected: Finished[InspectionResult]) -> Finished[AlignResult]:
+    """Leave the exposures as they are, and tell so."""
+    with place.announced(ALIGN.task(), ALIGN.step()) as task:
+        task.reused = True
+    return as_they_came(inspected)
 
 
 def align(
     place: Place,
     settings: Align,
+    earlier: Finished[AlignResult] | None,
     inspected: Finished[InspectionResult],
+    tiles: Finished[TilesResult],
+    found: Finished[FindingResult],
+    solved: Finished[SolutionResult],
+    moved: Sequence[Finished[MovedResult]],
     catalogue: Finished[CatalogueResult] | None = None,
 ) -> Finished[AlignResult]:
-    """Align the exposures into ``aligned/``; with ``align: none`` they stay as they are.
+    """Gather what the parts of an alignment did.
 
-    With a catalogue they are aligned to its sources, which are another group's.
+    `earlier`: what an older version gave in one step, which stays.
+
+    Returns
+    -------
+    Finished
+        Its products have the exposures, too, which other steps made.
     """
-    exposures = select(inspected.result.exposures, inspected.products)
-    drizzled = select(inspected.result.drizzled, inspected.products)
-    if settings.method == "none":
+    if earlier is not None:
         with place.announced(ALIGN.task(), ALIGN.step()) as task:
             task.reused = True
-        return as_they_came(inspected)
-
+        return knowing_pixels(earlier, inspected)
     listed = {} if catalogue is None else {FILE: catalogue.products[FILE]}
+    files = {name: product for step in moved for name, product in step.products.items()}
 
     def work(bench: Bench) -> AlignResult:
-        exposures.fetch(bench)
-        drizzled.fetch(bench)
-        reference = bench.fetch(listed[FILE]) if listed else None
-        bench.doing(f"TweakReg on {counted(len(drizzled.exposures), 'drizzled image')}")
-        alignment, vectors, bench.peak_memory = align_folder(
-            bench.scratch,
-            bench.out / "align.log",
-            exposures.exposures,
-            drizzled.exposures,
-            settings,
-            reference,
-        )
-        for warning in mixed_in_tiles(alignment.used, exposures.exposures, drizzled.exposures):
+        exposures, drizzled = inspected.result.exposures, inspected.result.drizzled
+        alignment = _alignment(settings, tiles, found, solved, moved)
+        for warning in mixed_in_tiles(alignment.used, exposures, drizzled):
             log.warning("%s", warning)
-        aligned = []
-        for exposure in exposures.exposures:
-            if alignment.uses(exposure.rootname):
-                (bench.scratch / exposure.name).rename(bench.out / exposure.name)
-                aligned.append(read_exposure(bench.out / exposure.name))
         alignment.table().write(bench.out / "alignment.ecsv")
-        vectors.write(bench.out / VECTORS)
-        return AlignResult(aligned, alignment, listed[FILE].key if listed else None)
+        for product in (solved.products[VECTORS], log_of(solved)):
+            bench.fetch(product).rename(bench.out / product.name)
+        forget_others(place, MOVED.kind, [one.step.rpartition("/")[2] for one in moved])
+        aligned = {one.rootname: one for step in moved for one in step.result.exposures}
+        used = [aligned[one.rootname] for one in exposures if alignment.uses(one.rootname)]
+        key = listed[FILE].key if listed else None
+        return AlignResult(used, alignment, key, files)
 
     done = run_step(
         place,
         ALIGN.step(),
         tasks=[ALIGN.task()],
-        inputs={**exposures.products, **drizzled.products, **listed},
+        inputs={**_images_in(inspected), **listed},
         parameters={
             **settings.model_dump(mode="json"),
-            # Older versions left the first image where it was, whatever a catalogue told of it.
-            **({ALL_FITTED: True} if listed or settings.tweakreg.get("refcat") else {}),
+            **all_fitted(settings, listed),
+            PARTS: tile_steps.digest([solved.key, sorted(step.key for step in moved)]),
         },
         versions=versions(),
         work=work,
     )
-    return knowing_pixels(done, inspected)
+    return knowing_pixels(with_exposures(done), inspected)
+
+
+def _alignment(
+    settings: Align,
+    tiles: Finished[TilesResult],
+    found: Finished[FindingResult],
+    solved: Finished[SolutionResult],
+    moved: Sequence[Finished[MovedResult]],
+) -> Alignment:
+    drop, excluded = settings.on_failure == "drop", solved.result.excluded
+    return Alignment(
+        order=tiles.result.order,
+        fits=[one.fit for one in solved.result.images],
+        criteria=solved.result.criteria,
+        dropped=excluded if drop else [],
+        kept=[] if drop else excluded,
+        members=tiles.result.members,
+        unlike_motion={
+            name: unlike for step in moved for name, unlike in step.result.unlike_motion.items()
+        },
+        finding=found.result.finding,
+    )
+
+
+def _images_in(inspected: Finished[InspectionResult]) -> Mapping[str, Product]:
+    exposures = select(inspected.result.exposures, inspected.products)
+    return {**exposures.products, **select(inspected.result.drizzled, inspected.products).products}
+
+
+def with_exposures(aligned: Finished[AlignResult]) -> Finished[AlignResult]:
+    """Return what was aligned with the exposures among the products; others made them."""
+    files = aligned.result.files or {}
+    return replace(aligned, products={**aligned.products, **files})
 
 
 def as_they_came(inspected: Finished[InspectionResult]) -> Finished[AlignResult]:

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
-from skymosaic.align.align import Alignment, members_of
+from skymosaic.align.alignment import Alignment
 from skymosaic.align.catalogue import FILE, join, move
-from skymosaic.align.finding import choose_finding
+from skymosaic.align.finding import (
+    FinderSettings,
+    choose_finding,
+    common_level,
+    count_peaks,
+    counts_of,
+    measure_noise,
+)
+from skymosaic.align.image_files import read_sources, sources_name
+from skymosaic.align.members import members_of
 from skymosaic.align.proof import read_wcs
 from skymosaic.align.tweakreg import write_catalogue
 from skymosaic.config import Align
-from skymosaic.drizzlepac_calls import process
-from skymosaic.drizzlepac_calls.process import DrizzlepacError
 from skymosaic.errors import AlignmentError
 from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.files import write_frame
-from skymosaic.pipeline.images import select
+from skymosaic.pipeline.align_results import TileSourcesResult
+from skymosaic.pipeline.images import Images, select
 from skymosaic.pipeline.results import (
     CATALOGUE,
     AlignResult,
     CatalogueResult,
     InspectionResult,
 )
+from skymosaic.pipeline.tiles import sources_in
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.store import Product
 from skymosaic.versions import versions
+
+_R = TypeVar("_R")
 
 _VERSION = 1
 """Version of how sources are listed; part of the step's key."""
@@ -39,6 +51,7 @@ def list_sources(
     settings: Align,
     inspected: Finished[InspectionResult],
     aligned: Finished[AlignResult],
+    listed: Sequence[Finished[TileSourcesResult] | None] = (),
 ) -> Finished[CatalogueResult]:
     """List the sources of the drizzled images where the alignment put them.
 
@@ -50,6 +63,9 @@ def list_sources(
         How it was aligned.
     inspected, aligned : Finished
         Its steps. With ``align: none`` the sources lie where the images have them.
+    listed : sequence of Finished or None
+        The steps that list the sources of its images; where there is none for an image, its sources
+        are looked for here.
 
     Raises
     ------
@@ -61,6 +77,7 @@ def list_sources(
     drizzled = select(images, inspected.products)
     # One exposure tells how its drizzled image moved.
     moved = _moved(images, aligned.result) if alignment is not None else {}
+    files = {name: product for one in listed if one for name, product in one.products.items()}
     before = {name: inspected.products[e.name] for name, e in moved.items()}
     after = {name: aligned.products[e.name] for name, e in moved.items()}
     given = None if alignment is None or alignment.finding is None else alignment.finding.parameters
@@ -71,9 +88,11 @@ def list_sources(
                 "there are no drizzled images whose sources the other groups could be aligned to: "
                 "add the DRZ/DRC files of this group to the source, or set groups.align: own"
             )
-        drizzled.fetch(bench)
+        finder = _Finder(bench, drizzled, settings, given)
         found = []
-        for image, sources in zip(images, _find(bench, images, settings, given), strict=True):
+        for image in images:
+            product = files.get(sources_name(image.rootname))
+            sources = finder.find(image) if product is None else _read(bench, product)
             if image.rootname in moved:
                 sources[:, :2] = _moved_on_the_sky(
                     bench, sources[:, :2], before[image.rootname], after[image.rootname]
@@ -105,24 +124,49 @@ def list_sources(
     )
 
 
-def _find(
-    bench: Bench, images: list[Exposure], settings: Align, given: Mapping[str, Any] | None
-) -> list[np.ndarray]:
-    """Return the sources of each image, shape (sources, 3): RA, Dec (degrees) and flux.
+def _read(bench: Bench, product: Product) -> np.ndarray:
+    """Return sources, shape (sources, 3): RA, Dec (degrees) and flux."""
+    with bench.open(product) as file:
+        its = read_sources(file)
+    return np.stack([its.ra, its.dec, its.flux], axis=1)
+
+
+class _Finder:
+    """Looks for the sources of images that nobody has listed, in one after another.
 
     `given`: how the alignment found its sources; None: they are looked for as it would have.
     """
-    paths = {image.rootname: bench.scratch / image.name for image in images}
-    shares = dict.fromkeys(paths, 1.0)
-    parameters = given or choose_finding(paths, images, shares, settings.imagefind).parameters
-    names = [image.name for image in images]
-    arguments = {"files": names, "parameters": {}, "imagefind": dict(parameters)}
-    try:
-        call = process.call("find_sources", bench.scratch, arguments, bench.out / "catalogue.log")
-    except DrizzlepacError as error:
-        raise AlignmentError(str(error)) from None
-    bench.peak_memory = call.peak_memory
-    return [np.array(call.value[name], dtype=float).reshape(-1, 3) for name in names]
+
+    def __init__(
+        self, bench: Bench, images: Images, settings: Align, given: Mapping[str, Any] | None
+    ) -> None:
+        self._bench, self._images, self._imagefind = bench, images, settings.imagefind
+        self._parameters = given
+
+    def find(self, image: Exposure) -> np.ndarray:
+        """Return its sources, shape (sources, 3): RA, Dec (degrees) and flux."""
+        if self._parameters is None:
+            self._parameters = self._choose().parameters
+        path = self._fetched(image)
+        rows = sources_in(self._bench, image.name, self._parameters)
+        path.unlink()
+        return np.array(rows, dtype=float).reshape(-1, 5)[:, 2:]
+
+    def _choose(self) -> FinderSettings:
+        every = self._images.exposures
+        level = common_level([self._look(measure_noise, e, e) for e in every], self._imagefind)
+        counts = {e.rootname: self._look(count_peaks, e, level) for e in every}
+        return choose_finding(counts_of(level, counts), dict.fromkeys(counts, 1.0), self._imagefind)
+
+    def _look(self, measure: Callable[[Path, Any], _R], image: Exposure, how: Any) -> _R:
+        path = self._fetched(image)
+        try:
+            return measure(path, how)
+        finally:
+            path.unlink()
+
+    def _fetched(self, image: Exposure) -> Path:
+        return self._bench.fetch(self._images.products[image.name])
 
 
 def _key(settings: Align, given: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def compare_methods(
     cells: Finished[CellsResult] | None = None,
     each_cell: Sequence[Finished[CellResult]] = (),
     levels: Sequence[Finished[LevelsResult]] = (),
-    parts: Sequence[PartSteps] | None = None,
+    parts: Sequence[Sequence[PartSteps] | None] = (),
 ) -> Finished[ComparisonResult]:
     """Compare the methods and write ``comparison/``: table, figures, report."""
     runs: dict[str, Finished[DrizzleResult]] = dict(
@@ -94,7 +94,7 @@ def compare_methods(
         positions,
         cells,
         each_cell,
-        parts=parts or (),
+        parts=[one for some_steps in parts for one in some_steps or ()],
     )
     warnings = [*left_out, *first_warnings(found)]
     return run_step(

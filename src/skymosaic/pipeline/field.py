@@ -90,7 +90,8 @@ class FieldGraph:
         def make() -> Any:
             first = self.begin(calls, reference.name, at)
             settings, place = reference.campaign.align, at(reference.place)
-            return calls.call(list_sources, place, settings, first.inspected, first.aligned)
+            steps = (first.inspected, first.aligned, list(first.sources))
+            return calls.call(list_sources, place, settings, *steps)
 
         return self._once(calls, "catalogue", "", make)
 

@@ -102,7 +102,10 @@ class FinishedSteps:
 
     def _own(self, step: Finished[object]) -> Finished[object]:
         folder = self.place.key(step.step.split("/")[0], "")
-        products = step.products.items()
-        return replace(
-            step, products={name: one for name, one in products if one.key.startswith(folder)}
-        )
+        others = (step.result.files or {}) if isinstance(step.result, AlignResult) else {}
+        products = {
+            name: one
+            for name, one in step.products.items()
+            if one.key.startswith(folder) and name not in others
+        }
+        return replace(step, products=products)

@@ -17,7 +17,7 @@ from skymosaic.config import Campaign
 from skymosaic.drizzle.request import Request
 from skymosaic.pipeline import comparison
 from skymosaic.pipeline.admission import rules_of
-from skymosaic.pipeline.align import align
+from skymosaic.pipeline.align import make_alignment
 from skymosaic.pipeline.drizzle import drizzle
 from skymosaic.pipeline.inspect import inspect
 from skymosaic.pipeline.part_steps import Noted, sum_up
@@ -38,6 +38,10 @@ class FirstTasks:
     retrieved: Sequence[Any]
     inspected: Any
     aligned: Any
+    sources: Sequence[Any] = ()
+    """Those that list the sources of drizzled images, where they are aligned."""
+    parts: Any = None
+    """The task that sums up what the steps of the alignment cost."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class PreparedTasks:
     """With `align: none`: whether the stars of the exposures lie at the same places."""
     located: Any = None
     """The exposures that were aligned, with where they lie; those of `aligned` do not tell it."""
+    parts: Any = None
+    """The task that sums up what the steps of the alignment cost."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +110,10 @@ def begin(
     """Make the tasks that retrieve, inspect and align; with a catalogue, to its sources."""
     retrieved = retrieve_each(calls, campaign, place, source, parcels)
     inspected = inspect_all(calls, campaign, place, retrieved)
-    more = [] if catalogue is None else [catalogue]
-    aligned = calls.call(align, place, campaign.align, inspected, *more)
-    return FirstTasks(retrieved, inspected, aligned)
+    noted = Noted(calls)
+    tasks = make_alignment(noted, campaign, place, parcels, inspected, catalogue)
+    parts = None if campaign.align.method == "none" else calls.call(sum_up, noted.every)
+    return FirstTasks(retrieved, inspected, tasks.aligned, tasks.sources, parts)
 
 
 def prepare(
@@ -127,7 +134,7 @@ def prepare(
 
         positions = positions_stage.check_positions(calls, place, first.retrieved, aligned, planned)
     return PreparedTasks(
-        *(first.retrieved, first.inspected, aligned, planned, positions, first.aligned)
+        *(first.retrieved, first.inspected, aligned, planned, positions, first.aligned, first.parts)
     )
 
 
@@ -220,7 +227,7 @@ def compare(
         cells.index,
         cells.each,
         [] if drizzled.onepass is None else list(drizzled.onepass.levels),
-        drizzled.parts,
+        [prepared.parts, drizzled.parts],
     )
 
 

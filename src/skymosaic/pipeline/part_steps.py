@@ -11,7 +11,7 @@ from skymosaic.steps.finished import Finished
 if TYPE_CHECKING:
     from skymosaic.steps.execution import Calls
 
-_TOLD = "runs"
+_TOLD = ("runs", "aligned")
 """Steps that have a row of their own in the report."""
 
 
@@ -89,13 +89,17 @@ def sum_up(done: Sequence[Any]) -> list[PartSteps]:
     Parameters
     ----------
     done : sequence
-        What calls gave; what is no step, or has a row of its own, is passed over.
+        What calls gave; what is no step, made nothing or has a row of its own is passed over.
     """
     kinds: dict[str, dict[str, Finished[Any]]] = {}
     for one in done:
-        if isinstance(one, Finished) and (kind := one.step.partition("/")[0]) != _TOLD:
+        if isinstance(one, Finished) and one.key and (kind := _kind_of(one)) not in _TOLD:
             kinds.setdefault(kind, {})[one.step] = one
     return [_sum(kind, list(steps.values())) for kind, steps in kinds.items()]
+
+
+def _kind_of(step: Finished[Any]) -> str:
+    return step.step.partition("/")[0]
 
 
 def _sum(kind: str, steps: Sequence[Finished[Any]]) -> PartSteps:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, JsonValue, PlainSerializer
 
-from skymosaic.align.align import Alignment
+from skymosaic.align.alignment import Alignment
 from skymosaic.align.positions import Displacement
 from skymosaic.drizzle.cells import Cell
 from skymosaic.drizzle.checks.sameness import EngineDifferences
@@ -40,6 +40,7 @@ from skymosaic.steps import tasks
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.results import Omitted
 from skymosaic.steps.tasks import StepSpec
+from skymosaic.store import Product
 from skymosaic.store.traffic import Traffic
 
 # Depth is written as its points, a check of the sky with what comes of it.
@@ -80,6 +81,8 @@ class AlignResult:
     """None with `align: none`."""
     catalogue: Omitted[str] = None
     """Key of the other group's catalogue that they were aligned to; None where there is none."""
+    files: Omitted[dict[str, Product]] = None
+    """The exposures by file name, which steps of their own made; None: this step made them."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from astropy.table import Table
 
-from skymosaic.align.align import UNITS, Alignment
+from skymosaic.align.alignment import UNITS, Alignment
 from skymosaic.align.tweakreg import DEFAULTS
 from skymosaic.config import resolved_yaml
 from skymosaic.drizzle.request import Request

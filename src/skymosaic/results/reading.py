@@ -13,7 +13,10 @@ from skymosaic.config import Align, Campaign, load_campaign_text
 from skymosaic.config.groups import MOST_PARTS
 from skymosaic.drizzle.request import Request
 from skymosaic.errors import CampaignError, DamagedError, ForbiddenError, MissingError
-from skymosaic.pipeline.align import ALL_FITTED, as_they_came, knowing_pixels
+from skymosaic.pipeline import align_results
+from skymosaic.pipeline.align import as_they_came, knowing_pixels, with_exposures
+from skymosaic.pipeline.earlier_alignment import ALL_FITTED
+from skymosaic.pipeline.earlier_alignment import PARTS as ALIGNED_FROM
 from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.inspect import with_files
 from skymosaic.pipeline.onepass_mosaics import is_from_blocks
@@ -84,6 +87,8 @@ _PARTS: tuple[StepSpec[Any], ...] = (
     *(VARIANCES, ERRORS, NOISE, OUTLINES, SOURCES),
 )
 """What the mosaics of the one-pass engine are made from."""
+_NO_SETTINGS = (ALL_FITTED, ALIGNED_FROM)
+"""What the key of an alignment has beside its settings."""
 _OUTDATED = "What it depends on has changed since it was made; `skymosaic run` makes it again."
 
 
@@ -155,8 +160,14 @@ def _aligned(
         return None
     parameters = settings.model_dump(mode="json")
     reader.find_catalogue()
+    if reader.parts_have_failed(ALIGN.task(), align_results.PARTS):
+        return None
     done = reader.step(ALIGN, parameters=parameters, completed=_with_defaults)
     if done is None:
+        return None
+    done = with_exposures(done)
+    if not all(map(reader.has, done.products.values())):
+        reader.lack(ALIGN.task(), "not run")
         return None
     reader.files |= done.products
     return knowing_pixels(done, inspected)
@@ -172,7 +183,7 @@ def _planned(reader: _Reader, aligned: Finished[AlignResult] | None) -> Finished
 
 def _with_defaults(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the settings of an alignment; what its version did not know has its default."""
-    given = {name: value for name, value in settings.items() if name != ALL_FITTED}
+    given = {name: value for name, value in settings.items() if name not in _NO_SETTINGS}
     try:
         return Align.model_validate(given).model_dump(mode="json")
     except ValidationError:  # a version with other settings
@@ -310,8 +321,8 @@ class _Reader:
     ) -> Finished[DrizzleResult] | None:
         """Return a mosaic of the one-pass engine: from blocks, or a part of its one step."""
         if is_from_blocks(self._place, task.of):
-            return None if self._parts_have_failed(task, _PARTS) else self._mosaic(task, planned)
-        if finished(self._place, ONEPASS.step()) is None and self._parts_have_failed(task, _PARTS):
+            return None if self.parts_have_failed(task, _PARTS) else self._mosaic(task, planned)
+        if finished(self._place, ONEPASS.step()) is None and self.parts_have_failed(task, _PARTS):
             return None
         every = self._on_grid(ONEPASS, task, planned)
         if every is None:
@@ -322,7 +333,7 @@ class _Reader:
         self._take_over(every, {name: name for name in every.products})
         return as_run(every, task.of)
 
-    def _parts_have_failed(self, task: Task, parts: Sequence[StepSpec[Any]]) -> bool:
+    def parts_have_failed(self, task: Task, parts: Sequence[StepSpec[Any]]) -> bool:
         """Take down a task of which a part failed; tell whether one has."""
         keys = self._place.store.list(self._place.key("failed"))
         for spec in parts:
@@ -391,7 +402,7 @@ class _Reader:
     def compare(self, found: FinishedSteps) -> None:
         """Take down where the comparison is not that of what there is now."""
         task, step = COMPARISON.task(), COMPARISON.step()
-        if self._has_failed(step, task) or self._parts_have_failed(task, (LEVELS,)):
+        if self._has_failed(step, task) or self.parts_have_failed(task, (LEVELS,)):
             return
         manifest = None if found.comparison is None else read_manifest(self._place, step.name)
         if manifest is None:
@@ -415,6 +426,10 @@ class _Reader:
             error = record["error"]
             self.lack(task, "failed", f"{error['class']}: {error['message']}")
         return record is not None
+
+    def has(self, product: Product) -> bool:
+        """Tell whether a product is there."""
+        return self._place.store.has(product)
 
     def lack(self, task: Task, state: str, why: str = "") -> None:
         """Take down that what a task makes is missing."""

@@ -13,12 +13,14 @@ from skymosaic.steps.failures import try_to
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.manifests import finished, from_manifest, manifest_key
 from skymosaic.steps.place import Place
-from skymosaic.steps.tasks import Step
+from skymosaic.steps.tasks import KINDS, Step
 from skymosaic.store import Product, lease, shapes
 from skymosaic.store.base import as_json, is_ours
 from skymosaic.store.lease import Lease
 
 _R = TypeVar("_R")
+_SHARED = frozenset(kind.folder for kind in KINDS if kind.folder)
+"""Folders that several steps have together."""
 _PUBLISHING = 600.0  # s to wait for another worker that publishes the same step
 
 
@@ -54,7 +56,7 @@ def publish(
             for file, product in staged.items():
                 _require_held(lock, name)
                 products[file] = place.store.move(product, place.key(step.folder, file))
-            if step.folder == name:  # the folder is this step's alone: nothing older belongs there
+            if step.folder == name and name not in _SHARED:  # nothing older belongs there
                 _remove_others(place, step.folder, products)
             entries = {file: asdict(product) for file, product in products.items()}
             manifest = shapes.sealed({**record(), "products": entries})

@@ -80,13 +80,8 @@ def run_step(
     SkymosaicError
         What `work` raised; the store is then as it was, but for what ``failed/`` tells of it.
     """
-    wanted = {
-        "step": step.name,
-        "inputs": {name: product.sha256 for name, product in sorted(inputs.items())},
-        "parameters": parameters,
-        "versions": dict(versions),
-    }
-    key = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+    wanted = _wanted(step.name, inputs, parameters, versions)
+    key = _digest(wanted)
     with ExitStack() as stack:
         running = [stack.enter_context(place.announced(task, step)) for task in tasks]
         for task in running[1:]:
@@ -103,6 +98,34 @@ def run_step(
         for task in running:
             task.reused = done.reused
     return done
+
+
+def key_of(
+    step: str,
+    inputs: Mapping[str, Product],
+    parameters: Mapping[str, Any],
+    versions: Mapping[str, str],
+) -> str:
+    """Return the key of a step that is made so; arguments as of `run_step`."""
+    return _digest(_wanted(step, inputs, parameters, versions))
+
+
+def _wanted(
+    step: str,
+    inputs: Mapping[str, Product],
+    parameters: Mapping[str, Any],
+    versions: Mapping[str, str],
+) -> dict[str, Any]:
+    return {
+        "step": step,
+        "inputs": {name: product.sha256 for name, product in sorted(inputs.items())},
+        "parameters": parameters,
+        "versions": dict(versions),
+    }
+
+
+def _digest(wanted: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
 
 
 def _make(

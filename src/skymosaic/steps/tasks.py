@@ -42,7 +42,23 @@ class Kind:
 
 RETRIEVE = Kind("retrieve", "pristine/{of}", folder="pristine", calls={"retrieve": "3s"})
 INSPECT = Kind("inspect", "inspection", calls={"inspect": "1s"})
-ALIGN = Kind("align", "aligned", calls={"align": "30s"})
+TILES = Kind("tiles", "tiles", calls={"list_tiles": "1s", "earlier": "10ms"})
+"""Which drizzled images are aligned, and in which order; nobody is told of this task."""
+TILE_NOISE = Kind(
+    "tile_noise", "tile_noise/{of}", calls={"measure_noise": "1s", "find_level": "10ms"}
+)
+"""The noise of a drizzled image, for `FINDING`; nobody is told of these tasks."""
+TILE_COUNTS = Kind("tile_counts", "tile_counts/{of}", calls={"count_sources": "1s"})
+"""Its sources at several thresholds, for `FINDING`; nobody is told of these tasks."""
+FINDING = Kind("finding", "finding", calls={"choose_threshold": "1s"})
+"""How sources are found in all drizzled images; nobody is told of this task."""
+TILE_SOURCES = Kind("tile_sources", "tile_sources/{of}", calls={"list_tile_sources": "3s"})
+"""The sources of a drizzled image, for `SOLUTION`; nobody is told of these tasks."""
+SOLUTION = Kind("solution", "solution", calls={"solve_tiles": "10s"})
+"""Where all drizzled images lie; nobody is told of this task."""
+MOVED = Kind("moved", "moved/{of}", folder="aligned", calls={"move": "2s"})
+"""An exposure, moved as its drizzled image, for `ALIGN`; nobody is told of these tasks."""
+ALIGN = Kind("align", "aligned", calls={"align": "2s"})
 CATALOGUE = Kind("catalogue", "catalogue", "list sources", calls={"list_sources": "10s"})
 """Sources that the other groups of a field are aligned to, where `groups.align` is ``shared``."""
 SHARED_GRID = Kind("grid", "grids/{of}", "shared grid", calls={"shared_grid": "5s"})
@@ -132,7 +148,8 @@ COLOUR = Kind("colour", "colour/{of}", calls={"colour_picture": "10s"})
 """A picture of the groups of a field, where `colour` asks for one; the program's own step."""
 
 KINDS = (
-    *(RETRIEVE, INSPECT, ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
+    *(RETRIEVE, INSPECT, TILES, TILE_NOISE, TILE_COUNTS, FINDING, TILE_SOURCES, SOLUTION, MOVED),
+    *(ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
     *(LOW, STATIC, MEASURED, PLAIN, SEPARATE_GRID, SEPARATE_SKY, SEPARATE, MEDIAN, HITS),
     *(SINGLE, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
     *(VARIANCES, ERRORS, NOISE, LEVELS, OUTLINES, SOURCES),

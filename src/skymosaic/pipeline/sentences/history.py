@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from skymosaic.align.align import Alignment
+from skymosaic.align.alignment import Alignment
 from skymosaic.drizzle.cells import Cell
 from skymosaic.drizzle.memory import Engine
 from skymosaic.drizzle.onepass.parameters import final_of

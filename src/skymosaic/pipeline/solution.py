@@ -1,0 +1,100 @@
+"""The step that finds where all drizzled images lie, from their headers and sources alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from skymosaic.align.catalogue import FILE
+from skymosaic.align.finding import advice
+from skymosaic.align.image_files import frame_name, read_image, read_sources, sources_name
+from skymosaic.align.records import AlignImage, SolverRoom
+from skymosaic.align.solvers import solver_of
+from skymosaic.align.vectors import VECTORS
+from skymosaic.config import Align
+from skymosaic.hst.exposure import Exposure
+from skymosaic.pipeline.align_results import (
+    SOLUTION,
+    FindingResult,
+    SolutionResult,
+    TileSourcesResult,
+    TilesResult,
+)
+from skymosaic.pipeline.results import CatalogueResult, InspectionResult
+from skymosaic.pipeline.slots import computing_slot
+from skymosaic.pipeline.tiles import digest
+from skymosaic.steps.step import Bench, Finished, Place, run_step
+from skymosaic.store import Product
+from skymosaic.versions import versions
+
+log = logging.getLogger(__name__)
+
+LOG = "align.log"
+_VERSION = 1
+"""Version of what this step does; part of its key."""
+
+
+def solve_tiles(
+    place: Place,
+    settings: Align,
+    inspected: Finished[InspectionResult],
+    tiles: Finished[TilesResult],
+    found: Finished[FindingResult],
+    sources: Sequence[Finished[TileSourcesResult]],
+    catalogue: Finished[CatalogueResult] | None = None,
+) -> Finished[SolutionResult]:
+    """Find where the drizzled images lie."""
+    files = {name: product for step in sources for name, product in step.products.items()}
+    images = {image.rootname: image for image in inspected.result.drizzled}
+    order = [images[name] for name in tiles.result.order]
+    listed = {} if catalogue is None else {FILE: catalogue.products[FILE]}
+
+    frames = {name: files[frame_name(name)] for name in tiles.result.order}
+
+    def work(bench: Bench) -> SolutionResult:
+        finding, counts = found.result.finding, found.result.counts
+        seen = [_seen(bench, image, files) for image in order]
+        room = SolverRoom(
+            bench.scratch,
+            bench.out / LOG,
+            finding,
+            partial(advice, finding, counts),
+            bench.fetch(listed[FILE]) if listed else None,
+        )
+        with computing_slot(place):
+            done = solver_of(settings)(seen, None, settings, room)
+        for warning in done.warnings:
+            log.warning("%s", warning)
+        done.vectors.write(bench.out / VECTORS)
+        bench.peak_memory = done.peak_memory
+        return SolutionResult(
+            done.images, done.criteria, done.excluded, frames, done.groups, done.warnings
+        )
+
+    return run_step(
+        place,
+        SOLUTION.step(),
+        inputs={**files, **listed},
+        parameters={
+            "version": _VERSION,
+            "order": digest(tiles.result.order),
+            "finding": digest([found.result.finding.parameters, found.result.finding.tweakreg]),
+            "settings": settings.model_dump(mode="json", exclude={"order", "imagefind"}),
+        },
+        versions=versions(),
+        work=work,
+    )
+
+
+def _seen(bench: Bench, image: Exposure, files: dict[str, Product]) -> AlignImage:
+    with bench.open(files[frame_name(image.rootname)]) as file:
+        frame = file.read()
+    with bench.open(files[sources_name(image.rootname)]) as file:
+        return read_image(bench.scratch, image, frame, read_sources(file))
+
+
+def log_of(solved: Finished[Any]) -> Product:
+    """Return the log of whoever solved."""
+    return solved.products[LOG]
