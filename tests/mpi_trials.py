@@ -18,9 +18,11 @@ from typing import Any
 import psutil
 import yaml
 
-from tests.conftest import REPOSITORY, command_line, wait_for
+from tests.conftest import command_line, wait_for
+from tests.local_tables import demo as demo_sections
+from tests.local_tables import local_table
 from tests.s3_server import BUCKET, S3Server, s3_server
-from tests.trials import TrialError, play
+from tests.trials import TrialError, play, words_and_size
 
 _LONGEST = 1200.0  # s that a run may take, on a busy machine
 MPIRUN = (
@@ -29,7 +31,6 @@ MPIRUN = (
 )
 """All processes on this host, on 127.0.0.1 only."""
 TILES = {
-    "campaign": {"name": "tiles"},
     "source": {"kind": "simulated", "size": "small", "tiles": ["54", "51", "55"]},
     "align": {"order": ["54"]},
 }
@@ -46,22 +47,22 @@ class Stage:
 
     folder: Path
     s3: S3Server
+    size: str = "small"
+    """Of the demo's frames."""
 
 
 class Trial:
     """One campaign, with a prefix of the bucket and a folder of its own."""
 
-    def __init__(self, stage: Stage, sections: dict[str, Any], backend: str = "mpi") -> None:
-        self.stage, self.sections, self.backend = stage, sections, backend
-        self.name = sections["campaign"]["name"]
-        folder = stage.folder / backend
-        folder.mkdir(parents=True)
-        self._prefix = f"{stage.folder.name}-{backend}"
-        compute = {"backend": backend}
-        if backend == "mpi":
-            compute["mpi"] = {"interface": "lo"}
-        self.file = folder / "campaign.yaml"
-        self.file.write_text(yaml.safe_dump({**sections, "compute": compute}))
+    def __init__(self, stage: Stage, name: str, sections: dict[str, Any]) -> None:
+        self.stage, self.name, self.sections = stage, name, sections
+        stage.folder.mkdir(parents=True)
+        self._prefix = stage.folder.name
+        compute = {"backend": "mpi", "mpi": {"interface": "lo"}}
+        self.file = stage.folder / "campaign.yaml"
+        self.file.write_text(
+            yaml.safe_dump({"campaign": {"name": name}, **sections, "compute": compute})
+        )
 
     def start(self, processes: int) -> subprocess.Popen[str]:
         """Start the campaign; on 0 processes, without mpirun."""
@@ -94,9 +95,7 @@ class Trial:
 
     def check_same(self) -> None:
         """Check that the table is the one of the local back end."""
-        other = Trial(self.stage, self.sections, "local")
-        other.end(other.start(0), 0)
-        if self._table() != other._table():
+        if self._table() != local_table(self.sections):
             raise TrialError("the table is not that of the local back end")
 
     def _table(self) -> bytes:
@@ -114,8 +113,7 @@ class Trial:
 
 def demo(stage: Stage) -> str:
     """The demo campaign on four processes."""
-    sections = yaml.safe_load((REPOSITORY / "configs" / "horsehead-demo.yaml").read_text())
-    trial = Trial(stage, sections)
+    trial = Trial(stage, *demo_sections(stage.size))
     trial.end(trial.start(4), 0)
     trial.check_same()
     return "same table"
@@ -123,7 +121,7 @@ def demo(stage: Stage) -> str:
 
 def too_few(stage: Stage) -> str:
     """Two processes, and one without mpirun, are too few."""
-    trial = Trial(stage, TILES)
+    trial = Trial(stage, "tiles", TILES)
     for processes in (2, 0):
         trial.end(trial.start(processes), 3, "mpirun -np N")
     return "refused with exit code 3"
@@ -131,14 +129,16 @@ def too_few(stage: Stage) -> str:
 
 def error(stage: Stage) -> str:
     """An error of the campaign has its exit code."""
-    trial = Trial(stage, {**TILES, "align": {"order": ["54"], "gates": {"max_rms_mas": 1e-6}}})
+    trial = Trial(
+        stage, "tiles", {**TILES, "align": {"order": ["54"], "gates": {"max_rms_mas": 1e-6}}}
+    )
     trial.end(trial.start(4), 5, "AlignmentError")
     return "exit code 5"
 
 
 def killed(stage: Stage) -> str:
     """A worker is killed: MPI ends all; the next run goes on."""
-    trial = Trial(stage, TILES)
+    trial = Trial(stage, "tiles", TILES)
     process = trial.start(4)
     wait_for(lambda: trial.has("manifests/plan.json"), "the plan", _LONGEST)
     ranks = [
@@ -165,15 +165,16 @@ TRIALS: dict[str, Callable[[Stage], str]] = {
 
 def main() -> int:
     """Run all trials, or those whose names hold a word that was given."""
+    words, size = words_and_size(sys.argv[1:])
     with tempfile.TemporaryDirectory(prefix="mpi-trials-") as name:
         folder = Path(name)
         with s3_server(folder / "s3") as s3:
 
             def attempt(trial: str, number: int) -> str:
                 own = folder / f"{list(TRIALS).index(trial)}-{number}"
-                return TRIALS[trial](Stage(own, s3))
+                return TRIALS[trial](Stage(own, s3, size))
 
-            return play(TRIALS, sys.argv[1:], attempt)
+            return play(TRIALS, words, attempt)
 
 
 if __name__ == "__main__":

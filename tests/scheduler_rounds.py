@@ -26,6 +26,7 @@ import psutil
 
 from tests.conftest import REPOSITORY
 from tests.dask_cluster import DaskCluster, dask_cluster
+from tests.local_tables import demo, local_table
 from tests.s3_server import BUCKET, S3Server, s3_server
 from tests.trials import TrialError, play
 
@@ -258,21 +259,6 @@ def _is_of(process: psutil.Process, scratch: Path) -> bool:
     return environment.get("TMPDIR") == str(scratch) and process.status() != psutil.STATUS_ZOMBIE
 
 
-def reference(folder: Path, options: list[str]) -> bytes:
-    """Return the table of a local run."""
-    done = subprocess.run(
-        [
-            *(str(_BIN / "skymosaic"), "--quiet", "run", str(_DEMO), *options),
-            *("--store", str(folder / "store"), "--workers", "2"),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=_LONGEST,
-    )
-    _require(done.returncode == 0, done.stderr)
-    return (folder / "store" / _NAME / "comparison" / "mdrizsky.csv").read_bytes()
-
-
 def main() -> int:
     """Play the rounds whose names hold a word that the command line gives, all where none."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -283,7 +269,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="skymosaic-rounds-") as name:
         folder = Path(name)
         print("a local run, to compare with ...", flush=True)
-        table = reference(folder, options)
+        table = local_table(demo("full" if given.full else "small")[1])
         with s3_server(folder / "s3") as server:
 
             def attempt(name: str, number: int) -> str:

@@ -20,6 +20,7 @@ import yaml
 
 from skymosaic.clusters.slurm.commands import JobState
 from tests.conftest import Ended, command_line
+from tests.local_tables import local_table
 from tests.s3_server import BUCKET, S3Server, s3_server
 from tests.slurm_server import SlurmServer, slurm_server
 from tests.trials import TrialError
@@ -39,10 +40,12 @@ class Stage:
     folder: Path
     s3: S3Server
     slurm: SlurmServer
+    size: str = "small"
+    """Of the demo's frames."""
     attempt: int = 1
     """A second one has folders and a prefix of its own."""
-    tables: dict[str, bytes] = field(default_factory=dict)
-    """Those that the local back end gave, by campaign."""
+    local: set[str] = field(default_factory=set)
+    """Campaigns that the local back end ran in this S3 server, for their mosaics."""
 
     def clear(self) -> None:
         """End what a failed trial left: its commands, which would ask for jobs anew, and jobs."""
@@ -56,13 +59,12 @@ class Stage:
             self.slurm.command("scancel", "--me", check=False)
             time.sleep(1)
 
-    def local_table(self, name: str, sections: dict[str, Any]) -> bytes:
-        """Return the table that the local back end gives; made once."""
-        if name not in self.tables:
+    def run_here(self, name: str, sections: dict[str, Any]) -> None:
+        """Run a campaign by the local back end, in the same S3 server; once."""
+        if name not in self.local:
             trial = Trial(self, f"local-{name}", name, sections, backend="local")
             trial.must_end(trial.run("--workers", "2"), 0)
-            self.tables[name] = trial.table()
-        return self.tables[name]
+            self.local.add(name)
 
 
 class Trial:
@@ -238,13 +240,13 @@ class Trial:
 
     def check_end(self) -> None:
         """Check all that must be so after the last run: the table, no jobs, processes, secrets."""
-        if self.table() != self.stage.local_table(self.name, self.sections):
+        if self.table() != local_table(self.sections):
             raise TrialError("the table is not that of the local back end")
         self.check_nothing_left()
 
     def check_mosaics(self) -> None:
         """Compare all mosaics with those of the local back end, byte for byte."""
-        self.stage.local_table(self.name, self.sections)  # made by a run that kept its mosaics
+        self.stage.run_here(self.name, self.sections)
         mine, theirs = (
             {
                 product["key"].partition("/")[2]: product["sha256"]

@@ -16,14 +16,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import yaml
-
-from tests.conftest import REPOSITORY, skymosaic
+from tests.conftest import skymosaic
 from tests.holders import folder_in_use, stop_worker_in
 from tests.integration.test_programs import rename
+from tests.local_tables import demo
 from tests.mast_standin import Archive, configuration, mast_standin
 from tests.slurm_stage import TILES, Stage, Trial, stage
-from tests.trials import TrialError, play
+from tests.trials import TrialError, play, words_and_size
 
 RUNNING, FAILED, INTERRUPTED, SUBMITTED = 20, 21, 22, 24
 """What `skymosaic status` ends with."""
@@ -33,7 +32,7 @@ _A_NODE = {"memory": "9GB"}
 
 def demo_by_worker_jobs(stage: Stage) -> str:
     """The demo campaign with worker jobs of Slurm."""
-    trial = Trial(stage, "demo by worker jobs", *_demo())
+    trial = Trial(stage, "demo by worker jobs", *demo(stage.size))
     trial.must_end(trial.run(), 0)
     trial.check_end()
     return "same table"
@@ -41,16 +40,10 @@ def demo_by_worker_jobs(stage: Stage) -> str:
 
 def demo_in_one_job(stage: Stage) -> str:
     """The demo campaign in one job of two nodes."""
-    trial = Trial(stage, "demo in one job", *_demo(), nodes=2)
+    trial = Trial(stage, "demo in one job", *demo(stage.size), nodes=2)
     trial.must_end(trial.job_end(trial.submit()), 0)
     trial.check_end()
     return "same table"
-
-
-def _demo() -> tuple[str, dict[str, Any]]:
-    demo = yaml.safe_load((REPOSITORY / "configs" / "horsehead-demo.yaml").read_text())
-    name = demo.pop("campaign")["name"]
-    return name, demo
 
 
 def onepass_by_worker_jobs(stage: Stage) -> str:
@@ -84,12 +77,11 @@ def worker_job_lost_in_a_block(stage: Stage) -> str:
 
 def _onepass() -> tuple[str, dict[str, Any]]:
     """Return the demo in small frames, on pixels so small that there are several blocks."""
-    _, sections = _demo()
+    _, sections = demo()
     methods = [*sections["sky"]["methods"], "match-differences"]
     parameters = {**sections["drizzle"]["parameters"], "final_scale": 0.05}
     return "horsehead-onepass", {
         **sections,
-        "source": {**sections["source"], "size": "small"},
         "sky": {"methods": methods},
         "drizzle": {"engine": "onepass", "parameters": parameters},
     }
@@ -415,17 +407,18 @@ TRIALS: dict[str, Callable[[Stage], str]] = {
 
 def main() -> int:
     """Play all trials, or those whose names hold a word that was given."""
+    words, size = words_and_size(sys.argv[1:])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with stage() as ready:
 
         def attempt(name: str, number: int) -> str:
             try:
-                return TRIALS[name](replace(ready, attempt=number))
+                return TRIALS[name](replace(ready, attempt=number, size=size))
             except Exception:
                 ready.clear()
                 raise
 
-        return play(TRIALS, sys.argv[1:], attempt)
+        return play(TRIALS, words, attempt)
 
 
 if __name__ == "__main__":

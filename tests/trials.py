@@ -52,6 +52,15 @@ def play(
     return 1 if failed else 0
 
 
+def words_and_size(arguments: Sequence[str]) -> tuple[list[str], str]:
+    """Return what a command line says: words of trials, and the size of the demo's frames.
+
+    ``--full`` asks for frames of full size. The trials look at services, which see no pixels.
+    """
+    words = [word for word in arguments if word != "--full"]
+    return words, "small" if len(words) == len(arguments) else "full"
+
+
 def _try(name: str, number: int, attempt: Callable[[str, int], str]) -> tuple[bool, str]:
     try:
         return True, attempt(name, number)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.trials import NotTriedError, TrialError, play
+from tests import local_tables
+from tests.trials import NotTriedError, TrialError, play, words_and_size
 
 
 def outcomes(name: str, number: int) -> str:
@@ -36,3 +37,28 @@ def test_words_choose(capsys: pytest.CaptureFixture[str]) -> None:
     assert play(["good", "never"], ["goo", "oth"], outcomes) == 0
     assert "1 trials, 0 failed" in capsys.readouterr().out
     assert play(["good"], ["nosuch"], outcomes) == 1
+
+
+def test_frames_are_small_unless_full_ones_are_asked_for() -> None:
+    assert words_and_size(["the demo"]) == (["the demo"], "small")
+    assert words_and_size(["--full", "the demo"]) == (["the demo"], "full")
+    assert local_tables.demo()[1]["source"]["size"] == "small"
+
+
+def test_a_table_that_another_script_made_is_found(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv(local_tables.FOLDER, str(tmp_path / "tables"))
+    made: list[str] = []
+
+    def make(text: str) -> bytes:
+        made.append(text)
+        return b"the table"
+
+    monkeypatch.setattr(local_tables, "_made", make)
+    sections = {"source": {"kind": "simulated"}, "sky": {"methods": ["match"]}}
+    elsewhere = {"campaign": {"name": "b"}, "compute": {"backend": "mpi"}, "store": {"uri": "x"}}
+    for given in (sections, {**sections, **elsewhere}, dict(reversed(sections.items()))):
+        local_tables._made_once.cache_clear()  # as in a process of its own
+        assert local_tables.local_table(given) == b"the table"
+    assert len(made) == 1 and "mpi" not in made[0]
+    assert local_tables.local_table({**sections, "sky": {"methods": ["localmin"]}})
+    assert len(made) == 2
