@@ -21,7 +21,10 @@ from tests.conftest import write_campaign
 from tests.kubernetes import manifests
 from tests.kubernetes.api_server import Cluster, running
 
-pytestmark = pytest.mark.skipif(manifests.kubectl() is None, reason="kubectl is not installed")
+pytestmark = [
+    pytest.mark.kubectl,
+    pytest.mark.skipif(manifests.kubectl() is None, reason="kubectl is not installed"),
+]
 
 JOB = "jobs", "skymosaic-field"
 

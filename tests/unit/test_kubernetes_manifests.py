@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,12 @@ from tests.kubernetes.manifests import (
     rendered,
 )
 
-needs_kubectl = pytest.mark.skipif(kubectl() is None, reason="kubectl is not installed")
+
+def needs_kubectl(test: Callable[..., None]) -> Callable[..., None]:
+    """Leave a test to scripts/test-kubernetes, which installs kubectl."""
+    absent = pytest.mark.skipif(kubectl() is None, reason="kubectl is not installed")
+    return pytest.mark.kubectl(absent(test))
+
 
 HOSTILE = (
     "",
