@@ -12,13 +12,11 @@ import pytest
 
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
-from skymosaic.evidence.evidence import Measurements
 from skymosaic.hst.reading import read_exposure
-from skymosaic.methods import METHODS
 from skymosaic.pipeline.homes import find_homes
 from skymosaic.pipeline.images import select
 from skymosaic.pipeline.levels import make_levels
-from skymosaic.pipeline.measuring import measure
+from skymosaic.pipeline.measuring import Observed, observe
 from skymosaic.pipeline.results import ALIGN, AlignResult
 from skymosaic.steps.execution import Here
 from skymosaic.steps.step import Bench, Finished, Place
@@ -57,32 +55,20 @@ def test_cells_by_tasks_are_those_of_the_comparison(tmp_path: Path, chips: int) 
     levels = make_levels(Here(), place, images, planned.result, None, homes)
     assert [one.step for one in levels] == [f"levels/{one.rootname}" for one in exposures]
 
-    def measured(known: list[Any]) -> tuple[Measurements, dict[str, int]]:
+    def measured(known: list[Any]) -> tuple[Observed, dict[str, int]]:
         (root := tmp_path / f"bench-{len(known)}").mkdir()
         bench = Bench(place, root)
-        skies: dict[str, Any] = {method: [] for method in METHODS}
         by_name = {one.result.rootname: one for one in known}
-        found = measure(bench, exposures, aligned, planned, skies, {}, [], None, by_name)
+        found = observe(bench, exposures, aligned, planned.result, [], None, by_name)
         assert found is not None
         return found, bench.fetched
 
     (here, fetched), (by_tasks, less) = measured([]), measured(levels)
     files = {product.sha256 for product in products.values()}
     assert files <= fetched.keys()
-    assert here.grid.side == by_tasks.grid.side
+    assert here.side == by_tasks.side
     assert here.chips == by_tasks.chips
     assert all(same(a, b) for a, b in zip(here.cells, by_tasks.cells, strict=True))
     # Chips whose skies differ are opened again, as what they differ by is found out here.
     steps = chips == 2 and here.chips is not None and here.chips.model == "chips"
     assert steps or files.isdisjoint(less)
-
-
-def test_on_one_host_there_are_no_such_tasks(tmp_path: Path) -> None:
-    (tmp_path / "files").mkdir()
-    [name] = write_many(tmp_path / "files", FRAMES[:1])
-    exposure = read_exposure(tmp_path / "files" / name)
-    place = Place(open_store(f"{tmp_path}/store", {}), "field", tmp_path)
-    planned: Any = SimpleNamespace(grid=GRID, order=SimpleNamespace(parameters={}))
-    images = select([exposure], {name: place.store.put(tmp_path / "files" / name, "a.fits")})
-    homes = find_homes([], [exposure.rootname])
-    assert make_levels(Here(), place, images, planned, None, homes) == []

@@ -40,7 +40,8 @@ PARTS = {
     *("equate", "solve", "make_block", "make_headers", "make_variances", "sum_errors", "correlate"),
     *("draw_swapped", "measure_levels", "sum_up", "solve_sources", "match_block"),
     *("fill_background", "subtract_background", "find_middle", "take_middle", "find_threshold"),
-    "find_sources",
+    *("find_sources", "observe_field", "find_edges", "measure_pairs", "solve_overlaps", "judge"),
+    "draw",
 }
 """What the one-pass engine makes its mosaics from."""
 ALIGNING = {
@@ -95,6 +96,9 @@ class Counted:
 
     def hosts(self) -> list[str]:
         return []
+
+    def makes(self) -> bool:
+        return True
 
     def result(self, call: str) -> Any:
         handed_on = {"on_grid": "align"}.get(call, call)

@@ -30,8 +30,8 @@ TAKEN_FOLDERS = frozenset(
         *("colour", "low", "static", "singles", "measured", "guesses", "first_skies", "equations"),
         *("skies", "blocks", "headers", "variances", "errors", "outlines"),
         *("sources", "first_skies_sources", "separate_grid", "separate_sky", "separate", "medians"),
-        *("hits", "plain", "levels", "tiles", "tile_noise", "tile_counts", "finding"),
-        *("tile_sources", "solution", "moved"),
+        *("hits", "plain", "levels", "evidence", "figures", "tiles", "tile_noise", "tile_counts"),
+        *("finding", "tile_sources", "solution", "moved"),
     }
 )
 """What campaigns have in their folders, in lower case: no group may be called so."""

@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from skymosaic.evidence import estimate, overlap_graph, rules
+from skymosaic.evidence import rules
 from skymosaic.evidence.advice import Advice
-from skymosaic.evidence.background import NEGLIGIBLE, PATCH, Darkest, darkest
 from skymosaic.evidence.cells import CellGrid, Cells, Floats
 from skymosaic.evidence.chips_summary import ChipsSummary
+from skymosaic.evidence.edges import MosaicEdges, find_all_edges, seams_of
 from skymosaic.evidence.facts import Facts
 from skymosaic.evidence.graph import OverlapGraph
-from skymosaic.evidence.levels import Levels, solve
-from skymosaic.evidence.mosaic import combined, cropped
-from skymosaic.evidence.pairs import all_differences
+from skymosaic.evidence.pairs import Differences, all_differences
 from skymosaic.evidence.quality import ObservedField, Skies, judge, residuals
 from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam
-from skymosaic.evidence.rims import FEW, find_rims, measure_rims
-from skymosaic.evidence.seams import find_edges, measure_seams
+from skymosaic.evidence.solution import Solution, solve_overlaps
 from skymosaic.evidence.summary import EvidenceSummary
 
 UNIT = "electron / s"
@@ -65,8 +60,8 @@ class Measurements:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What `gather_evidence` found."""
+class OverlapEvidence:
+    """What is found of the overlaps of exposures."""
 
     unit: str
     """Of all levels; those of mosaics too are in a pixel of `pixel_scale`."""
@@ -77,6 +72,12 @@ class Evidence:
     differences: Sequence[PairDifference]
     residuals: Mapping[str, Sequence[Residual]]
     """By method, in the order of `differences`; none of exposures that it left undetermined."""
+
+
+@dataclass(frozen=True)
+class Evidence(OverlapEvidence):
+    """What `gather_evidence` found."""
+
     seams: Mapping[str, Sequence[Seam]]
     """By method."""
     quality: Mapping[str, MethodQuality]
@@ -94,96 +95,133 @@ class Evidence:
 
 def gather_evidence(measured: Measurements) -> Evidence:
     """Compare the methods on the pixels of the exposures and of the mosaics."""
-    cells, shape = measured.cells, measured.grid.shape
-    names = [one.rootname for one in cells]
-    noise = float(np.nanmedian([one.noise for one in cells]))
+    cells, grid = measured.cells, measured.grid
     overlaps = all_differences(cells)
-    differences = overlaps.measured
-    pixels = {one.rootname: int(one.count.sum()) for one in cells}
-    graph = overlap_graph.build(names, differences, pixels)
-    levels = solve(names, graph.components, differences)
-    subtracted = {m: estimate.in_order(names, skies) for m, skies in measured.skies.items()}
-    dark = _darkest_of_groups(cells, levels, noise)
-    judged = ObservedField(cells, shape, differences, levels, None, noise)
-    estimates: dict[str, estimate.Estimate] = {}
-    against: dict[str, estimate.MethodComparison] = {}
-    empty_share = None
-    if dark is not None:
-        called = estimate.called_for(levels, dark, _LEAST_LEVEL * NEGLIGIBLE * noise)
-        estimates = {m: estimate.estimate(called, values) for m, values in subtracted.items()}
-        best = min(estimates, key=lambda method: estimates[method].error)
-        for method, values in subtracted.items():
-            against[method] = estimate.compare(called, values, subtracted[best])
-        whole = darkest(*combined(cells, called.skies, shape), noise)
-        if whole is not None:
-            empty_share = whole.share
-            judged = ObservedField(cells, shape, differences, levels, whole.empty, noise)
-    seams, dense = _seams(measured, levels, subtracted)
-    quality = {
-        m: judge(m, skies, judged, seams.get(m, ()), estimates.get(m), measured.truth)
-        for m, skies in measured.skies.items()
+    solution = solve_overlaps(cells, grid.shape, overlaps.measured, measured.skies)
+    edges = find_all_edges(cells, grid.shape) if measured.mosaics else MosaicEdges((), False)
+    judged = {
+        method: judge_method(
+            *(method, skies, cells, grid, overlaps.measured, solution, edges),
+            *(measured.mosaics.get(method), measured.truth),
+        )
+        for method, skies in measured.skies.items()
     }
-    left = {m: residuals(m, differences, skies) for m, skies in measured.skies.items()}
-    facts = Facts(
-        quality=quality,
-        against_best=against,
-        residuals=left,
-        seams=seams,
-        differences=differences,
-        misfit=levels.misfit,
-        graph=graph,
-        empty_share=empty_share,
-        noise=noise,
+    return put_together(
+        *(overlaps, solution, measured.skies, judged),
+        pixel_scale=measured.pixel_scale,
+        cell=measured.cell,
         unseen=measured.unseen,
         chips=measured.chips,
+        dense=edges.dense,
+    )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is found of one method."""
+
+    quality: MethodQuality
+    seams: Sequence[Seam] | None
+    """None where its mosaic was not looked at."""
+
+
+def judge_method(
+    method: str,
+    skies: Skies,
+    cells: Sequence[Cells],
+    grid: CellGrid,
+    differences: Sequence[PairDifference],
+    solution: Solution,
+    edges: MosaicEdges,
+    mosaic: Floats | None,
+    truth: Mapping[str, float] | None,
+) -> Judged:
+    """Judge one method: by what it subtracted, and by its mosaic where there is one.
+
+    Parameters
+    ----------
+    method : str
+        Its name.
+    skies : mapping of str to float or None
+        What it subtracted.
+    cells, grid
+        The exposures in cells.
+    differences : sequence of PairDifference
+        Of the exposures.
+    solution : Solution
+        What these call for.
+    edges : MosaicEdges
+        Across which the steps of the mosaic are measured.
+    mosaic : array, shape as of `grid`, or None
+        The mosaic in cells.
+    truth : mapping of str to float, or None
+        The true skies, where they are known.
+    """
+    seams = None
+    if mosaic is not None:
+        seams = seams_of(method, mosaic, edges, cells, solution.levels, skies, grid)
+    field = ObservedField(
+        *(cells, grid.shape, differences, solution.levels, solution.empty, solution.noise)
+    )
+    estimated = solution.estimates.get(method)
+    return Judged(judge(method, skies, field, seams or (), estimated, truth), seams)
+
+
+def put_together(
+    overlaps: Differences,
+    solution: Solution,
+    skies: Mapping[str, Skies],
+    judged: Mapping[str, Judged],
+    *,
+    pixel_scale: float,
+    cell: float,
+    unseen: Sequence[str] = (),
+    chips: ChipsSummary | None = None,
+    dense: bool = False,
+) -> Evidence:
+    """Return the evidence and the advice from what was found of each method: it sees no pixel.
+
+    Parameters
+    ----------
+    overlaps : Differences
+        Of the exposures.
+    solution : Solution
+        What these call for.
+    skies : mapping of str to mapping of str to float or None
+        What each method subtracted.
+    judged : mapping of str to Judged
+        As from `judge_method`.
+    pixel_scale, cell, unseen, chips
+        See `Measurements`.
+    dense : bool
+        See `MosaicEdges`.
+    """
+    quality = {method: one.quality for method, one in judged.items()}
+    seams = {method: one.seams for method, one in judged.items() if one.seams is not None}
+    left = {m: residuals(m, overlaps.measured, its) for m, its in skies.items()}
+    facts = Facts(
+        quality=quality,
+        against_best=solution.against,
+        residuals=left,
+        seams=seams,
+        differences=overlaps.measured,
+        misfit=solution.levels.misfit,
+        graph=solution.graph,
+        empty_share=solution.empty_share,
+        noise=solution.noise,
+        unseen=unseen,
+        chips=chips,
         left_out=overlaps.left_out,
         dense=dense,
     )
     return Evidence(
         unit=UNIT,
-        pixel_scale=measured.pixel_scale,
-        cell=measured.cell,
-        differences=differences,
+        pixel_scale=pixel_scale,
+        cell=cell,
+        differences=overlaps.measured,
         residuals=left,
         seams=seams,
         quality=quality,
-        graph=graph,
+        graph=solution.graph,
         advice=rules.advise(facts),
     )
-
-
-def _seams(
-    measured: Measurements, levels: Levels, subtracted: Mapping[str, Floats]
-) -> tuple[dict[str, list[Seam]], bool]:
-    """Return the steps in the mosaics, and whether edges of other exposures lie beside them."""
-    if not measured.mosaics:
-        return {}, False
-    cells, grid = measured.cells, measured.grid
-    edges, measure = find_edges(cells, grid.shape), measure_seams
-    dense = False
-    if len({edge.exposure for edge in edges}) < FEW * len(cells):
-        rims = find_rims(cells, grid.shape)
-        dense = len(rims) > len(edges)
-        if dense:
-            edges, measure = rims, measure_rims
-    return {
-        method: measure(method, image, edges, cells, levels.values - subtracted[method], grid)
-        for method, image in measured.mosaics.items()
-    }, dense
-
-
-_LEAST_LEVEL = 0.2  # of what is negligible: faint sources leave no patch truly empty
-
-
-def _darkest_of_groups(
-    cells: Sequence[Cells], levels: Levels, noise: float
-) -> list[Darkest] | None:
-    """Return the darkest level of each group's mosaic; None where one of them has too few cells."""
-    found = []
-    for group in levels.groups:
-        members, shape = cropped([cells[i] for i in group], PATCH)
-        one = darkest(*combined(members, levels.values[list(group)], shape), noise)
-        if one is None:
-            return None
-        found.append(one)
-    return found

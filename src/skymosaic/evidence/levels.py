@@ -16,7 +16,7 @@ from skymosaic.evidence.residuals import PairDifference
 
 
 @dataclass(frozen=True)
-class Levels:
+class RelativeLevels:
     """Levels of exposures relative to one another, from all overlaps together.
 
     Parameters
@@ -25,8 +25,6 @@ class Levels:
         Rootnames.
     values : array, shape (n,)
         e-/s; in each group that is linked by overlaps their mean is 0.
-    covariance : array, shape (n, n), or SparseCovariance
-        Of `values`.
     groups : tuple of tuple of int
         Which exposures are linked: the level of one group against another is unknown.
     misfit : float
@@ -36,9 +34,21 @@ class Levels:
 
     names: tuple[str, ...]
     values: Floats
-    covariance: Covariance
     groups: tuple[tuple[int, ...], ...]
     misfit: float
+
+
+@dataclass(frozen=True)
+class Levels(RelativeLevels):
+    """The same, and how well they are known.
+
+    Parameters
+    ----------
+    covariance : array, shape (n, n), or SparseCovariance
+        Of `values`.
+    """
+
+    covariance: Covariance
 
 
 def solve(

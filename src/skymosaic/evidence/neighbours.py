@@ -105,6 +105,13 @@ class Neighbours:
         for number, other, _ in rows[np.argsort(-rows[:, 2], kind="stable")]:
             yield int(number), int(other)
 
+    def middles(self, pairs: Indices) -> Indices:
+        """Return row and column of the middle of what each pair shares, shape (n, 2)."""
+        one, other = pairs.T
+        start = np.maximum(self._start[one], self._start[other])
+        stop = np.minimum(self._stop[one], self._stop[other])
+        return np.asarray((start + stop) // 2)
+
     def in_blocks(self, pairs: Indices, side: int = BLOCK) -> list[Indices]:
         """Return pairs by the block of the grid that holds the middle of what they share.
 
@@ -120,10 +127,7 @@ class Neighbours:
         list of array, shape (n, 2)
             Each pair is in one of them; the blocks are in the order of their rows and columns.
         """
-        one, other = pairs.T
-        start = np.maximum(self._start[one], self._start[other])
-        stop = np.minimum(self._stop[one], self._stop[other])
-        block = (start + stop) // 2 // side
+        block = self.middles(pairs) // side
         order = np.lexsort((block[:, 1], block[:, 0]))
         ends = np.flatnonzero((np.diff(block[order], axis=0) != 0).any(axis=1)) + 1
         return [pairs[np.sort(part)] for part in np.split(order, ends)] if len(pairs) else []

@@ -164,34 +164,79 @@ class Differences:
     """Pairs of exposures near one another that were not looked at, because there are very many."""
 
 
+@dataclass(frozen=True)
+class ChosenPairs:
+    """Which pairs of exposures are measured."""
+
+    pairs: Indices
+    """Shape (n, 2), in order."""
+    near: int
+    """How many pairs are near one another."""
+    every: bool
+    """Whether all of these are measured."""
+
+
+def choose_pairs(
+    near: Neighbours, most: int = ALL_PAIRS, each: int = PAIRS_AN_EXPOSURE
+) -> ChosenPairs:
+    """Choose the pairs that are measured.
+
+    Parameters
+    ----------
+    near : Neighbours
+        The exposures.
+    most, each : int
+        Of more pairs than `most` and than `each` for an exposure, those `each` are measured that
+        share most with an exposure; and, by `with_links`, what links exposures that these leave
+        apart.
+    """
+    count = near.count()
+    every = count <= max(most, each * len(near))
+    return ChosenPairs(near.pairs(None if every else each), count, every)
+
+
 def all_differences(
     cells: Sequence[Cells], most: int = ALL_PAIRS, each: int = PAIRS_AN_EXPOSURE
 ) -> Differences:
-    """Return the difference of each two exposures that overlap.
+    """Return the difference of each two exposures that overlap; arguments as of `choose_pairs`.
 
     Parameters
     ----------
     cells : sequence of Cells
         Of the exposures.
-    most, each : int
-        Of more pairs than `most` and than `each` for an exposure, those `each` are measured that
-        share most with an exposure; and what links exposures that these leave apart.
     """
     near = Neighbours(cells)
-    count = near.count()
-    every = count <= max(most, each * len(cells))
-    pairs = near.pairs(None if every else each)
-    found = merged(differences_of(cells, part) for part in near.in_blocks(pairs))
-    if not every:
-        found, looked_at = _linked(cells, near, found)
+    chosen = choose_pairs(near, most, each)
+    found = merged(differences_of(cells, part) for part in near.in_blocks(chosen.pairs))
+    return with_links(cells, chosen, found)
+
+
+def with_links(
+    cells: Sequence[Cells], chosen: ChosenPairs, found: Sequence[NumberedDifference]
+) -> Differences:
+    """Return the differences of the chosen pairs, and those that link what these leave apart.
+
+    Parameters
+    ----------
+    cells : sequence of Cells
+        Of the exposures.
+    chosen : ChosenPairs
+        Which were measured.
+    found : sequence of NumberedDifference
+        What was, in the order of the exposures.
+    """
+    count = chosen.near
+    if not chosen.every:
+        found, looked_at = _linked(cells, Neighbours(cells), found)
         count -= looked_at
-    return Differences([one for _, one in found], count - len(pairs))
+    return Differences([one for _, one in found], count - len(chosen.pairs))
 
 
-_Numbered = tuple[tuple[int, int], PairDifference]
+NumberedDifference = tuple[tuple[int, int], PairDifference]
+"""The numbers of two exposures, and what they differ by."""
 
 
-def differences_of(cells: Sequence[Cells], pairs: Indices) -> list[_Numbered]:
+def differences_of(cells: Sequence[Cells], pairs: Indices) -> list[NumberedDifference]:
     """Return the differences of pairs of exposures, with their numbers; those that there are.
 
     Parameters
@@ -205,14 +250,14 @@ def differences_of(cells: Sequence[Cells], pairs: Indices) -> list[_Numbered]:
     return [(pair, one) for pair, one in found if one is not None]
 
 
-def merged(parts: Iterable[Sequence[_Numbered]]) -> list[_Numbered]:
+def merged(parts: Iterable[Sequence[NumberedDifference]]) -> list[NumberedDifference]:
     """Return the differences of all blocks in the order of the exposures."""
     return sorted((one for part in parts for one in part), key=lambda one: one[0])
 
 
 def _linked(
-    cells: Sequence[Cells], near: Neighbours, found: Sequence[_Numbered]
-) -> tuple[list[_Numbered], int]:
+    cells: Sequence[Cells], near: Neighbours, found: Sequence[NumberedDifference]
+) -> tuple[list[NumberedDifference], int]:
     """Return the differences and those that link what they leave apart; and the pairs looked at."""
     root = list(range(len(cells)))
 
@@ -225,7 +270,7 @@ def _linked(
     for (i, j), _ in found:
         root[root_of(i)] = root_of(j)
     labels = np.array([root_of(number) for number in range(len(cells))])
-    more: list[_Numbered] = []
+    more: list[NumberedDifference] = []
     looked_at = 0
     for i, j in near.between(labels):
         if root_of(i) != root_of(j):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skymosaic.evidence.background import darkest, empty_sky
 from skymosaic.evidence.cells import Cells, Floats
 from skymosaic.evidence.estimate import Estimate, in_order
-from skymosaic.evidence.levels import Levels
+from skymosaic.evidence.levels import RelativeLevels
 from skymosaic.evidence.mosaic import combined, cropped, weighted_mean
 from skymosaic.evidence.residuals import MethodQuality, PairDifference, Residual, Seam, TruthError
 
@@ -52,7 +52,7 @@ class ObservedField:
         Of the grid of cells.
     differences : sequence of PairDifference
         Of the exposures.
-    levels : Levels
+    levels : RelativeLevels
         That the differences call for, in the order of `cells`.
     empty : array of bool, or None
         The patches of empty sky, as from `background.darkest`.
@@ -63,7 +63,7 @@ class ObservedField:
     cells: Sequence[Cells]
     shape: tuple[int, int]
     differences: Sequence[PairDifference]
-    levels: Levels
+    levels: RelativeLevels
     empty: NDArray[np.bool_] | None
     noise: float
 

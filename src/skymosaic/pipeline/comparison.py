@@ -30,7 +30,6 @@ from skymosaic.pipeline.results import (
     DrizzleResult,
     EnginesResult,
     InspectionResult,
-    LevelsResult,
     Planned,
     PositionsResult,
     RetrieveResult,
@@ -52,6 +51,7 @@ from skymosaic.versions import versions
 if TYPE_CHECKING:
     from skymosaic.evidence.evidence import Evidence
     from skymosaic.report.comparison import ComparisonInput
+    from skymosaic.report.drawing import DrawnFigure
 
 # Versions of what is told of some runs; part of the step's key.
 _RATES_SHOWN = 1  # skies of data in counts
@@ -73,10 +73,13 @@ def compare_methods(
     positions: Finished[PositionsResult] | None = None,
     cells: Finished[CellsResult] | None = None,
     each_cell: Sequence[Finished[CellResult]] = (),
-    levels: Sequence[Finished[LevelsResult]] = (),
+    measured: Mapping[str, Any] | None = None,
     parts: Sequence[Sequence[PartSteps] | None] = (),
 ) -> Finished[ComparisonResult]:
-    """Compare the methods and write ``comparison/``: table, figures, report."""
+    """Compare the methods and write ``comparison/``: table, figures, report.
+
+    `measured`: what `comparing.tasks.make_parts` gives; where it is nothing, all is done here.
+    """
     runs: dict[str, Finished[DrizzleResult]] = dict(
         zip(campaign.sky.methods, drizzled, strict=True)
     )
@@ -110,7 +113,7 @@ def compare_methods(
             **({"weights": _WEIGHTS_SHOWN} if _masks_of_their_own(found) else {}),
         },
         versions=versions(),
-        work=lambda bench: _compare(bench, found, aligned, planned, levels, warnings),
+        work=lambda bench: _compare(bench, found, aligned, planned, measured, warnings),
     )
 
 
@@ -128,14 +131,11 @@ def _compare(
     found: FinishedSteps,
     aligned: Finished[AlignResult],
     planned: Finished[Planned],
-    levels: Sequence[Finished[LevelsResult]],
+    measured: Mapping[str, Any] | None,
     warnings: Sequence[str],
 ) -> ComparisonResult:
     """Measure, and write the comparison."""
-    # Measuring and drawing are this task's business alone: the others start sooner without their
-    # imports.
-    from skymosaic.evidence.evidence import gather_evidence
-    from skymosaic.pipeline.measuring import measure
+    # Few tasks measure and draw: the others start sooner without their imports.
     from skymosaic.report.comparison import write_comparison
     from skymosaic.report.evidence_files import summary_lines
     from skymosaic.report.mdrizsky import axis_label, format_table
@@ -145,23 +145,12 @@ def _compare(
     runs = found.drizzled
     images = read_previews(bench, runs)
     bench.doing("measuring the overlaps")
-    measured = measure(
-        bench,
-        found.exposures,
-        aligned,
-        planned,
-        {method: run.result.sky for method, run in runs.items()},
-        images,
-        found.retrieved,
-        chip_differences(runs),
-        {one.result.rootname: one for one in levels},
-    )
-    evidence = None if measured is None else gather_evidence(measured)
+    evidence, drawn = _evidence(bench, found, aligned, planned, measured, images)
     data = replace(comparison_input(found, images, evidence), outline=_outline(found, images))
     vectors = read_vectors(bench, aligned)
     bench.doing("drawing figures, writing the report")
     facts = run_facts(found, warned, unit=data.unit, vectors=vectors, weights=weights)
-    comparison = write_comparison(bench.out, data, facts)
+    comparison = write_comparison(bench.out, data, facts, drawn=drawn)
     return ComparisonResult(
         table=format_table(comparison.table),
         title=axis_label(comparison.table),
@@ -178,6 +167,33 @@ def _compare(
         card=comparison.card,
         parts=list(found.parts) or None,
     )
+
+
+def _evidence(
+    bench: Bench,
+    found: FinishedSteps,
+    aligned: Finished[AlignResult],
+    planned: Finished[Planned],
+    measured: Mapping[str, Any] | None,
+    images: Mapping[str, Floats],
+) -> tuple[Evidence | None, Mapping[str, DrawnFigure]]:
+    """Return what was found of the overlaps and the mosaics, and the figures that are drawn."""
+    chips = chip_differences(found.drizzled)
+    if measured:
+        from skymosaic.pipeline.comparing.gathering import ComparedParts
+
+        parts = ComparedParts(**measured)
+        evidence = parts.evidence(bench, planned.result, found.drizzled, chips)
+        return evidence, parts.drawn(bench)
+    from skymosaic.evidence.evidence import gather_evidence
+    from skymosaic.pipeline.measuring import measurements, observe
+
+    exposures = found.exposures
+    observed = observe(bench, exposures, aligned, planned.result, found.retrieved, chips)
+    if observed is None:
+        return None, {}
+    skies = {method: run.result.sky for method, run in found.drizzled.items()}
+    return gather_evidence(measurements(observed, exposures, planned.result, skies, images)), {}
 
 
 def _weights(bench: Bench, found: FinishedSteps) -> tuple[list[str], Table | None]:

@@ -226,7 +226,7 @@ def compare(
         prepared.positions,
         cells.index,
         cells.each,
-        [] if drizzled.onepass is None else list(drizzled.onepass.levels),
+        None if drizzled.onepass is None else dict(drizzled.onepass.compared),
         [prepared.parts, drizzled.parts],
     )
 

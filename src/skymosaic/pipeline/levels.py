@@ -1,7 +1,6 @@
 """The tasks that bring each exposure into cells of the sky, for the comparison of the methods.
 
-The comparison itself reads these small arrays, and no host has to fetch every exposure. Where all
-workers share a host there are no such tasks: the comparison opens the exposures itself.
+The comparison itself reads these small arrays, and no task has to open every exposure.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from astropy.wcs import WCS, FITSFixedWarning
 
 from skymosaic.drizzle.grid import Grid
 from skymosaic.evidence.cells import CellGrid, Cells, ChipImage, cell_side, measure_cells
+from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.evidence.reduction import block_side
 from skymosaic.hst.exposure import Exposure
 from skymosaic.methods import OWN
@@ -54,7 +54,7 @@ class LevelSettings:
     @classmethod
     def of(cls, exposures: Sequence[Exposure], planned: Planned) -> LevelSettings | None:
         """Return those of a campaign; None where nothing tells the size of the pixels."""
-        scale = exposures[0].chips[0].scale
+        scale = exposures[0].chips[0].scale if exposures else None
         ignored = planned.order.parameters.get("sky_bits", 0)
         return None if scale is None else cls(planned.grid, scale, ignored)
 
@@ -66,14 +66,19 @@ class LevelSettings:
 
     def cells(self, side: int) -> CellGrid:
         """Return the grid of cells of this side."""
-        columns, rows = self.grid.shape
-        return CellGrid(self.grid.wcs(), side, (-(-rows // side), -(-columns // side)))
+        return cells_of_grid(self.grid, side)
+
+
+def cells_of_grid(grid: Grid, side: int) -> CellGrid:
+    """Return the grid of cells of a side that a mosaic has."""
+    columns, rows = grid.shape
+    return CellGrid(grid.wcs(), side, (-(-rows // side), -(-columns // side)))
 
 
 def make_levels(
     calls: Calls, place: Place, images: Images, planned: Planned, skies: Any, homes: Homes
 ) -> list[Any]:
-    """Make a task of each exposure, where there are several hosts.
+    """Make a task of each exposure; none where nothing tells the size of the pixels.
 
     Parameters
     ----------
@@ -83,7 +88,7 @@ def make_levels(
         That gives the skies, and with them, what chips of an exposure differ by.
     """
     exposures = images.exposures
-    settings = LevelSettings.of(exposures, planned) if homes.hosts else None
+    settings = LevelSettings.of(exposures, planned)
     if settings is None:
         return []
     several = any(len(exposure.chips) > 1 for exposure in exposures)
@@ -107,7 +112,7 @@ def measure_levels(
 ) -> Finished[LevelsResult]:
     """Bring one exposure into cells; `first`: that of the first exposure, None of this one."""
     exposure, product = one
-    steps = _steps(exposure, skies)
+    steps = steps_of(None if skies is None else chips_of(skies.result), exposure)
 
     def work(bench: Bench) -> LevelsResult:
         with computing_slot(place):
@@ -141,11 +146,10 @@ def measure_levels(
     )
 
 
-def _steps(exposure: Exposure, skies: Finished[SkiesResult] | None) -> list[float]:
-    """Return what the chips differ by, as far as differences on the common grid were looked at."""
-    found = {} if skies is None else skies.result.differences
-    chips = next((found[method].chips for method in OWN if method in found), None)
-    return steps_of(chips, exposure)
+def chips_of(skies: SkiesResult) -> ChipsSummary | None:
+    """Return what chips differ by, as far as differences on the common grid were looked at."""
+    found = skies.differences
+    return next((found[method].chips for method in OWN if method in found), None)
 
 
 @dataclass(frozen=True)

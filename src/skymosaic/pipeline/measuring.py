@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Protocol
 
 from skymosaic.evidence.cells import CellGrid, Cells, ChipImage
+from skymosaic.evidence.cells import Floats as Doubles
 from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.evidence.evidence import Measurements
 from skymosaic.evidence.mosaic import in_cells
@@ -19,6 +22,7 @@ from skymosaic.pipeline.levels import (
     KnownLevels,
     LevelSettings,
     cells_of,
+    cells_of_grid,
     known_levels,
     read_chips,
     without_steps,
@@ -27,22 +31,39 @@ from skymosaic.pipeline.results import AlignResult, LevelsResult, Planned, Retri
 from skymosaic.sky.values import SkyValue, mean_of_chips
 from skymosaic.steps.bench import Bench
 from skymosaic.steps.finished import Finished
+from skymosaic.store import Product
 
 _AT_ONCE = 4  # exposures read at once: gather runs alone, and each takes some 100 MB
 
 
-def measure(
+@dataclass(frozen=True)
+class Observed:
+    """The exposures in cells of the sky, and what is known of them beside any mosaic."""
+
+    cells: Sequence[Cells]
+    """Of those that have a valid pixel."""
+    side: int
+    """Of a cell, pixels of the mosaics."""
+    scale: float
+    """Side of the pixel that levels refer to, arcsec."""
+    chips: ChipsSummary | None
+    """What is known of the skies of chips."""
+    truth: Mapping[str, float] | None
+    """The true skies, if the data are simulated."""
+    unseen: Sequence[str]
+    """Exposures without a valid pixel."""
+
+
+def observe(
     bench: Bench,
     exposures: Sequence[Exposure],
     aligned: Finished[AlignResult],
-    planned: Finished[Planned],
-    skies: Mapping[str, Sequence[SkyValue]],
-    previews: Mapping[str, Floats],
+    planned: Planned,
     retrieved: Sequence[Finished[RetrieveResult]],
     chips: ChipsSummary | None = None,
     levels: Mapping[str, Finished[LevelsResult]] = MappingProxyType({}),
-) -> Measurements | None:
-    """Return the exposures and the mosaics in cells; None where no exposure has a valid pixel.
+) -> Observed | None:
+    """Return the exposures in cells; None where none has a valid pixel.
 
     Parameters
     ----------
@@ -50,12 +71,10 @@ def measure(
         Of the step.
     exposures : sequence of Exposure
         What was drizzled.
-    aligned, planned : Finished
-        The steps that hold their files, the output grid and AstroDrizzle's parameters.
-    skies : mapping of str to sequence of SkyValue
-        What each method subtracted.
-    previews : mapping of str to array
-        Each method's mosaic, as its run reduced it.
+    aligned : Finished
+        The step that holds their files.
+    planned : Planned
+        The output grid and AstroDrizzle's parameters.
     retrieved : sequence of Finished
         Where the truth lies, if the data are simulated.
     chips : mapping or None
@@ -64,11 +83,9 @@ def measure(
     levels : mapping of str to Finished
         By rootname what tasks brought into cells already; the others are opened here.
     """
-    planned_grid, parameters = planned.result.grid, planned.result.order.parameters
-    settings = LevelSettings.of(exposures, planned.result)
+    settings = LevelSettings.of(exposures, planned)
     if settings is None:  # brightness_factor refuses it, too
         return None
-    scale = settings.scale
 
     def pixels(exposure: Exposure) -> list[ChipImage]:
         return read_chips(bench, aligned.products[exposure.name], exposure, settings)
@@ -79,30 +96,92 @@ def measure(
 
     first = levels.get(exposures[0].rootname)
     side = settings.side_of(pixels(exposures[0])) if first is None else first.result.side
-    block, grid = block_side(planned_grid.shape[::-1]), settings.cells(side)
-    found, chips = _in_cells(exposures, pixels, known, grid, chips)
+    found, chips = _in_cells(exposures, pixels, known, settings.cells(side), chips)
     if not found:
         return None
     seen = {one.rootname for one in found}
-    # A drizzled pixel holds the brightness times its own area.
-    area = (scale / planned_grid.scale) ** 2
-    # AstroDrizzle's counts are rates times the exposure time of all exposures together.
-    counts = parameters.get("final_units", "cps") == "counts"
-    seconds = sum(exposure.exptime for exposure in exposures) if counts else 1.0
+    return Observed(
+        found,
+        side,
+        settings.scale,
+        chips,
+        _truth(bench, retrieved, exposures, settings.scale),
+        [one.rootname for one in exposures if one.rootname not in seen],
+    )
+
+
+def measurements(
+    observed: Observed,
+    exposures: Sequence[Exposure],
+    planned: Planned,
+    skies: Mapping[str, Sequence[SkyValue]],
+    previews: Mapping[str, Floats],
+) -> Measurements:
+    """Return the exposures and the mosaics in cells.
+
+    Parameters
+    ----------
+    observed : Observed
+        The exposures in cells.
+    exposures : sequence of Exposure
+        What was drizzled.
+    planned : Planned
+        The output grid and AstroDrizzle's parameters.
+    skies : mapping of str to sequence of SkyValue
+        What each method subtracted.
+    previews : mapping of str to array
+        Each method's mosaic, as its run reduced it.
+    """
     return Measurements(
-        cells=found,
-        grid=grid,
-        skies={method: _by_exposure(values, scale) for method, values in skies.items()},
-        pixel_scale=scale,
-        cell=side * planned_grid.scale,
+        cells=observed.cells,
+        grid=cells_of_grid(planned.grid, observed.side),
+        skies={m: by_exposure(values, observed.scale) for m, values in skies.items()},
+        pixel_scale=observed.scale,
+        cell=observed.side * planned.grid.scale,
         mosaics={
-            method: in_cells(image, side // block, grid.shape) * (area / seconds)
+            method: mosaic_in_cells(image, observed, exposures, planned)
             for method, image in previews.items()
         },
-        truth=_truth(bench, retrieved, exposures, scale),
-        chips=chips,
-        unseen=[one.rootname for one in exposures if one.rootname not in seen],
+        truth=observed.truth,
+        chips=observed.chips,
+        unseen=observed.unseen,
     )
+
+
+class _HasCells(Protocol):
+    """What tells how exposures are in cells."""
+
+    @property
+    def side(self) -> int:
+        """Of a cell, pixels of the mosaics."""
+
+    @property
+    def scale(self) -> float:
+        """Side of the pixel that levels refer to, arcsec."""
+
+
+def mosaic_in_cells(
+    preview: Floats, observed: _HasCells, exposures: Sequence[Exposure], planned: Planned
+) -> Doubles:
+    """Return a mosaic in the cells of the exposures, e-/s in a pixel of their size.
+
+    Parameters
+    ----------
+    preview : array
+        The mosaic, as its run reduced it.
+    observed
+        How the exposures are in cells.
+    exposures, planned
+        As for `measurements`.
+    """
+    grid, side = planned.grid, observed.side
+    # A drizzled pixel holds the brightness times its own area.
+    area = (observed.scale / grid.scale) ** 2
+    # AstroDrizzle's counts are rates times the exposure time of all exposures together.
+    counts = planned.order.parameters.get("final_units", "cps") == "counts"
+    seconds = sum(exposure.exptime for exposure in exposures) if counts else 1.0
+    blocks = side // block_side(grid.shape[::-1])
+    return in_cells(preview, blocks, cells_of_grid(grid, side).shape) * (area / seconds)
 
 
 def _in_cells(
@@ -134,13 +213,22 @@ def _in_cells(
         return [one for one in pool.map(in_one, exposures) if one is not None], chips
 
 
-def _by_exposure(values: Sequence[SkyValue], scale: float) -> dict[str, float | None]:
+def by_exposure(values: Sequence[SkyValue], scale: float) -> dict[str, float | None]:
     """Return one sky an exposure, e-/s in a pixel of the common size: the mean of its chips'."""
     each: dict[str, list[float | None]] = {}
     for value in values:
         each.setdefault(value.rootname, []).append(value.brightness)
     means = {rootname: mean_of_chips(skies) for rootname, skies in each.items()}
     return {name: None if mean is None else mean * scale**2 for name, mean in means.items()}
+
+
+def truth_products(
+    retrieved: Sequence[Finished[RetrieveResult]], exposures: Sequence[Exposure]
+) -> dict[str, Product] | None:
+    """Return the files that hold the true skies of exposures; None for real data."""
+    products = {name: p for step in retrieved for name, p in step.products.items()}
+    names = [f"{exposure.rootname}_truth.json" for exposure in exposures]
+    return {name: products[name] for name in names} if all(n in products for n in names) else None
 
 
 def _truth(
@@ -153,17 +241,16 @@ def _truth(
 
     It writes rates, also for cameras whose files are in electrons.
     """
-    products = {name: p for step in retrieved for name, p in step.products.items()}
-    names = [f"{exposure.rootname}_truth.json" for exposure in exposures]
-    if not all(name in products for name in names):
+    products = truth_products(retrieved, exposures)
+    if products is None:
         return None
 
-    def read(name: str) -> float:
-        with bench.open(products[name]) as file:
+    def read(product: Product) -> float:
+        with bench.open(product) as file:
             return float(json.load(file)["sky"])  # e-/s, whatever the unit of the pixels
 
     with ThreadPoolExecutor(min(_AT_ONCE, limits.cores())) as pool:
-        skies = list(pool.map(read, names))
+        skies = list(pool.map(read, products.values()))
     true = {}
     for exposure, sky in zip(exposures, skies, strict=True):
         own = exposure.chips[0].idcscale

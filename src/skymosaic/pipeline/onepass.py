@@ -6,25 +6,21 @@ blocks and put together (`singles`, `blocks`, `assembly`): no task has all expos
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.request import Request
 from skymosaic.pipeline.assembly import Parts, make_mosaics
 from skymosaic.pipeline.blocks import make_blocks
+from skymosaic.pipeline.comparing.tasks import make_parts
 from skymosaic.pipeline.equations import make_equations
 from skymosaic.pipeline.errors import make_errors
 from skymosaic.pipeline.hits import look_for_cosmic_rays
 from skymosaic.pipeline.homes import find_homes
 from skymosaic.pipeline.images import images_of
-from skymosaic.pipeline.levels import make_levels
-from skymosaic.pipeline.results import (
-    COMPARISON,
-    DRIZZLE,
-    Planned,
-)
+from skymosaic.pipeline.results import DRIZZLE, Planned
 from skymosaic.pipeline.singles import make_singles
 from skymosaic.pipeline.skies import find_static, measure_each, solve_skies
 from skymosaic.pipeline.source_masks import find_sources
@@ -43,8 +39,8 @@ class OnepassTasks:
     """By method and variant."""
     parts: Parts
     """What the mosaics are put together from."""
-    levels: Sequence[Any] = ()
-    """A task of each exposure for the comparison, where there are several hosts."""
+    compared: Mapping[str, Any] = field(default_factory=dict)
+    """What the comparison is put together from, see `comparing.tasks.make_parts`."""
 
 
 def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) -> OnepassTasks:
@@ -81,6 +77,7 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) 
         errors = make_errors(calls, campaign, place, images, planned.result, singles, blocks, homes)
     parts = Parts(singles, skies, blocks, static, errors, search)
     mosaics = make_mosaics(calls, campaign, place, prepared, parts)
-    place = replace(place, part_of=(COMPARISON.task(), COMPARISON.step()))
-    levels = make_levels(calls, place, images, planned.result, skies, homes)
-    return OnepassTasks(mosaics, parts, levels)
+    compared = make_parts(
+        *(calls, campaign, place, prepared, images, planned.result, skies, mosaics, homes)
+    )
+    return OnepassTasks(mosaics, parts, compared)

@@ -78,6 +78,10 @@ class Noted:
         """Return the host of each worker."""
         return self._calls.hosts()
 
+    def makes(self) -> bool:
+        """Tell whether the calls make what has not finished."""
+        return self._calls.makes()
+
     def result(self, call: Any) -> Any:
         """Return what a call gives."""
         return self._calls.result(call)

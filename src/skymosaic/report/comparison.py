@@ -7,30 +7,29 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from skymosaic.errors import SkyError, StoreError
 from skymosaic.evidence.reduction import Floats
 from skymosaic.methods import column
-from skymosaic.report import figures, summary
+from skymosaic.report import summary
 from skymosaic.report.card import Card
+from skymosaic.report.chart import Chart
 from skymosaic.report.contents import Report, RunFacts
-from skymosaic.report.difference_images import difference
 from skymosaic.report.documents import as_json, markdown
+from skymosaic.report.drawing import FIGURES, DrawnFigure, draw_figure
+from skymosaic.report.figure_input import FigureInput
 from skymosaic.report.footprint_files import write_footprints
 from skymosaic.report.invariants import Invariant, check_invariants, failures
 from skymosaic.report.long_tables import MOST_BYTES
-from skymosaic.report.matrix import scale_limit
 from skymosaic.report.mdrizsky import Runs, mdrizsky_table, write_table
 from skymosaic.report.page import make_page, small_picture
-from skymosaic.report.parts import VECTORS
 from skymosaic.report.preview import blink, common_stretch, in_method_order, preview
-from skymosaic.report.residual_figures import residual_matrices, residual_vectors
 from skymosaic.report.sheets import sheets, write_sheets
 from skymosaic.report.verdict import card
 from skymosaic.sky.outline import Outline
@@ -105,7 +104,12 @@ class WrittenComparison:
 
 
 def write_comparison(
-    folder: Path, data: ComparisonInput, run: RunFacts, *, tolerance: float = 1e-6
+    folder: Path,
+    data: ComparisonInput,
+    run: RunFacts,
+    *,
+    tolerance: float = 1e-6,
+    drawn: Mapping[str, DrawnFigure] = MappingProxyType({}),
 ) -> WrittenComparison:
     """Write table, figures, previews, blink GIF and report, or nothing.
 
@@ -119,6 +123,8 @@ def write_comparison(
         What the run itself knows, for the report.
     tolerance : float
         See `check_invariants`.
+    drawn : mapping of str to DrawnFigure
+        Figures that were drawn before, by their names; their files are moved.
 
     Returns
     -------
@@ -140,7 +146,7 @@ def write_comparison(
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
-            written = _write_all(scratch, report)
+            written = _write_all(scratch, report, drawn)
             written += write_footprints(scratch, report.polygons, data.outline)
             files = _publish(written, folder)
         finally:
@@ -185,7 +191,7 @@ def assemble(data: ComparisonInput, run: RunFacts, invariants: Sequence[Invarian
     )
 
 
-def _write_all(folder: Path, report: Report) -> list[Path]:
+def _write_all(folder: Path, report: Report, known: Mapping[str, DrawnFigure]) -> list[Path]:
     """Write every file into an empty folder, and return them."""
     tables = sheets(report)
     written = write_table(tables.pop("mdrizsky"), folder)
@@ -196,13 +202,16 @@ def _write_all(folder: Path, report: Report) -> list[Path]:
         written += write_evidence(report.evidence, folder)
         tables.pop("seams", None)
     written += write_sheets(tables, folder)
-    drawn = draw_figures(folder, report)
+    drawn = draw_figures(folder, report, drawn=known)
     written += [path for paths in drawn.values() for path in paths]
     if len(report.images) > 1:
         written.append(blink(report.images, folder / "blink.gif", report.image_unit))
     written += _draw_previews(folder, report)
     return written + write_documents(
-        folder, report, {name: paths[0] for name, paths in drawn.items()}
+        folder,
+        report,
+        {name: paths[0] for name, paths in drawn.items()},
+        charts={name: one.chart for name, one in known.items()},
     )
 
 
@@ -212,6 +221,7 @@ def write_documents(
     figures: Mapping[str, Path],
     stem: str = "report",
     most_bytes: int = MOST_BYTES,
+    charts: Mapping[str, Chart | None] = MappingProxyType({}),
 ) -> list[Path]:
     """Write the report as a page with what stands beside it, as JSON and as Markdown.
 
@@ -227,8 +237,10 @@ def write_documents(
         Their name without what tells the format.
     most_bytes : int
         Of the rows of long tables within the page; those of the others stand beside it.
+    charts : mapping of str to Chart or None
+        See `page.make_page`.
     """
-    drawn = make_page(report, figures, stem, most_bytes)
+    drawn = make_page(report, figures, stem, most_bytes, charts)
     texts = {
         ".html": drawn.text,
         ".json": as_json(report),
@@ -243,22 +255,25 @@ def write_documents(
     return written
 
 
-def draw_figures(folder: Path, report: Report, *, pdf: bool = True) -> dict[str, list[Path]]:
-    """Draw what there is input for; return the PNG and the PDF, if wanted, of each figure."""
-    drawn: dict[str, Figure] = {}
-    if report.mdrizsky is not None:
-        drawn["scatter"] = figures.scatter(report.mdrizsky)
-    if report.polygons:
-        drawn["footprints"] = figures.footprints(report.polygons, report.groups, report.pairs)
-    if len(report.images) > 1:
-        drawn["difference"] = difference(report.images, report.image_unit)
-    if report.evidence is not None and report.evidence.differences:
-        limit = scale_limit(report.evidence)
-        drawn["residuals"] = residual_matrices(report.evidence, limit)
-    vectors = report.run.table(VECTORS)
-    if vectors is not None and len(vectors):
-        drawn["vectors"] = residual_vectors(vectors)
-    return {name: figures.save(one, folder / f"{name}.png", pdf=pdf) for name, one in drawn.items()}
+def draw_figures(
+    folder: Path,
+    report: Report,
+    *,
+    pdf: bool = True,
+    drawn: Mapping[str, DrawnFigure] = MappingProxyType({}),
+) -> dict[str, list[Path]]:
+    """Draw what there is input for; return the PNG and the PDF, if wanted, of each figure.
+
+    `drawn`: those that need not be drawn again.
+    """
+    shown = FigureInput.of(report)
+    found = {
+        name: list(drawn[name].files)
+        if name in drawn
+        else draw_figure(name, shown, folder, pdf=pdf)
+        for name in FIGURES
+    }
+    return {name: paths for name, paths in found.items() if paths}
 
 
 def _draw_previews(folder: Path, report: Report) -> list[Path]:

@@ -26,18 +26,18 @@ from skymosaic.report.densities import MOST_MARKS, bins_of_pairs, lots
 from skymosaic.report.embedding import new_chart
 
 if TYPE_CHECKING:
-    from skymosaic.evidence.evidence import Evidence
+    from skymosaic.evidence.evidence import OverlapEvidence
 
 MOST_NAMED = 40
 MOST_PAIRS = 4000
 
 
-def matrix_chart(evidence: Evidence) -> LayoutDOM:
+def matrix_chart(evidence: OverlapEvidence) -> LayoutDOM:
     """Return one matrix a method: what it leaves between the exposures of each pair.
 
     Parameters
     ----------
-    evidence : Evidence
+    evidence : OverlapEvidence
         What was measured in the overlaps.
 
     Returns
@@ -79,7 +79,7 @@ def matrix_chart(evidence: Evidence) -> LayoutDOM:
     return grid
 
 
-def scale_limit(evidence: Evidence) -> float:
+def scale_limit(evidence: OverlapEvidence) -> float:
     """Return the residual at which the colours end, in the unit of the levels."""
     largest = [
         max((abs(one.residual) for one in residuals), default=0.0)
@@ -169,7 +169,7 @@ def _draw_bins(
     chart.xaxis.axis_label = f"lots of {lots(len(names))[0]} exposures, by name"
 
 
-def caption(evidence: Evidence) -> str:
+def caption(evidence: OverlapEvidence) -> str:
     """Return what stands below the matrices."""
     limit, size = scale_limit(evidence), len(_names(evidence))
     first = (
@@ -184,11 +184,11 @@ def caption(evidence: Evidence) -> str:
     )
 
 
-def _names(evidence: Evidence) -> list[str]:
+def _names(evidence: OverlapEvidence) -> list[str]:
     return sorted({name for one in evidence.differences for name in (one.a, one.b)})
 
 
-def alternative(evidence: Evidence) -> str:
+def alternative(evidence: OverlapEvidence) -> str:
     """Return what the matrices show, for who does not see them."""
     phrases = []
     for method, residuals in evidence.residuals.items():

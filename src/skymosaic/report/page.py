@@ -5,27 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import jinja2
-from bokeh.model import Model
 
 from skymosaic.evidence.residuals import LEAST_STENCILS
 from skymosaic.host.counting import counted
 from skymosaic.host.shown import shown_lines
 from skymosaic.methods import ascribed
-from skymosaic.report import matrix, parts, scatter, skymap, vectors
+from skymosaic.report import parts
+from skymosaic.report.chart import Chart
+from skymosaic.report.charts import chart_of
 from skymosaic.report.contents import Report
 from skymosaic.report.densities import MOST_MARKS
-from skymosaic.report.embedding import as_item, bokeh_script
+from skymosaic.report.embedding import bokeh_script
+from skymosaic.report.figure_input import FigureInput
 from skymosaic.report.long_tables import MOST_BYTES, Rows, shortened, shortened_table, within
 from skymosaic.report.mdrizsky import DESCRIPTIONS, method_columns
-from skymosaic.report.pictures import (
-    as_uri,
-    best_picture,
-    pictures_of,
-    thumbnail,
-    with_few_colours,
-)
+from skymosaic.report.pictures import best_picture, pictures_of, thumbnail
 from skymosaic.report.sheets import sheets
 from skymosaic.report.verdict import advised_warnings, facts, verdict
 from skymosaic.report.view import TableView, sky_view, text_of, typeset
@@ -60,24 +57,12 @@ class Page:
     """Rows of large tables, by the end of the file's name: the page's own with ``-NAME.js``."""
 
 
-@dataclass(frozen=True)
-class Chart:
-    """A figure of the page: interactive, and as a picture for print."""
-
-    name: str
-    item: str
-    """What Bokeh embeds."""
-    picture: str
-    """The same figure as a ``data:`` URI."""
-    alt: str
-    caption: str
-
-
 def make_page(
     report: Report,
     figures: Mapping[str, Path],
     stem: str = "report",
     most_bytes: int = MOST_BYTES,
+    charts: Mapping[str, Chart | None] = MappingProxyType({}),
 ) -> Page:
     """Return the page, and the scripts that it loads when a reader asks for rows.
 
@@ -92,6 +77,9 @@ def make_page(
         Name of the page's file without what tells the format.
     most_bytes : int
         Of the rows of long tables within the page.
+    charts : mapping of str to Chart or None
+        Figures that were made for the page before, by the same names; None: there is nothing to
+        show.
     """
     few = len(report.polygons) <= MOST_MARKS
     mosaics, tones = pictures_of(
@@ -99,7 +87,11 @@ def make_page(
     )
     said = verdict(report)
     methods = [] if report.mdrizsky is None else list(method_columns(report.mdrizsky))
-    charts = _charts(report, figures)
+    shown = {
+        name: charts[name] if name in charts else chart_of(name, FigureInput.of(report), picture)
+        for name, picture in figures.items()
+    }
+    charts = {name: chart for name, chart in shown.items() if chart is not None}
     checks = report.run.table(parts.CHECKS)
     tables = _tables(report, most_bytes)
     text = template("report.html.j2").render(
@@ -193,56 +185,6 @@ class _Known(dict[str, object]):
 
     def __missing__(self, name: str) -> None:
         return None
-
-
-def _charts(report: Report, figures: Mapping[str, Path]) -> dict[str, Chart]:
-    """Return the figures that there is something to draw for."""
-    few = len(report.polygons) <= MOST_MARKS
-    found: dict[str, tuple[Model, str, str]] = {}
-    if report.mdrizsky is not None:
-        found["scatter"] = (
-            scatter.scatter_chart(report.mdrizsky),
-            scatter.alternative(report.mdrizsky),
-            scatter.caption(report.mdrizsky),
-        )
-    if report.evidence is not None and report.evidence.differences:
-        found["residuals"] = (
-            matrix.matrix_chart(report.evidence),
-            matrix.alternative(report.evidence),
-            matrix.caption(report.evidence),
-        )
-    if report.polygons:
-        found["footprints"] = (
-            skymap.sky_chart(report, _residuals_of_pairs(report) if few else {}),
-            f"Footprints of {counted(len(report.polygons), 'exposure')} on the sky with "
-            f"{counted(len(report.pairs), 'link')} between those that overlap; the groups are "
-            "listed below.",
-            skymap.caption(report),
-        )
-    residuals = report.run.table(parts.VECTORS)
-    if residuals is not None and len(residuals):
-        found["vectors"] = (
-            vectors.vector_chart(residuals),
-            vectors.alternative(residuals),
-            "Each arrow shows how far a matched source still lies from the reference after its "
-            "drizzled image was aligned. A pattern in the arrows of a tile is a distortion that "
-            "the fit cannot remove.",
-        )
-    return {
-        name: Chart(name, as_item(model), as_uri(with_few_colours(figures[name])), alt, caption)
-        for name, (model, alt, caption) in found.items()
-        if name in figures
-    }
-
-
-def _residuals_of_pairs(report: Report) -> dict[tuple[str, str], str]:
-    if report.evidence is None:
-        return {}
-    texts: dict[tuple[str, str], list[str]] = {}
-    for method, residuals in report.evidence.residuals.items():
-        for one in residuals:
-            texts.setdefault((one.a, one.b), []).append(f"{method} {one.residual:+.3g}")
-    return {pair: f"{', '.join(parts)} {report.evidence.unit}" for pair, parts in texts.items()}
 
 
 def small_picture(report: Report) -> bytes | None:

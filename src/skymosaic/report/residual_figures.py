@@ -17,18 +17,18 @@ from skymosaic.report.styles import GROUP_COLOURS
 from skymosaic.sky.offsets import middle_of, offsets, turned_to_plane
 
 if TYPE_CHECKING:
-    from skymosaic.evidence.evidence import Evidence
+    from skymosaic.evidence.evidence import OverlapEvidence
 
 
 MOST_VECTORS = 20_000
 
 
-def residual_matrices(evidence: Evidence, limit: float) -> Figure:
+def residual_matrices(evidence: OverlapEvidence, limit: float) -> Figure:
     """Draw what each method leaves between the exposures of each pair, on one scale.
 
     Parameters
     ----------
-    evidence : Evidence
+    evidence : OverlapEvidence
         With measured overlaps.
     limit : float
         End of the scale, in the unit of the levels.

@@ -11,9 +11,9 @@ from bokeh.palettes import Viridis256
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from skymosaic.report.contents import Report
 from skymosaic.report.densities import MOST_MARKS, depth_map
 from skymosaic.report.embedding import new_sky_chart
+from skymosaic.report.figure_input import FigureInput
 from skymosaic.report.styles import GROUP_COLOURS, GROUP_DASHES, GROUP_LINES
 from skymosaic.sky.offsets import middle_of, offsets
 
@@ -21,12 +21,12 @@ MOST_LINKS = 3000
 _LEGEND_GROUPS = 8
 
 
-def sky_chart(report: Report, worst: Mapping[tuple[str, str], str]) -> figure:
+def sky_chart(shown: FigureInput, worst: Mapping[tuple[str, str], str]) -> figure:
     """Return the footprints and the links between exposures that overlap.
 
     Parameters
     ----------
-    report : Report
+    shown : FigureInput
         With footprints.
     worst : mapping of (str, str) to str
         What to tell of a pair besides the area that both see.
@@ -38,9 +38,9 @@ def sky_chart(report: Report, worst: Mapping[tuple[str, str], str]) -> figure:
         more area two exposures share; of more than 3000 links those with the largest areas are
         drawn. Of more than `MOST_MARKS` exposures it is shown how many cover each part of the sky.
     """
-    middle = middle_of([chip for chips in report.polygons.values() for chip in chips])
+    middle = middle_of([chip for chips in shown.polygons.values() for chip in chips])
     sky = {
-        name: [offsets(chip, middle) for chip in chips] for name, chips in report.polygons.items()
+        name: [offsets(chip, middle) for chip in chips] for name, chips in shown.polygons.items()
     }
     if len(sky) > MOST_MARKS:
         chart = new_sky_chart("Exposures that cover each part of the sky", middle, height=520)
@@ -49,9 +49,9 @@ def sky_chart(report: Report, worst: Mapping[tuple[str, str], str]) -> figure:
     chart = new_sky_chart(
         "Footprints, coloured by overlap group, and the links between them", middle, height=520
     )
-    _draw_footprints(chart, sky, report.groups)
+    _draw_footprints(chart, sky, shown.groups)
     centres = {name: np.concatenate(chips).mean(axis=0) for name, chips in sky.items()}
-    links = _draw_links(chart, report.pairs, centres, worst)
+    links = _draw_links(chart, shown.pairs, centres, worst)
     dots = _draw_centres(chart, centres)
     pair = [("pair", "@pair"), ("shared area", "@area arcsec²")]
     if worst:
@@ -66,9 +66,9 @@ def sky_chart(report: Report, worst: Mapping[tuple[str, str], str]) -> figure:
     return chart
 
 
-def caption(report: Report) -> str:
+def caption(shown: FigureInput) -> str:
     """Return what stands below the figure."""
-    if len(report.polygons) > MOST_MARKS:
+    if len(shown.polygons) > MOST_MARKS:
         return "Point at a place to see which exposures cover it."
     return (
         "Exposures of one colour overlap one another, directly or through others. The more area "

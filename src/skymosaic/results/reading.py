@@ -15,6 +15,7 @@ from skymosaic.drizzle.request import Request
 from skymosaic.errors import CampaignError, DamagedError, ForbiddenError, MissingError
 from skymosaic.pipeline import align_results
 from skymosaic.pipeline.align import as_they_came, knowing_pixels, with_exposures
+from skymosaic.pipeline.comparing.results import PARTS as COMPARED_FROM
 from skymosaic.pipeline.earlier_alignment import ALL_FITTED
 from skymosaic.pipeline.earlier_alignment import PARTS as ALIGNED_FROM
 from skymosaic.pipeline.finished import FinishedSteps
@@ -402,7 +403,7 @@ class _Reader:
     def compare(self, found: FinishedSteps) -> None:
         """Take down where the comparison is not that of what there is now."""
         task, step = COMPARISON.task(), COMPARISON.step()
-        if self._has_failed(step, task) or self.parts_have_failed(task, (LEVELS,)):
+        if self._has_failed(step, task) or self.parts_have_failed(task, (LEVELS, *COMPARED_FROM)):
             return
         manifest = None if found.comparison is None else read_manifest(self._place, step.name)
         if manifest is None:

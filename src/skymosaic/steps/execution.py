@@ -72,6 +72,9 @@ class Calls(Protocol):
     def hosts(self) -> list[str]:
         """Return the host of each worker that there is now; empty where the place is no matter."""
 
+    def makes(self) -> bool:
+        """Tell whether calls make what has not finished; else they only look it up."""
+
     def result(self, call: Any) -> Any:
         """Return what a call gives, once it is there: where it decides which calls come next."""
 
@@ -103,6 +106,10 @@ class Here:
     def hosts(self) -> list[str]:
         """Return nothing: all is made here."""
         return []
+
+    def makes(self) -> bool:
+        """Return False."""
+        return False
 
     def result(self, call: Any) -> Any:
         """Return the same."""
@@ -193,6 +200,10 @@ class OnWorkers:
         """
         found = sorted(_hosts_of(self._client))
         return found if len(set(found)) > 1 else []
+
+    def makes(self) -> bool:
+        """Return True."""
+        return True
 
     def result(self, call: Any) -> Any:
         """Wait for the task; errors as `result_of`."""

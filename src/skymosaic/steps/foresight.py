@@ -89,6 +89,10 @@ class Foreseeing:
         """Return nothing: where a step would be made is no matter."""
         return []
 
+    def makes(self) -> bool:
+        """Return False."""
+        return False
+
     def result(self, call: Any) -> Any:
         """Return the same; raise NotFinishedError where it is not known: here the graph ends."""
         if _is_unknown(call):

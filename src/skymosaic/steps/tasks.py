@@ -128,6 +128,19 @@ LEVELS = Kind(
     calls={"measure_levels": "1s", "sum_up": "100ms"},
 )
 """An exposure in cells of the sky, for `COMPARISON`; nobody is told of these tasks."""
+OBSERVED = Kind("observed", "evidence/observed", calls={"observe_field": "3s"})
+"""All exposures in cells of the sky, for `COMPARISON`, as its other parts below; nobody is told of
+these tasks."""
+PAIRS = Kind("pairs", "evidence/pairs/{of}", calls={"measure_pairs": "1s"})
+"""The differences of exposures that overlap in a block."""
+EDGES = Kind("edges", "evidence/edges", calls={"find_edges": "2s"})
+"""The edges of the exposures."""
+OVERLAPS = Kind("overlaps", "evidence/overlaps", calls={"solve_overlaps": "2s"})
+"""What the overlaps call for."""
+JUDGED = Kind("judged", "evidence/judged/{of}", calls={"judge": "2s"})
+"""How good the mosaic of a method is."""
+FIGURE = Kind("figure", "figures/{of}", calls={"draw": "3s"})
+"""A figure of the comparison."""
 DRIZZLE = Kind(
     "drizzle",
     "runs/{of}",
@@ -153,6 +166,7 @@ KINDS = (
     *(LOW, STATIC, MEASURED, PLAIN, SEPARATE_GRID, SEPARATE_SKY, SEPARATE, MEDIAN, HITS),
     *(SINGLE, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
     *(VARIANCES, ERRORS, NOISE, LEVELS, OUTLINES, SOURCES),
+    *(OBSERVED, PAIRS, EDGES, OVERLAPS, JUDGED, FIGURE),
     *(DRIZZLE, ONEPASS, CELL, CELLS, WITNESS, ENGINES, COMPARISON, COLOUR),
 )
 CALLS = {name: seconds for kind in KINDS for name, seconds in kind.calls.items()}
