@@ -72,7 +72,8 @@ def campaign_of(folder: Path, data: Path, count: int, method: str) -> Path:
 def run(path: Path) -> dict[str, Any]:
     """Make all steps from plan to mosaics that are not finished; return what they cost."""
     campaign = load_campaign(path)
-    place, source = open_place(campaign), open_source(campaign.source)
+    place = open_place(campaign)
+    source = open_source(campaign.source, place=place)
     (group,) = groups_of(campaign, source.parcels())
     mosaic, calls = MosaicRun.of(campaign, place, source, group), Here()
     first, _ = mosaic.begin(calls, lambda one: one)

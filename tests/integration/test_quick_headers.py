@@ -54,3 +54,40 @@ def test_values_are_those_of_drizzlepacs_own_headers(tmp_path: Path) -> None:
                     value = quick[keyword]
                     assert type(value) is type(whole[keyword]), keyword
                     assert value == whole[keyword], keyword
+
+
+def test_blended_values_are_those_of_fitsblender() -> None:
+    from fitsblender import blender, blendheaders
+
+    from skymosaic.drizzlepac_calls.quick_headers import QuickHeader, blended
+
+    random = np.random.default_rng(3)
+    names = ("TEXT", "WHOLE", "REAL", "FLAG", "MIXED", "BIG", "NONE", "SOME")
+
+    def values(number: int) -> dict[str, object]:
+        found: dict[str, object] = {
+            "TEXT": f"of {number}",
+            "WHOLE": number,
+            "REAL": float(random.normal()),
+            "FLAG": bool(number % 2),
+            "MIXED": number if number % 3 else "text",
+            "BIG": number * 10**9,
+        }
+        return {**found, **({"SOME": 0.25 * number} if number % 2 else {})}
+
+    every = [values(number) for number in range(7)]
+    functions = blendheaders.blender_funcs.values()
+    rules = [
+        *((name.lower() if name == "REAL" else name, name) for name in names),
+        *((name, f"{name[:4]}{n}", one, "ignore") for name in ("WHOLE", "REAL", "SOME", "NONE")
+          for n, one in enumerate(functions)),
+    ]  # fmt: skip
+    quick = [fits.Header(every[0]), *map(QuickHeader, every[1:])]
+    ours, table = blended(quick, rules)
+    theirs, their_table = blender.fitsblender([fits.Header(one) for one in every], rules)
+    assert ours == theirs
+    assert table.dtype == their_table.dtype
+    np.testing.assert_array_equal(table.mask, their_table.mask)
+    for name in names:
+        kept = ~np.asarray(table.mask[name])
+        np.testing.assert_array_equal(table.data[name][kept], their_table.data[name][kept])

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from skymosaic.drizzle.chip_cards import ProductHeader
 from skymosaic.drizzle.memory import Work, memory_of, planes_of, require_memory
 from skymosaic.drizzle.onepass.header_table import HeaderTable
-from skymosaic.drizzle.onepass.products import ImageFile, completed
+from skymosaic.drizzle.onepass.products import ImageFile
 from skymosaic.drizzle.onepass.sums import Band, CutOut, Tilt, bands
 from skymosaic.errors import OutOfMemoryError
 
@@ -167,7 +168,8 @@ def test_image_file_is_fits(tmp_path: Path) -> None:
         name="HDRTAB",
     )
     image = np.arange(300, dtype=np.float32).reshape(15, 20)
-    file = ImageFile(tmp_path / "x.fits", completed(header, "a", "bb", "version 1"), image.shape)
+    product = ProductHeader.of(header.tostring()).with_names("a", "bb", "version 1")
+    file = ImageFile(tmp_path / "x.fits", product, image.shape)
     file.write(0, image[:4])
     file.write(4, image[4:])
     table.writeto(tmp_path / "table.fits")
@@ -189,7 +191,8 @@ def test_a_long_name_cuts_the_comment_without_a_word(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         long = "a" * 40
-        ImageFile(tmp_path / "x.fits", completed(header, "a", long, "1"), (1, 1)).finish()
+        product = ProductHeader.of(header.tostring()).with_names("a", long, "1")
+        ImageFile(tmp_path / "x.fits", product, (1, 1)).finish()
     written = fits.getheader(tmp_path / "x.fits")
     assert written["D001OUDA"] == f"{long}_drc.fits"
     assert "Drizzle, output data image".startswith(written.comments["D001OUDA"])

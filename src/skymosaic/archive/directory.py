@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from skymosaic.archive.base import Parcel
 from skymosaic.archive.packing import (
@@ -57,6 +58,9 @@ class Directory:
         What is taken that is refused otherwise.
     mixed : bool
         There are several mosaics, whose exposures are told apart by their headers.
+    known : callable or None
+        Gives what is known already of the file of a path with an identity, as that of its parcel;
+        None: nothing is. Of other files the headers are read.
     """
 
     path: Path
@@ -66,6 +70,9 @@ class Directory:
     allow_mixed: bool = False
     allowed: Allowed = field(default_factory=Allowed)
     mixed: bool = False
+    known: Callable[[Path, Mapping[str, Any]], Exposure | None] | None = field(
+        default=None, compare=False
+    )
     left_out: list[str] = field(default_factory=list, compare=False)
     """What `parcels` left out, and why."""
 
@@ -133,10 +140,17 @@ class Directory:
         with scratch.folder(None, "unpack") as work:
             for path in files:
                 try:
-                    found[path] = _read(path, work / plain_name(path.name))
+                    known = self._known(path)
+                    found[path] = known or _read(path, work / plain_name(path.name))
                 except InputError as error:
                     self._refuse(path, str(error))
         return found
+
+    def _known(self, path: Path) -> Exposure | None:
+        try:
+            return None if self.known is None else self.known(path, _identity(path))
+        except OSError:  # who reads it tells
+            return None
 
     def _wanted(self, found: dict[Path, Exposure]) -> dict[Path, Exposure]:
         return {
@@ -240,13 +254,17 @@ class Directory:
         return found
 
     def _parcel(self, path: Path, image: Exposure) -> Parcel:
-        status = path.stat()
         return Parcel(
             name=image.name.removesuffix(".fits"),
-            # Size and time stand for the content: a campaign's second run need not read it all.
-            identity={"path": str(path), "size": status.st_size, "mtime_ns": status.st_mtime_ns},
+            identity=_identity(path),
             facts=read_facts(plain_beginning(path, FACTS_BYTES), str(path)) if self.mixed else None,
         )
+
+
+def _identity(path: Path) -> dict[str, Any]:
+    # Size and time stand for the content: a campaign's second run need not read it all.
+    status = path.stat()
+    return {"path": str(path), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
 def _rank(name: str, path: Path) -> tuple[bool, bool]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from astropy.io import fits
 
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.grid import Grid
+from skymosaic.drizzle.image_rows import ImageRows
 from skymosaic.drizzle.missing_pixels import fill_missing
 from skymosaic.drizzle.sky_record import (
     SkyCheck,
@@ -179,10 +179,9 @@ def weight_checksum(path: Path) -> str:
     It is read some rows at a time, and not mapped: pages of a mapped file count as a worker's
     memory, which Dask limits.
     """
-    checksum = hashlib.sha256()
-    with fits.open(path, memmap=False) as hdus:
-        for first in range(0, hdus[0].shape[0], _ROWS):
-            checksum.update(np.ascontiguousarray(hdus[0].section[first : first + _ROWS]).data)
+    checksum, image = hashlib.sha256(), ImageRows(path)
+    for first in range(0, image.shape[0], _ROWS):
+        checksum.update(image[first : first + _ROWS].data)
     return checksum.hexdigest()
 
 

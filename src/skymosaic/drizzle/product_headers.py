@@ -8,7 +8,6 @@ That is also why the checksums are computed here, and not by astropy, which need
 from __future__ import annotations
 
 import textwrap
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,12 @@ from typing import BinaryIO
 
 import numpy as np
 from astropy.io import fits
-from astropy.io.fits.verify import VerifyWarning
 from astropy.wcs import WCS
 
+from skymosaic.drizzle.chip_cards import ProductHeader
+from skymosaic.drizzle.image_rows import ImageRows
 from skymosaic.drizzle.memory import ROWS
+from skymosaic.hst.headers import HeaderText, read_texts
 from skymosaic.sky.outline import Outline, any_in_blocks, trace
 from skymosaic.versions import versions
 
@@ -66,14 +67,14 @@ def outline_of(weight: Path) -> Outline:
     weight : Path
         The weight map, with its WCS; read some rows at a time.
     """
-    with fits.open(weight, memmap=False) as hdus:
-        rows, columns = hdus[0].shape
-        block = -(-max(rows, columns) // _SIDE)
-        strip = block * max(ROWS // block, 1)
-        mask = any_in_blocks(
-            (hdus[0].section[first : first + strip] > 0 for first in range(0, rows, strip)), block
-        )
-        return trace(mask, WCS(hdus[0].header), block)
+    image = ImageRows(weight)
+    rows, columns = image.shape
+    block = -(-max(rows, columns) // _SIDE)
+    strip = block * max(ROWS // block, 1)
+    mask = any_in_blocks(
+        (image[first : first + strip] > 0 for first in range(0, rows, strip)), block
+    )
+    return trace(mask, WCS(image.header), block)
 
 
 def complete(
@@ -94,19 +95,21 @@ def complete(
         For S_REGION of its primary header; None: none.
     """
     # A compressed image is a table in the file, which is what its checksums are of.
-    with fits.open(path, memmap=False, disable_image_compression=True) as hdus:
-        units = [(hdu.header.copy(), hdu.fileinfo()) for hdu in hdus]
-    if origin is not None:
-        _add_origin(units[0][0], origin)
-    if outline is not None:
-        # That of an exposure, which AstroDrizzle took over, is wrong of a mosaic without data, too.
-        units[0][0].remove("S_REGION", ignore_missing=True, remove_all=True)
-        if outline.outer:
-            units[0][0].append(("S_REGION", outline.s_region()))
-    whole = path.with_name(path.name + ".complete")
-    with path.open("rb") as old, whole.open("wb") as new:
-        for header, place in units:
-            _write_unit(header, old, place["datLoc"], place["datSpan"], new)
+    with path.open("rb") as old:
+        units = read_texts(old)
+        headers = [ProductHeader.of(unit.text) for unit in units]
+        first = headers[0].header
+        if origin is not None:
+            _add_origin(first, origin)
+        if outline is not None:
+            # That of an exposure, which AstroDrizzle took over, is wrong of a mosaic without data.
+            first.remove("S_REGION", ignore_missing=True, remove_all=True)
+            if outline.outer:
+                first.append(("S_REGION", outline.s_region()))
+        whole = path.with_name(path.name + ".complete")
+        with whole.open("wb") as new:
+            for header, unit in zip(headers, units, strict=True):
+                _write_unit(header, old, unit, new)
     whole.replace(path)
 
 
@@ -129,33 +132,27 @@ def _add_origin(header: fits.Header, origin: MosaicOrigin) -> None:
             header.add_history(line)
 
 
-def _write_unit(header: fits.Header, old: BinaryIO, start: int, size: int, new: BinaryIO) -> None:
+def _write_unit(header: ProductHeader, old: BinaryIO, place: HeaderText, new: BinaryIO) -> None:
     """Write an HDU with its checksums, its data copied from another file."""
+    cards = header.header
     for name in _CHECKSUMS:
-        header.remove(name, ignore_missing=True, remove_all=True)
-    header.append(("CHECKSUM", _ZEROS, "HDU checksum"))
-    header.append(("DATASUM", "0", "data unit checksum"))
+        cards.remove(name, ignore_missing=True, remove_all=True)
+    cards.append(("CHECKSUM", _ZEROS, "HDU checksum"))
+    cards.append(("DATASUM", "0", "data unit checksum"))
     begin = new.tell()
-    new.write(_as_bytes(header))
-    data = 0
-    old.seek(start)
+    new.write(header.as_bytes())
+    data, size = 0, place.end - place.start
+    old.seek(place.start)
     while size:
         chunk = old.read(min(size, _CHUNK))
         data, size = _sum(chunk, data), size - len(chunk)
         new.write(chunk)
     end = new.tell()
-    header["DATASUM"] = str(data)
-    header["CHECKSUM"] = _encoded(_sum(_as_bytes(header), data))
+    cards["DATASUM"] = str(data)
+    cards["CHECKSUM"] = _encoded(_sum(header.as_bytes(), data))
     new.seek(begin)
-    new.write(_as_bytes(header))
+    new.write(header.as_bytes())
     new.seek(end)
-
-
-def _as_bytes(header: fits.Header) -> bytes:
-    with warnings.catch_warnings():
-        # Beside a long name of a campaign there is no room for all of its comment.
-        warnings.filterwarnings("ignore", "Card is too long", VerifyWarning)
-        return bytes(header.tostring().encode("ascii"))
 
 
 def _sum(data: bytes, total: int = 0) -> int:

@@ -8,13 +8,15 @@ one, which takes time with their square.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Container, Iterator
+from collections.abc import Collection, Container, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from astropy.io import fits
 from drizzlepac import outputimage
-from fitsblender import blendheaders
+from fitsblender import blender, blendheaders
 
 _BLOCK, _CARD = 2880, 80
 _VALUE = re.compile(
@@ -61,23 +63,30 @@ def values_of(header: bytes, wanted: Container[str] | None = None) -> Values:
     found: Values = {}
     text = header.decode("ascii")
     for start in range(0, len(text), _CARD):
-        card = text[start : start + _CARD]
-        name = card[:8].rstrip()
-        if card[8:10] != "= ":
-            if name in ("CONTINUE", "HIERARCH"):
-                return _by_astropy(text)
-            continue
-        if wanted is not None and name not in wanted:
-            continue
-        match = _VALUE.match(card, 10)
-        if match is None or ": " in (match["text"] or ""):  # a record of a distortion, perhaps
-            parsed = fits.Card.fromstring(card)
-            parsed.verify("silentfix")
-            found.setdefault(parsed.keyword, parsed.value)
-            found.setdefault(name, parsed.value)
-        else:
-            found.setdefault(name, _value_of(match))
+        known = _parsed(text[start : start + _CARD])
+        if known is None:
+            return _by_astropy(text)
+        for name, value in known:
+            if wanted is None or name in wanted:
+                found.setdefault(name, value)
     return found
+
+
+@lru_cache(maxsize=1 << 16)
+def _parsed(card: str) -> tuple[tuple[str, Any], ...] | None:
+    """Return the keywords of a card with their values; None: it is a part of another.
+
+    Most cards of an exposure are those of the one before.
+    """
+    name = card[:8].rstrip()
+    if card[8:10] != "= ":
+        return None if name in ("CONTINUE", "HIERARCH") else ()
+    match = _VALUE.match(card, 10)
+    if match is None or ": " in (match["text"] or ""):  # a record of a distortion, perhaps
+        parsed = fits.Card.fromstring(card)
+        parsed.verify("silentfix")
+        return (parsed.keyword, parsed.value), (name, parsed.value)
+    return ((name, _value_of(match)),)
 
 
 def _value_of(match: re.Match[str]) -> Any:
@@ -176,6 +185,55 @@ class QuickTemplates:
         """Let this process, which ends with the call, blend by these."""
         blendheaders.getSingleTemplate = self.template
         blendheaders.cat_headers = self.concatenate
+        blender.fitsblender = blended
+
+
+def blended(headers: Sequence[fits.Header], spec: Sequence[Sequence[Any]]) -> tuple[Values, Any]:
+    """Return what `blender.fitsblender` returns of headers, with one look at each of their values.
+
+    Parameters
+    ----------
+    headers : sequence of Header
+        Those of `QuickTemplates`.
+    spec : sequence
+        Rules: keyword, what it becomes, and a function of its values, where it is no column.
+
+    Returns
+    -------
+    (dict, masked array)
+        What the functions give, and a row of each header.
+    """
+    known = [_known_of(header, spec) for header in headers]
+    found: Values = {}
+    columns: dict[str, tuple[Any, list[bool]]] = {}
+    kinds = []
+    for keyword, name, *rest in spec:
+        values = [one.get(keyword.upper()) for one in known]
+        function = rest[0] if rest else None
+        if function is not None:
+            told = [value for value in values if value is not None]
+            value = function(told) if told else None
+            if value is not None:
+                found[name] = value
+            continue
+        column = np.array([np.nan if value is None else value for value in values])
+        if np.issubdtype(np.int32, column.dtype) and not np.any(column / (2**31 - 1) > 1.0):
+            column = column.astype(np.int32)
+        kinds.append((name, column.dtype))
+        columns[name] = column, [value is None for value in values]
+    if not kinds:
+        return found, np.empty((0,))
+    table: Any = np.ma.empty((len(headers),), dtype=kinds)
+    for name, (column, masked) in columns.items():
+        table.data[name] = column
+        table.mask[name] = masked
+    return found, table
+
+
+def _known_of(header: fits.Header, spec: Sequence[Sequence[Any]]) -> Values:
+    if isinstance(header, QuickHeader):
+        return header.known
+    return {name.upper(): header[name] for name in {rule[0] for rule in spec} if name in header}
 
 
 def _of_chip(every: list[Values], number: int) -> Iterator[Values]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,20 +13,32 @@ from skymosaic.sky.row_blocks import reduce_rows
 
 Floats = NDArray[np.floating]
 
+
+class Rows(Protocol):
+    """An image of which some rows are read at a time; an array is one, too."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+
+    def __getitem__(self, rows: slice, /) -> Any:
+        """Return some rows."""
+
+
 MAX_SIDE = 1200  # pixels
 _ROWS = 64
 
 
 def reduce_image(
-    image: Floats, weight: Floats | None = None, max_side: int = MAX_SIDE
+    image: Rows, weight: Rows | None = None, max_side: int = MAX_SIDE
 ) -> NDArray[np.float32]:
     """Return the image in blocks of pixels, each the mean of its valid ones.
 
     Parameters
     ----------
-    image : ndarray of shape (ny, nx)
+    image : Rows of shape (ny, nx)
         The mosaic; one that is in a file (an HDU's ``section``) is read strip by strip.
-    weight : ndarray of shape (ny, nx), optional
+    weight : Rows of shape (ny, nx), optional
         Its weight map; pixels of weight 0 are not valid, nor are those that are not finite.
     max_side : int
         Longest side of the result in pixels, at least 1.

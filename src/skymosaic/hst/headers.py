@@ -9,7 +9,7 @@ import io
 import math
 import re
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from astropy.io import fits
 from astropy.io.fits.card import Undefined
@@ -60,8 +60,19 @@ class HeaderUnit:
         return value
 
 
+class HeaderText(NamedTuple):
+    """The whole header of an HDU as it stands in its file, and where its data are."""
+
+    text: str
+    """All cards, and what fills the last block."""
+    start: int
+    """Byte of the file with which the data begin."""
+    end: int
+    """Byte after the data, whole blocks."""
+
+
 def read_headers(file: BinaryIO, wanted: re.Pattern[str]) -> list[HeaderUnit]:
-    """Read the headers of a FITS file.
+    """Read the headers of a FITS file; errors as of `read_texts`.
 
     Parameters
     ----------
@@ -73,6 +84,25 @@ def read_headers(file: BinaryIO, wanted: re.Pattern[str]) -> list[HeaderUnit]:
     Returns
     -------
     list of HeaderUnit
+        In the file's order.
+    """
+    return [
+        HeaderUnit(fits.Header.fromstring(choose_cards(unit.text, wanted)), unit.end)
+        for unit in read_texts(file)
+    ]
+
+
+def read_texts(file: BinaryIO) -> list[HeaderText]:
+    """Read the headers of a FITS file, and parse none.
+
+    Parameters
+    ----------
+    file : binary file
+        At its beginning.
+
+    Returns
+    -------
+    list of HeaderText
         In the file's order. What follows the last data and is no extension is passed over, as FITS
         asks for.
 
@@ -85,10 +115,10 @@ def read_headers(file: BinaryIO, wanted: re.Pattern[str]) -> list[HeaderUnit]:
     """
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
-    units: list[HeaderUnit] = []
+    units: list[HeaderText] = []
     while (text := _read_text(file, len(units))) is not None:
-        header = fits.Header.fromstring(choose_cards(text, wanted))
-        units.append(HeaderUnit(header, file.tell() + _data_size(text, len(units))))
+        start = file.tell()
+        units.append(HeaderText(text, start, start + _data_size(text, len(units))))
         if units[-1].end > size:  # a seek there can fail, or find nothing
             raise TruncatedError(f"truncated: {size} bytes of at least {units[-1].end}")
         file.seek(units[-1].end)

@@ -8,6 +8,7 @@ from pathlib import Path
 from astropy.io import fits
 
 from skymosaic.drizzle.astrodrizzle import Drizzled, weight_checksum
+from skymosaic.drizzle.image_rows import ImageRows
 from skymosaic.drizzle.product_headers import MosaicOrigin, complete
 from skymosaic.evidence.reduction import reduce_image
 from skymosaic.sky.outline import Outline
@@ -72,7 +73,6 @@ def publish(
 
 def _write_preview(path: Path, science: Path, weight: Path) -> Path:
     # Read strip by strip, and not mapped: pages of a mapped file count as the worker's memory.
-    with fits.open(science, memmap=False) as image, fits.open(weight, memmap=False) as weights:
-        fits.writeto(path, reduce_image(image[0].section, weights[0].section))
+    fits.writeto(path, reduce_image(ImageRows(science), ImageRows(weight)))
     complete(path)
     return path

@@ -14,7 +14,9 @@ from skymosaic.config import AnySource, Campaign, MastSource, S3Source, Simulate
 from skymosaic.drizzlepac_calls import process
 from skymosaic.errors import CampaignError
 from skymosaic.host import scratch
+from skymosaic.pipeline.known_images import KnownImages
 from skymosaic.pipeline.rules import allowed_by
+from skymosaic.steps.place import Place
 
 if TYPE_CHECKING:
     from skymosaic.archive.mast.query import Found
@@ -22,8 +24,18 @@ if TYPE_CHECKING:
     from skymosaic.archive.simulated.exposures import Simulation
 
 
-def open_source(source: AnySource, *, mixed: bool = False) -> Source:
-    """Return the source that a campaign file names; `mixed`: of several instruments and filters."""
+def open_source(source: AnySource, *, mixed: bool = False, place: Place | None = None) -> Source:
+    """Return the source that a campaign file names.
+
+    Parameters
+    ----------
+    source : model
+        As the file names it.
+    mixed : bool
+        Whether it is of several instruments and filters.
+    place : Place or None
+        Where a campaign of one mosaic lives, which may know files of a folder already.
+    """
     if isinstance(source, MastSource):
         return open_mast(source, mixed=mixed)
     if isinstance(source, SimulatedSource):
@@ -42,6 +54,7 @@ def open_source(source: AnySource, *, mixed: bool = False) -> Source:
         allow_mixed=source.allow_mixed,
         allowed=allowed_by(source),
         mixed=mixed,
+        known=None if place is None or mixed else KnownImages.of(place),
     )
 
 

@@ -55,7 +55,7 @@ def write_colour(
     """
     tone = Tone(facts.stretch, facts.linear_to, facts.q)
     side = most_pixels(facts)
-    small = [reduce_image(one.science, one.weight, side) for one in planes]  # type: ignore[arg-type]
+    small = [reduce_image(one.science, one.weight, side) for one in planes]
     picture = finish(paint(small, limits, tone), facts)
     (folder / _PICTURE).write_bytes(png(picture, facts))
     (folder / _THUMBNAIL).write_bytes(small_jpeg(picture))

@@ -58,7 +58,7 @@ def lines(campaign: Campaign) -> list[str]:
     require_possible(campaign)
     place = open_place(campaign)
     known, problem = _readable(place)
-    source = open_source(campaign.source, mixed=campaign.groups is not None)
+    source = open_source(campaign.source, mixed=campaign.groups is not None, place=known)
     groups = groups_of(campaign, source.parcels())
     named = [group for group in groups if group.name]
     if not named:

@@ -94,7 +94,8 @@ def run(
     is_program = campaign.groups is not None
     if not is_program:
         require_possible(campaign)
-    place, source = open_place(campaign), open_source(campaign.source, mixed=is_program)
+    place = open_place(campaign)
+    source = open_source(campaign.source, mixed=is_program, place=place)
     groups = groups_of(campaign, source.parcels())
     groups, share = groups_of_share(campaign.compute.share, groups, place)
     each = [_mosaic_or_error(campaign, place, source, group) for group in groups]

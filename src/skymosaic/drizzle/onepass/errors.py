@@ -18,6 +18,7 @@ import numpy as np
 from astropy.io import fits
 
 from skymosaic.drizzle.astrodrizzle import Drizzled
+from skymosaic.drizzle.chip_cards import ProductHeader, read_header
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.memory import ROWS
 from skymosaic.drizzle.onepass import products
@@ -255,8 +256,8 @@ def add_errors(
 def error_file(science: Path, noise: CorrelatedNoise | None) -> products.ImageFile:
     """Begin the file of the error plane beside a mosaic that is written."""
     path = science.with_name(science.name.replace("_sci.fits", "_err.fits"))
-    header = fits.getheader(science)
-    shape = (header["NAXIS2"], header["NAXIS1"])
+    header = read_header(science)
+    shape = (header.header["NAXIS2"], header.header["NAXIS1"])
     return products.ImageFile(path, _header(header, path.name, noise), shape)
 
 
@@ -311,8 +312,9 @@ def correlation_at(
     return CorrelatedNoise(**call.value) if call.value["factors"] is not None else None
 
 
-def _header(science: fits.Header, name: str, noise: CorrelatedNoise | None) -> fits.Header:
-    header = science.copy()
+def _header(science: ProductHeader, name: str, noise: CorrelatedNoise | None) -> ProductHeader:
+    own = science.copy()
+    header = own.header
     header["EXTNAME"] = "ERR"
     if "FILENAME" in header:
         header["FILENAME"] = name
@@ -320,4 +322,4 @@ def _header(science: fits.Header, name: str, noise: CorrelatedNoise | None) -> f
         header.append(card)
     for line in HISTORY:
         header.add_history(line)
-    return header
+    return own

@@ -10,6 +10,7 @@ from typing import Any
 from astropy.io import fits
 
 from skymosaic.drizzle.astrodrizzle import Drizzled
+from skymosaic.drizzle.chip_cards import ProductHeader, read_header
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.memory import planes_of
 from skymosaic.drizzle.onepass import products
@@ -33,18 +34,18 @@ class Headers:
     ----------
     root : str
         Root name of that product.
-    science, weight : Header
+    science, weight : ProductHeader
         Of the mosaic and its weights.
-    context : Header or None
+    context : ProductHeader or None
         None where none is asked for.
     table : HeaderTable
         HDRTAB.
     """
 
     root: str
-    science: fits.Header
-    weight: fits.Header
-    context: fits.Header | None
+    science: ProductHeader
+    weight: ProductHeader
+    context: ProductHeader | None
     table: HeaderTable
 
 
@@ -88,9 +89,9 @@ def read_headers(folder: Path, root: str) -> Headers:
     context = folder / CONTEXT
     return Headers(
         root,
-        fits.getheader(folder / SCIENCE),
-        fits.getheader(folder / WEIGHT),
-        fits.getheader(context) if context.exists() else None,
+        read_header(folder / SCIENCE),
+        read_header(folder / WEIGHT),
+        read_header(context) if context.exists() else None,
         HeaderTable.read(folder / SCIENCE),
     )
 
@@ -218,9 +219,9 @@ class OpenFiles:
         root = f"{output}_{suffix}"
 
         def file(
-            kind: str, header: fits.Header, shape: tuple[int, ...], bitpix: int = -32
+            kind: str, header: ProductHeader, shape: tuple[int, ...], bitpix: int = -32
         ) -> products.ImageFile:
-            own = products.completed(header, headers.root, output, version)
+            own = header.with_names(headers.root, output, version)
             if kind != "ctx":
                 own = products.with_mean_sky(own, recorded)
             return products.ImageFile(folder / f"{root}_{kind}.fits", own, shape, bitpix)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
-from astropy.io.fits.verify import VerifyWarning
 from numpy.typing import NDArray
+
+from skymosaic.drizzle.chip_cards import ProductHeader
 
 _BLOCK = 2880
 _TYPES = {-32: np.dtype(">f4"), 32: np.dtype(">i4")}
@@ -22,7 +21,7 @@ class ImageFile:
     ----------
     path : Path
         The new file.
-    header : Header
+    header : ProductHeader
         Of the image; its size and type are set from the next two.
     shape : tuple of int
         As of a numpy array.
@@ -31,21 +30,18 @@ class ImageFile:
     """
 
     def __init__(
-        self, path: Path, header: fits.Header, shape: tuple[int, ...], bitpix: int = -32
+        self, path: Path, header: ProductHeader, shape: tuple[int, ...], bitpix: int = -32
     ) -> None:
         self.path = path
         self._dtype, self._shape = _TYPES[bitpix], shape
         header = header.copy()
-        header["BITPIX"], header["NAXIS"] = bitpix, len(shape)
-        for axis in range(1, header["NAXIS"] + 1):
+        cards = header.header
+        cards["BITPIX"], cards["NAXIS"] = bitpix, len(shape)
+        for axis in range(1, len(shape) + 1):
             after = "NAXIS" if axis == 1 else f"NAXIS{axis - 1}"
-            header.set(f"NAXIS{axis}", shape[-axis], after=after)
-        with warnings.catch_warnings():
-            # Beside a long name of a product there is no room for all of AstroDrizzle's comment.
-            warnings.filterwarnings("ignore", "Card is too long", VerifyWarning)
-            cards = header.tostring().encode("ascii")
+            cards.set(f"NAXIS{axis}", shape[-axis], after=after)
         with path.open("wb") as file:
-            file.write(cards)
+            file.write(header.as_bytes())
             self._start = file.tell()
             size = int(np.prod(shape)) * 4
             file.truncate(self._start + -(-size // _BLOCK) * _BLOCK)
@@ -67,31 +63,13 @@ class ImageFile:
                 file.write(extension)
 
 
-def completed(header: fits.Header, old: str, new: str, version: str) -> fits.Header:
-    """Return a header whose names of products begin with another root name.
-
-    AstroDrizzle writes them to FILENAME, ROOTNAME and DnnnOUDA, DnnnOUWE, DnnnOUCO, and the version
-    of the resampler to DnnnVER.
-    """
-    header = header.copy()
-    for card in header.cards:
-        name = card.keyword
-        if name in ("FILENAME", "ROOTNAME") or name[4:] in ("OUDA", "OUWE", "OUCO"):
-            value = str(card.value)
-            if value.startswith(old):
-                header[name] = new + value.removeprefix(old)
-        elif name[4:] == "VER" and name[0] == "D" and name[1:4].isdigit():
-            header[name] = version
-    return header
-
-
-def with_mean_sky(header: fits.Header, values: Sequence[float | None]) -> fits.Header:
+def with_mean_sky(header: ProductHeader, values: Sequence[float | None]) -> ProductHeader:
     """Return a header with the mean of what was subtracted, where its instrument's has one."""
     known = [value for value in values if value is not None]
-    if "MDRIZSKY" in header:
+    if "MDRIZSKY" in header.header:
         header = header.copy()
         if known:
-            header["MDRIZSKY"] = float(np.mean(known))
+            header.header["MDRIZSKY"] = float(np.mean(known))
         else:
-            del header["MDRIZSKY"]
+            del header.header["MDRIZSKY"]
     return header
