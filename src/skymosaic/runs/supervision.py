@@ -7,7 +7,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +31,7 @@ from skymosaic.host.logs import in_run
 from skymosaic.journal import metrics, runlog
 from skymosaic.journal.cancellation import cancellable
 from skymosaic.journal.runs import Recorder, campaign_lock
+from skymosaic.runs.warming import warm_workers
 from skymosaic.steps import execution
 from skymosaic.steps.place import Place
 from skymosaic.steps.progress import Event, from_message, with_counts
@@ -112,7 +113,8 @@ def workers(
 ) -> Iterator[Client]:
     """Yield a client of the campaign's workers; what their tasks tell goes to `tell`."""
     # Importing drizzlepac takes seconds: it begins while the workers start.
-    if drizzlepac and campaign.compute.backend == "local":
+    here = campaign.compute.backend == "local"
+    if drizzlepac and here:
         process.warm()
     clusters.warm(campaign.compute)
     tasks = max(parcels, len(campaign.sky.methods))
@@ -122,7 +124,8 @@ def workers(
             client.forward_logging("skymosaic", logging.WARNING)
             listen = with_counts(tell)
             client.subscribe_topic(place.topic, lambda message: listen(from_message(message)))
-            yield client
+            with warm_workers(client) if drizzlepac and not here else nullcontext():
+                yield client
     except (ComputeError, OutOfMemoryError):
         if campaign.compute.backend == "local":
             require_space(scratch.base(campaign.compute.scratch), SCRATCH_REMEDY)
