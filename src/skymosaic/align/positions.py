@@ -13,6 +13,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from skymosaic.align.finding import matched_filter, noise
+from skymosaic.align.plane import to_plane
 
 THRESHOLD = 10.0
 """Times the noise of a pixel: fainter stars have poor positions."""
@@ -171,7 +172,7 @@ def compare(a: ExposureStars, b: ExposureStars) -> Displacement:
         return unknown
     scale = max(a.scale, b.scale)
     centre = a.sky[0]
-    ours, theirs = (_plane(stars.sky, centre) / scale for stars in (a, b))
+    ours, theirs = (to_plane(stars.sky, centre) / scale for stars in (a, b))
     radius = RADIUS / scale
     near = cKDTree(ours).query_ball_tree(cKDTree(theirs), radius)
     i = np.repeat(np.arange(len(ours)), [len(one) for one in near])
@@ -212,15 +213,6 @@ def compare(a: ExposureStars, b: ExposureStars) -> Displacement:
         east=float(peak[0]) * scale,
         north=float(peak[1]) * scale,
     )
-
-
-def _plane(sky: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return offsets to the east and north in arcsec, in the plane tangent at `centre`."""
-    (ra, dec), (ra0, dec0) = np.radians(sky.T), np.radians(centre)
-    away = np.sin(dec0) * np.sin(dec) + np.cos(dec0) * np.cos(dec) * np.cos(ra - ra0)
-    east = np.cos(dec) * np.sin(ra - ra0)
-    north = np.cos(dec0) * np.sin(dec) - np.sin(dec0) * np.cos(dec) * np.cos(ra - ra0)
-    return np.degrees(np.stack([east, north], axis=1) / away[:, None]) * 3600.0
 
 
 def _without_defects(

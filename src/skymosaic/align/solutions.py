@@ -133,6 +133,36 @@ def mixed_in_tiles(
     return warnings
 
 
+def unknown_in_tiles(
+    drizzled_with: Mapping[str, str], held: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """Return a warning of exposures that do not hold the solution of their drizzled image.
+
+    Where that image lies relative to another solution of theirs is not known then.
+
+    Parameters
+    ----------
+    drizzled_with : mapping of str to str
+        The WCSNAME of the drizzled image of each exposure, by rootname.
+    held : mapping of str to sequence of str
+        The WCSNAMEs that each exposure holds.
+    """
+    # AstroDrizzle's own name (DRZWCS) says nothing of the exposures that it took.
+    lacking = [
+        f"{name} ({used})"
+        for name, used in drizzled_with.items()
+        if _MODEL.match(used) and name in held and used not in held[name]
+    ]
+    if not lacking:
+        return []
+    return [
+        "The drizzled images of some exposures were made with WCS solutions that these exposures "
+        f"do not hold: {some(lacking)}. They are taken to lie as the primary WCS of the "
+        "exposures has them; the alignment is wrong by the difference of the two solutions. "
+        "Fetch both from MAST again."
+    ]
+
+
 def _listed(kinds: Mapping[str, Sequence[str]]) -> str:
     return listed([f"{kind} ({some(names)})" for kind, names in kinds.items()])
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from skymosaic.config.drizzlepac_ranges import require_ordered
-from skymosaic.config.fields import Count, Names, Parameters, PositiveNumber
+from skymosaic.config.fields import (
+    Count,
+    Names,
+    Parameters,
+    PositiveNumber,
+    Text,
+    no_boolean,
+)
 from skymosaic.config.sections import OptionalSection, Section
 
 
@@ -42,11 +49,59 @@ class Gates(OptionalSection):
     )
 
 
+AS_THEY_ARE = "as-they-are"
+BEST = "best"
+
+
+class ExposureChecks(OptionalSection):
+    """How the exposures of an association are compared with each other before the alignment."""
+
+    max_offset_mas: PositiveNumber = Field(
+        default=20,
+        description=(
+            "Largest distance of an exposure's stars from those of its association (milliarcsec)."
+        ),
+    )
+    correct: bool = Field(
+        default=False,
+        description="Whether an exposure that is further off is moved to where its association is.",
+    )
+    max_elongation: Annotated[float, Field(gt=1, le=10), BeforeValidator(no_boolean)] = Field(
+        default=1.25,
+        description=(
+            "Largest ratio of the length of an exposure's stars to their width, over that in the "
+            "rest of its association (dimensionless); more is a trailed exposure."
+        ),
+    )
+
+
+_WcsName = Annotated[
+    Text,
+    StringConstraints(min_length=1, max_length=68, pattern=r"^[!-~]([ -~]{0,66}[!-~])?$"),
+]
+"""A WCSNAME, which a FITS card holds: printable signs."""
+
+
 class Align(Section):
     """How the tiles are aligned with each other before they are drizzled."""
 
     method: Literal["tweakreg", "none"] = Field(
         default="tweakreg", description="tweakreg, or none to keep the WCS that the files have."
+    )
+    wcs: _WcsName = Field(
+        default=AS_THEY_ARE,
+        description=(
+            "Which of the WCS solutions that the exposures hold is used: as-they-are, best, or the "
+            "WCSNAME of one, such as *-FIT_REL_GAIAeDR3; * stands for anything."
+        ),
+        exclude_if=lambda value: value == AS_THEY_ARE,  # keys of former runs do not have it
+    )
+    exposures: ExposureChecks | None = Field(
+        default=None,
+        description=(
+            "Comparison of the exposures within each association; null: they are not compared."
+        ),
+        exclude_if=lambda value: value is None,
     )
     order: Names = Field(
         default=(),

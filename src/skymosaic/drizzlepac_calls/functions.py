@@ -19,6 +19,7 @@ from skymosaic.drizzlepac_calls.finite_positions import leave_out_positions_with
 from skymosaic.drizzlepac_calls.header_functions import onepass_headers
 from skymosaic.drizzlepac_calls.noise_functions import onepass_noise
 from skymosaic.drizzlepac_calls.onepass_functions import onepass_chips
+from skymosaic.drizzlepac_calls.solution_functions import restore_solution
 from skymosaic.drizzlepac_calls.variance_functions import onepass_variances
 
 Values = dict[str, Any]
@@ -287,5 +288,6 @@ CALLS = {
         separate_exposure,
         median_of_stack,
         cosmic_ray_hits,
+        restore_solution,
     )
 }

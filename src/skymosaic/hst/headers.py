@@ -37,6 +37,8 @@ class HeaderUnit:
     """The cards that were asked for, and those that tell the name."""
     end: int
     """Byte after the data, as the header tells it."""
+    start: int = 0
+    """First byte of the data."""
 
     @property
     def name(self) -> str:
@@ -87,7 +89,7 @@ def read_headers(file: BinaryIO, wanted: re.Pattern[str]) -> list[HeaderUnit]:
         In the file's order.
     """
     return [
-        HeaderUnit(fits.Header.fromstring(choose_cards(unit.text, wanted)), unit.end)
+        HeaderUnit(fits.Header.fromstring(choose_cards(unit.text, wanted)), unit.end, unit.start)
         for unit in read_texts(file)
     ]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from skymosaic.archive.base import Parcel, Source
 from skymosaic.config import Campaign
+from skymosaic.config.align import AS_THEY_ARE
 from skymosaic.drizzle.request import Request
 from skymosaic.pipeline import comparison
 from skymosaic.pipeline.admission import rules_of
@@ -37,11 +38,14 @@ class FirstTasks:
 
     retrieved: Sequence[Any]
     inspected: Any
+    """With the WCS that the campaign chose."""
     aligned: Any
     sources: Sequence[Any] = ()
     """Those that list the sources of drizzled images, where they are aligned."""
     parts: Any = None
     """The task that sums up what the steps of the alignment cost."""
+    placed: Sequence[Any] = ()
+    """What was retrieved, with that WCS; empty where exposures are used as they are."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +114,15 @@ def begin(
     """Make the tasks that retrieve, inspect and align; with a catalogue, to its sources."""
     retrieved = retrieve_each(calls, campaign, place, source, parcels)
     inspected = inspect_all(calls, campaign, place, retrieved)
+    placed: Sequence[Any] = ()
+    if campaign.align.wcs != AS_THEY_ARE:
+        from skymosaic.pipeline.wcs import with_chosen_wcs  # few campaigns need it
+
+        placed, inspected = with_chosen_wcs(calls, campaign, place, retrieved, inspected)
     noted = Noted(calls)
     tasks = make_alignment(noted, campaign, place, parcels, inspected, catalogue)
     parts = None if campaign.align.method == "none" else calls.call(sum_up, noted.every)
-    return FirstTasks(retrieved, inspected, tasks.aligned, tasks.sources, parts)
+    return FirstTasks(retrieved, inspected, tasks.aligned, tasks.sources, parts, placed)
 
 
 def prepare(
@@ -132,7 +141,8 @@ def prepare(
             positions as positions_stage,  # with scipy, as in `drizzle_each`
         )
 
-        positions = positions_stage.check_positions(calls, place, first.retrieved, aligned, planned)
+        files = first.placed or first.retrieved
+        positions = positions_stage.check_positions(calls, place, files, aligned, planned)
     return PreparedTasks(
         *(first.retrieved, first.inspected, aligned, planned, positions, first.aligned, first.parts)
     )

@@ -42,6 +42,14 @@ class Kind:
 
 RETRIEVE = Kind("retrieve", "pristine/{of}", folder="pristine", calls={"retrieve": "3s"})
 INSPECT = Kind("inspect", "inspection", calls={"inspect": "1s"})
+HELD = Kind("held", "held/{of}", calls={"read_held": "1s"})
+"""Which WCS solutions the files of a parcel hold; nobody is told of these tasks."""
+CHOICE = Kind("wcs choice", "wcs_choice", calls={"choose_wcs": "1s", "with_placed": "100ms"})
+"""Which of them are used, where the campaign chooses; nobody is told of this task."""
+WCS = Kind("wcs", "wcs/{of}", folder="wcs", calls={"place_exposures": "2s", "motions_of": "10ms"})
+"""Exposures with another WCS; nobody is told of these tasks."""
+WCS_TILES = Kind("wcs tiles", "wcs_tiles/{of}", folder="wcs_tiles", calls={"place_tiles": "1s"})
+"""Drizzled images that follow their exposures; nobody is told of these tasks."""
 TILES = Kind("tiles", "tiles", calls={"list_tiles": "1s", "earlier": "10ms"})
 """Which drizzled images are aligned, and in which order; nobody is told of this task."""
 TILE_NOISE = Kind(
@@ -161,7 +169,8 @@ COLOUR = Kind("colour", "colour/{of}", calls={"colour_picture": "10s"})
 """A picture of the groups of a field, where `colour` asks for one; the program's own step."""
 
 KINDS = (
-    *(RETRIEVE, INSPECT, TILES, TILE_NOISE, TILE_COUNTS, FINDING, TILE_SOURCES, SOLUTION, MOVED),
+    *(RETRIEVE, INSPECT, HELD, CHOICE, WCS, WCS_TILES),
+    *(TILES, TILE_NOISE, TILE_COUNTS, FINDING, TILE_SOURCES, SOLUTION, MOVED),
     *(ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
     *(LOW, STATIC, MEASURED, PLAIN, SEPARATE_GRID, SEPARATE_SKY, SEPARATE, MEDIAN, HITS),
     *(SINGLE, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
