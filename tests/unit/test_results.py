@@ -16,7 +16,7 @@ import pytest
 
 from skymosaic.drizzle.depth import Depth
 from skymosaic.drizzle.grid import Grid
-from skymosaic.pipeline import align_results, onepass_results, results
+from skymosaic.pipeline import align_results, onepass_results, results, wcs_results
 from skymosaic.pipeline.comparing import results as comparing_results
 from skymosaic.pipeline.results import DRIZZLE, PLAN, PlanResult, RecordedRule
 from skymosaic.results.reading import read_finished_steps
@@ -33,7 +33,7 @@ WRITTEN: dict[str, dict[str, Any]] = json.loads(
 NAMES = {"told": "differences", "changes_with": "turns"}
 SPECS = {
     spec.kind.name: spec
-    for room in (results, onepass_results, align_results, comparing_results)
+    for room in (results, onepass_results, align_results, comparing_results, wcs_results)
     for spec in vars(room).values()
     if isinstance(spec, StepSpec)
 }

@@ -49,7 +49,9 @@ ALIGNING = {
     *("list_tile_sources", "solve_tiles", "move"),
 }
 """What an alignment is made from."""
-UNLISTED = {"find", "given_sky", "make_cell", "assemble_variant", *PARTS, *ALIGNING}
+PLACED = {"read_held", "choose_wcs", "place_exposures", "motions_of", "place_tiles", "with_placed"}
+"""What gives exposures the WCS that the campaign chooses."""
+UNLISTED = {"find", "given_sky", "make_cell", "assemble_variant", *PARTS, *ALIGNING, *PLACED}
 """Calls that nobody is told of."""
 KINDS = {
     **{"drizzle_pairs": "drizzle", "assemble": "drizzle"},
@@ -105,7 +107,10 @@ class Counted:
         return SimpleNamespace(result=RESULTS[handed_on], products={})
 
 
-@pytest.mark.parametrize("align", ["align: none", "align: {order: [a]}"])
+@pytest.mark.parametrize(
+    "align",
+    ["align: none", "align: {order: [a]}", "align: {method: none, wcs: best}", "align: {wcs: best}"],
+)
 @pytest.mark.parametrize(
     "given",
     [

@@ -124,17 +124,17 @@ def choose_wcs(
     """
     solutions = {name: its for step in held for name, its in step.result.solutions.items()}
     exposures, drizzled = inspected.result.exposures, inspected.result.drizzled
-    made_with = _drizzled_with(exposures, drizzled)
+    tile_names = _drizzled_with(exposures, drizzled)
 
     def work(bench: Bench) -> ChoiceResult:
         choice = choose_solutions({e.rootname: solutions[e.name] for e in exposures}, wanted)
         unknown = unknown_in_tiles(
-            made_with, {e.rootname: [one.name for one in solutions[e.name]] for e in exposures}
+            tile_names, {e.rootname: [one.name for one in solutions[e.name]] for e in exposures}
         )
         chosen = {
             one.name: ChosenWcs(
                 choice.chosen[one.rootname],
-                _base(solutions[one.name], made_with.get(one.rootname, "")),
+                _base(solutions[one.name], tile_names.get(one.rootname, "")),
             )
             for one in exposures
             if one.rootname in choice.chosen
@@ -142,7 +142,7 @@ def choose_wcs(
         warnings = [*choice.warnings, *unknown]
         for line in warnings:
             log.warning("%s", line)
-        return ChoiceResult(chosen, warnings)
+        return ChoiceResult(wanted, chosen, warnings)
 
     return run_step(
         place,
@@ -152,7 +152,7 @@ def choose_wcs(
             "version": _VERSION,
             "wcs": wanted,
             "exposures": [one.name for one in exposures],
-            "drizzled": made_with,
+            "drizzled": tile_names,
             "held": {step.step: step.key for step in held},
         },
         versions={},
@@ -210,7 +210,7 @@ def place_exposures(
         versions=versions(),
         work=work,
     )
-    return _over(retrieved, done)
+    return over(retrieved, done)
 
 
 def _place(
@@ -316,7 +316,7 @@ def place_tiles(
         versions=versions(),
         work=work,
     )
-    return _over(placed, done)
+    return over(placed, done)
 
 
 def _moves_of_tiles(
@@ -377,7 +377,7 @@ def _as_retrieved(retrieved: Finished[RetrieveResult]) -> Finished[PlacedResult]
     return retrieved.with_result(PlacedResult(result.images, result.left_out, motions))
 
 
-def _over(before: Finished[RetrieveResult], done: Finished[PlacedResult]) -> Finished[PlacedResult]:
+def over(before: Finished[RetrieveResult], done: Finished[PlacedResult]) -> Finished[PlacedResult]:
     """Return a parcel with those of its files that were changed."""
     changed = {image.name: image for image in done.result.images}
     images = [changed.get(image.name, image) for image in before.result.images]

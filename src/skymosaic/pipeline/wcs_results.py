@@ -38,6 +38,8 @@ class ChosenWcs:
 class ChoiceResult:
     """Of choosing a WCS solution for each exposure."""
 
+    wanted: str
+    """What the campaign asked for."""
     chosen: dict[str, ChosenWcs]
     """By file name."""
     warnings: list[str] = field(default_factory=list)

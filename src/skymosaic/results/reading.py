@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from skymosaic.config import Align, Campaign, load_campaign_text
+from skymosaic.config.align import AS_THEY_ARE
 from skymosaic.config.groups import MOST_PARTS
 from skymosaic.drizzle.request import Request
 from skymosaic.errors import CampaignError, DamagedError, ForbiddenError, MissingError
@@ -74,6 +75,7 @@ from skymosaic.pipeline.results import (
 )
 from skymosaic.report.contents import Missing
 from skymosaic.results.housekeeping import find_place
+from skymosaic.results.placed import read_placed
 from skymosaic.results.program_states import STATES
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.manifests import finished, read_manifest
@@ -119,6 +121,8 @@ def read_finished_steps(place: Place) -> FinishedSteps:
     inspected = reader.step(INSPECT)
     if inspected is not None:
         inspected = with_files(inspected, reader.files)
+        if campaign.align.wcs != AS_THEY_ARE:
+            inspected = _placed(reader, place, inspected, retrieved)
     aligned = _aligned(reader, inspected)
     planned = _planned(reader, aligned)
     if aligned is not None and planned is not None:
@@ -148,6 +152,22 @@ def read_finished_steps(place: Place) -> FinishedSteps:
     )
     reader.compare(found)
     return found
+
+
+def _placed(
+    reader: _Reader,
+    place: Place,
+    inspected: Finished[InspectionResult],
+    retrieved: Sequence[Finished[RetrieveResult]],
+) -> Finished[InspectionResult] | None:
+    """Return what was inspected with the WCS that the campaign chose, if that has been done."""
+    wanted = reader.campaign.align.wcs
+    placed = read_placed(place, wanted, inspected, retrieved, reader.files)
+    if placed is None:
+        reader.lack(ALIGN.task(), "not run")
+        return None
+    reader.files |= placed.products
+    return placed
 
 
 def _aligned(

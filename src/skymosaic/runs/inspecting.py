@@ -15,7 +15,9 @@ from skymosaic.pipeline.exposure_table import inspection_table
 from skymosaic.pipeline.graph import inspect_all, retrieve_each
 from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.results import INSPECT, InspectionResult
+from skymosaic.pipeline.solution_table import solution_table
 from skymosaic.pipeline.sources import open_source
+from skymosaic.pipeline.wcs import read_each
 from skymosaic.runs.mosaic import tell_changes
 from skymosaic.runs.supervision import Tell, locked, with_slots, workers
 from skymosaic.steps import execution
@@ -31,7 +33,7 @@ class Inspection:
     """What is known of a campaign's exposures."""
 
     tables: dict[str, Table]
-    """By title: the exposures and the drizzled images."""
+    """By title: the exposures, the drizzled images, and the WCS solutions that they hold."""
     folder: str
     """Where the tables are stored."""
     warnings: list[str]
@@ -66,12 +68,15 @@ def inspect(campaign: Campaign, tell: Tell, expect: Callable[[int], None]) -> In
         done: Finished[InspectionResult] = execution.result_of(
             inspect_all(calls, campaign, place, retrieved)
         )
+        held = [execution.result_of(one) for one in read_each(calls, place, retrieved)]
     exposures, drizzled = done.result.exposures, done.result.drizzled
+    solutions = {name: its for step in held for name, its in step.result.solutions.items()}
     mixed = mixed_as_they_are(exposures) if campaign.align.method == "none" else []
     return Inspection(
         tables={
             "exposures": inspection_table(exposures),
             "drizzled images": inspection_table(drizzled),
+            "WCS solutions": solution_table([*exposures, *drizzled], solutions),
         },
         folder=place.store.address(place.key(INSPECT.step().folder)),
         warnings=[*done.result.warnings, *mixed],
