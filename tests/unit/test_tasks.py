@@ -109,7 +109,10 @@ class Counted:
 
 @pytest.mark.parametrize(
     "align",
-    ["align: none", "align: {order: [a]}", "align: {method: none, wcs: best}", "align: {wcs: best}"],
+    [
+        *("align: none", "align: {order: [a]}"),
+        *("align: {method: none, wcs: best}", "align: {wcs: best}"),
+    ],
 )
 @pytest.mark.parametrize(
     "given",
