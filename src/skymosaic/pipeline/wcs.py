@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skymosaic.align.align import members_of
 from skymosaic.align.choice import choose_solutions
+from skymosaic.align.members import members_of
 from skymosaic.align.motion import SMALLEST, STILL, Motion, motion_between, move_image
 from skymosaic.align.proof import read_wcs
 from skymosaic.align.solutions import unknown_in_tiles

@@ -164,7 +164,8 @@ def _placed(
     wanted = reader.campaign.align.wcs
     placed = read_placed(place, wanted, inspected, retrieved, reader.files)
     if placed is None:
-        reader.lack(ALIGN.task(), "not run")
+        if reader.campaign.align.method == "none":  # or else `_aligned` takes it down
+            reader.lack(ALIGN.task(), "not run")
         return None
     reader.files |= placed.products
     return placed
