@@ -67,12 +67,12 @@ class LinearWcs:
 
     def wcs(self) -> WCS:
         """Return it as astropy has it."""
-        made = WCS(naxis=2)
-        made.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-        made.wcs.crval, made.wcs.crpix = self.crval, self.crpix
-        made.wcs.cd = np.array(self.cd).reshape(2, 2)
-        made.wcs.set()
-        return made
+        plane = WCS(naxis=2)
+        plane.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+        plane.wcs.crval, plane.wcs.crpix = self.crval, self.crpix
+        plane.wcs.cd = np.array(self.cd).reshape(2, 2)
+        plane.wcs.set()
+        return plane
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,14 +62,14 @@ def move(
         unlike: dict[str, float] = {}
         for exposure in exposures:
             path = bench.fetch(images.products[exposure.name])
-            where = to[exposure.rootname]
-            if where.wcs is not None:
-                with bench.open(frames[frame_name(where.fit.tile)]) as file:
+            solution = to[exposure.rootname]
+            if solution.wcs is not None:
+                with bench.open(frames[frame_name(solution.fit.tile)]) as file:
                     frame = file.read()
                 log = bench.scratch / "move.log"
                 with computing_slot(place):
                     done = move_exposure(
-                        bench.scratch, log, exposure, drizzled[where.fit.tile], frame, where
+                        bench.scratch, log, exposure, drizzled[solution.fit.tile], frame, solution
                     )
                 unlike[exposure.rootname] = done.unlike_motion
                 bench.peak_memory = max(bench.peak_memory, done.peak_memory)
@@ -92,9 +92,9 @@ def _plain(solution: ImageSolution) -> dict[str, Any]:
     if solution.wcs is None:
         return {}
     fit = as_plain(solution.fit, type(solution.fit))
-    told = {name: fit[name] for name in ("rms_ra", "rms_dec", "matches")}
+    fitted = {name: fit[name] for name in ("rms_ra", "rms_dec", "matches")}
     return {
-        **told,
+        **fitted,
         "wcs": asdict(solution.wcs),
         "catalogue": solution.catalogue,
         "geometry": solution.geometry,
