@@ -17,6 +17,7 @@ from skymosaic.config import Campaign, load_campaign, load_campaign_text
 from skymosaic.config import drizzlepac_parameters as dp
 from skymosaic.config.drizzlepac_ranges import ORDERED, RANGES, TEXTS
 from skymosaic.config.models import GroupParameters
+from skymosaic.config.reference import CatalogueColumns
 from skymosaic.errors import CampaignError, InputError
 from skymosaic.pipeline.admission import require_possible
 from skymosaic.pipeline.known_groups import require_groups_possible
@@ -49,6 +50,7 @@ DNS = ([True, "", "My Name", "a_b", "-a", "a" * 64], ["a-b", "s1"])
 WORD = ([True, "", "a b", "$(x)", "a;b", "x" * 300], ["debug", "ib0"])
 LINES = (["word", ["a\nb"], ["\x07"], [True]], [[], ["module load python"]])
 UP_TO_256 = ([*COUNT[0], 257], [1, 256])
+CATALOGUE = str(Path(__file__).with_name("results.json"))  # a file that is there
 # Of each key: its section or kind of source, values that cannot be right, and some that can.
 TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
     "campaign.name": ("directory", [True, "", "../up", "a/b", ".", "a b", "é", "a" * 101, None],
@@ -121,6 +123,36 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
     "align.exposures.correct": ("directory", *SWITCH),
     "align.exposures.max_elongation": ("directory", [0, 1, 11, True, "x", None], [1.01, "1.5", 10]),
     "align.order": ("directory", *LIST),
+    "align.reference": ("directory", ["star", 3, [], True, {"path": "a"}, {"kind": "hipparcos"},
+                                      {"kind": "catalog"}, {"kind": "tile", "path": "a"}],
+                        ["tile", "gaia", None, {"kind": "gaia"}]),
+    "align.reference.kind": ("gaia", [*CHOICE[0], None, "tiles"], ["tile", "gaia"]),
+    "align.reference.unknown_motion": ("gaia", *POSITIVE),
+    "align.reference.unknown_position": ("gaia", *POSITIVE),
+    "align.reference.path": ("gaia", [True, [], "http://host/x", "a\0b", "", "no such folder"],
+                             [None]),
+    "align.reference.path catalog": ("catalog", [True, [], "http://host/x", "", None, "absent.fits"],
+                                     []),
+    "align.reference.path image": ("image", [True, [], "", None, "absent.fits"], []),
+    "align.reference.url": ("gaia", [*ENDPOINT[0][:3], "http://h/x?y=1", "http://h:x/tap", 3],
+                            ["http://127.0.0.1:9000/tap-server/tap"]),
+    "align.reference.table": ("gaia", [*TEXT[0], "a b", "a;b", "a.b.c.d", "1a"],
+                              ["gaiadr3.gaia_source", "gaia"]),
+    "align.reference.min_mag": ("gaia", [True, "x", 100, float("nan")], [None, -1, 10.5]),
+    "align.reference.max_mag": ("gaia", [True, "x", 100, float("nan")], [None, 21]),
+    "align.reference.max_ruwe": ("gaia", POSITIVE[0][:3], [None, 1.4]),
+    "align.reference.need_motion": ("gaia", *SWITCH),
+    "align.reference.margin": ("gaia", [-1, True, "x", 601], [0, 30]),
+    "align.reference.max_rows": ("gaia", *COUNT),
+    "align.reference.wait": ("gaia", *SECONDS),
+    "align.reference.refresh": ("gaia", *COUNT),
+    **{f"align.reference.columns.{name}": ("catalog columns", TEXT[0], [None, *TEXT[1]])
+       for name in CatalogueColumns.model_fields},
+    "align.reference.epoch": ("catalog file", [1700, True, "x", float("nan")], [None, 2015.5]),
+    "align.reference.name": ("catalog file", [*TEXT[0], "é", "a\nb", "x" * 41], [None, "LEGACY"]),
+    "align.reference.campaign": ("campaign", [True, [], "", None, "store/absent", "x"], []),
+    "align.reference.threshold": ("image file", *POSITIVE),
+    "align.reference.width": ("image file", [*POSITIVE[0], 51], [0.5, 3]),
     "align.tweakreg": ("directory", *PARAMETERS),
     "align.imagefind": ("directory", *PARAMETERS),
     "align.gates.min_matches": ("directory", *COUNT),
@@ -342,6 +374,15 @@ def file_with(kind: str, key: str, value: Any) -> str:
             "drizzle": {"engine": "onepass", "grid": {"cells": {"layout": "square", "size": 9}}},
         },
         "scheduler": {"compute": {"backend": "scheduler", "address": "tls://a:1"}},
+        "gaia": {"align": {"reference": {"kind": "gaia"}}},
+        "catalog": {"align": {"reference": {"kind": "catalog"}}},
+        "catalog file": {"align": {"reference": {"kind": "catalog", "path": CATALOGUE}}},
+        "catalog columns": {
+            "align": {"reference": {"kind": "catalog", "path": CATALOGUE, "columns": {}}}
+        },
+        "campaign": {"align": {"reference": {"kind": "campaign"}}},
+        "image": {"align": {"reference": {"kind": "image"}}},
+        "image file": {"align": {"reference": {"kind": "image", "path": CATALOGUE}}},
     }
     data = json.loads(json.dumps({**data, **more.get(kind, {})}))
     *sections, name = key.split(" ")[0].split(".")

@@ -16,6 +16,7 @@ from skymosaic.config.fields import (
     Text,
     no_boolean,
 )
+from skymosaic.config.reference import ReferenceChoice, TileReference
 from skymosaic.config.sections import OptionalSection, Section
 
 
@@ -111,6 +112,13 @@ class Align(Section):
             "named follow by overlap."
         ),
     )
+    reference: ReferenceChoice = Field(
+        default_factory=lambda: TileReference(kind="tile"),
+        description=(
+            "What the tiles are aligned to: tile (the first of `order`), gaia, or a mapping: "
+            "{kind: tile, gaia, catalog, campaign or image, ...}."
+        ),
+    )
     tweakreg: Parameters = Field(
         default_factory=dict, description="Parameters of TweakReg, by its own names."
     )
@@ -130,6 +138,15 @@ class Align(Section):
             "with the WCS it had."
         ),
     )
+
+    @model_validator(mode="after")
+    def _one_reference(self) -> Self:
+        if self.tweakreg.get("refcat") and not isinstance(self.reference, TileReference):
+            raise ValueError(
+                f"reference.kind is {self.reference.kind}, and tweakreg.refcat names another "
+                "catalogue: leave one of them out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _limits_are_in_order(self) -> Self:

@@ -122,6 +122,14 @@ def _endpoint(url: str) -> str:
     return url
 
 
+def _url(url: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s?#@]+(/[A-Za-z0-9._~-]+)*/?", url) or not _has_port(url):
+        raise ValueError(
+            f"must be the address of a service such as https://archive.example.org/tap, not {url!r}"
+        )
+    return url.rstrip("/")
+
+
 def _has_port(url: str) -> bool:
     """Tell whether the port of an address, where it has one, is a port."""
     try:
@@ -272,6 +280,7 @@ Host = Annotated[Text, AfterValidator(_host)]
 SchedulerAddress = Annotated[Text, AfterValidator(_scheduler)]
 StoreUri = Annotated[Text, AfterValidator(checked_store_uri)]
 Endpoint = Annotated[Text, AfterValidator(_endpoint)]
+Url = Annotated[Text, AfterValidator(_url)]
 Parameters = Annotated[
     Mapping[str, ParameterValue],
     BeforeValidator(_empty_if_none, json_schema_input_type=Mapping[str, ParameterValue] | None),

@@ -211,8 +211,9 @@ def _require_shared_grid(drizzle: Drizzle, groups: Groups) -> None:
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     both = dict(old)
     for key, value in new.items():
-        # A grid is one thing: half of one and half of another are none.
-        nested = key != "grid" and isinstance(value, Mapping) and isinstance(both.get(key), Mapping)
+        # A grid is one thing, and so is a reference: half of one and half of another are none.
+        whole = key in ("grid", "reference")
+        nested = not whole and isinstance(value, Mapping) and isinstance(both.get(key), Mapping)
         both[key] = _merged(both[key], value) if nested else value
     return both
 

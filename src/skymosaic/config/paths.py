@@ -17,12 +17,24 @@ PATH_KEYS: tuple[KeyPath, ...] = (
     ("compute", "cache"),
     ("compute", "slurm", "logs"),
     ("align", "tweakreg", "refcat"),
+    ("align", "reference", "path"),
+    ("align", "reference", "campaign"),
     ("drizzle", "parameters", "rules_file"),
     ("drizzle", "parameters", "driz_sep_refimage"),
     ("drizzle", "parameters", "final_refimage"),
     ("drizzle", "grid", "like"),
 )
-_URIS = (("store", "uri"), ("drizzle", "grid", "like"))
+_URIS = (
+    ("store", "uri"),
+    ("drizzle", "grid", "like"),
+    ("align", "reference", "path"),
+    ("align", "reference", "campaign"),
+)
+_EMPTY = {
+    ("grid", "like"): "file or campaign",
+    ("reference", "path"): "file or folder",
+    ("reference", "campaign"): "campaign",
+}
 _DRIZZLEPACS = ("tweakreg", "parameters")
 
 
@@ -55,7 +67,7 @@ def resolve_paths(data: dict[str, Any], base_of: Callable[[KeyPath], Path]) -> l
             continue
         if not str(value):
             if key[-2] not in _DRIZZLEPACS:  # whose parameters are empty where they name no file
-                what = "file or campaign" if key[-1] == "like" else "folder"
+                what = _EMPTY.get(key[-2:], "folder")
                 problems.append(Problem(key, f"is empty: name a {what}, or leave the key out"))
             continue
         is_uri = key[-2:] in [uri[-2:] for uri in _URIS]

@@ -15,6 +15,7 @@ from skymosaic.config.document import KeyPath, Problem
 from skymosaic.config.drizzlepac_parameters import Task, known_parameters
 from skymosaic.config.grid import AUTO_FORM, FORMS
 from skymosaic.config.models import Campaign, GroupParameters
+from skymosaic.config.reference import REFERENCES
 from skymosaic.config.sources import DirectorySource, MastSource, S3Source, SimulatedSource
 from skymosaic.host.shown import shown
 
@@ -88,9 +89,10 @@ def from_pydantic(error: ErrorDetails) -> Problem:
     if kind == "missing":
         return Problem(key, f"is missing{_purpose(location)}")
     if kind in ("union_tag_not_found", "union_tag_invalid"):
+        kinds = _KINDS if key[-1:] == ("source",) else tuple(REFERENCES)
         if not isinstance(given, Mapping) or "kind" not in given:
-            return Problem((*key, "kind"), f"is missing: it is {' or '.join(_KINDS)}")
-        return Problem((*key, "kind"), _not_among(_KINDS, given["kind"]))
+            return Problem((*key, "kind"), f"is missing: it is {' or '.join(kinds)}")
+        return Problem((*key, "kind"), _not_among(kinds, given["kind"]))
     if kind == "literal_error":
         expected = re.findall(r"'([^']*)'", context["expected"])
         return Problem(key, _not_among(expected, given))
@@ -161,7 +163,18 @@ def _without_kind(location: KeyPath) -> KeyPath:
     """Drop kind of source, form of grid and mark of a mapping's key, which pydantic puts in."""
     if location[:1] == ("source",) and location[1:2] and location[1] in _KINDS:
         location = ("source", *location[2:])
+    if (place := _kind_of_reference(location)) is not None:
+        location = (*location[:place], *location[place + 1 :])
     return tuple(part for part in location if part not in ("[key]", AUTO_FORM, *FORMS))
+
+
+def _kind_of_reference(location: KeyPath) -> int | None:
+    """Return where in a location the kind of a reference stands, which is no key; None: nowhere."""
+    for place in range(2, len(location)):
+        above = location[place - 2 : place]
+        if above == ("align", "reference") and location[place] in REFERENCES:
+            return place
+    return None
 
 
 def _model_at(location: KeyPath) -> type[BaseModel] | None:
@@ -171,7 +184,10 @@ def _model_at(location: KeyPath) -> type[BaseModel] | None:
     if len(location) > 1 and location[-2] in FORMS:
         return FORMS[str(location[-2])]
     model: type[BaseModel] | None = Campaign
-    for part in location[:-1]:
+    rest = location[:-1]
+    if (place := _kind_of_reference(location)) is not None:
+        model, rest = REFERENCES[str(location[place])], location[place + 1 : -1]
+    for part in rest:
         field = model.model_fields.get(str(part)) if model else None
         # A mapping has no model: its keys are not fields.
         annotation: Any = field.annotation if field else None
@@ -189,6 +205,10 @@ def _unknown_key(location: KeyPath) -> str:
         return f"unknown key: it belongs under {home}"
     if location[0] == "source":
         for kind, other in _SOURCES.items():
+            if name in other.model_fields:
+                return f"unknown key: it is one of kind: {kind}"
+    if _kind_of_reference(location) == len(location) - 2:
+        for kind, other in REFERENCES.items():
             if name in other.model_fields:
                 return f"unknown key: it is one of kind: {kind}"
     known = tuple(model.model_fields) if model else ()
