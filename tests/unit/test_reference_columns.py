@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -210,8 +209,8 @@ def test_an_empty_catalogue_is_refused(tmp_path) -> None:
 
 def test_what_is_fetched_is_read_back_to_a_microarcsecond(tmp_path) -> None:
     stars = reference_of(
-        "GAIA DR3", ra=[85.123456789012, 0.0], dec=[-2.4, 89.9], epoch=2016.0, pmra=[1.23456789, np.nan],
-        pmdec=0.0, mag=[np.nan, 20.5],
+        "GAIA DR3", ra=[85.123456789012, 0.0], dec=[-2.4, 89.9], epoch=2016.0,
+        pmra=[1.23456789, np.nan], pmdec=0.0, mag=[np.nan, 20.5],
     )  # fmt: skip
     write_reference(tmp_path / "r.ecsv", stars, {"query": "SELECT", "limits": (1, None)})
     again = read_reference(tmp_path / "r.ecsv")

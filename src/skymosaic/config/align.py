@@ -139,6 +139,15 @@ class Align(Section):
         ),
     )
 
+    def as_key(self) -> dict[str, Any]:
+        """Return plain values for the key of a step: what older versions had, and what is set.
+
+        A setting that they did not have and that has its default makes nothing anew.
+        """
+        usual = Align(method=self.method).model_dump(mode="json", include=_LATER)
+        given = self.model_dump(mode="json")
+        return {name: value for name, value in given.items() if usual.get(name, ...) != value}
+
     @model_validator(mode="after")
     def _one_reference(self) -> Self:
         if self.tweakreg.get("refcat") and not isinstance(self.reference, TileReference):
@@ -153,6 +162,10 @@ class Align(Section):
         require_ordered(self.tweakreg)
         require_ordered(self.imagefind)
         return self
+
+
+_LATER = {"reference"}
+"""Settings that older versions did not have: see `Align.as_key`."""
 
 
 def align_from_word(value: Any) -> Any:

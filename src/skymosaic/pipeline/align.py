@@ -173,7 +173,7 @@ def align(
         tasks=[ALIGN.task()],
         inputs={**_images_in(inspected), **listed},
         parameters={
-            **settings.model_dump(mode="json"),
+            **settings.as_key(),
             **all_fitted(settings, listed),
             PARTS: tile_steps.digest([solved.key, sorted(step.key for step in moved)]),
         },

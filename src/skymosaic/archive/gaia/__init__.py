@@ -1,0 +1,1 @@
+"""The Gaia catalogue: of a TAP server, and of partitioned files."""
