@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+import numpy as np
 import pytest
 import yaml
+from astropy.io import fits
 from click.testing import CliRunner
 from pydantic import BaseModel
 
@@ -50,7 +52,8 @@ DNS = ([True, "", "My Name", "a_b", "-a", "a" * 64], ["a-b", "s1"])
 WORD = ([True, "", "a b", "$(x)", "a;b", "x" * 300], ["debug", "ib0"])
 LINES = (["word", ["a\nb"], ["\x07"], [True]], [[], ["module load python"]])
 UP_TO_256 = ([*COUNT[0], 257], [1, 256])
-CATALOGUE = str(Path(__file__).with_name("results.json"))  # a file that is there
+CATALOGUE = str(Path(__file__).with_name("stars.csv"))
+HEADER = fits.Header({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 85.0, "CRVAL2": -2.4})
 # Of each key: its section or kind of source, values that cannot be right, and some that can.
 TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
     "campaign.name": ("directory", [True, "", "../up", "a/b", ".", "a b", "é", "a" * 101, None],
@@ -143,7 +146,7 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
     "align.reference.max_rows": ("gaia", *COUNT),
     "align.reference.wait": ("gaia", *SECONDS),
     "align.reference.refresh": ("gaia", *COUNT),
-    **{f"align.reference.columns.{name}": ("catalog columns", TEXT[0], [None, *TEXT[1]])
+    **{f"align.reference.columns.{name}": ("catalog columns", [*TEXT[0], "absent"], [None])
        for name in CatalogueColumns.model_fields},
     "align.reference.epoch": ("catalog file", [1700, True, "x", float("nan")], [None, 2015.5]),
     "align.reference.name": ("catalog file", [*TEXT[0], "é", "a\nb", "x" * 41], [None, "LEGACY"]),
@@ -379,7 +382,7 @@ def file_with(kind: str, key: str, value: Any) -> str:
         },
         "campaign": {"align": {"reference": {"kind": "campaign"}}},
         "image": {"align": {"reference": {"kind": "image"}}},
-        "image file": {"align": {"reference": {"kind": "image", "path": CATALOGUE}}},
+        "image file": {"align": {"reference": {"kind": "image", "path": "image.fits"}}},
     }
     data = json.loads(json.dumps({**data, **more.get(kind, {})}))
     *sections, name = key.split(" ")[0].split(".")
@@ -401,6 +404,8 @@ def checked(text: str) -> None:
 def test_nonsense_is_refused_and_sense_is_not(key, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     kind, wrong, right = TABLE[key]
+    if kind == "image file":
+        fits.PrimaryHDU(np.zeros((3, 3)), HEADER).writeto("image.fits")
     name = key.split(" ")[0].split(".")[-1]
     for value in wrong:
         with pytest.raises((CampaignError, InputError)) as error:

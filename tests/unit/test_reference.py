@@ -134,6 +134,13 @@ def test_epochs_differ_from_star_to_star() -> None:
     assert moved == pytest.approx([2000.0, 500.0], abs=1e-3)
 
 
+def test_an_unknown_epoch_is_that_of_the_image() -> None:
+    stars = reference_of("x", ra=[5.0], dec=1.0, epoch=np.nan, ra_error=3.0, dec_error=4.0)
+    places = at_epoch(stars, 2020.0)
+    assert (places.ra[0], places.dec[0]) == (5.0, 1.0)
+    assert (places.ra_error[0], places.dec_error[0]) == (3.0, 4.0)
+
+
 def test_no_star_gives_no_place() -> None:
     nothing = reference_of("none", ra=[], dec=[], epoch=[])
     assert len(nothing) == 0

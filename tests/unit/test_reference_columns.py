@@ -196,7 +196,7 @@ def test_files_that_are_not_what_they_say_are_named(name, content, tmp_path) -> 
 
 
 def test_a_name_must_tell_the_format() -> None:
-    with pytest.raises(InputError, match=r"stars: its name does not tell what it is"):
+    with pytest.raises(InputError, match=r"the name of stars does not tell what it is"):
         format_of("stars")
     assert format_of("x.FITS.gz") == "fits"
 

@@ -41,16 +41,17 @@ def join(catalogues: list[NDArray[np.float64]]) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    catalogues : list of array of shape (n, 3)
-        RA, Dec in degrees, and flux. What two images have is taken from the earlier one.
+    catalogues : list of array of shape (n, k)
+        RA, Dec in degrees, and what else is known, such as flux. What two images have is taken
+        from the earlier one.
 
     Returns
     -------
-    array of shape (m, 3)
+    array of shape (m, k)
     """
     from scipy.spatial import cKDTree  # takes long to import, and few need it
 
-    joined = np.empty((0, 3))
+    joined = np.empty((0, catalogues[0].shape[1] if catalogues else 3))
     for sources in catalogues:
         new = sources[np.isfinite(sources).all(axis=1)]
         if len(joined) and len(new):

@@ -56,7 +56,7 @@ class Reference:
     dec: Numbers
     """At `epoch`, degrees."""
     epoch: Numbers
-    """Of each star's position, Julian years."""
+    """Of each star's position, Julian years; NaN: that of whatever image is looked at."""
     ra_error: Numbers
     """Standard deviation along RA, times cos(Dec), mas."""
     dec_error: Numbers
@@ -143,7 +143,7 @@ def at_epoch(reference: Reference, epoch: float, unknown: Unknown | None = None)
     That of the telescope differs from it by 5e-5 au, which is never seen.
     """
     unknown = Unknown() if unknown is None else unknown
-    years = epoch - reference.epoch
+    years = np.nan_to_num(epoch - reference.epoch)
     ra, dec = _moved(reference, years)
     along_ra, along_dec = _parallax_factors(ra, dec, epoch)
     parallax = np.nan_to_num(reference.parallax)

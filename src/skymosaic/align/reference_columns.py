@@ -70,7 +70,7 @@ class Read:
 def read_columns(
     table: Table,
     name: str,
-    where: str,
+    title: str,
     named: Mapping[str, str] | None = None,
     epoch: float | None = None,
 ) -> Read:
@@ -83,7 +83,7 @@ def read_columns(
         sexagesimal, right ascensions as hours unless the unit is degrees.
     name : str
         What the catalogue is called.
-    where : str
+    title : str
         What messages call it: its file.
     named : mapping of str to str or None
         Names of columns, by those of a `Reference`; of the others the usual ones are looked for.
@@ -95,11 +95,11 @@ def read_columns(
     InputError
         There is no such column, or a row whose values are no position; it names them.
     """
-    found = _found(table.colnames, where, named or {})
-    columns = {one: _values(table[column], one, where) for one, column in found.items()}
+    found = _found(table.colnames, title, named or {})
+    columns = {one: _values(table[column], one, title) for one, column in found.items()}
     there = np.isfinite(columns["ra"]) & np.isfinite(columns["dec"])
-    _require_whole(columns, table, found, where)
-    _require_sense(columns, table, found, where)
+    _require_whole(columns, table, found, title)
+    _require_sense(columns, table, found, title)
     if epoch is not None and "epoch" not in columns:
         columns["epoch"] = np.full(len(table), epoch)
     for one in _ERRORS:
@@ -109,14 +109,14 @@ def read_columns(
     moving = bool(np.any(reference.has_motion & ~np.isfinite(reference.epoch) & there))
     if moving:
         raise InputError(
-            f"{where}: stars have proper motions, and no epoch of their positions: name the column "
-            f"(align.reference.columns: {{epoch: NAME}}; there are {_listed(table.colnames)}), or "
-            "give align.reference.epoch, such as 2016.0"
+            f"{title}: stars have proper motions, and no epoch of their positions: name the column "
+            f"in align.reference.columns.epoch (there are {_listed(table.colnames)}), or give "
+            "align.reference.epoch, such as 2016.0"
         )
     return Read(reference.select(there), found, int(np.sum(~there)))
 
 
-def _found(present: list[str], where: str, named: Mapping[str, str]) -> dict[str, str]:
+def _found(present: list[str], title: str, named: Mapping[str, str]) -> dict[str, str]:
     """Return the name that each column has in a table."""
     found = {}
     lower = {name.lower(): name for name in reversed(present)}
@@ -126,7 +126,7 @@ def _found(present: list[str], where: str, named: Mapping[str, str]) -> dict[str
             actual = given if given in present else lower.get(given.lower())
             if actual is None:
                 raise InputError(
-                    f"{where}: there is no column {given!r} (align.reference.columns.{column}); "
+                    f"{title}: there is no column {given!r} (align.reference.columns.{column}); "
                     f"there are {_listed(present)}"
                 )
             found[column] = actual
@@ -135,8 +135,8 @@ def _found(present: list[str], where: str, named: Mapping[str, str]) -> dict[str
     for column in ("ra", "dec"):
         if column not in found:
             raise InputError(
-                f"{where}: no column is known as {column}: name it, as in align.reference: "
-                f"{{columns: {{{column}: NAME}}}}; there are {_listed(present)}"
+                f"{title}: no column is known as {column}: name it in "
+                f"align.reference.columns.{column}; there are {_listed(present)}"
             )
     # Half of a motion is none.
     for pair in (("pmra", "pmdec"), ("pmra_error", "pmdec_error"), ("ra_error", "dec_error")):
@@ -144,27 +144,27 @@ def _found(present: list[str], where: str, named: Mapping[str, str]) -> dict[str
             [one] = found.keys() & set(pair)
             if one in named:
                 raise InputError(
-                    f"{where}: align.reference.columns.{one} needs "
+                    f"{title}: align.reference.columns.{one} needs "
                     f"{next(other for other in pair if other != one)} beside it"
                 )
             del found[one]
     return found
 
 
-def _values(column: Any, what: str, where: str) -> Numbers:
+def _values(column: Any, what: str, title: str) -> Numbers:
     """Return a column as numbers in the units of a `Reference`, NaN where it has no value."""
     if isinstance(column, Time):
         return _filled(column.jyear)
     if isinstance(column, Angle | Latitude) or hasattr(column, "to_value"):
-        return _filled(_converted(column.value, column.unit, what, where))
+        return _filled(_converted(column.value, column.unit, what, title))
     if column.dtype.kind in "US":
-        return _of_text(column, what, where)
+        return _of_text(column, what, title)
     if column.dtype.kind not in "fiu":
-        raise InputError(f"{where}: column {column.name} has no numbers ({column.dtype})")
+        raise InputError(f"{title}: column {column.name} has no numbers ({column.dtype})")
     values = _filled(column)
     if what == "epoch" and column.unit is not None and column.unit == u.d:
         return 2000.0 + (values - _MJD_OF_J2000) / _DAYS_A_YEAR
-    return _converted(values, column.unit, what, where)
+    return _converted(values, column.unit, what, title)
 
 
 def _filled(values: Any) -> Numbers:
@@ -175,7 +175,7 @@ def _filled(values: Any) -> Numbers:
     return np.array(values, dtype=float)
 
 
-def _converted(values: Any, unit: Any, what: str, where: str) -> Any:
+def _converted(values: Any, unit: Any, what: str, title: str) -> Any:
     wanted = _UNITS.get(what)
     if unit is None or wanted is None or str(unit) == "":
         return values
@@ -187,12 +187,12 @@ def _converted(values: Any, unit: Any, what: str, where: str) -> Any:
         return values * known.to(wanted)
     except (ValueError, TypeError, u.UnitsError) as error:
         raise InputError(
-            f"{where}: the unit of the column for {what} is {str(unit)!r}, which is not one like "
+            f"{title}: the unit of the column for {what} is {str(unit)!r}, which is not one like "
             f"{wanted} ({error}): correct the file"
         ) from None
 
 
-def _of_text(column: Any, what: str, where: str) -> Numbers:
+def _of_text(column: Any, what: str, title: str) -> Numbers:
     """Return numbers that are written as text, angles as hours or degrees, minutes, seconds."""
     masked = np.ma.getmaskarray(np.ma.asarray(column)) if hasattr(column, "mask") else None
     texts = [str(value).strip() for value in np.asarray(column)]
@@ -206,7 +206,7 @@ def _of_text(column: Any, what: str, where: str) -> Numbers:
         except ValueError:
             wrong.append(row)
     if wrong:
-        _refuse(wrong, [texts[row] for row in wrong], what, column.name, where)
+        _refuse(wrong, [texts[row] for row in wrong], what, column.name, title)
     return values
 
 
@@ -227,18 +227,18 @@ def _number(text: str, what: str, unit: Any) -> float:
 
 
 def _require_whole(
-    columns: Mapping[str, Numbers], table: Table, found: Mapping[str, str], where: str
+    columns: Mapping[str, Numbers], table: Table, found: Mapping[str, str], title: str
 ) -> None:
     """Refuse rows with one half of a position."""
     for one, other in (("ra", "dec"), ("dec", "ra")):
         wrong = np.flatnonzero(np.isfinite(columns[other]) & ~np.isfinite(columns[one]))
         if len(wrong):
             shown = [table[found[one]][row] for row in wrong[:3]]
-            _refuse(wrong, shown, one, found[one], where)
+            _refuse(wrong, shown, one, found[one], title)
 
 
 def _require_sense(
-    columns: Mapping[str, Numbers], table: Table, found: Mapping[str, str], where: str
+    columns: Mapping[str, Numbers], table: Table, found: Mapping[str, str], title: str
 ) -> None:
     """Refuse values that none can be."""
     tests = {
@@ -255,15 +255,15 @@ def _require_sense(
             wrong = np.flatnonzero(~(holds(values) | np.isnan(values)))
         if len(wrong):
             shown = [table[found[name]][row] for row in wrong[:3]]
-            _refuse(wrong, shown, name, found[name], where)
+            _refuse(wrong, shown, name, found[name], title)
 
 
-def _refuse(rows: Iterable[int], values: list[Any], what: str, column: str, where: str) -> None:
+def _refuse(rows: Iterable[int], values: list[Any], what: str, column: str, title: str) -> None:
     rows = [int(row) + 1 for row in rows]
     listed = "; ".join(f"row {row}: {value}" for row, value in zip(rows, values, strict=False))
     more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
     raise InputError(
-        f"{where}: {counted(len(rows), 'row')} of column {column} cannot be {what}: "
+        f"{title}: {counted(len(rows), 'row')} of column {column} cannot be {what}: "
         f"{'; '.join(listed.split('; ')[:3])}{more} (rows count from 1, without the heading); "
         "correct them, or leave them out"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +36,6 @@ _UNITS = {
     "mag": u.mag,
 }
 _DIGITS = {"ra": 12, "dec": 12}
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(_\d+)?")
 
 
 def format_of(name: str) -> str:
@@ -53,7 +51,8 @@ def format_of(name: str) -> str:
         if lower.endswith(suffix):
             return SUFFIXES[suffix]
     raise InputError(
-        f"{name}: its name does not tell what it is; a catalogue's ends with {', '.join(SUFFIXES)}"
+        f"align.reference.path: the name of {name} does not tell what it is; a catalogue's ends in "
+        f"{', '.join(SUFFIXES)}"
     )
 
 
@@ -96,9 +95,18 @@ def _read_text(file: Path | IO[bytes]) -> Table:
     first = next((line for line in text.splitlines() if line.strip()), "")
     kind = "ascii.commented_header" if first.lstrip().startswith("#") else "ascii.basic"
     table = Table.read(text, format=kind, guess=False)
-    if all(_NUMBER.fullmatch(one) for one in table.colnames):
+    if all(map(_is_number, table.colnames)):
         return Table.read(text, format="ascii.no_header", guess=False)
     return table
+
+
+def _is_number(name: str) -> bool:
+    """Tell whether a name is a value of a table without names; equal ones get ``_1`` behind."""
+    try:
+        float(name.partition("_")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def write_reference(path: Path, reference: Reference, about: Mapping[str, Any]) -> None:

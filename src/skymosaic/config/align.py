@@ -114,6 +114,7 @@ class Align(Section):
     )
     reference: ReferenceChoice = Field(
         default_factory=lambda: TileReference(kind="tile"),
+        exclude_if=lambda value: isinstance(value, TileReference),  # older versions had none
         description=(
             "What the tiles are aligned to: tile (the first of `order`), gaia, or a mapping: "
             "{kind: tile, gaia, catalog, campaign or image, ...}."
@@ -140,13 +141,16 @@ class Align(Section):
     )
 
     def as_key(self) -> dict[str, Any]:
-        """Return plain values for the key of a step: what older versions had, and what is set.
+        """Return plain values for the key of a step that aligns.
 
-        A setting that they did not have and that has its default makes nothing anew.
+        Which stars there are is told by the product with them. What older versions did not have is
+        left out at its default, so that nothing is made anew.
         """
-        usual = Align(method=self.method).model_dump(mode="json", include=_LATER)
         given = self.model_dump(mode="json")
-        return {name: value for name, value in given.items() if usual.get(name, ...) != value}
+        if not isinstance(self.reference, TileReference):
+            used = {"kind", "unknown_motion", "unknown_position"}
+            given["reference"] = self.reference.model_dump(mode="json", include=used)
+        return given
 
     @model_validator(mode="after")
     def _one_reference(self) -> Self:
@@ -162,10 +166,6 @@ class Align(Section):
         require_ordered(self.tweakreg)
         require_ordered(self.imagefind)
         return self
-
-
-_LATER = {"reference"}
-"""Settings that older versions did not have: see `Align.as_key`."""
 
 
 def align_from_word(value: Any) -> Any:

@@ -7,13 +7,20 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
-from skymosaic.config.fields import Count, Number, PositiveNumber, Seconds, Text, Url
+from skymosaic.config.fields import Count, Number, PositiveNumber, Seconds, Text, Url, uri_scheme
 from skymosaic.config.sections import OptionalSection, Section
 
 GAIA_SERVER = "https://gea.esac.esa.int/tap-server/tap"
 GAIA_TABLE = "gaiadr3.gaia_source"
 _FIRST_EPOCH, _LAST_EPOCH = 1800.0, 2200.0
 _TABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,2}$"
+
+
+def _place(text: str) -> str:
+    """Refuse addresses of servers that no files are read from."""
+    if uri_scheme(text) not in ("", "s3"):
+        raise ValueError(f"must be a path, or s3://BUCKET/NAME, not {text!r}")
+    return text
 
 
 def _no_quote(name: str) -> str:
@@ -27,6 +34,7 @@ def _no_quote(name: str) -> str:
 
 
 _LONGEST_NAME = 40
+Place = Annotated[Text, AfterValidator(_place)]
 CatalogueName = Annotated[Text, AfterValidator(_no_quote)]
 Epoch = Annotated[Number, Field(ge=_FIRST_EPOCH, le=_LAST_EPOCH)]
 Magnitude = Annotated[Number, Field(ge=-30, le=60)]
@@ -55,7 +63,7 @@ class GaiaReference(_Stars):
     """The Gaia catalogue: of a server, or of files."""
 
     kind: Literal["gaia"] = Field(description="The Gaia catalogue.")
-    path: Text | None = Field(
+    path: Place | None = Field(
         default=None,
         description=(
             "A copy of the catalogue in HATS layout: a folder, relative to that of the campaign "
@@ -127,7 +135,7 @@ class CatalogueReference(_Stars):
     """A catalogue of the user's."""
 
     kind: Literal["catalog"] = Field(description="A catalogue in a file.")
-    path: Text = Field(
+    path: Place = Field(
         description=(
             "FITS, VOTable, ECSV, or text with a line of names: a file, relative to the folder of "
             "the campaign file, or s3://BUCKET/FILE."
@@ -152,7 +160,7 @@ class CampaignReference(_Stars):
     """The sources of an earlier campaign, where its alignment put them."""
 
     kind: Literal["campaign"] = Field(description="The sources of an earlier campaign.")
-    campaign: Text = Field(
+    campaign: Place = Field(
         description=(
             "STORE/CAMPAIGN, of a program STORE/PROGRAM/GROUP; relative to the folder of the "
             "campaign file."
@@ -164,7 +172,7 @@ class ImageReference(_Stars):
     """The sources in an image of the user's."""
 
     kind: Literal["image"] = Field(description="The sources in an image.")
-    path: Text = Field(
+    path: Place = Field(
         description=(
             "A FITS image with a WCS: a file, relative to the folder of the campaign file, or "
             "s3://BUCKET/FILE."

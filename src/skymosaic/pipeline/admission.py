@@ -28,6 +28,7 @@ from skymosaic.hst.imagers import (
 )
 from skymosaic.hst.usable import no_image_through
 from skymosaic.pipeline.given_grid import SEE_ONE_DISK, reference_of
+from skymosaic.pipeline.given_reference import require_reference
 from skymosaic.pipeline.rules import Rules, allowed_by
 
 
@@ -82,6 +83,8 @@ def require_possible(campaign: Campaign) -> None:
     Request.of(campaign).require_possible()  # what is decided later `plan` asks again
     if campaign.compute.backend in SEE_ONE_DISK:
         reference_of(campaign)
+        if campaign.align.method != "none":
+            require_reference(campaign)
 
 
 def _require_no_idle_alignment(align: Align) -> None:
@@ -101,8 +104,8 @@ def _differing(given: Mapping[str, Any], usual: Mapping[str, Any], above: str) -
     """Yield the dotted keys whose values are not the usual ones."""
     for name, value in given.items():
         key = f"{above}.{name}"
-        if isinstance(value, Mapping):
-            yield from _differing(value, usual.get(name, {}), key)
+        if isinstance(value, Mapping) and name in usual:
+            yield from _differing(value, usual[name], key)
         elif name not in usual or value != usual[name]:
             yield key
 

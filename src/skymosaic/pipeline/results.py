@@ -86,6 +86,26 @@ class AlignResult:
 
 
 @dataclass(frozen=True)
+class ReferenceResult:
+    """Of listing the stars that drizzled images are aligned to."""
+
+    name: str
+    """Of the catalogue, as headers have it."""
+    kind: str
+    """As `align.reference` names it."""
+    origin: str
+    """Where it is from, for people."""
+    stars: int
+    """How many (count)."""
+    moving: int
+    """Of how many of them the proper motion is known (count)."""
+    epochs: list[float]
+    """The first and the last of their positions, Julian years; empty where none is known."""
+    left_out: int = 0
+    """Rows without a position (count)."""
+
+
+@dataclass(frozen=True)
 class CatalogueResult:
     """Of listing the sources that other groups are aligned to."""
 
@@ -347,6 +367,7 @@ class ColourResult:
 RETRIEVE = StepSpec(tasks.RETRIEVE, RetrieveResult)
 INSPECT = StepSpec(tasks.INSPECT, InspectionResult)
 ALIGN = StepSpec(tasks.ALIGN, AlignResult)
+REFERENCE = StepSpec(tasks.REFERENCE, ReferenceResult)
 CATALOGUE = StepSpec(tasks.CATALOGUE, CatalogueResult)
 SHARED_GRID = StepSpec(tasks.SHARED_GRID, SharedGridResult)
 PLAN = StepSpec(tasks.PLAN, PlanResult)

@@ -67,6 +67,8 @@ SOLUTION = Kind("solution", "solution", calls={"solve_tiles": "10s"})
 MOVED = Kind("moved", "moved/{of}", folder="aligned", calls={"move": "2s"})
 """An exposure, moved as its drizzled image, for `ALIGN`; nobody is told of these tasks."""
 ALIGN = Kind("align", "aligned", calls={"align": "2s"})
+REFERENCE = Kind("reference", "reference", calls={"list_reference": "10s"})
+"""The stars that the tiles are aligned to, where `align.reference` is another than ``tile``."""
 CATALOGUE = Kind("catalogue", "catalogue", "list sources", calls={"list_sources": "10s"})
 """Sources that the other groups of a field are aligned to, where `groups.align` is ``shared``."""
 SHARED_GRID = Kind("grid", "grids/{of}", "shared grid", calls={"shared_grid": "5s"})
@@ -171,7 +173,7 @@ COLOUR = Kind("colour", "colour/{of}", calls={"colour_picture": "10s"})
 KINDS = (
     *(RETRIEVE, INSPECT, HELD, CHOICE, WCS, WCS_TILES),
     *(TILES, TILE_NOISE, TILE_COUNTS, FINDING, TILE_SOURCES, SOLUTION, MOVED),
-    *(ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
+    *(REFERENCE, ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
     *(LOW, STATIC, MEASURED, PLAIN, SEPARATE_GRID, SEPARATE_SKY, SEPARATE, MEDIAN, HITS),
     *(SINGLE, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
     *(VARIANCES, ERRORS, NOISE, LEVELS, OUTLINES, SOURCES),

@@ -74,6 +74,33 @@ def open_object(uri: str, settings: S3Settings) -> io.BufferedReader | None:
     return io.BufferedReader(_Object(uri, settings, int(head["ContentLength"])), _BUFFER)
 
 
+def tag_of(uri: str, settings: S3Settings) -> str | None:
+    """Return what tells an object's content from another: its tag and size; None: there is none.
+
+    Parameters and errors as of `open_object`.
+    """
+    try:
+        head = _do(uri, settings, lambda s3, there: s3.head_object(**there))
+    except MissingError:
+        return None
+    return f"{str(head['ETag']).strip(chr(34))} {int(head['ContentLength'])}"
+
+
+def names_below(uri: str, settings: S3Settings) -> list[str]:
+    """Return what there is below a folder of a bucket, by names relative to it, sorted.
+
+    Parameters and errors as of `open_object`.
+    """
+
+    def act(s3: Any, there: dict[str, str]) -> list[str]:
+        start = f"{there['Key'].rstrip('/')}/"
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=there["Bucket"], Prefix=start)
+        keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
+        return sorted(key.removeprefix(start) for key in keys)
+
+    return list(_do(uri, settings, act))
+
+
 def _do(uri: str, settings: S3Settings, act: Any) -> Any:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
 

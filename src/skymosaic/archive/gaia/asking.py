@@ -116,12 +116,12 @@ def _ask(client: Any, query: str, path: Path) -> None:
     except (_RefusedError, _FailedError):
         raise
     except (OSError, HTTPException, ValueError, AttributeError) as error:
-        _raise_as_told(client, error)
+        _raise_by_status(client, error)
     _require_whole(part)
     part.replace(path)
 
 
-def _raise_as_told(client: Any, error: Exception) -> None:
+def _raise_by_status(client: Any, error: Exception) -> None:
     """Tell a query that is refused from a server that is not well, by the HTTP status."""
     from requests.exceptions import HTTPError
 

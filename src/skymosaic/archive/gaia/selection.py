@@ -52,9 +52,9 @@ class Selection:
             conditions.append(f"(ruwe <= {self.max_ruwe!r} OR ruwe IS NULL)")
         if self.need_motion:
             conditions.append("pmra IS NOT NULL")
-        what, where = ", ".join(COLUMNS), " AND ".join(conditions)
+        columns, limits = ", ".join(COLUMNS), " AND ".join(conditions)
         # The name of the table is one word: the campaign file takes no other.
-        return f"SELECT TOP {self.max_rows + 1} {what} FROM {table} WHERE {where}"  # noqa: S608
+        return f"SELECT TOP {self.max_rows + 1} {columns} FROM {table} WHERE {limits}"  # noqa: S608
 
     def holds(self, table: Table) -> NDArray[np.bool_]:
         """Tell which rows of a table with the columns of `COLUMNS` are wanted."""
@@ -71,7 +71,7 @@ class Selection:
             fine &= np.isfinite(_numbers(table, "pmra"))
         return fine
 
-    def require_few(self, rows: int, where: str) -> None:
+    def require_few(self, rows: int, title: str) -> None:
         """Refuse more stars than are allowed.
 
         Raises
@@ -81,7 +81,7 @@ class Selection:
         """
         if rows > self.max_rows:
             raise InputError(
-                f"{where} has more than {self.max_rows} stars in the field "
+                f"{title} has more than {self.max_rows} stars in the field "
                 "(align.reference.max_rows): set align.reference.max_mag to a brighter magnitude "
                 f"than {'none' if self.max_mag is None else format(self.max_mag, 'g')}, or allow "
                 "more rows"

@@ -104,13 +104,13 @@ def _run(order: dict[str, Any], log: Path, url: str, wait: float) -> dict[str, s
                 "align.reference.max_mag to a brighter magnitude, or try again later"
             ) from None
     try:
-        told: dict[str, str] = json.loads(done.stdout)
+        answer: dict[str, str] = json.loads(done.stdout)
     except ValueError:
         raise UnreachableError(
             f"the process that asked {url} ended with status {done.returncode}; {log.name} among "
             "the logs tells more"
         ) from None
-    return told
+    return answer
 
 
 def _require_columns(answer: Table, url: str, table: str) -> None:

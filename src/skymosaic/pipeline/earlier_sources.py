@@ -1,0 +1,88 @@
+"""The sources of an earlier campaign, where its alignment put them, as a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from skymosaic.align.catalogue import join
+from skymosaic.align.members import members_of
+from skymosaic.align.reference import Reference, reference_of
+from skymosaic.config import Campaign
+from skymosaic.config.reference import CampaignReference
+from skymosaic.errors import CampaignError
+from skymosaic.hst.epochs import epoch_of
+from skymosaic.pipeline.aligned_sources import AlignedImages
+from skymosaic.pipeline.given_reference import earlier_campaign
+from skymosaic.pipeline.inspect import with_files
+from skymosaic.pipeline.results import INSPECT, RETRIEVE
+from skymosaic.steps.manifests import finished
+from skymosaic.steps.place import Place
+from skymosaic.steps.step import Bench
+from skymosaic.store import Product
+
+_ERROR = 5.0
+"""Mas: the scatter of positions in one drizzled image about those in another."""
+_NO_EPOCH = -1.0  # `join` leaves out sources without a number
+
+
+def of_campaign(
+    campaign: Campaign, choice: CampaignReference
+) -> tuple[dict[str, Any], Callable[[Bench], tuple[Reference, int]], dict[str, Product]]:
+    """Return what the sources depend on, a function that lists them, and their files.
+
+    Nothing is written into the earlier campaign. Its images are fetched from its store.
+
+    Raises
+    ------
+    CampaignError
+        There is no such campaign, or it has no drizzled images.
+    """
+    place, aligned = earlier_campaign(campaign, choice)
+    inspected = finished(place, INSPECT.step())
+    if inspected is None:
+        raise CampaignError(
+            f"align.reference.campaign: {choice.campaign} is not finished: run it first"
+        )
+    inspected = with_files(inspected, _retrieved(place))
+    images = AlignedImages.of(inspected, aligned)
+    if not images.images:
+        raise CampaignError(
+            f"align.reference.campaign: {choice.campaign} has no drizzled images whose sources "
+            "could be listed: name another"
+        )
+    epochs = {
+        one.rootname: epoch_of(members_of(one, aligned.result.exposures)) for one in images.images
+    }
+
+    def read(bench: Bench) -> tuple[Reference, int]:
+        there = Bench(place, bench.scratch / "earlier")
+        lists = images.sources(there, campaign.align)
+        bench.peak_memory = there.peak_memory
+        bench.fetched |= there.fetched
+        dated = [
+            np.column_stack([one, np.full(len(one), _NO_EPOCH if epoch is None else epoch)])
+            for one, epoch in zip(lists, epochs.values(), strict=True)
+        ]
+        ra, dec, flux, epoch = join(dated).T
+        epoch[epoch == _NO_EPOCH] = np.nan
+        mag = -2.5 * np.log10(np.maximum(flux, np.finfo(float).tiny))
+        name = choice.campaign.rstrip("/").rpartition("/")[2][:40]
+        stars = reference_of(
+            name, ra=ra, dec=dec, epoch=epoch, mag=mag, ra_error=_ERROR, dec_error=_ERROR
+        )
+        return stars, 0
+
+    return {"imagefind": dict(campaign.align.imagefind)}, read, images.files
+
+
+def _retrieved(place: Place) -> dict[str, Product]:
+    """Return the files that a campaign retrieved, by name."""
+    prefix = place.key("manifests", "pristine")
+    names = [
+        key.removeprefix(f"{prefix}/").removesuffix(".json") for key in place.store.list(prefix)
+    ]
+    steps = [finished(place, RETRIEVE.step(name)) for name in names]
+    return {name: p for step in steps if step is not None for name, p in step.products.items()}
