@@ -96,8 +96,8 @@ def memory_lines(given: Campaign, folder: Path) -> list[str]:
     return preparation.memory_lines(given, Place(open_store(str(folder)), given.name, None), 1)
 
 
-def wanted_by_onepass(given: Campaign, field: str, cores: int) -> float:
-    """Return what onepass refuses to begin without, on the exposures as they turn out to be."""
+def wanted_by_onepass(given: Campaign, field: str) -> float:
+    """Return what a task of onepass has at most, on the exposures as they turn out to be."""
     chips, pixels, scale, columns, rows = FIELDS[field][2]
     request = Request.of(given)
     final_scale = request.parameters.get("final_scale")
@@ -108,7 +108,6 @@ def wanted_by_onepass(given: Campaign, field: str, cores: int) -> float:
         largest_chip=pixels,
         columns=columns,
         mosaics=len(request.choices),
-        processes=request.processes_of(cores, chips),
         scale_ratio=scale / final_scale if final_scale else 1.0,
         context=bool(request.parameters.get("context")),
         cosmic_rays=request.may_look_for_cosmic_rays,
@@ -131,8 +130,7 @@ def test_all_tell_one_number_with_which_the_engine_begins(
     for given in (pods, jobs):
         assert f"memory: {format_bytes(needed)} a worker" in memory_lines(given, tmp_path)[0]
         if engine == "onepass":
-            # A host may have more cores than it was asked for.
-            assert wanted_by_onepass(given, field, cores=64) <= needed
+            assert wanted_by_onepass(given, field) <= needed
 
 
 def _pods(folder: Path, field: str, engine: Engine, cores: int) -> Campaign:
@@ -144,11 +142,39 @@ def test_workers_that_drizzle_at_once_have_as_much_each(tmp_path: Path) -> None:
     needed = of_campaign(four).needs.memory
     job, _ = in_script(four)
     assert 4 * needed <= job < 5 * needed
-    one = on_slurm(tmp_path, "many of ACS", "onepass", 6)
-    assert in_script(one)[0] < 2 * of_campaign(one).needs.memory
+    # Each exposure is a task of onepass, and each worker is at one.
+    tasks = on_slurm(tmp_path, "many of ACS", "onepass", 6, drizzle={"witness": False})
+    needed = of_campaign(tasks).needs.memory
+    assert 0 <= in_script(tasks)[0] - 6 * needed < MIB
+    # Beside AstroDrizzle, which looks at a part of each mosaic, five are at tasks of onepass.
+    witness = of_campaign(on_slurm(tmp_path, "many of ACS", "onepass", 6))
+    assert witness.together(6) == witness.needs.memory + 5 * needed
     # Groups of a program drizzle at the same time.
-    program = on_slurm(tmp_path, "many of ACS", "onepass", 6, groups={})
+    program = on_slurm(tmp_path, "many of ACS", "astrodrizzle", 6, groups={})
     assert in_script(program)[0] >= 6 * of_campaign(program).needs.memory
+
+
+def test_a_task_of_onepass_needs_no_more_where_there_are_more_cores(tmp_path: Path) -> None:
+    one, many = (on_kubernetes(tmp_path, "many of ACS", "onepass", cpu) for cpu in ("1", "16"))
+    assert of_campaign(one).needs == of_campaign(many).needs
+    # A cell alone is drizzled on all of them.
+    layout = {"layout": "square", "size": 4000}
+    cells = {"drizzle": {"grid": {"cells": layout}, "witness": False}}
+    one, many = (
+        on_kubernetes(tmp_path, "many of ACS", "onepass", cpu, **cells) for cpu in ("1", "16")
+    )
+    assert of_campaign(one).needs.memory < of_campaign(many).needs.memory
+
+
+def test_the_one_check_of_all_exposures_counts_once(tmp_path: Path) -> None:
+    expected, alone = (
+        of_campaign(on_slurm(tmp_path, "many of ACS", "onepass", 6, drizzle=drizzle))
+        for drizzle in ({"witness": False, "sample": 3}, {"witness": False})
+    )
+    alone = alone.needs.memory
+    assert expected.needs.memory > alone
+    assert expected.together(6) == expected.needs.memory + 5 * alone
+    assert expected.together(1) == expected.needs.memory
 
 
 def test_what_one_engine_does_for_the_other_counts(tmp_path: Path) -> None:

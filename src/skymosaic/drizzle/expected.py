@@ -23,7 +23,7 @@ from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.cells import largest_cell
 from skymosaic.drizzle.checks.sample_window import MOST, SIDES
 from skymosaic.drizzle.grid import Grid
-from skymosaic.drizzle.memory import Engine, Needs, Work, needs
+from skymosaic.drizzle.memory import LEAST, Engine, Needs, Work, needs
 from skymosaic.drizzle.order import Detector
 from skymosaic.drizzle.reference_image import read_reference, split_extension
 from skymosaic.drizzle.request import Request
@@ -51,16 +51,40 @@ _CCD_SMALL = 256 * 512
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one task of a kind drizzles."""
+
+    engine: Engine
+    """By which it is drizzled."""
+    work: Work
+    at_once: int | None = None
+    """Such tasks at the same time (count); None: as many as there are workers."""
+
+
+@dataclass(frozen=True)
 class Expected:
     """What a worker of a campaign must have, and why."""
 
     needs: Needs
     engine: Engine
     """The campaign's."""
-    at_once: int | None
-    """Such drizzles at the same time (count); None: as many as there are workers."""
+    parts: tuple[Part, ...]
+    """The kinds of tasks that drizzle."""
     work: Work
-    """One such drizzle."""
+    """All that the mosaics are made from, and of."""
+
+    def together(self, workers: int) -> int:
+        """Return the memory that workers of one host need at the same time, bytes.
+
+        The most demanding tasks that can come together are taken for those at work; a worker that
+        does not drizzle has what every worker has.
+        """
+        total, idle = 0, workers
+        each = [(needs(part.engine, part.work).memory, part.at_once) for part in self.parts]
+        for memory, at_once in sorted(each, key=lambda one: -one[0]):
+            busy = idle if at_once is None else min(idle, at_once)
+            total, idle = total + busy * memory, idle - busy
+        return total + round(idle * LEAST)
 
 
 def of_campaign(campaign: Campaign) -> Expected:
@@ -74,7 +98,10 @@ def of_campaign(campaign: Campaign) -> Expected:
     most = max(each, key=lambda one: one.needs.memory)
     disk = max(one.needs.disk for one in each)
     most = replace(most, needs=replace(most.needs, disk=disk))
-    return most if campaign.groups is None else replace(most, at_once=None)
+    if campaign.groups is None:
+        return most
+    # Those of all groups come together.
+    return replace(most, parts=tuple(replace(part, at_once=None) for part in most.parts))
 
 
 def _mosaics_of(campaign: Campaign) -> Iterator[Campaign]:
@@ -87,50 +114,45 @@ def _mosaics_of(campaign: Campaign) -> Iterator[Campaign]:
 def _of_one(campaign: Campaign) -> Expected:
     request = Request.of(campaign)
     work = work_of(campaign, request)
-    # With onepass the work counts all processes of a host itself, for all methods.
-    drizzles = 1 if request.engine == "onepass" else len(request.methods)
-    return Expected(
-        needs_of(request, work),
-        request.engine,
-        drizzles + ("engines" in request.checks),
-        work,
-    )
+    return Expected(needs_of(request, work), request.engine, tuple(_parts(request, work)), work)
 
 
 def needs_of(request: Request, work: Work) -> Needs:
     """Return what a worker must have that drizzles, or lets one engine check the other."""
-    each = [needs(engine, part) for engine, part in _parts(request, work)]
+    each = [needs(part.engine, part.work) for part in _parts(request, work)]
     return Needs(memory=max(one.memory for one in each), disk=max(one.disk for one in each))
 
 
-def _parts(request: Request, work: Work) -> Iterator[tuple[Engine, Work]]:
+def _parts(request: Request, work: Work) -> Iterator[Part]:
     """Return what is drizzled by whom: the mosaics, and what one engine does for the other."""
-    yield request.engine, work
+    if request.engine == "onepass":  # each exposure and each block is a task, of one process
+        yield Part("onepass", replace(work, processes=1))
+    else:
+        yield Part("astrodrizzle", work, len(request.methods))
     if (layout := request.drizzle.cells) is not None:
         (columns, rows), scale = largest_cell(layout, request.detectors)
         ratio = work.scale_ratio if scale is None else _scale_ratio(request.detectors, scale)
-        yield (
-            request.engine,
-            replace(
-                work,
-                output_pixels=columns * rows,
-                columns=columns,
-                scale_ratio=ratio,
-                cosmic_rays=False,
-            ),
+        cell = replace(
+            work,
+            output_pixels=columns * rows,
+            columns=columns,
+            scale_ratio=ratio,
+            cosmic_rays=False,
         )
+        # Cells share the cores of a host: one alone has them all.
+        yield Part(request.engine, cell, at_once=1)
+        yield Part(request.engine, replace(cell, processes=1))
     if request.engine == "onepass" and request.witness:
         # AstroDrizzle on a few exposures of a small window.
         exposures = min(MOST, work.chips)
         pixels = 2 * work.largest_chip * exposures
-        yield (
-            "astrodrizzle",
-            Work(2 * exposures, min(pixels, work.input_pixels), SIDES[1] ** 2),
-        )
+        sample = Work(2 * exposures, min(pixels, work.input_pixels), SIDES[1] ** 2)
+        yield Part("astrodrizzle", sample, at_once=1)
     if request.engine == "astrodrizzle" and (request.own_methods or request.witness):
-        yield "onepass", replace(work, cosmic_rays=False)  # each chip alone
+        yield Part("onepass", replace(work, cosmic_rays=False), at_once=1)  # each chip alone
     if "engines" in request.checks:
-        yield "onepass" if request.engine == "astrodrizzle" else "astrodrizzle", work
+        other: Engine = "onepass" if request.engine == "astrodrizzle" else "astrodrizzle"
+        yield Part(other, work, at_once=1)
 
 
 def work_of(campaign: Campaign, request: Request) -> Work:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from skymosaic.config import Campaign, Compute
 from skymosaic.drizzle.expected import Expected, of_campaign
-from skymosaic.drizzle.memory import LEAST
 
 
 def job_memory(campaign: Campaign, expected: Expected) -> int:
-    """Return what a job on a node needs, bytes: its workers that drizzle, and the others.
+    """Return what a job on a node needs, bytes: its workers at the same time.
 
     Parameters
     ----------
     campaign : Campaign
         It names the cores of a job, which are its workers.
     expected : Expected
-        What one of them needs.
+        What they need.
     """
-    workers = campaign.compute.slurm.cores
-    drizzling = min(workers, expected.at_once or workers)
-    return drizzling * expected.needs.memory + round((workers - drizzling) * LEAST)
+    return expected.together(campaign.compute.slurm.cores)
 
 
 def sized(campaign: Campaign) -> Compute:
