@@ -11,10 +11,10 @@ import pytest
 from skymosaic.errors import InputError
 from skymosaic.pipeline.sentences.foreseen import foreseen_lines
 from skymosaic.steps.finished import Finished
-from skymosaic.steps.foresight import Foreseeing
+from skymosaic.steps.foresight import Foreseeing, Foreseen, count_earlier
 from skymosaic.steps.manifests import NotFinishedError
 from skymosaic.steps.step import Bench, Place, run_step
-from skymosaic.steps.tasks import Step, Task
+from skymosaic.steps.tasks import KINDS, Step, Task, kind_of
 from skymosaic.store import Product
 from skymosaic.store.local import LocalStore
 
@@ -162,3 +162,46 @@ def test_steps_with_one_reason_are_one_line(trial: Trial) -> None:
     calls.foreseen.to_make.update({f"pristine/e{i}": "never made" for i in range(5)})
     lines = foreseen_lines(calls.foreseen, [Task("retrieve", "e0")])
     assert lines[1] == "  pristine/e0, pristine/e1, pristine/e2 and 2 more: never made"
+
+
+def test_the_kind_of_a_step_is_known_by_its_name() -> None:
+    for kind in KINDS:
+        assert kind_of(kind.step_of("x")) == kind.name, kind
+    assert kind_of("errors/noise") == "noise"
+    assert kind_of("errors/1-2") == "errors"
+    assert kind_of("elsewhere") == ""
+
+
+def test_what_follows_is_counted_by_the_last_run_where_the_graph_ends(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    made = ["pristine/old", "plan", "low/a", "singles/a", "singles/b", "singles/c", "witness"]
+    made += ["blocks/1-1", "blocks/1-2", "runs/match", "comparison", "cells/index", "figures/x"]
+    for name in made:
+        store.write_text(f"demo/manifests/{name}.json", "{}")
+    foreseen = Foreseen({"pristine/a": "key"}, {"plan": "parameter final.rot: 0, now 12"})
+    place = Place(store, "demo", tmp_path / "scratch")
+    foreseen.earlier = count_earlier(place, foreseen)
+    assert foreseen.earlier["single"] == 3 and foreseen.earlier["plan"] == 0
+    tasks = [*(Task("drizzle", method) for method in ("match", "localmin")), Task("gather")]
+    assert foreseen_lines(foreseen, [Task("retrieve", "a"), *tasks])[2] == (
+        "  then, where they give something new: low, single (3), block (2), figure, drizzle (2), "
+        "gather"
+    )
+    # Checks are among the tasks where they are asked for.
+    assert "witness" in foreseen_lines(foreseen, [*tasks, Task("witness")])[2]
+
+
+def test_what_hands_on_a_result_is_no_step() -> None:
+    def differences(_before: object) -> None: ...
+    def given_sky(_before: object) -> None: ...
+
+    calls = Foreseeing()
+
+    def lost() -> None:
+        raise NotFinishedError("plan", "never made")
+
+    unknown = calls.call(lost)
+    calls.call(differences, unknown)
+    for _ in range(3):
+        calls.call(given_sky, unknown)
+    assert calls.foreseen.open == {"differences": 1}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,7 +30,7 @@ from skymosaic.runs.supervision import with_second_chances, with_slots
 from skymosaic.steps import execution
 from skymosaic.steps.execution import Calls, Here, OnWorkers
 from skymosaic.steps.finished import Finished
-from skymosaic.steps.foresight import Foreseeing, Foreseen
+from skymosaic.steps.foresight import Foreseeing, Foreseen, count_earlier
 from skymosaic.steps.manifests import NotFinishedError, recorded_parameters
 from skymosaic.steps.place import Place
 
@@ -85,12 +84,14 @@ class MosaicRun:
     def foresee(self) -> Foreseen:
         """Return which steps a run would make, and why; nothing is run."""
         calls, place = Foreseeing(), self.place.only_finished()
-        with suppress(NotFinishedError):  # the graph goes on from what a step gives
+        try:
             first, grid = self.begin(calls, Place.only_finished)
             prepared = prepare(calls, self.campaign, place, first, grid)
             drizzled = drizzle_each(calls, self.campaign, place, prepared)
             cells = make_cells(calls, self.campaign, place, prepared, drizzled)
             compare(calls, self.campaign, place, self.source, prepared, drizzled, cells)
+        except NotFinishedError:  # the graph goes on from what a step gives
+            calls.foreseen.earlier = count_earlier(place, calls.foreseen)
         return calls.foreseen
 
     def write(self) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 from skymosaic.errors import SkymosaicError
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.manifests import NotFinishedError
-from skymosaic.steps.tasks import KINDS
+from skymosaic.steps.place import Place
+from skymosaic.steps.tasks import KINDS, kind_of
 
 
 @dataclass
@@ -27,7 +28,10 @@ class Foreseen:
     to_make: dict[str, str] = field(default_factory=dict)
     """Steps that will be made, and why, in their order."""
     open: Counter[str] = field(default_factory=Counter)
-    """Kinds of steps of which it depends on what those give, and how many calls there are."""
+    """Kinds of steps of which it depends on what those give, and how many there are: 0 where only
+    what hands on their results is known."""
+    earlier: Counter[str] = field(default_factory=Counter)
+    """Steps of an earlier run to which a graph that ended early did not come, by kind."""
     refused: str = ""
     """Why the run would end before them; empty where nothing is known to be wrong."""
 
@@ -61,7 +65,8 @@ class Foreseeing:
     ) -> Any:
         """Return what the function gives; unknown where a step has to be made for it."""
         if any(map(_is_unknown, arguments)):
-            self.foreseen.open[_kind_of(function, name)] += 1
+            kind, makes = _called(function, name)
+            self.foreseen.open[kind] += makes
             return _Unknown()
         try:
             done = function(*arguments)
@@ -113,7 +118,19 @@ def _is_unknown(value: Any) -> bool:
     return False
 
 
-def _kind_of(function: Callable[..., Any], name: str) -> str:
+def _called(function: Callable[..., Any], name: str) -> tuple[str, bool]:
+    """Return the kind of a call, and whether it makes a step; else it hands on what one gave."""
     plain = function.func if isinstance(function, partial) else function
     called = name or plain.__name__
-    return next((kind.name for kind in KINDS if called in kind.calls), "")
+    kind = next((kind for kind in KINDS if called in kind.calls), None)
+    return (kind.name, not kind.calls[called].endswith("ms")) if kind else ("", False)
+
+
+def count_earlier(place: Place, foreseen: Foreseen) -> Counter[str]:
+    """Count the steps in a store that a graph did not come to, by kind."""
+    above = place.key("manifests") + "/"
+    names = {
+        key.removeprefix(above).removesuffix(".json")
+        for key in place.store.list(place.key("manifests"))
+    }
+    return Counter(map(kind_of, names - {*foreseen.finished, *foreseen.to_make}))

@@ -180,6 +180,7 @@ KINDS = (
     *(OBSERVED, PAIRS, EDGES, OVERLAPS, JUDGED, FIGURE),
     *(DRIZZLE, ONEPASS, CELL, CELLS, WITNESS, ENGINES, COMPARISON, COLOUR),
 )
+_ONE_OF_ITS_KIND = {kind.step: kind.name for kind in KINDS if "{of}" not in kind.step}
 CALLS = {name: seconds for kind in KINDS for name, seconds in kind.calls.items()}
 """Without an estimate the scheduler takes tasks for short, gives them to the worker that holds
 their input, and lets the others idle until it has seen better."""
@@ -195,6 +196,14 @@ class Step(Generic[_R]):
     """What its result is; see `steps.results`."""
     folder: str
     """Of its products, below the campaign's."""
+
+
+def kind_of(step: str) -> str:
+    """Return the name of a step's kind, by the step's name; empty where it is of none."""
+    if step in _ONE_OF_ITS_KIND:
+        return _ONE_OF_ITS_KIND[step]
+    several = (kind for kind in KINDS if "{of}" in kind.step)
+    return next((kind.name for kind in several if step.startswith(kind.step_of())), "")
 
 
 class Task(NamedTuple):
