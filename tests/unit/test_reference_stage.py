@@ -17,10 +17,11 @@ from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.errors import AlignmentError, CampaignError, InputError
 from skymosaic.pipeline.given_reference import name_of, require_reference
 from skymosaic.pipeline.inspect import inspect
-from skymosaic.pipeline.reference import is_listed, list_reference, sentence
+from skymosaic.pipeline.reference import list_reference
 from skymosaic.pipeline.results import InspectionResult, ReferenceResult
 from skymosaic.pipeline.retrieve import retrieve
 from skymosaic.pipeline.rules import Rules
+from skymosaic.pipeline.sentences.reference import listed_line
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.manifests import NotFinishedError
 from skymosaic.steps.place import Place
@@ -82,7 +83,7 @@ def test_a_catalogue_is_cut_to_the_field_and_kept(field, tmp_path) -> None:
     assert kept.epoch.tolist() == [2015.5, 2015.5]
     meta = Table.read(tmp_path / FILE, format="ascii.ecsv").meta
     assert (meta["count"], meta["kind"], meta["origin"]) == (2, "catalog", str(path))
-    assert sentence(done.result) == (
+    assert listed_line(done.result) == (
         f"reference: mine, 2 stars of {path}, epoch 2015.5; proper motions of 0"
     )
 
@@ -179,8 +180,8 @@ def test_what_is_not_there_is_refused_before_anything_is_run(
 
 
 def test_a_tile_is_no_list(tmp_path) -> None:
-    assert not is_listed(campaign("tile", tmp_path))
-    assert is_listed(campaign("gaia", tmp_path))
+    assert not campaign("tile", tmp_path).align.has_reference
+    assert campaign("gaia", tmp_path).align.has_reference
     assert name_of(None, "s3://b/x/Legacy-é.v2.fits") == "Legacy-_"
     assert name_of("given", "x.fits") == "given"
 

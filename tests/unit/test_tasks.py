@@ -56,7 +56,12 @@ UNLISTED = {"find", "given_sky", "make_cell", "assemble_variant", *PARTS, *ALIGN
 KINDS = {
     **{"drizzle_pairs": "drizzle", "assemble": "drizzle"},
     "compare_methods": "gather",
-    **{"list_sources": "catalogue", "shared_grid": "grid", "index_cells": "cells"},
+    **{
+        "list_reference": "reference",
+        "list_sources": "catalogue",
+        "shared_grid": "grid",
+        "index_cells": "cells",
+    },
 }
 
 
@@ -110,7 +115,7 @@ class Counted:
 @pytest.mark.parametrize(
     "align",
     [
-        *("align: none", "align: {order: [a]}"),
+        *("align: none", "align: {order: [a]}", "align: {reference: gaia}"),
         *("align: {method: none, wcs: best}", "align: {wcs: best}"),
     ],
 )
@@ -148,6 +153,7 @@ source: {kind: simulated, filters: {F110W: [54, 51], F125W: [54], F160W: [54, 51
 """
 
 
+@pytest.mark.parametrize("reference", ["tile", "gaia"])
 @pytest.mark.parametrize(
     ("shared", "added"),
     [
@@ -157,8 +163,11 @@ source: {kind: simulated, filters: {F110W: [54, 51], F125W: [54], F160W: [54, 51
         ("grid: own", {}),
     ],
 )
-def test_what_groups_share_is_made_once(shared: str, added: dict[str, int], tmp_path: Path) -> None:
-    campaign = load_campaign_text(f"{PROGRAM}groups: {{{shared}}}\n", "p.yaml", {})
+def test_what_groups_share_is_made_once(
+    shared: str, added: dict[str, int], reference: str, tmp_path: Path
+) -> None:
+    text = f"{PROGRAM}groups: {{{shared}}}\nalign: {{reference: {reference}}}\n"
+    campaign = load_campaign_text(text, "p.yaml", {})
     place, source = Place(LocalStore(tmp_path), "p", tmp_path), SimpleNamespace(left_out=[])
     groups = groups_of(campaign, open_source(campaign.source, mixed=True).parcels())
     mosaics = with_fields([MosaicRun.of(campaign, place, source, g) for g in groups], groups, place)
@@ -177,7 +186,8 @@ def test_what_groups_share_is_made_once(shared: str, added: dict[str, int], tmp_
     )
     assert called == count_kinds(tasks_of_groups(campaign, groups))
     alone = {"retrieve": 6, "inspect": 3, "align": 3, "plan": 3, "drizzle": 12, "gather": 3}
-    assert called == {**alone, **added}
+    listed = {} if reference == "tile" else {"reference": 1 if "align: shared" in shared else 3}
+    assert called == {**alone, **added, **listed}
 
 
 @pytest.mark.parametrize(

@@ -34,13 +34,15 @@ def check(config: Path, settings: tuple[str, ...], store: str | None) -> None:
     """
     from skymosaic.pipeline.admission import require_possible
     from skymosaic.pipeline.known_groups import doubts, require_groups_possible
+    from skymosaic.pipeline.sentences.reference import reference_line
     from skymosaic.pipeline.sentences.sizes import size_lines
 
     campaign = load_campaign(config, {"store.uri": store}, settings)
     require_possible(campaign)
     require_groups_possible(campaign)
     say(*shown_yaml(campaign).removesuffix("\n").split("\n"))
-    for line in (*size_lines(campaign), *_drizzlepac_defaults(campaign)):
+    aligned_to = [line] if (line := reference_line(campaign)) else []
+    for line in (*aligned_to, *size_lines(campaign), *_drizzlepac_defaults(campaign)):
         say(*wrap(line, 80, initial_indent="# ", subsequent_indent="#   "))
     if isinstance(campaign.source, DirectorySource) and not campaign.source.path.is_dir():
         say(f"note: source.path {campaign.source.path} is not a folder on this host", err=True)

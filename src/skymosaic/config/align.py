@@ -140,6 +140,11 @@ class Align(Section):
         ),
     )
 
+    @property
+    def has_reference(self) -> bool:
+        """Whether images are aligned to stars that are listed first, and not to one of them."""
+        return self.method != "none" and not isinstance(self.reference, TileReference)
+
     def as_key(self) -> dict[str, Any]:
         """Return plain values for the key of a step that aligns.
 

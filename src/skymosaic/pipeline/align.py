@@ -18,6 +18,7 @@ from skymosaic.align.solutions import mixed_in_tiles
 from skymosaic.align.vectors import VECTORS
 from skymosaic.archive.base import Parcel
 from skymosaic.config import Align
+from skymosaic.pipeline import reference as references
 from skymosaic.pipeline import tiles as tile_steps
 from skymosaic.pipeline.align_results import (
     MOVED,
@@ -31,7 +32,13 @@ from skymosaic.pipeline.image_shares import Share, shares_of
 from skymosaic.pipeline.images import select
 from skymosaic.pipeline.moving import move
 from skymosaic.pipeline.onepass_mosaics import forget_others
-from skymosaic.pipeline.results import ALIGN, AlignResult, CatalogueResult, InspectionResult
+from skymosaic.pipeline.results import (
+    ALIGN,
+    AlignResult,
+    CatalogueResult,
+    InspectionResult,
+    ReferenceResult,
+)
 from skymosaic.pipeline.solution import log_of, solve_tiles
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.store import Product
@@ -79,6 +86,8 @@ def make_alignment(
         return AlignTasks(calls.call(leave, place, inspected, name="align"))
     part = replace(place, part_of=(ALIGN.task(), ALIGN.step()))
     more = [] if catalogue is None else [catalogue]
+    # Where a group follows another, it is that group which the stars are for.
+    is_listed = catalogue is None and settings.has_reference
     earlier = calls.call(partial(find_earlier, place, settings), inspected, *more, name="earlier")
 
     def call(function: Callable[..., Any], *arguments: Any, share: Share | None = None) -> Any:
@@ -90,7 +99,11 @@ def make_alignment(
         return [call(partial(function, share), *arguments, share=share) for share in shares]
 
     of_tiles = shares_of(parcels, calls.hosts(), drizzled=True)
-    alone = catalogue is not None
+    if is_listed:
+        list_stars = partial(references.list_reference, place, campaign)
+        stars = calls.call(list_stars, inspected, name="list_reference")
+        more = [None, stars]
+    alone = catalogue is not None or is_listed
     tiles = call(partial(tile_steps.list_tiles, part, settings, alone), inspected)
     noise = each(partial(tile_steps.measure_noise, part), of_tiles, inspected, tiles)
     level = call(partial(tile_steps.find_level, settings), noise)
@@ -136,10 +149,12 @@ def align(
     solved: Finished[SolutionResult],
     moved: Sequence[Finished[MovedResult]],
     catalogue: Finished[CatalogueResult] | None = None,
+    reference: Finished[ReferenceResult] | None = None,
 ) -> Finished[AlignResult]:
     """Gather what the parts of an alignment did.
 
-    `earlier`: what an older version gave in one step, which stays.
+    `earlier`: what an older version gave in one step, which stays. `catalogue`, `reference`: what
+    the images were aligned to, if that is not one of them.
 
     Returns
     -------
@@ -165,13 +180,14 @@ def align(
         aligned = {one.rootname: one for step in moved for one in step.result.exposures}
         used = [aligned[one.rootname] for one in exposures if alignment.uses(one.rootname)]
         key = listed[FILE].key if listed else None
-        return AlignResult(used, alignment, key, files)
+        stars = None if reference is None else reference.result
+        return AlignResult(used, alignment, key, files, stars)
 
     done = run_step(
         place,
         ALIGN.step(),
         tasks=[ALIGN.task()],
-        inputs={**_images_in(inspected), **listed},
+        inputs={**_images_in(inspected), **listed, **references.products_of(reference)},
         parameters={
             **settings.as_key(),
             **all_fitted(settings, listed),

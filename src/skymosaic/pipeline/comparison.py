@@ -41,6 +41,7 @@ from skymosaic.pipeline.sentences.differences import chip_differences, differenc
 from skymosaic.pipeline.sentences.footprints import footprint_warnings
 from skymosaic.pipeline.sentences.grid import left_out_warnings
 from skymosaic.pipeline.sentences.positions import position_warnings, positions_line
+from skymosaic.pipeline.sentences.reference import stars_of
 from skymosaic.pipeline.sentences.static_masks import static_warnings
 from skymosaic.pipeline.sentences.verified import check_lines
 from skymosaic.pipeline.tables import alignment_lines, alignment_warnings, run_facts
@@ -159,7 +160,9 @@ def _compare(
         evidence=None if evidence is None else evidence.summary,
         summary=[
             *([] if evidence is None else summary_lines(evidence)),
-            *alignment_lines(aligned.result.alignment, aligned.result.catalogue),
+            *alignment_lines(
+                aligned.result.alignment, aligned.result.catalogue, stars_of(aligned.result)
+            ),
             *([] if found.positions is None else [positions_line(found.positions.result)]),
             *check_lines(found.witness, found.engines),
             *cells_lines(found.each_cell),

@@ -46,7 +46,7 @@ def find_earlier(
         return None
     dumped = settings.model_dump(mode="json")
     usual = Align().model_dump(mode="json")
-    if any(dumped[name] != usual[name] for name in dumped.keys() - _SETTINGS):
+    if any(dumped[name] != usual.get(name) for name in dumped.keys() - _SETTINGS):
         return None
     listed = {} if catalogue is None else {FILE: catalogue.products[FILE]}
     exposures = select(inspected.result.exposures, inspected.products)

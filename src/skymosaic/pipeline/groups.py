@@ -18,7 +18,7 @@ from skymosaic.errors import CampaignError
 from skymosaic.pipeline.colour_plan import colour_plans, missing_pictures
 from skymosaic.pipeline.group import Field, Group, fields_in
 from skymosaic.pipeline.grouping import Named, is_called, listed, safe, split
-from skymosaic.steps.tasks import CATALOGUE, COLOUR, SHARED_GRID, Task, tasks_of
+from skymosaic.steps.tasks import CATALOGUE, COLOUR, REFERENCE, SHARED_GRID, Task, tasks_of
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +132,11 @@ def _has_own_grid(campaign: Campaign, name: str) -> bool:
         return False
 
 
+def _follows(group: Group) -> bool:
+    field = group.field
+    return field is not None and field.aligned and group.name != field.reference
+
+
 def tasks_of_groups(campaign: Campaign, groups: Sequence[Group]) -> list[Task]:
     """Return the tasks of all groups, each with what the group has of its own.
 
@@ -140,7 +145,9 @@ def tasks_of_groups(campaign: Campaign, groups: Sequence[Group]) -> list[Task]:
     tasks: list[Task] = []
     for group in groups:
         with suppress(CampaignError):
-            tasks += tasks_of(group.own(campaign), group.parcels)
+            its = tasks_of(group.own(campaign), group.parcels)
+            # Who follows another group is aligned to that one's sources.
+            tasks += [one for one in its if one.kind != REFERENCE.name or not _follows(group)]
     for field in fields_in(groups):
         tasks += [Task(CATALOGUE.name)] * field.aligned
         tasks += [Task(SHARED_GRID.name, field.name)] * bool(field.on_grid)

@@ -6,7 +6,7 @@ What it fetched is its product: a run that is repeated asks nobody.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from skymosaic.align.reference import Reference
 from skymosaic.align.reference_columns import read_columns
-from skymosaic.align.reference_files import FILE, write_reference
+from skymosaic.align.reference_files import FILE, read_reference, write_reference
 from skymosaic.archive.gaia.circles import Circle, circles_about, within
 from skymosaic.archive.gaia.selection import Selection
 from skymosaic.config import Campaign
@@ -27,9 +27,9 @@ from skymosaic.config.reference import (
     TileReference,
 )
 from skymosaic.errors import AlignmentError
-from skymosaic.host.counting import counted
 from skymosaic.pipeline import given_reference as given
 from skymosaic.pipeline.results import REFERENCE, InspectionResult, ReferenceResult
+from skymosaic.pipeline.sentences.reference import listed_line
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.store import Product
 from skymosaic.versions import versions
@@ -51,12 +51,6 @@ class _Listing:
     """Returns them, and how many rows have no position."""
     origin: str
     inputs: dict[str, Product] = field(default_factory=dict)
-
-
-def is_listed(campaign: Campaign) -> bool:
-    """Tell whether a campaign has such a task: whether it aligns to another than a tile."""
-    align = campaign.align
-    return align.method != "none" and not isinstance(align.reference, TileReference)
 
 
 def list_reference(
@@ -100,7 +94,7 @@ def list_reference(
         about = {"kind": choice.kind, "origin": listing.origin, "query": listing.key}
         write_reference(bench.out / FILE, stars, {**about, "circles": places})
         result = _result(stars, choice, listing.origin, left_out)
-        log.info("%s", sentence(result))
+        log.info("%s", listed_line(result))
         return result
 
     return run_step(
@@ -119,15 +113,14 @@ def list_reference(
     )
 
 
-def sentence(result: ReferenceResult) -> str:
-    """Return what images are aligned to, for people."""
-    epochs = sorted({round(epoch, 2) for epoch in result.epochs})
-    when = f", epoch {' to '.join(f'{epoch:g}' for epoch in epochs)}" if epochs else ""
-    without = f"; {counted(result.left_out, 'row')} without a position" if result.left_out else ""
-    return (
-        f"reference: {result.name}, {counted(result.stars, 'star')} of {result.origin}{when}; "
-        f"proper motions of {result.moving}{without}"
-    )
+def products_of(reference: Finished[ReferenceResult] | None) -> dict[str, Product]:
+    """Return the file of the stars by its name; nothing where there are none."""
+    return {} if reference is None else {FILE: reference.products[FILE]}
+
+
+def fetch(bench: Bench, products: Mapping[str, Product]) -> Reference | None:
+    """Return the stars in a file that `products_of` gave; None where it gave none."""
+    return read_reference(bench.fetch(products[FILE])) if products else None
 
 
 def _result(

@@ -72,20 +72,6 @@ class InspectionResult:
 
 
 @dataclass(frozen=True)
-class AlignResult:
-    """Of `align`."""
-
-    exposures: list[Exposure]
-    """Those that go on to the mosaics, as they are now."""
-    alignment: Alignment | None = None
-    """None with `align: none`."""
-    catalogue: Omitted[str] = None
-    """Key of the other group's catalogue that they were aligned to; None where there is none."""
-    files: Omitted[dict[str, Product]] = None
-    """The exposures by file name, which steps of their own made; None: this step made them."""
-
-
-@dataclass(frozen=True)
 class ReferenceResult:
     """Of listing the stars that drizzled images are aligned to."""
 
@@ -103,6 +89,22 @@ class ReferenceResult:
     """The first and the last of their positions, Julian years; empty where none is known."""
     left_out: int = 0
     """Rows without a position (count)."""
+
+
+@dataclass(frozen=True)
+class AlignResult:
+    """Of `align`."""
+
+    exposures: list[Exposure]
+    """Those that go on to the mosaics, as they are now."""
+    alignment: Alignment | None = None
+    """None with `align: none`."""
+    catalogue: Omitted[str] = None
+    """Key of the other group's catalogue that they were aligned to; None where there is none."""
+    files: Omitted[dict[str, Product]] = None
+    """The exposures by file name, which steps of their own made; None: this step made them."""
+    reference: Omitted[ReferenceResult] = None
+    """The stars that they were aligned to; None: to one of the images, or to a catalogue."""
 
 
 @dataclass(frozen=True)

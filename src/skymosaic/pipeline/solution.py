@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from skymosaic.align.solvers import solver_of
 from skymosaic.align.vectors import VECTORS
 from skymosaic.config import Align
 from skymosaic.hst.exposure import Exposure
+from skymosaic.pipeline import reference as references
 from skymosaic.pipeline.align_results import (
     SOLUTION,
     FindingResult,
@@ -22,7 +23,7 @@ from skymosaic.pipeline.align_results import (
     TileSourcesResult,
     TilesResult,
 )
-from skymosaic.pipeline.results import CatalogueResult, InspectionResult
+from skymosaic.pipeline.results import CatalogueResult, InspectionResult, ReferenceResult
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.pipeline.tiles import digest
 from skymosaic.steps.step import Bench, Finished, Place, run_step
@@ -44,12 +45,14 @@ def solve_tiles(
     found: Finished[FindingResult],
     sources: Sequence[Finished[TileSourcesResult]],
     catalogue: Finished[CatalogueResult] | None = None,
+    reference: Finished[ReferenceResult] | None = None,
 ) -> Finished[SolutionResult]:
-    """Find where the drizzled images lie."""
+    """Find where the drizzled images lie: to each other, or to a catalogue or a reference."""
     files = {name: product for step in sources for name, product in step.products.items()}
     images = {image.rootname: image for image in inspected.result.drizzled}
     order = [images[name] for name in tiles.result.order]
     listed = {} if catalogue is None else {FILE: catalogue.products[FILE]}
+    given = references.products_of(reference)
 
     frames = {name: files[frame_name(name)] for name in tiles.result.order}
 
@@ -63,8 +66,9 @@ def solve_tiles(
             partial(advice, finding, counts),
             bench.fetch(listed[FILE]) if listed else None,
         )
+        stars = references.fetch(bench, given)
         with computing_slot(place):
-            done = solver_of(settings)(seen, None, settings, room)
+            done = solver_of(settings)(seen, stars, settings, room)
         for warning in done.warnings:
             log.warning("%s", warning)
         done.vectors.write(bench.out / VECTORS)
@@ -76,16 +80,20 @@ def solve_tiles(
     return run_step(
         place,
         SOLUTION.step(),
-        inputs={**files, **listed},
+        inputs={**files, **listed, **given},
         parameters={
             "version": _VERSION,
             "order": digest(tiles.result.order),
             "finding": digest([found.result.finding.parameters, found.result.finding.tweakreg]),
-            "settings": settings.model_dump(mode="json", exclude={"order", "imagefind"}),
+            "settings": _without(settings.as_key(), "order", "imagefind"),
         },
         versions=versions(),
         work=work,
     )
+
+
+def _without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
 
 
 def _seen(bench: Bench, image: Exposure, files: dict[str, Product]) -> AlignImage:

@@ -179,10 +179,13 @@ def alignment_warnings(alignment: Alignment | None) -> list[str]:
     return warnings
 
 
-def alignment_lines(alignment: Alignment | None, catalogue: str | None = None) -> list[str]:
+def alignment_lines(
+    alignment: Alignment | None, catalogue: str | None = None, reference: str | None = None
+) -> list[str]:
     """Return how the drizzled images were aligned, for a terminal; nothing of `align: none`.
 
-    `catalogue`: the key of another group's that they were aligned to.
+    `catalogue`: the key of another group's that they were aligned to; `reference`: what else they
+    were aligned to, that is none of them.
     """
     if alignment is None:
         return []
@@ -191,6 +194,8 @@ def alignment_lines(alignment: Alignment | None, catalogue: str | None = None) -
     said = f"alignment: {len(fits)} of {counted(len(alignment.fits), 'drizzled image')} aligned"
     if catalogue is not None:
         said += f" to the sources of {'/'.join(catalogue.split('/')[1:-2])}"
+    if reference is not None:
+        said += f" to {reference}"
     moved = [fit for fit in fits if not fit.reference]
     if not moved:
         return [said]

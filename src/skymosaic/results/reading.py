@@ -61,6 +61,7 @@ from skymosaic.pipeline.results import (
     ONEPASS,
     PLAN,
     POSITIONS,
+    REFERENCE,
     RETRIEVE,
     WITNESS,
     AlignResult,
@@ -180,8 +181,11 @@ def _aligned(
     if inspected is None:
         reader.lack(ALIGN.task(), "not run")
         return None
-    parameters = settings.model_dump(mode="json")
+    parameters = settings.as_key()
     reader.find_catalogue()
+    if not reader.find_reference():
+        reader.lack(ALIGN.task(), "not run")
+        return None
     if reader.parts_have_failed(ALIGN.task(), align_results.PARTS):
         return None
     done = reader.step(ALIGN, parameters=parameters, completed=_with_defaults)
@@ -207,8 +211,8 @@ def _with_defaults(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the settings of an alignment; what its version did not know has its default."""
     given = {name: value for name, value in settings.items() if name not in _NO_SETTINGS}
     try:
-        return Align.model_validate(given).model_dump(mode="json")
-    except ValidationError:  # a version with other settings
+        return Align.model_validate(given).as_key()
+    except ValidationError:  # a version with other settings, or stars of which the key says less
         return settings
 
 
@@ -246,6 +250,21 @@ class _Reader:
         group = aligned.result.catalogue.rpartition(f"/{step.folder}/")[0]
         listed = finished(replace(self._place, campaign=group), step)
         self.files |= {} if listed is None else listed.products
+
+    def find_reference(self) -> bool:
+        """Look for the stars that the images are aligned to; tell whether all is well so far."""
+        aligned = finished(self._place, ALIGN.step())
+        follows = aligned is not None and aligned.result.catalogue is not None
+        if not self.campaign.align.has_reference or follows:
+            return True
+        if self._has_failed(REFERENCE.step(), REFERENCE.task()):
+            return False
+        listed = finished(self._place, REFERENCE.step())
+        if listed is None:
+            self.lack(REFERENCE.task(), "not run")
+            return False
+        self.files |= listed.products
+        return True
 
     def step(
         self,

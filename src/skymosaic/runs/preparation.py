@@ -28,6 +28,7 @@ from skymosaic.pipeline.sentences.cells import planned_cells
 from skymosaic.pipeline.sentences.foreseen import foreseen_lines
 from skymosaic.pipeline.sentences.grid import grid_lines, placed
 from skymosaic.pipeline.sentences.order import decided_at_plan
+from skymosaic.pipeline.sentences.reference import reference_line
 from skymosaic.pipeline.sentences.sizes import memory_line
 from skymosaic.pipeline.sources import open_source
 from skymosaic.runs import handover
@@ -74,6 +75,7 @@ def lines(campaign: Campaign) -> list[str]:
         *(line for group in named for line in _group_lines(campaign, group)),
         *(line for field in fields_in(named) for line in _field_lines(known, field)),
         *(f"  {plan.field}: colour picture, {plan}" for plan in colour_plans(campaign, named)),
+        *([line] if (line := reference_line(campaign)) else []),
         *grid_lines(campaign),
         *memory_lines(campaign, known, len(groups)),
         *decided_at_plan(campaign),

@@ -256,7 +256,9 @@ def tasks_of(campaign: Campaign, parcels: Sequence[Parcel]) -> list[Task]:
     apart = campaign.drizzle.engine == "astrodrizzle" and not {*OWN}.isdisjoint(methods)
     return [
         *(Task(RETRIEVE.name, parcel.name) for parcel in parcels),
-        *(Task(kind.name) for kind in (INSPECT, ALIGN, PLAN)),
+        Task(INSPECT.name),
+        *([Task(REFERENCE.name)] if campaign.align.has_reference else []),
+        *(Task(kind.name) for kind in (ALIGN, PLAN)),
         *([Task(POSITIONS.name)] if campaign.align.method == "none" else []),
         *([Task(DIFFERENCES.name)] if apart else []),
         *(Task(DRIZZLE.name, method) for method in methods),
