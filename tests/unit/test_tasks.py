@@ -49,8 +49,11 @@ ALIGNING = {
     *("list_tile_sources", "solve_tiles", "move"),
 }
 """What an alignment is made from."""
-PLACED = {"read_held", "choose_wcs", "place_exposures", "motions_of", "place_tiles", "with_placed"}
-"""What gives exposures the WCS that the campaign chooses."""
+PLACED = {
+    *("read_held", "choose_wcs", "place_exposures", "motions_of", "place_tiles", "with_placed"),
+    *("measure_shapes", "compare_exposures", "shift_exposures", "with_within"),
+}
+"""What gives exposures the WCS that the campaign chooses, and compares them."""
 UNLISTED = {"find", "given_sky", "make_cell", "assemble_variant", *PARTS, *ALIGNING, *PLACED}
 """Calls that nobody is told of."""
 KINDS = {
@@ -117,6 +120,7 @@ class Counted:
     [
         *("align: none", "align: {order: [a]}", "align: {reference: gaia}"),
         *("align: {method: none, wcs: best}", "align: {wcs: best}"),
+        *("align: {exposures: {}}", "align: {method: none, exposures: {correct: true}}"),
     ],
 )
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS
+from astropy.wcs import WCS, FITSFixedWarning
 from numpy.typing import NDArray
 
 from skymosaic.align.plane import from_plane, to_plane
@@ -85,42 +86,48 @@ def motion_between(before: Mapping[int, WCS], after: Mapping[int, WCS]) -> Motio
     )
 
 
-def move_image(path: Path, motions: Sequence[Motion], name: str) -> float:
-    """Move a drizzled image on the sky as its exposures moved, in the mean.
+def move_image(
+    path: Path,
+    motions: Sequence[Motion],
+    name: str = "",
+    cards: Mapping[str, tuple[float, str]] | None = None,
+) -> None:
+    """Move an image on the sky by the mean of several motions.
 
-    Its WCS is linear; it gets another CRVAL, CD and WCSNAME.
+    The linear part of each chip's WCS changes (CRVAL, CD): what distortion it has stays.
 
     Parameters
     ----------
     path : Path
-        Changed in place.
+        An exposure or a drizzled image, changed in place.
     motions : sequence of Motion
-        Of its exposures, at least one.
+        At least one.
     name : str
-        The WCSNAME that it gets.
-
-    Returns
-    -------
-    float
-        How far its reference point moved, mas.
+        The WCSNAME that it gets; empty: it keeps its own.
+    cards : mapping of str to (float, str), optional
+        What the header of each chip is to tell besides: value and comment by keyword.
     """
-    with fits.open(path, mode="update", memmap=False) as hdus:
-        header = next((hdu for hdu in hdus if hdu.name == "SCI"), hdus[0]).header
-        wcs = WCS(header)
-        pixels = np.stack(grid(wcs), axis=1)
-        sky = wcs.wcs_pix2world(pixels, 0)
-        value = np.array([wcs.wcs.crval])
-        crval = _moved(value, motions)[0]
-        plane = to_plane(_moved(sky, motions), crval) / 3600.0
-        cd, *_ = np.linalg.lstsq(pixels + 1.0 - wcs.wcs.crpix, plane, rcond=None)
-        header["CRVAL1"], header["CRVAL2"] = float(crval[0]), float(crval[1])
-        for row in (1, 2):
-            for column in (1, 2):
-                header[f"CD{row}_{column}"] = float(cd[column - 1, row - 1])
-        if "ORIENTAT" in header:
-            header["ORIENTAT"] = float(np.degrees(np.arctan2(cd[1, 0], cd[1, 1])))
-        header["WCSNAME"] = name
-    return float(np.hypot(*to_plane(crval[None], value[0])[0])) * 1000.0
+    with fits.open(path, mode="update", memmap=False) as hdus, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        for hdu in [hdu for hdu in hdus if hdu.name == "SCI"] or [hdus[0]]:
+            _move(hdu.header, WCS(hdu.header, hdus), motions)
+            if name:
+                hdu.header["WCSNAME"] = name
+            hdu.header.update(cards or {})
+
+
+def _move(header: fits.Header, wcs: WCS, motions: Sequence[Motion]) -> None:
+    pixels = np.stack(grid(wcs), axis=1)
+    sky = wcs.wcs_pix2world(pixels, 0)
+    crval = _moved(np.array([wcs.wcs.crval]), motions)[0]
+    plane = to_plane(_moved(sky, motions), crval) / 3600.0
+    cd, *_ = np.linalg.lstsq(pixels + 1.0 - wcs.wcs.crpix, plane, rcond=None)
+    header["CRVAL1"], header["CRVAL2"] = float(crval[0]), float(crval[1])
+    for row in (1, 2):
+        for column in (1, 2):
+            header[f"CD{row}_{column}"] = float(cd[column - 1, row - 1])
+    if "ORIENTAT" in header:
+        header["ORIENTAT"] = float(np.degrees(np.arctan2(cd[1, 0], cd[1, 1])))
 
 
 def _moved(sky: NDArray[np.float64], motions: Sequence[Motion]) -> NDArray[np.float64]:

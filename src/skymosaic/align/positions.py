@@ -91,7 +91,7 @@ def find_stars(
     nothing = np.empty((0, 2)), np.empty(0)
     if not sigma > 0:
         return nothing
-    filled = _fill(science, bad)
+    filled = fill(science, bad)
     heights = matched_filter(filled, _WIDTH)
     labels, count = ndimage.label(heights > THRESHOLD * sigma, structure=np.ones((3, 3)))
     if not count:
@@ -122,7 +122,7 @@ def _column(found: Table, axis: str) -> Any:
     return found[new if new in found.colnames else old]
 
 
-def _fill(science: NDArray[np.float32], bad: NDArray[np.bool_]) -> NDArray[np.float32]:
+def fill(science: NDArray[np.float32], bad: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return the chip with flagged pixels filled from those around them, less its median."""
     from scipy import ndimage
 

@@ -141,6 +141,11 @@ class Align(Section):
     )
 
     @property
+    def changes_wcs(self) -> bool:
+        """Whether steps before the alignment may give exposures another WCS."""
+        return self.wcs != AS_THEY_ARE or self.exposures is not None
+
+    @property
     def has_reference(self) -> bool:
         """Whether images are aligned to stars that are listed first, and not to one of them."""
         return self.method != "none" and not isinstance(self.reference, TileReference)
@@ -151,7 +156,8 @@ class Align(Section):
         Which stars there are is told by the product with them. What older versions did not have is
         left out at its default, so that nothing is made anew.
         """
-        given = self.model_dump(mode="json")
+        # These change the files that are aligned, and no more.
+        given = self.model_dump(mode="json", exclude={"wcs", "exposures"})
         if not isinstance(self.reference, TileReference):
             used = {"kind", "unknown_motion", "unknown_position"}
             given["reference"] = self.reference.model_dump(mode="json", include=used)

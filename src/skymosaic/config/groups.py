@@ -32,7 +32,7 @@ TAKEN_FOLDERS = frozenset(
         *("sources", "first_skies_sources", "separate_grid", "separate_sky", "separate", "medians"),
         *("hits", "plain", "levels", "evidence", "figures", "tiles", "tile_noise", "tile_counts"),
         *("finding", "tile_sources", "solution", "moved"),
-        *("held", "wcs_choice", "wcs", "wcs_tiles", "reference"),
+        *("held", "wcs_choice", "wcs", "wcs_tiles", "shapes", "within", "shifted", "reference"),
     }
 )
 """What campaigns have in their folders, in lower case: no group may be called so."""

@@ -44,6 +44,7 @@ from skymosaic.pipeline.sentences.positions import position_warnings, positions_
 from skymosaic.pipeline.sentences.reference import stars_of
 from skymosaic.pipeline.sentences.static_masks import static_warnings
 from skymosaic.pipeline.sentences.verified import check_lines
+from skymosaic.pipeline.sentences.within import within_line
 from skymosaic.pipeline.tables import alignment_lines, alignment_warnings, run_facts
 from skymosaic.sky.outline import Outline, trace
 from skymosaic.steps.step import Bench, Finished, Place, run_step
@@ -164,6 +165,7 @@ def _compare(
                 aligned.result.alignment, aligned.result.catalogue, stars_of(aligned.result)
             ),
             *([] if found.positions is None else [positions_line(found.positions.result)]),
+            *_within_lines(found),
             *check_lines(found.witness, found.engines),
             *cells_lines(found.each_cell),
         ],
@@ -239,6 +241,11 @@ def first_warnings(found: FinishedSteps) -> list[str]:
         *difference_warnings(runs),
         *empty_warnings(found.each_cell),
     ]
+
+
+def _within_lines(found: FinishedSteps) -> list[str]:
+    within = None if found.inspected is None else found.inspected.result.within
+    return [] if within is None else [within_line(within)]
 
 
 def solution_warnings(found: FinishedSteps) -> list[str]:

@@ -38,7 +38,7 @@ class FirstTasks:
 
     retrieved: Sequence[Any]
     inspected: Any
-    """With the WCS that the campaign chose."""
+    """With the WCS that the campaign chose, and what is known of them within associations."""
     aligned: Any
     sources: Sequence[Any] = ()
     """Those that list the sources of drizzled images, where they are aligned."""
@@ -119,10 +119,16 @@ def begin(
         from skymosaic.pipeline.wcs import with_chosen_wcs  # few campaigns need it
 
         placed, inspected = with_chosen_wcs(calls, campaign, place, retrieved, inspected)
+    known = inspected
+    if campaign.align.exposures is not None:
+        from skymosaic.pipeline.within import check_exposures  # with scipy, as in `drizzle_each`
+
+        files, checks = placed or retrieved, campaign.align.exposures
+        placed, inspected, known = check_exposures(calls, checks, place, files, inspected)
     noted = Noted(calls)
     tasks = make_alignment(noted, campaign, place, parcels, inspected, catalogue)
     parts = None if campaign.align.method == "none" else calls.call(sum_up, noted.every)
-    return FirstTasks(retrieved, inspected, tasks.aligned, tasks.sources, parts, placed)
+    return FirstTasks(retrieved, known, tasks.aligned, tasks.sources, parts, placed)
 
 
 def prepare(

@@ -5,22 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from astropy.io import fits
 from astropy.table import Table
-from astropy.wcs import WCS, FITSFixedWarning
 
 from skymosaic.align.positions import ExposureStars, choose_pairs, compare, find_stars
 from skymosaic.align.solutions import visit_of
-from skymosaic.drizzle.order import is_infrared
 from skymosaic.hst.exposure import Exposure
-from skymosaic.hst.health import usable
 from skymosaic.hst.usable import no_image_through
 from skymosaic.pipeline.results import (
     FIND,
@@ -33,6 +28,7 @@ from skymosaic.pipeline.results import (
 )
 from skymosaic.pipeline.sentences.positions import position_warnings
 from skymosaic.pipeline.slots import computing_slot
+from skymosaic.pipeline.star_chips import open_chips
 from skymosaic.steps.execution import in_order
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 
@@ -43,9 +39,6 @@ log = logging.getLogger(__name__)
 
 _VERSION = 1
 """Version of how stars are found and compared; part of the key of both steps."""
-# Flags of DQ beside which a star is still one: 512 (a blob, or another reference pixel), and of
-# WFC3/IR 8192 (a cosmic ray that its ramp was freed from). Of CCDs 8192 is a cosmic ray.
-_HARMLESS, _HARMLESS_INFRARED = 512, 512 | 8192
 
 
 def check_positions(
@@ -93,18 +86,12 @@ def _file(exposure: Exposure) -> str:
 
 def _stars(file: BinaryIO, exposure: Exposure) -> Table:
     """Return the stars of an exposure: chip, x, y (pixels from 0), ra, dec (deg), height."""
-    infrared = is_infrared((exposure.instrument, exposure.detector))
-    harmless = _HARMLESS_INFRARED if infrared else _HARMLESS
     columns = []
-    with fits.open(file, memmap=False) as hdus, warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        for chip in exposure.chips:
-            hdu = hdus["SCI", chip.extver]
-            bad = ~usable(hdus["DQ", chip.extver].data, harmless)
-            places, heights = find_stars(np.asarray(hdu.data, dtype=np.float32), bad)
-            sky = WCS(hdu.header, hdus).all_pix2world(places, 0) if len(places) else places
-            number = np.full(len(places), float(chip.extver))
-            columns.append(np.column_stack([number, places, sky, heights]))
+    for number, science, bad, wcs in open_chips(file, exposure):
+        places, heights = find_stars(science, bad)
+        sky = wcs.all_pix2world(places, 0) if len(places) else places
+        chip = np.full(len(places), float(number))
+        columns.append(np.column_stack([chip, places, sky, heights]))
     names = ("chip", "x", "y", "ra", "dec", "height")
     return Table(np.concatenate(columns), names=names)
 

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, JsonValue, PlainSerializer
 
 from skymosaic.align.alignment import Alignment
 from skymosaic.align.positions import Displacement
+from skymosaic.align.within import Within
 from skymosaic.drizzle.cells import Cell
 from skymosaic.drizzle.checks.sameness import EngineDifferences
 from skymosaic.drizzle.checks.sample_window import Window
@@ -69,6 +70,8 @@ class InspectionResult:
     drizzled: list[Exposure]
     warnings: list[str] = field(default_factory=list)
     """What to know of them; older versions had none."""
+    within: Omitted[Within] = None
+    """How they lie within their associations, where the campaign asks; another step found it."""
 
 
 @dataclass(frozen=True)

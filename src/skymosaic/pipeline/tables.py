@@ -25,6 +25,7 @@ from skymosaic.pipeline.sentences.masks import hit_sheet
 from skymosaic.pipeline.sentences.positions import positions_sheet
 from skymosaic.pipeline.sentences.static_masks import static_sheet
 from skymosaic.pipeline.sentences.verified import verified
+from skymosaic.pipeline.sentences.within import within_sheet
 from skymosaic.pipeline.step_table import moved_bytes, steps_sheet
 from skymosaic.report import parts
 from skymosaic.report.contents import Missing, RunFacts
@@ -139,6 +140,7 @@ def run_facts(
             parts.POSITIONS: None
             if found.positions is None
             else positions_sheet(found.positions.result),
+            parts.WITHIN: _within(found),
             parts.CELLS: cells_sheet(found.place, found.each_cell) if found.each_cell else None,
             parts.DEFAULTS: _defaults(found.planned),
             parts.STEPS: steps_sheet(found.steps, found.parts),
@@ -303,6 +305,11 @@ def _grid(planned: PlanResult) -> Mapping[str, float | str]:
         "crpix1": grid.crpix[0],
         "crpix2": grid.crpix[1],
     }
+
+
+def _within(found: FinishedSteps) -> Table | None:
+    within = None if found.inspected is None else found.inspected.result.within
+    return None if within is None else within_sheet(within)
 
 
 def _cell(cell: SkyCellPart | None) -> Mapping[str, float | str]:

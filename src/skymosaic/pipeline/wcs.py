@@ -101,7 +101,7 @@ def read_held(place: Place, retrieved: Finished[RetrieveResult]) -> Finished[Hel
 
     return run_step(
         place,
-        HELD.step(_parcel(retrieved)),
+        HELD.step(parcel_of(retrieved)),
         inputs=products,
         parameters={"version": _VERSION},
         versions={},
@@ -185,7 +185,7 @@ def place_exposures(
         if image.name in choice.result.chosen
     }
     if all(one.stays for one in chosen.values()):
-        return _as_retrieved(retrieved)
+        return as_retrieved(retrieved)
     exposures = [one for one in retrieved.result.images if one.name in chosen]
 
     def work(bench: Bench) -> PlacedResult:
@@ -201,7 +201,7 @@ def place_exposures(
 
     done = run_step(
         place,
-        WCS.step(_parcel(retrieved)),
+        WCS.step(parcel_of(retrieved)),
         inputs={name: retrieved.products[name] for name in chosen},
         parameters={
             "version": _VERSION,
@@ -290,7 +290,7 @@ def place_tiles(
     """Move the drizzled images of one parcel as their exposures moved, in the mean."""
     moves = _moves_of_tiles(placed.result.images, inspected.result, choice.result, motions)
     if not moves:
-        return _as_retrieved(placed)
+        return as_retrieved(placed)
     tiles = [one for one in placed.result.images if one.name in moves]
 
     def work(bench: Bench) -> PlacedResult:
@@ -304,7 +304,7 @@ def place_tiles(
 
     done = run_step(
         place,
-        WCS_TILES.step(_parcel(placed)),
+        WCS_TILES.step(parcel_of(placed)),
         inputs={tile.name: placed.products[tile.name] for tile in tiles},
         parameters={
             "version": _VERSION,
@@ -367,11 +367,13 @@ def with_placed(
     )
 
 
-def _parcel(retrieved: Finished[Any]) -> str:
+def parcel_of(retrieved: Finished[Any]) -> str:
+    """Return the name of the parcel that a step is about."""
     return retrieved.step.rsplit("/", 1)[-1]
 
 
-def _as_retrieved(retrieved: Finished[RetrieveResult]) -> Finished[PlacedResult]:
+def as_retrieved(retrieved: Finished[RetrieveResult]) -> Finished[PlacedResult]:
+    """Return a parcel of which nothing changes."""
     result = retrieved.result
     motions = result.motions if isinstance(result, PlacedResult) else {}
     return retrieved.with_result(PlacedResult(result.images, result.left_out, motions))

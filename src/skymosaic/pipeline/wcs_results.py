@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from skymosaic.align.motion import Motion
+from skymosaic.align.within import Within
 from skymosaic.hst.wcs_solutions import Solution
 from skymosaic.pipeline.results import RetrieveResult
 from skymosaic.steps import tasks
@@ -53,7 +54,18 @@ class PlacedResult(RetrieveResult):
     """By rootname: how exposures move from where their drizzled image has them."""
 
 
+@dataclass(frozen=True)
+class ShapesResult:
+    """Of finding the stars in the exposures of a parcel, with their shapes."""
+
+    exposures: list[str]
+    """Rootnames of those that were looked at."""
+
+
 HELD = StepSpec(tasks.HELD, HeldResult)
 CHOICE = StepSpec(tasks.CHOICE, ChoiceResult)
 WCS = StepSpec(tasks.WCS, PlacedResult)
 WCS_TILES = StepSpec(tasks.WCS_TILES, PlacedResult)
+SHAPES = StepSpec(tasks.SHAPES, ShapesResult)
+WITHIN = StepSpec(tasks.WITHIN, Within)
+SHIFTED = StepSpec(tasks.SHIFTED, PlacedResult)

@@ -65,6 +65,7 @@ ALIGNMENT = Part("alignment", "Alignment")
 GATES = Part("gates", "Gates of the alignment", "alignment")
 VECTORS = Part("vectors")
 POSITIONS = Part("positions", "Positions of stars", "alignment", form="{:.3f}")
+WITHIN = Part("within", "Exposures within associations", "alignment", form="{:.2f}")
 CELLS = Part("cells", "Mosaics of cells", "mosaics", "Mosaics of", "cell")
 DEFAULTS = Part("defaults", "How the drizzle was set up")
 STEPS = Part("steps", "Time and memory")
@@ -72,6 +73,6 @@ STEPS = Part("steps", "Time and memory")
 PARTS = (
     *(MDRIZSKY, DIFFERENCES, QUALITY, PAIRS, SEAMS, INVARIANTS, GROUPS),
     *(CHECKS, WITNESS, ENGINES, STATIC_MASKS, COSMIC_RAYS, WEIGHTS),
-    *(EXPOSURES, ALIGNMENT, GATES, VECTORS, POSITIONS, CELLS, DEFAULTS, STEPS),
+    *(EXPOSURES, ALIGNMENT, GATES, VECTORS, POSITIONS, WITHIN, CELLS, DEFAULTS, STEPS),
 )
 """In the order of report.json and report.md, and of each section of the page."""

@@ -1,13 +1,23 @@
-"""The exposures with the WCS that a campaign chose, read back from its store."""
+"""The exposures with the WCS that a campaign chose or corrected, read back from its store."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from skymosaic.pipeline.results import RETRIEVE, InspectionResult, RetrieveResult
-from skymosaic.pipeline.wcs import over, with_placed
-from skymosaic.pipeline.wcs_results import CHOICE, WCS, WCS_TILES, ChoiceResult
+from skymosaic.config import Align
+from skymosaic.config.align import AS_THEY_ARE, ExposureChecks
+from skymosaic.pipeline.results import InspectionResult, RetrieveResult
+from skymosaic.pipeline.wcs import over, parcel_of, with_placed
+from skymosaic.pipeline.wcs_results import (
+    CHOICE,
+    SHIFTED,
+    WCS,
+    WCS_TILES,
+    WITHIN,
+    ChoiceResult,
+)
+from skymosaic.pipeline.within import with_within
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.manifests import finished, read_manifest
 from skymosaic.steps.place import Place
@@ -19,43 +29,73 @@ _R = TypeVar("_R")
 
 def read_placed(
     place: Place,
-    wanted: str,
+    settings: Align,
     inspected: Finished[InspectionResult],
     retrieved: Sequence[Finished[RetrieveResult]],
-    files: Mapping[str, Product],
 ) -> Finished[InspectionResult] | None:
-    """Return what was inspected with the files and headers of the chosen WCS.
+    """Return what was inspected with the files and headers that are aligned.
 
     Parameters
     ----------
     place : Place
         The campaign's.
-    wanted : str
-        What the campaign asks for: `align.wcs`.
+    settings : Align
+        What the campaign asks for.
     inspected, retrieved
         The finished steps before.
-    files : mapping of str to Product
-        What was retrieved, by file name.
 
     Returns
     -------
     Finished or None
-        None where nothing was chosen yet, or something else. What was made from other files, or for
-        another choice, is not taken.
+        None where nothing was chosen or compared yet, or something else. What was made from other
+        files, or for another choice, is not taken.
     """
-    choice = finished(place, CHOICE.step())
-    if choice is None or choice.result.wanted != wanted:
+    placed: Sequence[Finished[RetrieveResult]] = retrieved
+    if settings.wcs != AS_THEY_ARE:
+        choice = finished(place, CHOICE.step())
+        if choice is None or choice.result.wanted != settings.wcs:
+            return None
+        placed = [_chosen(place, one, choice.result) for one in retrieved]
+        inspected = with_placed(inspected, choice, placed)
+    if settings.exposures is not None:
+        return _compared(place, settings.exposures, inspected, placed)
+    return inspected
+
+
+def _chosen(
+    place: Place, retrieved: Finished[RetrieveResult], choice: ChoiceResult
+) -> Finished[RetrieveResult]:
+    """Return a parcel with the WCS that was chosen."""
+    for spec in (WCS, WCS_TILES):
+        done = _current(place, spec.step(parcel_of(retrieved)), retrieved.products)
+        if done is not None and _is_of(done, choice):
+            retrieved = over(retrieved, done)
+    return retrieved
+
+
+def _compared(
+    place: Place,
+    checks: ExposureChecks,
+    inspected: Finished[InspectionResult],
+    placed: Sequence[Finished[RetrieveResult]],
+) -> Finished[InspectionResult] | None:
+    """Return what was inspected with how it lies within associations."""
+    step = WITHIN.step()
+    within, manifest = finished(place, step), read_manifest(place, step.name)
+    wanted = checks.model_dump(mode="json").items()
+    if (
+        within is None
+        or manifest is None
+        or any(manifest["parameters"].get(name) != value for name, value in wanted)
+    ):
         return None
-    placed, now = [], dict(files)
-    for one in retrieved:
-        parcel = one.step.removeprefix(RETRIEVE.step("").name)
-        for spec in (WCS, WCS_TILES):
-            done = _current(place, spec.step(parcel), now)
-            if done is not None and _is_of(done, choice.result):
-                one = over(one, done)
-        placed.append(one)
-        now |= one.products
-    return with_placed(inspected, choice, placed)
+    moved = []
+    for one in placed:
+        done = _current(place, SHIFTED.step(parcel_of(one)), one.products)
+        names = () if done is None else [image.rootname for image in done.result.images]
+        current = done is not None and set(names) <= set(within.result.corrected)
+        moved.append(over(one, done) if done is not None and current else one)
+    return with_within(inspected, within, moved)
 
 
 def _current(place: Place, step: Step[_R], files: Mapping[str, Product]) -> Finished[_R] | None:

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from skymosaic.config import Align, Campaign, load_campaign_text
-from skymosaic.config.align import AS_THEY_ARE
 from skymosaic.config.groups import MOST_PARTS
 from skymosaic.drizzle.request import Request
 from skymosaic.errors import CampaignError, DamagedError, ForbiddenError, MissingError
@@ -122,7 +121,7 @@ def read_finished_steps(place: Place) -> FinishedSteps:
     inspected = reader.step(INSPECT)
     if inspected is not None:
         inspected = with_files(inspected, reader.files)
-        if campaign.align.wcs != AS_THEY_ARE:
+        if campaign.align.changes_wcs:
             inspected = _placed(reader, place, inspected, retrieved)
     aligned = _aligned(reader, inspected)
     planned = _planned(reader, aligned)
@@ -161,9 +160,8 @@ def _placed(
     inspected: Finished[InspectionResult],
     retrieved: Sequence[Finished[RetrieveResult]],
 ) -> Finished[InspectionResult] | None:
-    """Return what was inspected with the WCS that the campaign chose, if that has been done."""
-    wanted = reader.campaign.align.wcs
-    placed = read_placed(place, wanted, inspected, retrieved, reader.files)
+    """Return what was inspected with the WCS that is aligned, if that has been done."""
+    placed = read_placed(place, reader.campaign.align, inspected, retrieved)
     if placed is None:
         if reader.campaign.align.method == "none":  # or else `_aligned` takes it down
             reader.lack(ALIGN.task(), "not run")

@@ -50,6 +50,12 @@ WCS = Kind("wcs", "wcs/{of}", folder="wcs", calls={"place_exposures": "2s", "mot
 """Exposures with another WCS; nobody is told of these tasks."""
 WCS_TILES = Kind("wcs tiles", "wcs_tiles/{of}", folder="wcs_tiles", calls={"place_tiles": "1s"})
 """Drizzled images that follow their exposures; nobody is told of these tasks."""
+SHAPES = Kind("shapes", "shapes/{of}", folder="shapes", calls={"measure_shapes": "2s"})
+"""The stars of exposures with their shapes, for `WITHIN`; nobody is told of these tasks."""
+WITHIN = Kind("within", "within", calls={"compare_exposures": "2s", "with_within": "100ms"})
+"""How exposures lie within their associations; nobody is told of this task."""
+SHIFTED = Kind("shifted", "shifted/{of}", folder="shifted", calls={"shift_exposures": "1s"})
+"""Exposures that were moved to where their association is; nobody is told of these tasks."""
 TILES = Kind("tiles", "tiles", calls={"list_tiles": "1s", "earlier": "10ms"})
 """Which drizzled images are aligned, and in which order; nobody is told of this task."""
 TILE_NOISE = Kind(
@@ -171,7 +177,7 @@ COLOUR = Kind("colour", "colour/{of}", calls={"colour_picture": "10s"})
 """A picture of the groups of a field, where `colour` asks for one; the program's own step."""
 
 KINDS = (
-    *(RETRIEVE, INSPECT, HELD, CHOICE, WCS, WCS_TILES),
+    *(RETRIEVE, INSPECT, HELD, CHOICE, WCS, WCS_TILES, SHAPES, WITHIN, SHIFTED),
     *(TILES, TILE_NOISE, TILE_COUNTS, FINDING, TILE_SOURCES, SOLUTION, MOVED),
     *(REFERENCE, ALIGN, CATALOGUE, SHARED_GRID, PLAN, FIND, POSITIONS, DIFFERENCES),
     *(LOW, STATIC, MEASURED, PLAIN, SEPARATE_GRID, SEPARATE_SKY, SEPARATE, MEDIAN, HITS),

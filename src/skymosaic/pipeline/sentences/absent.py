@@ -59,6 +59,12 @@ def _positions(found: FinishedSteps) -> str:
     return "the exposures were aligned: positions of stars are compared with align: none alone"
 
 
+def _within(found: FinishedSteps) -> str:
+    if found.campaign.align.exposures is not None:
+        return ""
+    return "align.exposures is null: exposures were not compared within their associations"
+
+
 def _is_unaligned(found: FinishedSteps) -> bool:
     return found.campaign.align.method == "none"
 
@@ -102,6 +108,7 @@ _TURNED_OFF: Mapping[str, Callable[[FinishedSteps], str]] = {
     parts.CHECKS.name: _checks,
     **{part.name: _alignment for part in (parts.ALIGNMENT, parts.GATES, parts.VECTORS)},
     parts.POSITIONS.name: _positions,
+    parts.WITHIN.name: _within,
     parts.WITNESS.name: _witness,
     parts.ENGINES.name: _engines,
     parts.COSMIC_RAYS.name: _cosmic_rays,
