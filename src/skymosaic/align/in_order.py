@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from astropy.table import vstack
 
 from skymosaic.align import tweakreg
@@ -16,14 +15,14 @@ from skymosaic.align.gates import Criterion, TileFit, check_gates
 from skymosaic.align.policy import Excluding, unfitted
 from skymosaic.align.proof import read_wcs
 from skymosaic.align.records import AlignImage, ImageSolution, LinearWcs, Solutions, SolverRoom
-from skymosaic.align.reference import Reference, at_epoch
+from skymosaic.align.refcat import epoch_spans, write_refcat
+from skymosaic.align.reference import Reference
 from skymosaic.align.tweakreg import REFERENCE_WCS, Tweaked
 from skymosaic.align.vectors import read_vectors
 from skymosaic.config import Align
 from skymosaic.drizzlepac_calls.process import DrizzlepacError
 from skymosaic.errors import AlignmentError
 
-_SAME_EPOCH = 0.1  # yr: the fastest of common stars, 100 mas/yr, moves by 10 mas meanwhile
 _OF_THE_USERS = "refcat"
 """TweakReg's parameter that names a catalogue of the user's."""
 
@@ -116,14 +115,15 @@ class _Run:
         return 1 if alone else 2
 
     def _tweak(self, names: Sequence[str]) -> list[Tweaked]:
-        """Run TweakReg: once, or to stars that move once for each epoch."""
+        """Run TweakReg: once, or once for each epoch between which the stars move."""
         images = [self._images[name] for name in names]
         if self._reference is None:
             return [self._tweak_once(images, self._room.catalogue, 0)]
         tweaked: list[Tweaked] = []
-        for batch in _of_one_epoch(images):
+        for places, epoch in epoch_spans(self._reference, [image.epoch for image in images]):
+            batch = [images[place] for place in places]
             stars = self._room.folder / f"stars{next(self._numbers)}.cat"
-            _write_stars(stars, self._reference, batch[0].epoch)
+            write_refcat(stars, self._reference, epoch)
             before = sum(len(one.fits) for one in tweaked)
             tweaked.append(self._tweak_once(batch, stars, before))
         return tweaked
@@ -144,22 +144,3 @@ class _Run:
             return tweaked
         fits = [replace(f, place=f.place + before if f.place > 0 else -1) for f in tweaked.fits]
         return replace(tweaked, fits=fits)
-
-
-def _of_one_epoch(images: Sequence[AlignImage]) -> list[list[AlignImage]]:
-    """Return images in groups within which stars hardly move, each in the order of the images."""
-    groups: dict[int | None, list[AlignImage]] = {}
-    for image in images:
-        key = None if image.epoch is None else round(image.epoch / _SAME_EPOCH)
-        groups.setdefault(key, []).append(image)
-    return list(groups.values())
-
-
-def _write_stars(path: Path, reference: Reference, epoch: float | None) -> None:
-    """Write where stars are at an epoch, as TweakReg reads them."""
-    if epoch is None:
-        ra, dec = reference.ra, reference.dec
-    else:
-        places = at_epoch(reference, epoch)
-        ra, dec = places.ra, places.dec
-    tweakreg.write_catalogue(path, np.stack([ra, dec, np.zeros(len(ra))], axis=1))

@@ -11,16 +11,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from skymosaic.align.reference import Reference, Unknown, at_epoch
+from skymosaic.align.reference import Reference, at_epoch
 from skymosaic.align.tweakreg import write_catalogue
 
 TOLERANCE = 1.0
 """Mas: what the stars of one catalogue may have moved between its epoch and that of an image."""
 
 
-def stars_at(
-    reference: Reference, epoch: float | None, unknown: Unknown | None = None
-) -> NDArray[np.float64]:
+def stars_at(reference: Reference, epoch: float | None) -> NDArray[np.float64]:
     """Return the stars as TweakReg's catalogues have them.
 
     Parameters
@@ -28,8 +26,6 @@ def stars_at(
     reference : Reference
     epoch : float or None
         Julian year; None: that of each star.
-    unknown : Unknown or None
-        As for `reference.at_epoch`.
 
     Returns
     -------
@@ -40,7 +36,7 @@ def stars_at(
     if epoch is None:
         ra, dec = reference.ra, reference.dec
     else:
-        places = at_epoch(reference, epoch, unknown)
+        places = at_epoch(reference, epoch)
         ra, dec = places.ra, places.dec
     flux = np.nan_to_num(10.0 ** (-0.4 * (reference.mag - 25.0)))
     stars = np.stack([ra, dec, flux], axis=1)
