@@ -77,6 +77,9 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
     "source.chip_step": ("ccd", [1, -1, 2, True, "x"], [0.1, -0.1]),
     "source.sky": ("ccd", [-1, 1e7, True, "x", float("nan")], [None, 0, 0.2]),
     "source.cosmic_rays": ("ccd", *SWITCH),
+    "source.motion": ("simulated", [-1, 101, True, "x", float("nan")], [0, 5.5]),
+    "source.epochs": ("simulated", [[1], {"54": "x"}, {"54": 1980}, {"99": 2012.0}, {"54": True}],
+                      [{}, {"54": 2022.5}]),
     **{
         f"source.detector.{name}": (kind, [-0.1, 1e6, True, "x", float("nan"), None], [0, 0.01])
         for kind, names in {

@@ -38,8 +38,8 @@ _UNITS = {
 _DIGITS = {"ra": 12, "dec": 12}
 
 
-def format_of(name: str) -> str:
-    """Return astropy's name of the format of a file.
+def format_of(name: str, key: str = "align.reference.path") -> str:
+    """Return astropy's name of the format of a file; `key`: what a message says that named it.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def format_of(name: str) -> str:
         if lower.endswith(suffix):
             return SUFFIXES[suffix]
     raise InputError(
-        f"align.reference.path: the name of {name} does not tell what it is; a catalogue's ends in "
+        f"{key}: the name of {name} does not tell what it is; a catalogue's ends in "
         f"{', '.join(SUFFIXES)}"
     )
 

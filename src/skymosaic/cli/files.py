@@ -168,6 +168,18 @@ def query(config: Path, settings: tuple[str, ...]) -> None:
     "source.detector: flat, flat_order, blob, amplifiers, chips, stripes, gradient, helium, "
     "persistence, trail.",
 )  # fmt: skip
+@click.option(
+    "--motion", default=0.0, show_default=True,
+    help="Proper motion of the stars, rms in either axis, in mas/yr.",
+)  # fmt: skip
+@click.option(
+    "--epoch", "epochs", multiple=True, metavar="TILE=YEAR",
+    help="When a tile is observed, as Julian year such as 54=2022.5; can be repeated.",
+)  # fmt: skip
+@click.option(
+    "--gaia", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Also write what Gaia would have of the stars, with its errors: .ecsv, .fits or .vot.",
+)  # fmt: skip
 @ended_cleanly
 def simulate(
     folder: Path,
@@ -182,6 +194,9 @@ def simulate(
     sky: float | None,
     cosmic_rays: bool,
     effects: tuple[str, ...],
+    motion: float,
+    epochs: tuple[str, ...],
+    gaia: Path | None,
 ) -> None:
     """Write simulated exposures into FOLDER.
 
@@ -189,6 +204,7 @@ def simulate(
     """
     from skymosaic.archive.simulated.effects import read_effects
     from skymosaic.archive.simulated.exposures import Simulation
+    from skymosaic.archive.simulated.motions import read_epochs
     from skymosaic.pipeline import sources
 
     simulation = Simulation(
@@ -203,7 +219,11 @@ def simulate(
         sky=sky,
         cosmic_rays=cosmic_rays,
         detector=read_effects(effects),
+        motion=motion,
+        epochs=read_epochs(epochs),
     )
+    if gaia is not None:
+        sources.write_gaia(gaia, simulation, say)
     sources.simulate(folder, simulation, say)
 
 

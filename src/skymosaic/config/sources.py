@@ -13,9 +13,11 @@ from skymosaic.archive.simulated.names import (
     CCDS,
     DEFAULT_SCENES,
     DITHERS,
+    HUBBLE,
     INFRARED_EFFECTS,
     LARGEST_ORDER,
     MAXIMUM_DITHERS,
+    MOST_MOTION,
     FilterName,
     InstrumentName,
     SceneName,
@@ -200,6 +202,22 @@ class SimulatedSource(Section):
         ),
     )
     cosmic_rays: bool = Field(default=True, description="CCDs only: whether to add cosmic rays.")
+    motion: Number = Field(
+        default=0.0,
+        ge=0.0,
+        le=MOST_MOTION,
+        description=(
+            "Proper motion of the stars, rms in either axis (mas/yr). They lie where those without "
+            "motion do at 2016.0."
+        ),
+    )
+    epochs: Mapping[Text, Annotated[Number, Field(ge=HUBBLE[0], le=HUBBLE[1])]] = Field(
+        default_factory=dict,
+        description=(
+            "When tiles are observed, as tile: Julian year, such as {'54': 2022.5}; the others: "
+            "2012, of CCDs 2020."
+        ),
+    )
     detector: SimulatedDetector = Field(
         default_factory=SimulatedDetector,
         description="What a real detector adds: flat residuals, offsets, gradients and so on.",
@@ -245,12 +263,13 @@ class SimulatedSource(Section):
         return self
 
     @model_validator(mode="after")
-    def _displaced_tiles_are_simulated(self) -> Self:
+    def _named_tiles_are_simulated(self) -> Self:
         sets = [tiles or self.tiles for tiles in self.filters.values()] or [self.tiles]
         simulated = {tile for tiles in sets for tile in tiles}
-        strangers = [tile for tile in self.displace if all(sets) and tile not in simulated]
-        if strangers:
-            raise ValueError(f"displace names {strangers[0]!r}, which is not among tiles")
+        for name, named in (("displace", self.displace), ("epochs", self.epochs)):
+            strangers = [tile for tile in named if all(sets) and tile not in simulated]
+            if strangers:
+                raise ValueError(f"{name} names {strangers[0]!r}, which is not among tiles")
         return self
 
 

@@ -127,6 +127,35 @@ def query(campaign: Campaign) -> Found:
     return find(open_mast(campaign.source).query)
 
 
+def write_gaia(path: Path, simulation: Simulation, say: Callable[[str], None]) -> None:
+    """Write what Gaia would have of the stars of a simulation.
+
+    Parameters
+    ----------
+    path : Path
+        A file, replaced if there; its end tells the format.
+    simulation : Simulation
+        Whose stars.
+    say : callable
+        Gets a line of it.
+
+    Raises
+    ------
+    CampaignError
+        No catalogue is called so.
+    """
+    from skymosaic.align.reference_files import format_of
+    from skymosaic.archive.simulated.gaia import gaia_catalogue
+
+    kind = format_of(path.name, "--gaia")
+    if kind == "ascii":
+        raise CampaignError(f"--gaia {path}: units need .ecsv, .fits or .vot; name it so")
+    table = gaia_catalogue([simulation])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.write(path, format=kind, overwrite=True)
+    say(f"{path}: {len(table)} stars")
+
+
 def simulate(
     folder: Path,
     simulation: Simulation,

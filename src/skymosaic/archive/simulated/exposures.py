@@ -27,7 +27,9 @@ from skymosaic.archive.simulated.headers import (
     primary_header,
     reference_scale,
     scene_file,
+    start_of,
 )
+from skymosaic.archive.simulated.motions import julian_year
 from skymosaic.archive.simulated.names import IR_FILTER
 from skymosaic.archive.simulated.pointing import PlannedExposure, plan_exposure
 from skymosaic.archive.simulated.scene import render
@@ -98,7 +100,8 @@ def simulate_visit(simulation: Simulation, visit: str, folder: Path) -> list[Pat
 def _simulate_exposure(
     simulation: Simulation, exposure: PlannedExposure, folder: Path
 ) -> list[Path]:
-    scene = render(simulation, distorted_wcs(exposure.true_wcs), reference_scale())
+    epoch = julian_year(start_of(simulation, exposure))
+    scene = render(simulation, distorted_wcs(exposure.true_wcs), reference_scale(), epoch)
     light = scene + exposure.sky
     if simulation.scene == "saturated":
         light = light + ghost(simulation, exposure, distorted_wcs(exposure.true_wcs))
@@ -136,7 +139,8 @@ def _detector(simulation: Simulation, exposure: PlannedExposure) -> Drawn | None
     if not effects.persistence or number == 0:
         return drawn
     before = plan_exposure(simulation, exposure.visit, number - 1)
-    seen = render(simulation, distorted_wcs(before.true_wcs), reference_scale())
+    epoch = julian_year(start_of(simulation, before))
+    seen = render(simulation, distorted_wcs(before.true_wcs), reference_scale(), epoch)
     left = persistence(effects, (seen + before.sky) * before.exptime, FULL_WELL)
     truth = {**drawn.truth, "persistence": float(left.max())}
     return replace(drawn, light=drawn.light + left, truth=truth)

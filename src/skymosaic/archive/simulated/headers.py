@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from skymosaic.archive.simulated.filters import FILTERS
+from skymosaic.archive.simulated.filters import FILTERS, tile_of
+from skymosaic.archive.simulated.motions import date_of, first_start
 from skymosaic.archive.simulated.names import IR_FILTER, FilterName
 from skymosaic.archive.simulated.pointing import LinearWcs, PlannedExposure
 from skymosaic.archive.simulated.simulation import DETECTOR_SIZE, Simulation
@@ -60,11 +61,17 @@ def set_linear(header: fits.Header, wcs: LinearWcs, alternate: str = "") -> None
             header[f"CD{axis}_{other}{alternate}"] = wcs.cd[axis - 1][other - 1]
 
 
+def start_of(simulation: Simulation, exposure: PlannedExposure) -> float:
+    """Return when an exposure begins, MJD."""
+    first = first_start(simulation, tile_of(exposure.visit), _FIRST_EXPOSURE_MJD)
+    return first + _CADENCE * exposure.number
+
+
 def primary_header(simulation: Simulation, exposure: PlannedExposure) -> fits.Header:
     """Return the primary header of an exposure."""
     header = _template("primary")
-    start = _FIRST_EXPOSURE + timedelta(days=_CADENCE * exposure.number)
-    start_mjd = _FIRST_EXPOSURE_MJD + _CADENCE * exposure.number
+    start_mjd = start_of(simulation, exposure)
+    start = date_of(start_mjd)
     association = association_name(exposure.visit)
     header.update(
         {

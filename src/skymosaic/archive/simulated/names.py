@@ -31,3 +31,7 @@ CCD_EFFECTS = ("chips",)
 """What the detectors of one kind alone do, of `effects.Effects`."""
 LARGEST_ORDER = 40
 """Half waves across the frame of the finest pattern that a simulated flat field may have."""
+MOST_MOTION = 100.0
+"""Of simulated stars, mas/yr."""
+HUBBLE = (1990.3, 2100.0)
+"""Julian years in which it observes."""

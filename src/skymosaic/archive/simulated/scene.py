@@ -13,6 +13,7 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from skymosaic.archive.simulated.filters import FILTERS, response
+from skymosaic.archive.simulated.motions import CATALOGUE_EPOCH, draw_motions
 from skymosaic.archive.simulated.names import IR_FILTER, FilterName
 from skymosaic.archive.simulated.plane import FloatArray, deproject, project
 from skymosaic.archive.simulated.proposal import field_center
@@ -64,6 +65,16 @@ class Stars:
     """As F160W sees them; those of CCDs as theirs does."""
     slope: FloatArray | float = 0.0
     """Of their spectra; see `filters.response`."""
+    motion: FloatArray | float = 0.0
+    """Proper motions along RA (times cos(Dec)) and Dec, mas/yr, shape (2, n); 0: none moves."""
+
+    def at(self, epoch: float) -> Stars:
+        """Return the stars where they are at an epoch, Julian year; they are given at 2016.0."""
+        if not np.any(self.motion):
+            return self
+        east, north = np.asarray(self.motion) * (epoch - CATALOGUE_EPOCH) / 3.6e6
+        ra = self.ra + east / np.cos(np.radians(self.dec))
+        return replace(self, ra=ra, dec=self.dec + north)
 
     def through(self, filter_: FilterName) -> Stars:
         """Return the stars with the fluxes that another filter sees."""
@@ -129,7 +140,8 @@ def stars_near(simulation: Simulation, wcs: WCS) -> Stars:
     ra, dec = _footprint(wcs, simulation.pixels)
     cells = _CELLS[simulation.size] if simulation.scene == "horsehead" else _SPARSE_CELLS
     block = _BLOCK * simulation.shrink
-    return stars_about(simulation.seed, ra, dec, block, cells, (_FAINTEST, _BRIGHTEST))
+    limits = (_FAINTEST, _BRIGHTEST)
+    return stars_about(simulation.seed, ra, dec, block, cells, limits, simulation.motion)
 
 
 def stars_about(
@@ -139,6 +151,7 @@ def stars_about(
     block: float,
     cells: int,
     limits: tuple[float, float],
+    motion: float = 0.0,
 ) -> Stars:
     """Return the stars of the blocks in which points lie, and of those between.
 
@@ -154,13 +167,15 @@ def stars_about(
         Cells along a side; each has one star.
     limits : (float, float)
         Flux of the faintest and of the brightest star, e-/s.
+    motion : float
+        Rms of their proper motions, mas/yr.
     """
     center = field_center()
     plane = project(ra, dec, center)
     first = np.floor(plane.min(axis=1) / block).astype(int)
     last = np.floor(plane.max(axis=1) / block).astype(int)
     cell = np.stack(np.meshgrid(np.arange(cells), np.arange(cells))).reshape(2, -1)
-    places, fluxes, slopes = [], [], []
+    places, fluxes, slopes, motions = [], [], [], []
     for i in range(first[0], last[0] + 1):
         for j in range(first[1], last[1] + 1):
             random = generator(seed, "stars", i, j)
@@ -168,8 +183,10 @@ def stars_about(
             places.append((within + np.array([[i], [j]])) * block)
             fluxes.append(_fluxes(random, cell.shape[1], limits))
             slopes.append(_slopes(seed, i, j, cell.shape[1]))
+            motions.append(draw_motions(seed, i, j, cell.shape[1], motion))
     ra, dec = deproject(np.concatenate(places, axis=1), center)
-    return Stars(ra, dec, np.concatenate(fluxes), np.concatenate(slopes))
+    moving = np.concatenate(motions, axis=1) if motion else 0.0
+    return Stars(ra, dec, np.concatenate(fluxes), np.concatenate(slopes), moving)
 
 
 def _fluxes(random: np.random.Generator, count: int, limits: tuple[float, float]) -> FloatArray:
@@ -281,7 +298,9 @@ def gaussian_share(distance: NDArray[np.float64], sigma: float) -> FloatArray:
     return np.asarray(0.5 * (erf((distance + 0.5) / root) - erf((distance - 0.5) / root)))
 
 
-def render(simulation: Simulation, wcs: WCS, reference_scale: float) -> FloatArray:
+def render(
+    simulation: Simulation, wcs: WCS, reference_scale: float, epoch: float = CATALOGUE_EPOCH
+) -> FloatArray:
     """Return the scene, free of noise and sky, on the pixels of an exposure.
 
     Parameters
@@ -292,6 +311,8 @@ def render(simulation: Simulation, wcs: WCS, reference_scale: float) -> FloatArr
         The exposure's true WCS, with distortion.
     reference_scale : float
         IDCSCALE, arcsec/pix.
+    epoch : float
+        When it is seen, Julian year.
 
     Returns
     -------
@@ -306,7 +327,7 @@ def render(simulation: Simulation, wcs: WCS, reference_scale: float) -> FloatArr
     # A shrunk nebula is steeper; made fainter too, it changes little across the narrow overlaps.
     light = nebula if simulation.scene == "horsehead" else diffuse
     image = light(simulation, u, v) * np.sqrt(simulation.shrink)
-    stars = [stars_near(simulation, wcs)]
+    stars = [stars_near(simulation, wcs).at(epoch)]
     if simulation.scene == "saturated":
         stars.append(Stars(*saturated_star(simulation)))
     filter_ = simulation.ir_filter

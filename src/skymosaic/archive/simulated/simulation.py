@@ -13,10 +13,12 @@ from skymosaic.archive.simulated.names import (
     CCDS,
     DEFAULT_SCENES,
     DITHERS,
+    HUBBLE,
     INFRARED_EFFECTS,
     INSTRUMENTS,
     IR_FILTER,
     MAXIMUM_DITHERS,
+    MOST_MOTION,
     SCENES,
     FilterName,
     InstrumentName,
@@ -72,6 +74,12 @@ class Simulation:
         F160W do, with pointing errors and skies of their own, and see the same scene.
     detector : Effects
         What a real detector adds.
+    motion : float
+        Proper motion of the stars, rms in either axis, mas/yr. They lie where those without motion
+        do at the epoch 2016.0.
+    epochs : mapping of str to float
+        When a tile is observed, Julian year; the others are observed in 2012, those of CCDs in
+        2020.
     """
 
     seed: int = 12812
@@ -86,6 +94,8 @@ class Simulation:
     cosmic_rays: bool = True
     filter: FilterName | None = None
     detector: Effects = field(default_factory=Effects)
+    motion: float = 0.0
+    epochs: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.instrument not in INSTRUMENTS:
@@ -101,7 +111,8 @@ class Simulation:
         self._check_ccd_options()
         self._check_detector()
         known = CCD_TILES if self.is_ccd else tiles_of_proposal()
-        for name, wanted in (("tiles", self.tiles), ("displace", tuple(self.displace))):
+        given = {"tiles": self.tiles, "displace": self.displace, "epochs": self.epochs}
+        for name, wanted in given.items():
             unknown = [tile for tile in wanted if tile not in known]
             if unknown:
                 raise CampaignError(
@@ -122,8 +133,23 @@ class Simulation:
                 f"simulated dithers: {dithers} is out of range; "
                 f"choose 1 to {MAXIMUM_DITHERS} exposures a visit"
             )
+        self._check_motion()
         if self.seed < 0:
             raise CampaignError(f"simulated seed: {self.seed} is negative; choose 0 or above")
+
+    def _check_motion(self) -> None:
+        if not 0.0 <= self.motion <= MOST_MOTION:
+            raise CampaignError(
+                f"simulated motion: {self.motion} is out of range; choose 0 to {MOST_MOTION:g} "
+                "mas/yr"
+            )
+        first, last = HUBBLE
+        for tile, epoch in self.epochs.items():
+            if not first <= epoch <= last:
+                raise CampaignError(
+                    f"simulated epochs: {tile}: {epoch} is out of range; choose a Julian year "
+                    f"from {first:g} to {last:g}"
+                )
 
     def _check_filter(self) -> None:
         if self.is_ccd:

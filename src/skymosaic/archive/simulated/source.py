@@ -118,6 +118,9 @@ def _identity(simulation: Simulation) -> dict[str, Any]:
             del identity[name]
     if not simulation.detector.any:
         del identity["detector"]
+    for name in ("motion", "epochs"):
+        if not identity[name]:
+            del identity[name]
     return identity
 
 

@@ -12,7 +12,13 @@ from astropy.io import fits
 
 from skymosaic.archive.simulated.ccd.cosmic_rays import cosmic_rays
 from skymosaic.archive.simulated.ccd.detector import READ_TIME, expose
-from skymosaic.archive.simulated.ccd.headers import ChipPlanes, distorted_wcs, flc_file, image_file
+from skymosaic.archive.simulated.ccd.headers import (
+    ChipPlanes,
+    distorted_wcs,
+    flc_file,
+    image_file,
+    start_of,
+)
 from skymosaic.archive.simulated.ccd.pointing import (
     CcdExposure,
     ChipView,
@@ -22,6 +28,7 @@ from skymosaic.archive.simulated.ccd.pointing import (
 from skymosaic.archive.simulated.ccd.scene import ghost, render
 from skymosaic.archive.simulated.effects import Drawn, Frame, draw, sizes, trailed_of
 from skymosaic.archive.simulated.headers import association_name
+from skymosaic.archive.simulated.motions import julian_year
 from skymosaic.archive.simulated.simulation import Simulation
 
 
@@ -36,10 +43,11 @@ def simulate_exposure(simulation: Simulation, visit: str, dither: int, folder: P
         added (CR, e-). The last two have an image a chip, with its true WCS.
     """
     exposure = plan_exposure(simulation, visit, dither)
+    epoch = julian_year(start_of(simulation, exposure))
     pixels, scenes, all_hits, effects = [], [], [], []
     for view in exposure.views:
         wcs = distorted_wcs(view.chip, view.true_wcs)
-        scene = render(simulation, view, wcs)
+        scene = render(simulation, view, wcs, epoch)
         light = scene + view.sky + ghost(simulation, visit, view, wcs)
         drawn = _detector(simulation, exposure, view)
         if drawn is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 import numpy as np
 from astropy.io import fits
@@ -21,11 +20,12 @@ from skymosaic.archive.simulated.headers import (
     read_template,
     set_linear,
 )
+from skymosaic.archive.simulated.motions import date_of, first_start
 from skymosaic.archive.simulated.plane import FloatArray
 from skymosaic.archive.simulated.pointing import LinearWcs
 from skymosaic.archive.simulated.simulation import Simulation
 
-_FIRST_EXPOSURE, _FIRST_EXPOSURE_MJD = datetime(2020, 1, 1), 58849.0
+_FIRST_EXPOSURE_MJD = 58849.0  # 2020-01-01
 _CADENCE = 0.01  # days between the starts of exposures
 _OF_REFERENCE_FILES = {"acs_wfc": "11d1433lj", "wfc3_uvis": "2731450pi"}
 _TABLES = {"acs_wfc": "jref$simulated", "wfc3_uvis": "iref$simulated"}
@@ -81,12 +81,18 @@ def distorted_wcs(chip: CameraChip, linear: LinearWcs) -> WCS:
     return WCS(chip_header(chip, linear), units)
 
 
+def start_of(simulation: Simulation, exposure: CcdExposure) -> float:
+    """Return when an exposure begins, MJD."""
+    first = first_start(simulation, exposure.visit[-2:], _FIRST_EXPOSURE_MJD)
+    return first + _CADENCE * exposure.number
+
+
 def primary_header(simulation: Simulation, exposure: CcdExposure) -> fits.Header:
     """Return the primary header of an exposure."""
     camera = camera_of(simulation)
     header = _template(f"{camera.name}_primary")
-    days = _CADENCE * exposure.number
-    start = _FIRST_EXPOSURE + timedelta(days=days)
+    start_mjd = start_of(simulation, exposure)
+    start = date_of(start_mjd)
     association = association_name(exposure.visit)
     distortion_name = f"{exposure.rootname}_{_OF_REFERENCE_FILES[camera.name]}"
     header.update(
@@ -98,8 +104,8 @@ def primary_header(simulation: Simulation, exposure: CcdExposure) -> fits.Header
             "DEC_TARG": exposure.center[1],
             "DATE-OBS": start.strftime("%Y-%m-%d"),
             "TIME-OBS": start.strftime("%H:%M:%S"),
-            "EXPSTART": _FIRST_EXPOSURE_MJD + days,
-            "EXPEND": _FIRST_EXPOSURE_MJD + days + exposure.exptime / 86400.0,
+            "EXPSTART": start_mjd,
+            "EXPEND": start_mjd + exposure.exptime / 86400.0,
             "EXPTIME": exposure.exptime,
             "DARKTIME": exposure.exptime + READ_TIME,
             "PA_V3": (exposure.orientation - camera.v3_angle) % 360.0,

@@ -8,6 +8,7 @@ from astropy.wcs import WCS
 from skymosaic.archive.simulated.ccd.cameras import shrink_of
 from skymosaic.archive.simulated.ccd.geometry import reference_scale
 from skymosaic.archive.simulated.ccd.pointing import ChipView, visit_center
+from skymosaic.archive.simulated.motions import CATALOGUE_EPOCH
 from skymosaic.archive.simulated.plane import FloatArray, deproject, project
 from skymosaic.archive.simulated.proposal import field_center
 from skymosaic.archive.simulated.scene import (
@@ -54,7 +55,9 @@ def pixel_area(wcs: WCS, x: FloatArray, y: FloatArray) -> FloatArray:
     return np.asarray(np.abs(along_x[0] * along_y[1] - along_x[1] * along_y[0]))
 
 
-def render(simulation: Simulation, view: ChipView, wcs: WCS) -> FloatArray:
+def render(
+    simulation: Simulation, view: ChipView, wcs: WCS, epoch: float = CATALOGUE_EPOCH
+) -> FloatArray:
     """Return the scene, free of noise and sky, on the pixels of a chip.
 
     Parameters
@@ -65,6 +68,8 @@ def render(simulation: Simulation, view: ChipView, wcs: WCS) -> FloatArray:
         The chip.
     wcs : WCS
         The true one, with all of its distortion.
+    epoch : float
+        When it is seen, Julian year.
 
     Returns
     -------
@@ -73,15 +78,20 @@ def render(simulation: Simulation, view: ChipView, wcs: WCS) -> FloatArray:
     """
     rows, columns = view.chip.shape
     image = _diffuse(simulation, wcs, rows, columns)
-    edge = _edge(wcs, rows, columns)
-    cells = _CELLS[simulation.size] if simulation.scene == "horsehead" else _SPARSE_CELLS
-    block = _BLOCK[simulation.size]
-    add_stars(image, stars_about(simulation.seed, *edge, block, cells, _FLUXES), view, wcs)
+    add_stars(image, stars_near(simulation, wcs, (rows, columns)).at(epoch), view, wcs)
     if simulation.scene == "saturated":
         ra, dec = deproject(_crossing(simulation), field_center())
         star = Stars(np.array([ra]), np.array([dec]), np.array([_STAR]))
         add_stars(image, star, view, wcs)
     return image
+
+
+def stars_near(simulation: Simulation, wcs: WCS, shape: tuple[int, int]) -> Stars:
+    """Return the stars in and about the footprint of a chip, at the epoch 2016.0."""
+    edge = _edge(wcs, *shape)
+    cells = _CELLS[simulation.size] if simulation.scene == "horsehead" else _SPARSE_CELLS
+    block = _BLOCK[simulation.size]
+    return stars_about(simulation.seed, *edge, block, cells, _FLUXES, simulation.motion)
 
 
 def _edge(wcs: WCS, rows: int, columns: int) -> tuple[FloatArray, FloatArray]:
