@@ -15,6 +15,7 @@ from skymosaic.align.tweakreg_files import wcs_names
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.skeletons import restore_skeleton, write_skeleton
 
+_SPARE = 150  # cards; a WCS has some 30, and there is history
 _COLUMNS = {"x": "pix", "y": "pix", "ra": "deg", "dec": "deg", "flux": ""}
 
 
@@ -48,6 +49,14 @@ def read_sources(file: Path | BinaryIO) -> ImageCatalogue:
     with fits.open(file, memmap=False) as hdus:
         data = hdus[1].data
         return ImageCatalogue(*(np.array(data[name], dtype=np.float64) for name in _COLUMNS))
+
+
+def restore_frame(frame: bytes, target: Path) -> None:
+    """Write a drizzled image from its headers, with a hole for its pixels.
+
+    Its headers can grow by another WCS, as TweakReg and TweakBack write it.
+    """
+    restore_skeleton(frame, target, spare=_SPARE)
 
 
 def read_image(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
+from skymosaic.align.image_files import restore_frame
 from skymosaic.align.proof import read_wcs, unlike_motion
 from skymosaic.align.records import ImageSolution
 from skymosaic.align.tweakreg_files import free_name, name_original, wcs_names
@@ -17,7 +18,6 @@ from skymosaic.drizzlepac_calls import process
 from skymosaic.drizzlepac_calls.process import DrizzlepacError
 from skymosaic.errors import AlignmentError
 from skymosaic.hst.exposure import Exposure
-from skymosaic.hst.skeletons import restore_skeleton
 
 MAX_UNLIKE_MOTION = 1.0  # mas; an exposure that moved otherwise was not moved by TweakBack
 WCS_NAME = "TWEAK"
@@ -58,7 +58,7 @@ def move_exposure(
     """
     assert to.wcs is not None
     path, drizzled = folder / exposure.name, folder / tile.name
-    restore_skeleton(frame, drizzled)
+    restore_frame(frame, drizzled)
     original = name_original(drizzled)
     before, [drizzled_before] = read_wcs(path), read_wcs(drizzled).values()
     arguments = {

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from skymosaic.align.chance import count_pairs, expected_by_chance, read_positions
 from skymosaic.align.gates import TileFit
+from skymosaic.align.image_files import restore_frame
 from skymosaic.align.records import AlignImage
 from skymosaic.align.tweakreg_files import (
     free_name,
@@ -22,7 +23,6 @@ from skymosaic.align.tweakreg_files import (
     tile_fit,
 )
 from skymosaic.drizzlepac_calls import process
-from skymosaic.hst.skeletons import restore_skeleton
 
 # Tiles in the user's order, each adding its sources to the catalogue that the next one is matched
 # with, as in STScI's tutorial 'Sky Matching for HST Mosaics'. The other values are those with which
@@ -107,7 +107,7 @@ def run_tweakreg(
     folder.mkdir()
     used = {**DEFAULTS, **parameters, **(_with_catalogue(catalogue) if catalogue else {})}
     for image in images:
-        restore_skeleton(image.frame, folder / image.exposure.name)
+        restore_frame(image.frame, folder / image.exposure.name)
         name_original(folder / image.exposure.name)
     (folder / _LIST).write_text("".join(_listed(folder, image) for image in images))
     wcsname = free_name("TWEAK", {name for image in images for name in image.wcs_names})

@@ -15,6 +15,7 @@ from astropy.io import fits
 
 _TABLES = ("D2IMARR", "WCSDVARR")
 """Images that belong to the WCS, and are kept."""
+_BLOCK, _CARD = 2880, 80  # bytes
 _SIZES = struct.Struct("<QQ")  # bytes of a header; of its data, that are kept or left out
 _KEPT = 1 << 63
 
@@ -46,7 +47,7 @@ def write_skeleton(exposure: Path, target: Path, only: Container[str] | None = N
     target.write_bytes(zlib.compress(b"".join(parts), 1))
 
 
-def restore_skeleton(skeleton: bytes, target: Path) -> None:
+def restore_skeleton(skeleton: bytes, target: Path, spare: int = 0) -> None:
     """Write an exposure from its headers, with holes for its pixels.
 
     Parameters
@@ -55,6 +56,9 @@ def restore_skeleton(skeleton: bytes, target: Path) -> None:
         What `write_skeleton` wrote.
     target : Path
         The new file.
+    spare : int
+        Blank cards at the end of each header (count): so many can be added in place. Without them
+        a header that grows lets astropy write the file anew, with zeros for the holes.
     """
     whole, at, end = zlib.decompress(skeleton), 0, 0
     with target.open("wb") as file:
@@ -62,8 +66,20 @@ def restore_skeleton(skeleton: bytes, target: Path) -> None:
             header, size = _SIZES.unpack_from(whole, at)
             at += _SIZES.size
             kept, size = bool(size & _KEPT), size & ~_KEPT
-            length = header + (size if kept else 0)
+            cards = _with_spare(whole[at : at + header], spare)
+            at += header
             file.seek(end)
-            file.write(whole[at : at + length])
-            at, end = at + length, end + header + size
+            file.write(cards)
+            if kept:
+                file.write(whole[at : at + size])
+                at += size
+            end += len(cards) + size
         file.truncate(end)
+
+
+def _with_spare(header: bytes, spare: int) -> bytes:
+    """Return a header, whole blocks, with blank cards before its end."""
+    if not spare:
+        return header
+    cards = header.rstrip(b" ").removesuffix(b"END") + b" " * _CARD * spare + b"END"
+    return cards + b" " * (-len(cards) % _BLOCK)
