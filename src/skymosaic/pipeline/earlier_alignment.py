@@ -44,9 +44,8 @@ def find_earlier(
     recorded = recorded_parameters(place, ALIGN.step().name)
     if recorded is None or PARTS in recorded:
         return None
-    dumped = settings.model_dump(mode="json")
-    usual = Align().model_dump(mode="json")
-    if any(dumped[name] != usual.get(name) for name in dumped.keys() - _SETTINGS):
+    key_of_settings = settings.as_key()
+    if key_of_settings.keys() - _SETTINGS:
         return None
     listed = {} if catalogue is None else {FILE: catalogue.products[FILE]}
     exposures = select(inspected.result.exposures, inspected.products)
@@ -54,7 +53,7 @@ def find_earlier(
     key = key_of(
         ALIGN.step().name,
         {**exposures.products, **drizzled.products, **listed},
-        {**{name: dumped[name] for name in _SETTINGS}, **all_fitted(settings, listed)},
+        {**key_of_settings, **all_fitted(settings, listed)},
         versions(),
     )
     done = finished(place, ALIGN.step())
