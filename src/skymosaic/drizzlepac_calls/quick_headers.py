@@ -211,8 +211,8 @@ def blended(headers: Sequence[fits.Header], spec: Sequence[Sequence[Any]]) -> tu
         values = [one.get(keyword.upper()) for one in known]
         function = rest[0] if rest else None
         if function is not None:
-            told = [value for value in values if value is not None]
-            value = function(told) if told else None
+            present = [value for value in values if value is not None]
+            value = function(present) if present else None
             if value is not None:
                 found[name] = value
             continue

@@ -30,6 +30,7 @@ from skymosaic.runs.supervision import with_second_chances, with_slots
 from skymosaic.steps import execution
 from skymosaic.steps.execution import Calls, Here, OnWorkers
 from skymosaic.steps.finished import Finished
+from skymosaic.steps.finished_first import FinishedFirst
 from skymosaic.steps.foresight import Foreseeing, Foreseen, count_earlier
 from skymosaic.steps.manifests import NotFinishedError, recorded_parameters
 from skymosaic.steps.place import Place
@@ -123,10 +124,12 @@ class MosaicRun:
         execution.wait_for_all([*first.retrieved, prepared.planned])
         self._require_others(calls, at, first.aligned)
         execution.hold_everywhere(client, [prepared.aligned, prepared.planned])
-        drizzled = drizzle_each(calls, campaign, place, prepared)
+        # From here on most steps are of one exposure, and of a former run.
+        quick = FinishedFirst(calls, place)
+        drizzled = drizzle_each(quick, campaign, place, prepared)
         execution.wait_for_all(drizzled.runs)
-        cells = make_cells(calls, campaign, place, prepared, drizzled)
-        compared = compare(calls, campaign, place, source, prepared, drizzled, cells)
+        cells = make_cells(quick, campaign, place, prepared, drizzled)
+        compared = compare(quick, campaign, place, source, prepared, drizzled, cells)
         execution.wait_for_all(cells.each)
         done: Finished[ComparisonResult] = execution.result_of(compared)
         return done

@@ -14,6 +14,7 @@ from dask.typing import Key
 from dask.utils import funcname, key_split
 from distributed import (
     Client,
+    Future,
     KilledWorker,
     Semaphore,
     get_client,
@@ -319,10 +320,10 @@ def hold_everywhere(client: Client, futures: Sequence[Any]) -> None:
         client.replicate(futures)
 
 
-def wait_for_all(futures: Sequence[Any]) -> None:
+def wait_for_all(calls: Sequence[Any]) -> None:
     """Wait until tasks have ended, well or not: one failure need not stop the others."""
     with _named_losses():
-        wait(futures)
+        wait([each for each in calls if isinstance(each, Future)])
 
 
 @contextmanager

@@ -52,6 +52,16 @@ def recorded_parameters(place: Place, step: str) -> Mapping[str, Any] | None:
     return None if manifest is None else dict(manifest["parameters"])
 
 
+def names_of_finished(place: Place) -> frozenset[str]:
+    """Return the names of all steps that have a manifest, whatever is in it."""
+    folder = place.key("manifests", "")
+    return frozenset(
+        key.removeprefix(folder).removesuffix(".json")
+        for key in place.store.list(folder.rstrip("/"))
+        if key.endswith(".json")
+    )
+
+
 def read_manifest(place: Place, step: str) -> Manifest | None:
     """Return the manifest of a step, None where there is none.
 

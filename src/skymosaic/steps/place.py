@@ -26,6 +26,8 @@ class Place:
     scratch: Path | None
     must_be_finished: bool = False
     """Whether a step may only be looked up, never run."""
+    names: frozenset[str] | None = None
+    """Of the steps that are looked up; None: all."""
     topic: str = progress.TOPIC
     """Where the tasks of a run tell what they do."""
     label: str = ""
@@ -38,9 +40,12 @@ class Place:
     """The task, and the step that it makes, that tells of steps here that have no task of their
     own; None: nobody is told of them."""
 
-    def only_finished(self) -> Place:
-        """Return the same place, in which steps are looked up and never run."""
-        return replace(self, must_be_finished=True)
+    def only_finished(self, names: frozenset[str] | None = None) -> Place:
+        """Return the same place, in which steps are looked up and never run.
+
+        `names`: of the steps that have a manifest, where that is known: others are not looked for.
+        """
+        return replace(self, must_be_finished=True, names=names)
 
     def announced(
         self, task: Task, step: Step[object]

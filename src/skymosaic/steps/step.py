@@ -80,6 +80,8 @@ def run_step(
     SkymosaicError
         What `work` raised; the store is then as it was, but for what ``failed/`` tells of it.
     """
+    if place.names is not None and step.name not in place.names:
+        raise NotFinishedError(step.name)
     wanted = _wanted(step.name, inputs, parameters, versions)
     key = _digest(wanted)
     with ExitStack() as stack:
@@ -89,7 +91,8 @@ def run_step(
         done = finished(place, step)
         if done is None or done.key != key:
             if place.must_be_finished:
-                raise NotFinishedError(step.name, reason(place, step.name, wanted))
+                why = "" if place.names is not None else reason(place, step.name, wanted)
+                raise NotFinishedError(step.name, why)
             if done is None:
                 _put_aside_what_changed(place, step.name, key)
             if not tasks:
