@@ -96,7 +96,7 @@ def measure(
         ),
         "WATCHED_SCHEDULER": str(watched),
     }
-    before, started = _cpu_of_children(), time.monotonic()
+    before, started = cpu_of_children(), time.monotonic()
     command = [sys.executable, "-m", "skymosaic", "--quiet", "run", str(config)]
     with (folder / f"{name}.log").open("w") as log:
         driver = subprocess.Popen(
@@ -112,8 +112,8 @@ def measure(
                     shutil.rmtree(data, ignore_errors=True)
             time.sleep(0.5)
     wall = time.monotonic() - started
-    _wait_for_orphans()
-    cpu = _cpu_of_children() - before
+    wait_for_orphans()
+    cpu = cpu_of_children() - before
     if driver.returncode:
         raise SystemExit(f"the run failed; see {folder / name}.log")
     place = folder / "store" / name
@@ -194,7 +194,7 @@ def sizes_of(place: Path) -> dict[str, float]:
     }
 
 
-def _adopt_orphans() -> None:
+def adopt_orphans() -> None:
     """Become the parent of what a run leaves: nobody waits for the server that forks workers.
 
     Only what was waited for counts in the CPU time of children.
@@ -202,13 +202,15 @@ def _adopt_orphans() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _wait_for_orphans() -> None:
+def wait_for_orphans() -> None:
+    """Wait until all that was started here has ended."""
     with suppress(ChildProcessError):
         while True:
             os.waitpid(-1, 0)
 
 
-def _cpu_of_children() -> float:
+def cpu_of_children() -> float:
+    """Return the CPU time of all that was started here and has ended, s."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -265,7 +267,7 @@ def main() -> None:
     parser.add_argument("--set", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"))
     options = parser.parse_args()
     load = os.getloadavg()[0]
-    _adopt_orphans()
+    adopt_orphans()
     with tempfile.TemporaryDirectory(prefix="scale-") as temporary:
         folder = (options.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
