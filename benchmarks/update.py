@@ -12,8 +12,8 @@ and of drizzlepac's. It prints which steps were made.
 
 With `--run` the same is done by `skymosaic run`, from the exposures to the report. CPU time is then
 that of all its processes from start to end, less the wall time of the steps of the comparison, each
-of which has a core of its own where nothing else runs. Then all is made from scratch in another store, and the products are compared
-byte for byte.
+of which has a core of its own where nothing else runs. Then all is made from scratch in another
+store, and the products are compared byte for byte.
 The last line is one JSON object.
 """
 
