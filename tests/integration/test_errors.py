@@ -126,7 +126,7 @@ def test_tile_that_matches_nothing_has_nan_shifts(tmp_path: Path, files: Path) -
     misplace(files, "51", 20 / 3600)
     align = {"order": ["54"], "tweakreg": {"minobj": 300}}
     message = error_here(tmp_path, files, AlignmentError, align=align)
-    assert "fitted (TweakReg gave a solution without NaN): ibxl51030" in message
+    assert "fitted (the fit gave a solution without NaN): ibxl51030" in message
     assert "dx nan dy nan" in message
     stage_never_finished(tmp_path, "aligned")
 

@@ -128,6 +128,8 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
     "align.exposures.max_offset_mas": ("directory", *POSITIVE),
     "align.exposures.correct": ("directory", *SWITCH),
     "align.exposures.max_elongation": ("directory", [0, 1, 11, True, "x", None], [1.01, "1.5", 10]),
+    "align.solve": ("directory", CHOICE[0], ["in-order", "together"]),
+    "align.geometry": ("directory", CHOICE[0], ["shift", "rshift", "rscale"]),
     "align.order": ("directory", *LIST),
     "align.reference.kind": ("gaia", [*CHOICE[0], None, "tiles"], ["tile", "gaia"]),
     "align.reference.unknown_motion": ("gaia", *POSITIVE),

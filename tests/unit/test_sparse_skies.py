@@ -167,3 +167,19 @@ def test_skies_do_not_depend_on_the_kernels_of_blas() -> None:
 
 if __name__ == "__main__":
     sys.stdout.write(digest())
+
+
+def test_blocks_of_the_inverse_are_those_of_a_dense_one() -> None:
+    """Of unknowns that come in threes, as of an image: all of a block are linked."""
+    count, size = 12, 3
+    random = np.random.default_rng(8)
+    dense = np.zeros((count * size, count * size))
+    for a in range(count):
+        for b in (a + 1, a + 4):
+            rows = random.normal(size=(9, 2 * size))
+            at = np.concatenate([np.arange(size) + size * a, np.arange(size) + size * (b % count)])
+            dense[np.ix_(at, at)] += rows.T @ rows
+    found = factored(sparse.csr_array(dense)).blocks(size)
+    inverse = np.linalg.inv(dense).reshape(count, size, count, size)
+    for a in range(count):
+        assert found[a] == pytest.approx(inverse[a, :, a], rel=1e-9)

@@ -22,18 +22,20 @@ Measured = Annotated[
 
 @dataclass(frozen=True)
 class TileFit:
-    """TweakReg's result for one drizzled image."""
+    """What was fitted of one drizzled image."""
 
     tile: str
     """Rootname of the drizzled image."""
     place: int
-    """Position in the order that TweakReg in fact used, 0 for the reference; -1 if never fitted."""
+    """Position in the order that TweakReg in fact used, 0 for the reference; -1 if never fitted.
+
+    Where all are fitted together: 1, and 0 for an image that stays where it is."""
     sources: int
     """Sources found in it."""
     dx: Measured
-    """Shift in x, pixels of the reference frame."""
+    """Shift in x, pixels of the reference frame; fitted together: of the image's own."""
     dy: Measured
-    """Shift in y, pixels of the reference frame."""
+    """Shift in y, as of x."""
     rotation: Measured
     """Rotation, degrees, within -180 and 180."""
     scale: Measured
@@ -78,7 +80,7 @@ def check_gates(fits: Sequence[TileFit], gates: Gates, min_sources: int) -> list
         ),
         (
             "fitted",
-            "TweakReg gave a solution without NaN",
+            "the fit gave a solution without NaN",
             lambda fit: fit.reference or (fit.place > 0 and all(map(math.isfinite, _numbers(fit)))),
         ),
         (

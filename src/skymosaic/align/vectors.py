@@ -54,8 +54,13 @@ def read_vectors(folder: Path, tiles: Sequence[str], wcs: str) -> Table:
             (tile, float(ra), float(dec), float(east), float(north))
             for (ra, dec), (east, north) in zip(values[:, 2:4], apart, strict=True)
         ]
+    return residual_table(rows)
+
+
+def residual_table(rows: Sequence[tuple[str, float, float, float, float]]) -> Table:
+    """Return residuals as `read_vectors` does: a row each of tile, ra, dec, east and north."""
     table = Table(
-        rows=rows or None,
+        rows=list(rows) or None,
         names=list(_COLUMNS),
         dtype=[kind for kind, _, _ in _COLUMNS.values()] if not rows else None,
     )

@@ -104,6 +104,22 @@ class Align(Section):
         ),
         exclude_if=lambda value: value is None,
     )
+    solve: Literal["in-order", "together"] = Field(
+        default="in-order",
+        description=(
+            "in-order: TweakReg fits tile after tile, each to those before it; together: one "
+            "solution for all tiles from all matches."
+        ),
+        exclude_if=lambda value: value == "in-order",  # keys of former runs do not have it
+    )
+    geometry: Literal["shift", "rshift", "rscale"] = Field(
+        default="rshift",
+        description=(
+            "What solve: together fits of each tile: a shift, with a rotation, or with a rotation "
+            "and a scale. TweakReg's own is align.tweakreg.fitgeometry."
+        ),
+        exclude_if=lambda value: value == "rshift",  # keys of former runs do not have it
+    )
     order: Names = Field(
         default=(),
         description=(

@@ -65,8 +65,20 @@ class Factors:
 
     def variances(self) -> Floats:
         """Return the diagonal of the inverse, shape (n,)."""
+        return self.blocks(1)[:, 0, 0]
+
+    def blocks(self, size: int) -> Floats:
+        """Return square blocks on the diagonal of the inverse, shape (n / size, size, size).
+
+        Parameters
+        ----------
+        size : int
+            Of a block. Elements of the inverse for which the factors have none are 0: of unknowns
+            that are linked with each other they have all.
+        """
         count = len(self.order)
-        found = np.empty(count)
+        found = np.zeros((count // size, size, size))
+        block, inner = np.divmod(self.order, size)
         fronts: dict[int, Floats] = {}
         waiting = _children(self.rows)
         for place in range(count - 1, -1, -1):
@@ -87,7 +99,15 @@ class Factors:
                 waiting[parent] -= 1
                 if not waiting[parent]:
                     del fronts[parent]
-            found[self.order[place]] = inverse[0, 0]
+            found[block[place], inner[place], inner[place]] = inverse[0, 0]
+            if size > 1:
+                beside_it = np.flatnonzero(block[rows] == block[place])
+                found[block[place], inner[place], inner[rows[beside_it]]] = inverse[
+                    0, 1 + beside_it
+                ]
+                found[block[place], inner[rows[beside_it]], inner[place]] = inverse[
+                    0, 1 + beside_it
+                ]
             if waiting[place]:
                 fronts[place] = inverse
         return found

@@ -1,0 +1,389 @@
+"""All images at once: moves by which each star is in one place, robustly, and their covariances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from skymosaic.align import centroids
+from skymosaic.align.links import Stars
+from skymosaic.align.moves import ARCSEC, Move, bases
+from skymosaic.align.reference import Reference, Unknown
+from skymosaic.align.star_equations import Eliminated, Known, Sightings
+from skymosaic.align.together_records import UNKNOWNS, Geometry, Image
+from skymosaic.align.tracks import Tracks
+from skymosaic.sky.ldl import factored
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+MAS = ARCSEC * 1000.0
+"""Mas in a radian."""
+TUKEY = 5.0
+"""Residuals of so many errors count for nothing (Beaton & Tukey 1974, Technometrics 16, 147)."""
+_HUBER = 2.0  # errors: from there on the weight falls, while the solution is found
+_HUBER_ROUNDS = 4
+_ROUNDS = 30
+_STILL = 0.003  # mas
+_LOOSE = np.array([1e5, 1e5, 2000.0, 2e4])  # mas, mas, arcsec, 1e-6: what is known without stars
+_LEAST = 0.05  # part of its variance that a residual keeps, at least
+_MEDIAN = 2.0 * np.log(2.0)  # median of the squared length of two normal numbers
+_SHRINK = 10.0  # sources as which the common error counts against an image's own
+_NOISIEST = 5.0
+
+
+@dataclass(frozen=True)
+class Adjusted:
+    """The solution. Arrays of shape (n, ...) are in the order of the sources of `tracks`."""
+
+    tracks: Tracks
+    moves: dict[int, Move]
+    covariances: dict[int, Floats]
+    """By image: of east, north (mas), roll (arcsec) and scale (1e-6), as many as are fitted."""
+    sky: Floats
+    """Unit vectors of the sources, moved, shape (n, 3)."""
+    residuals: Floats
+    """Of the sources against their star: east, north, mas, shape (n, 2)."""
+    to_reference: Floats
+    """Of the sources against the reference's place of their star, mas, NaN without one, (n, 2)."""
+    weights: Floats
+    """1 for what agrees, 0 for what does not, shape (n,)."""
+    centroids: dict[str, Floats]
+    """By kind: flux and standard error along one axis (mas), shape (bins, 2)."""
+
+
+class Adjustment:
+    """Images and the stars that they share, on the way to their solution."""
+
+    def __init__(
+        self,
+        images: Sequence[Image],
+        tracks: Tracks,
+        moves: Mapping[int, Move],
+        stars: Mapping[int, Stars],
+        reference: Reference | None,
+        geometry: Geometry = "rshift",
+        held: Sequence[int] = (),
+        unknown: Unknown | None = None,
+    ) -> None:
+        """Take what `tracks.find_tracks` found; the images `held` stay where `moves` has them."""
+        self._numbers = np.array(sorted(moves), dtype=np.int64)
+        self._images = [images[number] for number in self._numbers]
+        self._tracks = tracks
+        self._size = UNKNOWNS[geometry]
+        self._centres = np.array([moves[number].centre for number in self._numbers])
+        self._bases = bases(self._centres)
+        self._moves = [moves[number] for number in self._numbers]
+        self._free = ~np.isin(self._numbers, np.asarray(held, dtype=np.int64))
+        unknown = Unknown() if unknown is None else unknown
+        self._read_sources(images, tracks)
+        self._read_stars(tracks, stars, reference, unknown)
+        self._weights = np.ones(len(self._image))
+        # Covariances of each image's unknowns, were all others right.
+        self._own = np.zeros((len(self._numbers), self._size, self._size))
+        self._noise = np.ones(len(self._numbers))
+
+    def _read_sources(self, images: Sequence[Image], tracks: Tracks) -> None:
+        self._image = np.searchsorted(self._numbers, tracks.image)
+        count = len(self._image)
+        self._vectors, flux = np.empty((count, 3)), np.empty(count)
+        order = np.argsort(tracks.image, kind="stable")
+        ends = np.searchsorted(tracks.image[order], [self._numbers, self._numbers + 1])
+        for image, start, stop in zip(self._images, *ends, strict=True):
+            mine = order[start:stop]
+            self._vectors[mine] = image.vectors[tracks.source[mine]]
+            flux[mine] = image.flux[tracks.source[mine]]
+        positive = flux[np.isfinite(flux) & (flux > 0)]
+        least = float(positive.min()) if len(positive) else 1.0
+        self._flux = np.where(np.isfinite(flux) & (flux > 0), flux, least)
+        kinds = sorted({image.kind for image in self._images})
+        self._kinds = kinds
+        self._kind = np.array([kinds.index(image.kind) for image in self._images])[self._image]
+        self._pixels = {
+            kind: float(np.median([i.pixel for i in self._images if i.kind == kind]))
+            for kind in kinds
+        }
+        self._models = [centroids.first_guess(self._pixels[kind]) for kind in kinds]
+        self._epoch = np.array([image.epoch for image in self._images])[self._image]
+
+    def _read_stars(
+        self,
+        tracks: Tracks,
+        stars: Mapping[int, Stars],
+        reference: Reference | None,
+        unknown: Unknown,
+    ) -> None:
+        """Set where each source's star is expected, and how well that is known beforehand."""
+        count, star = len(tracks.star), tracks.track
+        times = np.bincount(star, minlength=count)
+        since = np.bincount(star, self._epoch, count) / np.maximum(times, 1)
+        place = np.zeros((count, 2))
+        drift, spread = _common_motion(reference, unknown)
+        self._drift_error = unknown.motion if reference is None else 0.0
+        motion = np.full((count, 2), spread**-2.0)
+        moved = self._moved()
+        middle = np.stack(
+            [np.bincount(star, moved[:, k].astype(np.float64), count) for k in range(3)], axis=1
+        )
+        middle = middle / np.linalg.norm(middle, axis=1, keepdims=True)
+        if reference is not None:
+            known = np.flatnonzero(tracks.star >= 0)
+            its = tracks.star[known]
+            since[known] = reference.epoch[its]
+            place[known], motion[known] = _inverse_variances(reference, its, unknown)
+        self._axes = bases(middle)[star][:, :2]
+        years = self._epoch - since[star]
+        self._expected = (
+            middle[star] + np.einsum("k,nkx->nx", drift / MAS, self._axes) * years[:, None]
+        )
+        self._has_reference = np.zeros(len(star), dtype=bool)
+        self._unexpected = np.zeros(len(star), dtype=bool)
+        if reference is not None:
+            self._expect_reference(tracks, stars)
+        self._sightings = Sightings(self._image, star, years, len(self._numbers), count)
+        self._known = Known(place, motion)
+
+    def _expect_reference(self, tracks: Tracks, stars: Mapping[int, Stars]) -> None:
+        wanted = tracks.star[tracks.track]
+        for number in np.unique(tracks.image[wanted >= 0]).tolist():
+            its = stars[number]
+            mine = np.flatnonzero((tracks.image == number) & (wanted >= 0))
+            order = np.argsort(its.number)
+            at = np.searchsorted(its.number, wanted[mine], sorter=order)
+            at = order[np.minimum(at, len(order) - 1)]
+            there = its.number[at] == wanted[mine]
+            self._expected[mine[there]] = its.vectors[at[there]]
+            self._has_reference[mine[there]] = True
+            self._unexpected[mine[~there]] = True
+
+    def _moved(self) -> Floats:
+        """Return the sources as unit vectors, moved, shape (n, 3)."""
+        matrices = np.array([move.matrix for move in self._moves])
+        scales = np.array([move.scale for move in self._moves])[self._image]
+        centres = self._centres[self._image]
+        vectors = self._vectors
+        if not np.all(scales == 1.0):
+            outwards = vectors / (vectors * centres).sum(axis=1)[:, None]
+            vectors = centres + scales[:, None] * (outwards - centres)
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(np.einsum("nij,nj->ni", matrices[self._image], vectors))
+
+    def _columns(self, moved: Floats) -> Floats:
+        """Return how sources move by the unknowns of their image, shape (2, n, unknowns).
+
+        By a rotation w a vector v moves by ``w x v``: of a shift to the east w points north, of one
+        to the north west, and of a roll outwards.
+        """
+        east, north, out = (self._bases[self._image, k] for k in range(3))
+        ways = [np.cross(north, moved), np.cross(moved, east)]
+        if self._size > 2:
+            ways.append(np.cross(out, moved) * 1000.0)
+        if self._size > 3:
+            ways.append((moved - out) * MAS * 1e-6)
+        return np.asarray(np.einsum("nkx,pnx->knp", self._axes, np.array(ways)))
+
+    def _design(self, moved: Floats) -> tuple[sparse.csr_array, sparse.csr_array]:
+        """Return the equations of the sources: of east and of north, sparse."""
+        values = self._columns(moved)
+        column = np.cumsum(self._free) - 1
+        free = np.repeat(self._free[self._image], self._size)
+        columns = (column[self._image, None] * self._size + np.arange(self._size)).ravel()[free]
+        rows = np.repeat(np.arange(len(moved)), self._size)[free]
+        shape = (len(moved), int(self._free.sum()) * self._size)
+        both = [
+            sparse.coo_array((one.ravel()[free], (rows, columns)), shape=shape).tocsr()
+            for one in values
+        ]
+        return both[0], both[1]
+
+    def _errors(self) -> Floats:
+        """Return the standard error of each centroid along one axis, mas."""
+        errors = np.empty(len(self._image))
+        for kind, model in enumerate(self._models):
+            mine = self._kind == kind
+            errors[mine] = model.at(self._flux[mine])
+        # A source that is so far from its star that nobody looked for it there says nothing.
+        return errors * self._noise[self._image] * np.where(self._unexpected, 1e6, 1.0)
+
+    def _offsets(self, moved: Floats) -> Floats:
+        """Return where sources lie against what is expected of their stars, mas, shape (n, 2)."""
+        return np.einsum("nkx,nx->nk", self._axes, moved - self._expected) * MAS
+
+    def _eliminated(self, errors: Floats) -> list[Eliminated]:
+        weights = self._weights / errors**2
+        return [
+            Eliminated.of(
+                self._sightings, weights, self._known.place[:, k], self._known.motion[:, k]
+            )
+            for k in range(2)
+        ]
+
+    def _step(self) -> float:
+        """Make one step of Gauss and Newton; return the largest shift, mas."""
+        from scipy.sparse.linalg import splu
+
+        moved = self._moved()
+        normal, right = self._normal(moved)
+        if not normal.shape[0]:
+            return 0.0
+        self._own[self._free] = np.linalg.inv(_blocks(normal, self._size))
+        step = -splu(normal.tocsc()).solve(right).reshape(-1, self._size)
+        units = np.array([1 / MAS, 1 / MAS, 1 / ARCSEC, 1e-6])[: self._size]
+        for place, one in zip(np.flatnonzero(self._free), step * units, strict=True):
+            roll, growth = (float(one[k]) if self._size > k else 0.0 for k in (2, 3))
+            self._moves[place] = self._moves[place].then(one[0], one[1], roll, growth)
+        return float(np.abs(step[:, :2]).max())
+
+    def _normal(self, moved: Floats) -> tuple[sparse.csr_array, Floats]:
+        offsets, design = self._offsets(moved), self._design(moved)
+        parts = [
+            star.reduced(design[k], offsets[:, k])
+            for k, star in enumerate(self._eliminated(self._errors()))
+        ]
+        loose = np.tile(_LOOSE[: self._size] ** -2.0, int(self._free.sum()))
+        normal = parts[0][0] + parts[1][0] + sparse.diags_array(loose)
+        return normal.tocsr(), parts[0][1] + parts[1][1]
+
+    def _squares(self) -> Floats:
+        """Return squared residuals (mas^2, both axes), over what the fit leaves of their variance.
+
+        A star's own place holds a part of each of its sightings, and so do an image's unknowns.
+        """
+        moved = self._moved()
+        offsets, errors, columns = self._offsets(moved), self._errors(), self._columns(moved)
+        squares = np.zeros(len(offsets))
+        for k, star in enumerate(self._eliminated(errors)):
+            residual = offsets[:, k] - star.fitted(offsets[:, k])
+            of_image = np.einsum(
+                "np,npq,nq->n", columns[k], self._own[self._image], columns[k], optimize=True
+            )
+            fitted = (star.variance + of_image) / errors**2
+            part = 1.0 + fitted * (1.0 - 2.0 * self._weights)
+            squares += residual**2 / np.maximum(part, _LEAST)
+        return squares
+
+    def _learn_errors(self) -> None:
+        """Set the errors of centroids from the residuals."""
+        squares = self._squares() / self._noise[self._image] ** 2
+        for number, kind in enumerate(self._kinds):
+            mine = self._kind == number
+            found = centroids.from_residuals(
+                self._flux[mine], squares[mine], self._pixels[kind]
+            ) or centroids.from_few(squares[mine], self._pixels[kind])
+            if found is not None:
+                self._models[number] = found
+
+    def _learn_noise(self) -> None:
+        """Set how much noisier an image is than those of its kind; few sources say little."""
+        ratio = self._squares() / self._errors() ** 2 * self._noise[self._image] ** 2
+        order = np.argsort(self._image, kind="stable")
+        ends = np.searchsorted(self._image[order], np.arange(len(self._numbers) + 1))
+        for place in range(len(self._numbers)):
+            mine = order[ends[place] : ends[place + 1]]
+            if len(mine):
+                own = float(np.median(ratio[mine])) / _MEDIAN
+                mean = (own * len(mine) + _SHRINK) / (len(mine) + _SHRINK)
+                self._noise[place] = np.clip(np.sqrt(mean), 1.0, _NOISIEST)
+
+    def _weigh(self, redescending: bool) -> None:
+        size = np.sqrt(self._squares()) / self._errors()
+        if redescending:
+            self._weights = np.maximum(0.0, 1.0 - (size / TUKEY) ** 2) ** 2
+        else:
+            self._weights = np.minimum(1.0, _HUBER / np.maximum(size, 1e-9))
+
+    def solve(self) -> None:
+        """Find the moves: first with weights that never vanish, then with Tukey's biweight."""
+        self._step()
+        for number in range(_ROUNDS):
+            self._learn_errors()
+            if number == _HUBER_ROUNDS:
+                self._learn_noise()
+            self._weigh(number >= _HUBER_ROUNDS)
+            if self._step() < _STILL and number > _HUBER_ROUNDS + 1:
+                break
+
+    def result(self) -> Adjusted:
+        """Return the moves with their covariances and residuals."""
+        moved = self._moved()
+        offsets = self._offsets(moved)
+        fitted = np.stack(
+            [star.fitted(offsets[:, k]) for k, star in enumerate(self._eliminated(self._errors()))],
+            axis=1,
+        )
+        normal, _ = self._normal(moved)
+        size = self._size
+        blocks = factored(normal).blocks(size) if normal.shape[0] else np.empty((0, size, size))
+        covariances = {int(number): np.zeros((size, size)) for number in self._numbers[~self._free]}
+        covariances |= {
+            int(number): block + self._common(int(place))
+            for place, number, block in zip(
+                np.flatnonzero(self._free), self._numbers[self._free], blocks, strict=True
+            )
+        }
+        return Adjusted(
+            self._tracks,
+            dict(zip(self._numbers.tolist(), self._moves, strict=True)),
+            covariances,
+            moved,
+            offsets - fitted,
+            np.where(self._has_reference[:, None], offsets, np.nan),
+            self._weights,
+            {
+                kind: np.stack([model.flux, model.error], axis=1)
+                for kind, model in zip(self._kinds, self._models, strict=True)
+            },
+        )
+
+    def _common(self, place: int) -> Floats:
+        """Return the part of a covariance that the stars' unknown common motion makes.
+
+        Where no reference tells motions, a shift of the images of one epoch and a motion that all
+        stars share are the same.
+        """
+        found = np.zeros((self._size, self._size))
+        if self._drift_error:
+            epochs = [image.epoch for image in self._images]
+            held = [epochs[one] for one in np.flatnonzero(~self._free)]
+            years = epochs[place] - (held[0] if held else float(np.mean(epochs)))
+            found[[0, 1], [0, 1]] = (self._drift_error * years) ** 2
+        return found
+
+
+def _blocks(matrix: sparse.csr_array, size: int) -> Floats:
+    """Return the square blocks on the diagonal of a matrix, shape (n / size, size, size)."""
+    entries = matrix.tocoo()
+    own = entries.row // size == entries.col // size
+    row, column = entries.row[own], entries.col[own]
+    blocks = np.zeros((matrix.shape[0] // size, size, size))
+    np.add.at(blocks, (row // size, row % size, column % size), entries.data[own])
+    return blocks
+
+
+def _common_motion(reference: Reference | None, unknown: Unknown) -> tuple[Floats, Floats]:
+    """Return the mean motion of stars that no catalogue has, and its spread, mas/yr, shape (2,)."""
+    drift, spread = np.zeros(2), np.full(2, unknown.motion)
+    if reference is None or reference.has_motion.sum() < 20:
+        return drift, spread
+    moving = reference.select(reference.has_motion)
+    for k, motion in enumerate((moving.pmra, moving.pmdec)):
+        drift[k] = np.median(motion)
+        spread[k] = max(1.0, 1.4826 * float(np.median(np.abs(motion - drift[k]))))
+    return drift, spread
+
+
+def _inverse_variances(
+    reference: Reference, which: Integers, unknown: Unknown
+) -> tuple[Floats, Floats]:
+    """Return how well places and motions of some stars are known, as `Known` has it."""
+    its = reference.select(which)
+    places = np.stack([its.ra_error, its.dec_error], axis=1)
+    motions = np.stack([its.pmra_error, its.pmdec_error], axis=1)
+    is_known = np.isfinite(motions) & its.has_motion[:, None]
+    places = np.where(np.isfinite(places), places, unknown.position)
+    motions = np.where(is_known, motions, unknown.motion)
+    return np.maximum(places, 0.02) ** -2.0, np.maximum(motions, 0.005) ** -2.0
