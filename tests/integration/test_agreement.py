@@ -41,7 +41,8 @@ AROUND = {"retrieve": 6, "inspect": 1, "align": 1, "plan": 1, "positions": 1, "g
 STEPS = {*(f"pristine/{name}" for name in FILES), "inspection", "aligned", "plan", "positions"}
 UNTOLD = (
     *("stars/", "cells/x", "low/", "static", "singles/", "measured/", "guesses/", "first"),
-    *("equations/", "skies", "blocks/", "headers", "runs/variant_"),
+    *("equations/", "skies", "blocks/", "headers", "runs/variant_", "levels/", "evidence/"),
+    *("figures/", "witnessed/"),
 )
 """Steps that have no task of their own: others tell of them."""
 PLANNED = {"plan", "positions"}

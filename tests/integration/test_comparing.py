@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from skymosaic.drizzle.order import Order
-from skymosaic.pipeline.comparing.results import OVERLAPS, PARTS
+from skymosaic.pipeline.checks import hear_astrodrizzle
+from skymosaic.pipeline.comparing.figures import PICTURES
+from skymosaic.pipeline.comparing.results import PARTS
 from skymosaic.pipeline.comparison import compare_methods
 from skymosaic.pipeline.graph import DrizzleTasks, PreparedTasks, drizzle_each
-from skymosaic.pipeline.results import ALIGN, COMPARISON, PLAN, AlignResult, Planned
+from skymosaic.pipeline.results import (
+    ALIGN,
+    COMPARISON,
+    PLAN,
+    WITNESS,
+    AlignResult,
+    Planned,
+)
 from skymosaic.report.drawing import FIGURES
 from skymosaic.steps.execution import Here
-from skymosaic.steps.manifests import finished, forget
+from skymosaic.steps.manifests import forget
 from skymosaic.steps.results import as_plain
 from skymosaic.steps.step import Finished
 from tests.conftest import manifests
@@ -79,19 +89,52 @@ def test_many_tasks_find_and_draw_what_one_does(tmp_path: Path, chips: int, meth
     compared = Compared(tmp_path, chips, methods)
     drizzled = compared.drizzled()
     parts = drizzled.onepass.compared
-    assert set(parts["figures"]) == set(FIGURES)
+    assert set(parts["figures"]) == {*FIGURES, PICTURES}
     one, many = (compared.compare(drizzled, by_parts=by_parts) for by_parts in (False, True))
     assert one.keys() == many.keys()
     assert [name for name in one if one[name] != many[name]] == []
-    assert {"residuals.png", "scatter.pdf", "advice.json", "seams.ecsv"} <= one.keys()
-    # What was found is what one task finds in memory, of each number.
+    assert {
+        "residuals.png",
+        "scatter.pdf",
+        "blink.gif",
+        "preview_match.png",
+        "advice.json",
+        "seams.ecsv",
+    } <= one.keys()
     assert one["result"]["evidence"]["graph"]["edges"]
-    # A second look finds all finished.
-    place = compared.field.place.only_finished()
     for spec in PARTS:
-        names = [name for name in manifests(compared.field.folder) if _is(spec, name)]
-        assert names, spec.kind.name
-    assert finished(place, OVERLAPS.step()) is not None
+        assert [name for name in manifests(compared.field.folder) if _is(spec, name)]
+
+
+def test_astrodrizzle_makes_its_part_of_each_mosaic_before_the_witness(tmp_path: Path) -> None:
+    compared = Compared(tmp_path, 1, "[match]")
+    place, drizzled = compared.field.place, compared.drizzled().onepass
+    assert drizzled.samples.keys() == {"match", "variant:mode", "variant:given"}
+    heard = []
+    for samples in ({}, drizzled.samples):
+        heard.append(
+            hear_astrodrizzle(
+                *(place, compared.campaign, compared.aligned, compared.planned),
+                *(drizzled.runs, samples),
+            )
+        )
+        forget(place, WITNESS.step().name)
+    alone, after = heard
+    assert after.result == alone.result
+    assert after.key == alone.key
+    # Of its own it opens no exposure.
+    exposures = {product.sha256 for product in compared.aligned.products.values()}
+    assert not exposures.isdisjoint(alone.fetched)
+    assert exposures.isdisjoint(after.fetched)
+    # What has other skies is made anew.
+    name, one = next(iter(drizzled.samples.items()))
+    other = replace(one, result=replace(one.result, sky=[sky + 1.0 for sky in one.result.sky]))
+    again = hear_astrodrizzle(
+        *(place, compared.campaign, compared.aligned, compared.planned, drizzled.runs),
+        {**drizzled.samples, name: other},
+    )
+    assert again.result == alone.result
+    assert not exposures.isdisjoint(again.fetched)
 
 
 def _is(spec: Any, name: str) -> bool:

@@ -14,7 +14,7 @@ from skymosaic.report.densities import MOST_MARKS, bins_of_pairs, depth_map, lot
 from skymosaic.report.embedding import as_item
 from skymosaic.report.figures import footprints, scatter
 from skymosaic.report.mdrizsky import mdrizsky_table
-from skymosaic.report.pictures import LEAST_PIXELS, MOST_PIXELS, pictures_of
+from skymosaic.report.pictures import LEAST_PIXELS, MOST_PIXELS, PagePictures, pictures_of
 from skymosaic.report.scatter import scatter_chart
 from skymosaic.report.skymap import sky_chart
 from tests.unit.reports import BARE, runs
@@ -115,16 +115,17 @@ def test_the_map_of_many_exposures_shows_how_many_cover_a_place() -> None:
 def test_pictures_have_as_many_pixels_as_their_bytes_allow() -> None:
     random = np.random.default_rng(0)
     images = {m: random.normal(size=(1200, 900)) for m in ("localmin", "match", "globalmin")}
-    whole, _ = pictures_of(images, "electron / s", 100_000_000)
+    whole = pictures_of(images, "electron / s", 100_000_000).mosaics
     assert {max(one.width, one.height) for one in whole} == {
         600
     }  # blocks of two keep it below 1000
-    less, scales = pictures_of(images, "electron / s", 500_000)
+    some = pictures_of(images, "electron / s", 500_000)
+    less, scales = some.mosaics, some.tones
     assert len(less) == len(whole) == 5
     assert sum(len(one.uri) for one in less) <= 500_000
     assert set(scales) == {"mosaic", "difference"}
-    least, _ = pictures_of(images, "electron / s", 1)
+    least = pictures_of(images, "electron / s", 1).mosaics
     assert {max(one.width, one.height) for one in least} == {LEAST_PIXELS}
     assert MOST_PIXELS == 1000
-    assert pictures_of({}, "electron / s", 1) == ([], {})
+    assert pictures_of({}, "electron / s", 1) == PagePictures([], {})
     assert max(pictures.best_picture(images, "match").height, 0) <= pictures.BEST

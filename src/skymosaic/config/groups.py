@@ -30,7 +30,17 @@ TAKEN_FOLDERS = frozenset(
         *("colour", "low", "static", "singles", "measured", "guesses", "first_skies", "equations"),
         *("skies", "blocks", "headers", "variances", "errors", "outlines"),
         *("sources", "first_skies_sources", "separate_grid", "separate_sky", "separate", "medians"),
-        *("hits", "plain", "levels", "evidence", "figures", "tiles", "tile_noise", "tile_counts"),
+        *(
+            "hits",
+            "plain",
+            "levels",
+            "evidence",
+            "figures",
+            "witnessed",
+            "tiles",
+            "tile_noise",
+            "tile_counts",
+        ),
         *("finding", "tile_sources", "solution", "moved"),
         *("held", "wcs_choice", "wcs", "wcs_tiles", "shapes", "within", "shifted", "reference"),
     }

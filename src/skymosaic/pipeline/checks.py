@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from astropy.io import fits
@@ -16,6 +17,7 @@ from astropy.io import fits
 from skymosaic.drizzle import astrodrizzle
 from skymosaic.drizzle import parameters as pars
 from skymosaic.drizzle.checks.sameness import EngineDifferences, largest_differences
+from skymosaic.drizzle.checks.sample_window import Window
 from skymosaic.drizzle.checks.sampled import Pixels, compare_sample
 from skymosaic.drizzle.checks.witness import Agreement, require_agreement, without_number
 from skymosaic.drizzle.grid import Grid, output_grid
@@ -28,6 +30,7 @@ from skymosaic.host.counting import counted
 from skymosaic.methods import METHODS, column
 from skymosaic.pipeline.images import images_of, select
 from skymosaic.pipeline.mosaic_sample import sample_of_mosaics
+from skymosaic.pipeline.onepass_results import WitnessedResult
 from skymosaic.pipeline.results import (
     ENGINES,
     WITNESS,
@@ -38,6 +41,7 @@ from skymosaic.pipeline.results import (
     WitnessResult,
 )
 from skymosaic.pipeline.slots import computing_slot
+from skymosaic.pipeline.witnessed import log_of, read_sample
 from skymosaic.steps.manifests import forget
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
@@ -59,11 +63,11 @@ def check_each(
     requested, witness, engines = campaign.drizzle.checks, None, None
     if WITNESS.kind.name in requested:
         hear: Any = hear_witness
-        mosaics = drizzled.runs
+        heard: tuple[Any, ...] = (drizzled.runs,)
         if drizzled.onepass is not None:
             hear = hear_astrodrizzle
-            mosaics = dict(drizzled.onepass.runs)
-        witness = calls.call(hear, *shared, mosaics, name=WITNESS.kind.name)
+            heard = (dict(drizzled.onepass.runs), dict(drizzled.onepass.samples))
+        witness = calls.call(hear, *shared, *heard, name=WITNESS.kind.name)
     if ENGINES.kind.name in requested:
         engines = calls.call(compare_engines, *shared, name=ENGINES.kind.name)
     return witness, engines
@@ -133,6 +137,7 @@ def hear_astrodrizzle(
     aligned: Finished[AlignResult],
     planned: Finished[Planned],
     drizzled: Mapping[str, Finished[DrizzleResult]],
+    samples: Mapping[str, Finished[WitnessedResult]] = MappingProxyType({}),
 ) -> Finished[WitnessResult]:
     """Let AstroDrizzle make a part of each mosaic of the one-pass engine again, and compare.
 
@@ -140,7 +145,8 @@ def hear_astrodrizzle(
     masks that the engine used. Where no place of the mosaic has few exposures, both engines drizzle
     some of those of one place instead, with the same values.
 
-    `drizzled`: the step of each, by method and variant.
+    `drizzled`: the step of each, by method and variant; `samples`: what AstroDrizzle has made of
+    them already.
     """
     sample = sample_of_mosaics(place, aligned, planned, drizzled)
     reused = {name: one.reused for name, one in drizzled.items()}
@@ -151,20 +157,24 @@ def hear_astrodrizzle(
 
     def work(bench: Bench) -> WitnessResult:
         exposures, window = sample.images.exposures, sample.window
-        sample.images.fetch(bench)
-        masks = sample.read_masks(bench)
         ours, skies = {}, {}
         for name, run in runs.items():
             ours[name], skies[name] = sample.read(bench, run)
             if reused[name]:
                 make_anew_if_older(place, run.step, run.result.science, ours[name])
-        bench.doing(f"AstroDrizzle on {counted(len(exposures), 'exposure')} for each mosaic")
+        log, masks = bench.out / "witness.log", {}
+        theirs = _known_samples(bench, log, window, skies, samples)
+        if not window.whole or theirs.keys() != runs.keys():
+            sample.images.fetch(bench)
+            masks = dict(sample.read_masks(bench))
+            bench.doing(f"AstroDrizzle on {counted(len(exposures), 'exposure')} for each mosaic")
         with computing_slot(place):
             found = compare_sample(
-                *(bench.scratch, bench.out / "witness.log", exposures, window, grid),
+                *(bench.scratch, log, exposures, window, grid),
                 *(ours, skies, masks, parameters),
                 titles={name: run.result.science for name, run in runs.items()},
                 processes=request.processes(len(runs)),
+                theirs=theirs,
             )
         return WitnessResult(dict(found), window, left_out, pars.has_cr_steps(parameters))
 
@@ -184,6 +194,24 @@ def hear_astrodrizzle(
         versions=versions(),
         work=work,
     )
+
+
+def _known_samples(
+    bench: Bench,
+    log: Path,
+    window: Window,
+    skies: Mapping[str, Sequence[float]],
+    samples: Mapping[str, Finished[WitnessedResult]],
+) -> dict[str, Pixels]:
+    """Return what AstroDrizzle made of the window with these skies, and take over its log."""
+    found = {}
+    for name, sky in skies.items():
+        one = samples.get(name)
+        if one is not None and (one.result.window, one.result.sky) == (window, list(sky)):
+            found[name] = read_sample(bench, one)
+            with log.open("a") as file:
+                file.write(log_of(bench, one))
+    return found
 
 
 def make_anew_if_older(place: Place, step: str, name: str, pixels: Pixels) -> None:

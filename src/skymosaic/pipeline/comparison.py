@@ -53,7 +53,7 @@ from skymosaic.versions import versions
 if TYPE_CHECKING:
     from skymosaic.evidence.evidence import Evidence
     from skymosaic.report.comparison import ComparisonInput
-    from skymosaic.report.drawing import DrawnFigure
+    from skymosaic.report.drawing import Drawn
 
 # Versions of what is told of some runs; part of the step's key.
 _RATES_SHOWN = 1  # skies of data in counts
@@ -181,7 +181,7 @@ def _evidence(
     planned: Finished[Planned],
     measured: Mapping[str, Any] | None,
     images: Mapping[str, Floats],
-) -> tuple[Evidence | None, Mapping[str, DrawnFigure]]:
+) -> tuple[Evidence | None, Drawn | None]:
     """Return what was found of the overlaps and the mosaics, and the figures that are drawn."""
     chips = chip_differences(found.drizzled)
     if measured:
@@ -196,9 +196,9 @@ def _evidence(
     exposures = found.exposures
     observed = observe(bench, exposures, aligned, planned.result, found.retrieved, chips)
     if observed is None:
-        return None, {}
+        return None, None
     skies = {method: run.result.sky for method, run in found.drizzled.items()}
-    return gather_evidence(measurements(observed, exposures, planned.result, skies, images)), {}
+    return gather_evidence(measurements(observed, exposures, planned.result, skies, images)), None
 
 
 def _weights(bench: Bench, found: FinishedSteps) -> tuple[list[str], Table | None]:

@@ -24,6 +24,7 @@ from skymosaic.pipeline.results import DRIZZLE, Planned
 from skymosaic.pipeline.singles import make_singles
 from skymosaic.pipeline.skies import find_static, measure_each, solve_skies
 from skymosaic.pipeline.source_masks import find_sources
+from skymosaic.pipeline.witnessed import choose_sample, make_samples
 from skymosaic.steps.step import Finished, Place
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class OnepassTasks:
     """By method and variant."""
     parts: Parts
     """What the mosaics are put together from."""
+    samples: Mapping[str, Any] = field(default_factory=dict)
+    """What AstroDrizzle makes of a part of each mosaic, see `witnessed.make_samples`."""
     compared: Mapping[str, Any] = field(default_factory=dict)
     """What the comparison is put together from, see `comparing.tasks.make_parts`."""
 
@@ -49,6 +52,7 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) 
     images = images_of(calls.result(prepared.aligned))
     first = campaign.sky.methods[0]
     place = replace(place, part_of=(DRIZZLE.task(first), DRIZZLE.step(first)))
+    window = choose_sample(calls, campaign, prepared)
     # The keys of what is drizzled have the masks of its own chips alone.
     homes = find_homes(calls.hosts(), [one.rootname for one in images.exposures])
     static = calls.result(find_static(calls, campaign, place, prepared, homes))
@@ -80,4 +84,7 @@ def drizzle_each(calls: Calls, campaign: Campaign, place: Place, prepared: Any) 
     compared = make_parts(
         *(calls, campaign, place, prepared, images, planned.result, skies, mosaics, homes)
     )
-    return OnepassTasks(mosaics, parts, compared)
+    samples = make_samples(
+        *(calls, campaign, place, images, planned.result, singles, skies, window)
+    )
+    return OnepassTasks(mosaics, parts, samples, compared)

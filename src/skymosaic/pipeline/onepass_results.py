@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from skymosaic.drizzle.checks.sample_window import Window
 from skymosaic.drizzle.grid import Grid
 from skymosaic.drizzle.onepass.errors import CorrelatedNoise
 from skymosaic.drizzle.onepass.measured import MeasuredChip
@@ -245,6 +246,20 @@ class NoiseResult:
     """None where no chip lies on the grid."""
 
 
+@dataclass(frozen=True)
+class WitnessedResult:
+    """Of the part of one mosaic that AstroDrizzle made again."""
+
+    window: Window
+    """Where it lies."""
+    sky: list[float]
+    """What was taken off each chip, in its data units."""
+    pixels: str
+    """Name of the product that has mosaic and weights."""
+    log: str
+    """Of what AstroDrizzle logged."""
+
+
 LOW = StepSpec(tasks.LOW, LowResult)
 STATIC = StepSpec(tasks.STATIC, StaticResult)
 SEPARATE_GRID = StepSpec(tasks.SEPARATE_GRID, SeparateGridResult)
@@ -266,3 +281,4 @@ VARIANCES = StepSpec(tasks.VARIANCES, VariancesResult)
 ERRORS = StepSpec(tasks.ERRORS, ErrorsResult)
 NOISE = StepSpec(tasks.NOISE, NoiseResult)
 HEADERS = StepSpec(tasks.HEADERS, HeadersResult)
+WITNESSED = StepSpec(tasks.WITNESSED, WitnessedResult)

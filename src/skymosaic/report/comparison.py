@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 
 from skymosaic.errors import SkyError, StoreError
 from skymosaic.evidence.reduction import Floats
-from skymosaic.methods import column
 from skymosaic.report import summary
 from skymosaic.report.card import Card
 from skymosaic.report.chart import Chart
 from skymosaic.report.contents import Report, RunFacts
 from skymosaic.report.documents import as_json, markdown
-from skymosaic.report.drawing import FIGURES, DrawnFigure, draw_figure
+from skymosaic.report.drawing import FIGURES, Drawn, DrawnFigure, draw_figure, draw_pictures
 from skymosaic.report.figure_input import FigureInput
 from skymosaic.report.footprint_files import write_footprints
 from skymosaic.report.invariants import Invariant, check_invariants, failures
 from skymosaic.report.long_tables import MOST_BYTES
 from skymosaic.report.mdrizsky import Runs, mdrizsky_table, write_table
 from skymosaic.report.page import make_page, small_picture
-from skymosaic.report.preview import blink, common_stretch, in_method_order, preview
+from skymosaic.report.pictures import PagePictures
+from skymosaic.report.preview import in_method_order
 from skymosaic.report.sheets import sheets, write_sheets
 from skymosaic.report.verdict import card
 from skymosaic.sky.outline import Outline
@@ -109,7 +109,7 @@ def write_comparison(
     run: RunFacts,
     *,
     tolerance: float = 1e-6,
-    drawn: Mapping[str, DrawnFigure] = MappingProxyType({}),
+    drawn: Drawn | None = None,
 ) -> WrittenComparison:
     """Write table, figures, previews, blink GIF and report, or nothing.
 
@@ -123,8 +123,8 @@ def write_comparison(
         What the run itself knows, for the report.
     tolerance : float
         See `check_invariants`.
-    drawn : mapping of str to DrawnFigure
-        Figures that were drawn before, by their names; their files are moved.
+    drawn : Drawn, optional
+        What was drawn before; its files are moved.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def write_comparison(
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
-            written = _write_all(scratch, report, drawn)
+            written = _write_all(scratch, report, drawn or Drawn())
             written += write_footprints(scratch, report.polygons, data.outline)
             files = _publish(written, folder)
         finally:
@@ -191,7 +191,7 @@ def assemble(data: ComparisonInput, run: RunFacts, invariants: Sequence[Invarian
     )
 
 
-def _write_all(folder: Path, report: Report, known: Mapping[str, DrawnFigure]) -> list[Path]:
+def _write_all(folder: Path, report: Report, known: Drawn) -> list[Path]:
     """Write every file into an empty folder, and return them."""
     tables = sheets(report)
     written = write_table(tables.pop("mdrizsky"), folder)
@@ -202,16 +202,21 @@ def _write_all(folder: Path, report: Report, known: Mapping[str, DrawnFigure]) -
         written += write_evidence(report.evidence, folder)
         tables.pop("seams", None)
     written += write_sheets(tables, folder)
-    drawn = draw_figures(folder, report, drawn=known)
+    drawn = draw_figures(folder, report, drawn=known.figures)
     written += [path for paths in drawn.values() for path in paths]
-    if len(report.images) > 1:
-        written.append(blink(report.images, folder / "blink.gif", report.image_unit))
-    written += _draw_previews(folder, report)
+    exposures = len(report.polygons)
+    pictures = known.pictures or draw_pictures(FigureInput.of(report), folder, exposures)
+    written += pictures.files
+    small = small_picture(report)
+    if small is not None:
+        written.append(folder / "thumbnail.png")
+        written[-1].write_bytes(small)
     return written + write_documents(
         folder,
         report,
         {name: paths[0] for name, paths in drawn.items()},
-        charts={name: one.chart for name, one in known.items()},
+        charts={name: one.chart for name, one in known.figures.items()},
+        pictures=pictures.page,
     )
 
 
@@ -222,6 +227,7 @@ def write_documents(
     stem: str = "report",
     most_bytes: int = MOST_BYTES,
     charts: Mapping[str, Chart | None] = MappingProxyType({}),
+    pictures: PagePictures | None = None,
 ) -> list[Path]:
     """Write the report as a page with what stands beside it, as JSON and as Markdown.
 
@@ -237,10 +243,10 @@ def write_documents(
         Their name without what tells the format.
     most_bytes : int
         Of the rows of long tables within the page; those of the others stand beside it.
-    charts : mapping of str to Chart or None
+    charts, pictures
         See `page.make_page`.
     """
-    drawn = make_page(report, figures, stem, most_bytes, charts)
+    drawn = make_page(report, figures, stem, most_bytes, charts, pictures)
     texts = {
         ".html": drawn.text,
         ".json": as_json(report),
@@ -274,22 +280,6 @@ def draw_figures(
         for name in FIGURES
     }
     return {name: paths for name, paths in found.items() if paths}
-
-
-def _draw_previews(folder: Path, report: Report) -> list[Path]:
-    """Draw the preview of each method on the common scale, and a thumbnail of the best one."""
-    small_bytes = small_picture(report)
-    if small_bytes is None:
-        return []
-    limits = common_stretch(report.images)
-    drawn = []
-    for method, image in report.images.items():
-        path = folder / f"preview_{column(method)}.png"
-        preview(image, method, limits, report.image_unit).save(path, format="PNG")
-        drawn.append(path)
-    small = folder / "thumbnail.png"
-    small.write_bytes(small_bytes)
-    return [*drawn, small]
 
 
 def _publish(files: Sequence[Path], folder: Path) -> list[Path]:

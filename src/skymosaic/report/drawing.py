@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from skymosaic.methods import column
 from skymosaic.report import figures
 from skymosaic.report.chart import Chart
 from skymosaic.report.difference_images import difference
 from skymosaic.report.figure_input import FigureInput
 from skymosaic.report.matrix import scale_limit
+from skymosaic.report.pictures import PagePictures, page_pictures
+from skymosaic.report.preview import blink, common_stretch, preview
 from skymosaic.report.residual_figures import residual_matrices, residual_vectors
 
 
@@ -24,6 +27,47 @@ class DrawnFigure:
     """PNG and PDF; none where there was nothing to draw."""
     chart: Chart | None
     """Of the page."""
+
+
+@dataclass(frozen=True)
+class DrawnPictures:
+    """The pictures of the mosaics, drawn before the report is written."""
+
+    files: tuple[Path, ...]
+    """A preview of each method, and a GIF that blinks between them where there are several."""
+    page: PagePictures
+    """Those of the page."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn before the report is written; the rest is drawn with it."""
+
+    figures: Mapping[str, DrawnFigure] = field(default_factory=dict)
+    """By their names."""
+    pictures: DrawnPictures | None = None
+
+
+def draw_pictures(shown: FigureInput, folder: Path, exposures: int) -> DrawnPictures:
+    """Draw the pictures of the mosaics, all on one scale.
+
+    Parameters
+    ----------
+    shown : FigureInput
+        With mosaics.
+    folder : Path
+        Where the files go.
+    exposures : int
+        Of the report (count).
+    """
+    files, images, unit = [], shown.images, shown.image_unit
+    if len(images) > 1:
+        files.append(blink(images, folder / "blink.gif", unit))
+    limits = common_stretch(images) if images else (0.0, 1.0)
+    for method, image in images.items():
+        files.append(folder / f"preview_{column(method)}.png")
+        preview(image, method, limits, unit).save(files[-1], format="PNG")
+    return DrawnPictures(tuple(files), page_pictures(images, unit, exposures))
 
 
 def draw_figure(name: str, shown: FigureInput, folder: Path, *, pdf: bool = True) -> list[Path]:

@@ -17,20 +17,15 @@ from skymosaic.report import parts
 from skymosaic.report.chart import Chart
 from skymosaic.report.charts import chart_of
 from skymosaic.report.contents import Report
-from skymosaic.report.densities import MOST_MARKS
 from skymosaic.report.embedding import bokeh_script
 from skymosaic.report.figure_input import FigureInput
 from skymosaic.report.long_tables import MOST_BYTES, Rows, shortened, shortened_table, within
 from skymosaic.report.mdrizsky import DESCRIPTIONS, method_columns
-from skymosaic.report.pictures import best_picture, pictures_of, thumbnail
+from skymosaic.report.pictures import PagePictures, best_picture, page_pictures, thumbnail
 from skymosaic.report.sheets import sheets
 from skymosaic.report.verdict import advised_warnings, facts, verdict
 from skymosaic.report.view import TableView, sky_view, text_of, typeset
 
-MOST_PICTURE_BYTES = 5_000_000
-"""Of the pictures of mosaics in a page; with them it stays below 10 MB."""
-LEAN_PICTURE_BYTES = 1_100_000
-"""The same where there are many exposures, whose tables are large."""
 MOST_GROUPS = 20  # that the page lists
 MOST_MEMBERS = 60  # exposures of a group that it names
 
@@ -63,6 +58,7 @@ def make_page(
     stem: str = "report",
     most_bytes: int = MOST_BYTES,
     charts: Mapping[str, Chart | None] = MappingProxyType({}),
+    pictures: PagePictures | None = None,
 ) -> Page:
     """Return the page, and the scripts that it loads when a reader asks for rows.
 
@@ -80,11 +76,10 @@ def make_page(
     charts : mapping of str to Chart or None
         Figures that were made for the page before, by the same names; None: there is nothing to
         show.
+    pictures : PagePictures, optional
+        The mosaics, if they were made for the page before.
     """
-    few = len(report.polygons) <= MOST_MARKS
-    mosaics, tones = pictures_of(
-        report.images, report.image_unit, MOST_PICTURE_BYTES if few else LEAN_PICTURE_BYTES
-    )
+    pictures = pictures or page_pictures(report.images, report.image_unit, len(report.polygons))
     said = verdict(report)
     methods = [] if report.mdrizsky is None else list(method_columns(report.mdrizsky))
     shown = {
@@ -102,8 +97,8 @@ def make_page(
         warnings=[*advised_warnings(report), *report.warnings, *report.run.warnings],
         contents=CONTENTS,
         shown=best_picture(report.images, said.best) if said.best else None,
-        mosaics=mosaics,
-        tones=tones,
+        mosaics=pictures.mosaics,
+        tones=pictures.tones,
         sky=tables.sky,
         rows=_Known({name: one.packed for name, one in tables.within.items()}),
         beside=_Known({name: f"{stem}-{name}.js" for name in tables.beside}),

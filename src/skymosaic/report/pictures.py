@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from skymosaic.evidence.reduction import Floats, reduce_image
+from skymosaic.report.densities import MOST_MARKS
 from skymosaic.report.difference_images import reference_method, scaled_differences
 from skymosaic.report.preview import common_stretch, in_method_order, stretch
 
 MOST_PIXELS = 1000  # along the longer side
 LEAST_PIXELS = 240
 THUMBNAIL = 240
+MOST_PICTURE_BYTES = 5_000_000
+"""Of the pictures of mosaics in a page; with them it stays below 10 MB."""
+LEAN_PICTURE_BYTES = 1_100_000
+"""The same where there are many exposures, whose tables are large."""
 BEST = 480  # pixels of the mosaic beside the advice
 _NO_DATA = 255
 _NO_DATA_COLOUR = (62, 78, 122)
@@ -52,9 +57,16 @@ class Scale:
     note: str
 
 
-def pictures_of(
-    images: Mapping[str, Floats], unit: str, most: int
-) -> tuple[list[Picture], dict[str, Scale]]:
+@dataclass(frozen=True)
+class PagePictures:
+    """The mosaics and their differences on a page."""
+
+    mosaics: Sequence[Picture]
+    tones: Mapping[str, Scale]
+    """Of each kind of pictures."""
+
+
+def pictures_of(images: Mapping[str, Floats], unit: str, most: int) -> PagePictures:
     """Return the mosaics and their differences, and the scale of each kind; nothing of no images.
 
     Parameters
@@ -68,7 +80,7 @@ def pictures_of(
         `MOST_PIXELS` along the longer side at most.
     """
     if not images:
-        return [], {}
+        return PagePictures([], {})
     side = MOST_PIXELS
     for _ in range(4):
         pictures, tone = mosaic_pictures(images, unit, side)
@@ -82,7 +94,13 @@ def pictures_of(
         # Bytes grow with the pixels; a little less, as each picture has its own.
         longest = max(max(one.width, one.height) for one in pictures)
         side = max(int(0.97 * longest * (most / total) ** 0.5), LEAST_PIXELS)
-    return pictures, tones
+    return PagePictures(pictures, tones)
+
+
+def page_pictures(images: Mapping[str, Floats], unit: str, exposures: int) -> PagePictures:
+    """Return the pictures of a page; those of a report of many exposures are smaller."""
+    most = MOST_PICTURE_BYTES if exposures <= MOST_MARKS else LEAN_PICTURE_BYTES
+    return pictures_of(images, unit, most)
 
 
 def mosaic_pictures(

@@ -43,6 +43,7 @@ from skymosaic.pipeline.onepass_results import (
     SOURCES,
     STATIC,
     VARIANCES,
+    WITNESSED,
 )
 from skymosaic.pipeline.places import parse_place
 from skymosaic.pipeline.plan import on_grid, with_order
@@ -71,6 +72,7 @@ from skymosaic.pipeline.results import (
     Planned,
     PositionsResult,
     RetrieveResult,
+    WitnessResult,
     as_run,
 )
 from skymosaic.report.contents import Missing
@@ -142,7 +144,7 @@ def read_finished_steps(place: Place) -> FinishedSteps:
         positions=positions,
         differences=differences,
         drizzled=drizzled,
-        witness=reader.step_on_grid(WITNESS, planned),
+        witness=reader.witness(planned),
         engines=reader.step_on_grid(ENGINES, planned, own_grid=True),
         cells=cells,
         each_cell=each_cell,
@@ -319,6 +321,13 @@ class _Reader:
         if spec.task() not in self._tasks:
             return None
         return self._on_grid(spec, spec.task(), planned, own_grid=own_grid)
+
+    def witness(self, planned: Finished[Planned] | None) -> Finished[WitnessResult] | None:
+        """Return what one engine says of the mosaics of the other, if it is to."""
+        task = WITNESS.task()
+        if task in self._tasks and self.parts_have_failed(task, (WITNESSED,)):
+            return None
+        return self.step_on_grid(WITNESS, planned)
 
     def _on_grid(
         self,

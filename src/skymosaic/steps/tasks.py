@@ -169,6 +169,11 @@ CELL = Kind("cell", "cells/{of}", calls={"make_cell": "20s"})
 """The mosaics of one cell; nobody is told of these tasks: which there are, `PLAN` finds."""
 CELLS = Kind("cells", "cells/index", folder="cells", calls={"index_cells": "1s"})
 """The list of all cells, and so their end."""
+WITNESSED = Kind(
+    "witnessed", "witnessed/{of}", calls={"drizzle_sample": "5s", "choose_window": "1s"}
+)
+"""A part of a mosaic that AstroDrizzle makes again, for `WITNESS`; nobody is told of these
+tasks."""
 WITNESS = Kind("witness", "witness", calls={"witness": "20s"})
 ENGINES = Kind("engines", "engines", "both engines", calls={"engines": "40s"})
 COMPARISON = Kind("gather", "comparison", calls={"compare_methods": "10s"})
@@ -183,7 +188,7 @@ KINDS = (
     *(LOW, STATIC, MEASURED, PLAIN, SEPARATE_GRID, SEPARATE_SKY, SEPARATE, MEDIAN, HITS),
     *(SINGLE, GUESS, FIRST_SKIES, EQUATION, SKIES, BLOCK, HEADERS),
     *(VARIANCES, ERRORS, NOISE, LEVELS, OUTLINES, SOURCES),
-    *(OBSERVED, PAIRS, EDGES, OVERLAPS, JUDGED, FIGURE),
+    *(OBSERVED, PAIRS, EDGES, OVERLAPS, JUDGED, FIGURE, WITNESSED),
     *(DRIZZLE, ONEPASS, CELL, CELLS, WITNESS, ENGINES, COMPARISON, COLOUR),
 )
 _ONE_OF_ITS_KIND = {kind.step: kind.name for kind in KINDS if "{of}" not in kind.step}

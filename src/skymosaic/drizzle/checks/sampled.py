@@ -137,6 +137,7 @@ def compare_sample(
     *,
     titles: Mapping[str, str],
     processes: int = 1,
+    theirs: Mapping[str, Pixels] | None = None,
 ) -> dict[str, Agreement]:
     """Compare each mosaic of the one-pass engine with what AstroDrizzle makes of the window.
 
@@ -164,6 +165,8 @@ def compare_sample(
         What to call each mosaic in a message.
     processes : int
         How many runs at once, where memory allows.
+    theirs : mapping of str to Pixels, optional
+        What AstroDrizzle has made of the window already, with these skies and masks.
 
     Raises
     ------
@@ -172,14 +175,18 @@ def compare_sample(
     DrizzleError
         AstroDrizzle failed.
     """
-    plain = flag_kept(folder, exposures, masks, parameters)
-    part = window.of(grid)
+    theirs = dict(theirs or {})
+    part, missing = window.of(grid), {n: sky for n, sky in skies.items() if n not in theirs}
+    if missing or not window.whole:
+        plain = flag_kept(folder, exposures, masks, parameters)
     if not window.whole:
         ours = _by_onepass(folder, log, exposures, part, skies, plain, processes)
-    room = limits.free_memory() / memory_of("astrodrizzle", _work(exposures, masks, part)).peak
-    theirs = by_astrodrizzle(
-        folder, log, exposures, part, skies, plain, processes=max(1, min(processes, int(room)))
-    )
+    if missing:
+        room = limits.free_memory() / memory_of("astrodrizzle", _work(exposures, masks, part)).peak
+        at_once = max(1, min(processes, int(room)))
+        theirs = theirs | by_astrodrizzle(
+            folder, log, exposures, part, missing, plain, processes=at_once
+        )
     times = [e.exptime if chip.counts else 1.0 for e in exposures for chip in e.chips]
     averaged = _averaged(exposures, grid)
     return {

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astropy.io import fits
 from astropy.table import Table
+from pydantic import TypeAdapter
 
 from skymosaic.align.vectors import VECTORS
 from skymosaic.drizzle.request import Request
@@ -27,9 +29,16 @@ from skymosaic.pipeline.results import AlignResult, DrizzleResult, Planned
 from skymosaic.pipeline.skies import values_of
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.report.chart import Chart
-from skymosaic.report.drawing import DrawnFigure, draw_figure
+from skymosaic.report.drawing import (
+    Drawn,
+    DrawnFigure,
+    DrawnPictures,
+    draw_figure,
+    draw_pictures,
+)
 from skymosaic.report.figure_input import FigureInput
 from skymosaic.report.mdrizsky import mdrizsky_table
+from skymosaic.report.pictures import PagePictures
 from skymosaic.report.preview import in_method_order
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps.step import Bench, Finished, Place, run_step
@@ -40,7 +49,9 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 """Version of how figures are drawn; part of the keys of their steps."""
-_CHART = "chart.json"
+_PAGE = "page.json"
+PICTURES = "pictures"
+"""The previews of the mosaics, and their pictures on the page."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +89,17 @@ def draw(
     unit = mosaic_unit(aligned.result.exposures, in_counts=in_counts(campaign))
 
     def work(bench: Bench) -> FigureResult:
-        # Drawing takes a second to import: only who draws does.
-        from skymosaic.report.charts import chart_of
-
         shown = _shown(bench, place, name, campaign, aligned, planned, sources)
         with computing_slot(place):
+            if name == PICTURES:
+                exposures = sum(bool(len(one.polygons)) for one in aligned.result.exposures)
+                pictures = draw_pictures(shown, bench.out, exposures)
+                return _written(bench, pictures.files, pictures.page)
+            # Bokeh takes a second to import: only who needs it does.
+            from skymosaic.report.charts import chart_of
+
             files = draw_figure(name, shown, bench.out)
-            chart = chart_of(name, shown, files[0]) if files else None
-        if chart is not None:
-            (bench.out / _CHART).write_text(json.dumps(asdict(chart)), encoding="utf-8")
-        return FigureResult([path.name for path in files], None if chart is None else _CHART)
+            return _written(bench, files, chart_of(name, shown, files[0]) if files else None)
 
     return run_step(
         place,
@@ -103,6 +115,15 @@ def draw(
         versions=versions(),
         work=work,
     )
+
+
+def _written(
+    bench: Bench, files: Sequence[Path], page: Chart | PagePictures | None
+) -> FigureResult:
+    """Return the result of a figure whose files are there; write what the page shows of it."""
+    if page is not None:
+        (bench.out / _PAGE).write_text(json.dumps(asdict(page)), encoding="utf-8")
+    return FigureResult([path.name for path in files], None if page is None else _PAGE)
 
 
 def in_counts(campaign: Campaign) -> bool:
@@ -131,7 +152,7 @@ def _shown(
         polygons = {one.rootname: one.polygons for one in exposures if len(one.polygons)}
         pairs = {(a, b): area for a, b, area in plan.pairs}
         return FigureInput(polygons=polygons, groups=plan.groups, pairs=pairs, evidence=evidence)
-    if name == "difference" and sources.runs is not None:
+    if sources.runs is not None:
         images = {
             method: fits.getdata(bench.fetch(run.products[run.result.preview]))
             for method, run in sources.runs.items()
@@ -163,11 +184,17 @@ def _overlaps(
     return OverlapEvidence(UNIT, seen.scale, cell, found.measured, left)
 
 
-def read_figure(bench: Bench, done: Finished[FigureResult]) -> DrawnFigure:
-    """Return a figure; its files are copied into the scratch folder."""
-    result = done.result
-    files = tuple(bench.fetch(done.products[name]) for name in result.files)
-    if result.chart is None:
-        return DrawnFigure(files, None)
-    with bench.open(done.products[result.chart]) as file:
-        return DrawnFigure(files, Chart(**json.load(file)))
+def read_figures(bench: Bench, done: Mapping[str, Finished[FigureResult]]) -> Drawn:
+    """Return figures by their names; their files are copied into the scratch folder."""
+    figures, pictures = {}, None
+    for name, one in done.items():
+        result, page = one.result, None
+        files = tuple(bench.fetch(one.products[file]) for file in result.files)
+        if result.chart is not None:
+            with bench.open(one.products[result.chart]) as stream:
+                page = json.load(stream)
+        if name == PICTURES:
+            pictures = DrawnPictures(files, TypeAdapter(PagePictures).validate_python(page))
+        else:
+            figures[name] = DrawnFigure(files, None if page is None else Chart(**page))
+    return Drawn(figures, pictures)

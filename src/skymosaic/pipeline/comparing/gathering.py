@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from skymosaic.evidence.chips_summary import ChipsSummary
 from skymosaic.evidence.evidence import Evidence, put_together
-from skymosaic.pipeline.comparing.figures import read_figure
+from skymosaic.pipeline.comparing.figures import read_figures
 from skymosaic.pipeline.comparing.methods import read_judged, read_solution, skies_of_run
 from skymosaic.pipeline.comparing.results import (
     EdgesResult,
@@ -17,7 +17,7 @@ from skymosaic.pipeline.comparing.results import (
     OverlapsResult,
 )
 from skymosaic.pipeline.results import DrizzleResult, Planned
-from skymosaic.report.drawing import DrawnFigure
+from skymosaic.report.drawing import Drawn
 from skymosaic.steps.step import Bench, Finished
 
 
@@ -75,6 +75,6 @@ class ComparedParts:
             dense=self.edges.result.dense,
         )
 
-    def drawn(self, bench: Bench) -> dict[str, DrawnFigure]:
+    def drawn(self, bench: Bench) -> Drawn:
         """Return the figures."""
-        return {name: read_figure(bench, one) for name, one in self.figures.items()}
+        return read_figures(bench, self.figures)

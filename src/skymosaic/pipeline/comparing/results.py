@@ -88,9 +88,10 @@ class FigureResult:
     """Of drawing a figure of the comparison."""
 
     files: list[str]
-    """Names of its PNG and its PDF among the products; none where there was nothing to draw."""
+    """Names among the products of its PNG and its PDF, none where there was nothing to draw; or of
+    the pictures of the mosaics."""
     chart: Omitted[str] = None
-    """Of what the page shows of it, if anything: see `figures.read_figure`."""
+    """Of what the page shows of it, if anything: see `figures.read_figures`."""
 
 
 OBSERVED = StepSpec(tasks.OBSERVED, ObservedResult)

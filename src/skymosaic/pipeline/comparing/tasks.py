@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from skymosaic.drizzle.onepass.blocks import blocks_of
-from skymosaic.pipeline.comparing.figures import draw
+from skymosaic.pipeline.comparing.figures import PICTURES, draw
 from skymosaic.pipeline.comparing.methods import find_edges, judge, solve_overlaps
 from skymosaic.pipeline.comparing.observed import observe_field
 from skymosaic.pipeline.comparing.pairs import measure_pairs
@@ -91,12 +91,14 @@ def make_parts(
     }
     overlaps = {"skies": skies, "observed": observed, "solution": solution}
     few = sum(bool(len(one.polygons)) for one in images.exposures) <= MOST_MARKS
+    runs = {method: mosaics[method] for method in campaign.sky.methods}
     shown: dict[str, dict[str, Any]] = {
         "vectors": {},
         "footprints": overlaps if few else {},
         "scatter": {"skies": skies},
         "residuals": overlaps,
-        "difference": {"runs": {method: mosaics[method] for method in campaign.sky.methods}},
+        "difference": {"runs": runs},
+        PICTURES: {"runs": runs},
     }
     figures = {
         name: calls.call(partial(draw, place, name, campaign), *both, shows, name="draw", of=name)
