@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Protocol
 
 from skymosaic.store.objects import names_below, open_object
@@ -24,7 +24,10 @@ class Folder(Protocol):
         """Open a file by its name relative to the folder; None: there is none."""
 
     def names(self, below: str) -> list[str]:
-        """Return the names of the files below a folder in it, relative to this one, sorted."""
+        """Return the names of the files below a folder in it, relative to this one, sorted.
+
+        ``.`` is this folder.
+        """
 
     def inner(self, name: str) -> Folder:
         """Return a folder in it."""
@@ -105,9 +108,9 @@ class BucketFolder:
 
     def names(self, below: str) -> list[str]:
         """List objects; as `Folder`."""
-        below = str(PurePosixPath(below))
-        names = names_below(f"{self.uri}/{below}", self.settings)
-        return [f"{below}/{name}" for name in names]
+        start = "" if below == "." else f"{below}/"
+        names = names_below(f"{self.uri}/{start}".rstrip("/"), self.settings)
+        return [f"{start}{name}" for name in names]
 
     def inner(self, name: str) -> BucketFolder:
         """Return a folder in it."""
