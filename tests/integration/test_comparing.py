@@ -81,7 +81,7 @@ class Compared:
     ("chips", "methods"),
     [
         (1, "[localmin, match, match-differences]"),
-        (2, "[localmin, match]"),
+        pytest.param(2, "[localmin, match]", marks=pytest.mark.slow),
         pytest.param(2, "[match, match-differences]", marks=pytest.mark.slow),
     ],
 )
@@ -106,6 +106,7 @@ def test_many_tasks_find_and_draw_what_one_does(tmp_path: Path, chips: int, meth
         assert [name for name in manifests(compared.field.folder) if _is(spec, name)]
 
 
+@pytest.mark.slow
 def test_astrodrizzle_makes_its_part_of_each_mosaic_before_the_witness(tmp_path: Path) -> None:
     compared = Compared(tmp_path, 1, "[match]")
     place, drizzled = compared.field.place, compared.drizzled().onepass
