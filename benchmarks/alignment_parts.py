@@ -9,10 +9,10 @@ noise and the stars of one sky (some 600 in a tile), and pointing errors of 0.1 
 before are done first: what is measured is `align` alone, by the tutorial's solver, in a store and
 with a cache of its own, from the call to the last step.
 
-`wall`: seconds. `cpu`: seconds of all processes meanwhile, that of drizzlepac's imports, too. `solution`:
-seconds of the one step that solves; all others are a task an image. The ratio is that of the wall
-times of the most and the fewest workers: what the machine does meanwhile counts. The last line is
-one JSON object.
+`wall`: seconds. `cpu`: seconds of all processes meanwhile, those of drizzlepac's imports too.
+`solution`: seconds of the one step that solves; all others are a task an image. The ratio is that
+of the wall times of the most and the fewest workers: what the machine does meanwhile counts. The
+last line is one JSON object.
 """
 
 from __future__ import annotations
