@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from distributed import Client
+from distributed import Client, Semaphore
 from distributed.client import (
     CancelledFuturesGroup,
     FutureCancelledError,
     FuturesCancelledError,
 )
+from tornado.ioloop import PeriodicCallback
 
 from skymosaic.config import load_campaign_text
 from skymosaic.errors import (
@@ -176,7 +178,19 @@ def test_no_more_at_once_than_there_are_slots() -> None:
         n_workers=1, threads_per_worker=6, processes=False, dashboard_address=None
     ) as client:
         assert sorted(client.gather(client.map(hold_a_slot, range(12)))) == list(range(12))
+        # A slot that was held costs its worker nothing afterwards, however many there were.
+        end = time.monotonic() + 10.0
+        while (left := _that_refresh_leases()) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert left == 0
     assert max(most) == 2
+
+
+def _that_refresh_leases() -> int:
+    """Count what asks Dask's semaphores every few seconds to keep their leases."""
+    callbacks = [one for one in gc.get_objects() if type(one) is PeriodicCallback]
+    owners = [getattr(one.callback, "__self__", None) for one in callbacks if one.is_running()]
+    return sum(isinstance(owner, Semaphore) for owner in owners)
 
 
 _LOST = FutureCancelledError("drizzle-1", "scheduler-connection-lost", "no connection")

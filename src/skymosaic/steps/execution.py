@@ -300,8 +300,14 @@ def slot(name: str, most: int) -> Iterator[None]:
     if not most:
         yield
         return
-    with Semaphore(max_leases=most, name=name):
-        yield
+    slots = Semaphore(max_leases=most, name=name)
+    try:
+        with slots:
+            yield
+    finally:
+        # Dask's semaphore asks every few seconds for as long as its process lives, whether it holds
+        # a lease or not: thousands of tasks would leave a worker no time for anything else.
+        slots.loop.add_callback(slots.refresh_callback.stop)
 
 
 def hold_everywhere(client: Client, futures: Sequence[Any]) -> None:
