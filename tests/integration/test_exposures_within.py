@@ -13,12 +13,13 @@ from scipy import ndimage
 from skymosaic.align.motion import motion_between
 from skymosaic.align.proof import read_wcs
 from skymosaic.archive.directory import Directory
-from skymosaic.config.align import ExposureChecks
+from skymosaic.config.align import Align, ExposureChecks
 from skymosaic.pipeline.inspect import inspect
 from skymosaic.pipeline.results import InspectionResult
 from skymosaic.pipeline.retrieve import retrieve
 from skymosaic.pipeline.rules import Rules
 from skymosaic.pipeline.within import check_exposures
+from skymosaic.results.placed import read_placed
 from skymosaic.steps.execution import Here
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.place import Place
@@ -73,6 +74,9 @@ def run(
     retrieved = [retrieve(place, source, Rules(), parcel) for parcel in source.parcels()]
     inspected = inspect(place, retrieved, Rules())
     _, used, known = check_exposures(Here(), ExposureChecks(**checks), place, retrieved, inspected)
+    read = read_placed(place, Align(exposures=checks), inspected, retrieved)
+    assert read is not None
+    assert (read.key, read.products, read.result) == (known.key, known.products, known.result)
     return used, known, place
 
 

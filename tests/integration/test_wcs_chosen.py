@@ -26,6 +26,7 @@ from skymosaic.pipeline.results import InspectionResult
 from skymosaic.pipeline.retrieve import retrieve
 from skymosaic.pipeline.rules import Rules
 from skymosaic.pipeline.wcs import with_chosen_wcs
+from skymosaic.results.placed import read_placed
 from skymosaic.steps.execution import Here
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.place import Place
@@ -154,6 +155,25 @@ def test_the_chosen_wcs_is_the_primary_one(
         assert (chosen.place.store.root / product.key).read_bytes() == (
             made / kind / name
         ).read_bytes()
+
+
+@pytest.mark.parametrize("align", ["none", "tweakreg"])
+def test_the_store_tells_the_same(with_tiles: Path, tmp_path: Path, align: str) -> None:
+    chosen = Chosen(with_tiles, tmp_path, "best", align)
+    arguments = (chosen.place, chosen.campaign.align, chosen.inspected, chosen.retrieved)
+    read = read_placed(*arguments)
+    assert read is not None
+    assert (read.key, read.products, read.result) == (
+        *(chosen.done.key, chosen.done.products),
+        chosen.done.result,
+    )
+    other = chosen.campaign.align.model_copy(update={"wcs": "*-GSC240"})
+    assert read_placed(chosen.place, other, *arguments[2:]) is None
+    # What is left of an earlier choice is not taken for the one of now.
+    plain = Chosen(with_tiles, tmp_path, "IDC_w3m18525i", align)
+    read = read_placed(plain.place, plain.campaign.align, plain.inspected, plain.retrieved)
+    assert read is not None
+    assert read.products == plain.inspected.products
 
 
 def test_what_has_the_solution_is_used_as_it_is(made: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from skymosaic.host.counting import counted
 from skymosaic.pipeline.exposure_table import inspection_table
 from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.results import EnginesResult, Planned, PlanResult, WitnessResult
+from skymosaic.pipeline.sentences.astrometry import used_sheet, visits_sheet
 from skymosaic.pipeline.sentences.cells import cells_sheet
 from skymosaic.pipeline.sentences.masks import hit_sheet
 from skymosaic.pipeline.sentences.positions import positions_sheet
@@ -136,6 +137,8 @@ def run_facts(
             parts.EXPOSURES: exposures if len(exposures) else None,
             parts.ALIGNMENT: None if alignment is None else _fits(alignment),
             parts.GATES: None if alignment is None else _gates(alignment),
+            parts.ASTROMETRY: used_sheet(found),
+            parts.VISITS: visits_sheet(found, vectors),
             parts.VECTORS: vectors,
             parts.POSITIONS: None
             if found.positions is None

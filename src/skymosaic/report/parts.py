@@ -63,6 +63,8 @@ WEIGHTS = Part("weights", "Weights of the methods", "checks", form="{:.3g}")
 EXPOSURES = Part("exposures")
 ALIGNMENT = Part("alignment", "Alignment")
 GATES = Part("gates", "Gates of the alignment", "alignment")
+ASTROMETRY = Part("astrometry", "What the positions rest on", "alignment", form="{:.2f}")
+VISITS = Part("visits", "Residuals of each visit", "alignment", form="{:.2f}")
 VECTORS = Part("vectors")
 POSITIONS = Part("positions", "Positions of stars", "alignment", form="{:.3f}")
 WITHIN = Part("within", "Exposures within associations", "alignment", form="{:.2f}")
@@ -73,6 +75,7 @@ STEPS = Part("steps", "Time and memory")
 PARTS = (
     *(MDRIZSKY, DIFFERENCES, QUALITY, PAIRS, SEAMS, INVARIANTS, GROUPS),
     *(CHECKS, WITNESS, ENGINES, STATIC_MASKS, COSMIC_RAYS, WEIGHTS),
-    *(EXPOSURES, ALIGNMENT, GATES, VECTORS, POSITIONS, WITHIN, CELLS, DEFAULTS, STEPS),
+    *(EXPOSURES, ALIGNMENT, GATES, ASTROMETRY, VISITS, VECTORS, POSITIONS, WITHIN),
+    *(CELLS, DEFAULTS, STEPS),
 )
 """In the order of report.json and report.md, and of each section of the page."""

@@ -103,10 +103,11 @@ def _weights(found: FinishedSteps) -> str:
     return ""
 
 
+_OF_FITS = (parts.ALIGNMENT, parts.GATES, parts.VECTORS, parts.VISITS)
 _TURNED_OFF: Mapping[str, Callable[[FinishedSteps], str]] = {
     parts.STATIC_MASKS.name: _static_masks,
     parts.CHECKS.name: _checks,
-    **{part.name: _alignment for part in (parts.ALIGNMENT, parts.GATES, parts.VECTORS)},
+    **{part.name: _alignment for part in _OF_FITS},
     parts.POSITIONS.name: _positions,
     parts.WITHIN.name: _within,
     parts.WITNESS.name: _witness,
@@ -116,7 +117,7 @@ _TURNED_OFF: Mapping[str, Callable[[FinishedSteps], str]] = {
 }
 """By table: what in the campaign file is the reason that it is not there; empty where nothing."""
 _STEPS_OF = {
-    **{part.name: ALIGN for part in (parts.ALIGNMENT, parts.GATES, parts.VECTORS)},
+    **{part.name: ALIGN for part in _OF_FITS},
     parts.POSITIONS.name: POSITIONS,
     parts.WITNESS.name: WITNESS,
     parts.ENGINES.name: ENGINES,
