@@ -139,7 +139,7 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
     "align.reference.path catalog": ("catalog", [True, [], "http://h/x", "", None, "absent.fits"],
                                      []),
     "align.reference.path image": ("image", [True, [], "", None, "absent.fits"], []),
-    "align.reference.url": ("gaia", [*ENDPOINT[0][:3], "http://h/x?y=1", "http://h:x/tap", 3],
+    "align.reference.url": ("gaia", [*ENDPOINT[0][:3], "http://h/tap?y=1", "http://h:x/tap", 3],
                             ["http://127.0.0.1:9000/tap-server/tap"]),
     "align.reference.table": ("gaia", [*TEXT[0], "a b", "a;b", "a.b.c.d", "1a"],
                               ["gaiadr3.gaia_source", "gaia"]),

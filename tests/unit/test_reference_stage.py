@@ -21,7 +21,7 @@ from skymosaic.pipeline.reference import list_reference
 from skymosaic.pipeline.results import InspectionResult, ReferenceResult
 from skymosaic.pipeline.retrieve import retrieve
 from skymosaic.pipeline.rules import Rules
-from skymosaic.pipeline.sentences.reference import listed_line
+from skymosaic.pipeline.sentences.reference import listed_line, reference_line
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.manifests import NotFinishedError
 from skymosaic.steps.place import Place
@@ -197,3 +197,54 @@ def test_an_image_of_which_nothing_is_known_is_refused(tmp_path) -> None:
         stream.seek(0)
         with pytest.raises(InputError, match=r"flat\.fits has no star 10 sigma above"):
             stars_in(stream, "x", "flat.fits", 10.0, 3.5)
+
+
+@pytest.mark.parametrize(
+    ("align", "line"),
+    [
+        ("none", ""),
+        ("{}", "aligned to: the first drizzled image (align.order)"),
+        ("{tweakreg: {refcat: /a.cat}}", "the catalogue /a.cat (align.tweakreg.refcat)"),
+        ("{reference: {kind: catalog, path: /a.fits}}", "aligned to: the catalogue /a.fits"),
+        ("{reference: {kind: campaign, campaign: /s/c}}", "the sources of the campaign /s/c"),
+        ("{reference: {kind: image, path: /a.fits}}", "the stars in /a.fits"),
+        ("{reference: {kind: gaia, max_mag: 20, need_motion: true}}",
+         "gaiadr3.gaia_source at https://gea.esac.esa.int/tap-server/tap (G of 20 or brighter, "
+         "RUWE at most 1.4, with proper motion)"),
+        ("{reference: {kind: gaia, path: /g, max_ruwe: null}}", "stars of Gaia, of /g"),
+    ],
+)  # fmt: skip
+def test_check_and_prepare_tell_what_images_are_aligned_to(align, line) -> None:
+    text = f"campaign: {{name: a}}\nsource: {{kind: directory, path: d}}\nalign: {align}\n"
+    said = reference_line(load_campaign_text(text, "a.yaml", {}))
+    assert said.endswith(line)
+    assert bool(said) == bool(line)
+
+
+def test_the_key_of_an_alignment_without_a_reference_is_what_it_was(tmp_path) -> None:
+    assert "reference" not in campaign("tile", tmp_path).align.as_key()
+    one = campaign("{kind: gaia, max_mag: 20}", tmp_path).align.as_key()
+    other = campaign("{kind: gaia, refresh: 2, wait: 5}", tmp_path).align.as_key()
+    # Which stars there are, their product tells.
+    assert one == other
+    assert one["reference"] == {"kind": "gaia", "unknown_motion": 5.0, "unknown_position": 10.0}
+
+
+def test_a_reference_and_a_catalogue_of_tweakregs_exclude_each_other() -> None:
+    text = (
+        "campaign: {name: a}\nsource: {kind: directory, path: d}\n"
+        "align: {reference: gaia, tweakreg: {refcat: a.cat}}\n"
+    )
+    with pytest.raises(CampaignError, match=r"reference\.kind is gaia, and tweakreg\.refcat"):
+        load_campaign_text(text, "a.yaml", {})
+
+
+def test_a_group_has_a_reference_of_its_own_as_a_whole() -> None:
+    text = (
+        "campaign: {name: a}\nsource: {kind: directory, path: d}\n"
+        "align: {reference: {kind: gaia, max_mag: 20}}\n"
+        "groups: {parameters: {T/F: {align: {reference: {kind: catalog, path: /a.csv}}}}}\n"
+    )
+    own = load_campaign_text(text, "a.yaml", {}).for_group("T/F").align.reference
+    assert own.kind == "catalog"
+    assert own.path == "/a.csv"

@@ -194,6 +194,8 @@ def inspect(
     for title, table in inspection.tables.items():
         say(f"{title}: {len(table)}")
         say(*fold_columns(table, terminal_width()), "")
+    if inspection.aligned_to:
+        say(inspection.aligned_to)
     for warning in inspection.warnings:
         say(f"warning: {warning}", err=True)
     say(f"tables: {inspection.folder}")

@@ -105,6 +105,15 @@ class GaiaReference(_Stars):
     )
 
     @model_validator(mode="after")
+    def _the_address_is_of_a_tap_service(self) -> Self:
+        if not self.url.endswith("/tap"):
+            raise ValueError(
+                f"url ({self.url}) must end in /tap, as TAP services' addresses do, such as "
+                f"{GAIA_SERVER}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _magnitudes_are_in_order(self) -> Self:
         if None not in (self.min_mag, self.max_mag) and self.min_mag >= self.max_mag:  # type: ignore[operator]
             raise ValueError(

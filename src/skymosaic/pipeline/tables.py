@@ -19,11 +19,18 @@ from skymosaic.evidence.wording import some
 from skymosaic.host.counting import counted
 from skymosaic.pipeline.exposure_table import inspection_table
 from skymosaic.pipeline.finished import FinishedSteps
-from skymosaic.pipeline.results import EnginesResult, Planned, PlanResult, WitnessResult
+from skymosaic.pipeline.results import (
+    EnginesResult,
+    Planned,
+    PlanResult,
+    ReferenceResult,
+    WitnessResult,
+)
 from skymosaic.pipeline.sentences.astrometry import used_sheet, visits_sheet
 from skymosaic.pipeline.sentences.cells import cells_sheet
 from skymosaic.pipeline.sentences.masks import hit_sheet
 from skymosaic.pipeline.sentences.positions import positions_sheet
+from skymosaic.pipeline.sentences.reference import listed_line
 from skymosaic.pipeline.sentences.static_masks import static_sheet
 from skymosaic.pipeline.sentences.verified import verified
 from skymosaic.pipeline.sentences.within import within_sheet
@@ -122,6 +129,7 @@ def run_facts(
         What failed or was not run.
     """
     alignment = None if found.aligned is None else found.aligned.result.alignment
+    stars = None if found.aligned is None else found.aligned.result.reference
     exposures = inspection_table(found.exposures)
     exposures.meta["title"] = "The exposures in the mosaics"
     return RunFacts(
@@ -135,7 +143,7 @@ def run_facts(
             parts.COSMIC_RAYS: hit_sheet(found.drizzled),
             parts.WEIGHTS: weights,
             parts.EXPOSURES: exposures if len(exposures) else None,
-            parts.ALIGNMENT: None if alignment is None else _fits(alignment),
+            parts.ALIGNMENT: None if alignment is None else _fits(alignment, stars),
             parts.GATES: None if alignment is None else _gates(alignment),
             parts.ASTROMETRY: used_sheet(found),
             parts.VISITS: visits_sheet(found, vectors),
@@ -211,14 +219,18 @@ def alignment_lines(
     ]
 
 
-def _fits(alignment: Alignment) -> Table:
+def _fits(alignment: Alignment, stars: ReferenceResult | None = None) -> Table:
     rows = []
     for fit in alignment.fits:
         values = {**asdict(fit), "status": alignment.status(fit)}
         rows.append([None if values[name] != values[name] else values[name] for name in _FITS])
     title = "How the drizzled images were aligned"
-    why = "" if alignment.finding is None else alignment.finding.why
-    return sheet(f"{title}: {why}" if why else title, _FITS, rows)
+    notes = [
+        "" if stars is None else listed_line(stars),
+        "" if alignment.finding is None else alignment.finding.why,
+    ]
+    said = "; ".join(note for note in notes if note)
+    return sheet(f"{title}: {said}" if said else title, _FITS, rows)
 
 
 def _gates(alignment: Alignment) -> Table:

@@ -15,6 +15,7 @@ from skymosaic.pipeline.exposure_table import inspection_table
 from skymosaic.pipeline.graph import inspect_all, retrieve_each
 from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.results import INSPECT, InspectionResult
+from skymosaic.pipeline.sentences.reference import reference_line
 from skymosaic.pipeline.solution_table import solution_table
 from skymosaic.pipeline.sources import open_source
 from skymosaic.pipeline.wcs import read_each
@@ -38,6 +39,8 @@ class Inspection:
     """Where the tables are stored."""
     warnings: list[str]
     """What to know of the exposures."""
+    aligned_to: str = ""
+    """What a run will align them to; empty for nothing."""
 
 
 def inspect(campaign: Campaign, tell: Tell, expect: Callable[[int], None]) -> Inspection:
@@ -80,4 +83,5 @@ def inspect(campaign: Campaign, tell: Tell, expect: Callable[[int], None]) -> In
         },
         folder=place.store.address(place.key(INSPECT.step().folder)),
         warnings=[*done.result.warnings, *mixed],
+        aligned_to=reference_line(campaign),
     )
