@@ -7,11 +7,22 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
+from skymosaic.align.reference_files import FILE
+from skymosaic.archive.directory import Directory
 from skymosaic.archive.gaia.circles import Circle, within
 from skymosaic.archive.gaia.selection import Selection
 from skymosaic.archive.gaia.server import ask
+from skymosaic.config import load_campaign_text
 from skymosaic.errors import InputError, UnreachableError
+from skymosaic.pipeline.inspect import inspect
+from skymosaic.pipeline.reference import list_reference
+from skymosaic.pipeline.retrieve import retrieve
+from skymosaic.pipeline.rules import Rules
+from skymosaic.steps.place import Place
+from skymosaic.store.local import LocalStore
+from tests.frames import Frame, write_frames
 from tests.gaia_standin import Server, serving
 from tests.unit.gaia_stars import gaia_stars
 
@@ -115,3 +126,39 @@ def test_nobody_listening_is_unreachable(tmp_path) -> None:
         gone = held.url
     with pytest.raises(UnreachableError, match="Connection refused"):
         ask(gone, TABLE, Selection(CIRCLES), tmp_path / "a", tmp_path / "log", 60.0)
+
+
+def test_what_was_fetched_is_kept_and_nobody_is_asked_again(tmp_path) -> None:
+    (tmp_path / "data").mkdir()
+    write_frames(tmp_path / "data", [Frame(0, 0, pixels=64), Frame(5, 0, pixels=64)])
+    place = Place(LocalStore(tmp_path / "store"), "field", tmp_path / "scratch")
+    source = Directory(tmp_path / "data")
+    retrieved = [retrieve(place, source, Rules(), parcel) for parcel in source.parcels()]
+    inspected = inspect(place, retrieved, Rules())
+    ra, dec = np.mean(inspected.result.exposures[0].polygons[0], axis=0)
+
+    def listed(more: str = ""):
+        text = (
+            "campaign: {name: field}\nsource: {kind: directory, path: data}\n"
+            f"align: {{reference: {{kind: gaia, url: '{url}'{more}}}}}\n"
+        )
+        return list_reference(place, load_campaign_text(text, "field.yaml", {}), inspected)
+
+    with serving(Server(gaia_stars(400, ra, dec, 0.02))) as held:
+        url = held.url
+        first = listed()
+        assert (first.result.name, first.result.kind) == ("GAIA DR3", "gaia")
+        assert first.result.stars > 30 > first.result.stars - first.result.moving > 0
+        assert first.result.epochs == [2016.0, 2016.0]
+        assert len(held.queries) == 1
+        assert listed().reused
+        assert not listed(", refresh: 2").reused
+        assert len(held.queries) == 2
+        assert not listed(", max_mag: 18").reused
+    last = listed(", max_mag: 18")  # the server is gone
+    assert last.reused
+    place.store.get(last.products[FILE], tmp_path / FILE)
+    head = Table.read(tmp_path / FILE, format="ascii.ecsv").meta
+    assert head["query"]["max_mag"] == 18.0
+    assert head["count"] == last.result.stars
+    assert head["origin"] == f"gaiadr3.gaia_source at {url}"
