@@ -206,6 +206,7 @@ class SimulatedSource(Section):
         default=0.0,
         ge=0.0,
         le=MOST_MOTION,
+        exclude_if=lambda value: value == 0.0,  # older versions had none
         description=(
             "Proper motion of the stars, rms in either axis (mas/yr). They lie where those without "
             "motion do at 2016.0."
@@ -213,6 +214,7 @@ class SimulatedSource(Section):
     )
     epochs: Mapping[Text, Annotated[Number, Field(ge=HUBBLE[0], le=HUBBLE[1])]] = Field(
         default_factory=dict,
+        exclude_if=lambda value: not value,
         description=(
             "When tiles are observed, as tile: Julian year, such as {'54': 2022.5}; the others: "
             "2012, of CCDs 2020."

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,14 +14,21 @@ from skymosaic.config import Campaign
 from skymosaic.config.reference import CampaignReference
 from skymosaic.errors import CampaignError
 from skymosaic.hst.epochs import epoch_of
+from skymosaic.pipeline.align import with_exposures
+from skymosaic.pipeline.align_results import TILE_SOURCES
 from skymosaic.pipeline.aligned_sources import AlignedImages
 from skymosaic.pipeline.given_reference import earlier_campaign
 from skymosaic.pipeline.inspect import with_files
 from skymosaic.pipeline.results import INSPECT, RETRIEVE
+from skymosaic.steps.finished import Finished
 from skymosaic.steps.manifests import finished
 from skymosaic.steps.place import Place
 from skymosaic.steps.step import Bench
+from skymosaic.steps.tasks import StepSpec
 from skymosaic.store import Product
+from skymosaic.store.base import is_ours
+
+_R = TypeVar("_R")
 
 _ERROR = 5.0
 """Mas: the scatter of positions in one drizzled image about those in another."""
@@ -41,25 +48,30 @@ def of_campaign(
         There is no such campaign, or it has no drizzled images.
     """
     place, aligned = earlier_campaign(campaign, choice)
+    aligned = with_exposures(aligned)
     inspected = finished(place, INSPECT.step())
     if inspected is None:
         raise CampaignError(
             f"align.reference.campaign: {choice.campaign} is not finished: run it first"
         )
-    inspected = with_files(inspected, _retrieved(place))
+    inspected = with_files(inspected, _files(_every(place, RETRIEVE)))
     images = AlignedImages.of(inspected, aligned)
     if not images.images:
         raise CampaignError(
             f"align.reference.campaign: {choice.campaign} has no drizzled images whose sources "
             "could be listed: name another"
         )
+    # Of campaigns that older versions ran nobody listed them: then they are looked for here.
+    listed = _every(place, TILE_SOURCES)
     epochs = {
         one.rootname: epoch_of(members_of(one, aligned.result.exposures)) for one in images.images
     }
 
     def read(bench: Bench) -> tuple[Reference, int]:
-        there = Bench(place, bench.scratch / "earlier")
-        lists = images.sources(there, campaign.align)
+        room = bench.scratch / "earlier"
+        room.mkdir()
+        there = Bench(place, room)
+        lists = images.sources(there, campaign.align, listed)
         bench.peak_memory = there.peak_memory
         bench.fetched |= there.fetched
         dated = [
@@ -78,11 +90,13 @@ def of_campaign(
     return {"imagefind": dict(campaign.align.imagefind)}, read, images.files
 
 
-def _retrieved(place: Place) -> dict[str, Product]:
-    """Return the files that a campaign retrieved, by name."""
-    prefix = place.key("manifests", "pristine")
-    names = [
-        key.removeprefix(f"{prefix}/").removesuffix(".json") for key in place.store.list(prefix)
-    ]
-    steps = [finished(place, RETRIEVE.step(name)) for name in names]
-    return {name: p for step in steps if step is not None for name, p in step.products.items()}
+def _every(place: Place, spec: StepSpec[_R]) -> list[Finished[_R]]:
+    """Return the finished steps of a kind that has one a parcel."""
+    prefix = place.key("manifests", spec.step("").name.rstrip("/"))
+    keys = [key.removeprefix(f"{prefix}/") for key in place.store.list(prefix)]
+    names = [key.removesuffix(".json") for key in keys if is_ours(key) and key.endswith(".json")]
+    return [done for name in names if (done := finished(place, spec.step(name))) is not None]
+
+
+def _files(steps: Sequence[Finished[Any]]) -> dict[str, Product]:
+    return {name: product for step in steps for name, product in step.products.items()}
