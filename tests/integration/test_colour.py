@@ -14,7 +14,7 @@ from scipy.ndimage import maximum_filter, shift
 
 import skymosaic as package
 from skymosaic.store.s3 import S3Store
-from skymosaic.store.s3_client import S3Settings
+from skymosaic.store.s3_settings import S3Settings
 from tests.conftest import manifests, skymosaic, tree, write_campaign
 from tests.integration.test_agreement import states
 from tests.s3_server import BUCKET, s3_server

@@ -24,7 +24,7 @@ from skymosaic.steps.place import Place  # noqa: E402
 from skymosaic.steps.transfers import transfers  # noqa: E402
 from skymosaic.store import Store  # noqa: E402
 from skymosaic.store.s3 import S3Store  # noqa: E402
-from skymosaic.store.s3_client import S3Settings  # noqa: E402
+from skymosaic.store.s3_settings import S3Settings  # noqa: E402
 from tests.conformance.store import StoreConformance  # noqa: E402
 from tests.conftest import (  # noqa: E402
     REPOSITORY,

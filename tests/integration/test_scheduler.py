@@ -173,7 +173,7 @@ def test_a_scheduler_of_another_version_is_told_with_both_versions(impatient, cl
     with serving(cls) as address:
         if cls is not Old:  # its client gets through: workers are needed to come that far
             with (
-                running.asked(at(address)) as connection,
+                running.glance(at(address)) as connection,
                 pytest.raises(InstallationError) as caught,
             ):
                 running.require_fit(connection, address)

@@ -6,8 +6,12 @@ import ast
 import importlib
 import importlib.util
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
+
+import pytest
 
 import skymosaic
 from skymosaic import versions
@@ -141,3 +145,19 @@ def test_what_texts_in_the_code_refer_to_is_there() -> None:
                 missing += [] if name in names[module] else [f"{path.name}: {module}.{name}"]
     assert seen > 50
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        # Whoever asks for help, a status or a log.
+        ("skymosaic.cli.main", {"astropy", "distributed", "scipy", "boto3", "matplotlib"}),
+        # Each driver and each worker of a campaign whose store is a folder.
+        ("skymosaic.runs.running, skymosaic.pipeline.onepass", {"boto3", "matplotlib", "bokeh"}),
+    ],
+)
+def test_what_is_slow_to_import_waits_until_it_is_needed(module: str, heavy: set[str]) -> None:
+    code = f"import sys, {module}; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert heavy.isdisjoint(done.stdout.split())

@@ -17,7 +17,7 @@ from skymosaic.archive.s3 import S3Object
 from skymosaic.errors import ForbiddenError
 from skymosaic.store import clock
 from skymosaic.store.s3 import S3Store
-from skymosaic.store.s3_client import S3Settings
+from skymosaic.store.s3_settings import S3Settings
 
 REFUSAL = b"<Error><Code>RequestTimeTooSkewed</Code><Message>too large</Message></Error>"
 ALLOWED = timedelta(minutes=15)

@@ -20,7 +20,8 @@ from skymosaic.errors import ForbiddenError, StoreError, UnreachableError  # noq
 from skymosaic.store import open_store, s3_client, traffic  # noqa: E402
 from skymosaic.store.cache import CachedStore  # noqa: E402
 from skymosaic.store.s3 import S3Store  # noqa: E402
-from skymosaic.store.s3_client import S3Settings, patiently  # noqa: E402
+from skymosaic.store.s3_client import patiently  # noqa: E402
+from skymosaic.store.s3_settings import S3Settings  # noqa: E402
 from tests.certificates import write_certificates  # noqa: E402
 from tests.conformance.store import StoreConformance  # noqa: E402
 from tests.moto_server import moto_server  # noqa: E402

@@ -11,8 +11,9 @@ from typing import Any
 
 from skymosaic.archive.origin import AgainError, Reply, Version, Wanted
 from skymosaic.errors import ForbiddenError, InputError, SkymosaicError, UnreachableError
-from skymosaic.store.s3_client import S3Settings, beginning_of, blocks_of, client
+from skymosaic.store.s3_client import beginning_of, blocks_of, client
 from skymosaic.store.s3_errors import Failure, FailureKind, failure_of, no_credentials, refused_time
+from skymosaic.store.s3_settings import S3Settings
 
 _BLOCK = 1 << 16  # what is lost at most when a connection breaks off
 _WINDOW = 60.0  # s for a page of a list to begin

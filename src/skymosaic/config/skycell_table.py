@@ -9,8 +9,6 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from astropy.io import fits
-
 from skymosaic.config.drizzlepac_parameters import parameters_folder
 from skymosaic.errors import InstallationError
 from skymosaic.sky.projection_cells import DeclinationBand, Tessellation
@@ -38,6 +36,8 @@ def read_tessellation(path: Path) -> Tessellation:
     InstallationError
         It is missing or unreadable, or its projection cells are not numbered in order.
     """
+    from astropy.io import fits  # a fifth of a second, which only who names sky cells pays
+
     try:
         with fits.open(path, memmap=False) as hdus:
             header, rows = hdus[0].header, hdus[1].data

@@ -53,7 +53,7 @@ from skymosaic.versions import versions
 if TYPE_CHECKING:
     from skymosaic.evidence.evidence import Evidence
     from skymosaic.report.comparison import ComparisonInput
-    from skymosaic.report.drawing import Drawn
+    from skymosaic.report.drawn import Drawn
 
 # Versions of what is told of some runs; part of the step's key.
 _RATES_SHOWN = 1  # skies of data in counts

@@ -81,7 +81,7 @@ def _of_image(text: str, s3: Mapping[str, Any]) -> Reference | None:
         return read_reference(path, str(path), "" if str(path) == text else extension)
     # Only who uses S3 pays for importing boto3.
     from skymosaic.store.objects import open_object
-    from skymosaic.store.s3_client import S3Settings
+    from skymosaic.store.s3_settings import S3Settings
 
     stream = open_object(file, S3Settings(**s3))
     if stream is None:

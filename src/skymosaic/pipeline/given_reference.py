@@ -85,7 +85,7 @@ def open_file(campaign: Campaign, path: str) -> BinaryIO:
         return Path(path).open("rb")
     # Only who uses S3 pays for importing boto3.
     from skymosaic.store.objects import open_object
-    from skymosaic.store.s3_client import S3Settings
+    from skymosaic.store.s3_settings import S3Settings
 
     stream = open_object(path, S3Settings(**s3_of(campaign)))
     if stream is None:
@@ -107,7 +107,7 @@ def identity_of(campaign: Campaign, path: str) -> str:
     """
     if uri_scheme(path) == "s3":
         from skymosaic.store.objects import tag_of
-        from skymosaic.store.s3_client import S3Settings
+        from skymosaic.store.s3_settings import S3Settings
 
         tag = tag_of(path, S3Settings(**s3_of(campaign)))
         if tag is None:
@@ -155,7 +155,7 @@ def files_of(campaign: Campaign, reference: GaiaReference) -> Catalogue:
     assert reference.path is not None  # or a server is asked
     if uri_scheme(reference.path) == "s3":
         from skymosaic.archive.gaia.folders import BucketFolder
-        from skymosaic.store.s3_client import S3Settings
+        from skymosaic.store.s3_settings import S3Settings
 
         return open_catalogue(BucketFolder(reference.path, S3Settings(**s3_of(campaign))))
     from skymosaic.archive.gaia.folders import DiskFolder

@@ -21,7 +21,8 @@ from skymosaic.report.card import Card
 from skymosaic.report.chart import Chart
 from skymosaic.report.contents import Report, RunFacts
 from skymosaic.report.documents import as_json, markdown
-from skymosaic.report.drawing import FIGURES, Drawn, DrawnFigure, draw_figure, draw_pictures
+from skymosaic.report.drawing import FIGURES, draw_figure, draw_pictures
+from skymosaic.report.drawn import Drawn, DrawnFigure
 from skymosaic.report.figure_input import FigureInput
 from skymosaic.report.footprint_files import write_footprints
 from skymosaic.report.invariants import Invariant, check_invariants, failures

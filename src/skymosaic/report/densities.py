@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.path import Path as Outline
 from numpy.typing import NDArray
 
 from skymosaic.evidence.residuals import Residual
@@ -96,6 +95,8 @@ def depth_map(polygons: Mapping[str, Sequence[Floats]], bins: int = SKY_BINS) ->
     bins : int
         Along the longer side.
     """
+    from matplotlib.path import Path as Outline  # who only reads `MOST_MARKS` draws nothing
+
     corners = np.concatenate([chip for chips in polygons.values() for chip in chips])
     low, high = corners.min(axis=0), corners.max(axis=0)
     side = float((high - low).max()) / bins or 1.0

@@ -3,49 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from skymosaic.methods import column
 from skymosaic.report import figures
-from skymosaic.report.chart import Chart
 from skymosaic.report.difference_images import difference
+from skymosaic.report.drawn import DrawnPictures
 from skymosaic.report.figure_input import FigureInput
 from skymosaic.report.matrix import scale_limit
-from skymosaic.report.pictures import PagePictures, page_pictures
+from skymosaic.report.pictures import page_pictures
 from skymosaic.report.preview import blink, common_stretch, preview
 from skymosaic.report.residual_figures import residual_matrices, residual_vectors
-
-
-@dataclass(frozen=True)
-class DrawnFigure:
-    """A figure that was drawn before the report is written."""
-
-    files: tuple[Path, ...]
-    """PNG and PDF; none where there was nothing to draw."""
-    chart: Chart | None
-    """Of the page."""
-
-
-@dataclass(frozen=True)
-class DrawnPictures:
-    """The pictures of the mosaics, drawn before the report is written."""
-
-    files: tuple[Path, ...]
-    """A preview of each method, and a GIF that blinks between them where there are several."""
-    page: PagePictures
-    """Those of the page."""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What was drawn before the report is written; the rest is drawn with it."""
-
-    figures: Mapping[str, DrawnFigure] = field(default_factory=dict)
-    """By their names."""
-    pictures: DrawnPictures | None = None
 
 
 def draw_pictures(shown: FigureInput, folder: Path, exposures: int) -> DrawnPictures:

@@ -7,14 +7,13 @@ Python's logging only.
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
-
-from distributed import get_worker
 
 from skymosaic.host.logs import in_step
 from skymosaic.store import traffic
@@ -54,6 +53,10 @@ class Event:
 def emit(event: Event, topic: str = TOPIC) -> None:
     """Tell the driver that listens to a topic, wherever this runs."""
     log.debug("%s %s %s", event.task, event.state, event.detail)
+    if "distributed" not in sys.modules:  # not on a worker, and no reason to import it
+        return
+    from distributed import get_worker
+
     try:
         worker = get_worker()
     except ValueError:

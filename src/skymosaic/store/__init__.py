@@ -21,12 +21,12 @@ def open_store(uri: str, s3: Mapping[str, Any] | None = None) -> Store:
     uri : str
         ``s3://BUCKET/PREFIX``, or a folder's path, with or without ``file:``.
     s3 : mapping, optional
-        Fields of `s3_client.S3Settings` where they differ from AWS's own configuration.
+        Fields of `s3_settings.S3Settings` where they differ from AWS's own configuration.
     """
     if uri.startswith("s3://"):
         # Only who uses S3 pays for importing boto3.
         from skymosaic.store.s3 import S3Store
-        from skymosaic.store.s3_client import S3Settings
+        from skymosaic.store.s3_settings import S3Settings
 
         return S3Store(uri, S3Settings(**(s3 or {})))
     return LocalStore(Path(uri.removeprefix("file://").removeprefix("file:")))

@@ -6,8 +6,7 @@ import io
 from typing import Any
 
 from skymosaic.errors import MissingError
-from skymosaic.store.s3_client import S3Settings, blocks_of, client, patiently
-from skymosaic.store.s3_errors import s3_errors
+from skymosaic.store.s3_settings import S3Settings
 
 _BUFFER = 1 << 16  # bytes that are asked for at once, at least: a header has some ten thousand
 
@@ -38,6 +37,8 @@ class _Object(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read as much as there is room for; return the bytes that were read."""
+        from skymosaic.store.s3_client import blocks_of  # as in `_do`
+
         last = min(self._at + len(buffer), self._size) - 1
         if last < self._at:
             return 0
@@ -102,6 +103,10 @@ def names_below(uri: str, settings: S3Settings) -> list[str]:
 
 
 def _do(uri: str, settings: S3Settings, act: Any) -> Any:
+    # Only who uses S3 pays for importing boto3.
+    from skymosaic.store.s3_client import client, patiently
+    from skymosaic.store.s3_errors import s3_errors
+
     bucket, _, key = uri.removeprefix("s3://").partition("/")
 
     def translated() -> Any:

@@ -28,9 +28,10 @@ from skymosaic.store.base import (
     is_ours,
     require_unchanged,
 )
-from skymosaic.store.s3_client import S3Settings, beginning_of, client, patiently
+from skymosaic.store.s3_client import beginning_of, client, patiently
 from skymosaic.store.s3_errors import error_code, s3_errors
 from skymosaic.store.s3_objects import checksum, copy, fetch, send, type_of
+from skymosaic.store.s3_settings import S3Settings
 
 log = logging.getLogger(__name__)
 

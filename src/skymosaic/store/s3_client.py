@@ -14,7 +14,6 @@ import random
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +25,7 @@ from botocore.exceptions import BotoCoreError, IncompleteReadError, ProfileNotFo
 
 from skymosaic.errors import ForbiddenError, StoreError, UnreachableError
 from skymosaic.store import clock, traffic
+from skymosaic.store.s3_settings import S3Settings
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,6 @@ PART_SIZE = 16 << 20
 """Bytes of a part of a multipart transfer, and of the longest one that needs no parts."""
 THREADS = 4
 """Parts of a file that travel at once."""
-_ATTEMPTS = 4  # of one request, by botocore, before we wait ourselves
 _BLOCK = 1 << 16  # bytes
 _LONGEST_PAUSE = 5.0  # s
 _CLIENTS = 16  # of a process at once: settings, each with the credentials of its time
@@ -43,38 +42,6 @@ _FILES = {
 }
 """Files of AWS's own settings: the variable that names each, and where it is without that."""
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True)
-class S3Settings:
-    """How to reach S3, beyond what AWS's own configuration says."""
-
-    profile: str | None = None
-    """Profile of ``~/.aws``."""
-    region: str | None = None
-    endpoint_url: str | None = None
-    """Address of a server other than AWS's."""
-    unsigned: bool = False
-    """Read a public bucket without credentials."""
-    encryption: str | None = None
-    """Server-side encryption of what is written: ``AES256`` or ``aws:kms``."""
-    kms_key: str | None = None
-    """Key of ``aws:kms``, if not the bucket's."""
-    patience: float = field(default=120.0, compare=False)
-    """How long to wait for a server that does not answer, s."""
-    window: float = 30.0
-    """Time in which an answer begins, and then goes on, s."""
-    attempts: int | None = _ATTEMPTS
-    """Of one request, by botocore, before we wait ourselves; None: what AWS's settings say."""
-    their_checksums: bool = False
-    """Whether what is read is compared with the server's checksums, where it has any."""
-    counted: bool = True
-    """Whether bytes count in `traffic`, which is that of stores."""
-
-    def encryption_arguments(self) -> dict[str, str]:
-        """Return the arguments of each request that writes."""
-        given = {"ServerSideEncryption": self.encryption, "SSEKMSKeyId": self.kms_key}
-        return {name: value for name, value in given.items() if value}
 
 
 def client(settings: S3Settings) -> Any:

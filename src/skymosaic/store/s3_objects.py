@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from skymosaic.store.s3_client import PART_SIZE, THREADS, S3Settings, blocks_of, client, transfers
+from skymosaic.store.s3_client import PART_SIZE, THREADS, blocks_of, client, transfers
+from skymosaic.store.s3_settings import S3Settings
 
 _BLOCK = 1 << 20
 _LARGEST_COPY = 256 << 20  # bytes in one request, which is silent until all are copied

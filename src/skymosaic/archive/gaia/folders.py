@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from skymosaic.store.objects import names_below, open_object
-from skymosaic.store.s3_client import S3Settings
+from skymosaic.store.s3_settings import S3Settings
 
 
 class Folder(Protocol):

@@ -10,7 +10,7 @@ from distributed import Client, Future, fire_and_forget
 
 from skymosaic.clusters.addresses import require_private
 from skymosaic.clusters.base import Fate, Found, Job, Submitted
-from skymosaic.clusters.scheduler.workers import GLANCE, asked, connected
+from skymosaic.clusters.scheduler.workers import GLANCE, connected, glance
 from skymosaic.config import load_campaign_text
 from skymosaic.errors import ComputeError
 from skymosaic.journal.submission import Submission
@@ -89,7 +89,7 @@ def _take_back(client: Client, key: str) -> None:
 def cancel(job: Job) -> str:
     """Take the task back, if it has not begun; one that runs sees that its submission is gone."""
     if job.submission is not None:
-        with asked(job.campaign.compute) as client:
+        with glance(job.campaign.compute) as client:
             _withdraw(client, _key(job.campaign.name, job.submission.id))
     return ""
 
@@ -113,7 +113,7 @@ def fate(submission: Submission) -> Fate:
         It does not answer.
     """
     campaign = load_campaign_text(submission.text, f"submission {submission.id}", {})
-    with asked(campaign.compute) as client:
+    with glance(campaign.compute) as client:
         state = _state(client, _key(campaign.name, submission.id))
     scheduler = f"The scheduler at {campaign.compute.address}"
     if state == "processing":

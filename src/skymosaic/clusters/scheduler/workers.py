@@ -88,7 +88,7 @@ def connected(settings: Compute) -> Iterator[Client]:
 
 
 @contextmanager
-def asked(settings: Compute) -> Iterator[Client]:
+def glance(settings: Compute) -> Iterator[Client]:
     """Yield a client of a scheduler for those who only ask how things are.
 
     Where nobody listens it ends at once. Raises as `client`, but needs no workers.
@@ -194,6 +194,6 @@ def _require_same_software(connection: Client) -> None:
 
 
 def alive(settings: Compute) -> list[str]:
-    """Return what the scheduler says of itself and its workers, a line each; errors as `asked`."""
-    with asked(settings) as connection:
+    """Return what the scheduler says of itself and its workers, a line each; errors as `glance`."""
+    with glance(settings) as connection:
         return of_scheduler(connection)

@@ -29,23 +29,16 @@ from skymosaic.pipeline.results import AlignResult, DrizzleResult, Planned
 from skymosaic.pipeline.skies import values_of
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.report.chart import Chart
-from skymosaic.report.drawing import (
-    Drawn,
-    DrawnFigure,
-    DrawnPictures,
-    draw_figure,
-    draw_pictures,
-)
+from skymosaic.report.drawn import Drawn, DrawnFigure, DrawnPictures
 from skymosaic.report.figure_input import FigureInput
 from skymosaic.report.mdrizsky import mdrizsky_table
-from skymosaic.report.pictures import PagePictures
-from skymosaic.report.preview import in_method_order
 from skymosaic.sky.values import SkyValue
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
     from skymosaic.config import Campaign
+    from skymosaic.report.pictures import PagePictures
 
 _VERSION = 1
 """Version of how figures are drawn; part of the keys of their steps."""
@@ -89,6 +82,9 @@ def draw(
     unit = mosaic_unit(aligned.result.exposures, in_counts=in_counts(campaign))
 
     def work(bench: Bench) -> FigureResult:
+        # Drawing takes a second to import: only who draws does.
+        from skymosaic.report.drawing import draw_figure, draw_pictures
+
         shown = _shown(bench, place, name, campaign, aligned, planned, sources)
         with computing_slot(place):
             if name == PICTURES:
@@ -153,6 +149,8 @@ def _shown(
         pairs = {(a, b): area for a, b, area in plan.pairs}
         return FigureInput(polygons=polygons, groups=plan.groups, pairs=pairs, evidence=evidence)
     if sources.runs is not None:
+        from skymosaic.report.preview import in_method_order  # as in `draw`
+
         images = {
             method: fits.getdata(bench.fetch(run.products[run.result.preview]))
             for method, run in sources.runs.items()
@@ -186,6 +184,8 @@ def _overlaps(
 
 def read_figures(bench: Bench, done: Mapping[str, Finished[FigureResult]]) -> Drawn:
     """Return figures by their names; their files are copied into the scratch folder."""
+    from skymosaic.report.pictures import PagePictures  # as in `draw`
+
     figures, pictures = {}, None
     for name, one in done.items():
         result, page = one.result, None

@@ -17,7 +17,7 @@ from skymosaic.pipeline.comparing.results import (
     OverlapsResult,
 )
 from skymosaic.pipeline.results import DrizzleResult, Planned
-from skymosaic.report.drawing import Drawn
+from skymosaic.report.drawn import Drawn
 from skymosaic.steps.step import Bench, Finished
 
 
