@@ -10,7 +10,6 @@ from typing import IO, Any
 
 import numpy as np
 from astropy import units as u
-from astropy.io.votable.exceptions import VOWarning
 from astropy.table import Table
 from astropy.units import UnitsWarning
 
@@ -70,6 +69,8 @@ def read_table(file: Path | IO[bytes], name: str) -> Table:
     InputError
         It cannot be read as what its name says.
     """
+    from astropy.io.votable.exceptions import VOWarning  # takes long to import, and few need it
+
     kind = format_of(name)
     try:
         with warnings.catch_warnings():
