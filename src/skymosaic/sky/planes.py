@@ -103,11 +103,11 @@ def fit_planes(
         _Part.of(patch, middles, sides, inverse, rank)
         for patch, (inverse, rank) in zip(several, inverses_of(several), strict=True)
     ]
-    used = _without_doubtful(exposures, [part for part in parts if part.freedom])
-    if not used:
+    found = _without_doubtful(exposures, [part for part in parts if part.freedom])
+    if found is None:
         return None
+    used, after = found
     before = _solve(exposures, used, 1)
-    after = _solve(exposures, used, 3)
     freedom_left = sum(part.freedom for part in used) - after.rank
     gained = after.rank - before.rank
     if freedom_left < _LEAST_FREEDOM or gained < 1:
@@ -131,20 +131,26 @@ def fit_planes(
     )
 
 
-def _without_doubtful(exposures: int, parts: Sequence[_Part]) -> Sequence[_Part]:
-    """Return the patches that planes fit as noise allows; none where too few of them are left."""
+def _without_doubtful(
+    exposures: int, parts: Sequence[_Part]
+) -> tuple[Sequence[_Part], _Solved] | None:
+    """Return the patches that planes fit as noise allows, and that fit; None where few are left."""
+    solved = None
     for _ in range(_ROUNDS):
         if sum(part.freedom for part in parts) - 3 * exposures < _LEAST_FREEDOM:
-            return ()
-        solution = _solve(exposures, parts, 3).solution
-        misfits = np.array([part.misfit(solution) for part in parts])
+            return None
+        solved = _solve(exposures, parts, 3)
+        misfits = np.array([part.misfit(solved.solution) for part in parts])
         freedom = np.array([part.freedom for part in parts])
         factor = max(float(np.median(misfits / median(freedom))), LEAST_NOISE)
         kept = misfits <= factor * exceeded_by_chance(_CHANCE, freedom)
         if kept.all():
             break
-        parts = [part for part, good in zip(parts, kept, strict=True) if good]
-    return parts
+        parts, solved = [part for part, good in zip(parts, kept, strict=True) if good], None
+    if not parts:
+        return None
+    # To solve for many exposures takes seconds: what is known is not solved again.
+    return parts, solved or _solve(exposures, parts, 3)
 
 
 def _slopes(
