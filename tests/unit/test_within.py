@@ -32,13 +32,14 @@ def star_list(
     stars: int = 30,
     cosmic_rays: int = 200,
     moments: tuple[float, float, float] = ROUND,
+    spread: float = 40.0,
 ) -> StarList:
     """Return the sources of an exposure that is `off` (mas): stars of all, and cosmic rays."""
     sky = np.random.default_rng(7)
-    own = np.random.default_rng(100 + number)
-    places = sky.uniform(-40, 40, (100, 2))[:stars]
+    own = np.random.default_rng([number, *name.encode()])
+    places = sky.uniform(-spread, spread, (100, 2))[:stars]
     places = places + np.array(off) / 1000.0 + own.normal(0, 0.1 * SCALE, places.shape)
-    hits = own.uniform(-40, 40, (cosmic_rays, 2))
+    hits = own.uniform(-spread, spread, (cosmic_rays, 2))
     dither = np.array([4.3, -2.6]) * number  # pixels
     both = np.concatenate([places, hits])
     shapes = np.concatenate(
@@ -113,6 +114,18 @@ def test_without_common_stars_nothing_is_known() -> None:
     members = found(lists)
     assert {one.state for one in members.values()} == {TOO_FEW}
     assert members["v"].elongation is members["v"].east is None
+
+
+def test_exposures_without_a_dither_are_compared_in_a_dense_field() -> None:
+    # Most pairs of sources are chance ones: they do not hide that the stars are on one pixel.
+    lists = [star_list(name, 0, stars=100, cosmic_rays=400, spread=8.0) for name in "wxy"]
+    lists[1] = star_list("x", 0, stars=100, cosmic_rays=400, spread=8.0, off=(60.0, 0.0))
+    members = found(lists)
+    assert {name: one.state for name, one in members.items()} == {
+        "w": AGREES,
+        "x": OFF,
+        "y": AGREES,
+    }
 
 
 def test_associations_do_not_know_each_other() -> None:

@@ -179,12 +179,11 @@ def compare(a: ExposureStars, b: ExposureStars) -> Displacement:
     j = np.array([k for one in near for k in one], dtype=int)
     if len(i) < FEWEST:
         return unknown
-    i, j = _without_defects(a, b, i, j)
+    i, j = _without_defects(a, b, i, j, theirs[j] - ours[i])
     if len(i) < FEWEST:
         return unknown
     offsets = theirs[j] - ours[i]
-    counts = cKDTree(offsets).query_ball_point(offsets, _NEAR, return_length=True)
-    peak = offsets[int(np.argmax(counts))]
+    peak = offsets[int(np.argmax(_alike(offsets)))]
     for _ in range(5):
         chosen = _matches(i, j, offsets, peak)
         peak = np.median(offsets[chosen], axis=0)
@@ -215,19 +214,42 @@ def compare(a: ExposureStars, b: ExposureStars) -> Displacement:
     )
 
 
+def _alike(offsets: NDArray[np.float64]) -> NDArray[np.int_]:
+    """Return how many of the offsets (pixels) are near each."""
+    from scipy.spatial import cKDTree  # here only: it takes long to import
+
+    return np.asarray(cKDTree(offsets).query_ball_point(offsets, _NEAR, return_length=True))
+
+
+def _is_sure(offsets: NDArray[np.float64], radius: float) -> bool:
+    """Tell whether more pairs lie at one place on the sky than by chance; `radius` in pixels."""
+    from scipy.special import pdtrc
+
+    number = int((np.hypot(*offsets.T) < _NEAR).sum())
+    expected = len(offsets) * (_NEAR / radius) ** 2
+    return number >= FEWEST and bool(pdtrc(number - 1, expected) < _CHANCE)
+
+
 def _without_defects(
-    a: ExposureStars, b: ExposureStars, i: NDArray[np.int_], j: NDArray[np.int_]
+    a: ExposureStars,
+    b: ExposureStars,
+    i: NDArray[np.int_],
+    j: NDArray[np.int_],
+    offsets: NDArray[np.float64],
 ) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
     """Leave out pairs on one pixel of the detector: defects of it.
 
     Without a dither between the exposures stars are on one pixel, too: where none was commanded,
-    and most pairs are so, all are kept.
+    none is seen in stars that lie where the WCS says, and no other offset has as many pairs, all
+    are kept.
     """
     here, there = a.places[i], b.places[j]
     away = np.hypot(here[:, 1] - there[:, 1], here[:, 2] - there[:, 2])
     fixed = (here[:, 0] == there[:, 0]) & (away < _SAME_PIXEL)
     dither = math.dist(a.postarg, b.postarg) / max(a.scale, b.scale)
-    if dither <= _SAME_PIXEL and fixed.mean() > 0.5:
+    others = offsets[~fixed]
+    dithered = dither > _SAME_PIXEL or _is_sure(others, RADIUS / max(a.scale, b.scale))
+    if not dithered and fixed.sum() >= _alike(others).max(initial=0):
         return i, j
     return i[~fixed], j[~fixed]
 
