@@ -248,3 +248,36 @@ def test_a_group_has_a_reference_of_its_own_as_a_whole() -> None:
     own = load_campaign_text(text, "a.yaml", {}).for_group("T/F").align.reference
     assert own.kind == "catalog"
     assert own.path == "/a.csv"
+
+
+def test_a_catalogue_may_lie_in_a_bucket(field, tmp_path, monkeypatch) -> None:
+    import boto3
+
+    from tests.moto_server import moto_server
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    path = catalogue(field, tmp_path / "a.csv", [0.0, 2.0])
+    with moto_server() as url:
+        client = boto3.client("s3", endpoint_url=url)
+        client.create_bucket(Bucket="stars")
+        client.upload_file(str(path), "stars", "deep/a.csv")
+
+        def bucket(key: str) -> Campaign:
+            text = (
+                "campaign: {name: field}\nsource: {kind: directory, path: data}\n"
+                f"store: {{uri: {tmp_path}/store, endpoint_url: '{url}'}}\n"
+                f"align: {{reference: {{kind: catalog, path: 's3://stars/{key}'}}}}\n"
+            )
+            return load_campaign_text(text, "field.yaml", {})
+
+        place, inspected = field
+        done = list_reference(place, bucket("deep/a.csv"), inspected)
+        assert (done.result.stars, done.result.origin) == (2, "s3://stars/deep/a.csv")
+        assert list_reference(place, bucket("deep/a.csv"), inspected).reused
+        catalogue(field, path, [0.0, 2.0, 3.0])
+        client.upload_file(str(path), "stars", "deep/a.csv")
+        assert list_reference(place, bucket("deep/a.csv"), inspected).result.stars == 3
+        with pytest.raises(CampaignError, match=r"there is no file s3://stars/absent\.csv"):
+            require_reference(bucket("absent.csv"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from skymosaic.archive.gaia.layout import Catalogue, overlap, ranges_of
 from skymosaic.archive.gaia.selection import COLUMNS, Selection, distinct
 from skymosaic.errors import InputError, InstallationError
 
+_BUFFER = 1 << 16  # bytes; larger reads go past it
 _PLACES = ("_healpix_29", "_hipscat_index")
 """Columns with the number of each row's place, by which the rows are in order."""
 
@@ -51,9 +53,10 @@ def _read_file(
     stream = catalogue.folder.open(name)
     if stream is None:
         raise InputError(f"{title} is not there, though its list names it; fetch it again")
-    with stream:
+    # pyarrow takes a short read for the end of a file: what is buffered reads all that is asked for.
+    with io.BufferedReader(stream, _BUFFER) as whole:
         try:
-            file = parquet.ParquetFile(stream, pre_buffer=False)
+            file = parquet.ParquetFile(whole, pre_buffer=False)
             there = {one.lower(): one for one in file.schema_arrow.names}
             columns = _columns(catalogue, there, title)
             groups = _groups(file.metadata, catalogue, circles, ranges)
