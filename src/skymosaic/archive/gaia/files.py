@@ -53,7 +53,7 @@ def _read_file(
     stream = catalogue.folder.open(name)
     if stream is None:
         raise InputError(f"{title} is not there, though its list names it; fetch it again")
-    # pyarrow takes a short read for the end of a file: what is buffered reads all that is asked for.
+    # pyarrow takes a short read for the end of a file; what is buffered reads all that is asked.
     with io.BufferedReader(stream, _BUFFER) as whole:
         try:
             file = parquet.ParquetFile(whole, pre_buffer=False)
