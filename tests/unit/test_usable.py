@@ -293,3 +293,16 @@ def test_the_one_pass_engine_refuses_others_by_name(tmp_path, imager) -> None:
 )
 def test_of_what_was_left_out_it_is_not_said_that_it_can_be(why: str, said: str) -> None:
     assert left_out(why) == f"Left out: {said}."
+
+
+@pytest.mark.parametrize("flag", [True, "T", "TRUE"])
+def test_exposures_of_a_moving_target_are_for_astrodrizzle_alone(tmp_path, flag) -> None:
+    moving = [exposure_of(tmp_path, MTFLAG=flag) for _ in range(2)]
+    others = [exposure_of(tmp_path, MTFLAG=value) for value in (False, "F", "", " ", None)]
+    assert [image.moving for image in (*moving, *others)] == [True] * 2 + [False] * 5
+    require_engine(moving, None)
+    require_engine([moving[0], *others], "drizzle.engine: onepass")  # its place is that of none
+    with pytest.raises(InputError, match=r"i0_flt\.fits, i1_flt\.fits are of a moving target"):
+        require_engine([*others, *moving], "drizzle.engine: onepass")
+    assert any("moving target" in line for line in warnings_of(moving))
+    assert not any("moving target" in line for line in warnings_of(others))

@@ -84,6 +84,8 @@ class Exposure:
     extent: Annotated[Extent | None, Field(exclude_if=lambda value: value is None)] = None
     """Where it lies, and when it began; None of a drizzled image, and where older versions wrote
     the record."""
+    moving: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    """Whether its target moves (MTFLAG), so that AstroDrizzle lays it upon others of the kind."""
 
     @property
     def name(self) -> str:

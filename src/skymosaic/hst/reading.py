@@ -23,8 +23,8 @@ _PLACE = ("CTYPE1", "CTYPE2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")
 _NEEDED = sorted({need.removeprefix("SCI:") for imager in IMAGERS for need in imager.needs})
 _USED_KEYWORDS = re.compile(
     r"TELESCOP|INSTRUME|DETECTOR|CAMERA|ROOTNAME|ASN_ID|FILTER\d?|FILTNAM\d|EXPTIME|POSTARG[12]"
-    r"|EXPSTART|D\d{3}DATA|OBSTYPE|IMAGETYP|EXPFLAG|QUALITY|DGEOFILE|NPOLFILE|BUNIT|IDCSCALE|PAMSCALE"
-    rf"|IDCV2REF|IDCV3REF|WCSNAME|WCSTYPE|XTENSION|BITPIX|PA_V3|{'|'.join(_NEEDED)}"
+    r"|EXPSTART|MTFLAG|D\d{3}DATA|OBSTYPE|IMAGETYP|EXPFLAG|QUALITY|DGEOFILE|NPOLFILE|BUNIT"
+    rf"|IDCSCALE|PAMSCALE|IDCV2REF|IDCV3REF|WCSNAME|WCSTYPE|XTENSION|BITPIX|PA_V3|{'|'.join(_NEEDED)}"
     rf"|{WCS_KEYWORDS.pattern}"
 )
 _ROOTNAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -117,6 +117,8 @@ def _from_headers(path: Path, units: Sequence[HeaderUnit]) -> Exposure:
         if "NPOLFILE" in header
         else text_of(header, "DGEOFILE", nothing=("N/A", "n/a")),
         extent=extent,
+        # As AstroDrizzle understands it: a word, or a logical value, which is `True` as one.
+        moving="T" in str(header.get("MTFLAG", "")),
     )
 
 

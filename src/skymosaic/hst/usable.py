@@ -203,6 +203,14 @@ def require_engine(images: Sequence[Exposure], needs: str | None) -> None:
                 f"{onepass_imagers()} only; use drizzle.engine: astrodrizzle, with AstroDrizzle's "
                 "own methods, and without witness and sample"
             )
+    moving = [image.name for image in images if image.moving and not image.drizzled]
+    if needs and len(moving) > 1:
+        raise InputError(
+            f"{_some(moving)} are of a moving target (MTFLAG is T): AstroDrizzle gives all of them "
+            f"the place of the first, and {needs} does not. Use drizzle.engine: astrodrizzle, with "
+            "AstroDrizzle's own methods, and without witness and sample; or set MTFLAG to 'F' to "
+            "mosaic the sky behind"
+        )
 
 
 def warnings_of(images: Sequence[Exposure]) -> list[str]:
@@ -222,6 +230,10 @@ def warnings_of(images: Sequence[Exposure]) -> list[str]:
         ("is not an image of the sky in one filter", _no_image),
         ("was taken through a polariser: exposures of other angles differ", _polariser),
         ("has another filter in each quarter of the field", _quarters),
+        (
+            "is of a moving target: AstroDrizzle gives all such exposures the place of the first",
+            lambda e: "MTFLAG: T" if e.moving else None,
+        ),
         ("is coronagraphic", lambda e: e.obstype if e.obstype == "CORONAGRAPHIC" else None),
         ("was not exposed as planned", lambda e: _flag("EXPFLAG", e.expflag)),
         ("has a remark on its quality", lambda e: _flag("QUALITY", e.quality)),
