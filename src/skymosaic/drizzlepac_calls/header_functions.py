@@ -115,8 +115,9 @@ def _write_headers(image: Any, chips: list[Values], logfile: str) -> None:
     )
     for name, hdus in products.items():
         kind = name.removesuffix(".fits")[-3:]
-        hdus[0].header = image.expanded(hdus[0].header)
-        hdus.writeto(f"headers_{kind}.fits", output_verify="silentfix")
+        path = Path(f"headers_{kind}.fits")
+        hdus.writeto(path, output_verify="silentfix")
+        image.expand(path)
 
 
 def _chip_values(name: str) -> list[Values]:

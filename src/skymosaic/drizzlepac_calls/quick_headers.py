@@ -8,7 +8,7 @@ one, which takes time with their square.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Container, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -50,34 +50,46 @@ class QuickHeader(fits.Header):
         return self.known[str(name).upper()]
 
 
-def values_of(header: bytes, wanted: Container[str] | None = None) -> Values:
+def values_of(header: bytes, wanted: Collection[str] | None = None) -> Values:
     """Return the values of a header by keyword, as astropy's `Header` gives them.
 
     Parameters
     ----------
     header : bytes
         Whole cards.
-    wanted : container of str or None
+    wanted : collection of str or None
         Of which keywords; None: of all.
     """
-    found: Values = {}
     text = header.decode("ascii")
+    blocks = [_values_of_block(text[at : at + _BLOCK]) for at in range(0, len(text), _BLOCK)]
+    found: Values = {}
+    for block in reversed(blocks):  # of a keyword that comes twice the first counts
+        if block is None:
+            found = _by_astropy(text)
+            break
+        found.update(block)
+    return found if wanted is None else {name: found[name] for name in wanted if name in found}
+
+
+@lru_cache(maxsize=1 << 12)
+def _values_of_block(text: str) -> Values | None:
+    """Return the values of some cards; None where one is a part of another.
+
+    Most blocks of an exposure are those of the one before.
+    """
+    found: Values = {}
     for start in range(0, len(text), _CARD):
         known = _parsed(text[start : start + _CARD])
         if known is None:
-            return _by_astropy(text)
+            return None
         for name, value in known:
-            if wanted is None or name in wanted:
-                found.setdefault(name, value)
+            found.setdefault(name, value)
     return found
 
 
 @lru_cache(maxsize=1 << 16)
 def _parsed(card: str) -> tuple[tuple[str, Any], ...] | None:
-    """Return the keywords of a card with their values; None: it is a part of another.
-
-    Most cards of an exposure are those of the one before.
-    """
+    """Return the keywords of a card with their values; None: it is a part of another."""
     name = card[:8].rstrip()
     if card[8:10] != "= ":
         return None if name in ("CONTINUE", "HIERARCH") else ()
@@ -263,7 +275,7 @@ def _extension(every: list[Values], name: str, number: int) -> Values | None:
 class QuickImage(outputimage.OutputImage):
     """AstroDrizzle's writer, in whose headers one card stands for the keywords of all chips.
 
-    What it does to a header takes longer the more cards there are. `expanded` puts the keywords in.
+    What it does to a header takes longer the more cards there are. `expand` puts the keywords in.
     """
 
     parlist: list[Values]
@@ -281,8 +293,14 @@ class QuickImage(outputimage.OutputImage):
         super().addDrizKeywords(hdr, versions)
         self.parlist = chips
 
-    def expanded(self, header: fits.Header) -> fits.Header:
-        """Return a header of a product with the keywords of all chips."""
-        cards = list(header.cards)
-        place = header.index(_ALL_CHIPS)
-        return fits.Header([*cards[:place], *self.cards, *cards[place + 1 :]])
+    def expand(self, path: Path) -> None:
+        """Put the keywords of all chips into the primary header of a file that was written."""
+        content = path.read_bytes()
+        starts = range(0, len(content), _CARD)
+        place = next(at for at in starts if content.startswith(_ALL_CHIPS.encode(), at))
+        end = next(at for at in starts if content.startswith(b"END     ", at)) + _CARD
+        data = -(-end // _BLOCK) * _BLOCK
+        chips = "".join(card.image for card in self.cards).encode("ascii")
+        header = content[:place] + chips + content[place + _CARD : end]
+        padded = header.ljust(-(-len(header) // _BLOCK) * _BLOCK)
+        path.write_bytes(padded + content[data:])

@@ -228,7 +228,7 @@ def measure_one(
             "engine": _ENGINE,
             "ways": [asdict(way) for way in ways.settings.values()],
             "static": plain_masks(masks),
-            "neighbours": [asdict(near) for near in job.neighbours],
+            "neighbours": [dict(vars(near)) for near in job.neighbours],
             **({"footprints": "swapped"} if job.swapped else {}),
             **({} if ways.grid is None else {"sources on": ways.grid.to_dict()}),
             **key_of_missing([exposure]),
