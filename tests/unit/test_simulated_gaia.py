@@ -13,12 +13,13 @@ from skymosaic.archive.simulated import headers
 from skymosaic.archive.simulated.ccd import headers as ccd_headers
 from skymosaic.archive.simulated.ccd.pointing import plan_exposure as plan_ccd
 from skymosaic.archive.simulated.gaia import gaia_catalogue
-from skymosaic.archive.simulated.motions import julian_year, read_epochs
+from skymosaic.archive.simulated.motions import read_epochs
 from skymosaic.archive.simulated.pointing import plan_exposure
 from skymosaic.archive.simulated.scene import stars_near
 from skymosaic.archive.simulated.simulation import Simulation
 from skymosaic.archive.simulated.source import _identity
 from skymosaic.errors import CampaignError
+from skymosaic.hst.epochs import julian_year
 
 STILL = Simulation(size="small", tiles=("54", "51"))
 MOVING = replace(STILL, motion=5.0, epochs={"54": 2022.5})

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from skymosaic.align.reference import Reference, reference_of
 from skymosaic.errors import InputError
+from skymosaic.hst.epochs import julian_year
 
 _BOX = 64  # pixels: nebulae and galaxies are wider than what is taken off as background
 _FILTER = 3  # boxes whose median smooths the background
 _FEWEST = 0.1  # of a box must have data for it to count
 _FLOOR = 0.02  # pixels: undersampled stars have no better positions
 _SIGMAS = np.sqrt(8 * np.log(2))  # in a full width at half maximum
-_MJD_OF_J2000, _DAYS_A_YEAR = 51544.5, 365.25
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,10 @@ def _epoch(header: fits.Header, primary: fits.Header) -> float | None:
     for one in (header, primary):
         start, end = one.get("EXPSTART"), one.get("EXPEND")
         if isinstance(start, int | float) and isinstance(end, int | float):
-            return 2000.0 + ((start + end) / 2 - _MJD_OF_J2000) / _DAYS_A_YEAR
+            return julian_year((start + end) / 2)
         for key in ("MJD-AVG", "MJD-OBS"):
             if isinstance(value := one.get(key), int | float):
-                return 2000.0 + (value - _MJD_OF_J2000) / _DAYS_A_YEAR
+                return julian_year(value)
         try:
             return float(Time(str(one["DATE-OBS"])).jyear)
         except (KeyError, ValueError):

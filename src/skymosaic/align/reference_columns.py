@@ -16,6 +16,7 @@ from skymosaic.align.reference import COLUMNS, Numbers, Reference, reference_of
 from skymosaic.errors import InputError
 from skymosaic.evidence.wording import some
 from skymosaic.host.counting import counted
+from skymosaic.hst.epochs import MJD_OF_J2000
 
 # Lower case, the best first. Those of Gaia's archive, of VizieR, of SExtractor, Pan-STARRS and the
 # Hubble Source Catalog. J2000 in them is the equinox of the axes: it says nothing of the epoch.
@@ -52,8 +53,6 @@ _UNITS: Mapping[str, u.UnitBase] = {
 """What a `Reference` has, and what is taken where a table does not tell."""
 _ERRORS = tuple(name for name in COLUMNS if name.endswith("_error"))
 _EPOCHS = (1800.0, 2200.0)
-_MJD_OF_J2000 = 51544.5
-_DAYS_A_YEAR = 365.25
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ def _values(column: Any, what: str, title: str) -> Numbers:
         raise InputError(f"{title}: column {column.name} has no numbers ({column.dtype})")
     values = _filled(column)
     if what == "epoch" and column.unit is not None and column.unit == u.d:
-        return 2000.0 + (values - _MJD_OF_J2000) / _DAYS_A_YEAR
+        return 2000.0 + (values - MJD_OF_J2000) / u.yr.to(u.d)
     return _converted(values, column.unit, what, title)
 
 

@@ -6,14 +6,19 @@ from collections.abc import Sequence
 
 from skymosaic.hst.exposure import Exposure
 
-_MJD_OF_J2000 = 51544.5
+MJD_OF_J2000 = 51544.5
 _DAYS_A_YEAR = 365.25
 _SECONDS_A_DAY = 86400.0
 
 
 def julian_year(mjd: float) -> float:
     """Return a moment as Julian year; UTC for TDB is a minute off, in which no star moves."""
-    return 2000.0 + (mjd - _MJD_OF_J2000) / _DAYS_A_YEAR
+    return 2000.0 + (mjd - MJD_OF_J2000) / _DAYS_A_YEAR
+
+
+def mjd_of(year: float) -> float:
+    """Return a Julian year as MJD (days)."""
+    return MJD_OF_J2000 + (year - 2000.0) * _DAYS_A_YEAR
 
 
 def epoch_of(exposures: Sequence[Exposure]) -> float | None:

@@ -71,6 +71,11 @@ def ask(
             f"{url} does not answer as it should ({done['failed']}); try again later, or give a "
             "copy of the catalogue in align.reference.path"
         )
+    return distinct(_tables(folder, url, table, selection))
+
+
+def _tables(folder: Path, url: str, table: str, selection: Selection) -> list[Table]:
+    """Return the answers, once it is sure that none of them was cut."""
     tables = []
     for number in range(len(selection.circles)):
         answer = read_answer(folder / f"{number}.vot")
@@ -83,7 +88,7 @@ def ask(
                 "catalogue in align.reference.path"
             )
         tables.append(answer.table)
-    return distinct(tables)
+    return tables
 
 
 def _run(order: dict[str, Any], log: Path, url: str, wait: float) -> dict[str, str]:

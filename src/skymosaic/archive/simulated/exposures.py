@@ -29,13 +29,13 @@ from skymosaic.archive.simulated.headers import (
     scene_file,
     start_of,
 )
-from skymosaic.archive.simulated.motions import julian_year
 from skymosaic.archive.simulated.names import IR_FILTER
 from skymosaic.archive.simulated.pointing import PlannedExposure, plan_exposure
 from skymosaic.archive.simulated.scene import render
 from skymosaic.archive.simulated.scenes import ghost
 from skymosaic.archive.simulated.simulation import Simulation
 from skymosaic.hst import facts
+from skymosaic.hst.epochs import julian_year
 from skymosaic.hst.facts import FileFacts
 
 __all__ = ["Simulation", "association_name", "facts_of", "simulate_visit", "visit_files"]

@@ -11,11 +11,11 @@ from skymosaic.archive.simulated.plane import FloatArray
 from skymosaic.archive.simulated.seeds import generator
 from skymosaic.archive.simulated.simulation import Simulation
 from skymosaic.errors import CampaignError
+from skymosaic.hst.epochs import MJD_OF_J2000, mjd_of
 
 CATALOGUE_EPOCH = 2016.0
 """Julian year at which the stars lie where a simulation without motions has them; Gaia's."""
-_MJD_OF_J2000, _J2000 = 51544.5, datetime(2000, 1, 1, 12)
-_DAYS_A_YEAR = 365.25
+_J2000 = datetime(2000, 1, 1, 12)
 
 
 def draw_motions(seed: int, i: int, j: int, count: int, rms: float) -> FloatArray:
@@ -44,17 +44,12 @@ def first_start(simulation: Simulation, tile: str, usual: float) -> float:
         MJD of a simulation without epochs.
     """
     epoch = simulation.epochs.get(tile)
-    return usual if epoch is None else _MJD_OF_J2000 + (epoch - 2000.0) * _DAYS_A_YEAR
-
-
-def julian_year(mjd: float) -> float:
-    """Return a moment as Julian year."""
-    return 2000.0 + (mjd - _MJD_OF_J2000) / _DAYS_A_YEAR
+    return usual if epoch is None else mjd_of(epoch)
 
 
 def date_of(mjd: float) -> datetime:
     """Return a moment as date and time (UTC)."""
-    return _J2000 + timedelta(days=mjd - _MJD_OF_J2000)
+    return _J2000 + timedelta(days=mjd - MJD_OF_J2000)
 
 
 def read_epochs(texts: Sequence[str]) -> dict[str, float]:

@@ -28,8 +28,8 @@ from skymosaic.archive.simulated.ccd.pointing import (
 from skymosaic.archive.simulated.ccd.scene import ghost, render
 from skymosaic.archive.simulated.effects import Drawn, Frame, draw, sizes, trailed_of
 from skymosaic.archive.simulated.headers import association_name
-from skymosaic.archive.simulated.motions import julian_year
 from skymosaic.archive.simulated.simulation import Simulation
+from skymosaic.hst.epochs import julian_year
 
 
 def simulate_exposure(simulation: Simulation, visit: str, dither: int, folder: Path) -> list[Path]:
