@@ -7,6 +7,7 @@ exposure to a part of the grid, `median_of_stack` makes the median of some rows 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from skymosaic.drizzlepac_calls.onepass_functions import reach_on
@@ -51,7 +52,6 @@ def separate_exposure(
 
     import numpy as np
     from drizzlepac import adrizzle
-    from stsci.imagestats import ImageStats
 
     image, config = _open(file, parameters, sky, low)
     whole = _whole(image, grid)
@@ -73,24 +73,33 @@ def separate_exposure(
             )
     np.save("separate_sci.npy", science)
     np.save("separate_wht.npy", weight)
-    try:
-        mean = ImageStats(weight, lower=1e-8, fields="mean", nclip=0).mean
-    except ValueError:  # as createMedian has it
-        mean = 0.0
-    background = None
-    for chip in chips:  # as createMedian compares them
-        if background is None or background > chip.subtractedSky:
-            background = chip.subtractedSky * chip._conversionFactor
     seen = [
         {"extver": int(chip.header["extver"]), **_box(chip.wcs, whole, _INTERPOLATED)}
         for chip in chips
     ]
+    exptime = image._image["sci", 1]._exptime
+    return {**part, "chips": seen, **_for_the_median(weight, chips, exptime)}
+
+
+def _for_the_median(weight: Any, chips: Sequence[Any], exptime: float) -> Values:
+    """Return what ``createMedian`` takes of an exposure, as it computes that."""
+    import math
+
+    from stsci.imagestats import ImageStats
+
+    try:
+        mean = ImageStats(weight, lower=1e-8, fields="mean", nclip=0).mean
+    except ValueError:
+        mean = 0.0
+    background = None
+    for chip in chips:
+        if background is None or background > chip.subtractedSky:
+            background = chip.subtractedSky * chip._conversionFactor
+    assert background is not None
     return {
-        **part,
-        "chips": seen,
         "mean_weight": float(mean),
         "readnoise": math.sqrt(sum(chip._rdnoise**2 for chip in chips) / len(chips)),
-        "background": float(background / image._image["sci", 1]._exptime),
+        "background": float(background / exptime),
     }
 
 

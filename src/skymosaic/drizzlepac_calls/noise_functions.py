@@ -13,6 +13,7 @@ weight and ``v_j`` its variance. With ``W_k = sum_j a_jk w_j`` the variance of a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from skymosaic.drizzlepac_calls.onepass_functions import output_of, units_of
@@ -61,38 +62,45 @@ def onepass_noise(
     """
     import functools
 
-    import numpy as np
-
     chips = [(name, one) for name, own in zip(files, extvers, strict=True) for one in own]
     errors = [None] * len(chips) if typical is None else [one for own in typical for one in own]
     chip_at = functools.cache(
         lambda number: _chip(*chips[number], grid, parameters["wht_type"], errors[number])
     )
     spread = {name: parameters[name] for name in ("kernel", "pixfrac")}
-    found, depths = [], []
-    for place in places:
-        corner = np.array([place["column"] - _HALF, place["row"] - _HALF])
-        seen = []
-        for number in place["chips"]:
-            wcs, out, ratio, weight, variance = chip_at(number)
-            near = _near(wcs, out, ratio, corner)
-            if near is not None:
-                shares = kernel_matrix(*near, ratio, **spread)
-                if shares.nnz:
-                    seen.append((shares, weight, variance * ratio**4))
-        if seen:
-            found.append(window_factors(seen))
-            depths.append(len(seen))
-    if not found:
-        return {"radii": list(RADII), "correlation": None, "factors": None}
+    each = [_chips_at(place, chip_at, spread) for place in places]
+    covered = [seen for seen in each if seen]
+    correlation, factors = _means(covered) if covered else (None, None)
+    return {"radii": list(RADII), "correlation": correlation, "factors": factors}
+
+
+def _chips_at(
+    place: Values, chip_at: Callable[[int], Any], spread: Values
+) -> list[tuple[Any, float, float]]:
+    """Return the chips at a place of the mosaic, as `window_factors` takes them."""
+    import numpy as np
+
+    corner = np.array([place["column"] - _HALF, place["row"] - _HALF])
+    seen = []
+    for number in place["chips"]:
+        wcs, out, ratio, weight, variance = chip_at(number)
+        near = _near(wcs, out, ratio, corner)
+        if near is not None:
+            shares = kernel_matrix(*near, ratio, **spread)
+            if shares.nnz:
+                seen.append((shares, weight, variance * ratio**4))
+    return seen
+
+
+def _means(covered: list[list[tuple[Any, float, float]]]) -> tuple[float, list[float]]:
+    """Return the means over places, by the mosaic's area."""
+    import numpy as np
+
     # A place that many exposures cover was drawn as many times as likely.
-    means = np.average(found, axis=0, weights=1.0 / np.array(depths))
+    likely = np.array([len(seen) for seen in covered])
+    means = np.average(list(map(window_factors, covered)), axis=0, weights=1.0 / likely)
     correlation, *factors = means.tolist()
-    return {
-        "radii": list(RADII),
-        "correlation": correlation,
-        "factors": factors,
-    }
+    return correlation, factors
 
 
 def window_factors(chips: list[tuple[Any, float, float]]) -> list[float]:

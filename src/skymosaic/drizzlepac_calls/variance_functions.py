@@ -74,15 +74,8 @@ def onepass_variances(
         x, y = place["x"] - corner[0], place["y"] - corner[1]
         here = np.s_[y : y + shape[0], x : x + shape[1]]
         typical[number] = typical_of(hdus["ERR", extver].data)
-        part, spread = np.array(inverse[here]), np.zeros(weight.shape, dtype=np.float32)
-        for top in range(0, weight.shape[0], _ROWS):
-            rows = np.s_[top : top + _ROWS]
-            error = np.asarray(hdus["ERR", extver].data[rows], dtype=np.float64) / seconds
-            error[~(np.isfinite(error) & (error > 0))] = np.nan
-            mean = mean_under(part, mapping, top, error.shape, ratio, parameters)
-            # The resampler multiplies by the squared ratio once, as it does to the pixels.
-            found = weight[rows] * error**2 * ratio**2 * mean
-            spread[rows] = np.where(weight[rows] > 0, found, 0.0)
+        part, errors = np.array(inverse[here]), hdus["ERR", extver].data
+        spread = _spread(errors, seconds, weight, part, mapping, ratio, parameters)
         var, wht = np.full(shape, np.nan, dtype=np.float32), np.zeros(shape, dtype=np.float32)
         cdriz.tdriz(
             *(spread, weight, var, wht, np.zeros(shape, dtype=np.int32), 1, 0, 1, 1),
@@ -91,6 +84,33 @@ def onepass_variances(
         )
         np.save(f"{number}_var.npy", var)
     return typical
+
+
+def _spread(
+    errors: Any,
+    seconds: float,
+    weight: Any,
+    part: Any,
+    mapping: Any,
+    ratio: float,
+    parameters: Values,
+) -> Any:
+    """Return what the pixels of a chip are resampled as, for the variances of the mosaic.
+
+    `errors` are its ERR, of so many `seconds`; `part` is 1/W of the mosaic where the chip lies.
+    """
+    import numpy as np
+
+    spread = np.zeros(weight.shape, dtype=np.float32)
+    for top in range(0, weight.shape[0], _ROWS):
+        rows = np.s_[top : top + _ROWS]
+        error = np.asarray(errors[rows], dtype=np.float64) / seconds
+        error[~(np.isfinite(error) & (error > 0))] = np.nan
+        mean = mean_under(part, mapping, top, error.shape, ratio, parameters)
+        # The resampler multiplies by the squared ratio once, as it does to the pixels.
+        found = weight[rows] * error**2 * ratio**2 * mean
+        spread[rows] = np.where(weight[rows] > 0, found, 0.0)
+    return spread
 
 
 def typical_of(error: Any) -> float:

@@ -187,20 +187,25 @@ def compare_sample(
         theirs = theirs | by_astrodrizzle(
             folder, log, exposures, part, missing, plain, processes=at_once
         )
-    times = [e.exptime if chip.counts else 1.0 for e in exposures for chip in e.chips]
     averaged = _averaged(exposures, grid)
     return {
         name: require_same(
             ours[name],
             theirs[name],
             # A pixel of the mosaic has the sky of all pixels that fall into it.
-            largest_sky=averaged * max(abs(s) / t for s, t in zip(skies[name], times, strict=True)),
+            largest_sky=averaged * _largest_rate(skies[name], exposures),
             averaged=averaged,
             corner=(window.x, window.y),
             what=f"{titles[name]} ({name})",
         )
         for name in skies
     }
+
+
+def _largest_rate(skies: Sequence[float], exposures: Sequence[Exposure]) -> float:
+    """Return the largest sky of any chip, of its size alone, per second."""
+    times = [e.exptime if chip.counts else 1.0 for e in exposures for chip in e.chips]
+    return max(abs(sky) / time for sky, time in zip(skies, times, strict=True))
 
 
 def _by_onepass(

@@ -108,24 +108,38 @@ def require_agreement(
             found, its_weight = hdus[0].data[rows], weights[0].data[rows]
             _require_weights(band, its_weight, weight.name, again)
             seen = (its_weight > 0) | (band.weight > 0)
-            difference = np.abs(found[seen].astype(np.float64) - band.mosaics["witness"][seen])
-            # Where pixels of the mosaic are smaller than those of the exposures, neighbours may be
-            # alike, and their differences no noise: then the rounding of the sky is more.
-            allowed = np.maximum(
-                NOISE * noise, RELATIVE * (np.abs(found[seen]).astype(np.float64) + largest_sky)
-            )
-            if not (difference <= allowed).all():  # also where a number is none
-                over = np.nan_to_num(difference - allowed, nan=np.inf)
-                y, x = (index[np.argmax(over)] for index in np.nonzero(seen))
-                raise SkyError(
-                    f"{science.name}: its pixels do not agree with MDRIZSKY in its headers, by "
-                    f"{difference.max():.3g} (the noise is {noise:.3g}), first at column {x + 1}, "
-                    f"row {band.first + y + 1}; something else was subtracted: {again}"
-                )
+            difference = _difference(band, found, seen, noise, largest_sky, science.name, again)
             count += int(seen.sum())
             squares += float((difference**2).sum())
             largest = max(largest, float(difference.max(initial=0.0)))
     return Agreement(count, math.sqrt(squares / max(count, 1)), largest, noise)
+
+
+def _difference(
+    band: Band,
+    found: np.ndarray,
+    seen: np.ndarray,
+    noise: float,
+    largest_sky: float,
+    name: str,
+    again: str,
+) -> np.ndarray:
+    """Return how far seen pixels are from the prediction; raises as `require_agreement`."""
+    difference = np.abs(found[seen].astype(np.float64) - band.mosaics["witness"][seen])
+    # Where pixels of the mosaic are smaller than those of the exposures, neighbours may be
+    # alike, and their differences no noise: then the rounding of the sky is more.
+    allowed = np.maximum(
+        NOISE * noise, RELATIVE * (np.abs(found[seen]).astype(np.float64) + largest_sky)
+    )
+    if not (difference <= allowed).all():  # also where a number is none
+        over = np.nan_to_num(difference - allowed, nan=np.inf)
+        y, x = (index[np.argmax(over)] for index in np.nonzero(seen))
+        raise SkyError(
+            f"{name}: its pixels do not agree with MDRIZSKY in its headers, by "
+            f"{difference.max():.3g} (the noise is {noise:.3g}), first at column {x + 1}, "
+            f"row {band.first + y + 1}; something else was subtracted: {again}"
+        )
+    return difference
 
 
 def _skies_of_chips(

@@ -124,6 +124,15 @@ def find_cosmic_rays(
         printed.write("\n===== cosmic rays: astrodrizzle.log =====\n")
         printed.write((work / arguments["runfile"]).read_text())
     require_no_fallback(method, log.read_text())
+    masks, chips = _take_masks(work, folder, exposures)
+    shutil.rmtree(work)
+    return CosmicRays(masks, call.peak_memory, CosmicRaySearch(method, chips))
+
+
+def _take_masks(
+    work: Path, folder: Path, exposures: Sequence[Exposure]
+) -> tuple[dict[str, str], list[MaskedChip]]:
+    """Move AstroDrizzle's masks out of its folder; return them by chip, and what they mask."""
     masks, chips = {}, []
     for exposure in exposures:
         for chip in exposure.chips:
@@ -135,8 +144,7 @@ def find_cosmic_rays(
                 mask = fits.getdata(folder / name)
                 hit, pixels = int(np.count_nonzero(mask == 0)), int(mask.size)
             chips.append(MaskedChip(exposure.rootname, chip.extver, pixels, hit))
-    shutil.rmtree(work)
-    return CosmicRays(masks, call.peak_memory, CosmicRaySearch(method, chips))
+    return masks, chips
 
 
 def save_hits(path: Path, hit: NDArray[np.bool_]) -> None:

@@ -139,16 +139,7 @@ def matched(
     SkyError
         Planes are asked for, and the overlaps do not tell them.
     """
-    owners, scales, areas = [], [], []
-    chips = iter(cut_outs)
-    for index, exposure in enumerate(exposures):
-        factors = [next(chips).factor for _ in exposure.chips]
-        owners += [index] * len(factors)
-        scales += [
-            exposure.brightness_factor(chip.extver) / factor
-            for chip, factor in zip(exposure.chips, factors, strict=True)
-        ]
-        areas.append(factors[0] * (exposure.exptime if exposure.chips[0].counts else 1.0))
+    owners, scales, areas = _units_of(cut_outs, exposures)
     several = len(cut_outs) > len(exposures)
     middles, sides = boxes_of(cut_outs, owners, len(exposures))
     if several:
@@ -168,21 +159,51 @@ def matched(
     )
     tilts: tuple[Tilt, ...] = ()
     if planes:
-        if found is None:
-            raise SkyError(
-                "sky.planes: the exposures overlap too little to tell a plane of each; leave it out"
-            )
-        alone = np.isnan(matched.offsets)
-        offsets = (fit.known + found.constants)[owners] + fit.steps
-        covariance = found.covariance[np.ix_(owners, owners)]
-        if several and matched.covariance is not None:
-            within = within_exposures(owners)
-            covariance = covariance + within @ matched.covariance @ within.T
-        matched = replace(matched, offsets=np.where(alone, np.nan, offsets)).centred()
-        matched = matched.with_covariance(covariance)
-        slopes = np.nan_to_num(found.slopes) / sides
+        matched, slopes = _with_planes(fit, owners, several=several)
+        slopes = slopes / sides
         tilts = tuple(Tilt(*middles[owner].tolist(), *slopes[owner].tolist()) for owner in owners)
     return OnGrid(matched.scaled(np.array(scales)), tilts, summary)
+
+
+def _units_of(
+    cut_outs: Sequence[CutOut], exposures: Sequence[Exposure]
+) -> tuple[list[int], list[float], list[float]]:
+    """Return the exposure and the scale of each chip, and the area of each exposure's pixels."""
+    owners: list[int] = []
+    scales: list[float] = []
+    areas: list[float] = []
+    chips = iter(cut_outs)
+    for index, exposure in enumerate(exposures):
+        factors = [next(chips).factor for _ in exposure.chips]
+        owners += [index] * len(factors)
+        scales += [
+            exposure.brightness_factor(chip.extver) / factor
+            for chip, factor in zip(exposure.chips, factors, strict=True)
+        ]
+        areas.append(factors[0] * (exposure.exptime if exposure.chips[0].counts else 1.0))
+    return owners, scales, areas
+
+
+def _with_planes(
+    fit: ChipFit, owners: Sequence[int], *, several: bool
+) -> tuple[MatchedSkies, Floats]:
+    """Return the skies in the middle of each exposure's plane, and the slopes; errors as `matched`.
+
+    `owners` are the exposures of the chips, of which some have `several`.
+    """
+    matched, found = fit.matched, fit.planes
+    if found is None:
+        raise SkyError(
+            "sky.planes: the exposures overlap too little to tell a plane of each; leave it out"
+        )
+    alone = np.isnan(matched.offsets)
+    offsets = (fit.known + found.constants)[owners] + fit.steps
+    covariance = found.covariance[np.ix_(owners, owners)]
+    if several and matched.covariance is not None:
+        within = within_exposures(owners)
+        covariance = covariance + within @ matched.covariance @ within.T
+    matched = replace(matched, offsets=np.where(alone, np.nan, offsets)).centred()
+    return matched.with_covariance(covariance), np.nan_to_num(found.slopes)
 
 
 def boxes_of(

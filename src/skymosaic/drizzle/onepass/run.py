@@ -114,12 +114,7 @@ def drizzle_all(
     SkyError
         A method finds no sky.
     """
-    require_linear(parameters)
-    for exposure in exposures:
-        if not exposure.exptime > 0:
-            raise InputError(f"{exposure.name} has no exposure time; leave it out")
-        if options.errors or parameters.get("final_wht_type") == "ERR":
-            require_errors(folder / exposure.name, exposure)
+    _require_possible(folder, exposures, parameters, options)
     swapped = options.swapped_footprints
     prepared = prepare(
         folder, log, exposures, choices, grid, parameters, swapped_footprints=swapped
@@ -146,6 +141,18 @@ def drizzle_all(
         mosaics = add_errors(frames, grid, chips, mosaics, options.processes)
     chips.remove()
     return _with_findings(mosaics, prepared, prepared.pixels.swapped_by_name() if swapped else None)
+
+
+def _require_possible(
+    folder: Path, exposures: Sequence[Exposure], parameters: Mapping[str, Any], options: Options
+) -> None:
+    """Refuse what `drizzle_all` cannot do; errors as there."""
+    require_linear(parameters)
+    for exposure in exposures:
+        if not exposure.exptime > 0:
+            raise InputError(f"{exposure.name} has no exposure time; leave it out")
+        if options.errors or parameters.get("final_wht_type") == "ERR":
+            require_errors(folder / exposure.name, exposure)
 
 
 def solve_skies(
