@@ -76,13 +76,13 @@ class FinishedFirst:
         """Return what finished steps give, and make the calls for all other items."""
         results = self._look_up(function, items)
         left = [number for number, one in enumerate(results) if one is None]
-        made = self._calls.each(
+        calls = self._calls.each(
             function,
             [items[number] for number in left],
             of=[of[number] for number in left] if of else (),
             near=[near[number] for number in left] if near else (),
         )
-        for number, one in zip(left, made, strict=True):
+        for number, one in zip(left, calls, strict=True):
             results[number] = one
         return results
 
