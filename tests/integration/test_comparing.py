@@ -80,7 +80,7 @@ class Compared:
 @pytest.mark.parametrize(
     ("chips", "methods"),
     [
-        (1, "[localmin, match, match-differences]"),
+        (1, "[match, globalmin+match, match-differences]"),
         pytest.param(2, "[localmin, match]", marks=pytest.mark.slow),
         pytest.param(2, "[match, match-differences]", marks=pytest.mark.slow),
     ],

@@ -27,10 +27,11 @@ from skymosaic.drizzle.onepass.run import Options, drizzle_all, drizzle_chips
 from skymosaic.drizzle.request import Request
 from skymosaic.errors import DamagedError
 from skymosaic.host.counting import counted
-from skymosaic.methods import METHODS, column
+from skymosaic.methods import METHODS, column, word
 from skymosaic.pipeline.images import images_of, select
 from skymosaic.pipeline.mosaic_sample import sample_of_mosaics
-from skymosaic.pipeline.onepass_results import WitnessedResult
+from skymosaic.pipeline.onepass_mosaics import forget_others
+from skymosaic.pipeline.onepass_results import WITNESSED, WitnessedResult
 from skymosaic.pipeline.results import (
     ENGINES,
     WITNESS,
@@ -162,6 +163,8 @@ def hear_astrodrizzle(
             ours[name], skies[name] = sample.read(bench, run)
             if reused[name]:
                 make_anew_if_older(place, run.step, run.result.science, ours[name])
+        if samples:
+            forget_others(place, WITNESSED.kind, list(map(word, samples)))
         log, masks = bench.out / "witness.log", {}
         theirs = _known_samples(bench, log, window, skies, samples)
         if not window.whole or theirs.keys() != runs.keys():

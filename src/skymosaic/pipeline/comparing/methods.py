@@ -15,6 +15,7 @@ from skymosaic.evidence.quality import Skies
 from skymosaic.evidence.residuals import Seam
 from skymosaic.evidence.solution import Solution
 from skymosaic.evidence.solution import solve_overlaps as solve
+from skymosaic.methods import word
 from skymosaic.pipeline.comparing.arrays import (
     AllDifferences,
     BlockDifferences,
@@ -110,6 +111,7 @@ def solve_overlaps(
 
     def work(bench: Bench) -> OverlapsResult:
         forget_others(place, PAIRS.kind, list(boxes))
+        forget_others(place, JUDGED.kind, list(map(word, methods)))
         cells = read_cells(bench, observed)
         table, names = pair_table(place, observed), observed.result.seen
         parts = []
@@ -217,7 +219,7 @@ def judge(
 
     return run_step(
         place,
-        JUDGED.step(method),
+        JUDGED.step(word(method)),
         inputs={f"{run.step}/{run.result.preview}": preview, **cell_products(observed)},
         parameters={
             "version": _VERSION,
