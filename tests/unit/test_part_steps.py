@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from skymosaic.pipeline.part_steps import Noted, PartSteps, sum_up
+from skymosaic.pipeline.part_steps import Noted, PartSteps, sum_up, sum_up_calls
 from skymosaic.steps.execution import Here
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.progress import Event, with_counts
@@ -27,6 +27,16 @@ def test_steps_are_summed_up_by_their_kinds() -> None:
         PartSteps("singles", 2, 3.5, 7, 2, 2000, 2000, 1000, ["n1", "n2"]),
         PartSteps("skies", 1, 0.5, 7, 1, 1000, 1000, 500, ["n1"]),
     ]
+
+
+def test_lots_of_steps_come_to_the_same() -> None:
+    done = [
+        step(f"{kind}/{number}", 0.25 * number, f"n{number % 3}")
+        for number in range(130)
+        for kind in ("singles", "blocks")
+    ]
+    assert sum_up_calls(Here(), done) == sum_up(done)
+    assert sum_up_calls(Here(), []) == []
 
 
 def test_calls_are_noted_and_made_all_the_same() -> None:

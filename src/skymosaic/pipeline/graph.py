@@ -21,7 +21,7 @@ from skymosaic.pipeline.admission import rules_of
 from skymosaic.pipeline.align import make_alignment
 from skymosaic.pipeline.drizzle import drizzle
 from skymosaic.pipeline.inspect import inspect
-from skymosaic.pipeline.part_steps import Noted, sum_up
+from skymosaic.pipeline.part_steps import Noted, sum_up_calls
 from skymosaic.pipeline.plan import on_grid, plan
 from skymosaic.pipeline.results import ComparisonResult
 from skymosaic.pipeline.retrieve import retrieve
@@ -127,7 +127,7 @@ def begin(
         placed, inspected, known = check_exposures(calls, checks, place, files, inspected)
     noted = Noted(calls)
     tasks = make_alignment(noted, campaign, place, parcels, inspected, catalogue)
-    parts = None if campaign.align.method == "none" else calls.call(sum_up, noted.every)
+    parts = None if campaign.align.method == "none" else sum_up_calls(calls, noted.every)
     return FirstTasks(retrieved, known, tasks.aligned, tasks.sources, parts, placed)
 
 
@@ -164,7 +164,7 @@ def drizzle_each(
         noted = Noted(calls)
         tasks = onepass.drizzle_each(noted, campaign, place, prepared)
         runs = [tasks.runs[one] for one in campaign.sky.methods]
-        parts = calls.call(sum_up, noted.every)
+        parts = sum_up_calls(calls, noted.every)
         return DrizzleTasks(runs, onepass=tasks, parts=parts)
     methods, given, skies = campaign.sky.methods, {}, None
     if own := Request.of(campaign).own_methods:

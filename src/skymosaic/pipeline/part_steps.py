@@ -37,6 +37,10 @@ class PartSteps:
     """Where they ran."""
 
 
+_LOT = 100  # calls that are summed up by one task
+_COUNTS = ("steps", "products", "size", "up", "down")
+
+
 class Noted:
     """Calls that are made by another one, and remembered; see `execution.Calls`.
 
@@ -85,6 +89,33 @@ class Noted:
     def result(self, call: Any) -> Any:
         """Return what a call gives."""
         return self._calls.result(call)
+
+
+def sum_up_calls(calls: Calls, done: Sequence[Any]) -> Any:
+    """Make the tasks that sum up what calls cost; return the one that gives it.
+
+    Each takes some of them, so that no worker waits in the end for thousands of results.
+    """
+    lots = [calls.call(sum_up, list(done[at : at + _LOT])) for at in range(0, len(done), _LOT)]
+    return calls.call(merge_sums, lots, name="sum_up")
+
+
+def merge_sums(lots: Sequence[Sequence[PartSteps]]) -> list[PartSteps]:
+    """Return what the steps of all lots cost, as `sum_up` does; no step is in two of them."""
+    kinds: dict[str, list[PartSteps]] = {}
+    for lot in lots:
+        for one in lot:
+            kinds.setdefault(one.kind, []).append(one)
+    return [
+        PartSteps(
+            kind=kind,
+            seconds=round(sum(one.seconds for one in its), 3),
+            peak_memory=max(one.peak_memory for one in its),
+            hosts=sorted({host for one in its for host in one.hosts}),
+            **{name: sum(getattr(one, name) for one in its) for name in _COUNTS},
+        )
+        for kind, its in kinds.items()
+    ]
 
 
 def sum_up(done: Sequence[Any]) -> list[PartSteps]:
