@@ -102,6 +102,18 @@ def test_an_image_that_fails_stops_the_campaign_or_is_named(field, tmp_path: Pat
         solve_together(three[2:], REFERENCE, settings, room(tmp_path))
 
 
+def test_a_tile_of_few_poor_stars_is_aligned_and_named(tmp_path: Path) -> None:
+    """No other tile lends it its stars or its errors."""
+    poor = as_given(make_image(make_stars(5, 9, width=110.0), "poor", noise=25.0)[0])
+    settings = Align(**TOGETHER, min_sources=5)
+    reference = make_reference(make_stars(5, 9, width=110.0))
+    found = solve_together([poor], reference, settings, room(tmp_path))
+    assert found.images[0].wcs is not None
+    assert [
+        one.startswith("poor is aligned with a standard error of") for one in found.warnings
+    ] == [True]
+
+
 def test_sources_of_another_group_are_a_reference(field, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     images, _, _ = field
     path = tmp_path / "reference.cat"

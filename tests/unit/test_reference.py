@@ -141,6 +141,28 @@ def test_an_unknown_epoch_is_that_of_the_image() -> None:
     assert (places.ra_error[0], places.dec_error[0]) == (3.0, 4.0)
 
 
+def test_each_star_may_be_seen_at_an_epoch_of_its_own() -> None:
+    stars = reference_of(
+        "two",
+        ra=[10.0, 200.0],
+        dec=[-30.0, 60.0],
+        epoch=2016.0,
+        ra_error=0.1,
+        dec_error=0.1,
+        pmra=[50.0, -20.0],
+        pmdec=[-9.0, 3.0],
+        pmra_error=0.1,
+        pmdec_error=0.1,
+        parallax=[20.0, 5.0],
+        parallax_error=0.2,
+    )
+    both = at_epoch(stars, np.array([2005.3, 2026.7]))
+    for star, epoch in enumerate((2005.3, 2026.7)):
+        one = at_epoch(stars, epoch)
+        for name in ("ra", "dec", "ra_error", "dec_error"):
+            assert getattr(both, name)[star] == getattr(one, name)[star]
+
+
 def test_no_star_gives_no_place() -> None:
     nothing = reference_of("none", ra=[], dec=[], epoch=[])
     assert len(nothing) == 0

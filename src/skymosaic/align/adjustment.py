@@ -27,7 +27,8 @@ TUKEY = 5.0
 """Residuals of so many errors count for nothing (Beaton & Tukey 1974, Technometrics 16, 147)."""
 _HUBER = 2.0  # errors: from there on the weight falls, while the solution is found
 _HUBER_ROUNDS = 4
-_ROUNDS = 30
+_LEARNING_ROUNDS = 9
+_ROUNDS = 40
 _STILL = 0.003  # mas
 _LOOSE = np.array([1e5, 1e5, 2000.0, 2e4])  # mas, mas, arcsec, 1e-6: what is known without stars
 _LEAST = 0.05  # part of its variance that a residual keeps, at least
@@ -300,11 +301,13 @@ class Adjustment:
         """Find the moves: first with weights that never vanish, then with Tukey's biweight."""
         self._step()
         for number in range(_ROUNDS):
-            self._learn_errors()
+            # What is learned from medians jumps; it is held for the solution to come to rest.
+            if number < _LEARNING_ROUNDS:
+                self._learn_errors()
             if number == _HUBER_ROUNDS:
                 self._learn_noise()
             self._weigh(number >= _HUBER_ROUNDS)
-            if self._step() < _STILL and number > _HUBER_ROUNDS + 1:
+            if self._step() < _STILL and number >= _LEARNING_ROUNDS:
                 break
 
     def result(self) -> Adjusted:

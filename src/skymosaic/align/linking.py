@@ -58,18 +58,31 @@ def stars_about(
     """Return the reference's stars about each of some images, where its epoch sees them."""
     from scipy.spatial import cKDTree  # takes long to import
 
-    if not len(reference):
+    if not len(reference) or not numbers:
         return {}
     tree = cKDTree(vectors_of(np.stack([reference.ra, reference.dec], axis=1)))
-    found = {}
-    for number in numbers:
-        image = images[number]
-        near = tree.query_ball_point(image.centre, radius_to_reach(image, WIDE + _FASTEST))
-        index = np.array(sorted(near), dtype=np.int64)
-        seen = at_epoch(reference.select(index), image.epoch)
-        vectors = vectors_of(np.stack([seen.ra, seen.dec], axis=1))
-        found[number] = Stars(index, vectors)
-    return found
+    near = [
+        np.array(
+            sorted(
+                tree.query_ball_point(
+                    images[number].centre, radius_to_reach(images[number], WIDE + _FASTEST)
+                )
+            ),
+            dtype=np.int64,
+        )
+        for number in numbers
+    ]
+    ends = np.cumsum([len(index) for index in near])
+    if not ends[-1]:
+        return {}
+    # All at once: one call takes as long as thousands of stars do.
+    epochs = np.repeat([images[number].epoch for number in numbers], np.diff(ends, prepend=0))
+    seen = at_epoch(reference.select(np.concatenate(near)), epochs)
+    vectors = vectors_of(np.stack([seen.ra, seen.dec], axis=1))
+    return {
+        number: Stars(index, part)
+        for number, index, part in zip(numbers, near, np.split(vectors, ends[:-1]), strict=True)
+    }
 
 
 def link_all(

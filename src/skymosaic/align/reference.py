@@ -118,14 +118,16 @@ def join(name: str, references: Sequence[Reference]) -> Reference:
     )
 
 
-def at_epoch(reference: Reference, epoch: float, unknown: Unknown | None = None) -> Places:
+def at_epoch(
+    reference: Reference, epoch: float | Numbers, unknown: Unknown | None = None
+) -> Places:
     """Return where the stars are seen from the Earth at an epoch, and how well that is known.
 
     Parameters
     ----------
     reference : Reference
-    epoch : float
-        Julian year (TDB), such as that of the middle of an exposure.
+    epoch : float or array of shape (n,)
+        Julian year (TDB), such as that of the middle of an exposure; an array: of each star.
     unknown : Unknown or None
         What stands in for errors and motions that the catalogue does not give; None: the defaults.
 
@@ -189,10 +191,12 @@ def _moved(reference: Reference, years: Numbers) -> tuple[Numbers, Numbers]:
     )
 
 
-def _parallax_factors(ra: Numbers, dec: Numbers, epoch: float) -> tuple[Numbers, Numbers]:
+def _parallax_factors(ra: Numbers, dec: Numbers, epoch: float | Numbers) -> tuple[Numbers, Numbers]:
     """Return how far a star is seen along RA (times cos(Dec)) and Dec, for each mas of parallax."""
-    earth = get_body_barycentric("earth", Time(epoch, format="jyear", scale="tdb"), "builtin")
-    x, y, z = earth.xyz.to_value(u.au)
+    # Stars of one image share an epoch: the Earth's place is asked for once each.
+    epochs, number = np.unique(epoch, return_inverse=True)
+    earth = get_body_barycentric("earth", Time(epochs, format="jyear", scale="tdb"), "builtin")
+    x, y, z = earth.xyz.to_value(u.au)[:, number.reshape(np.shape(epoch))]
     a, d = np.radians(ra), np.radians(dec)
     return (
         x * np.sin(a) - y * np.cos(a),

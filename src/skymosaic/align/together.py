@@ -20,6 +20,7 @@ from skymosaic.errors import AlignmentError
 from skymosaic.host.counting import counted
 
 _MIDDLE = 2010.0  # Julian year: of images whose headers tell no date, all the same
+_UNCERTAIN = 5.0  # mas: from there on an image is named
 _NAMED = 5  # images of a group that a sentence lists
 
 
@@ -60,7 +61,7 @@ def solve_together(
         list(found.failed),
         _vectors(found.images),
         groups=found.groups if len(found.groups) > 1 else [],
-        warnings=[*_sentences(found), *_of_groups(found)],
+        warnings=[*_sentences(found), *_of_groups(found), *_of_errors(found)],
     )
 
 
@@ -125,6 +126,16 @@ def _of_groups(found: Together) -> list[str]:
         "other, and no match links them with the rest"
         for names in found.groups[1:]
         if len(names) > 1
+    ]
+
+
+def _of_errors(found: Together) -> list[str]:
+    """Return a sentence on each image whose place is uncertain."""
+    return [
+        f"{one.name} is aligned with a standard error of {one.error:.1f} mas along each axis, rms "
+        f"over its area: {counted(one.fit.matches, 'source')} matched"
+        for one in found.images
+        if one.move is not None and one.error > _UNCERTAIN
     ]
 
 
