@@ -14,6 +14,7 @@ from skymosaic.align.links import Stars
 from skymosaic.align.moves import ARCSEC, Move, bases
 from skymosaic.align.reference import Reference, Unknown
 from skymosaic.align.star_equations import Eliminated, Known, Sightings
+from skymosaic.align.star_priors import common_motion, inverse_variances
 from skymosaic.align.together_records import UNKNOWNS, Geometry, Image
 from skymosaic.align.tracks import Tracks
 from skymosaic.sky.ldl import factored
@@ -32,6 +33,7 @@ _ROUNDS = 40
 _STILL = 0.003  # mas
 _LOOSE = np.array([1e5, 1e5, 2000.0, 2e4])  # mas, mas, arcsec, 1e-6: what is known without stars
 _LEAST = 0.05  # part of its variance that a residual keeps, at least
+_TELLING = 0.25  # of less nothing is learned
 _MEDIAN = 2.0 * np.log(2.0)  # median of the squared length of two normal numbers
 _SHRINK = 10.0  # sources as which the common error counts against an image's own
 _NOISIEST = 5.0
@@ -123,8 +125,8 @@ class Adjustment:
         times = np.bincount(star, minlength=count)
         since = np.bincount(star, self._epoch, count) / np.maximum(times, 1)
         place = np.zeros((count, 2))
-        drift, spread = _common_motion(reference, unknown)
-        self._drift_error = unknown.motion if reference is None else 0.0
+        drift, spread, self._drift_error = common_motion(reference, unknown)
+        self._drift = np.zeros(2)
         motion = np.full((count, 2), spread**-2.0)
         moved = self._moved()
         middle = np.stack(
@@ -135,12 +137,14 @@ class Adjustment:
             known = np.flatnonzero(tracks.star >= 0)
             its = tracks.star[known]
             since[known] = reference.epoch[its]
-            place[known], motion[known] = _inverse_variances(reference, its, unknown)
+            place[known], motion[known] = inverse_variances(reference, its, unknown)
         self._axes = bases(middle)[star][:, :2]
         years = self._epoch - since[star]
         self._expected = (
             middle[star] + np.einsum("k,nkx->nx", drift / MAS, self._axes) * years[:, None]
         )
+        # Years by which a motion that stars of no catalogue share moves each source.
+        self._drifting = np.where(tracks.star[star] < 0, years, 0.0)
         self._has_reference = np.zeros(len(star), dtype=bool)
         self._unexpected = np.zeros(len(star), dtype=bool)
         if reference is not None:
@@ -188,16 +192,27 @@ class Adjustment:
         return np.asarray(np.einsum("nkx,pnx->knp", self._axes, np.array(ways)))
 
     def _design(self, moved: Floats) -> tuple[sparse.csr_array, sparse.csr_array]:
-        """Return the equations of the sources: of east and of north, sparse."""
+        """Return the equations of the sources: of east and of north, sparse.
+
+        The unknowns of the images, and as many again of which the first two are what the common
+        motion of the stars without a catalogue is off by, mas/yr.
+        """
         values = self._columns(moved)
         column = np.cumsum(self._free) - 1
         free = np.repeat(self._free[self._image], self._size)
         columns = (column[self._image, None] * self._size + np.arange(self._size)).ravel()[free]
-        rows = np.repeat(np.arange(len(moved)), self._size)[free]
-        shape = (len(moved), int(self._free.sum()) * self._size)
+        sources = np.arange(len(moved))
+        rows = np.concatenate([np.repeat(sources, self._size)[free], sources])
+        last = int(self._free.sum()) * self._size
         both = [
-            sparse.coo_array((one.ravel()[free], (rows, columns)), shape=shape).tocsr()
-            for one in values
+            sparse.coo_array(
+                (
+                    np.concatenate([one.ravel()[free], -self._drifting]),
+                    (rows, np.concatenate([columns, np.full(len(moved), last + k)])),
+                ),
+                shape=(len(moved), last + self._size),
+            ).tocsr()
+            for k, one in enumerate(values)
         ]
         return both[0], both[1]
 
@@ -229,10 +244,13 @@ class Adjustment:
 
         moved = self._moved()
         normal, right = self._normal(moved)
-        if not normal.shape[0]:
+        if not self._free.any():
             return 0.0
-        self._own[self._free] = np.linalg.inv(_blocks(normal, self._size))
+        self._own[self._free] = np.linalg.inv(_blocks(normal, self._size)[:-1])
         step = -splu(normal.tocsc()).solve(right).reshape(-1, self._size)
+        step, drift = step[:-1], step[-1, :2]
+        self._drift += drift
+        self._expected += self._drifting[:, None] * np.einsum("k,nkx->nx", drift / MAS, self._axes)
         units = np.array([1 / MAS, 1 / MAS, 1 / ARCSEC, 1e-6])[: self._size]
         for place, one in zip(np.flatnonzero(self._free), step * units, strict=True):
             roll, growth = (float(one[k]) if self._size > k else 0.0 for k in (2, 3))
@@ -245,18 +263,24 @@ class Adjustment:
             star.reduced(design[k], offsets[:, k])
             for k, star in enumerate(self._eliminated(self._errors()))
         ]
-        loose = np.tile(_LOOSE[: self._size] ** -2.0, int(self._free.sum()))
+        loose = np.tile(_LOOSE[: self._size] ** -2.0, int(self._free.sum()) + 1)
+        shared = slice(len(loose) - self._size, len(loose) - self._size + 2)
+        loose[shared] = self._drift_error**-2.0
         normal = parts[0][0] + parts[1][0] + sparse.diags_array(loose)
-        return normal.tocsr(), parts[0][1] + parts[1][1]
+        right = parts[0][1] + parts[1][1]
+        right[shared] += self._drift * self._drift_error**-2.0
+        return normal.tocsr(), right
 
-    def _squares(self) -> Floats:
+    def _squares(self) -> tuple[Floats, NDArray[np.bool_]]:
         """Return squared residuals (mas^2, both axes), over what the fit leaves of their variance.
 
-        A star's own place holds a part of each of its sightings, and so do an image's unknowns.
+        A star's own place holds a part of each of its sightings, and so do an image's unknowns. A
+        star that is seen twice, ten years apart, and has an unknown motion, follows both: of its
+        residuals nothing is left. The second array tells which residuals say something.
         """
         moved = self._moved()
         offsets, errors, columns = self._offsets(moved), self._errors(), self._columns(moved)
-        squares = np.zeros(len(offsets))
+        squares, left = np.zeros(len(offsets)), np.zeros(len(offsets))
         for k, star in enumerate(self._eliminated(errors)):
             residual = offsets[:, k] - star.fitted(offsets[:, k])
             of_image = np.einsum(
@@ -265,13 +289,15 @@ class Adjustment:
             fitted = (star.variance + of_image) / errors**2
             part = 1.0 + fitted * (1.0 - 2.0 * self._weights)
             squares += residual**2 / np.maximum(part, _LEAST)
-        return squares
+            left += part / 2.0
+        return squares, left > _TELLING
 
     def _learn_errors(self) -> None:
         """Set the errors of centroids from the residuals."""
-        squares = self._squares() / self._noise[self._image] ** 2
+        squares, tells = self._squares()
+        squares = squares / self._noise[self._image] ** 2
         for number, kind in enumerate(self._kinds):
-            mine = self._kind == number
+            mine = (self._kind == number) & tells
             found = centroids.from_residuals(
                 self._flux[mine], squares[mine], self._pixels[kind]
             ) or centroids.from_few(squares[mine], self._pixels[kind])
@@ -280,18 +306,20 @@ class Adjustment:
 
     def _learn_noise(self) -> None:
         """Set how much noisier an image is than those of its kind; few sources say little."""
-        ratio = self._squares() / self._errors() ** 2 * self._noise[self._image] ** 2
+        squares, tells = self._squares()
+        ratio = squares / self._errors() ** 2 * self._noise[self._image] ** 2
         order = np.argsort(self._image, kind="stable")
         ends = np.searchsorted(self._image[order], np.arange(len(self._numbers) + 1))
         for place in range(len(self._numbers)):
             mine = order[ends[place] : ends[place + 1]]
+            mine = mine[tells[mine]]
             if len(mine):
                 own = float(np.median(ratio[mine])) / _MEDIAN
                 mean = (own * len(mine) + _SHRINK) / (len(mine) + _SHRINK)
                 self._noise[place] = np.clip(np.sqrt(mean), 1.0, _NOISIEST)
 
     def _weigh(self, redescending: bool) -> None:
-        size = np.sqrt(self._squares()) / self._errors()
+        size = np.sqrt(self._squares()[0]) / self._errors()
         if redescending:
             self._weights = np.maximum(0.0, 1.0 - (size / TUKEY) ** 2) ** 2
         else:
@@ -320,13 +348,11 @@ class Adjustment:
         )
         normal, _ = self._normal(moved)
         size = self._size
-        blocks = factored(normal).blocks(size) if normal.shape[0] else np.empty((0, size, size))
+        blocks = factored(normal).blocks(size)[:-1]
         covariances = {int(number): np.zeros((size, size)) for number in self._numbers[~self._free]}
         covariances |= {
-            int(number): block + self._common(int(place))
-            for place, number, block in zip(
-                np.flatnonzero(self._free), self._numbers[self._free], blocks, strict=True
-            )
+            int(number): block
+            for number, block in zip(self._numbers[self._free], blocks, strict=True)
         }
         return Adjusted(
             self._tracks,
@@ -342,20 +368,6 @@ class Adjustment:
             },
         )
 
-    def _common(self, place: int) -> Floats:
-        """Return the part of a covariance that the stars' unknown common motion makes.
-
-        Where no reference tells motions, a shift of the images of one epoch and a motion that all
-        stars share are the same.
-        """
-        found = np.zeros((self._size, self._size))
-        if self._drift_error:
-            epochs = [image.epoch for image in self._images]
-            held = [epochs[one] for one in np.flatnonzero(~self._free)]
-            years = epochs[place] - (held[0] if held else float(np.mean(epochs)))
-            found[[0, 1], [0, 1]] = (self._drift_error * years) ** 2
-        return found
-
 
 def _blocks(matrix: sparse.csr_array, size: int) -> Floats:
     """Return the square blocks on the diagonal of a matrix, shape (n / size, size, size)."""
@@ -365,28 +377,3 @@ def _blocks(matrix: sparse.csr_array, size: int) -> Floats:
     blocks = np.zeros((matrix.shape[0] // size, size, size))
     np.add.at(blocks, (row // size, row % size, column % size), entries.data[own])
     return blocks
-
-
-def _common_motion(reference: Reference | None, unknown: Unknown) -> tuple[Floats, Floats]:
-    """Return the mean motion of stars that no catalogue has, and its spread, mas/yr, shape (2,)."""
-    drift, spread = np.zeros(2), np.full(2, unknown.motion)
-    if reference is None or reference.has_motion.sum() < 20:
-        return drift, spread
-    moving = reference.select(reference.has_motion)
-    for k, motion in enumerate((moving.pmra, moving.pmdec)):
-        drift[k] = np.median(motion)
-        spread[k] = max(1.0, 1.4826 * float(np.median(np.abs(motion - drift[k]))))
-    return drift, spread
-
-
-def _inverse_variances(
-    reference: Reference, which: Integers, unknown: Unknown
-) -> tuple[Floats, Floats]:
-    """Return how well places and motions of some stars are known, as `Known` has it."""
-    its = reference.select(which)
-    places = np.stack([its.ra_error, its.dec_error], axis=1)
-    motions = np.stack([its.pmra_error, its.pmdec_error], axis=1)
-    is_known = np.isfinite(motions) & its.has_motion[:, None]
-    places = np.where(np.isfinite(places), places, unknown.position)
-    motions = np.where(is_known, motions, unknown.motion)
-    return np.maximum(places, 0.02) ** -2.0, np.maximum(motions, 0.005) ** -2.0
