@@ -16,9 +16,11 @@ from skymosaic.align.motion import motion_between
 from skymosaic.align.proof import read_wcs
 from skymosaic.archive.directory import Directory
 from skymosaic.config import load_campaign_text
+from skymosaic.errors import AlignmentError
 from skymosaic.pipeline import graph
 from skymosaic.pipeline.finished import FinishedSteps
 from skymosaic.pipeline.sentences.astrometry import used_sheet
+from skymosaic.results.reading import read_finished_steps
 from skymosaic.steps.execution import Here
 from skymosaic.steps.foresight import Foreseeing
 from skymosaic.steps.place import Place
@@ -47,6 +49,7 @@ class Begun:
         text = f"campaign: {{name: f}}\nsource: {{kind: directory, path: {folder}}}\n{align}\n"
         self.campaign = load_campaign_text(text, "f.yaml", {})
         self.place = Place(LocalStore(root / "store"), "f", root / "scratch")
+        self.place.store.write_text(self.place.key("campaign.yaml"), text)
         self.source = Directory(folder)
         self.parcels = self.source.parcels()
         self.first = self.begin(Here(), self.place)
@@ -54,6 +57,18 @@ class Begun:
 
     def begin(self, calls: Any, place: Place) -> graph.FirstTasks:
         return graph.begin(calls, self.campaign, place, self.source, self.parcels)
+
+    def require_read_back(self) -> None:
+        """Fail unless the store tells the same as the graph."""
+        found, prepared = read_finished_steps(self.place), self.prepared
+        lost = [one for one in found.missing if one.part in {"align", "plan", "compare positions"}]
+        assert lost == []
+        assert found.inspected is not None
+        assert found.inspected.key == prepared.inspected.key
+        assert found.inspected.result.within == prepared.inspected.result.within
+        assert found.aligned is not None
+        assert found.aligned.key == prepared.aligned.key
+        assert found.aligned.products == prepared.aligned.products
 
     def path(self, name: str) -> Path:
         store = self.place.store
@@ -71,6 +86,7 @@ def test_without_an_alignment_the_chosen_wcs_is_used(folder: Path, tmp_path: Pat
             pytest.approx(FIT.east, abs=1e-4),
             pytest.approx(FIT.north, abs=1e-4),
         )
+    begun.require_read_back()
     # Stars are compared where the chosen WCS has them, and all lie where they should.
     assert begun.prepared.positions.result.pairs
     within = begun.first.inspected.result.within
@@ -98,6 +114,7 @@ def test_tweakreg_aligns_what_was_chosen(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, files)
     plain = Begun(files, tmp_path / "plain", "align: {}")
     best = Begun(files, tmp_path / "best", "align: {wcs: best}")
+    best.require_read_back()
     # The reference stays where it came, by the WCS that is used; the others follow it.
     reference = best.prepared.aligned.result.alignment.order[0][:6]
     for one in best.prepared.aligned.result.exposures:
@@ -133,5 +150,27 @@ def test_an_exposure_is_moved_before_tweakreg(folder: Path, tmp_path: Path) -> N
     begun = Begun(files, tmp_path / "off", "align: {exposures: {correct: true}}")
     within = begun.first.inspected.result.within
     assert within.corrected == ["ibxl54bgq"]
+    begun.require_read_back()
     left = motion_between(read_wcs(plain.path(name)), read_wcs(begun.path(name)))
     assert left.length < 10  # mas, of 94 that were planted
+
+
+@pytest.mark.parametrize("align", ["none", "tweakreg"])
+def test_a_choice_that_cannot_be_is_told_by_the_store(
+    folder: Path, tmp_path: Path, align: str
+) -> None:
+    text = (
+        f"campaign: {{name: f}}\nsource: {{kind: directory, path: {folder}}}\n"
+        f"align: {{method: {align}, wcs: '*HSC30'}}\n"
+    )
+    place = Place(LocalStore(tmp_path / "store"), "f", tmp_path / "scratch")
+    place.store.write_text(place.key("campaign.yaml"), text)
+    campaign, source = load_campaign_text(text, "f.yaml", {}), Directory(folder)
+    with pytest.raises(AlignmentError, match=r"hold no WCS solution \*HSC30"):
+        graph.begin(Here(), campaign, place, source, source.parcels())
+    found = read_finished_steps(place)
+    [align_task] = [one for one in found.missing if one.part == "align"]
+    assert align_task.state == "failed"
+    assert "hold no WCS solution *HSC30" in align_task.why
+    assert found.inspected is not None
+    assert found.aligned is None

@@ -69,3 +69,6 @@ WCS_TILES = StepSpec(tasks.WCS_TILES, PlacedResult)
 SHAPES = StepSpec(tasks.SHAPES, ShapesResult)
 WITHIN = StepSpec(tasks.WITHIN, Within)
 SHIFTED = StepSpec(tasks.SHIFTED, PlacedResult)
+
+PLACING: tuple[StepSpec[object], ...] = (HELD, CHOICE, WCS, WCS_TILES, SHAPES, WITHIN, SHIFTED)
+"""The steps that give exposures another WCS before they are aligned."""

@@ -242,9 +242,11 @@ def with_within(
     products = {name: product for step in moved for name, product in step.products.items()}
     files = {name: products[name] for name in inspected.products if name in products}
     result = inspected.result
+    # What is only known of exposures makes nothing anew that is made from them.
+    key = hashlib.sha256(f"{inspected.key}{within.key}".encode()).hexdigest()
     return replace(
         inspected,
-        key=hashlib.sha256(f"{inspected.key}{within.key}".encode()).hexdigest(),
+        key=key if within.result.corrected else inspected.key,
         products={**inspected.products, **files},
         result=replace(
             result,

@@ -75,6 +75,7 @@ from skymosaic.pipeline.results import (
     WitnessResult,
     as_run,
 )
+from skymosaic.pipeline.wcs_results import PLACING
 from skymosaic.report.contents import Missing
 from skymosaic.results.housekeeping import find_place
 from skymosaic.results.placed import read_placed
@@ -123,9 +124,11 @@ def read_finished_steps(place: Place) -> FinishedSteps:
     inspected = reader.step(INSPECT)
     if inspected is not None:
         inspected = with_files(inspected, reader.files)
-        if campaign.align.changes_wcs:
-            inspected = _placed(reader, place, inspected, retrieved)
-    aligned = _aligned(reader, inspected)
+    placed = inspected
+    if inspected is not None and campaign.align.changes_wcs:
+        placed = _placed(reader, place, inspected, retrieved)
+        inspected = placed or inspected
+    aligned = _aligned(reader, placed)
     planned = _planned(reader, aligned)
     if aligned is not None and planned is not None:
         aligned = on_grid(aligned, planned)
@@ -163,10 +166,11 @@ def _placed(
     retrieved: Sequence[Finished[RetrieveResult]],
 ) -> Finished[InspectionResult] | None:
     """Return what was inspected with the WCS that is aligned, if that has been done."""
+    if reader.parts_have_failed(ALIGN.task(), PLACING):
+        return None
     placed = read_placed(place, reader.campaign.align, inspected, retrieved)
     if placed is None:
-        if reader.campaign.align.method == "none":  # or else `_aligned` takes it down
-            reader.lack(ALIGN.task(), "not run")
+        reader.lack(ALIGN.task(), "not run")
         return None
     reader.files |= placed.products
     return placed
@@ -179,7 +183,8 @@ def _aligned(
     if settings.method == "none":
         return None if inspected is None else as_they_came(inspected)
     if inspected is None:
-        reader.lack(ALIGN.task(), "not run")
+        if all(one.part != ALIGN.task().title for one in reader.missing):
+            reader.lack(ALIGN.task(), "not run")
         return None
     parameters = settings.as_key()
     reader.find_catalogue()
