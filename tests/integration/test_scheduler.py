@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -54,8 +53,9 @@ def test_no_scheduler(impatient) -> None:
         pytest.fail("nothing listens there")
 
 
-def test_who_only_asks_does_not_wait_where_nobody_listens() -> None:
-    began = time.monotonic()
+@pytest.mark.timeout(60)
+def test_who_only_asks_does_not_wait_where_nobody_listens(monkeypatch) -> None:
+    monkeypatch.setattr(running, "GLANCE", 1000)  # s: longer than the test may take
     with pytest.raises(ComputeError, match=r"no Dask scheduler listens at tcp://127\.0\.0\.1:9"):
         running.alive(at("tcp://127.0.0.1:9"))
     text = (
@@ -65,7 +65,6 @@ def test_who_only_asks_does_not_wait_where_nobody_listens() -> None:
     fate = handover.fate_of(Submission("17", "scheduler", 0, "now", "me", text, "Dask task 17"))
     assert fate.state == "silent"
     assert "cannot be asked from here: no Dask scheduler listens" in fate.message
-    assert time.monotonic() - began < running.GLANCE / 3
 
 
 def test_a_task_is_taken_back_from_a_scheduler_without_workers(cluster) -> None:
