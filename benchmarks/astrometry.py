@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.astrometry_fields import Field, make_field
-from benchmarks.astrometry_rival import align_by_tweakwcs
 from skymosaic.align.joint import Request, solve_images
 from skymosaic.align.moves import ARCSEC, Move, bases
 from skymosaic.align.together_records import Together
@@ -181,6 +180,8 @@ def run(seed: int, rival: bool) -> tuple[dict[str, Any], dict[str, Any] | None]:
         print(f"    {one['special'] or one['stars']}: {one['why']}")
     if not rival:
         return result, None
+    from benchmarks.astrometry_rival import align_by_tweakwcs  # takes seconds to import
+
     start = time.process_time()
     theirs = align_by_tweakwcs(field)
     return result, {**measure(field, theirs), "seconds": time.process_time() - start}
