@@ -6,8 +6,6 @@ from pathlib import Path
 
 from skymosaic.config import load_campaign
 from skymosaic.pipeline import graph
-from skymosaic.pipeline.align import align
-from skymosaic.pipeline.graph import inspect_all, retrieve_each
 from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.plan import plan
 from skymosaic.pipeline.results import Planned
@@ -20,18 +18,15 @@ def plan_of(file: Path) -> Finished[Planned]:
     """Do the steps of a campaign up to its plan; an error is raised as it is."""
     campaign = load_campaign(file)
     source, place, calls = open_source(campaign.source), open_place(campaign), Here()
-    retrieved = retrieve_each(calls, campaign, place, source, source.parcels())
-    inspected = inspect_all(calls, campaign, place, retrieved)
-    return plan(place, campaign, align(place, campaign.align, inspected))
+    first = graph.begin(calls, campaign, place, source, source.parcels())
+    return plan(place, campaign, first.aligned)
 
 
 def comparison_of(file: Path) -> Path:
     """Do all steps of a campaign, its cells and its comparison; return its folder in the store."""
     campaign = load_campaign(file)
     source, place, calls = open_source(campaign.source), open_place(campaign), Here()
-    retrieved = retrieve_each(calls, campaign, place, source, source.parcels())
-    inspected = inspect_all(calls, campaign, place, retrieved)
-    first = graph.FirstTasks(retrieved, inspected, align(place, campaign.align, inspected))
+    first = graph.begin(calls, campaign, place, source, source.parcels())
     prepared = graph.prepare(calls, campaign, place, first)
     runs = graph.drizzle_each(calls, campaign, place, prepared)
     cells = graph.make_cells(calls, campaign, place, prepared, runs)

@@ -21,7 +21,7 @@ from skymosaic.config import load_campaign
 from skymosaic.config.skycell_table import tessellation
 from skymosaic.methods import word as folder_of
 from skymosaic.pipeline import graph
-from skymosaic.pipeline.align import align
+from skymosaic.pipeline.align import leave
 from skymosaic.pipeline.graph import inspect_all, retrieve_each
 from skymosaic.pipeline.places import open_place
 from skymosaic.pipeline.sources import open_source
@@ -60,7 +60,7 @@ def drizzled(file: Path) -> Path:
     source, place, calls = open_source(campaign.source), open_place(campaign), Here()
     retrieved = retrieve_each(calls, campaign, place, source, source.parcels())
     inspected = inspect_all(calls, campaign, place, retrieved)
-    aligned = align(place, campaign.align, inspected)
+    aligned = leave(place, inspected)
     first = graph.FirstTasks(retrieved, inspected, aligned)
     prepared = graph.prepare(calls, campaign, place, first)
     runs = graph.drizzle_each(calls, campaign, place, prepared)

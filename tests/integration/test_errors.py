@@ -109,7 +109,7 @@ def test_no_sources_in_one_tile(tmp_path: Path, files: Path) -> None:
     assert "ibxl51030" in ended.err
     assert "sources" in ended.err
     stage_never_finished(tmp_path, "aligned")
-    assert (tmp_path / "store" / "wrong" / "failed" / "aligned" / "align.log").exists()
+    assert (tmp_path / "store" / "wrong" / "failed" / "solution" / "align.log").exists()
 
 
 def misplace(files: Path, tile: str, degrees: float) -> None:

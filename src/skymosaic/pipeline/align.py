@@ -18,6 +18,7 @@ from skymosaic.align.solutions import mixed_in_tiles
 from skymosaic.align.vectors import VECTORS
 from skymosaic.archive.base import Parcel
 from skymosaic.config import Align
+from skymosaic.hst.exposure import suffix_of
 from skymosaic.pipeline import reference as references
 from skymosaic.pipeline import tiles as tile_steps
 from skymosaic.pipeline.align_results import (
@@ -42,6 +43,7 @@ from skymosaic.pipeline.results import (
 from skymosaic.pipeline.solution import log_of, solve_tiles
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.store import Product
+from skymosaic.store.base import is_ours
 from skymosaic.versions import versions
 
 if TYPE_CHECKING:
@@ -176,7 +178,7 @@ def align(
         alignment.table().write(bench.out / "alignment.ecsv")
         for product in (solved.products[VECTORS], log_of(solved)):
             bench.fetch(product).rename(bench.out / product.name)
-        forget_others(place, MOVED.kind, [one.step.rpartition("/")[2] for one in moved])
+        _forget_older(place, moved, files)
         aligned = {one.rootname: one for step in moved for one in step.result.exposures}
         used = [aligned[one.rootname] for one in exposures if alignment.uses(one.rootname)]
         key = listed[FILE].key if listed else None
@@ -197,6 +199,19 @@ def align(
         work=work,
     )
     return knowing_pixels(with_exposures(done), inspected)
+
+
+def _forget_older(
+    place: Place, moved: Sequence[Finished[MovedResult]], files: Mapping[str, Product]
+) -> None:
+    """Remove exposures that a former run aligned, and that are dropped or gone."""
+    names = [one.step.removeprefix(MOVED.kind.step_of()) for one in moved if one.key]
+    forget_others(place, MOVED.kind, names)
+    folder = place.key(MOVED.kind.folder, "")
+    for key in place.store.list(folder.rstrip("/")):
+        name = key.removeprefix(folder)
+        if is_ours(key) and suffix_of(name) is not None and name not in files:
+            place.store.delete(key)
 
 
 def _alignment(

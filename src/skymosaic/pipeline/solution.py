@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from skymosaic.align.catalogue import FILE
-from skymosaic.align.finding import advice
+from skymosaic.align.finding import FinderSettings, advice
 from skymosaic.align.image_files import frame_name, read_image, read_sources, sources_name
 from skymosaic.align.records import AlignImage, SolverRoom
 from skymosaic.align.solvers import solver_of
 from skymosaic.align.vectors import VECTORS
 from skymosaic.config import Align
+from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline import reference as references
 from skymosaic.pipeline.align_results import (
@@ -59,6 +60,7 @@ def solve_tiles(
     def work(bench: Bench) -> SolutionResult:
         finding, counts = found.result.finding, found.result.counts
         seen = [_seen(bench, image, files) for image in order]
+        (bench.out / LOG).write_text("".join(_counted(finding, seen)))
         room = SolverRoom(
             bench.scratch,
             bench.out / LOG,
@@ -101,6 +103,13 @@ def _seen(bench: Bench, image: Exposure, files: dict[str, Product]) -> AlignImag
         frame = file.read()
     with bench.open(files[sources_name(image.rootname)]) as file:
         return read_image(bench.scratch, image, frame, read_sources(file))
+
+
+def _counted(finding: FinderSettings, images: Sequence[AlignImage]) -> Iterator[str]:
+    """Yield what the log begins with: how sources were found, and how many each image has."""
+    yield f"{finding.why}\n"
+    for image in images:
+        yield f"{image.name}: {counted(len(image.catalogue), 'source')}\n"
 
 
 def log_of(solved: Finished[Any]) -> Product:
