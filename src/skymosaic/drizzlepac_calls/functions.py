@@ -19,6 +19,7 @@ from skymosaic.drizzlepac_calls.finite_positions import leave_out_positions_with
 from skymosaic.drizzlepac_calls.header_functions import onepass_headers
 from skymosaic.drizzlepac_calls.noise_functions import onepass_noise
 from skymosaic.drizzlepac_calls.onepass_functions import onepass_chips
+from skymosaic.drizzlepac_calls.short_numbers import keep_numbers_short
 from skymosaic.drizzlepac_calls.solution_functions import restore_solution
 from skymosaic.drizzlepac_calls.variance_functions import onepass_variances
 
@@ -217,6 +218,7 @@ def tweakreg(files: list[str], parameters: Values, imagefind: Values) -> Values:
     from drizzlepac import tweakreg as task
 
     leave_out_positions_without_a_number()
+    keep_numbers_short()
     task.TweakReg(files, imagefindcfg=dict(imagefind), **parameters)
     return {}
 
