@@ -14,8 +14,10 @@ from skymosaic.align.motion import STILL, Motion, motion_between, move_image
 from skymosaic.align.plane import from_plane, to_plane
 from skymosaic.align.proof import grid, separation
 from skymosaic.align.solutions import unknown_in_tiles
-from skymosaic.errors import AlignmentError, InputError
+from skymosaic.config import load_campaign_text
+from skymosaic.errors import AlignmentError, CampaignError, InputError
 from skymosaic.hst.wcs_solutions import Solution, read_solutions_of
+from skymosaic.pipeline.admission import require_possible
 
 MODEL = "IDC_w3m18525i"
 
@@ -233,3 +235,13 @@ def test_a_drizzled_image_of_an_unknown_solution_is_warned_of() -> None:
     assert unknown_in_tiles({"a": MODEL, "b": "DRZWCS"}, held) == []
     [warning] = unknown_in_tiles({"a": f"{MODEL}-HSC30", "b": MODEL}, held)
     assert f"a ({MODEL}-HSC30)" in warning
+
+
+@pytest.mark.parametrize("align", ["wcs: best", "exposures: {correct: true}"])
+def test_without_an_alignment_a_wcs_may_be_chosen(tmp_path: Path, align: str) -> None:
+    source = f"source: {{kind: directory, path: {tmp_path}}}\n"
+    begins = f"campaign: {{name: f}}\n{source}align: {{method: none, "
+    require_possible(load_campaign_text(f"{begins}{align}}}\n", "f.yaml", {}))
+    idle = load_campaign_text(f"{begins}{align}, min_sources: 3}}\n", "f.yaml", {})
+    with pytest.raises(CampaignError, match=r"^align\.min_sources does nothing"):
+        require_possible(idle)

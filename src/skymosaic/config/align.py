@@ -52,6 +52,8 @@ class Gates(OptionalSection):
 
 AS_THEY_ARE = "as-they-are"
 BEST = "best"
+BEFORE_ALIGNMENT = frozenset({"wcs", "exposures"})
+"""Keys of what is done to exposures before they are aligned, or used as they are."""
 
 
 class ExposureChecks(OptionalSection):
@@ -173,7 +175,7 @@ class Align(Section):
         left out at its default, so that nothing is made anew.
         """
         # These change the files that are aligned, and no more.
-        given = self.model_dump(mode="json", exclude={"wcs", "exposures"})
+        given = self.model_dump(mode="json", exclude=set(BEFORE_ALIGNMENT))
         if not isinstance(self.reference, TileReference):
             used = {"kind", "unknown_motion", "unknown_position"}
             given["reference"] = self.reference.model_dump(mode="json", include=used)

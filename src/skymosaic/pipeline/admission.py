@@ -15,6 +15,7 @@ from skymosaic.config import (
     MastSource,
     SimulatedSource,
 )
+from skymosaic.config.align import BEFORE_ALIGNMENT
 from skymosaic.drizzle.request import Request
 from skymosaic.errors import CampaignError, InputError
 from skymosaic.evidence.wording import listed
@@ -92,7 +93,8 @@ def _require_no_idle_alignment(align: Align) -> None:
     if align.method != "none":
         return
     usual = Align(method="none").model_dump()
-    if idle := list(_differing(align.model_dump(), usual, "align")):
+    # Exposures may get another WCS, and be compared, with no alignment after it.
+    if idle := list(_differing(align.model_dump(exclude=set(BEFORE_ALIGNMENT)), usual, "align")):
         raise CampaignError(
             f"{listed(idle)} {'does' if len(idle) == 1 else 'do'} nothing with align.method: none, "
             "by which nothing is aligned; leave out what align has beside it (align: none, or on "
