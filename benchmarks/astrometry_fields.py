@@ -227,6 +227,7 @@ def _wcs(centre: Floats, look: _Look) -> WCS:
     cos, sin = np.cos(look.angle), np.sin(look.angle)
     wcs.wcs.cd = look.detector.pixel / 3600.0 * np.array([[-cos, sin], [sin, cos]])
     wcs.wcs.set()
+    wcs.pixel_shape = look.detector.side
     return wcs
 
 

@@ -35,6 +35,8 @@ def align_by_tweakwcs(field: Field) -> Together:
         # One catalogue for all images: at the middle of their epochs.
         seen = at_epoch(field.reference, float(np.mean([i.epoch for i in field.images])))
         reference = Table({"RA": seen.ra, "DEC": seen.dec})
+    # Its units are pixels, and one matcher serves all images: those of the usual one.
+    pixel = float(np.median([image.pixel for image in field.images]))
     try:
         align_wcs(
             correctors,
@@ -44,7 +46,9 @@ def align_by_tweakwcs(field: Field) -> Together:
             minobj=4,
             nclip=3,
             sigma=3.0,
-            match=XYXYMatch(searchrad=3.0, separation=0.1, tolerance=0.5, use2dhist=True),
+            match=XYXYMatch(
+                searchrad=3.0 / pixel, separation=0.1 / pixel, tolerance=0.5 / pixel, use2dhist=True
+            ),
         )
     except Exception as error:
         print(f"    tweakwcs: {type(error).__name__}: {error}")
