@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from skymosaic.align.chance import read_positions
-from skymosaic.align.refcat import epoch_spans, stars_at, write_refcat
-from skymosaic.align.reference import reference_of
+from skymosaic.align.refcat import epoch_spans, stars_at, unknown_of, write_refcat
+from skymosaic.align.reference import Unknown, reference_of
+from skymosaic.config import Align
 
 MOVING = reference_of(
     "m", ra=[10.0, 11.0, 12.0], dec=0.0, epoch=2016.0, pmra=[10.0, 20.0, 30.0], pmdec=0.0,
@@ -57,3 +58,23 @@ def test_no_image_is_further_than_the_tolerance_from_its_catalogue() -> None:
         for place in places:
             moved = (stars_at(MOVING, mean) - stars_at(MOVING, epochs[place]))[:, 0] * 3.6e6
             assert np.median(np.abs(moved)) <= 2.0
+
+
+def test_stars_that_are_known_far_worse_than_most_are_left_out() -> None:
+    mixed = reference_of(
+        "m", ra=[10.0, 11.0, 12.0, 13.0], dec=0.0, epoch=2016.0, ra_error=0.1, dec_error=0.1,
+        pmra=[1.0, 1.0, 1.0, np.nan], pmdec=0.0, pmra_error=0.1, pmdec_error=0.1,
+    )  # fmt: skip
+    assert sorted(stars_at(mixed, 2026.0)[:, 0].round(3)) == [10.0, 11.0, 12.0]
+    assert len(stars_at(mixed, 2016.5)) == 4  # there nobody has moved yet
+    # The campaign can say that they move little.
+    assert len(stars_at(mixed, 2026.0, Unknown(motion=0.1))) == 4
+    # Where no star has a motion all are alike.
+    alike = reference_of("a", ra=[10.0, 11.0], dec=0.0, epoch=2016.0)
+    assert len(stars_at(alike, 2026.0)) == 2
+
+
+def test_what_is_unknown_is_as_the_campaign_says() -> None:
+    assert unknown_of(Align()) == Unknown()
+    given = {"kind": "gaia", "unknown_motion": 2.0, "unknown_position": 3.0}
+    assert unknown_of(Align(reference=given)) == Unknown(2.0, 3.0)

@@ -15,7 +15,7 @@ from skymosaic.align.gates import Criterion, TileFit, check_gates
 from skymosaic.align.policy import Excluding, unfitted
 from skymosaic.align.proof import read_wcs
 from skymosaic.align.records import AlignImage, ImageSolution, LinearWcs, Solutions, SolverRoom
-from skymosaic.align.refcat import epoch_spans, write_refcat
+from skymosaic.align.refcat import epoch_spans, unknown_of, write_refcat
 from skymosaic.align.reference import Reference
 from skymosaic.align.tweakreg import REFERENCE_WCS, Tweaked
 from skymosaic.align.vectors import read_vectors
@@ -123,7 +123,7 @@ class _Run:
         for places, epoch in epoch_spans(self._reference, [image.epoch for image in images]):
             batch = [images[place] for place in places]
             stars = self._room.folder / f"stars{next(self._numbers)}.cat"
-            write_refcat(stars, self._reference, epoch)
+            write_refcat(stars, self._reference, epoch, unknown_of(self._settings))
             before = sum(len(one.fits) for one in tweaked)
             tweaked.append(self._tweak_once(batch, stars, before))
         return tweaked

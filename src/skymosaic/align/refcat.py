@@ -11,21 +11,41 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from skymosaic.align.reference import Reference, at_epoch
+from skymosaic.align.reference import Reference, Unknown, at_epoch
 from skymosaic.align.tweakreg import write_catalogue
+from skymosaic.config import Align
+from skymosaic.config.reference import TileReference
 
 TOLERANCE = 1.0
 """Mas: what the stars of one catalogue may have moved between its epoch and that of an image."""
 
+_WORST = 10.0  # times the median of the errors
+_GOOD = 10.0  # mas: whoever is known so well is taken
 
-def stars_at(reference: Reference, epoch: float | None) -> NDArray[np.float64]:
+
+def unknown_of(settings: Align) -> Unknown:
+    """Return what a campaign says of stars that its reference knows little of."""
+    chosen = settings.reference
+    if isinstance(chosen, TileReference):
+        return Unknown()
+    return Unknown(chosen.unknown_motion, chosen.unknown_position)
+
+
+def stars_at(
+    reference: Reference, epoch: float | None, unknown: Unknown | None = None
+) -> NDArray[np.float64]:
     """Return the stars as TweakReg's catalogues have them.
+
+    TweakReg weighs all alike, so stars that are known far worse than most at that epoch, such as
+    those without proper motion, are left out.
 
     Parameters
     ----------
     reference : Reference
     epoch : float or None
         Julian year; None: that of each star.
+    unknown : Unknown or None
+        As for `reference.at_epoch`.
 
     Returns
     -------
@@ -36,16 +56,21 @@ def stars_at(reference: Reference, epoch: float | None) -> NDArray[np.float64]:
     if epoch is None:
         ra, dec = reference.ra, reference.dec
     else:
-        places = at_epoch(reference, epoch)
-        ra, dec = places.ra, places.dec
+        places = at_epoch(reference, epoch, unknown)
+        error = np.hypot(places.ra_error, places.dec_error)
+        known = error <= np.maximum(_WORST * np.median(error), _GOOD) if len(error) else error > 0
+        reference = reference.select(known)
+        ra, dec = places.ra[known], places.dec[known]
     flux = np.nan_to_num(10.0 ** (-0.4 * (reference.mag - 25.0)))
     stars = np.stack([ra, dec, flux], axis=1)
     return np.asarray(stars[np.argsort(-flux, kind="stable")])
 
 
-def write_refcat(path: Path, reference: Reference, epoch: float | None) -> None:
+def write_refcat(
+    path: Path, reference: Reference, epoch: float | None, unknown: Unknown | None = None
+) -> None:
     """Write the stars at an epoch as TweakReg reads them; parameters as of `stars_at`."""
-    write_catalogue(path, stars_at(reference, epoch))
+    write_catalogue(path, stars_at(reference, epoch, unknown))
 
 
 def epoch_spans(

@@ -11,11 +11,11 @@ from astropy.table import Table
 from skymosaic.align.gates import check_gates
 from skymosaic.align.joint import Request, solve_images
 from skymosaic.align.records import AlignImage, ImageSolution, LinearWcs, Solutions, SolverRoom
-from skymosaic.align.reference import Reference, Unknown, reference_of
+from skymosaic.align.refcat import unknown_of
+from skymosaic.align.reference import Reference, reference_of
 from skymosaic.align.together_records import Image, ImageResult, Together
 from skymosaic.align.vectors import residual_table
 from skymosaic.config import Align
-from skymosaic.config.reference import TileReference
 from skymosaic.errors import AlignmentError
 from skymosaic.host.counting import counted
 
@@ -45,7 +45,7 @@ def solve_together(
         settings.min_sources,
         settings.geometry,
         images[0].name if images and settings.order else None,
-        _unknown(settings),
+        unknown_of(settings),
     )
     found = solve_images([_image(one) for one in images], reference, request)
     _write_log(room.log, found)
@@ -63,13 +63,6 @@ def solve_together(
         groups=found.groups if len(found.groups) > 1 else [],
         warnings=[*_sentences(found), *_of_groups(found), *_of_errors(found)],
     )
-
-
-def _unknown(settings: Align) -> Unknown:
-    chosen = settings.reference
-    if isinstance(chosen, TileReference):
-        return Unknown()
-    return Unknown(chosen.unknown_motion, chosen.unknown_position)
 
 
 def _image(image: AlignImage) -> Image:
