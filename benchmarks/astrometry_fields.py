@@ -24,7 +24,8 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from skymosaic.align.moves import ARCSEC, Move, basis_of, project, sky_of, vectors_of
+from benchmarks.astrometry_faults import corners_of, spoil
+from skymosaic.align.moves import ARCSEC, Move, basis_of, sky_of, vectors_of
 from skymosaic.align.reference import Reference, at_epoch, reference_of
 from skymosaic.align.together_records import Image
 
@@ -99,7 +100,7 @@ def make_field(seed: int, tiles: int | None = None, stars: float | None = None) 
         field_.truth.append(move)
         field_.true_counts.append(count)
     if tiles is None:
-        _spoil(random, field_, sky, centre, looks, limit)
+        spoil(random, field_, [(look.detector.side) for look in looks])
         if random.random() < 0.1:
             field_.reference = None
     return field_
@@ -231,11 +232,6 @@ def _wcs(centre: Floats, look: _Look) -> WCS:
     return wcs
 
 
-def _corners(wcs: WCS, detector: Detector) -> Floats:
-    x, y = detector.side
-    return np.asarray(wcs.wcs_pix2world([[0.5, 0.5], [x, 0.5], [x, y], [0.5, y]], 1))
-
-
 def _observe(
     random: np.random.Generator,
     sky: _Sky,
@@ -259,7 +255,7 @@ def _observe(
         wcs,
         np.asarray(wcs.wcs_pix2world(pixels, 1)).reshape(-1, 2),
         flux,
-        [_corners(wcs, look.detector)],
+        [corners_of(wcs, look.detector.side)],
         f"{look.detector.name} {look.filter}",
     )
     return image, move, count
@@ -314,94 +310,3 @@ def _blended(pixels: Floats, flux: Floats, detector: Detector) -> tuple[Floats, 
             flux[a] = total
             keep[b] = False
     return pixels[keep], flux[keep]
-
-
-def _spoil(
-    random: np.random.Generator,
-    field_: Field,
-    sky: _Sky,
-    centre: Floats,
-    looks: list[_Look],
-    limit: float,
-) -> None:
-    """Make some images bad: of every campaign of four images or more one in three, of each kind."""
-    count = len(field_.images)
-    order = random.permutation(count).tolist()
-    kinds = [kind for kind in SPECIAL if random.random() < 1 / 3]
-    if count < 4:
-        return
-    for kind in kinds[: count // 4]:
-        number = order.pop()
-        _SPOILERS[kind](random, field_, number, looks[number])
-        field_.special[number] = kind
-        if kind == "doubled name":
-            other = order.pop()
-            name = field_.images[number].name
-            field_.images[other] = replace(field_.images[other], name=name)
-            field_.special[other] = kind
-
-
-def _shift_far(random: np.random.Generator, field_: Field, number: int, look: _Look) -> None:
-    """Point an image 20 arcsec away from where its header says."""
-    image, truth = field_.images[number], field_.truth[number]
-    angle = random.uniform(0, 2 * np.pi)
-    far = Move.none(truth.centre).then(
-        20.0 * np.cos(angle) / ARCSEC, 20.0 * np.sin(angle) / ARCSEC, 0.0
-    )
-    wcs = far.wcs(image.wcs)
-    pixels = image.wcs.wcs_world2pix(image.sky, 1) if len(image.sky) else np.empty((0, 2))
-    field_.images[number] = replace(
-        image,
-        wcs=wcs,
-        sky=np.asarray(wcs.wcs_pix2world(pixels, 1)).reshape(-1, 2),
-        footprint=[_corners(wcs, look.detector)],
-    )
-    back = replace(truth, centre=far.matrix @ truth.centre, matrix=truth.matrix @ far.matrix.T)
-    field_.truth[number] = back
-
-
-def _empty(random: np.random.Generator, field_: Field, number: int, look: _Look) -> None:
-    image = field_.images[number]
-    field_.images[number] = replace(image, sky=image.sky[:0], flux=image.flux[:0])
-
-
-def _ghost(random: np.random.Generator, field_: Field, number: int, look: _Look) -> None:
-    """Give an image the sources of another: the ghost of a field that is not there.
-
-    Turned over, where the other looks at the same place.
-    """
-    image = field_.images[number]
-    other = field_.images[int(random.integers(len(field_.images)))]
-    pixels = other.wcs.wcs_world2pix(other.sky, 1) if len(other.sky) else np.empty((0, 2))
-    if image.centre @ other.centre > np.cos(60.0 / ARCSEC):
-        pixels = np.array(look.detector.side) + 1.0 - pixels[:, ::-1]
-    sky = np.asarray(image.wcs.wcs_pix2world(pixels, 1)).reshape(-1, 2)
-    field_.images[number] = replace(image, sky=sky, flux=other.flux)
-
-
-def _copies(random: np.random.Generator, field_: Field, number: int, look: _Look) -> None:
-    """Give every source of an image a ghost, all at one offset."""
-    image = field_.images[number]
-    basis = basis_of(image.centre)
-    angle = random.uniform(0, 2 * np.pi)
-    plane = project(image.vectors, basis) + 1.5 * np.array([np.cos(angle), np.sin(angle)])
-    vectors = np.column_stack([plane / ARCSEC, np.ones(len(plane))]) @ basis
-    field_.images[number] = replace(
-        image,
-        sky=np.concatenate([image.sky, sky_of(vectors)]),
-        flux=np.concatenate([image.flux, image.flux]),
-    )
-
-
-def _rename(random: np.random.Generator, field_: Field, number: int, look: _Look) -> None:
-    """Leave it: another image gets its name."""
-
-
-_SPOILERS = {
-    "20 arcsec off": _shift_far,
-    "no sources": _empty,
-    "ghost of a field": _ghost,
-    "ghost of each source": _copies,
-    "doubled name": _rename,
-}
-SPECIAL = tuple(_SPOILERS)
