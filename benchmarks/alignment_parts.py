@@ -204,11 +204,12 @@ def main() -> None:
             make_field(folder / "files", template, tiles)
             campaign = load_campaign_text(TEXT.format(folder / "files"), "field.yaml", {})
             _retrieve(folder, campaign)
-            runs = [measure(folder, campaign, workers) for workers in options.workers]
+            runs = []
+            for workers in options.workers:
+                runs.append(measure(folder, campaign, workers))
+                print(f"{tiles} tiles, {runs[-1]}", flush=True)
             ratio = round(runs[-1]["wall"] / runs[0]["wall"], 3)
             results.append({"tiles": tiles, "ratio": ratio, "runs": runs})
-            for run in runs:
-                print(f"{tiles} tiles, {run}", flush=True)
             print(f"{tiles} tiles: {ratio}", flush=True)
             shutil.rmtree(folder)
     print(json.dumps({"cores": os.cpu_count(), "size": options.size, "fields": results}))
