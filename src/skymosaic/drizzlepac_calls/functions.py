@@ -17,6 +17,7 @@ from skymosaic.drizzlepac_calls.cosmic_ray_functions import (
 )
 from skymosaic.drizzlepac_calls.finite_positions import leave_out_positions_without_a_number
 from skymosaic.drizzlepac_calls.header_functions import onepass_headers
+from skymosaic.drizzlepac_calls.near_pairs import count_near_pairs_alone
 from skymosaic.drizzlepac_calls.noise_functions import onepass_noise
 from skymosaic.drizzlepac_calls.onepass_functions import onepass_chips
 from skymosaic.drizzlepac_calls.short_numbers import keep_numbers_short
@@ -219,6 +220,7 @@ def tweakreg(files: list[str], parameters: Values, imagefind: Values) -> Values:
 
     leave_out_positions_without_a_number()
     keep_numbers_short()
+    count_near_pairs_alone()
     task.TweakReg(files, imagefindcfg=dict(imagefind), **parameters)
     return {}
 
