@@ -145,6 +145,36 @@ def test_a_cluster_that_does_not_answer_says_why(cluster: Cluster) -> None:
         fate(Submission("id", "kubernetes", 0, "now", "me", text, what="Kubernetes job"))
 
 
+def test_a_kubectl_that_hangs_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "kubectl"
+    program.write_text("#!/bin/sh\nexec /bin/sleep 3600\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("skymosaic.clusters.kubernetes.fate._LIMIT", 0.2)
+    with pytest.raises(ComputeError, match=r"no answer within 0\.2 s. Is the cluster up"):
+        fate_of("skymosaic-field", "skymosaic")
+
+
+def test_of_pods_that_may_not_be_seen_nothing_is_said(cluster: Cluster, tmp_path: Path) -> None:
+    running = OURS / "running.json"
+    program = tmp_path / "bin" / "kubectl"
+    refusal = (
+        'Error from server (Forbidden): pods is forbidden: User "me" cannot list resource "pods"'
+    )
+    program.write_text(
+        program.read_text().replace(
+            "options = ", f"if kind == 'pods':\n    sys.exit({refusal!r})\noptions = ", 1
+        )
+    )
+    found = fate_as(cluster, running)
+    assert found.state == "alive"
+    assert "how its pods are is not known" in found.message
+    assert "can-i list pods" in found.message
+    assert "no driver" not in found.message and "driver lost" not in found.message
+
+
 def test_how_long_it_has_lasted_and_for_how_many() -> None:
     objects = json.loads((OURS / "unschedulable.json").read_text())["items"]
     [pod] = [one for one in objects if not one["status"].get("containerStatuses", True)]

@@ -199,7 +199,8 @@ def test_why_a_job_ended_is_told_with_where_its_logs_are(
     kubectl_calls: Calls, job: Job, tmp_path: Path
 ) -> None:
     failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "late"}
-    (tmp_path / "job").write_text(json.dumps({"status": {"conditions": [failed]}}))
+    ended = {"metadata": {"name": "skymosaic-field"}, "status": {"conditions": [failed]}}
+    (tmp_path / "job").write_text(json.dumps(ended))
     message = submit.fate(handed_over(job)).message
     assert "DeadlineExceeded: late" in message
     assert "kubectl --namespace skymosaic logs" in message
@@ -318,4 +319,39 @@ def test_the_remedy_is_for_the_reason_not_for_a_name(
 def test_no_kubectl(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InstallationError, match="kubectl is not on the PATH"):
+        submit.submit(job)
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        ("/bin/cat > /dev/null", "did not say which Job it made"),
+        ("echo Welcome", "printed no objects as JSON, but 'Welcome'"),
+        ("echo '{\"items\": null}'", "printed no objects as JSON"),
+        (
+            r"printf 'error: f\374r\n' >&2; exit 1",
+            "kubectl get failed: error: f\N{REPLACEMENT CHARACTER}r",
+        ),
+        ("kill -9 $$", "it was ended by signal 9"),
+    ],
+)
+def test_a_kubectl_that_answers_in_another_way_is_told_of(
+    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str, says: str
+) -> None:
+    (tmp_path / "kubectl").write_text(f"#!/bin/sh\n{program}\n")
+    (tmp_path / "kubectl").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ComputeError) as caught:
+        submit.submit(job)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o755])
+def test_a_kubectl_that_cannot_be_started_is_told_of(
+    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: int
+) -> None:
+    (tmp_path / "kubectl").write_bytes(b"\x7fELF of another machine")
+    (tmp_path / "kubectl").chmod(mode)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InstallationError, match="kubectl cannot be started"):
         submit.submit(job)

@@ -8,13 +8,14 @@ from typing import Any
 import yaml
 
 from skymosaic.clusters.base import Fate
-from skymosaic.clusters.kubernetes.kubectl import kubectl_json
+from skymosaic.clusters.kubernetes.kubectl import objects_of
 from skymosaic.clusters.kubernetes.names import INSTANCE, STORE, object_name, store_label
 from skymosaic.clusters.kubernetes.pod_words import driver_words, refusals_needed, workers_words
 from skymosaic.errors import ComputeError
 from skymosaic.journal.submission import Submission
 
 _GLANCE = 10.0  # s for a request; kubectl repeats some of them
+_LIMIT = 20.0  # s for a question with its repetitions, and with a plugin that logs in
 
 
 def fate(submission: Submission) -> Fate:
@@ -82,9 +83,8 @@ def name_and_namespace(campaign: str, namespace: str) -> tuple[str, str]:
 
 def find_job(name: str, namespace: str) -> dict[str, Any]:
     """Return a Job; empty where there is none."""
-    return kubectl_json(
-        *("get", "job", name, f"--namespace={namespace}", "--ignore-not-found"), patience=_GLANCE
-    )
+    found = _glanced("job", namespace, name, "--ignore-not-found")
+    return found[0] if found else {}
 
 
 def _store_of(job: dict[str, Any]) -> str | None:
@@ -112,7 +112,10 @@ def _words(job: dict[str, Any], namespace: str) -> list[str]:
     """Return how the driver, the workers and the scheduler of a Job are."""
     now, name = datetime.now(UTC), job["metadata"]["name"]
     chosen = f"--selector={INSTANCE}={name}"
-    pods = _listed("pods", namespace, chosen)
+    try:
+        pods = _glanced("pods", namespace, chosen)
+    except ComputeError as error:  # nothing is said of pods that were not seen
+        return [f"the job has not ended; how its pods are is not known ({error})"]
     deployments = _listed("deployments", namespace, chosen)
     # Where the Job has no pod, nothing else tells why; events of other Jobs of its name may be
     # there still.
@@ -127,8 +130,12 @@ def _words(job: dict[str, Any], namespace: str) -> list[str]:
 def _listed(kind: str, namespace: str, chosen: str) -> list[dict[str, Any]]:
     """Return the objects of a kind; none where the user may not see them."""
     try:
-        found = kubectl_json("get", kind, f"--namespace={namespace}", chosen, patience=_GLANCE)
+        return _glanced(kind, namespace, chosen)
     except ComputeError:
         return []
-    objects: list[dict[str, Any]] = found.get("items", [])
-    return objects
+
+
+def _glanced(kind: str, namespace: str, *chosen: str) -> list[dict[str, Any]]:
+    return objects_of(
+        *("get", kind, *chosen, f"--namespace={namespace}"), patience=_GLANCE, limit=_LIMIT
+    )

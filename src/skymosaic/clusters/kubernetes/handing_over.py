@@ -22,7 +22,7 @@ from skymosaic.clusters.kubernetes.existing import (
     named,
     wait_until_gone,
 )
-from skymosaic.clusters.kubernetes.kubectl import answer_of, kubectl, kubectl_json
+from skymosaic.clusters.kubernetes.kubectl import answer_of, kubectl, objects_of
 from skymosaic.clusters.kubernetes.planning import Plan
 from skymosaic.clusters.kubernetes.text import as_yaml
 from skymosaic.errors import ComputeError, LockedError, SkymosaicError
@@ -191,7 +191,13 @@ def _make_job(planned: Plan, parts: _Parts) -> Existing:
     """Make the Job, which must not be there; return it as it is then."""
     try:
         # `apply` onto one that is being deleted would do nothing, and say nothing.
-        return Existing.of(kubectl_json(*_CREATE, given=as_yaml([parts.job])))
+        made = objects_of(*_CREATE, given=as_yaml([parts.job]))
+        if not made:
+            raise ComputeError(
+                "kubectl create did not say which Job it made: is the `kubectl` on the PATH the "
+                "one of Kubernetes? Nothing was begun"
+            )
+        return Existing.of(made[0])
     except BaseException:
         _look_for_lost(planned)
         raise

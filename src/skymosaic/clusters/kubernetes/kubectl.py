@@ -12,6 +12,7 @@ from typing import Any
 from skymosaic.errors import ComputeError, InstallationError
 
 _PATIENCE = 60.0  # s for one request
+_LIMIT = 600.0  # s for a command, which may ask for several things, or wait for a login
 _REASON = re.compile(r"^Error from server \(([A-Za-z]+)\)", re.MULTILINE)
 _REFUSED = re.compile(r'cannot ([a-z]+) resource "([a-z]+)"')
 _INVALID = re.compile(r'The [A-Za-z]+ "[^"]*" is invalid:')
@@ -20,6 +21,7 @@ _QUOTED = re.compile(r'"[^"]*"')
 _LOOKING = 'from server for: "STDIN": '
 _NO_LOGIN = "error: EOF"  # it asked for a user, on a standard input that has ended
 _LONGEST = 1000  # characters of what kubectl says that are repeated
+_LONGEST_SHOWN = 60  # characters of what it printed in place of objects
 
 
 @dataclass(frozen=True)
@@ -45,19 +47,37 @@ class Answer:
 
     @property
     def objects(self) -> list[dict[str, Any]]:
-        """The objects that it printed as JSON."""
-        found = json.loads(self.printed) if self.printed.strip() else {"items": []}
-        return list(found["items"]) if "items" in found else [found]
+        """The objects that it printed as JSON.
+
+        Raises
+        ------
+        ComputeError
+            It printed something else.
+        """
+        if not self.printed.strip():
+            return []
+        try:
+            found = json.loads(self.printed)
+            objects = found.get("items", [found])
+            return [one for one in objects if one["metadata"] is not None]
+        except (ValueError, AttributeError, KeyError, TypeError):
+            raise ComputeError(
+                f"kubectl {self.verb} printed no objects as JSON, but "
+                f"{self.printed.strip()[:_LONGEST_SHOWN]!r}. Is the `kubectl` on the PATH the one "
+                "of Kubernetes, without a wrapper that prints text of its own?"
+            ) from None
 
     def error(self) -> ComputeError:
         """Return the error that says why it failed, and what to do."""
         reasons = _reasons(self.errors)
-        text = "; ".join(reasons)[:_LONGEST] or "it said nothing"
+        text = "; ".join(reasons)[:_LONGEST]
+        if not text:
+            text = f"it was ended by signal {-self.code}" if self.code < 0 else "it said nothing"
         return ComputeError(f"kubectl {self.verb} failed: {text}. {_remedy(reasons)}")
 
 
 def answer_of(
-    *arguments: str, given: str = "", patience: float = _PATIENCE, limit: float | None = None
+    *arguments: str, given: str = "", patience: float = _PATIENCE, limit: float = _LIMIT
 ) -> Answer:
     """Run kubectl with the user's own configuration; return what came of it.
 
@@ -70,17 +90,23 @@ def answer_of(
     patience : float
         Seconds for one request.
     limit : float
-        Seconds for all of it, such as several tries to find the server; default: none.
+        Seconds for all of it, such as several tries to find the server, or a plugin that logs in.
 
     Raises
     ------
     InstallationError
-        There is no kubectl.
+        There is no kubectl, or it is none for this machine.
     """
     command = ["kubectl", *arguments, f"--request-timeout={patience:.0f}s"]
     try:
         done = subprocess.run(
-            command, input=given, capture_output=True, text=True, check=False, timeout=limit
+            command,
+            input=given,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=limit,
         )
     except subprocess.TimeoutExpired:
         return Answer(arguments[0], 1, "", f"error: timeout: no answer within {limit:g} s")
@@ -89,11 +115,16 @@ def answer_of(
             "kubectl is not on the PATH; install it (https://kubernetes.io/docs/tasks/tools/), "
             "or apply what `skymosaic prepare` prints with another tool"
         ) from None
+    except OSError as error:
+        raise InstallationError(
+            f"kubectl cannot be started ({error.strerror}); install it for this machine "
+            "(https://kubernetes.io/docs/tasks/tools/)"
+        ) from None
     return Answer(arguments[0], done.returncode, done.stdout, done.stderr)
 
 
-def kubectl(*arguments: str, given: str = "", patience: float = _PATIENCE) -> str:
-    """Run kubectl as `answer_of` does; return what it prints.
+def kubectl(*arguments: str, given: str = "") -> None:
+    """Run kubectl as `answer_of` does, for what it does.
 
     Raises
     ------
@@ -102,17 +133,27 @@ def kubectl(*arguments: str, given: str = "", patience: float = _PATIENCE) -> st
     ComputeError
         It failed.
     """
-    answer = answer_of(*arguments, given=given, patience=patience)
+    answer = answer_of(*arguments, given=given)
     if answer.failed:
         raise answer.error()
-    return answer.printed
 
 
-def kubectl_json(*arguments: str, given: str = "", patience: float = _PATIENCE) -> dict[str, Any]:
-    """Run kubectl and return the objects that it prints; empty where it prints none."""
-    printed = kubectl(*arguments, "--output=json", given=given, patience=patience)
-    found: dict[str, Any] = json.loads(printed) if printed.strip() else {}
-    return found
+def objects_of(
+    *arguments: str, given: str = "", patience: float = _PATIENCE, limit: float = _LIMIT
+) -> list[dict[str, Any]]:
+    """Run kubectl as `answer_of` does; return the objects that it prints.
+
+    Raises
+    ------
+    InstallationError
+        There is no kubectl.
+    ComputeError
+        It failed, or printed something else.
+    """
+    answer = answer_of(*arguments, "--output=json", given=given, patience=patience, limit=limit)
+    if answer.failed:
+        raise answer.error()
+    return answer.objects
 
 
 def _reasons(said: str) -> list[str]:
