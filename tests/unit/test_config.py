@@ -285,6 +285,14 @@ def test_an_empty_list_of_methods_is_refused_in_plain_words(refused) -> None:
     ]
 
 
+def test_a_list_with_one_wrong_item_is_not_called_empty(refused) -> None:
+    lines = refused(MINIMAL + "compute: {kubernetes: {egress_ports: [0], keys: ''}}\n")
+    assert sorted(lines) == [
+        "FILE line 3: compute.kubernetes.egress_ports.0: must be greater than or equal to 1, not 0",
+        "FILE line 3: compute.kubernetes.keys: must not be empty",
+    ]
+
+
 def test_a_key_given_twice_on_one_line_is_refused_with_it(refused) -> None:
     lines = refused(MINIMAL + "sky: {parameters: {skystat: mode, skystat: mean}}\n")
     assert lines == ["FILE line 3: sky.parameters.skystat: is given twice, on line 3"]

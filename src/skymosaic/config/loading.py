@@ -27,7 +27,7 @@ from skymosaic.config.document import (
 from skymosaic.config.drizzlepac_parameters import Task, checked_value, known_parameters
 from skymosaic.config.models import TEXT_FIELDS, Campaign
 from skymosaic.config.paths import absolute, resolve_paths
-from skymosaic.config.problems import from_pydantic, message, remove_secrets
+from skymosaic.config.problems import from_pydantic, is_consequence, message, remove_secrets
 from skymosaic.config.store import StoreSection
 from skymosaic.errors import CampaignError
 
@@ -263,6 +263,8 @@ def _validate(data: dict[str, Any], problems: list[Problem]) -> Campaign | None:
         return Campaign.model_validate(data)
     except ValidationError as error:
         for details in error.errors(include_url=False):
+            if is_consequence(details):
+                continue
             problem = from_pydantic(details)
             # What was said of a key already is not said again in other words.
             if not any(problem.key[: len(key)] == key for key in known_bad):

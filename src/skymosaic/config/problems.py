@@ -79,6 +79,14 @@ def remove_secrets(data: Any, key: KeyPath = ()) -> list[Problem]:
     return found
 
 
+def is_consequence(error: ErrorDetails) -> bool:
+    """Whether an error of pydantic only follows from others, of the items of a list.
+
+    It calls a list too short whose items are wrong.
+    """
+    return error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]
+
+
 def from_pydantic(error: ErrorDetails) -> Problem:
     """Turn one error of pydantic into a problem of the file."""
     location = tuple(error["loc"])
@@ -103,6 +111,8 @@ def from_pydantic(error: ErrorDetails) -> Problem:
     if kind == "tuple_type":
         return Problem(key, f"must be a list such as [a, b], not {_shown(given)}")
     if kind == "too_short":
+        if isinstance(given, str):
+            return Problem(key, "must not be empty")
         return Problem(key, f"must name {context['min_length']} or more, not {_shown(given)}")
     if kind == "too_long":
         return Problem(key, f"must have {context['max_length']} values, not {_shown(given)}")
