@@ -102,6 +102,8 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Fake:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cancellation, "_LOOK", 0.02)
     monkeypatch.setattr(following, "_POLL", 0.02)
+    monkeypatch.setattr(asking, "_LOOK", 0.02)
+    monkeypatch.setattr(asking, "_CLOCK", 0.02)
     monkeypatch.setattr(following, "_GRACE", 0.2)
 
 
@@ -380,6 +382,44 @@ def test_a_run_is_cancelled_from_its_store(campaign, place, backend, interruptib
     with locked(place, "run") as held, recorded(place, campaign, held):
         time.sleep(5 * cancellation._LOOK)
     assert asking.find_status(uri(place)).state is RunState.DONE
+
+
+def test_a_run_that_was_handed_over_is_heard_before_it_counts_as_asked(
+    campaign, place, backend
+) -> None:
+    handover.submit(campaign)
+    place.store.write_text(place.key("campaign.yaml"), record.read(place).text)
+    with lease.held(place.store, campaign_lock(place), "run", length=0.3) as held:
+        assert "asked run on host" in asking.cancel(uri(place))
+        assert place.store.list(place.key("cancel")) == [place.key("cancel", f"{held.number:06d}")]
+    assert backend.cancelled == []
+
+
+def test_what_would_start_a_lost_run_again_is_taken_back(campaign, place, backend) -> None:
+    handover.submit(campaign)
+    place.store.write_text(place.key("campaign.yaml"), record.read(place).text)
+    lost = lease.Holder("run", "another-host", 1, "", "nonce")
+    assert lease._take(place.store, campaign_lock(place), 1, lost, 0.2)
+    assert asking.cancel(uri(place)) == "withdrew job 17"
+    assert [job.campaign.name for job in backend.cancelled] == ["demo"]
+
+
+def test_a_lost_run_whose_cluster_cannot_be_asked_is_not_called_cancelled(
+    campaign, place, backend
+) -> None:
+    handover.submit(campaign)
+    with (
+        pytest.raises(SystemExit),
+        locked(place, "run") as held,
+        recorded(place, campaign, held),
+    ):
+        raise SystemExit(143)
+    backend.silent = True
+    with pytest.raises(ComputeError, match=r"may start it again.*no answer"):
+        asking.cancel(uri(place))
+    backend.silent, backend.known, backend.words = False, False, "There is no job 17 here"
+    with pytest.raises(MissingError, match=r"nothing to cancel. There is no job 17 here"):
+        asking.cancel(uri(place))
 
 
 def test_ctrl_c_is_no_cancellation(campaign, place, interruptible) -> None:

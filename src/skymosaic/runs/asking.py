@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,9 @@ from skymosaic.runs import handover, unrecorded
 from skymosaic.steps.failures import as_record
 from skymosaic.steps.place import Place
 from skymosaic.store import lease, open_store
+
+_LOOK = 1.0  # s between two looks for a sign of life
+_CLOCK = 1.0  # s by which an age may be wrong: S3 tells whole seconds
 
 
 def find_status(uri: str, s3: Mapping[str, Any] | None = None) -> Status:
@@ -118,6 +122,8 @@ def cancel(uri: str, s3: Mapping[str, Any] | None = None) -> str:
     ------
     MissingError
         Neither runs nor waits to; there is no campaign.
+    ComputeError
+        It does not run, but its cluster may start it again, and cannot be asked from here.
     SkymosaicError
         The store or the cluster failed.
     """
@@ -132,17 +138,52 @@ def cancel(uri: str, s3: Mapping[str, Any] | None = None) -> str:
 
 
 def _cancel_recorded(place: Place, uri: str, s3: Mapping[str, Any] | None) -> str:
-    lock = lease.look(place.store, campaign_lock(place))
-    if lock.holder is not None and lock.holder.what == "run":
-        cancellation.request(place, lock.number)
-        return f"asked {lock.holder} to stop; `skymosaic status {uri}` shows when it has stopped"
     last = submissions.read(place)
-    if last is not None and handover.is_waiting(place, last):
+    lock = lease.look(place.store, campaign_lock(place))
+    while lock.holder is not None and lock.holder.what == "run":
+        cancellation.request(place, lock.number)
+        # A run that was not handed over is not started again.
+        if last is None or _hears(place, lock.number):
+            return (
+                f"asked {lock.holder} to stop; `skymosaic status {uri}` shows when it has stopped"
+            )
+        lock = lease.look(place.store, campaign_lock(place))
+    nothing = f"{uri} is neither running nor queued: there is nothing to cancel"
+    if last is None:
+        raise MissingError(nothing)
+    known = handover.fate_of(last)
+    if handover.is_waiting(place, last, known):
         handover.cancel(place, last, stored_campaign(uri, s3))
         return f"withdrew {last.what or 'a submission that was being handed over'}"
-    if removed := _removed_after_the_end(last, uri, s3):
+    if removed := _removed_after_the_end(last, known, uri, s3):
         return f"the campaign has ended; removed from the cluster: {removed}"
-    raise MissingError(f"{uri} is neither running nor queued: there is nothing to cancel")
+    status = last_status(place)
+    if known.message and (status is None or may_go_on(status)):
+        if known.state == "silent":
+            raise ComputeError(
+                f"nothing was cancelled: {uri} does not run at this moment, but its cluster may "
+                f"start it again. {known.message}"
+            )
+        nothing = f"{nothing}. {known.message}"
+    raise MissingError(nothing)
+
+
+def _hears(place: Place, number: int) -> bool:
+    """Wait until a run that was asked to end gives a sign of life, or ends; tell whether it did.
+
+    A cluster may start a driver that was lost again, and nobody has asked the next one to end.
+    """
+    begun = time.monotonic()
+    while True:
+        lock = lease.look(place.store, campaign_lock(place))
+        if lock.number != number:
+            return False
+        if lock.holder is None:
+            status = last_status(place)
+            return status is not None and not may_go_on(status)
+        if lock.age + _CLOCK < time.monotonic() - begun:
+            return True
+        time.sleep(_LOOK)
 
 
 def clear(uri: str, s3: Mapping[str, Any] | None = None) -> str:
@@ -160,11 +201,12 @@ def clear(uri: str, s3: Mapping[str, Any] | None = None) -> str:
     SkymosaicError
         The store cannot be read; the cluster does not do it.
     """
-    return _removed_after_the_end(submissions.read(find_place(uri, s3)), uri, s3)
+    last = submissions.read(find_place(uri, s3))
+    return "" if last is None else _removed_after_the_end(last, handover.fate_of(last), uri, s3)
 
 
-def _removed_after_the_end(last: Submission | None, uri: str, s3: Mapping[str, Any] | None) -> str:
+def _removed_after_the_end(
+    last: Submission, known: Fate, uri: str, s3: Mapping[str, Any] | None
+) -> str:
     """Remove what a submission that has ended left; nothing where the cluster cannot be asked."""
-    if last is None or handover.fate_of(last).state != "ended":
-        return ""
-    return handover.remove(last, stored_campaign(uri, s3))
+    return handover.remove(last, stored_campaign(uri, s3)) if known.state == "ended" else ""

@@ -112,7 +112,7 @@ def _require_idle(place: Place) -> None:
             f"`skymosaic status {address}`, or end it with `skymosaic cancel {address}`"
         )
     last = submissions.read(place)
-    if last is not None and is_waiting(place, last):
+    if last is not None and is_waiting(place, last, fate_of(last)):
         raise LockedError(
             f"{address} was submitted at {last.submitted} by {last.by} ({last.what}) and is still "
             f"queued; nothing was submitted now. Withdraw it with `skymosaic cancel {address}` "
@@ -120,15 +120,23 @@ def _require_idle(place: Place) -> None:
         )
 
 
-def is_waiting(place: Place, submission: Submission) -> bool:
+def is_waiting(place: Place, submission: Submission, known: Fate) -> bool:
     """Whether a run of a submission, which does not run now, can still begin by itself.
 
     Where the cluster cannot be asked, that is so until a first run has begun.
+
+    Parameters
+    ----------
+    place : Place
+        The campaign's.
+    submission : Submission
+        Its last one.
+    known : Fate
+        What its cluster knows of it.
     """
     if submission.error:
         return False
-    found = fate_of(submission)
-    return submission.is_pending(place) if found.state == "silent" else found.state == "alive"
+    return submission.is_pending(place) if known.state == "silent" else known.state == "alive"
 
 
 def fate_of(submission: Submission) -> Fate:
