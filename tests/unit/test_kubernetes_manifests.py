@@ -292,6 +292,7 @@ def test_a_campaign_that_no_config_map_holds_is_refused(
         ("grace", 1e20, "31622400"),
         ("egress_ports", [70000], "65535"),
         ("volume_path", "/scratch/data", "is taken"),
+        ("volume_path", "/lib64", "is taken"),
         ("volume_path", "/data/../etc", "absolute path"),
         ("keys", "my secret", "DNS name"),
     ],

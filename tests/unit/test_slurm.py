@@ -279,12 +279,27 @@ def test_the_remedy_for_too_little_memory_is_told(tmp_path: Path) -> None:
 
 def test_states_are_those_that_squeue_lists(tmp_path: Path, monkeypatch) -> None:
     squeue = tmp_path / "squeue"
-    squeue.write_text("#!/bin/sh\necho '7|RUNNING|None'\necho '8|FAILED|NonZeroExitCode'\n")
+    squeue.write_text(
+        "#!/bin/sh\necho Maintenance on Monday\n"  # a site's wrapper may say more
+        "echo '7|RUNNING|None'\necho '8|FAILED|NonZeroExitCode'\n"
+    )
     squeue.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     states = commands.states_of(["7", "8", "9"])
     assert [states[i].state for i in ("7", "8", "9")] == ["RUNNING", "FAILED", "UNKNOWN"]
     assert [states[i].alive for i in ("7", "8", "9")] == [True, False, False]
+
+
+def test_a_slurm_that_answers_in_another_way_is_told_of(tmp_path: Path, monkeypatch) -> None:
+    program = tmp_path / "squeue"
+    program.write_text("#!/bin/sh\nprintf 'error: f\\374r\\n' >&2; exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ComputeError, match="squeue failed: error: f\N{REPLACEMENT CHARACTER}r"):
+        commands.command("squeue")
+    program.write_bytes(b"\x7fELF of another machine")
+    with pytest.raises(ComputeError, match="squeue cannot be started"):
+        commands.command("squeue")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,10 @@ LINK_LOCAL = (
 """Networks that pods never reach: who does, gets the credentials of the node."""
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _TAKEN = frozenset(
-    {"scratch", "campaign", "bin", "dev", "etc", "lib", "opt", "proc", "sys", "tls", "usr"}
+    {
+        *("scratch", "campaign", "tls"),
+        *("bin", "dev", "etc", "lib", "lib64", "opt", "proc", "sbin", "sys", "usr"),
+    }
 )
 _UNITS = {
     "": Decimal(1),

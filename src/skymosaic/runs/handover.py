@@ -114,9 +114,9 @@ def _require_idle(place: Place) -> None:
     last = submissions.read(place)
     if last is not None and is_waiting(place, last, fate_of(last)):
         raise LockedError(
-            f"{address} was submitted at {last.submitted} by {last.by} ({last.what}) and is still "
-            f"queued; nothing was submitted now. Withdraw it with `skymosaic cancel {address}` "
-            "first"
+            f"{address} was submitted at {last.submitted} by {last.by} "
+            f"({last.what or 'being handed over'}) and is still queued; nothing was submitted now. "
+            f"Withdraw it with `skymosaic cancel {address}` first"
         )
 
 

@@ -99,7 +99,8 @@ def command(*words: str | Path, text: str | None = None) -> str:
             [str(word) for word in words],
             input=text if text is not None else "",
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_PATIENCE,
             check=False,
         )
@@ -108,6 +109,8 @@ def command(*words: str | Path, text: str | None = None) -> str:
             f"there is no {name} here: start skymosaic on a host from which jobs are submitted to "
             "Slurm, or choose another compute.backend"
         ) from None
+    except OSError as error:
+        raise ComputeError(f"{name} cannot be started here ({error.strerror})") from None
     except subprocess.TimeoutExpired:
         raise ComputeError(
             f"{name} did not answer within {_PATIENCE:.0f} s: try again later"
@@ -144,12 +147,30 @@ def states_of(ids: Sequence[str]) -> Mapping[str, JobState]:
     ComputeError
         Slurm does not answer.
     """
-    listed = command("squeue", "--me", "--noheader", "--states=all", "--format=%A|%T|%r")
-    found = {}
-    for line in listed.splitlines():
-        identifier, state, reason = line.strip().split("|", 2)
-        found[identifier] = JobState(identifier, state, reason)
+    rows = queued("%A|%T|%r", "--states=all")
+    found = {identifier: JobState(identifier, state, reason) for identifier, state, reason in rows}
     return {i: found.get(i, JobState(i, "UNKNOWN")) for i in ids}
+
+
+def queued(columns: str, *chosen: str) -> list[list[str]]:
+    """Return what `squeue` lists of the user's jobs, a row each; other lines are left out.
+
+    Parameters
+    ----------
+    columns : str
+        Its format, with ``|`` between the columns.
+    *chosen : str
+        Options that choose jobs.
+
+    Raises
+    ------
+    ComputeError
+        Slurm does not answer.
+    """
+    bars = columns.count("|")
+    listed = command("squeue", "--me", "--noheader", *chosen, f"--format={columns}")
+    rows = [line.strip().split("|", bars) for line in listed.splitlines()]
+    return [row for row in rows if len(row) == bars + 1]
 
 
 def state_in_full(identifier: str) -> JobState:

@@ -20,6 +20,7 @@ from skymosaic.clusters.base import Fate, Found, Job, Submitted
 from skymosaic.clusters.slurm.commands import (
     JobState,
     command,
+    queued,
     require_accepted,
     state_in_full,
     states_of,
@@ -129,8 +130,7 @@ def find(store: str, campaign: str) -> Found | None:
     if shutil.which("squeue") is None:
         return None
     name = _job_name(store, campaign)
-    listed = command("squeue", "--me", "--noheader", f"--name={name}", "--format=%A|%T|%r|%V")
-    rows = [line.strip().split("|", 3) for line in listed.splitlines()]
+    rows = queued("%A|%T|%r|%V", f"--name={name}")
     if not rows:
         return None
     states = [JobState(identifier, state, reason) for identifier, state, reason, _ in rows]
