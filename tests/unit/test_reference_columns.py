@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 
 import numpy as np
@@ -18,6 +19,7 @@ from skymosaic.align.reference_files import (
     read_table,
     write_reference,
 )
+from skymosaic.archive.gaia.answers import read_answer
 from skymosaic.errors import InputError
 
 GAIA = {
@@ -226,3 +228,60 @@ def test_every_column_of_a_reference_has_usual_names() -> None:
     assert set(NAMES) == set(COLUMNS)
     for names in NAMES.values():
         assert all(name == name.lower() for name in names)
+
+
+@pytest.mark.parametrize("name", ["a.vot", "a.vot.gz"])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_votable_does_not_make_us_open_other_files(name, hidden, tmp_path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(np.arange(16.0).astype(">f8").tobytes())
+    stream = f'<STREAM href="file://{secret}"/>'
+    entity = stream.replace("<", "&#60;").replace("href", "&#104;ref").replace('"', "&#34;")
+    head = f"<!DOCTYPE VOTABLE [<!ENTITY e '{entity}'>]>" if hidden else ""
+    text = (
+        f'{head}<VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3"><RESOURCE>'
+        '<TABLE><FIELD name="ra" datatype="double"/><FIELD name="dec" datatype="double"/><DATA>'
+        f"<BINARY>{'&e;' if hidden else stream}</BINARY></DATA></TABLE></RESOURCE></VOTABLE>"
+    ).encode()
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    with pytest.raises(InputError, match="its data are elsewhere"):
+        read_table(path, name)
+    with pytest.raises(ValueError, match="its data are elsewhere"):
+        read_answer(path)
+
+
+def test_a_column_with_several_numbers_in_a_row_is_named() -> None:
+    table = Table({"ra": np.ones((3, 2)), "dec": np.ones(3)})
+    with pytest.raises(InputError, match="column ra has 2 values in each row"):
+        read_columns(table, "mine", "a.fits")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("parallax", np.inf), ("parallax", 1e300), ("pmra", np.inf), ("pmdec", -3e4)],
+)
+def test_motions_that_no_star_has_are_refused(column, value) -> None:
+    table = gaia()
+    table["parallax"] = [1.0, 2.0]
+    table[column][1] = value
+    with pytest.raises(InputError, match=f"1 row of column {column} cannot be {column}: row 2"):
+        read_columns(table, "mine", "a.fits")
+
+
+def test_what_stands_for_no_magnitude_or_error_is_unknown() -> None:
+    table = gaia()
+    table["phot_g_mean_mag"] = [-np.inf, 99.0]
+    table["ra_error"] = [np.inf, 0.2]
+    stars = read_columns(table, "mine", "a.fits").reference
+    assert np.isnan(stars.mag).all()
+    assert np.isnan(stars.ra_error[0])
+    assert stars.ra_error[1] == 0.2
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.txt"])
+def test_a_byte_order_mark_is_no_part_of_a_name(name, tmp_path) -> None:
+    comma = "," if name == "a.csv" else " "
+    (tmp_path / name).write_text(f"\ufeffra{comma}dec\n10{comma}20\n", encoding="utf-8")
+    stars = read_columns(read_table(tmp_path / name, name), "mine", name).reference
+    assert stars.ra.tolist() == [10.0]

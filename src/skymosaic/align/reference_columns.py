@@ -53,6 +53,10 @@ _UNITS: Mapping[str, u.UnitBase] = {
 """What a `Reference` has, and what is taken where a table does not tell."""
 _ERRORS = tuple(name for name in COLUMNS if name.endswith("_error"))
 _EPOCHS = (1800.0, 2200.0)
+# More than any star has, whatever the noise: no unit is told, or it is a wrong one.
+_FASTEST = 20_000.0  # mas/yr; Barnard's star moves by 10,393
+_NEAREST = 2_000.0  # mas; Proxima Centauri has 768
+_MAGNITUDES = (-30.0, 60.0)  # others stand for none, such as 99 or -999
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,11 @@ def read_columns(
     if epoch is not None and "epoch" not in columns:
         columns["epoch"] = np.full(len(table), epoch)
     for one in _ERRORS:
-        if one in columns:  # an error of 0 is one that nobody measured
-            columns[one] = np.where(columns[one] > 0, columns[one], np.nan)
+        if one in columns:  # an error of 0, or without end, is one that nobody measured
+            measured = (columns[one] > 0) & np.isfinite(columns[one])
+            columns[one] = np.where(measured, columns[one], np.nan)
+    if "mag" in columns:
+        columns["mag"] = _within(columns["mag"], *_MAGNITUDES)
     reference = reference_of(name, **columns)
     moving = bool(np.any(reference.has_motion & ~np.isfinite(reference.epoch) & there))
     if moving:
@@ -118,7 +125,8 @@ def read_columns(
 def _found(present: list[str], title: str, named: Mapping[str, str]) -> dict[str, str]:
     """Return the name that each column has in a table."""
     found = {}
-    lower = {name.lower(): name for name in reversed(present)}
+    # Spreadsheets put a byte order mark before the first name.
+    lower = {name.lower().lstrip("\ufeff"): name for name in reversed(present)}
     for column, usual in NAMES.items():
         given = named.get(column)
         if given is not None:
@@ -152,6 +160,12 @@ def _found(present: list[str], title: str, named: Mapping[str, str]) -> dict[str
 
 def _values(column: Any, what: str, title: str) -> Numbers:
     """Return a column as numbers in the units of a `Reference`, NaN where it has no value."""
+    if len(column.shape) != 1:
+        size = counted(int(np.prod(column.shape[1:])), "value")
+        raise InputError(
+            f"{title}: column {column.info.name} has {size} in each row, and {what} is one number: "
+            f"name another column in align.reference.columns.{what}"
+        )
     if isinstance(column, Time):
         return _filled(column.jyear)
     if isinstance(column, Angle | Latitude) or hasattr(column, "to_value"):
@@ -164,6 +178,11 @@ def _values(column: Any, what: str, title: str) -> Numbers:
     if what == "epoch" and column.unit is not None and column.unit == u.d:
         return 2000.0 + (values - MJD_OF_J2000) / u.yr.to(u.d)
     return _converted(values, column.unit, what, title)
+
+
+def _within(values: Numbers, least: float, most: float) -> Numbers:
+    with np.errstate(invalid="ignore"):
+        return np.where((values >= least) & (values <= most), values, np.nan)
 
 
 def _filled(values: Any) -> Numbers:
@@ -244,6 +263,8 @@ def _require_sense(
         "ra": lambda values: (values >= -360) & (values <= 720),
         "dec": lambda values: np.abs(values) <= 90,
         "epoch": lambda values: (values >= _EPOCHS[0]) & (values <= _EPOCHS[1]),
+        **dict.fromkeys(("pmra", "pmdec"), lambda values: np.abs(values) <= _FASTEST),
+        "parallax": lambda values: np.abs(values) <= _NEAREST,
         **{name: lambda values: values >= 0 for name in _ERRORS},
     }
     for name, holds in tests.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from astropy.table import Table
 from astropy.units import UnitsWarning
 
 from skymosaic.align.reference import COLUMNS, Reference, reference_of
+from skymosaic.archive.votables import own_data
 from skymosaic.errors import InputError
 
 FILE = "reference.ecsv"
@@ -76,7 +78,7 @@ def read_table(file: Path | IO[bytes], name: str) -> Table:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnitsWarning)
             warnings.simplefilter("ignore", VOWarning)
-            table = _read_text(file) if kind == "ascii" else Table.read(file, format=kind)
+            table = _read(file, kind)
     except InputError:
         raise
     except Exception as error:  # astropy's readers raise of all kinds
@@ -90,9 +92,20 @@ def read_table(file: Path | IO[bytes], name: str) -> Table:
     return table
 
 
+def _read(file: Path | IO[bytes], kind: str) -> Table:
+    if kind == "ascii":
+        return _read_text(file)
+    if kind != "votable":
+        return Table.read(file, format=kind)
+    if isinstance(file, Path):
+        with file.open("rb") as stream:
+            return _read(stream, kind)
+    return Table.read(io.BytesIO(own_data(file)), format=kind)
+
+
 def _read_text(file: Path | IO[bytes]) -> Table:
     """Return a table of text: names in its first line, with or without ``#``, or none."""
-    text = (file.read_bytes() if isinstance(file, Path) else file.read()).decode("utf-8")
+    text = (file.read_bytes() if isinstance(file, Path) else file.read()).decode("utf-8-sig")
     first = next((line for line in text.splitlines() if line.strip()), "")
     kind = "ascii.commented_header" if first.lstrip().startswith("#") else "ascii.basic"
     table = Table.read(text, format=kind, guess=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from astropy.io import votable
 from astropy.io.votable.exceptions import VOWarning
 from astropy.table import Table
 from astropy.units import UnitsWarning
+
+from skymosaic.archive.votables import own_data
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,13 @@ class Answer:
 
 
 def read_answer(path: Path) -> Answer:
-    """Read an answer; raises what astropy does where it is no whole VOTable."""
+    """Read an answer; raises what astropy does where it is no whole VOTable with data in it."""
+    with path.open("rb") as file:
+        data = own_data(file)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnitsWarning)
         warnings.simplefilter("ignore", VOWarning)
-        document = votable.parse(path, verify="ignore")
+        document = votable.parse(io.BytesIO(data), verify="ignore")
     # TAP 1.1, section 3.3: what became of a query stands in an INFO before its table, and behind
     # the table where that was cut.
     infos = [info for resource in document.resources for info in resource.infos]
