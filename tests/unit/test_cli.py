@@ -132,6 +132,8 @@ def test_check_prints_the_resolved_campaign_which_loads_again(invoke, config, tm
         "dithers": 2,
         "displace": {},
         "scene": "horsehead",
+        "motion": 0.0,
+        "epochs": {},
     }
     assert printed["store"]["uri"] == str(tmp_path / "store")
     again = tmp_path / "elsewhere" / "again.yaml"

@@ -10,7 +10,15 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from skymosaic.config import Campaign, json_schema, load_campaign, load_campaign_text, resolved_yaml
+from skymosaic.config import (
+    Align,
+    Campaign,
+    json_schema,
+    load_campaign,
+    load_campaign_text,
+    resolved_yaml,
+    shown_yaml,
+)
 from skymosaic.config.fields import Method
 from skymosaic.config.models import TEXT_FIELDS
 from skymosaic.errors import CampaignError
@@ -507,6 +515,24 @@ def test_the_resolved_file_holds_every_value(load) -> None:
     resolved = yaml.safe_load(resolved_yaml(load(MINIMAL)))
     assert list(resolved) == list(Campaign.model_fields)
     assert resolved["align"]["gates"]["max_scale_change"] == 0.01
+
+
+def test_all_keys_are_shown_those_too_that_keys_of_steps_leave_out(load) -> None:
+    campaign = load(f"{MINIMAL}align: {{exposures: {{}}}}\n")
+    shown = yaml.safe_load(shown_yaml(campaign))
+    assert list(shown["align"]) == list(Align.model_fields)
+    assert (shown["align"]["solve"], shown["align"]["reference"]) == ("in-order", {"kind": "tile"})
+    assert shown["align"]["exposures"]["max_offset_mas"] == 20
+    for one in (campaign, load(MINIMAL)):
+        assert load_campaign_text(shown_yaml(one), "y.yaml", {}) == one
+
+
+def test_a_catalogue_of_tweakreg_is_refused_where_tweakreg_is_not_used(load, tmp_path) -> None:
+    (tmp_path / "a.cat").write_text("1 2\n")
+    text = f"{MINIMAL}align: {{solve: together, tweakreg: {{refcat: {tmp_path}/a.cat}}}}\n"
+    with pytest.raises(CampaignError, match=r"name the catalogue in align\.reference instead"):
+        load(text)
+    assert load(text.replace("together", "in-order")).align.tweakreg
 
 
 def _references(node) -> set[str]:

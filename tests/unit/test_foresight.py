@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,16 @@ def test_what_follows_is_counted_by_the_last_run_where_the_graph_ends(tmp_path: 
     )
     # Checks are among the tasks where they are asked for.
     assert "witness" in foreseen_lines(foreseen, [*tasks, Task("witness")])[2]
+
+
+def test_a_group_whose_steps_wait_for_another_group_is_not_called_finished() -> None:
+    foreseen = Foreseen({"pristine/a": "key"})
+    foreseen.open["solution"] += 1
+    foreseen.earlier = Counter(single=3)
+    assert foreseen_lines(foreseen, [Task("retrieve", "a"), Task("gather")]) == [
+        "steps: 1 is finished; the rest follows another group",
+        "  then, where that gives something new: solution, single (3), gather",
+    ]
 
 
 def test_what_hands_on_a_result_is_no_step() -> None:

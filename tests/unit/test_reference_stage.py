@@ -203,7 +203,10 @@ def test_an_image_of_which_nothing_is_known_is_refused(tmp_path) -> None:
     ("align", "line"),
     [
         ("none", ""),
-        ("{}", "aligned to: the first drizzled image (align.order)"),
+        ("{}", "shares most area with the others, as align.order is empty"),
+        ("{order: [b, a]}", "aligned to: the drizzled image b (align.order)"),
+        ("{solve: together, reference: {kind: catalog, path: /a.fits}}",
+         "the catalogue /a.fits; one solution for all tiles (align.solve)"),
         ("{tweakreg: {refcat: /a.cat}}", "the catalogue /a.cat (align.tweakreg.refcat)"),
         ("{reference: {kind: catalog, path: /a.fits}}", "aligned to: the catalogue /a.fits"),
         ("{reference: {kind: campaign, campaign: /s/c}}", "the sources of the campaign /s/c"),

@@ -29,6 +29,7 @@ from skymosaic.pipeline.results import (
 )
 from skymosaic.pipeline.sources import open_source
 from skymosaic.runs.mosaic import MosaicRun, with_fields
+from skymosaic.steps.foresight import Foreseen
 from skymosaic.steps.place import Place
 from skymosaic.steps.tasks import CALLS, Step, Task, count_kinds, tasks_of
 from skymosaic.store import LocalStore
@@ -227,6 +228,25 @@ def test_a_group_that_cannot_be_stops_those_that_depend_on_it(
         else:
             assert isinstance(one, MosaicRun)
             assert one.field is not None
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_what_groups_share_is_foreseen_as_the_step_of_one_group(
+    backwards: bool, tmp_path: Path
+) -> None:
+    campaign = load_campaign_text(
+        f"{PROGRAM}groups: {{grid: shared, align: shared}}\n", "p.yaml", {}
+    )
+    place, source = Place(LocalStore(tmp_path), "p", tmp_path), SimpleNamespace(left_out=[])
+    groups = groups_of(campaign, open_source(campaign.source, mixed=True).parcels())
+    mosaics = with_fields([MosaicRun.of(campaign, place, source, g) for g in groups], groups, place)
+    book: dict[str, Foreseen] = {}
+    for mosaic in reversed(mosaics) if backwards else mosaics:
+        mosaic.foresee(book)
+    for group in groups:
+        retrieved = {f"pristine/{parcel.name}" for parcel in group.parcels}
+        assert set(book[group.name].to_make) == retrieved
+        assert book[group.name].open["inspect"] == 1
 
 
 def test_titles_and_steps() -> None:

@@ -59,8 +59,11 @@ def _drizzlepac_defaults(campaign: Campaign) -> list[str]:
 
     lines = lines_before(campaign)
     if campaign.align.method != "none":
-        defaults = {**tweakreg.DEFAULTS, "minobj": campaign.align.gates.min_matches}
-        lines.append(f"TweakReg: { {**defaults, **campaign.align.tweakreg} }")
+        if campaign.align.solve == "together":
+            lines.append("TweakReg: not used, and align.tweakreg has no effect (align.solve)")
+        else:
+            defaults = {**tweakreg.DEFAULTS, "minobj": campaign.align.gates.min_matches}
+            lines.append(f"TweakReg: { {**defaults, **campaign.align.tweakreg} }")
         given = campaign.align.imagefind
         chosen = [] if "conv_width" in given else ["conv_width"]
         chosen += [] if NOISE_IS_GIVEN & set(given) else ["the noise", "the threshold"]

@@ -191,6 +191,15 @@ class Align(Section):
         return self
 
     @model_validator(mode="after")
+    def _refcat_is_for_tweakreg(self) -> Self:
+        if self.tweakreg.get("refcat") and self.solve == "together":
+            raise ValueError(
+                "tweakreg.refcat has no effect with solve: together: name the catalogue in "
+                "align.reference instead, as {kind: catalog, path: ...}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _limits_are_in_order(self) -> Self:
         require_ordered(self.tweakreg)
         require_ordered(self.imagefind)

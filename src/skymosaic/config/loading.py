@@ -28,6 +28,7 @@ from skymosaic.config.drizzlepac_parameters import Task, checked_value, known_pa
 from skymosaic.config.models import TEXT_FIELDS, Campaign
 from skymosaic.config.paths import absolute, resolve_paths
 from skymosaic.config.problems import from_pydantic, is_consequence, message, remove_secrets
+from skymosaic.config.sections import every_key
 from skymosaic.config.store import StoreSection
 from skymosaic.errors import CampaignError
 
@@ -131,11 +132,11 @@ def resolved_yaml(campaign: Campaign) -> str:
 
 
 def shown_yaml(campaign: Campaign) -> str:
-    """Return what people want to see of `resolved_yaml`: no defaults of back ends not in use.
+    """Return a campaign as YAML with every key, but without defaults of back ends not in use.
 
     Loading that text gives an equal campaign, too.
     """
-    data = campaign.model_dump(mode="json")
+    data = every_key(campaign)
     compute, usual = data["compute"], Compute().model_dump(mode="json")
     unused = [
         name

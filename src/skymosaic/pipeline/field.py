@@ -14,6 +14,7 @@ from skymosaic.pipeline.graph import FirstTasks, begin
 from skymosaic.pipeline.group import Field
 from skymosaic.pipeline.shared_grid import shared_grid
 from skymosaic.steps.execution import Calls, has_failed
+from skymosaic.steps.foresight import Foreseeing
 from skymosaic.steps.place import Place
 
 At = Callable[[Place], Place]
@@ -60,8 +61,8 @@ class FieldGraph:
         def make() -> FirstTasks:
             follows = self.field.aligned and name != self.field.reference
             catalogue = self._catalogue(calls, at) if follows else None
-            place = at(member.place)
-            return begin(calls, member.campaign, place, member.source, member.parcels, catalogue)
+            own, place = _of_group(calls, name), at(member.place)
+            return begin(own, member.campaign, place, member.source, member.parcels, catalogue)
 
         first: FirstTasks = self._once(calls, "begin", name, make)
         return first
@@ -91,7 +92,7 @@ class FieldGraph:
             first = self.begin(calls, reference.name, at)
             settings, place = reference.campaign.align, at(reference.place)
             steps = (first.inspected, first.aligned, list(first.sources))
-            return calls.call(list_sources, place, settings, *steps)
+            return _of_group(calls, reference.name).call(list_sources, place, settings, *steps)
 
         return self._once(calls, "catalogue", "", make)
 
@@ -102,6 +103,11 @@ class FieldGraph:
             if key not in self._shared or has_failed(_futures_of(self._shared[key])):
                 self._shared[key] = make()
             return self._shared[key]
+
+
+def _of_group(calls: Calls, name: str) -> Calls:
+    """Return the same calls; where nothing is run, those which tell of this group."""
+    return calls.of_group(name) if isinstance(calls, Foreseeing) else calls
 
 
 def _futures_of(result: Any) -> list[Any]:

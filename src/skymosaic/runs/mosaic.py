@@ -82,9 +82,12 @@ class MosaicRun:
             log.info("%sfirst step to run: %s (%s)", self.place.label, step, step.why)
             return None
 
-    def foresee(self) -> Foreseen:
-        """Return which steps a run would make, and why; nothing is run."""
-        calls, place = Foreseeing(), self.place.only_finished()
+    def foresee(self, book: dict[str, Foreseen] | None = None) -> Foreseen:
+        """Return which steps a run would make, and why; nothing is run.
+
+        Groups that share steps need one `book` for all.
+        """
+        calls, place = Foreseeing(book, self.name), self.place.only_finished()
         try:
             first, grid = self.begin(calls, Place.only_finished)
             prepared = prepare(calls, self.campaign, place, first, grid)

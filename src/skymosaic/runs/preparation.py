@@ -34,6 +34,7 @@ from skymosaic.pipeline.sources import open_source
 from skymosaic.runs import handover
 from skymosaic.runs.mosaic import MosaicRun, with_fields
 from skymosaic.steps.finished import Finished
+from skymosaic.steps.foresight import Foreseen
 from skymosaic.steps.manifests import finished
 from skymosaic.steps.place import Place
 from skymosaic.steps.tasks import count_kinds, tasks_of
@@ -174,11 +175,12 @@ def _step_lines(
         return ["steps: none is finished; a run makes all"]
     mosaics = with_fields([_mosaic(campaign, place, source, one) for one in groups], groups, place)
     lines = []
+    book: dict[str, Foreseen] = {}
     for group, mosaic in zip(groups, mosaics, strict=True):
         if isinstance(mosaic, SkymosaicError):  # as its line above tells
             continue
         own = tasks_of(mosaic.campaign, mosaic.parcels)
-        found = foreseen_lines(mosaic.foresee(), own)
+        found = foreseen_lines(mosaic.foresee(book), own)
         lines += [f"{group.name} {found[0]}".lstrip(), *found[1:]]
     return lines
 

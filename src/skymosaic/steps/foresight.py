@@ -50,10 +50,23 @@ class Foreseeing:
 
     A step that depends on one which has to be made may stay as it is, if that one gives what it
     gave before: that is not known.
+
+    Parameters
+    ----------
+    book : dict of str to Foreseen, optional
+        What is found of each group of a program, by name. Groups that share steps share it: who
+        comes first makes the calls of those steps, also of another group's.
+    group : str, optional
+        Whose steps are called; empty where the campaign is one mosaic.
     """
 
-    def __init__(self) -> None:
-        self.foreseen = Foreseen()
+    def __init__(self, book: dict[str, Foreseen] | None = None, group: str = "") -> None:
+        self._book = {} if book is None else book
+        self.foreseen = self._book.setdefault(group, Foreseen())
+
+    def of_group(self, name: str) -> Foreseeing:
+        """Return calls of another group's steps, which are written down as that group's."""
+        return Foreseeing(self._book, name)
 
     def call(
         self,

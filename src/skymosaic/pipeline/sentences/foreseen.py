@@ -38,9 +38,12 @@ def foreseen_lines(foreseen: Foreseen, tasks: Sequence[Task]) -> list[str]:
     kept, new = foreseen.kept, len(foreseen.to_make)
     if foreseen.refused:
         return [f"steps: {counted(kept, 'is', 'are')} finished; will fail: {foreseen.refused}"]
-    if not new:
+    if not new and not any(foreseen.open.values()):
         return [f"steps: all {kept} are finished; a run makes none"]
-    lines = [f"steps: {counted(kept, 'is', 'are')} finished; a run makes"]
+    if new:
+        lines = [f"steps: {counted(kept, 'is', 'are')} finished; a run makes"]
+    else:
+        lines = [f"steps: {counted(kept, 'is', 'are')} finished; the rest follows another group"]
     by_reason: dict[tuple[str, str], list[str]] = {}
     for step, why in foreseen.to_make.items():
         by_reason.setdefault((step.split("/")[0], why), []).append(step)
@@ -48,7 +51,9 @@ def foreseen_lines(foreseen: Foreseen, tasks: Sequence[Task]) -> list[str]:
         more = f" and {len(steps) - _FEW} more" if len(steps) > _FEW else ""
         lines.append(f"  {', '.join(steps[:_FEW])}{more}: {why}")
     if then := _open(foreseen, tasks):
-        lines.append(f"  then, where they give something new: {', '.join(then)}")
+        lines.append(
+            f"  then, where {'they give' if new else 'that gives'} something new: {', '.join(then)}"
+        )
     return lines
 
 
@@ -80,7 +85,7 @@ def _open(foreseen: Foreseen, tasks: Sequence[Task]) -> list[str]:
 def _earlier(foreseen: Foreseen, tasks: Sequence[Task], known: set[str]) -> Counter[str]:
     """Count the steps of an earlier run that may come after those to be made, by kind."""
     order = {kind.name: number for number, kind in enumerate(KINDS)}
-    first = min(order.get(kind_of(step), 0) for step in foreseen.to_make)
+    first = min((order.get(kind_of(step), 0) for step in foreseen.to_make), default=-1)
     came_to = {kind.name for kind in KINDS if kind.step.split("/")[0] in known}
     left_out = {*came_to, *(_AT_WILL - {task.kind for task in tasks}), ""}
     return Counter(

@@ -13,7 +13,7 @@ from skymosaic.config.reference import (
 from skymosaic.host.counting import counted
 
 if TYPE_CHECKING:
-    from skymosaic.config import Campaign
+    from skymosaic.config import Align, Campaign
     from skymosaic.pipeline.results import AlignResult, ReferenceResult
 
 
@@ -22,19 +22,26 @@ def reference_line(campaign: Campaign) -> str:
     align = campaign.align
     if align.method == "none":
         return ""
+    how = "" if align.solve == "in-order" else "; one solution for all tiles (align.solve)"
+    return f"aligned to: {_stars_of(align)}{how}"
+
+
+def _stars_of(align: Align) -> str:
     if refcat := align.tweakreg.get("refcat"):
-        return f"aligned to: the catalogue {refcat} (align.tweakreg.refcat)"
+        return f"the catalogue {refcat} (align.tweakreg.refcat)"
     choice = align.reference
     if isinstance(choice, GaiaReference):
         source = choice.path or f"{choice.table} at {choice.url}"
-        return f"aligned to: stars of Gaia, of {source}{_limits(choice)}"
+        return f"stars of Gaia, of {source}{_limits(choice)}"
     if isinstance(choice, CatalogueReference):
-        return f"aligned to: the catalogue {choice.path}"
+        return f"the catalogue {choice.path}"
     if isinstance(choice, CampaignReference):
-        return f"aligned to: the sources of the campaign {choice.campaign}"
+        return f"the sources of the campaign {choice.campaign}"
     if isinstance(choice, ImageReference):
-        return f"aligned to: the stars in {choice.path}"
-    return "aligned to: the first drizzled image (align.order)"
+        return f"the stars in {choice.path}"
+    if align.order:
+        return f"the drizzled image {align.order[0]} (align.order)"
+    return "the drizzled image that shares most area with the others, as align.order is empty"
 
 
 def _limits(choice: GaiaReference) -> str:
