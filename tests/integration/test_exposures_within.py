@@ -15,7 +15,7 @@ from skymosaic.align.proof import read_wcs
 from skymosaic.archive.directory import Directory
 from skymosaic.config.align import Align, ExposureChecks
 from skymosaic.pipeline.inspect import inspect
-from skymosaic.pipeline.results import InspectionResult
+from skymosaic.pipeline.results import InspectionResult, RetrieveResult
 from skymosaic.pipeline.retrieve import retrieve
 from skymosaic.pipeline.rules import Rules
 from skymosaic.pipeline.within import check_exposures
@@ -66,13 +66,20 @@ def trail(path: Path, pixels: int) -> None:
                 hdu.data = ndimage.uniform_filter1d(hdu.data, pixels, axis=1)
 
 
+def begin(
+    folder: Path, root: Path
+) -> tuple[Place, list[Finished[RetrieveResult]], Finished[InspectionResult]]:
+    """Retrieve and inspect."""
+    place, source = Place(LocalStore(root / "store"), "field", root / "scratch"), Directory(folder)
+    retrieved = [retrieve(place, source, Rules(), parcel) for parcel in source.parcels()]
+    return place, retrieved, inspect(place, retrieved, Rules())
+
+
 def run(
     folder: Path, root: Path, **checks: Any
 ) -> tuple[Finished[InspectionResult], Finished[InspectionResult], Place]:
     """Return what is aligned, what is known of it, and where."""
-    place, source = Place(LocalStore(root / "store"), "field", root / "scratch"), Directory(folder)
-    retrieved = [retrieve(place, source, Rules(), parcel) for parcel in source.parcels()]
-    inspected = inspect(place, retrieved, Rules())
+    place, retrieved, inspected = begin(folder, root)
     _, used, known = check_exposures(Here(), ExposureChecks(**checks), place, retrieved, inspected)
     read = read_placed(place, Align(exposures=checks), inspected, retrieved)
     assert read is not None
@@ -92,6 +99,9 @@ def test_an_exposure_that_is_off_is_found_and_corrected(
     assert used.products == known.products
     before = read_wcs(folder / names[2])
     move(folder / names[2], *MOVED)
+    place, retrieved, inspected = begin(folder, tmp_path)
+    # What was compared before another file came is not taken for a comparison of it.
+    assert read_placed(place, Align(exposures={}), inspected, retrieved) is None
     moved = names[2].removesuffix("_flt.fits")
     used, known, place = run(folder, tmp_path)
     [off] = known.result.within.of("off")

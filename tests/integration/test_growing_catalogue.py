@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from tests.unit.small_fits import write_drizzled
 
 IMAGES, SIDE, SCALE = 20, 1000, 0.1  # arcsec a pixel
 STEP = 50.0  # arcsec: neighbours share half of their field
+COLUMNS = ("x", "y", "ra", "dec", "flux")
 DENSITY = 120  # stars in an image
 
 
@@ -46,20 +48,38 @@ def image(folder: Path, number: int, stars: np.ndarray) -> AlignImage:
     return read_image(folder / "work", read_exposure(path), frame, catalogue)
 
 
-@pytest.mark.campaign
-def test_the_catalogue_of_many_images_stays_small(tmp_path: Path) -> None:
-    (tmp_path / "work").mkdir()
-    centre = WCS(fits.getheader(write_drizzled(tmp_path / "ibxl54030_drz.fits"), "SCI")).wcs.crval
+def row(folder: Path, count: int) -> list[AlignImage]:
+    """Return images of which each shares half of its field with the next."""
+    (folder / "work").mkdir()
+    centre = WCS(fits.getheader(write_drizzled(folder / "ibxl54030_drz.fits"), "SCI")).wcs.crval
     random = np.random.default_rng(1)
-    width, height = SIDE * SCALE, SIDE * SCALE + IMAGES * STEP
-    count = int(DENSITY * height / width)
-    east, north = random.uniform(-width / 2, width / 2, count), random.uniform(0, height, count)
+    width, height = SIDE * SCALE, SIDE * SCALE + count * STEP
+    number = int(DENSITY * height / width)
+    east, north = random.uniform(-width / 2, width / 2, number), random.uniform(0, height, number)
     ra = centre[0] + east / 3600 / math.cos(math.radians(centre[1]))
     stars = np.stack([ra, centre[1] + (north - width / 2) / 3600], axis=1)
-    images = [image(tmp_path, number, stars) for number in range(IMAGES)]
+    return [image(folder, one, stars) for one in range(count)]
+
+
+def room(folder: Path) -> SolverRoom:
     finding = FinderSettings({"threshold": 10.0}, "", {}, {"fitgeometry": "rscale"})
-    room = SolverRoom(tmp_path / "work", tmp_path / "align.log", finding, lambda _: "")
-    done = solve_in_order(images, None, Align(), room)
+    return SolverRoom(folder / "work", folder / "align.log", finding, lambda _: "")
+
+
+@pytest.mark.campaign
+def test_the_first_that_is_left_is_what_the_others_are_matched_with(tmp_path: Path) -> None:
+    images = row(tmp_path, 3)
+    few = ImageCatalogue(*(getattr(images[0].catalogue, name)[:3] for name in COLUMNS))
+    images[0] = replace(images[0], catalogue=few)
+    done = solve_in_order(images, None, Align(on_failure="drop"), room(tmp_path))
+    assert done.excluded == [images[0].name]
+    assert [one.catalogue for one in done.images] == ["", "", images[1].name]
+
+
+@pytest.mark.campaign
+def test_the_catalogue_of_many_images_stays_small(tmp_path: Path) -> None:
+    images = row(tmp_path, IMAGES)
+    done = solve_in_order(images, None, Align(), room(tmp_path))
     assert done.excluded == []
     assert all(one.fit.matches > 30 for one in done.images[1:])
     # Numbers that double with each image would have 120 * 2**19 * 8 bytes at the end: 500 MB.

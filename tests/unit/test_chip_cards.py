@@ -11,6 +11,7 @@ from astropy.io import fits
 
 from skymosaic.drizzle.chip_cards import ProductHeader, read_header
 from skymosaic.drizzle.image_rows import ImageRows
+from skymosaic.errors import DamagedError
 
 KINDS = {
     "VER": ("", "Drizzle, task version"),
@@ -88,3 +89,8 @@ def test_rows_are_those_of_the_image(tmp_path: Path) -> None:
     for part in (slice(0, 4), slice(4, 11), slice(8, 99), slice(11, 12)):
         np.testing.assert_array_equal(rows[part], pixels[part])
     assert read_header(tmp_path / "x.fits").header["CRVAL1"] == 85.25
+    with (tmp_path / "x.fits").open("r+b") as file:
+        file.truncate(file.seek(0, 2) - 2880 + 4 * 7 * 9)  # within the tenth row
+    np.testing.assert_array_equal(rows[0:9], pixels[0:9])
+    with pytest.raises(DamagedError, match=r"x\.fits ends within its pixels, at row 8 or later"):
+        rows[8:11]

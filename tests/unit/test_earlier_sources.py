@@ -17,7 +17,7 @@ from skymosaic.align.gates import TileFit
 from skymosaic.align.image_files import sources_name, write_sources
 from skymosaic.align.reference_files import FILE, read_reference
 from skymosaic.archive.directory import Directory
-from skymosaic.config import load_campaign_text
+from skymosaic.config import Align, load_campaign_text
 from skymosaic.errors import CampaignError
 from skymosaic.hst.epochs import epoch_of
 from skymosaic.hst.exposure import Chip
@@ -34,6 +34,7 @@ from skymosaic.pipeline.results import (
 )
 from skymosaic.pipeline.retrieve import retrieve
 from skymosaic.pipeline.rules import Rules
+from skymosaic.results.listed_stars import are_those_asked_for
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.place import Place
 from skymosaic.steps.step import Bench, run_step
@@ -121,6 +122,11 @@ def test_sources_lie_where_the_alignment_put_them(store, tmp_path) -> None:
     # Nothing was written into the earlier campaign, and nothing is done twice.
     assert not (folder / "store" / "first" / "reference").exists()
     assert listed(store, f"{folder}/store/first").reused
+    # Headers name the campaign: those of another name are others.
+    own = Place(LocalStore(folder / "store"), "second", folder / "scratch")
+    for name in ("first", "other"):
+        align = Align(reference={"kind": "campaign", "campaign": f"{folder}/store/{name}"})
+        assert are_those_asked_for(own, align) == (name == "first")
 
 
 def test_a_campaign_that_aligned_nothing_is_refused(store) -> None:

@@ -26,7 +26,7 @@ class Alignment:
     order: list[str]
     """Drizzled images in the order that was asked for; the first is the reference."""
     fits: list[TileFit]
-    """TweakReg's results, in the order of `order`."""
+    """What was fitted of each tile, in the order of `order`."""
     criteria: list[Criterion]
     dropped: list[str]
     """Tiles that failed a gate and were left out of the mosaic."""
@@ -49,7 +49,7 @@ class Alignment:
         return {tile: its for tile, its in self.members.items() if tile not in self.dropped}
 
     def table(self) -> Table:
-        """Return TweakReg's results with units, a row a tile, in the order asked for."""
+        """Return the fits with units, a row a tile, in the order asked for."""
         table = Table(rows=[asdict(fit) for fit in self.fits])
         table.rename_column("place", "order")
         if self.finding is not None:

@@ -7,11 +7,11 @@ from typing import BinaryIO
 
 import numpy as np
 from astropy.io import fits
-from astropy.time import Time
 
 from skymosaic.align.proof import read_wcs
 from skymosaic.align.records import AlignImage, ImageCatalogue
 from skymosaic.align.tweakreg_files import wcs_names
+from skymosaic.hst.epochs import julian_year
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.skeletons import restore_skeleton, write_skeleton
 
@@ -90,4 +90,4 @@ def _epoch_of(path: Path) -> float | None:
     header = fits.getheader(path, 0)
     times = [header.get(name) for name in ("EXPSTART", "EXPEND")]
     known = [float(time) for time in times if isinstance(time, int | float) and time > 0]
-    return float(Time(sum(known) / len(known), format="mjd").jyear) if known else None
+    return julian_year(sum(known) / len(known)) if known else None

@@ -84,7 +84,10 @@ class _Run:
         if self._room.catalogue is not None:
             return self._room.catalogue.name
         given = self._settings.tweakreg.get(_OF_THE_USERS)
-        return Path(str(given)).name if given else next(iter(self._images))
+        if given:
+            return Path(str(given)).name
+        # The first image that is left stays, and the others are matched with it.
+        return next(name for name in self._images if name not in self.excluding.excluded)
 
     def until_gates_hold(self) -> tuple[list[Tweaked], dict[str, TileFit], list[Criterion]]:
         """Run TweakReg, without the images that fail a gate if the policy allows, until all pass.

@@ -17,6 +17,7 @@ from skymosaic.align.links import REFERENCE
 from skymosaic.align.moves import Move, sky_of
 from skymosaic.align.neighbours import neighbours
 from skymosaic.align.placing import Placement, place
+from skymosaic.align.policy import unfitted
 from skymosaic.align.reference import Reference, Unknown
 from skymosaic.align.together_records import Geometry, Image, ImageResult, Together
 from skymosaic.align.tracks import find_tracks
@@ -74,7 +75,8 @@ class _Solving:
         self._request = request
         self._why: dict[int, str] = {}
         self._fits = {
-            number: _unfitted(image, int(image.usable.sum())) for number, image in enumerate(images)
+            number: unfitted(image.name, int(image.usable.sum()))
+            for number, image in enumerate(images)
         }
         self._most = request.gates.max_chance
 
@@ -285,11 +287,6 @@ def _linked_to_frame(adjusted: Adjusted, reference: bool) -> set[int]:
     _, labels = sparse.csgraph.connected_components(graph, directed=False)
     main = labels[count] if reference else np.bincount(labels[:count]).argmax()
     return set(numbers[labels[:count] == main].tolist())
-
-
-def _unfitted(image: Image, sources: int) -> TileFit:
-    nan = float("nan")
-    return TileFit(image.name, -1, sources, nan, nan, nan, nan, 0, nan, nan, nan)
 
 
 def _fit(

@@ -204,8 +204,3 @@ def _contradicted(count: int, good: Sequence[Link], wrong: Sequence[Link]) -> fr
         weaker = min((side, rest), key=lambda one: (held and count in one, len(one), -min(one)))
         doubtful |= weaker - {count}
     return frozenset(doubtful)
-
-
-def moved_vectors(images: Sequence[Image], moves: Sequence[Move]) -> list[Floats]:
-    """Return the sources of each image as unit vectors, moved."""
-    return [move.apply(image.vectors) for image, move in zip(images, moves, strict=True)]

@@ -37,7 +37,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         *("dec_error", "e_dej2000", "e_de_icrs", "e_de", "e_dec", "dec_err", "decerr", "sigdec"),
     ),
     "pmra": ("pmra", "pm_ra", "pmra_cosdec", "pm_ra_cosdec", "mura", "pm_ra_masyr"),
-    "pmdec": ("pmdec", "pmde", "pm_dec", "pmdec", "mudec", "pm_dec_masyr"),
+    "pmdec": ("pmdec", "pmde", "pm_dec", "mudec", "pm_dec_masyr"),
     "pmra_error": ("pmra_error", "e_pmra", "pm_ra_error", "pmra_err", "pm_ra_cosdec_error"),
     "pmdec_error": ("pmdec_error", "e_pmde", "e_pmdec", "pm_dec_error", "pmdec_err"),
     "parallax": ("parallax", "plx"),

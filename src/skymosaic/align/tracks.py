@@ -37,11 +37,6 @@ class Tracks:
     star: Integers
     """Of each track: its number in the reference, or -1, shape (tracks,)."""
 
-    def of(self, which: NDArray[np.bool_]) -> Tracks:
-        """Return some of the sources, without tracks that have none left."""
-        kept, track = np.unique(self.track[which], return_inverse=True)
-        return Tracks(self.image[which], self.source[which], track, self.star[kept])
-
 
 def find_tracks(
     images: Sequence[Image],

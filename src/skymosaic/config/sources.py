@@ -15,7 +15,6 @@ from skymosaic.archive.simulated.names import (
     DITHERS,
     HUBBLE,
     INFRARED_EFFECTS,
-    LARGEST_ORDER,
     MAXIMUM_DITHERS,
     MOST_MOTION,
     FilterName,
@@ -38,7 +37,8 @@ from skymosaic.config.fields import (
     Text,
     no_repeats,
 )
-from skymosaic.config.sections import OptionalSection, Section
+from skymosaic.config.sections import Section
+from skymosaic.config.simulated_detector import SimulatedDetector
 
 _KINDS = (
     "Products to take. If an exposure has a file with corrected charge transfer (FLC, DRC), "
@@ -61,7 +61,6 @@ NonImaging = Annotated[
 # A bound that stands beside the default would give way to that of Count.
 Downloads = Annotated[Count, Field(le=256)]
 Dithers = Annotated[Count, Field(le=MAXIMUM_DITHERS)]
-Size = Annotated[Number, Field(ge=0.0, lt=1e6)]
 
 
 def _filters_with_tiles(value: Any) -> Any:
@@ -93,53 +92,6 @@ LeftOut = Annotated[
         )
     ),
 ]
-
-
-class SimulatedDetector(OptionalSection):
-    """What a real detector adds to simulated exposures: sizes; 0: it does not."""
-
-    flat: Size = Field(
-        default=0.0,
-        description="What is left of the flat field: rms over the frame, as a fraction.",
-    )
-    flat_order: Annotated[Count, Field(le=LARGEST_ORDER)] = Field(
-        default=3, description="Half waves across the frame of its finest pattern (count)."
-    )
-    blob: Size = Field(
-        default=0.0, description="Depth of one round blob of less sensitivity, as a fraction."
-    )
-    amplifiers: Size = Field(
-        default=0.0,
-        description="Offset of the part of a frame that an amplifier reads, rms (electrons/s).",
-    )
-    chips: Size = Field(
-        default=0.0, description="CCDs only: offset of each chip, rms (electrons/s)."
-    )
-    stripes: Size = Field(default=0.0, description="Offset of each row, rms (electrons/s).")
-    gradient: Size = Field(
-        default=0.0,
-        description=(
-            "Largest difference of the sky across a frame, as a fraction of it: the Earth's limb."
-        ),
-    )
-    helium: Size = Field(
-        default=0.0,
-        description=(
-            "WFC3/IR only: airglow that changes within an exposure (He I at 1083 nm): the largest "
-            "mean that it adds, as a fraction of the sky."
-        ),
-    )
-    persistence: Size = Field(
-        default=0.0,
-        description=(
-            "WFC3/IR only: what a pixel that was full in the exposure before gives in the next one "
-            "of the visit (electrons/s)."
-        ),
-    )
-    trail: Size = Field(
-        default=0.0,
-        description="Brightness of a satellite's trail, in one exposure a visit (electrons/s).",
-    )
 
 
 class SimulatedSource(Section):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skymosaic.drizzle.chip_cards import read_image_header
+from skymosaic.errors import DamagedError
 
 _TYPES: dict[int, np.dtype[np.floating[Any]]] = {-32: np.dtype(">f4"), -64: np.dtype(">f8")}
 
@@ -33,11 +34,22 @@ class ImageRows:
         self._type = _TYPES[self.header["BITPIX"]]
 
     def __getitem__(self, rows: slice) -> NDArray[np.floating[Any]]:
-        """Return some rows, as they stand in the file: the other bytes first."""
+        """Return some rows, as they stand in the file: the other bytes first.
+
+        Raises
+        ------
+        DamagedError
+            The file ends before them.
+        """
         first, last, _ = rows.indices(self.shape[0])
         columns = self.shape[1]
-        with self.path.open("rb", buffering=0) as file:
+        found = np.empty((max(last - first, 0), columns), dtype=self._type)
+        with self.path.open("rb") as file:
             file.seek(self._start + first * columns * self._type.itemsize)
-            found = np.empty((max(last - first, 0), columns), dtype=self._type)
-            file.readinto(found.reshape(-1).view(np.uint8).data)
+            count = file.readinto(found.reshape(-1).view(np.uint8).data)
+        if count != found.nbytes:
+            raise DamagedError(
+                f"{self.path.name} ends within its pixels, at row {first} or later; "
+                "`skymosaic run` makes it again"
+            )
         return found

@@ -17,7 +17,7 @@ from skymosaic.hst.epochs import epoch_of
 from skymosaic.pipeline.align import with_exposures
 from skymosaic.pipeline.align_results import TILE_SOURCES
 from skymosaic.pipeline.aligned_sources import AlignedImages
-from skymosaic.pipeline.given_reference import earlier_campaign
+from skymosaic.pipeline.given_reference import earlier_campaign, name_of_campaign
 from skymosaic.pipeline.inspect import with_files
 from skymosaic.pipeline.results import INSPECT, RETRIEVE
 from skymosaic.steps.finished import Finished
@@ -81,13 +81,14 @@ def of_campaign(
         ra, dec, flux, epoch = join(dated).T
         epoch[epoch == _NO_EPOCH] = np.nan
         mag = -2.5 * np.log10(np.maximum(flux, np.finfo(float).tiny))
-        name = choice.campaign.rstrip("/").rpartition("/")[2][:40]
+        name = name_of_campaign(choice)
         stars = reference_of(
             name, ra=ra, dec=dec, epoch=epoch, mag=mag, ra_error=_ERROR, dec_error=_ERROR
         )
         return stars, 0
 
-    return {"imagefind": dict(campaign.align.imagefind)}, read, images.files
+    finding = campaign.align.imagefind if images.finding is None else images.finding
+    return {"imagefind": dict(finding)}, read, images.files
 
 
 def _every(place: Place, spec: StepSpec[_R]) -> list[Finished[_R]]:

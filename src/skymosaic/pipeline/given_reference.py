@@ -129,6 +129,11 @@ def name_of(given: str | None, path: str) -> str:
     return plain[:40] or "catalogue"
 
 
+def name_of_campaign(reference: CampaignReference) -> str:
+    """Return what headers call the sources of an earlier campaign."""
+    return reference.campaign.rstrip("/").rpartition("/")[2][:40]
+
+
 def read_catalogue(campaign: Campaign, reference: CatalogueReference) -> Read:
     """Return the stars of a catalogue of the user's.
 

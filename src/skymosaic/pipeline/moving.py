@@ -51,11 +51,8 @@ def move(
     drizzled = {image.rootname: image for image in inspected.result.drizzled}
     solutions = {one.fit.tile: one for one in solved.result.images}
     to = {one.rootname: solutions[owners[one.rootname]] for one in exposures}
-    frames = {
-        frame_name(one.fit.tile): solved.result.frames[one.fit.tile]
-        for one in to.values()
-        if one.wcs is not None
-    }
+    moving = [one.fit.tile for one in to.values() if one.wcs is not None]
+    frames = {frame_name(tile): solved.result.frames[tile] for tile in moving}
 
     def work(bench: Bench) -> MovedResult:
         moved: list[Exposure] = []

@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 _VERSION = 1
 """Version of how stars are listed; part of the step's key."""
+_LIMITS = {"min_mag", "max_mag", "max_ruwe", "need_motion"}
 _MARGIN = 15.0  # arcsec around the exposures, for catalogues without a margin of their own
 
 
@@ -104,7 +105,6 @@ def list_reference(
         inputs=listing.inputs,
         parameters={
             "version": _VERSION,
-            "kind": choice.kind,
             **listing.key,
             "circles": places,
         },
@@ -138,6 +138,23 @@ def _result(
     )
 
 
+def settings_of(choice: StarsReference) -> dict[str, Any]:
+    """Return what the key of the step has of the campaign file: which stars are asked for."""
+    if isinstance(choice, GaiaReference):
+        place = {"url": choice.url, "table": choice.table}
+        if choice.path is not None:
+            place = {"path": choice.path}
+        limits = choice.model_dump(include=_LIMITS)
+        return {"kind": choice.kind, **place, **limits, "refresh": choice.refresh}
+    if isinstance(choice, CampaignReference):
+        return {"kind": choice.kind, "name": given.name_of_campaign(choice)}
+    named = {"kind": choice.kind, "name": given.name_of(choice.name, choice.path)}
+    if isinstance(choice, CatalogueReference):
+        columns = choice.columns.model_dump(exclude_none=True)
+        return {**named, "columns": columns, "epoch": choice.epoch}
+    return {**named, **choice.model_dump(include={"threshold", "width", "epoch"})}
+
+
 def _listing(campaign: Campaign, choice: StarsReference, circles: list[Circle]) -> _Listing:
     if isinstance(choice, GaiaReference):
         return _gaia(campaign, choice, circles)
@@ -147,14 +164,13 @@ def _listing(campaign: Campaign, choice: StarsReference, circles: list[Circle]) 
         from skymosaic.pipeline import earlier_sources
 
         key, read, inputs = earlier_sources.of_campaign(campaign, choice)
-        return _Listing(key, read, choice.campaign, inputs)
+        return _Listing({**settings_of(choice), **key}, read, choice.campaign, inputs)
     return _image(campaign, choice)
 
 
 def _gaia(campaign: Campaign, choice: GaiaReference, circles: list[Circle]) -> _Listing:
-    limits = choice.model_dump(include={"min_mag", "max_mag", "max_ruwe", "need_motion"})
+    limits = choice.model_dump(include=_LIMITS)
     selection = Selection(tuple(circles), **limits, max_rows=choice.max_rows)
-    server = {"url": choice.url, "table": choice.table} if choice.path is None else {}
     origin = choice.path or f"{choice.table} at {choice.url}"
 
     def read(bench: Bench) -> tuple[Reference, int]:
@@ -174,8 +190,7 @@ def _gaia(campaign: Campaign, choice: GaiaReference, circles: list[Circle]) -> _
         found = read_columns(table, name, origin)
         return found.reference, found.left_out
 
-    key = {**server, **({} if choice.path is None else {"path": choice.path}), **limits}
-    return _Listing({**key, "refresh": choice.refresh}, read, origin)
+    return _Listing(settings_of(choice), read, origin)
 
 
 def _release(table: str) -> str:
@@ -193,12 +208,7 @@ def _placeholder() -> Any:
 
 
 def _catalogue(campaign: Campaign, choice: CatalogueReference) -> _Listing:
-    key = {
-        "content": given.identity_of(campaign, choice.path),
-        "columns": choice.columns.model_dump(exclude_none=True),
-        "epoch": choice.epoch,
-        "name": given.name_of(choice.name, choice.path),
-    }
+    key = {**settings_of(choice), "content": given.identity_of(campaign, choice.path)}
 
     def read(_: Bench) -> tuple[Reference, int]:
         found = given.read_catalogue(campaign, choice)
@@ -209,13 +219,7 @@ def _catalogue(campaign: Campaign, choice: CatalogueReference) -> _Listing:
 
 def _image(campaign: Campaign, choice: ImageReference) -> _Listing:
     name = given.name_of(choice.name, choice.path)
-    key = {
-        "content": given.identity_of(campaign, choice.path),
-        "threshold": choice.threshold,
-        "width": choice.width,
-        "epoch": choice.epoch,
-        "name": name,
-    }
+    key = {**settings_of(choice), "content": given.identity_of(campaign, choice.path)}
 
     def read(_: Bench) -> tuple[Reference, int]:
         from skymosaic.align.image_stars import stars_in

@@ -141,8 +141,10 @@ def write_gaia(path: Path, simulation: Simulation, say: Callable[[str], None]) -
 
     Raises
     ------
+    InputError
+        The end of the name tells no format.
     CampaignError
-        No catalogue is called so.
+        The format has no units.
     """
     from skymosaic.align.reference_files import format_of
     from skymosaic.archive.simulated.gaia import gaia_catalogue

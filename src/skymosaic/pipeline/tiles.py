@@ -114,7 +114,7 @@ def list_tiles(
 def measure_noise(
     place: Place, share: Share, inspected: Finished[InspectionResult], tiles: Finished[TilesResult]
 ) -> Finished[NoiseResult]:
-    """Measure the noise of drizzled images."""
+    """Measure the noise of drizzled images, once it is known that there are `tiles` to align."""
     images = _images_of(share, inspected)
     if not images.exposures:
         return _nothing(TILE_NOISE, share, NoiseResult([]))

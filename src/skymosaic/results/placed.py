@@ -11,15 +11,16 @@ from skymosaic.pipeline.results import InspectionResult, RetrieveResult
 from skymosaic.pipeline.wcs import over, parcel_of, with_placed
 from skymosaic.pipeline.wcs_results import (
     CHOICE,
+    SHAPES,
     SHIFTED,
     WCS,
     WCS_TILES,
     WITHIN,
     ChoiceResult,
 )
-from skymosaic.pipeline.within import with_within
+from skymosaic.pipeline.within import association_of, with_within
 from skymosaic.steps.finished import Finished
-from skymosaic.steps.manifests import finished, read_manifest
+from skymosaic.steps.manifests import finished, read_manifest, recorded_parameters
 from skymosaic.steps.place import Place
 from skymosaic.steps.tasks import Step
 from skymosaic.store import Product
@@ -80,14 +81,18 @@ def _compared(
     placed: Sequence[Finished[RetrieveResult]],
 ) -> Finished[InspectionResult] | None:
     """Return what was inspected with how it lies within associations."""
-    step = WITHIN.step()
-    within, manifest = finished(place, step), read_manifest(place, step.name)
-    wanted = checks.model_dump(mode="json").items()
-    if (
-        within is None
-        or manifest is None
-        or any(manifest["parameters"].get(name) != value for name, value in wanted)
-    ):
+    shapes: dict[str, Product] = {}
+    for one in placed:
+        seen = _current(place, SHAPES.step(parcel_of(one)), one.products)
+        shapes |= {} if seen is None else seen.products
+    within = _current(place, WITHIN.step(), shapes)
+    recorded = recorded_parameters(place, WITHIN.step().name) or {}
+    exposures = inspected.result.exposures
+    wanted = {
+        **checks.model_dump(mode="json"),
+        "associations": {one.rootname: association_of(one) for one in exposures},
+    }
+    if within is None or any(recorded.get(name) != value for name, value in wanted.items()):
         return None
     moved = []
     for one in placed:

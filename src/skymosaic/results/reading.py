@@ -78,6 +78,7 @@ from skymosaic.pipeline.results import (
 from skymosaic.pipeline.wcs_results import PLACING
 from skymosaic.report.contents import Missing
 from skymosaic.results.housekeeping import find_place
+from skymosaic.results.listed_stars import are_those_asked_for
 from skymosaic.results.placed import read_placed
 from skymosaic.results.program_states import STATES
 from skymosaic.steps.finished import Finished
@@ -267,6 +268,9 @@ class _Reader:
         listed = finished(self._place, REFERENCE.step())
         if listed is None:
             self.lack(REFERENCE.task(), "not run")
+            return False
+        if not are_those_asked_for(self._place, self.campaign.align):
+            self.lack(REFERENCE.task(), "outdated", _OUTDATED)
             return False
         self.files |= listed.products
         return True

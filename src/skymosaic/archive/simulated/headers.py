@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
-from datetime import datetime
 
 import numpy as np
 from astropy.io import fits
@@ -19,8 +18,7 @@ from skymosaic.archive.simulated.simulation import DETECTOR_SIZE, Simulation
 
 _REFERENCE_BORDER = 5  # reference pixels around the light-sensitive ones, trimmed by calwf3
 _READS = 9
-_FIRST_EXPOSURE = datetime(2012, 10, 22)
-_FIRST_EXPOSURE_MJD = 56222.0
+_FIRST_EXPOSURE_MJD = 56222.0  # 2012-10-22
 _CADENCE = 0.01  # days between the starts of exposures
 
 

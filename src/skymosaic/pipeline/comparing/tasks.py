@@ -90,24 +90,37 @@ def make_parts(
         for method in campaign.sky.methods
     }
     overlaps = {"skies": skies, "observed": observed, "solution": solution}
-    few = sum(bool(len(one.polygons)) for one in images.exposures) <= MOST_MARKS
-    runs = {method: mosaics[method] for method in campaign.sky.methods}
-    shown: dict[str, dict[str, Any]] = {
-        "vectors": {},
-        "footprints": overlaps if few else {},
-        "scatter": {"skies": skies},
-        "residuals": overlaps,
-        "difference": {"runs": runs},
-        PICTURES: {"runs": runs},
-    }
-    figures = {
-        name: calls.call(partial(draw, place, name, campaign), *both, shows, name="draw", of=name)
-        for name, shows in shown.items()
-    }
+    figures = _draw_figures(calls, campaign, place, both, images, mosaics, overlaps)
     return {
         "observed": observed,
         "edges": edges,
         "solution": solution,
         "judged": judged,
         "figures": figures,
+    }
+
+
+def _draw_figures(
+    calls: Calls,
+    campaign: Campaign,
+    place: Place,
+    both: tuple[Any, Any],
+    images: Images,
+    mosaics: Mapping[str, Any],
+    overlaps: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Make a task of each figure; `both` are the alignment and the plan."""
+    few = sum(bool(len(one.polygons)) for one in images.exposures) <= MOST_MARKS
+    runs = {method: mosaics[method] for method in campaign.sky.methods}
+    shown: dict[str, Mapping[str, Any]] = {
+        "vectors": {},
+        "footprints": overlaps if few else {},
+        "scatter": {"skies": overlaps["skies"]},
+        "residuals": overlaps,
+        "difference": {"runs": runs},
+        PICTURES: {"runs": runs},
+    }
+    return {
+        name: calls.call(partial(draw, place, name, campaign), *both, shows, name="draw", of=name)
+        for name, shows in shown.items()
     }

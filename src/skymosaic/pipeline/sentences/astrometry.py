@@ -10,13 +10,12 @@ import numpy as np
 from astropy.table import Table
 
 from skymosaic.align.solutions import visit_of
+from skymosaic.hst.epochs import julian_year
 from skymosaic.report.sheet import Columns, sheet
 
 if TYPE_CHECKING:
     from skymosaic.pipeline.finished import FinishedSteps
 
-_J2000 = 51544.5  # MJD
-_YEAR = 365.25  # days
 _STAYED = "its own WCS"
 
 _USED: Columns = {
@@ -108,7 +107,7 @@ def visits_sheet(found: FinishedSteps, vectors: Table | None) -> Table | None:
 def _epochs(found: FinishedSteps) -> dict[str, float]:
     """Return when exposures began, Julian years by rootname, where their records tell it."""
     return {
-        image.rootname: 2000.0 + (image.extent.started - _J2000) / _YEAR
+        image.rootname: julian_year(image.extent.started)
         for step in found.retrieved
         for image in step.result.images
         if image.extent is not None and image.extent.started is not None
