@@ -34,7 +34,7 @@ from skymosaic.pipeline.results import (
 )
 from skymosaic.pipeline.retrieve import retrieve
 from skymosaic.pipeline.rules import Rules
-from skymosaic.results.listed_stars import are_those_asked_for
+from skymosaic.results.listed_stars import are_current
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.place import Place
 from skymosaic.steps.step import Bench, run_step
@@ -126,7 +126,7 @@ def test_sources_lie_where_the_alignment_put_them(store, tmp_path) -> None:
     own = Place(LocalStore(folder / "store"), "second", folder / "scratch")
     for name in ("first", "other"):
         align = Align(reference={"kind": "campaign", "campaign": f"{folder}/store/{name}"})
-        assert are_those_asked_for(own, align) == (name == "first")
+        assert are_current(own, align) == (name == "first")
 
 
 def test_a_campaign_that_aligned_nothing_is_refused(store) -> None:

@@ -22,7 +22,7 @@ from skymosaic.pipeline.results import InspectionResult, ReferenceResult
 from skymosaic.pipeline.retrieve import retrieve
 from skymosaic.pipeline.rules import Rules
 from skymosaic.pipeline.sentences.reference import listed_line, reference_line
-from skymosaic.results.listed_stars import are_those_asked_for
+from skymosaic.results.listed_stars import are_current
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.manifests import NotFinishedError
 from skymosaic.steps.place import Place
@@ -106,7 +106,7 @@ def test_stars_count_as_listed_by_the_same_settings_alone(field, tmp_path) -> No
     path = catalogue(field, tmp_path / "mine.csv", [0.0])
     listed(field, f"{{kind: catalog, path: {path}, epoch: 2015.5}}", tmp_path)
     same = campaign("{kind: catalog, path: /elsewhere/mine.csv, epoch: 2015.5}", tmp_path)
-    assert are_those_asked_for(field[0], same.align)
+    assert are_current(field[0], same.align)
     for other in (
         f"{{kind: catalog, path: {path}, epoch: 2016.5}}",
         f"{{kind: catalog, path: {path}, epoch: 2015.5, name: other}}",
@@ -114,7 +114,7 @@ def test_stars_count_as_listed_by_the_same_settings_alone(field, tmp_path) -> No
         "gaia",
         "tile",
     ):
-        assert not are_those_asked_for(field[0], campaign(other, tmp_path).align)
+        assert not are_current(field[0], campaign(other, tmp_path).align)
 
 
 def test_a_catalogue_without_a_star_in_the_field_is_refused(field, tmp_path) -> None:

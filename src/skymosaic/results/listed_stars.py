@@ -10,7 +10,7 @@ from skymosaic.steps.manifests import recorded_parameters
 from skymosaic.steps.place import Place
 
 
-def are_those_asked_for(place: Place, settings: Align) -> bool:
+def are_current(place: Place, settings: Align) -> bool:
     """Tell whether stars were listed by what the campaign file says of them now.
 
     What a file or a server has now is not looked at.

@@ -78,7 +78,7 @@ from skymosaic.pipeline.results import (
 from skymosaic.pipeline.wcs_results import PLACING
 from skymosaic.report.contents import Missing
 from skymosaic.results.housekeeping import find_place
-from skymosaic.results.listed_stars import are_those_asked_for
+from skymosaic.results.listed_stars import are_current
 from skymosaic.results.placed import read_placed
 from skymosaic.results.program_states import STATES
 from skymosaic.steps.finished import Finished
@@ -269,7 +269,7 @@ class _Reader:
         if listed is None:
             self.lack(REFERENCE.task(), "not run")
             return False
-        if not are_those_asked_for(self._place, self.campaign.align):
+        if not are_current(self._place, self.campaign.align):
             self.lack(REFERENCE.task(), "outdated", _OUTDATED)
             return False
         self.files |= listed.products

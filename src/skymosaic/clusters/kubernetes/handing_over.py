@@ -191,13 +191,13 @@ def _make_job(planned: Plan, parts: _Parts) -> Existing:
     """Make the Job, which must not be there; return it as it is then."""
     try:
         # `apply` onto one that is being deleted would do nothing, and say nothing.
-        made = objects_of(*_CREATE, given=as_yaml([parts.job]))
-        if not made:
+        jobs = objects_of(*_CREATE, given=as_yaml([parts.job]))
+        if not jobs:
             raise ComputeError(
                 "kubectl create did not say which Job it made: is the `kubectl` on the PATH the "
                 "one of Kubernetes? Nothing was begun"
             )
-        return Existing.of(made[0])
+        return Existing.of(jobs[0])
     except BaseException:
         _look_for_lost(planned)
         raise
