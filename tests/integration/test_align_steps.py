@@ -51,6 +51,18 @@ class Run:
         place = self.place if calls is None else self.place.only_finished()
         return begin(calls or Here(), self.campaign, place, source, source.parcels())
 
+    def begin_until(self, name: str) -> None:
+        """Run, and be killed where a call of this name is made."""
+
+        class Killed(Here):
+            def call(self, function: Any, *arguments: Any, **about: Any) -> Any:
+                if about.get("name") == name:
+                    raise KeyboardInterrupt
+                return super().call(function, *arguments, **about)
+
+        source = open_source(self.campaign.source)
+        begin(Killed(), self.campaign, self.place, source, source.parcels())
+
     def steps_to_make(self) -> list[str]:
         """Return the steps that a run would make."""
         calls = Foreseeing()
@@ -194,3 +206,15 @@ def test_what_an_older_version_aligned_in_one_step_stays(run: Run, tmp_path: Pat
     for other in ("align: {gates: {max_rms_mas: 39}}", "align: {order: [51]}"):
         asked_for = load_campaign_text(f"{TEXT}{other}", "field.yaml", {}).align
         assert find_earlier(older.place, asked_for, inspected) is None
+    shifts = f"{TEXT}align: {{tweakreg: {{fitgeometry: shift}}}}"
+    killed = replace(older, campaign=load_campaign_text(shifts, "field.yaml", {}))
+    with pytest.raises(KeyboardInterrupt):
+        killed.begin_until("align")
+    # Some exposures are those of the other settings: the earlier alignment no longer holds.
+    older.begin()
+    assert older.manifests()["aligned"]["parameters"].keys() >= {"parts"}
+    for name, product in first.aligned.products.items():
+        if name.endswith("_flt.fits"):
+            assert (older.root / "store" / product.key).read_bytes() == (
+                run.root / "store" / product.key
+            ).read_bytes()

@@ -10,7 +10,7 @@ from skymosaic.config import Align
 from skymosaic.pipeline.images import select
 from skymosaic.pipeline.results import ALIGN, AlignResult, CatalogueResult, InspectionResult
 from skymosaic.steps.finished import Finished
-from skymosaic.steps.manifests import finished, recorded_parameters
+from skymosaic.steps.manifests import finished, forget, recorded_parameters
 from skymosaic.steps.place import Place
 from skymosaic.steps.step import key_of
 from skymosaic.versions import versions
@@ -58,3 +58,14 @@ def find_earlier(
     )
     done = finished(place, ALIGN.step())
     return done if done is not None and done.key == key else None
+
+
+def forget_earlier(place: Place) -> None:
+    """Let an alignment of an older version count as not finished, as its files are replaced.
+
+    The exposures in ``aligned/`` are then no longer those that it tells of, whatever their sizes
+    are, and a run that is killed before it is done must not leave them to it.
+    """
+    recorded = recorded_parameters(place, ALIGN.step().name)
+    if recorded is not None and PARTS not in recorded:
+        forget(place, ALIGN.step().name)

@@ -12,6 +12,7 @@ from skymosaic.config import Align
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.reading import read_exposure
 from skymosaic.pipeline.align_results import MOVED, MovedResult, SolutionResult, TilesResult
+from skymosaic.pipeline.earlier_alignment import forget_earlier
 from skymosaic.pipeline.image_shares import Share
 from skymosaic.pipeline.images import select
 from skymosaic.pipeline.results import InspectionResult
@@ -72,6 +73,7 @@ def move(
                 bench.peak_memory = max(bench.peak_memory, done.peak_memory)
             path.rename(bench.out / exposure.name)
             moved.append(read_exposure(bench.out / exposure.name))
+        forget_earlier(place)
         return MovedResult(moved, unlike)
 
     return run_step(
