@@ -14,6 +14,7 @@ from skymosaic.config import AnySource, Campaign, MastSource, S3Source, Simulate
 from skymosaic.drizzlepac_calls import process
 from skymosaic.errors import CampaignError
 from skymosaic.host import scratch
+from skymosaic.host.counting import counted
 from skymosaic.pipeline.known_images import KnownImages
 from skymosaic.pipeline.rules import allowed_by
 from skymosaic.steps.place import Place
@@ -155,7 +156,7 @@ def write_gaia(path: Path, simulation: Simulation, say: Callable[[str], None]) -
     table = gaia_catalogue([simulation])
     path.parent.mkdir(parents=True, exist_ok=True)
     table.write(path, format=kind, overwrite=True)
-    say(f"{path}: {len(table)} stars")
+    say(f"{path}: {counted(len(table), 'star')}")
 
 
 def simulate(

@@ -14,6 +14,7 @@ from astropy.table import Table
 from skymosaic.archive.gaia.answers import read_answer
 from skymosaic.archive.gaia.selection import COLUMNS, Selection, distinct
 from skymosaic.errors import InputError, UnreachableError
+from skymosaic.host.counting import counted
 
 _PATIENCE = 60.0  # s in which a server answers, or goes on to
 
@@ -83,7 +84,7 @@ def _tables(folder: Path, url: str, table: str, selection: Selection) -> list[Ta
         _require_columns(answer.table, url, table)
         if answer.overflowed:
             raise InputError(
-                f"{url} cuts its answer after {len(answer.table)} rows, so that stars are missing: "
+                f"{url} cuts its answer after {counted(len(answer.table), 'row')}, so that stars are missing: "
                 "set align.reference.max_mag to a brighter magnitude, or give a copy of the "
                 "catalogue in align.reference.path"
             )
