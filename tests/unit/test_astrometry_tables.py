@@ -14,13 +14,9 @@ from skymosaic.align.alignment import Alignment
 from skymosaic.align.gates import TileFit
 from skymosaic.config import load_campaign_text
 from skymosaic.hst.extent import Extent
+from skymosaic.pipeline.align_results import ReferenceResult
 from skymosaic.pipeline.finished import FinishedSteps
-from skymosaic.pipeline.results import (
-    AlignResult,
-    InspectionResult,
-    ReferenceResult,
-    RetrieveResult,
-)
+from skymosaic.pipeline.results import AlignResult, InspectionResult, RetrieveResult
 from skymosaic.pipeline.sentences.astrometry import used_sheet, visits_sheet
 from skymosaic.steps.finished import Finished
 from skymosaic.steps.place import Place

@@ -15,10 +15,11 @@ from skymosaic.align.reference_files import FILE, read_reference
 from skymosaic.archive.directory import Directory
 from skymosaic.config import Campaign, load_campaign_text
 from skymosaic.errors import AlignmentError, CampaignError, InputError
+from skymosaic.pipeline.align_results import ReferenceResult
 from skymosaic.pipeline.given_reference import name_of, require_reference
 from skymosaic.pipeline.inspect import inspect
 from skymosaic.pipeline.reference import list_reference
-from skymosaic.pipeline.results import InspectionResult, ReferenceResult
+from skymosaic.pipeline.results import InspectionResult
 from skymosaic.pipeline.retrieve import retrieve
 from skymosaic.pipeline.rules import Rules
 from skymosaic.pipeline.sentences.reference import listed_line, reference_line

@@ -25,6 +25,7 @@ from skymosaic.pipeline.align_results import (
     MOVED,
     FindingResult,
     MovedResult,
+    ReferenceResult,
     SolutionResult,
     TilesResult,
 )
@@ -33,13 +34,7 @@ from skymosaic.pipeline.image_shares import Share, shares_of
 from skymosaic.pipeline.images import select
 from skymosaic.pipeline.moving import move
 from skymosaic.pipeline.onepass_mosaics import forget_others
-from skymosaic.pipeline.results import (
-    ALIGN,
-    AlignResult,
-    CatalogueResult,
-    InspectionResult,
-    ReferenceResult,
-)
+from skymosaic.pipeline.results import ALIGN, AlignResult, CatalogueResult, InspectionResult
 from skymosaic.pipeline.solution import log_of, solve_tiles
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.store import Product

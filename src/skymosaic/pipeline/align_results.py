@@ -14,6 +14,26 @@ from skymosaic.store import Product
 
 
 @dataclass(frozen=True)
+class ReferenceResult:
+    """Of listing the stars that drizzled images are aligned to."""
+
+    name: str
+    """Of the catalogue, as headers have it."""
+    kind: str
+    """As `align.reference` names it."""
+    origin: str
+    """Where it is from, for people."""
+    stars: int
+    """How many (count)."""
+    moving: int
+    """Of how many of them the proper motion is known (count)."""
+    epochs: list[float]
+    """The first and the last of their positions, Julian years; empty where none is known."""
+    left_out: int = 0
+    """Rows without a position (count)."""
+
+
+@dataclass(frozen=True)
 class TilesResult:
     """Of what there is to align."""
 
@@ -82,6 +102,7 @@ class MovedResult:
     where they are."""
 
 
+REFERENCE = StepSpec(tasks.REFERENCE, ReferenceResult)
 TILES = StepSpec(tasks.TILES, TilesResult)
 TILE_NOISE = StepSpec(tasks.TILE_NOISE, NoiseResult)
 TILE_COUNTS = StepSpec(tasks.TILE_COUNTS, CountsResult)

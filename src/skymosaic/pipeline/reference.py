@@ -28,7 +28,8 @@ from skymosaic.config.reference import (
 )
 from skymosaic.errors import AlignmentError
 from skymosaic.pipeline import given_reference as given
-from skymosaic.pipeline.results import REFERENCE, InspectionResult, ReferenceResult
+from skymosaic.pipeline.align_results import REFERENCE, ReferenceResult
+from skymosaic.pipeline.results import InspectionResult
 from skymosaic.pipeline.sentences.reference import listed_line
 from skymosaic.steps.step import Bench, Finished, Place, run_step
 from skymosaic.store import Product

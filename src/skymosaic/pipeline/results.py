@@ -32,6 +32,7 @@ from skymosaic.drizzle.summaries import (
 )
 from skymosaic.evidence.summary import EvidenceSummary
 from skymosaic.hst.exposure import Exposure
+from skymosaic.pipeline.align_results import ReferenceResult
 from skymosaic.pipeline.part_steps import PartSteps
 from skymosaic.report.card import Card
 from skymosaic.report.colour_facts import ColourFacts
@@ -72,26 +73,6 @@ class InspectionResult:
     """What to know of them; older versions had none."""
     within: Omitted[Within] = None
     """How they lie within their associations, where the campaign asks; another step found it."""
-
-
-@dataclass(frozen=True)
-class ReferenceResult:
-    """Of listing the stars that drizzled images are aligned to."""
-
-    name: str
-    """Of the catalogue, as headers have it."""
-    kind: str
-    """As `align.reference` names it."""
-    origin: str
-    """Where it is from, for people."""
-    stars: int
-    """How many (count)."""
-    moving: int
-    """Of how many of them the proper motion is known (count)."""
-    epochs: list[float]
-    """The first and the last of their positions, Julian years; empty where none is known."""
-    left_out: int = 0
-    """Rows without a position (count)."""
 
 
 @dataclass(frozen=True)
@@ -372,7 +353,6 @@ class ColourResult:
 RETRIEVE = StepSpec(tasks.RETRIEVE, RetrieveResult)
 INSPECT = StepSpec(tasks.INSPECT, InspectionResult)
 ALIGN = StepSpec(tasks.ALIGN, AlignResult)
-REFERENCE = StepSpec(tasks.REFERENCE, ReferenceResult)
 CATALOGUE = StepSpec(tasks.CATALOGUE, CatalogueResult)
 SHARED_GRID = StepSpec(tasks.SHARED_GRID, SharedGridResult)
 PLAN = StepSpec(tasks.PLAN, PlanResult)

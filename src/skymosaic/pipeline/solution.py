@@ -20,11 +20,12 @@ from skymosaic.pipeline import reference as references
 from skymosaic.pipeline.align_results import (
     SOLUTION,
     FindingResult,
+    ReferenceResult,
     SolutionResult,
     TileSourcesResult,
     TilesResult,
 )
-from skymosaic.pipeline.results import CatalogueResult, InspectionResult, ReferenceResult
+from skymosaic.pipeline.results import CatalogueResult, InspectionResult
 from skymosaic.pipeline.slots import computing_slot
 from skymosaic.pipeline.tiles import digest
 from skymosaic.steps.step import Bench, Finished, Place, run_step

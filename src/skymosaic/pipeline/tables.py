@@ -17,15 +17,10 @@ from skymosaic.drizzle.request import Request
 from skymosaic.drizzle.sky_cell import SkyCellPart
 from skymosaic.evidence.wording import some
 from skymosaic.host.counting import counted
+from skymosaic.pipeline.align_results import ReferenceResult
 from skymosaic.pipeline.exposure_table import inspection_table
 from skymosaic.pipeline.finished import FinishedSteps
-from skymosaic.pipeline.results import (
-    EnginesResult,
-    Planned,
-    PlanResult,
-    ReferenceResult,
-    WitnessResult,
-)
+from skymosaic.pipeline.results import EnginesResult, Planned, PlanResult, WitnessResult
 from skymosaic.pipeline.sentences.astrometry import used_sheet, visits_sheet
 from skymosaic.pipeline.sentences.cells import cells_sheet
 from skymosaic.pipeline.sentences.masks import hit_sheet

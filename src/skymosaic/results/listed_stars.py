@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from skymosaic.config.align import Align
 from skymosaic.config.reference import TileReference
+from skymosaic.pipeline.align_results import REFERENCE
 from skymosaic.pipeline.reference import settings_of
-from skymosaic.pipeline.results import REFERENCE
 from skymosaic.steps.manifests import recorded_parameters
 from skymosaic.steps.place import Place
 

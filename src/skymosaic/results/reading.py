@@ -15,6 +15,7 @@ from skymosaic.drizzle.request import Request
 from skymosaic.errors import CampaignError, DamagedError, ForbiddenError, MissingError
 from skymosaic.pipeline import align_results
 from skymosaic.pipeline.align import as_they_came, knowing_pixels, with_exposures
+from skymosaic.pipeline.align_results import REFERENCE
 from skymosaic.pipeline.comparing.results import PARTS as COMPARED_FROM
 from skymosaic.pipeline.earlier_alignment import ALL_FITTED
 from skymosaic.pipeline.earlier_alignment import PARTS as ALIGNED_FROM
@@ -61,7 +62,6 @@ from skymosaic.pipeline.results import (
     ONEPASS,
     PLAN,
     POSITIONS,
-    REFERENCE,
     RETRIEVE,
     WITNESS,
     AlignResult,

@@ -14,7 +14,8 @@ from skymosaic.host.counting import counted
 
 if TYPE_CHECKING:
     from skymosaic.config import Align, Campaign
-    from skymosaic.pipeline.results import AlignResult, ReferenceResult
+    from skymosaic.pipeline.align_results import ReferenceResult
+    from skymosaic.pipeline.results import AlignResult
 
 
 def reference_line(campaign: Campaign) -> str:
