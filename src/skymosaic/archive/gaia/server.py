@@ -85,8 +85,8 @@ def _tables(folder: Path, url: str, table: str, selection: Selection) -> list[Ta
         if answer.overflowed:
             raise InputError(
                 f"{url} cuts its answer after {counted(len(answer.table), 'row')}, so that stars "
-                "are missing: set align.reference.max_mag to a brighter magnitude, or give a copy of the "
-                "catalogue in align.reference.path"
+                "are missing: set align.reference.max_mag to a brighter magnitude, or give a copy "
+                "of the catalogue in align.reference.path"
             )
         tables.append(answer.table)
     return tables
