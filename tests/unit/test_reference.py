@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,10 +15,14 @@ from astropy.coordinates import (
     UnitSphericalRepresentation,
     get_body_barycentric,
 )
+from astropy.io import fits
 from astropy.time import Time
 
+from skymosaic.align.image_files import _epoch_of
 from skymosaic.align.proof import separation
 from skymosaic.align.reference import Unknown, at_epoch, join, reference_of
+from skymosaic.hst.catalogue_names import header_name
+from skymosaic.pipeline.solution import _of_epochs
 
 BARNARD = {
     "ra": 269.4520769586,
@@ -174,3 +180,35 @@ def test_references_are_joined_and_selected() -> None:
     both = join("both", [one, one.select(one.mag > 10)])
     assert both.name == "both"
     assert both.ra.tolist() == [1.0, 2.0, 1.0]
+
+
+def test_dates_that_there_are_not_are_unknown(tmp_path: Path) -> None:
+    """astropy knows no place of the Earth a million years from here."""
+
+    def epoch(**cards: float) -> float | None:
+        path = tmp_path / "image.fits"
+        header = fits.Header(cards)
+        fits.PrimaryHDU(header=header).writeto(path, overwrite=True)
+        return _epoch_of(path)
+
+    assert epoch(EXPSTART=57388.5, EXPEND=57388.5) == pytest.approx(2016.0, abs=1e-3)
+    assert epoch(EXPSTART=45000.0, EXPEND=45000.0) == pytest.approx(1982.08, abs=0.01)
+    assert epoch(EXPSTART=57388.5, EXPEND=1e20) == pytest.approx(2016.0, abs=1e-3)
+    assert epoch(EXPSTART=1e20, EXPEND=0.0) is None
+    assert epoch() is None
+
+
+def test_an_image_without_a_date_is_named_where_stars_move() -> None:
+    images = [SimpleNamespace(name="ibxl51030", epoch=None), SimpleNamespace(name="b", epoch=2016)]
+    moving = reference_of("GAIA DR3", ra=1.0, dec=2.0, epoch=2016.0, pmra=5.0, pmdec=1.0)
+    [told] = _of_epochs(images, moving)  # type: ignore[arg-type]
+    assert "ibxl51030 tell no date" in told
+    assert _of_epochs(images[1:], moving) == []  # type: ignore[arg-type]
+    assert _of_epochs(images, reference_of("mine", ra=1.0, dec=2.0, epoch=2016.0)) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "card"), [("\u00e9toiles.cat", "_toiles.cat"), ("a\nb", "a_b")])
+def test_the_name_of_any_file_goes_into_a_header(name: str, card: str) -> None:
+    header = fits.Header()
+    header["CATALOG"] = header_name(name)
+    assert header["CATALOG"] == card

@@ -11,7 +11,7 @@ from astropy.io import fits
 from skymosaic.align.proof import read_wcs
 from skymosaic.align.records import AlignImage, ImageCatalogue
 from skymosaic.align.tweakreg_files import wcs_names
-from skymosaic.hst.epochs import julian_year
+from skymosaic.hst.epochs import julian_year, possible_epoch
 from skymosaic.hst.exposure import Exposure
 from skymosaic.hst.skeletons import restore_skeleton, write_skeleton
 
@@ -89,5 +89,6 @@ def _epoch_of(path: Path) -> float | None:
     """Return the middle of an image's exposures, Julian year; None where nothing tells it."""
     header = fits.getheader(path, 0)
     times = [header.get(name) for name in ("EXPSTART", "EXPEND")]
-    known = [float(time) for time in times if isinstance(time, int | float) and time > 0]
-    return julian_year(sum(known) / len(known)) if known else None
+    given = [julian_year(float(time)) for time in times if isinstance(time, int | float) and time]
+    known = [year for year in given if possible_epoch(year) is not None]
+    return sum(known) / len(known) if known else None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from skymosaic.align.reference import Reference, reference_of
 from skymosaic.errors import InputError
-from skymosaic.hst.epochs import julian_year
+from skymosaic.hst.epochs import julian_year, possible_epoch
 
 _BOX = 64  # pixels: nebulae and galaxies are wider than what is taken off as background
 _FILTER = 3  # boxes whose median smooths the background
@@ -72,12 +72,12 @@ def _epoch(header: fits.Header, primary: fits.Header) -> float | None:
     for one in (header, primary):
         start, end = one.get("EXPSTART"), one.get("EXPEND")
         if isinstance(start, int | float) and isinstance(end, int | float):
-            return julian_year((start + end) / 2)
+            return possible_epoch(julian_year((start + end) / 2))
         for key in ("MJD-AVG", "MJD-OBS"):
             if isinstance(value := one.get(key), int | float):
-                return julian_year(value)
+                return possible_epoch(julian_year(value))
         try:
-            return float(Time(str(one["DATE-OBS"])).jyear)
+            return possible_epoch(float(Time(str(one["DATE-OBS"])).jyear))
         except (KeyError, ValueError):
             continue
     return None

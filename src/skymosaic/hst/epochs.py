@@ -9,11 +9,17 @@ from skymosaic.hst.exposure import Exposure
 MJD_OF_J2000 = 51544.5
 _DAYS_A_YEAR = 365.25
 _SECONDS_A_DAY = 86400.0
+_FIRST, _LAST = 1800.0, 2200.0  # years: outside of them a date is a number of another kind
 
 
 def julian_year(mjd: float) -> float:
     """Return a moment as Julian year; UTC for TDB is a minute off, in which no star moves."""
     return 2000.0 + (mjd - MJD_OF_J2000) / _DAYS_A_YEAR
+
+
+def possible_epoch(year: float) -> float | None:
+    """Return a Julian year; None where nobody can have observed then."""
+    return year if _FIRST <= year <= _LAST else None
 
 
 def mjd_of(year: float) -> float:

@@ -23,6 +23,7 @@ from skymosaic.config.reference import (
     ImageReference,
 )
 from skymosaic.errors import CampaignError
+from skymosaic.hst.catalogue_names import header_name
 from skymosaic.pipeline.places import parse_place
 from skymosaic.pipeline.results import ALIGN, AlignResult
 from skymosaic.steps.finished import Finished
@@ -125,8 +126,7 @@ def name_of(given: str | None, path: str) -> str:
     if given is not None:
         return given
     stem = path.rstrip("/").rpartition("/")[2].split(".")[0]
-    plain = "".join(one if one.isascii() and one.isprintable() else "_" for one in stem)
-    return plain[:40] or "catalogue"
+    return header_name(stem) or "catalogue"
 
 
 def name_of_campaign(reference: CampaignReference) -> str:

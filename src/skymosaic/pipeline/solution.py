@@ -11,9 +11,11 @@ from skymosaic.align.catalogue import FILE
 from skymosaic.align.finding import FinderSettings, advice
 from skymosaic.align.image_files import frame_name, read_image, read_sources, sources_name
 from skymosaic.align.records import AlignImage, SolverRoom
+from skymosaic.align.reference import Reference
 from skymosaic.align.solvers import solver_of
 from skymosaic.align.vectors import VECTORS
 from skymosaic.config import Align
+from skymosaic.evidence.wording import some
 from skymosaic.host.counting import counted
 from skymosaic.hst.exposure import Exposure
 from skymosaic.pipeline import reference as references
@@ -72,12 +74,13 @@ def solve_tiles(
         stars = references.fetch(bench, given)
         with computing_slot(place):
             done = solver_of(settings)(seen, stars, settings, room)
-        for warning in done.warnings:
+        warnings = [*done.warnings, *_of_epochs(seen, stars)]
+        for warning in warnings:
             log.warning("%s", warning)
         done.vectors.write(bench.out / VECTORS)
         bench.peak_memory = done.peak_memory
         return SolutionResult(
-            done.images, done.criteria, done.excluded, frames, done.groups, done.warnings
+            done.images, done.criteria, done.excluded, frames, done.groups, warnings
         )
 
     return run_step(
@@ -93,6 +96,17 @@ def solve_tiles(
         versions=versions(),
         work=work,
     )
+
+
+def _of_epochs(images: Sequence[AlignImage], stars: Reference | None) -> list[str]:
+    """Return a sentence on images for which nobody knows how far the stars have moved."""
+    names = [one.name for one in images if one.epoch is None]
+    if not names or stars is None or not stars.has_motion.any():
+        return []
+    return [
+        f"the headers of {some(names)} tell no date (EXPSTART, EXPEND): the stars of {stars.name} "
+        "may have moved since or until then; set EXPSTART in the primary header"
+    ]
 
 
 def _without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from skymosaic.archive.gaia.circles import Circle
 from skymosaic.archive.gaia.folders import Folder, read_text
 from skymosaic.errors import InputError
+from skymosaic.hst.catalogue_names import header_name
 
 DEEPEST = 29
 """Order of HEALPix at which places have 64-bit numbers."""
@@ -145,17 +146,13 @@ def open_catalogue(folder: Folder) -> Catalogue:
     name = properties.get("obs_collection") or properties.get("catalog_name") or "GAIA"
     return Catalogue(
         folder=folder,
-        name=_plain(name),
+        name=header_name(name),
         ra=properties.get("hats_col_ra") or properties.get("ra_column") or "ra",
         dec=properties.get("hats_col_dec") or properties.get("dec_column") or "dec",
         partitions=tuple(partitions),
         data=data,
         in_folders=not _is_file(folder, f"{data}{partitions[0].name}.parquet"),
     )
-
-
-def _plain(name: str) -> str:
-    return "".join(one if one.isascii() and one.isprintable() else "_" for one in name)[:40]
 
 
 def _properties(folder: Folder, names: Sequence[str]) -> dict[str, str]:
