@@ -8,6 +8,7 @@ from astropy.wcs import WCS, Sip
 
 from skymosaic.align.catalogue import join, move
 from skymosaic.align.chance import read_positions
+from skymosaic.align.in_order import explained
 from skymosaic.align.tweakreg import write_catalogue
 
 
@@ -40,6 +41,21 @@ def test_what_two_images_have_is_listed_once() -> None:
     joined = join([one, other])
     assert joined.tolist() == [*one.tolist(), [85.002, -2.0, 20.0]]
     assert join([np.empty((0, 3)), other]).shape == (2, 3)
+
+
+def test_a_star_that_moved_between_two_images_is_listed_once() -> None:
+    moved = 0.2 / 3600  # degrees
+    one = np.array([[85.0, -2.0, 100.0]])
+    other = np.array([[85.0, -2.0 + moved, 90.0], [85.0, -2.0 + 2 * moved, 20.0]])
+    assert len(join([one, other])) == 3
+    assert join([one, other], 0.3).tolist() == [*one.tolist(), *other[1:].tolist()]
+
+
+def test_sources_that_tweakreg_confuses_are_told_of_with_a_remedy() -> None:
+    said = "tweakreg failed: RuntimeError: Number of output coordinates exceeded allocation (569)"
+    assert explained(said).startswith(f"{said}: several stars of the catalogue lie within")
+    assert "align.tweakreg.tolerance, which is 3 by default" in explained(said)
+    assert explained("tweakreg failed: OSError") == "tweakreg failed: OSError"
 
 
 def test_a_catalogue_is_read_as_it_was_written(tmp_path) -> None:

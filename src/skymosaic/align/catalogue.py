@@ -36,7 +36,7 @@ def move(sky: NDArray[np.float64], before: WCS, after: WCS) -> NDArray[np.float6
     return np.asarray(after.wcs_pix2world(pixels, 0), dtype=np.float64)
 
 
-def join(catalogues: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+def join(catalogues: list[NDArray[np.float64]], same: float = _SAME) -> NDArray[np.float64]:
     """Return the sources of several images, each once.
 
     Parameters
@@ -44,6 +44,8 @@ def join(catalogues: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     catalogues : list of array of shape (n, k)
         RA, Dec in degrees, and what else is known, such as flux. What two images have is taken
         from the earlier one.
+    same : float
+        Arcsec: sources of two images that lie so near each other are one.
 
     Returns
     -------
@@ -58,6 +60,6 @@ def join(catalogues: list[NDArray[np.float64]]) -> NDArray[np.float64]:
             centre = joined[0, :2]
             tree = cKDTree(tangent_plane(joined[:, :2], centre))
             apart, _ = tree.query(tangent_plane(new[:, :2], centre))
-            new = new[apart > _SAME]
+            new = new[apart > same]
         joined = np.concatenate([joined, new])
     return joined

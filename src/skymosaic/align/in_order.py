@@ -23,6 +23,8 @@ from skymosaic.config import Align
 from skymosaic.drizzlepac_calls.process import DrizzlepacError
 from skymosaic.errors import AlignmentError
 
+_CONFUSED = "Number of output coordinates exceeded allocation"  # of stsci.stimage.xyxymatch
+
 _OF_THE_USERS = "refcat"
 """TweakReg's parameter that names a catalogue of the user's."""
 
@@ -141,9 +143,20 @@ class _Run:
                 folder, images, self.parameters, finding, log, catalogue
             )
         except DrizzlepacError as error:
-            raise AlignmentError(str(error)) from None
+            raise AlignmentError(explained(str(error))) from None
         self.peak_memory = max(self.peak_memory, tweaked.peak_memory)
         if not before:
             return tweaked
         fits = [replace(f, place=f.place + before if f.place > 0 else -1) for f in tweaked.fits]
         return replace(tweaked, fits=fits)
+
+
+def explained(message: str) -> str:
+    """Return TweakReg's error; one that tells users nothing with its cause and a remedy."""
+    if _CONFUSED not in message:
+        return message
+    return (
+        f"{message}: several stars of the catalogue lie within TweakReg's tolerance of one source "
+        "of an image. Set align.tweakreg.separation (pixels) larger than align.tweakreg.tolerance, "
+        f"which is {tweakreg.DEFAULTS['tolerance']:g} by default, or the tolerance smaller"
+    )

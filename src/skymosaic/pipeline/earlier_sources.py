@@ -32,6 +32,9 @@ _R = TypeVar("_R")
 
 _ERROR = 5.0
 """Mas: the scatter of positions in one drizzled image about those in another."""
+_MOVED = 0.3
+"""Arcsec: sources so near each other are one star, which may have moved between two images. Two in
+the list would both match one source, and TweakReg ends with an error."""
 _NO_EPOCH = -1.0  # `join` leaves out sources without a number
 
 
@@ -78,7 +81,7 @@ def of_campaign(
             np.column_stack([one, np.full(len(one), _NO_EPOCH if epoch is None else epoch)])
             for one, epoch in zip(lists, epochs.values(), strict=True)
         ]
-        ra, dec, flux, epoch = join(dated).T
+        ra, dec, flux, epoch = join(dated, _MOVED).T
         epoch[epoch == _NO_EPOCH] = np.nan
         mag = -2.5 * np.log10(np.maximum(flux, np.finfo(float).tiny))
         name = name_of_campaign(choice)
