@@ -14,7 +14,7 @@ from skymosaic.archive.gaia.circles import Circle
 from skymosaic.archive.gaia.files import read_stars
 from skymosaic.archive.gaia.folders import BucketFolder, DiskFolder, Folder
 from skymosaic.archive.gaia.layout import open_catalogue
-from skymosaic.archive.gaia.selection import Selection
+from skymosaic.archive.gaia.selection import COLUMNS, Selection, distinct
 from skymosaic.errors import InputError
 from skymosaic.store.s3_client import S3Settings
 from tests.hats import path_of, write_frame, write_hats
@@ -120,3 +120,9 @@ def test_damaged_and_other_tables_are_named(stars, tmp_path) -> None:
     write_hats(tmp_path, other)
     with pytest.raises(InputError, match=r"has no column ref_epoch: it is no copy of Gaia's"):
         read_stars(open_catalogue(DiskFolder(tmp_path)), Selection(CIRCLES))
+
+
+def test_units_of_a_server_are_kept(stars) -> None:
+    table = stars[list(COLUMNS)]
+    table["pmra"].unit = "arcsec / yr"
+    assert str(distinct([table, table])["pmra"].unit) == "arcsec / yr"

@@ -95,7 +95,10 @@ def distinct(tables: Sequence[Table]) -> Table:
         for name in COLUMNS
     }
     _, first = np.unique(np.asarray(columns["source_id"]), return_index=True)
-    return Table({name: values[first] for name, values in columns.items()})
+    table = Table({name: values[first] for name, values in columns.items()})
+    for name in COLUMNS:  # those of a server are its own
+        table[name].unit = tables[0][name].unit
+    return table
 
 
 def _numbers(table: Table, name: str) -> NDArray[np.float64]:
