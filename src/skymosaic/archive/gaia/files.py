@@ -62,7 +62,9 @@ def _read_file(
             groups = _groups(file.metadata, catalogue, circles, ranges)
             if not groups:
                 return _empty()
-            rows = file.read_row_groups(groups, columns=sorted(set(columns.values())))
+            # In the order of the file: threads would read the same blocks twice.
+            wanted = sorted(set(columns.values()))
+            rows = file.read_row_groups(groups, columns=wanted, use_threads=False)
         except (OSError, ValueError, KeyError) as error:  # those of pyarrow are among them
             first = str(error).strip().split("\n")[0][:200]
             raise InputError(
