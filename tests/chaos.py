@@ -41,7 +41,10 @@ from tests.trials import NotTriedError, TrialError, play
 
 STAGES = {
     "retrieve": "pristine-",
-    "align": "aligned-",
+    "tile_sources": "tile_sources-",
+    "solution": "solution-",
+    "moved": "moved-",
+    "aligned": "aligned-",
     "plan": "plan-",
     "drizzle": "runs-match-",
     "gather": "comparison-",
