@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import dask
 import pytest
 from distributed import Client, Semaphore
 from distributed.client import (
@@ -173,10 +174,15 @@ def hold_a_slot(number: int) -> int:
     return number
 
 
-def test_no_more_at_once_than_there_are_slots() -> None:
-    with Client(
-        n_workers=1, threads_per_worker=6, processes=False, dashboard_address=None
-    ) as client:
+@pytest.mark.parametrize("timeout", ["30s", "inf"])
+def test_no_more_at_once_than_there_are_slots(timeout: str) -> None:
+    most.clear()
+    with (
+        dask.config.set({"distributed.scheduler.locks.lease-timeout": timeout}),
+        Client(
+            n_workers=1, threads_per_worker=6, processes=False, dashboard_address=None
+        ) as client,
+    ):
         assert sorted(client.gather(client.map(hold_a_slot, range(12)))) == list(range(12))
         # A slot that was held costs its worker nothing afterwards, however many there were.
         end = time.monotonic() + 10.0

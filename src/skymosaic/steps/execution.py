@@ -307,7 +307,9 @@ def slot(name: str, most: int) -> Iterator[None]:
     finally:
         # Dask's semaphore asks every few seconds for as long as its process lives, whether it holds
         # a lease or not: thousands of tasks would leave a worker no time for anything else.
-        slots.loop.add_callback(slots.refresh_callback.stop)
+        refresh = getattr(slots, "refresh_callback", None)  # none where leases never end
+        if refresh is not None and slots.loop is not None:
+            slots.loop.add_callback(refresh.stop)
 
 
 def hold_everywhere(client: Client, futures: Sequence[Any]) -> None:
